@@ -1,0 +1,1 @@
+"""The contract that the gateway and the worker both read; it imports neither."""

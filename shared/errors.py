@@ -1,0 +1,44 @@
+"""Every error that Dingda raises on purpose, as one small tree.
+
+No message here ever holds a secret, a session token or what somebody wrote in a chat.
+"""
+
+
+class DingdaError(Exception):
+    """The root: catch it to catch all of ours."""
+
+
+class SettingsError(DingdaError):
+    """A setting is missing or wrong; the message names it and says what to do."""
+
+
+class InvalidSignatureError(DingdaError):
+    """A callback isn't DingTalk's, or is too old; `reason` is a short name to count by."""
+
+    def __init__(self, reason: str, detail: str) -> None:
+        super().__init__(detail)
+        self.reason = reason
+
+
+class InvalidMessageError(DingdaError):
+    """A signed body isn't a robot message; the message names the field and why."""
+
+
+class InvalidReplyError(DingdaError):
+    """A reply broke one of DingTalk's rules when it was built; `field` names where."""
+
+    def __init__(self, field: str, why: str) -> None:
+        super().__init__(f"{field}: {why}")
+        self.field = field
+
+
+class InvalidOriginError(DingdaError):
+    """A URL has no plain http(s) origin that every parser agrees on."""
+
+
+class LeaseLostError(DingdaError):
+    """Another worker, or the sweeper, has this message now: stop, and post nothing."""
+
+
+class BusyError(DingdaError):
+    """A message could not be stored in time, or there is no room: the asker must be told."""

@@ -1,0 +1,310 @@
+"""The ledger: the truth about every message, in Redis. RQ only dispatches.
+
+A message is `accepted`, then `leased` by one worker, then `sending` while its reply is on the wire,
+then ended: `answered`, `unmatched`, `refused` or `dead`. Each step is one atomic script (see
+`shared/lua`), and every step after the lease shows the lease's token, so a worker that was paused
+while another took over can do no more harm. At every moment
+`accepted = answered + unmatched + refused + dead + open`.
+"""
+
+import json
+import secrets
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from importlib import resources
+from typing import Any
+
+from redis.asyncio import Redis
+from redis.commands.core import AsyncScript
+
+from shared.errors import LeaseLostError
+from shared.message import Message
+from shared.queue import JobQueue, job_data, rq_now
+
+LEASE_MS = 20_000
+"""A worker that has not renewed its lease for so long is taken for dead."""
+OUTCOME_MS = 20_000
+"""How long the outcome of a POST may stay out before it counts as unknown."""
+HANDOVER_MS = 5_000
+"""How long a job may be off the queue and not leased before it is enqueued again."""
+MARGIN_MS = 5_000
+"""How long before the session's end the last answer may start: clocks differ."""
+MAX_DEATHS = 3
+"""How many workers may die over one message before it is given up."""
+REMEMBER_S = 3 * 3600
+"""How long an ended message is known, against redelivery: longer than a signature is valid."""
+DEAD_LETTER_S = 7 * 24 * 3600
+"""How long a dead letter is kept for an operator."""
+LONGEST_SESSION_MS = 24 * 3_600_000
+"""A session's stated end is believed up to here, so that nothing is kept for ever."""
+UNSTATED_SESSION_MS = 600_000
+"""How long a session is taken to last when DingTalk does not say."""
+SWEEP_LIMIT = 500
+
+
+class Acceptance(StrEnum):
+    """What became of a message that wanted to be accepted."""
+
+    ACCEPTED = "accepted"
+    DUPLICATE = "duplicate"
+    FULL = "full"
+
+
+class End(StrEnum):
+    """How a message can end."""
+
+    ANSWERED = "answered"
+    UNMATCHED = "unmatched"
+    REFUSED = "refused"
+    DEAD = "dead"
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """An end, and for a dead letter why: `failed: …`, `expired` or `unknown: …`."""
+
+    end: End
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A reply ready to be sent, and the ending that its delivery makes true.
+
+    It is kept over a retry, so that every attempt posts the same bytes.
+    """
+
+    body: bytes = field(repr=False)
+    ending: Ending
+
+    def to_json(self) -> str:
+        """Write it down for the ledger."""
+        return json.dumps([self.body.decode(), self.ending.end, self.ending.reason])
+
+    @classmethod
+    def from_json(cls, text: str) -> "Prepared":
+        """Read what `to_json` wrote."""
+        body, end, reason = json.loads(text)
+        return cls(body.encode(), Ending(End(end), reason))
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """One worker's hold on one message."""
+
+    id: str
+    token: str = field(repr=False)
+    payload: bytes = field(repr=False)
+    """The callback's body."""
+    left_ms: int
+    """How long from now an answer may still be sent."""
+    attempt: int
+    """How often the message has been leased, this time included."""
+    prepared: Prepared | None = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """Totals since the beginning; `open` is what has no end yet."""
+
+    accepted: int
+    answered: int
+    unmatched: int
+    refused: int
+    dead: dict[str, int]
+    ignored: dict[str, int]
+
+    @property
+    def open(self) -> int:
+        """How many have no end yet."""
+        ended = self.answered + self.unmatched + self.refused + sum(self.dead.values())
+        return self.accepted - ended
+
+
+class Ledger:
+    """The steps of a message's life.
+
+    Every method may raise what the Redis client raises; nothing is half done then, for each step
+    is one script.
+
+    Args:
+        redis: a client that decodes responses.
+        queue: the RQ queue that the messages go through.
+        lease_ms, outcome_ms, handover_ms: the times above, shorter in tests.
+    """
+
+    def __init__(
+        self,
+        redis: Redis,
+        queue: JobQueue,
+        *,
+        lease_ms: int = LEASE_MS,
+        outcome_ms: int = OUTCOME_MS,
+        handover_ms: int = HANDOVER_MS,
+    ) -> None:
+        self._redis = redis
+        self._queue = queue
+        self.lease_ms = lease_ms
+        self._outcome_ms = outcome_ms
+        self._handover_ms = handover_ms
+        name = queue.name
+        self._count_key = f"{name}:count"
+        self._keys = (*queue.keys, f"{name}:queued", f"{name}:due", f"{name}:dead", self._count_key)
+        self._prefixes = (f"{name}:message:", queue.job_prefix)
+        self._accept = self._script("accept")
+        self._lease = self._script("lease")
+        self._renew = self._script("renew")
+        self._sending = self._script("sending")
+        self._done = self._script("done")
+        self._retry = self._script("retry")
+        self._sweep = self._script("sweep")
+        self._requeue = self._script("requeue")
+
+    async def accept(
+        self, messages: Sequence[tuple[Message, bytes]], *, backlog_limit: int
+    ) -> list[Acceptance]:
+        """Record and enqueue messages that are new, all in one round trip.
+
+        Args:
+            messages: each with the body that it was parsed from.
+            backlog_limit: how many jobs may wait in the queue.
+
+        Returns:
+            What became of each, in order.
+        """
+        entries: list[Any] = []
+        for message, body in messages:
+            expires_ms = "" if message.session_expires_ms is None else message.session_expires_ms
+            entries += (message.id, body, expires_ms, job_data(message.id))
+        outcomes = await self._run(
+            self._accept,
+            backlog_limit,
+            LONGEST_SESSION_MS,
+            UNSTATED_SESSION_MS,
+            rq_now(),
+            len(self._queue.fields),
+            *self._queue.fields,
+            *entries,
+        )
+        return [Acceptance(outcome) for outcome in outcomes]
+
+    async def lease(self, message_id: str) -> Lease | str:
+        """Take a message, or say in a word why it cannot be had."""
+        token = secrets.token_hex(8)
+        granted, *held = await self._run(
+            self._lease, message_id, token, self.lease_ms, MARGIN_MS, DEAD_LETTER_S
+        )
+        if not granted:
+            return str(held[0])
+        payload, left_ms, attempt, prepared = held
+        return Lease(
+            id=message_id,
+            token=token,
+            payload=payload.encode(),
+            left_ms=left_ms,
+            attempt=attempt,
+            prepared=Prepared.from_json(prepared) if prepared else None,
+        )
+
+    async def renew(self, lease: Lease) -> None:
+        """Hold on for another while.
+
+        Raises:
+            LeaseLostError: if the message is somebody else's by now.
+        """
+        _still_ours(await self._run(self._renew, lease.id, lease.token, self.lease_ms))
+
+    async def sending(self, lease: Lease) -> None:
+        """Claim the right to send. Call it as late as can be: a death after it leaves `unknown`.
+
+        Raises:
+            LeaseLostError: if the message is somebody else's by now.
+        """
+        _still_ours(await self._run(self._sending, lease.id, lease.token, self._outcome_ms))
+
+    async def done(self, lease: Lease, ending: Ending) -> None:
+        """End a message.
+
+        Raises:
+            LeaseLostError: if it has been ended or taken over already.
+        """
+        remember_s = DEAD_LETTER_S if ending.end is End.DEAD else REMEMBER_S
+        arguments = (lease.id, lease.token, ending.end.value, ending.reason, remember_s)
+        _still_ours(await self._run(self._done, *arguments))
+
+    async def retry(self, lease: Lease, *, pause_ms: int, prepared: Prepared) -> None:
+        """Give a message back whose reply was not delivered, to be tried again after a pause.
+
+        Args:
+            lease: the hold on it, which ends here.
+            pause_ms: how long it rests, in milliseconds.
+            prepared: the reply to send then.
+
+        Raises:
+            LeaseLostError: if the message is somebody else's by now.
+        """
+        arguments = (lease.id, lease.token, pause_ms, prepared.to_json(), "sending")
+        _still_ours(await self._run(self._retry, *arguments))
+
+    async def hand_back(self, lease: Lease) -> None:
+        """Give a message back untouched, for another worker to take at once.
+
+        Raises:
+            LeaseLostError: if it is somebody else's, or its reply may be on the wire already.
+        """
+        _still_ours(await self._run(self._retry, lease.id, lease.token, 0, "", "leased"))
+
+    async def sweep(self) -> int:
+        """Hand on what is overdue, as every worker does every two seconds.
+
+        Returns:
+            How many messages were enqueued again.
+        """
+        overdue = await self._run(
+            self._sweep,
+            SWEEP_LIMIT,
+            self._handover_ms,
+            MAX_DEATHS,
+            DEAD_LETTER_S,
+            DEAD_LETTER_S * 1000,
+        )
+        if not overdue:
+            return 0
+        entries = [part for message_id in overdue for part in (message_id, job_data(message_id))]
+        fields = self._queue.fields
+        return int(await self._run(self._requeue, rq_now(), len(fields), *fields, *entries))
+
+    async def ignore(self, reason: str) -> None:
+        """Count a genuine callback that there is nothing to answer to."""
+        await self._redis.hincrby(self._count_key, f"ignored:{reason}", 1)
+
+    async def counts(self) -> Counts:
+        """The totals, all read at one moment."""
+        stored = await self._redis.hgetall(self._count_key)
+        found = {str(name): int(total) for name, total in stored.items()}
+        return Counts(
+            accepted=found.get("accepted", 0),
+            answered=found.get("answered", 0),
+            unmatched=found.get("unmatched", 0),
+            refused=found.get("refused", 0),
+            dead=_group(found, "dead:"),
+            ignored=_group(found, "ignored:"),
+        )
+
+    def _script(self, name: str) -> AsyncScript:
+        folder = resources.files("shared") / "lua"
+        source = [(folder / f"{part}.lua").read_text("utf-8") for part in ("common", name)]
+        return self._redis.register_script("\n".join(source))
+
+    async def _run(self, script: AsyncScript, *arguments: Any) -> Any:
+        return await script(keys=self._keys, args=(*self._prefixes, *arguments))
+
+
+def _still_ours(granted: Any) -> None:
+    if not granted:
+        raise LeaseLostError("the message is no longer this worker's")
+
+
+def _group(found: Mapping[str, int], prefix: str) -> dict[str, int]:
+    return {k.removeprefix(prefix): n for k, n in sorted(found.items()) if k.startswith(prefix)}

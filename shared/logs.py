@@ -1,0 +1,31 @@
+"""Logging: one line an event, and no session token in it, whoever wrote the line."""
+
+import logging
+import re
+
+_SESSION = re.compile(r"(session=)[^&\s\"'<>]+")
+
+
+class RedactingFormatter(logging.Formatter):
+    """Blanks the token of a sessionWebhook, in messages and tracebacks alike.
+
+    Ours never log one; libraries put whole URLs into their exceptions.
+    """
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Format as the base class does, then redact."""
+        return redact(super().format(record))
+
+
+def redact(text: str) -> str:
+    """Blank the token of every sessionWebhook in a text."""
+    return _SESSION.sub(r"\1***", text)
+
+
+def configure_logging(level: str) -> None:
+    """Send everything from `level` up to standard error, one process's whole logging set-up."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(RedactingFormatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    logging.basicConfig(level=level, handlers=[handler], force=True)
+    for chatty in ("httpx", "httpcore", "rq.worker", "rq.job"):
+        logging.getLogger(chatty).setLevel(max(logging.WARNING, logging.getLevelName(level)))

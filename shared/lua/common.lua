@@ -1,0 +1,58 @@
+-- What every script of the ledger begins with; Ledger puts it before each of them.
+--
+-- KEYS, the same in every script:
+--   1 RQ's set of queues     2 RQ's queue (list)      3 queued: ids in RQ's queue, by sequence number
+--   4 due: ids by the time (ms) when somebody must look        5 dead: ids by the time of death (ms)
+--   6 count: totals since the beginning
+-- ARGV, the same in every script:
+--   1 prefix of a message's key     2 prefix of an RQ job's key     ARGV[3...]: the script's own
+--
+-- The keys of messages and jobs are made from ids, for a script learns those on its way. RQ itself
+-- needs a single primary, so nothing is lost by it.
+
+local QUEUES, QUEUE, QUEUED, DUE, DEAD, COUNT = unpack(KEYS)
+local MESSAGE, JOB = ARGV[1], ARGV[2]
+
+-- Redis's clock decides, so workers whose clocks differ agree on leases and deadlines.
+local function now_ms()
+  local now = redis.call('TIME')
+  return now[1] * 1000 + math.floor(now[2] / 1000)
+end
+
+-- Puts a job for a message on RQ's queue. A job's id ends in a number that only grows, so the head
+-- of the queue tells which jobs have been taken off it.
+local function enqueue(id, job_fields, data, created_at)
+  local sequence = redis.call('HINCRBY', COUNT, 'enqueued', 1)
+  local job_id = id .. '-' .. sequence
+  redis.call('HSET', JOB .. job_id, 'data', data, 'created_at', created_at,
+             'enqueued_at', created_at, unpack(job_fields))
+  redis.call('SADD', QUEUES, QUEUE)
+  redis.call('RPUSH', QUEUE, job_id)
+  redis.call('ZADD', QUEUED, sequence, id)
+end
+
+-- Ends a message: what was said in it goes, what became of it stays for `remember_s` seconds.
+local function finish(id, state, reason, remember_s, now)
+  local key = MESSAGE .. id
+  redis.call('HSET', key, 'state', state, 'reason', reason, 'ended_ms', now)
+  redis.call('HDEL', key, 'payload', 'prepared', 'token', 'expires_ms', 'not_before_ms')
+  redis.call('EXPIRE', key, remember_s)
+  redis.call('ZREM', QUEUED, id)
+  redis.call('ZREM', DUE, id)
+  if state == 'dead' then
+    redis.call('ZADD', DEAD, now, id)
+    redis.call('HINCRBY', COUNT, 'dead:' .. string.match(reason, '^%a+'), 1)
+  else
+    redis.call('HINCRBY', COUNT, state, 1)
+  end
+end
+
+-- Whether the caller still holds the message: its token, and one of the states named.
+local function holds(id, token, ...)
+  local held = redis.call('HMGET', MESSAGE .. id, 'state', 'token')
+  if held[2] ~= token then return false end
+  for _, state in ipairs({...}) do
+    if held[1] == state then return true end
+  end
+  return false
+end

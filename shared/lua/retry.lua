@@ -1,0 +1,12 @@
+-- Gives a message back, to be taken again after a pause; the sweeper enqueues it then.
+-- ARGV 3 id, 4 token, 5 pause (ms), 6 the reply as it was prepared, or '', 7 the furthest state to
+--   give it back from: leased, or sending if the reply was definitely refused. Returns 1, or 0 if lost.
+
+local id, token, pause_ms, prepared, furthest = unpack(ARGV, 3, 7)
+if not holds(id, token, 'leased', furthest) then return 0 end
+local key, at = MESSAGE .. id, now_ms() + pause_ms
+redis.call('HSET', key, 'state', 'accepted', 'not_before_ms', at)
+if prepared ~= '' then redis.call('HSET', key, 'prepared', prepared) end
+redis.call('HDEL', key, 'token')
+redis.call('ZADD', DUE, at, id)
+return 1

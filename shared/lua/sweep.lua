@@ -1,0 +1,36 @@
+-- Looks at what is overdue: ends what can only be ended, and names what must be enqueued again.
+-- ARGV 3 how many at the most, 4 time to lease what was taken from the queue (ms), 5 how often a
+--   worker may die over a message, 6 remember (s), 7 how long dead letters are listed (ms)
+-- Returns the ids to hand to requeue.lua; should that never happen, the next sweep names them again.
+
+local limit, handover_ms, max_deaths, remember_s, keep_dead_ms = ARGV[3], ARGV[4], tonumber(ARGV[5]), ARGV[6], ARGV[7]
+local now = now_ms()
+local again = {}
+
+for _, id in ipairs(redis.call('ZRANGEBYSCORE', DUE, '-inf', now, 'LIMIT', 0, limit)) do
+  local held = redis.call('HMGET', MESSAGE .. id, 'state', 'expires_ms', 'deaths')
+  local state = held[1]
+  if state == 'sending' then
+    finish(id, 'dead', 'unknown: the worker died while sending', remember_s, now)
+  elseif state ~= 'accepted' and state ~= 'leased' then
+    redis.call('ZREM', DUE, id)
+  elseif tonumber(held[2]) <= now then
+    finish(id, 'dead', 'expired', remember_s, now)
+  elseif state == 'leased' and tonumber(held[3] or 0) + 1 >= max_deaths then
+    finish(id, 'dead', 'failed: workers died over it', remember_s, now)
+  else
+    again[#again + 1] = id
+  end
+end
+
+-- Whoever has been taken off the queue must be leased soon. Jobs are numbered in the order of the
+-- queue, so those before its head have been taken; this costs the same however long the queue is.
+local head = redis.call('LINDEX', QUEUE, 0)
+local before = head and '(' .. (string.match(head, '%-(%d+)$') or '0') or '+inf'
+for _, id in ipairs(redis.call('ZRANGEBYSCORE', QUEUED, '-inf', before, 'LIMIT', 0, limit)) do
+  redis.call('ZREM', QUEUED, id)
+  redis.call('ZADD', DUE, now + handover_ms, id)
+end
+
+redis.call('ZREMRANGEBYSCORE', DEAD, '-inf', now - keep_dead_ms)
+return again

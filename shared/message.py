@@ -1,0 +1,160 @@
+"""What DingTalk sends: a callback's body, parsed once at the door.
+
+Field names and their traps are those of DingTalk's "receive-message". Only what is needed to answer
+is required; an unknown field is ignored, and an optional one of the wrong type counts as absent.
+"""
+
+import hashlib
+import json
+from dataclasses import dataclass, field
+from typing import Any, NoReturn
+
+from shared.errors import InvalidMessageError
+
+OVER_QUOTA = 20001
+"""DingTalk: the organisation's monthly quota is used up; the message comes without its text."""
+
+_MAX_ID_CHARS = 512
+_MAX_URL_CHARS = 2048
+_GROUP = "2"
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """Somebody's words to the bot, and where the answer goes."""
+
+    id: str
+    """Names the message in the ledger: SHA-256 over the robot and DingTalk's msgId, in hex."""
+    conversation_id: str
+    conversation_title: str
+    is_group: bool
+    sender_staff_id: str
+    """The asker's userid, or "": DingTalk leaves it out until the robot is published."""
+    sender_nick: str = field(repr=False)
+    text: str = field(repr=False)
+    session_webhook: str = field(repr=False)
+    """Where to POST the reply. A bearer credential: never log it."""
+    session_expires_ms: int | None
+    """When the session closes, in ms since 1970; None where DingTalk did not say."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ignored:
+    """A genuine callback that there is nothing to answer to; `reason` is a name to count by."""
+
+    reason: str
+
+
+def parse_message(body: bytes) -> Message | Ignored:
+    """Parse the body of a callback whose signature has been checked.
+
+    Args:
+        body: the request's body: UTF-8 JSON.
+
+    Returns:
+        The message, or why there is nothing to answer.
+
+    Raises:
+        InvalidMessageError: if the body isn't strict UTF-8 and JSON, or lacks what an answer needs.
+    """
+    fields = _parse_object(body)
+    if _integer(fields.get("errorCode")) == OVER_QUOTA:
+        return Ignored("over_quota")
+    text = _text(fields)
+    if isinstance(text, Ignored):
+        return text
+    sender, bot = _string(fields, "senderId"), _string(fields, "chatbotUserId")
+    if bot and sender == bot:
+        return Ignored("own_message")
+    return Message(
+        id=_identity(_string(fields, "robotCode"), bot, _required(fields, "msgId", _MAX_ID_CHARS)),
+        conversation_id=_required(fields, "conversationId", _MAX_ID_CHARS),
+        conversation_title=_string(fields, "conversationTitle"),
+        is_group=str(fields.get("conversationType")) == _GROUP,
+        sender_staff_id=_string(fields, "senderStaffId"),
+        sender_nick=_string(fields, "senderNick"),
+        text=text,
+        session_webhook=_required(fields, "sessionWebhook", _MAX_URL_CHARS),
+        session_expires_ms=_integer(fields.get("sessionWebhookExpiredTime")),
+    )
+
+
+def _parse_object(body: bytes) -> dict[str, Any]:
+    try:
+        # Decoded first: json.loads would also take UTF-16 and UTF-32 bytes.
+        fields = json.loads(
+            body.decode("utf-8"), parse_constant=_refuse, object_pairs_hook=_distinct
+        )
+    except UnicodeDecodeError:
+        raise InvalidMessageError("the body is not UTF-8") from None
+    except RecursionError:
+        raise InvalidMessageError("the body is nested too deeply") from None
+    except ValueError as error:
+        # json's messages give a position and no content; ours name a rule.
+        raise InvalidMessageError(f"the body is not strict JSON: {error}") from None
+    if not isinstance(fields, dict):
+        raise InvalidMessageError("the body is not a JSON object")
+    return fields
+
+
+def _refuse(constant: str) -> NoReturn:
+    raise ValueError(f"{constant} is no JSON number")
+
+
+def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    fields = dict(pairs)
+    if len(fields) != len(pairs):
+        raise ValueError("a key stands twice")
+    return fields
+
+
+def _text(fields: dict[str, Any]) -> str | Ignored:
+    """The words of a text, a richText or a spoken message (DingTalk recognises speech itself)."""
+    msgtype = fields.get("msgtype")
+    if msgtype == "text":
+        words = _mapping(fields.get("text")).get("content")
+    elif msgtype == "richText":
+        parts = _mapping(fields.get("content")).get("richText")
+        items = [_mapping(part).get("text") for part in parts] if isinstance(parts, list) else []
+        words = "".join(item for item in items if isinstance(item, str)) or None
+    elif msgtype == "audio":
+        words = _mapping(fields.get("content")).get("recognition")
+    else:
+        return Ignored("msgtype")
+    return _encodable(words) if isinstance(words, str) else Ignored("no_content")
+
+
+def _mapping(value: Any) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _string(fields: dict[str, Any], name: str) -> str:
+    value = fields.get(name)
+    return _encodable(value) if isinstance(value, str) else ""
+
+
+def _required(fields: dict[str, Any], name: str, max_chars: int) -> str:
+    value = _string(fields, name)
+    if not value:
+        raise InvalidMessageError(f"{name} is missing or not a string")
+    if len(value) > max_chars:
+        raise InvalidMessageError(f"{name} is longer than {max_chars} characters")
+    return value
+
+
+def _encodable(text: str) -> str:
+    # JSON can escape half a surrogate pair, which later fails to encode wherever it goes.
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+
+def _integer(value: Any) -> int | None:
+    """DingTalk documents times as strings and sends numbers, or the other way round: take both."""
+    if isinstance(value, str) and value.isascii() and value.isdigit():
+        value = int(value[:20])
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+def _identity(robot_code: str, bot: str, msg_id: str) -> str:
+    # Two robots mentioned in one message share its msgId; and a real msgId holds +/=, which RQ
+    # refuses in a job's id.
+    return hashlib.sha256(f"{robot_code}\n{bot}\n{msg_id}".encode()).hexdigest()

@@ -1,0 +1,77 @@
+"""How a message becomes an RQ job: the names, and what RQ keeps of it.
+
+A job carries only the message's id; what was said lives in the ledger. The gateway knows the job's
+function as a string, so it never imports the worker.
+"""
+
+import zlib
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from redis import Redis
+from rq import Queue
+from rq.job import Job, JobStatus
+from rq.serializers import JSONSerializer
+from rq.utils import utcformat
+
+JOB_FUNCTION = "worker.job.answer"
+"""What RQ calls with the message's id."""
+DESCRIPTION = "Answer a DingTalk message"
+"""What RQ logs and shows of a job: by default it would be the call with its arguments."""
+RESULT_TTL_S = 60
+"""How long RQ keeps a finished job, for the dashboard; the ledger remembers for itself."""
+FAILURE_TTL_S = 7 * 24 * 3600
+"""How long RQ keeps a failed job. Unset, it would be a year, and its result for ever (RQ 3.0)."""
+SENDING_ALLOWANCE_S = 30
+"""What a job may take beyond its skill, in seconds: a delivery, and some bookkeeping."""
+
+
+@dataclass(frozen=True, slots=True)
+class JobQueue:
+    """One RQ queue, and the hash that RQ would store for a job on it."""
+
+    name: str
+    fields: tuple[str | int, ...]
+    """Field, value, field, value ...: what is the same for every job."""
+
+    @classmethod
+    def create(cls, name: str, *, skill_timeout_s: float) -> "JobQueue":
+        """Take the job's fields from RQ itself, so that an upgrade of RQ changes them here too."""
+        job = Job.create(
+            JOB_FUNCTION,
+            args=("",),
+            id="template",
+            connection=Redis(),  # never used: a Job only wants to hold one
+            serializer=JSONSerializer,
+            origin=name,
+            description=DESCRIPTION,
+            timeout=int(skill_timeout_s) + SENDING_ALLOWANCE_S,
+            result_ttl=RESULT_TTL_S,
+            failure_ttl=FAILURE_TTL_S,
+            status=JobStatus.QUEUED,
+        )
+        stored = job.to_dict(include_meta=False, include_result=False)
+        for varying in ("data", "created_at"):
+            del stored[varying]
+        return cls(name, tuple(part for field in stored.items() for part in field))
+
+    @property
+    def keys(self) -> tuple[str, str]:
+        """RQ's set of queues, and this queue's list."""
+        return Queue.redis_queues_keys, Queue.redis_queue_namespace_prefix + self.name
+
+    @property
+    def job_prefix(self) -> str:
+        """What RQ puts before a job's id to make its key."""
+        return Job.redis_job_namespace_prefix
+
+
+def job_data(message_id: str) -> bytes:
+    """A job's `data`, as `Job.to_dict` (RQ 3.0) writes it: function, instance, args, kwargs."""
+    call: tuple[str, None, tuple[str], dict[str, str]] = (JOB_FUNCTION, None, (message_id,), {})
+    return zlib.compress(JSONSerializer.dumps(call))  # type: ignore[no-untyped-call]
+
+
+def rq_now() -> str:
+    """The present as RQ writes it into `created_at` and `enqueued_at`."""
+    return utcformat(datetime.now(UTC))

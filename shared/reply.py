@@ -1,0 +1,244 @@
+"""The five replies that DingTalk shows, each valid by construction.
+
+Shapes and key spellings are those of DingTalk's "robot-message-type"; they differ between types
+(`singleURL`, `actionURL`, `messageURL`, `picURL`), and flags are the strings "0" and "1".
+"""
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from shared.errors import InvalidReplyError
+
+MAX_BODY_BYTES = 20_000
+"""DingTalk refuses a longer body (errcode 460101)."""
+MAX_MENTIONS = 50
+"""DingTalk: at most 50 people in one mention."""
+# DingTalk documents no limits for these; beyond them its apps cut off what they show.
+MAX_TITLE_CHARS = 128
+MAX_BUTTON_CHARS = 64
+MIN_BUTTONS, MAX_BUTTONS = 2, 10
+MAX_FEED_LINKS = 9
+MAX_URL_CHARS = 2048
+
+_WEB = ("https://", "http://")
+# DingTalk's own links: open a page in the client, or send a text to the bot when clicked.
+_CLIENT = ("dingtalk://dingtalkclient/", "dtmd://dingtalkclient/")
+
+
+@dataclass(frozen=True, slots=True)
+class At:
+    """Whom a reply mentions: organisation userids (a message's `senderStaffId`), or everybody."""
+
+    user_ids: tuple[str, ...] = ()
+    all: bool = False
+
+    def __post_init__(self) -> None:
+        if len(self.user_ids) > MAX_MENTIONS:
+            raise InvalidReplyError("at.atUserIds", f"at most {MAX_MENTIONS} people")
+        for user_id in self.user_ids:
+            if not user_id or not user_id.isprintable() or " " in user_id:
+                raise InvalidReplyError("at.atUserIds", "an id must be printable, without blanks")
+
+    def __bool__(self) -> bool:
+        return bool(self.user_ids) or self.all
+
+    def missing_from(self, text: str) -> str:
+        """The `@id`s that DingTalk needs in the text for the mentions to notify, if not there."""
+        return " ".join(f"@{user_id}" for user_id in self.user_ids if f"@{user_id}" not in text)
+
+    def to_payload(self) -> dict[str, Any]:
+        """The part of a reply's JSON that names them; nothing for nobody."""
+        return {"at": {"atUserIds": list(self.user_ids), "isAtAll": self.all}} if self else {}
+
+
+NOBODY = At()
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """Plain text; what users wrote is safe in here, for DingTalk makes nothing of it."""
+
+    content: str
+    at: At = NOBODY
+
+    def __post_init__(self) -> None:
+        _check_filled("text.content", self.content)
+        _check_size("text.content", self)
+
+    def to_payload(self) -> dict[str, Any]:
+        """The JSON object that DingTalk takes."""
+        mentions = self.at.missing_from(self.content)
+        content = f"{mentions} {self.content}" if mentions else self.content
+        return {"msgtype": "text", "text": {"content": content}, **self.at.to_payload()}
+
+
+@dataclass(frozen=True, slots=True)
+class Markdown:
+    """DingTalk's markdown; the title shows in the list of conversations, not in the message."""
+
+    title: str
+    text: str
+    at: At = NOBODY
+
+    def __post_init__(self) -> None:
+        _check_title("markdown.title", self.title)
+        _check_filled("markdown.text", self.text)
+        _check_size("markdown.text", self)
+
+    def to_payload(self) -> dict[str, Any]:
+        """The JSON object that DingTalk takes."""
+        mentions = self.at.missing_from(self.text)
+        # At the end, for the text may begin with a heading; two line breaks make a paragraph.
+        text = f"{self.text.rstrip()}\n\n{mentions}" if mentions else self.text
+        return {
+            "msgtype": "markdown",
+            "markdown": {"title": self.title, "text": text},
+            **self.at.to_payload(),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Button:
+    """A button of an `ActionCard`, and where it leads."""
+
+    title: str
+    url: str
+
+
+@dataclass(frozen=True, slots=True)
+class ActionCard:
+    """A card of markdown that leads on: as a whole (整体跳转, `link`) or by `buttons` (独立跳转).
+
+    Args:
+        title: shows in the list of conversations.
+        text: markdown.
+        link: the one link of the whole card; or
+        buttons: two to ten of them, one above the other unless `horizontal`.
+        hide_avatar: whether the bot's picture is left out.
+    """
+
+    title: str
+    text: str
+    link: Button | None = None
+    buttons: tuple[Button, ...] = ()
+    horizontal: bool = False
+    hide_avatar: bool = False
+
+    def __post_init__(self) -> None:
+        _check_title("actionCard.title", self.title)
+        _check_filled("actionCard.text", self.text)
+        if self.link:
+            if self.buttons:
+                raise InvalidReplyError(
+                    "actionCard.btns", "a card has one link or buttons, not both"
+                )
+            _check_button(self.link, "actionCard.singleTitle", "actionCard.singleURL")
+        elif not MIN_BUTTONS <= len(self.buttons) <= MAX_BUTTONS:
+            raise InvalidReplyError(
+                "actionCard.btns",
+                f"without a link there must be {MIN_BUTTONS} to {MAX_BUTTONS} buttons",
+            )
+        for index, button in enumerate(self.buttons):
+            place = f"actionCard.btns[{index}]"
+            _check_button(button, f"{place}.title", f"{place}.actionURL")
+        _check_size("actionCard.text", self)
+
+    def to_payload(self) -> dict[str, Any]:
+        """The JSON object that DingTalk takes."""
+        card: dict[str, Any] = {"title": self.title, "text": self.text}
+        if self.link:
+            card |= {"singleTitle": self.link.title, "singleURL": self.link.url}
+        else:
+            card |= {
+                "hideAvatar": "1" if self.hide_avatar else "0",
+                "btnOrientation": "1" if self.horizontal else "0",
+                "btns": [{"title": b.title, "actionURL": b.url} for b in self.buttons],
+            }
+        return {"msgtype": "actionCard", "actionCard": card}
+
+
+@dataclass(frozen=True, slots=True)
+class FeedLink:
+    """A row of a `FeedCard`: a title, the page behind it, and a picture."""
+
+    title: str
+    url: str
+    picture_url: str
+
+
+@dataclass(frozen=True, slots=True)
+class FeedCard:
+    """One to nine links with pictures (phones cut off what follows); it cannot mention anybody."""
+
+    links: tuple[FeedLink, ...]
+
+    def __post_init__(self) -> None:
+        if not 1 <= len(self.links) <= MAX_FEED_LINKS:
+            raise InvalidReplyError("feedCard.links", f"a feed has 1 to {MAX_FEED_LINKS} links")
+        for index, link in enumerate(self.links):
+            _check_title(f"feedCard.links[{index}].title", link.title)
+            _check_url(f"feedCard.links[{index}].messageURL", link.url, _WEB + _CLIENT)
+            _check_url(f"feedCard.links[{index}].picURL", link.picture_url, _WEB)
+        _check_size("feedCard.links", self)
+
+    def to_payload(self) -> dict[str, Any]:
+        """The JSON object that DingTalk takes."""
+        return {
+            "msgtype": "feedCard",
+            "feedCard": {
+                "links": [
+                    {"title": link.title, "messageURL": link.url, "picURL": link.picture_url}
+                    for link in self.links
+                ]
+            },
+        }
+
+
+Reply = Text | Markdown | ActionCard | FeedCard
+
+EMPTY: dict[str, Any] = {"msgtype": "empty"}
+"""DingTalk: the callback's own answer when nothing is to be shown (yet)."""
+
+
+def to_body(reply: Reply) -> bytes:
+    """The bytes to POST: UTF-8, for JSON's escapes would double the size of Chinese."""
+    return json.dumps(reply.to_payload(), ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def _check_filled(field: str, value: str) -> None:
+    if not value.strip():
+        raise InvalidReplyError(field, "must not be empty")
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        raise InvalidReplyError(field, "holds half a surrogate pair, which is no text") from None
+
+
+def _check_title(field: str, value: str, max_chars: int = MAX_TITLE_CHARS) -> None:
+    _check_filled(field, value)
+    if len(value) > max_chars:
+        raise InvalidReplyError(field, f"{len(value)} characters; at most {max_chars} are shown")
+
+
+def _check_button(button: Button, title_field: str, url_field: str) -> None:
+    _check_title(title_field, button.title, MAX_BUTTON_CHARS)
+    _check_url(url_field, button.url, _WEB + _CLIENT)
+
+
+def _check_url(field: str, url: str, schemes: tuple[str, ...]) -> None:
+    if len(url) > MAX_URL_CHARS:
+        raise InvalidReplyError(field, f"{len(url)} characters; at most {MAX_URL_CHARS}")
+    scheme = next((scheme for scheme in schemes if url.lower().startswith(scheme)), None)
+    if scheme is None or len(url) == len(scheme):
+        raise InvalidReplyError(field, f"must be a URL that starts with {' or '.join(schemes)}")
+    if not url.isprintable() or " " in url:
+        raise InvalidReplyError(field, "must hold no blanks or control characters")
+
+
+def _check_size(field: str, reply: Reply) -> None:
+    size = len(to_body(reply))
+    if size > MAX_BODY_BYTES:
+        raise InvalidReplyError(
+            field, f"makes a body of {size} bytes; DingTalk takes at most {MAX_BODY_BYTES}"
+        )

@@ -1,0 +1,125 @@
+"""Every setting: its type, its default and what it means.
+
+Each is an environment variable that begins with `DINGDA_`, or a line in `.env`; the former wins.
+"""
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
+from pydantic_core import ErrorDetails
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from shared.errors import InvalidOriginError, SettingsError
+from shared.origin import origin_of
+
+
+def _split(value: Any) -> Any:
+    """Read `a, b` as a list, as people write lists in the environment."""
+    if isinstance(value, str):
+        return [item.strip() for item in value.split(",") if item.strip()]
+    return value
+
+
+def _origin(url: str) -> str:
+    try:
+        origin = origin_of(url)
+    except InvalidOriginError as error:
+        raise ValueError(f"{error}; write it as https://oapi.dingtalk.com") from None
+    if url.rstrip("/").count("/") > len(("http:", "")):
+        raise ValueError("an origin has no path; write it as https://oapi.dingtalk.com")
+    return origin
+
+
+def _path(path: str) -> str:
+    if not path.startswith("/") or "{" in path:
+        raise ValueError("a path starts with / and holds no braces, as /dd_robot/")
+    return path
+
+
+_Commas = BeforeValidator(_split)
+
+
+class Settings(BaseSettings):
+    """What both processes read at their start; nothing below the start sees it."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="DINGDA_",
+        env_file=".env",
+        env_ignore_empty=True,
+        extra="ignore",
+        frozen=True,
+        hide_input_in_errors=True,
+    )
+
+    app_secret: Annotated[tuple[SecretStr, ...], NoDecode, _Commas] = Field(
+        (),
+        description="The robot's AppSecret (Client Secret), which signs callbacks. "
+        "Several, comma-separated, while a secret is rotated. The gateway needs it.",
+    )
+    redis_url: SecretStr = Field(
+        SecretStr("redis://127.0.0.1:6379/0"),
+        description="Where Redis or Valkey is (redis://, rediss://, unix://).",
+    )
+    host: str = Field("127.0.0.1", description="The address that the gateway listens on.")
+    port: int = Field(8000, ge=1, le=65535, description="The port that the gateway listens on.")
+    callback_path: Annotated[str, AfterValidator(_path)] = Field(
+        "/dd_robot/",
+        description="The path of the message-receiving address, with or without the last slash.",
+    )
+    session_webhook_origins: Annotated[
+        tuple[Annotated[str, AfterValidator(_origin)], ...], NoDecode, _Commas
+    ] = Field(
+        ("https://oapi.dingtalk.com:443", "https://api.dingtalk.com:443"),
+        description="The only scheme, host and port that a reply may be sent to.",
+    )
+    queue: str = Field(
+        "dingda",
+        pattern=r"^[A-Za-z0-9_-]+$",
+        description="The RQ queue, and the prefix of the ledger's keys.",
+    )
+    backlog_limit: int = Field(
+        100_000,
+        ge=1,
+        description="Messages that may wait; above it the gateway says that the bot is busy.",
+    )
+    concurrency: int = Field(
+        100, ge=1, le=10_000, description="Messages that one worker process answers at once."
+    )
+    skills: Annotated[tuple[str, ...], NoDecode, _Commas] = Field(
+        (),
+        description="Modules with skills, in order, such as worker.skills.demo,acme.leave. "
+        "Empty: all of worker.skills.",
+    )
+    skill_timeout: float = Field(
+        30.0, gt=0, le=3600, description="Seconds that a skill may take, unless it sets its own."
+    )
+    unmatched: Literal["empty", "help"] = Field(
+        "empty", description="What a message that no skill wants gets: no reply, or the help."
+    )
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
+        "INFO", description="How much the processes say."
+    )
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """The active secrets, in the clear: hand them to the verifier and nowhere else."""
+        return tuple(secret.get_secret_value() for secret in self.app_secret)
+
+
+def load_settings(env_file: Path | None = Path(".env")) -> Settings:
+    """Read the settings from the environment and `env_file` (None: the environment only).
+
+    Raises:
+        SettingsError: naming each wrong variable and why, without its value.
+    """
+    try:
+        return Settings(_env_file=env_file)  # type: ignore[call-arg]  # pydantic-settings takes it
+    except ValidationError as error:
+        problems = error.errors(include_input=False, include_url=False)
+        raise SettingsError("\n".join(map(_in_words, problems))) from None
+
+
+def _in_words(problem: ErrorDetails) -> str:
+    variable = f"DINGDA_{str(problem['loc'][0]).upper()}"
+    return f"{variable}: {problem['msg'].removeprefix('Value error, ')}"
