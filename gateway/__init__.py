@@ -1,0 +1,1 @@
+"""Hears: verifies, stores and acknowledges what DingTalk sends."""

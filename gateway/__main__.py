@@ -1,0 +1,56 @@
+"""`python -m gateway`: listen for DingTalk's callbacks."""
+
+import logging
+import socket
+import sys
+
+import uvicorn
+
+from gateway.app import create_app
+from shared.errors import SettingsError
+from shared.logs import configure_logging
+from shared.settings import Settings, load_settings
+
+logger = logging.getLogger("gateway")
+
+
+def main() -> int:
+    """Run the gateway until it is told to stop; returns the process's exit status."""
+    try:
+        settings = load_settings()
+        app = create_app(settings)
+        listener = _listen(settings)
+    except SettingsError as error:
+        print(error, file=sys.stderr)  # noqa: T201 - nothing is logging yet
+        return 2
+    configure_logging(settings.log_level)
+    logger.info("listening on http://%s:%d%s", settings.host, settings.port, settings.callback_path)
+    server = uvicorn.Server(
+        uvicorn.Config(
+            app,
+            access_log=False,
+            log_config=None,
+            log_level=logging.WARNING,
+            server_header=False,
+            proxy_headers=False,
+            timeout_graceful_shutdown=5,
+        )
+    )
+    server.run(sockets=[listener])
+    return 0
+
+
+def _listen(settings: Settings) -> socket.socket:
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    address = (settings.host, settings.port)
+    try:
+        return socket.create_server(address, family=family, backlog=2048)
+    except OSError as error:
+        raise SettingsError(
+            f"cannot listen on {settings.host}:{settings.port} ({error.strerror}); "
+            "choose another with DINGDA_PORT or DINGDA_HOST"
+        ) from None
+
+
+if __name__ == "__main__":
+    sys.exit(main())

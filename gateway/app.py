@@ -1,0 +1,94 @@
+"""The gateway as an ASGI application: its routes, and what lives as long as it does."""
+
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+from starlette.routing import Route
+
+from gateway.callback import Callback
+from gateway.intake import Intake
+from shared.connections import impatient
+from shared.errors import SettingsError
+from shared.ledger import Ledger
+from shared.queue import JobQueue
+from shared.settings import Settings
+
+_REDIS_TIMEOUT_S = 0.5
+
+HOW_TO_SET_UP = """\
+DINGDA_APP_SECRET is not set: without it anybody could speak to the bot in DingTalk's name.
+Find it at open-dev.dingtalk.com, under 应用开发 > your application > 凭证与基础信息 > Client Secret
+(formerly AppSecret), then set DINGDA_APP_SECRET in the environment or in .env."""
+
+
+def _wall_clock_ms() -> int:
+    return time.time_ns() // 1_000_000
+
+
+def create_app(
+    settings: Settings,
+    *,
+    redis: Redis | None = None,
+    now_ms: Callable[[], int] = _wall_clock_ms,
+) -> Starlette:
+    """Build the gateway.
+
+    Args:
+        settings: all of it; nothing else is read from the environment.
+        redis: a client to use instead of one made from the settings; it decodes responses.
+        now_ms: the clock that signatures are checked against, in ms since 1970.
+
+    Raises:
+        SettingsError: if there is no secret to check signatures with.
+    """
+    if not settings.secrets:
+        raise SettingsError(HOW_TO_SET_UP)
+    client = redis or impatient(settings.redis_url.get_secret_value(), timeout_s=_REDIS_TIMEOUT_S)
+    queue = JobQueue.create(settings.queue, skill_timeout_s=settings.skill_timeout)
+    ledger = Ledger(client, queue)
+    intake = Intake(ledger, backlog_limit=settings.backlog_limit)
+    callback = Callback(secrets=settings.secrets, intake=intake, ledger=ledger, now_ms=now_ms)
+
+    @asynccontextmanager
+    async def lifespan(_: Starlette) -> AsyncIterator[None]:
+        async with intake.running():
+            yield
+        await client.aclose()
+
+    async def ready(_: Request) -> JSONResponse:
+        try:
+            await client.ping()
+        except (RedisError, OSError):
+            return JSONResponse({"ready": False, "why": "Redis does not answer"}, 503)
+        return JSONResponse({"ready": True})
+
+    path = settings.callback_path.rstrip("/")
+    app = Starlette(
+        routes=[
+            # Both spellings, because DingTalk does not follow redirects.
+            *(Route(spelling, callback) for spelling in {path or "/", path + "/"}),
+            Route("/healthz", _alive),
+            Route("/readyz", ready),
+        ],
+        lifespan=lifespan,
+        exception_handlers={HTTPException: _as_json},
+    )
+    app.router.redirect_slashes = False
+    return app
+
+
+async def _alive(_: Request) -> JSONResponse:
+    return JSONResponse({"alive": True})
+
+
+def _as_json(_: Request, error: Exception) -> JSONResponse:
+    status = error.status_code if isinstance(error, HTTPException) else 500
+    detail = error.detail if isinstance(error, HTTPException) else "internal error"
+    return JSONResponse({"error": "http", "detail": detail}, status)
