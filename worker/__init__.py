@@ -1,0 +1,1 @@
+"""Answers: routes a message to a skill, looks up, replies and delivers."""

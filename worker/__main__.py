@@ -1,0 +1,33 @@
+"""`python -m worker`: answer messages until told to stop."""
+
+import logging
+import sys
+
+import uvloop
+from redis.exceptions import RedisError
+
+from shared.errors import SettingsError
+from shared.logs import configure_logging
+from shared.settings import load_settings
+from worker.app import run_worker
+
+logger = logging.getLogger("worker")
+
+
+def main() -> int:
+    """Run the worker; returns the process's exit status."""
+    try:
+        settings = load_settings()
+        configure_logging(settings.log_level)
+        uvloop.run(run_worker(settings))
+    except SettingsError as error:
+        print(error, file=sys.stderr)  # noqa: T201 - before there may be a log
+        return 2
+    except RedisError as error:
+        logger.error("Redis (DINGDA_REDIS_URL) cannot be used: %s", error)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

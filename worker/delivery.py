@@ -1,0 +1,245 @@
+"""Delivery: POST a reply once, and say truly what became of it.
+
+A POST to a sessionWebhook can't be repeated safely: DingTalk offers no idempotency key there. So
+the connection is opened first and the right to send is claimed last. What goes wrong before the
+claim is a plain failure; what goes wrong after it is *unknown*.
+"""
+
+import asyncio
+import json
+import random
+from collections.abc import Collection
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any
+
+import aiohttp
+import httpx
+
+from shared.errors import InvalidOriginError, LeaseLostError
+from shared.origin import origin_of
+from worker.transport import BEFORE_SEND, BeforeSend, ClaimingTransport
+
+CONNECT_TIMEOUT_S = 5.0
+POST_TIMEOUT_S = 15.0
+"""Connect, write and read together, in seconds; the ledger waits a little longer."""
+MAX_ANSWER_BYTES = 16 * 1024
+MAX_ATTEMPTS = 8
+_PAUSES_MS = (500, 1_000, 2_000, 5_000, 10_000, 30_000, 60_000)
+_FEW_ATTEMPTS = 3
+_TWO_ATTEMPTS = 2
+
+# DingTalk's error codes ("custom-robots-send-group-messages", and what its users report).
+_BUSY = frozenset({-1, 34015})
+_THROTTLED = frozenset({130101, 410100, 660026})
+_CALL_TIMED_OUT = 15
+_CONTENT = frozenset({34016, 40035, 101002, 310000, 400105, 460101, *range(430101, 430105)})
+# 20 messages a minute; who goes on is shut out for ten.
+_THROTTLE_MS, _LONG_THROTTLE_MS = 60_000, 600_000
+
+_HEADERS = {
+    "content-type": "application/json; charset=utf-8",
+    "accept": "application/json",
+    "accept-encoding": "identity",
+    "user-agent": "dingda/0.1",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Delivered:
+    """DingTalk took it (errcode 0)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Retry:
+    """It was definitely not shown, and may be next time."""
+
+    pause_ms: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """It was definitely not shown, and never will be; `for_content` if a plainer text might be."""
+
+    reason: str
+    for_content: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Unknown:
+    """It may or may not have been shown."""
+
+    reason: str
+
+
+Outcome = Delivered | Retry | Refused | Unknown
+
+
+class Delivery:
+    """POSTs replies to sessionWebhooks, and nowhere else.
+
+    Args:
+        client: an httpx client over a `ClaimingTransport`, which does not follow redirects.
+        origins: the only origins to POST to, as `shared.origin` spells them.
+    """
+
+    def __init__(self, client: httpx.AsyncClient, *, origins: Collection[str]) -> None:
+        self._client = client
+        self._origins = origins
+
+    async def post(
+        self, url: str, body: bytes, *, before_send: BeforeSend, attempt: int, left_s: float
+    ) -> Outcome:
+        """POST a reply, once.
+
+        Args:
+            url: the message's sessionWebhook.
+            body: the reply as UTF-8 JSON.
+            before_send: claims the right to send, when the connection stands.
+            attempt: which one this is, counted from 1.
+            left_s: seconds until the session closes.
+
+        Returns:
+            What became of it; network trouble is an outcome too, never an exception.
+
+        Raises:
+            LeaseLostError: what `before_send` raises to stop it.
+        """
+        if not self._allows(url):
+            return Refused("origin: not one of DINGDA_SESSION_WEBHOOK_ORIGINS")
+        claimed = False
+
+        async def claim() -> None:
+            nonlocal claimed
+            await before_send()
+            claimed = True
+
+        try:
+            async with asyncio.timeout(min(POST_TIMEOUT_S, left_s)):
+                status, headers, answer = await self._exchange(url, body, claim)
+        except LeaseLostError:
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever a transport raises is an outcome
+            name = _name_of(error)
+            return Unknown(name) if claimed else _not_sent(error, name, attempt)
+        return classify(status, headers.get("retry-after"), answer, attempt)
+
+    def _allows(self, url: str) -> bool:
+        try:
+            return origin_of(url) in self._origins
+        except InvalidOriginError:
+            return False
+
+    async def _exchange(
+        self, url: str, body: bytes, claim: BeforeSend
+    ) -> tuple[int, httpx.Headers, bytes]:
+        async with self._client.stream(
+            "POST", url, content=body, headers=_HEADERS, extensions={BEFORE_SEND: claim}
+        ) as response:
+            answer = bytearray()
+            async for chunk in response.aiter_raw():
+                answer += chunk
+                if len(answer) > MAX_ANSWER_BYTES:
+                    break
+            return response.status_code, response.headers, bytes(answer)
+
+
+def create_client() -> httpx.AsyncClient:
+    """An HTTP client for replies: nothing from the environment, no redirects."""
+    return httpx.AsyncClient(
+        transport=ClaimingTransport(),
+        trust_env=False,
+        follow_redirects=False,
+        timeout=httpx.Timeout(POST_TIMEOUT_S, connect=CONNECT_TIMEOUT_S, pool=None),
+    )
+
+
+def classify(status: int, retry_after: str | None, answer: bytes, attempt: int) -> Outcome:
+    """Decide what an HTTP answer means.
+
+    Args:
+        status: the HTTP status.
+        retry_after: the header, if any.
+        answer: the body, cut off just beyond `MAX_ANSWER_BYTES`.
+        attempt: which attempt this was, counted from 1.
+    """
+    reason = f"HTTP {status}"
+    if HTTPStatus.OK <= status < HTTPStatus.MULTIPLE_CHOICES:
+        return _classify_answer(answer, attempt)
+    if status in (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE):
+        return _again(reason, attempt, at_least_ms=_milliseconds(retry_after))
+    if status == HTTPStatus.INTERNAL_SERVER_ERROR:
+        return _again(reason, attempt, max_attempts=_TWO_ATTEMPTS)
+    if status > HTTPStatus.INTERNAL_SERVER_ERROR:
+        # A gateway in front of DingTalk gave up; what stands behind it may have posted.
+        return Unknown(reason)
+    return Refused(reason)
+
+
+def _classify_answer(answer: bytes, attempt: int) -> Outcome:
+    fields = _parse(answer)
+    if fields is None:
+        return Unknown("the answer is not a JSON object of at most 16 KiB")
+    try:
+        # DingTalk documents a number and shows strings.
+        code = int(fields["errcode"])
+    except (KeyError, TypeError, ValueError):
+        if fields.get("punish"):  # what its flood protection says instead (limits page)
+            return _throttled("flood protection", attempt)
+        return Unknown("the answer has no errcode")
+    reason = f"errcode {code}"
+    if code == 0:
+        return Delivered()
+    if code in _BUSY:
+        return _again(reason, attempt, max_attempts=_FEW_ATTEMPTS)
+    if code in _THROTTLED:
+        return _throttled(reason, attempt)
+    if code == _CALL_TIMED_OUT:
+        return Unknown(reason)
+    return Refused(reason, for_content=code in _CONTENT)
+
+
+def _parse(answer: bytes) -> dict[str, Any] | None:
+    if len(answer) > MAX_ANSWER_BYTES:
+        return None
+    try:
+        fields = json.loads(answer)
+    except (ValueError, RecursionError):
+        return None
+    return fields if isinstance(fields, dict) else None
+
+
+def _not_sent(error: Exception, name: str, attempt: int) -> Outcome:
+    if isinstance(error, httpx.InvalidURL | httpx.UnsupportedProtocol):
+        return Refused(name)
+    if isinstance(error.__cause__, aiohttp.ClientConnectorCertificateError):
+        return _again("tls: invalid certificate", attempt, max_attempts=_FEW_ATTEMPTS)
+    return _again(f"not connected: {name}", attempt)
+
+
+def _again(
+    reason: str, attempt: int, *, max_attempts: int = MAX_ATTEMPTS, at_least_ms: int = 0
+) -> Outcome:
+    if attempt >= max_attempts:
+        return Refused(reason)
+    pause_ms = _PAUSES_MS[min(attempt, len(_PAUSES_MS)) - 1]
+    # A server may ask for more patience, but not for more than twice ours.
+    pause_ms = min(max(pause_ms, at_least_ms), 2 * pause_ms)
+    return Retry(round(pause_ms * random.uniform(0.8, 1.2)), reason)  # noqa: S311 - spreads load
+
+
+def _throttled(reason: str, attempt: int) -> Outcome:
+    if attempt >= MAX_ATTEMPTS:
+        return Refused(reason)
+    return Retry(_THROTTLE_MS if attempt == 1 else _LONG_THROTTLE_MS, reason)
+
+
+def _milliseconds(retry_after: str | None) -> int:
+    seconds = retry_after or ""
+    return int(seconds[:6]) * 1000 if seconds.isascii() and seconds.isdigit() else 0
+
+
+def _name_of(error: Exception) -> str:
+    """Only the class: the words of an HTTP library's errors hold URLs."""
+    return type(error).__name__

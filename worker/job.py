@@ -1,0 +1,55 @@
+"""The RQ job: which function may run, and how a stock RQ worker runs it."""
+
+from typing import Any, NoReturn
+
+from rq.job import Job
+
+from shared.errors import DingdaError
+from shared.queue import JOB_FUNCTION
+from shared.settings import load_settings
+
+
+class ForbiddenJobError(DingdaError):
+    """Somebody put a job on the queue that calls something else; it is not run."""
+
+
+class AnswerJob(Job):
+    """A job that can only be ours.
+
+    RQ's jobs name any importable function, JSON or not, as well as callbacks and webhooks; so
+    whoever can write to Redis could run code in the worker. This class runs `JOB_FUNCTION` only.
+    """
+
+    def restore(self, raw_data: Any) -> None:
+        """Read a job as RQ does, and leave out what would run or call anything besides."""
+        super().restore(raw_data)
+        self._success_callback_name = None
+        self._failure_callback_name = None
+        self._stopped_callback_name = None
+        self.webhooks = []
+
+    @property
+    def message_id(self) -> str:
+        """The id of the message to answer.
+
+        Raises:
+            ForbiddenJobError: if the job calls anything but `JOB_FUNCTION`.
+        """
+        if self.func_name != JOB_FUNCTION or self.instance is not None:
+            raise ForbiddenJobError(f"this queue's jobs call {JOB_FUNCTION} and nothing else")
+        return str(self.args[0])
+
+    def perform(self) -> NoReturn:
+        """Refuse: the `ConcurrentWorker` answers on its own loop and never calls this."""
+        raise ForbiddenJobError("an AnswerJob is run by the ConcurrentWorker")
+
+
+async def answer(message_id: str) -> None:
+    """What RQ calls. A stock RQ worker comes through here, with the settings of its environment.
+
+    Ours goes to the `Answerer` directly and keeps its connections from one message to the next.
+    """
+    from worker.app import open_answerer  # noqa: PLC0415 - ours loads this module for its job class
+
+    async with open_answerer(load_settings()) as (answerer, _):
+        await answerer.answer(message_id)

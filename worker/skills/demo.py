@@ -1,0 +1,55 @@
+"""The five replies that DingTalk shows, one for each of the tutorial's commands."""
+
+from worker.skill import ActionCard, Ask, Button, FeedCard, FeedLink, Markdown, Skill, Text
+
+skill = Skill("demo", summary="看看五种回复的样子")
+
+_TITLE = "州的先生 Python 实战教程合集"
+_CARD = f" \n #### {_TITLE} \n\n 学习Python的一个好方法就是用实际的项目来熟练语言"
+_SITE, _BLOG = "http://mrdoc.zmister.com", "https://zmister.com/"
+_PICTURE = "https://img.alicdn.com/tfs/TB1NwmBEL9TBuNjy1zbXXXpepXa-2400-1218.png"
+
+
+@skill.command("text")
+def text(ask: Ask) -> Text:
+    """A text that mentions the asker."""
+    return Text(f"{ask.say('你刚刚发的消息是：')}[{ask.text}]", at=ask.mention)
+
+
+@skill.command("markdown")
+def markdown(ask: Ask) -> Markdown:
+    """A markdown message that mentions the asker."""
+    return Markdown(
+        title=ask.say("州的先生机器人助理"),
+        text=ask.say("## 这是什么? \n 这是一个钉钉机器人 \n "),
+        at=ask.mention,
+    )
+
+
+@skill.command("整体跳转")
+def one_link(ask: Ask) -> ActionCard:
+    """A card that leads to one page as a whole."""
+    return ActionCard(
+        title=ask.say(_TITLE), text=ask.say(_CARD), link=Button(ask.say("阅读全文"), _SITE)
+    )
+
+
+@skill.command("独立跳转")
+def two_buttons(ask: Ask) -> ActionCard:
+    """A card with a button for each page."""
+    return ActionCard(
+        title=ask.say(_TITLE),
+        text=ask.say(_CARD),
+        buttons=(Button(ask.say("去看看"), _SITE), Button(ask.say("不感兴趣"), _BLOG)),
+    )
+
+
+@skill.command("feed")
+def feed(ask: Ask) -> FeedCard:
+    """A list of pages with pictures."""
+    return FeedCard(
+        links=(
+            FeedLink(ask.say("时代的火车向前开1"), _SITE, _PICTURE),
+            FeedLink(ask.say("时代的火车向前开2"), _BLOG, _PICTURE),
+        )
+    )
