@@ -1,0 +1,1 @@
+"""What a developer runs, one module each."""

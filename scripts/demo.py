@@ -1,0 +1,145 @@
+"""`make demo`: the whole road on one machine, and what to type next."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+
+_READY_WITHIN_S = 30.0
+_STOPPED_WITHIN_S = 15.0
+
+_READY = """
+  Dingda is ready. In another terminal, from this folder, say something to the bot:
+
+    .venv/bin/python -m simulator say "整体跳转"
+    .venv/bin/python -m simulator say "帮助"
+    .venv/bin/python -m simulator chat
+
+  The gateway listens on http://127.0.0.1:{gateway}/dd_robot/, a simulated DingTalk on
+  http://127.0.0.1:{simulator}, a Redis on 127.0.0.1:{redis} with its data under data/.
+  Ctrl-C stops them all.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Port:
+    """A port of the demo, and the variable that chooses another."""
+
+    what: str
+    variable: str
+    default: int
+
+    @property
+    def number(self) -> int:
+        """The port to use."""
+        return int(os.environ.get(self.variable) or self.default)
+
+    @property
+    def is_taken(self) -> bool:
+        """Whether somebody listens there already."""
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", self.number))
+            except OSError:
+                return True
+            return False
+
+
+REDIS = Port("Redis", "DINGDA_DEMO_REDIS_PORT", 6380)
+GATEWAY = Port("the gateway", "DINGDA_PORT", 8000)
+SIMULATOR = Port("the simulated DingTalk", "DINGDA_SIMULATOR_PORT", 8100)
+
+
+def main() -> int:
+    """Start everything, say when it is ready, and stop everything at Ctrl-C."""
+    taken = [port for port in (REDIS, GATEWAY, SIMULATOR) if port.is_taken]
+    for port in taken:
+        print(
+            f"Port {port.number} ({port.what}) is taken; "
+            f"choose another: make demo {port.variable}={port.number + 10}",
+            file=sys.stderr,
+        )
+    if taken:
+        return 1
+    # A session of its own, so that Ctrl-C reaches it once, from here, and not its children as well.
+    honcho = subprocess.Popen(
+        [sys.executable, "-m", "honcho", "-f", "Procfile.dev", "-e", os.devnull, "start"],
+        env=_environment(),
+        start_new_session=True,
+    )
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _interrupt)
+    try:
+        if _is_ready(honcho):
+            ports = {"gateway": GATEWAY, "simulator": SIMULATOR, "redis": REDIS}
+            print(_READY.format(**{name: port.number for name, port in ports.items()}), flush=True)
+        return honcho.wait()
+    except KeyboardInterrupt:
+        return 0
+    finally:
+        _stop(honcho)
+
+
+def _environment() -> dict[str, str]:
+    """The demo's settings: its own, whatever a `.env` beside it says of the real bot."""
+    simulator = f"http://127.0.0.1:{SIMULATOR.number}"
+    return os.environ | {
+        "PATH": os.pathsep.join((str(Path(sys.executable).parent), os.environ["PATH"])),
+        "PYTHONUNBUFFERED": "1",
+        "DINGDA_APP_SECRET": "only-the-demo-uses-this",
+        "DINGDA_REDIS_URL": f"redis://127.0.0.1:{REDIS.number}/0",
+        "DINGDA_HOST": "127.0.0.1",
+        "DINGDA_PORT": str(GATEWAY.number),
+        "DINGDA_SIMULATOR_PORT": str(SIMULATOR.number),
+        "DINGDA_SESSION_WEBHOOK_ORIGINS": simulator,
+    }
+
+
+def _is_ready(honcho: "subprocess.Popen[bytes]") -> bool:
+    waiting_for = [
+        f"http://127.0.0.1:{GATEWAY.number}/readyz",
+        f"http://127.0.0.1:{SIMULATOR.number}/api/health",
+    ]
+    give_up_at = time.monotonic() + _READY_WITHIN_S
+    while waiting_for and honcho.poll() is None and time.monotonic() < give_up_at:
+        if _answers(waiting_for[0]):
+            waiting_for.pop(0)
+        else:
+            time.sleep(0.1)
+    return not waiting_for
+
+
+def _answers(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(url, timeout=1):  # noqa: S310 - our own address
+            return True
+    except (urllib.error.URLError, OSError):
+        return False
+
+
+def _interrupt(_: int, __: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+def _stop(honcho: "subprocess.Popen[bytes]") -> None:
+    """Ask honcho to stop its processes; what does not listen is killed with its whole group."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
+    if honcho.poll() is None:
+        honcho.terminate()
+        try:
+            honcho.wait(_STOPPED_WITHIN_S)
+        except subprocess.TimeoutExpired:
+            os.killpg(honcho.pid, signal.SIGKILL)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
