@@ -1,8 +1,10 @@
 """`python -m gateway`: listen for DingTalk's callbacks."""
 
 import logging
+import os
 import socket
 import sys
+from contextlib import suppress
 
 import uvicorn
 
@@ -36,7 +38,8 @@ def main() -> int:
             timeout_graceful_shutdown=5,
         )
     )
-    server.run(sockets=[listener])
+    with suppress(KeyboardInterrupt):  # uvicorn has stopped by then, and raises it again
+        server.run(sockets=[listener])
     return 0
 
 
@@ -47,7 +50,7 @@ def _listen(settings: Settings) -> socket.socket:
         return socket.create_server(address, family=family, backlog=2048)
     except OSError as error:
         raise SettingsError(
-            f"cannot listen on {settings.host}:{settings.port} ({error.strerror}); "
+            f"cannot listen on {settings.host}:{settings.port} ({os.strerror(error.errno)}); "
             "choose another with DINGDA_PORT or DINGDA_HOST"
         ) from None
 
