@@ -1,0 +1,1 @@
+"""DingTalk on a laptop: signs and sends messages, takes the replies, shows what a chat would."""

@@ -1,0 +1,120 @@
+"""The simulator's process: its settings put together, its port, its warnings."""
+
+import ipaddress
+import logging
+import socket
+import time
+from contextlib import suppress
+
+import uvicorn
+from starlette.applications import Starlette
+
+from shared.errors import SettingsError
+from shared.origin import origin_of
+from shared.settings import Settings
+from simulator.app import create_app
+from simulator.changes import Changes
+from simulator.courier import Courier
+from simulator.dingtalk import DingTalk
+from simulator.settings import SimulatorSettings
+
+logger = logging.getLogger(__name__)
+
+CANNOT_SIGN = """\
+DINGDA_APP_SECRET is not set: the simulator signs its callbacks with it, as DingTalk does.
+Set it in the environment or in .env. Any text will do for a trial; the gateway needs the same."""
+
+
+def serve(settings: SimulatorSettings, bot: Settings) -> None:
+    """Run the server until it is told to stop.
+
+    Raises:
+        SettingsError: if there is no secret, or the port cannot be had.
+    """
+    changes = Changes()
+    app = _build(settings, bot, changes)
+    listener = _listen(settings)
+    _tell(settings, bot)
+    config = uvicorn.Config(
+        app,
+        access_log=False,
+        log_config=None,
+        log_level=logging.WARNING,
+        server_header=False,
+        proxy_headers=False,
+        timeout_graceful_shutdown=5,
+    )
+    server = _Server(config, changes)
+    # uvicorn raises it again once it has shut down on Ctrl-C.
+    with suppress(KeyboardInterrupt):
+        server.run(sockets=[listener])
+
+
+class _Server(uvicorn.Server):
+    """Sends away who waits for a reply before it stops."""
+
+    def __init__(self, config: uvicorn.Config, changes: Changes) -> None:
+        super().__init__(config)
+        self._changes = changes
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        await self._changes.close()
+        await super().shutdown(sockets)
+
+
+def _build(settings: SimulatorSettings, bot: Settings, changes: Changes) -> Starlette:
+    if not bot.secrets:
+        raise SettingsError(CANNOT_SIGN)
+    dingtalk = DingTalk(
+        secret=bot.secrets[0],
+        public_url=settings.session_base_url,
+        now_ms=_wall_clock_ms,
+        session_life_ms=round(settings.session_life_s * 1000),
+        replies_per_minute=settings.replies_per_minute or None,
+    )
+    courier = Courier(settings.gateway_callback_url(bot))
+    return create_app(dingtalk=dingtalk, courier=courier, changes=changes)
+
+
+def _wall_clock_ms() -> int:
+    return time.time_ns() // 1_000_000
+
+
+def _listen(settings: SimulatorSettings) -> socket.socket:
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    try:
+        return socket.create_server((settings.host, settings.port), family=family, backlog=2048)
+    except OSError as error:
+        # Python adds "(while attempting to bind on address …)", and the address is said already.
+        why = str(error.strerror).partition(" (while")[0]
+        raise SettingsError(
+            f"cannot listen on {settings.host}:{settings.port} ({why}); "
+            "choose another with DINGDA_SIMULATOR_PORT or DINGDA_SIMULATOR_HOST"
+        ) from None
+
+
+def _tell(settings: SimulatorSettings, bot: Settings) -> None:
+    logger.info(
+        "playing DingTalk at %s, for the bot at %s",
+        settings.server_url,
+        settings.gateway_callback_url(bot),
+    )
+    if not _is_loopback(settings.host):
+        logger.warning(
+            "%s is not loopback: whoever reaches port %d can speak to the bot in DingTalk's name",
+            settings.host,
+            settings.port,
+        )
+    origin = origin_of(settings.session_base_url)
+    if origin not in bot.session_webhook_origins:
+        logger.warning(
+            "a worker with these settings would not reply to the simulator; let it with "
+            "DINGDA_SESSION_WEBHOOK_ORIGINS=%s",
+            origin,
+        )
+
+
+def _is_loopback(host: str) -> bool:
+    with suppress(ValueError):
+        return ipaddress.ip_address(host).is_loopback
+    return host == "localhost"

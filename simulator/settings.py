@@ -1,0 +1,103 @@
+"""The simulator's own settings; what it shares with the bot comes from `shared.settings`.
+
+Each is an environment variable that begins with `DINGDA_SIMULATOR_`, or a line in `.env`.
+"""
+
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import AfterValidator, Field, ValidationError
+from pydantic_core import ErrorDetails
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from shared.errors import InvalidOriginError, SettingsError
+from shared.origin import origin_of
+from shared.settings import Settings
+
+_PREFIX = "DINGDA_SIMULATOR_"
+_LOOPBACK = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - what is *not* to be dialled
+"""Where to reach, on the same machine, a server that listens everywhere."""
+
+
+def _url(url: str) -> str:
+    try:
+        origin_of(url)
+    except InvalidOriginError as error:
+        raise ValueError(f"{error}; write it as http://127.0.0.1:8100") from None
+    return url
+
+
+def _base_url(url: str) -> str:
+    return _url(url).rstrip("/")
+
+
+class SimulatorSettings(BaseSettings):
+    """What the simulator's server and its clients read at their start."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=_PREFIX,
+        env_file=".env",
+        env_ignore_empty=True,
+        extra="ignore",
+        frozen=True,
+        hide_input_in_errors=True,
+    )
+
+    host: str = Field("127.0.0.1", description="The address that the simulator listens on.")
+    port: int = Field(8100, ge=1, le=65535, description="The port that the simulator listens on.")
+    url: Annotated[str, AfterValidator(_base_url)] | None = Field(
+        None, description="Where clients find the server. Empty: at its host and port."
+    )
+    public_url: Annotated[str, AfterValidator(_base_url)] | None = Field(
+        None,
+        description="What sessionWebhooks begin with: where the worker reaches the simulator. "
+        "Empty: its host and port.",
+    )
+    callback_url: Annotated[str, AfterValidator(_url)] | None = Field(
+        None,
+        description="The gateway's message-receiving address. "
+        "Empty: what DINGDA_HOST, DINGDA_PORT and DINGDA_CALLBACK_PATH say.",
+    )
+    session_life_s: float = Field(
+        5400.0, gt=0, le=86_400, description="Seconds that a session takes replies for."
+    )
+    replies_per_minute: int = Field(
+        20, ge=0, description="Replies that one conversation takes in a minute; 0 for any number."
+    )
+
+    @property
+    def server_url(self) -> str:
+        """Where the simulator's clients find its server."""
+        return self.url or _address(self.host, self.port)
+
+    @property
+    def session_base_url(self) -> str:
+        """What sessionWebhooks begin with."""
+        return self.public_url or _address(self.host, self.port)
+
+    def gateway_callback_url(self, bot: Settings) -> str:
+        """Where callbacks are sent, for a bot with these settings."""
+        return self.callback_url or _address(bot.host, bot.port) + bot.callback_path
+
+
+def load_simulator_settings(env_file: Path | None = Path(".env")) -> SimulatorSettings:
+    """Read the settings from the environment and `env_file` (None: the environment only).
+
+    Raises:
+        SettingsError: naming each wrong variable and why, without its value.
+    """
+    try:
+        return SimulatorSettings(_env_file=env_file)  # type: ignore[call-arg]  # pydantic-settings takes it
+    except ValidationError as error:
+        problems = error.errors(include_input=False, include_url=False)
+        raise SettingsError("\n".join(map(_in_words, problems))) from None
+
+
+def _address(host: str, port: int) -> str:
+    reachable = _LOOPBACK.get(host, host)
+    return f"http://[{reachable}]:{port}" if ":" in reachable else f"http://{reachable}:{port}"
+
+
+def _in_words(problem: ErrorDetails) -> str:
+    variable = f"{_PREFIX}{str(problem['loc'][0]).upper()}"
+    return f"{variable}: {problem['msg'].removeprefix('Value error, ')}"

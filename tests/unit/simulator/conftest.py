@@ -1,0 +1,56 @@
+"""A simulator with a bot behind it, both in this process."""
+
+from collections.abc import AsyncIterator, Callable
+
+import httpx
+import pytest
+from starlette.applications import Starlette
+
+from simulator.app import create_app
+from simulator.changes import Changes
+from simulator.client import SimulatorClient
+from simulator.courier import Courier
+from simulator.dingtalk import DingTalk
+from tests.unit.simulator.stage import CALLBACK_URL, SECRET, SIMULATOR_URL, Bot, Clock
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def dingtalk(clock: Clock) -> DingTalk:
+    return DingTalk(secret=SECRET, public_url=SIMULATOR_URL, now_ms=clock)
+
+
+@pytest.fixture
+def bot(clock: Clock) -> Bot:
+    return Bot(clock)
+
+
+@pytest.fixture
+def changes() -> Changes:
+    return Changes()
+
+
+@pytest.fixture
+async def simulator(dingtalk: DingTalk, bot: Bot, changes: Changes) -> AsyncIterator[Starlette]:
+    courier = Courier(CALLBACK_URL, transport=httpx.ASGITransport(bot.app))
+    app = create_app(dingtalk=dingtalk, courier=courier, changes=changes)
+    bot.transport = httpx.ASGITransport(app)
+    async with app.router.lifespan_context(app):
+        yield app
+
+
+@pytest.fixture
+def open_client(simulator: Starlette) -> Callable[[], SimulatorClient]:
+    transport = httpx.ASGITransport(simulator)
+    return lambda: SimulatorClient(SIMULATOR_URL, transport=transport)
+
+
+@pytest.fixture
+async def http(simulator: Starlette) -> AsyncIterator[httpx.AsyncClient]:
+    transport = httpx.ASGITransport(simulator)
+    async with httpx.AsyncClient(transport=transport, base_url=SIMULATOR_URL) as client:
+        yield client
