@@ -50,7 +50,7 @@ def _listen(settings: Settings) -> socket.socket:
         return socket.create_server(address, family=family, backlog=2048)
     except OSError as error:
         raise SettingsError(
-            f"cannot listen on {settings.host}:{settings.port} ({os.strerror(error.errno)}); "
+            f"cannot listen on {settings.host}:{settings.port} ({os.strerror(error.errno or 0)}); "
             "choose another with DINGDA_PORT or DINGDA_HOST"
         ) from None
 

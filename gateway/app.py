@@ -11,6 +11,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
 
 from gateway.callback import Callback
 from gateway.intake import Intake
@@ -32,12 +33,30 @@ def _wall_clock_ms() -> int:
     return time.time_ns() // 1_000_000
 
 
+class Gateway(Starlette):
+    """Starlette, with a short way in for callbacks.
+
+    They come a thousand times as often as anything else, and need nothing of what Starlette does on
+    the way to a route: that is a quarter of the time that a message takes here.
+    """
+
+    callback: Callback
+    callback_paths: frozenset[str]
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one connection, as ASGI has it."""
+        if scope["type"] == "http" and scope["path"] in self.callback_paths:
+            await self.callback(scope, receive, send)
+        else:
+            await super().__call__(scope, receive, send)
+
+
 def create_app(
     settings: Settings,
     *,
     redis: Redis | None = None,
     now_ms: Callable[[], int] = _wall_clock_ms,
-) -> Starlette:
+) -> Gateway:
     """Build the gateway.
 
     Args:
@@ -69,18 +88,15 @@ def create_app(
             return JSONResponse({"ready": False, "why": "Redis does not answer"}, 503)
         return JSONResponse({"ready": True})
 
-    path = settings.callback_path.rstrip("/")
-    app = Starlette(
-        routes=[
-            # Both spellings, because DingTalk does not follow redirects.
-            *(Route(spelling, callback) for spelling in {path or "/", path + "/"}),
-            Route("/healthz", _alive),
-            Route("/readyz", ready),
-        ],
+    app = Gateway(
+        routes=[Route("/healthz", _alive), Route("/readyz", ready)],
         lifespan=lifespan,
         exception_handlers={HTTPException: _as_json},
     )
-    app.router.redirect_slashes = False
+    app.callback = callback
+    # Both spellings, for DingTalk does not follow redirects.
+    path = settings.callback_path.rstrip("/")
+    app.callback_paths = frozenset({path or "/", path + "/"})
     return app
 
 

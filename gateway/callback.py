@@ -15,7 +15,6 @@ from functools import lru_cache
 from http import HTTPStatus
 
 from redis.exceptions import RedisError
-from starlette.datastructures import Headers
 from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse
 from starlette.types import Receive, Scope, Send
@@ -30,11 +29,18 @@ from shared.texts import BUSY
 
 logger = logging.getLogger(__name__)
 
+_STORED = JSONResponse(EMPTY)
+_BUSY = JSONResponse(Text(BUSY).to_payload())
+
 MAX_BODY_BYTES = 64 * 1024
 BODY_TIMEOUT_S = 3.0
 _DRAIN_BYTES = 1024 * 1024
 _DRAIN_S = 0.5
 _LOG_INTERVAL_S = 10.0
+
+
+Headers = dict[bytes, bytes]
+"""As ASGI has them: names in lower case."""
 
 
 class RejectedError(Exception):
@@ -74,7 +80,7 @@ class Callback:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
         try:
-            response = JSONResponse(await self._hear(scope, receive))
+            response = await self._hear(scope, receive)
         except RejectedError as rejected:
             self._rejections.note(rejected)
             response = await _refuse(rejected, receive)
@@ -82,8 +88,8 @@ class Callback:
             return
         await response(scope, receive, send)
 
-    async def _hear(self, scope: Scope, receive: Receive) -> object:
-        headers = Headers(scope=scope)
+    async def _hear(self, scope: Scope, receive: Receive) -> JSONResponse:
+        headers: Headers = dict(scope["headers"])
         _check_method(scope["method"])
         _check_encoding(headers)
         _check_length(headers)
@@ -95,23 +101,21 @@ class Callback:
             raise RejectedError(HTTPStatus.BAD_REQUEST, "body", str(error)) from None
         if isinstance(message, Ignored):
             await self._ignore(message)
-            return EMPTY
+            return _STORED
         try:
             acceptance = await self._intake.accept(message, body)
         except BusyError as busy:
             logger.warning("told an asker that we are busy: %s", busy)
-            return Text(BUSY).to_payload()
+            return _BUSY
         if acceptance is Acceptance.DUPLICATE:
             logger.debug("message %.8s came again", message.id)
-        return EMPTY
+        return _STORED
 
     def _check_signature(self, headers: Headers) -> None:
-        timestamp, signature = headers.get("timestamp", ""), headers.get("sign", "")
         try:
             verify(
-                # Starlette decodes headers as Latin-1: this gives back the bytes that came.
-                timestamp.encode("latin-1"),
-                signature.encode("latin-1"),
+                headers.get(b"timestamp", b""),
+                headers.get(b"sign", b""),
                 secrets=self._secrets,
                 now_ms=self._now_ms(),
             )
@@ -136,19 +140,21 @@ def _check_method(method: str) -> None:
 
 
 def _check_encoding(headers: Headers) -> None:
-    fault = _encoding_fault(headers.get("content-type", ""), headers.get("content-encoding", ""))
+    fault = _encoding_fault(
+        headers.get(b"content-type", b""), headers.get(b"content-encoding", b"")
+    )
     if fault:
         raise RejectedError(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "encoding", fault)
 
 
 @lru_cache(maxsize=64)
-def _encoding_fault(content_type: str, content_encoding: str) -> str | None:
-    if content_encoding.lower() not in ("", "identity"):
+def _encoding_fault(content_type: bytes, content_encoding: bytes) -> str | None:
+    if content_encoding.lower() not in (b"", b"identity"):
         return "the body must not be compressed"
     if not content_type:
         return None
     parsed = MIMEHeaders()
-    parsed["content-type"] = content_type
+    parsed["content-type"] = content_type.decode("latin-1")
     if parsed.get_content_type() != "application/json":
         return "the body must be application/json"
     if parsed.get_content_charset("utf-8") not in ("utf-8", "utf8"):
@@ -157,8 +163,8 @@ def _encoding_fault(content_type: str, content_encoding: str) -> str | None:
 
 
 def _check_length(headers: Headers) -> None:
-    declared = headers.get("content-length", "0")
-    if not (declared.isascii() and declared.isdigit()) or int(declared[:20]) > MAX_BODY_BYTES:
+    declared = headers.get(b"content-length", b"0")
+    if not declared.isdigit() or int(declared[:20]) > MAX_BODY_BYTES:
         raise _too_large()
 
 

@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from importlib import resources
-from typing import Any
+from typing import Any, cast
 
 from redis.asyncio import Redis
 from redis.commands.core import AsyncScript
@@ -66,6 +66,9 @@ class Ending:
 
     end: End
     reason: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.end} ({self.reason})" if self.reason else str(self.end)
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +125,20 @@ class Counts:
         return self.accepted - ended
 
 
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """A message that ended badly."""
+
+    id: str
+    reason: str
+    """`failed: …`, `expired` or `unknown: …`."""
+    attempts: int
+    accepted_ms: int
+    ended_ms: int
+    payload: bytes | None = field(repr=False)
+    """The callback's body, kept while the session is open."""
+
+
 class Ledger:
     """The steps of a message's life.
 
@@ -150,16 +167,26 @@ class Ledger:
         self._handover_ms = handover_ms
         name = queue.name
         self._count_key = f"{name}:count"
-        self._keys = (*queue.keys, f"{name}:queued", f"{name}:due", f"{name}:dead", self._count_key)
+        self._dead_key = f"{name}:dead"
+        self._keys = (
+            *queue.keys,
+            f"{name}:queued",
+            f"{name}:due",
+            self._dead_key,
+            self._count_key,
+        )
         self._prefixes = (f"{name}:message:", queue.job_prefix)
         self._accept = self._script("accept")
         self._lease = self._script("lease")
         self._renew = self._script("renew")
         self._sending = self._script("sending")
+        self._notice = self._script("notice")
         self._done = self._script("done")
         self._retry = self._script("retry")
         self._sweep = self._script("sweep")
         self._requeue = self._script("requeue")
+        self._revive = self._script("revive")
+        self._drop = self._script("drop")
 
     async def accept(
         self, messages: Sequence[tuple[Message, bytes]], *, backlog_limit: int
@@ -223,6 +250,10 @@ class Ledger:
         """
         _still_ours(await self._run(self._sending, lease.id, lease.token, self._outcome_ms))
 
+    async def notice(self, lease: Lease) -> bool:
+        """Whether this is the first time that the asker is told to wait, and may be told."""
+        return bool(await self._run(self._notice, lease.id, lease.token))
+
     async def done(self, lease: Lease, ending: Ending) -> None:
         """End a message.
 
@@ -233,19 +264,19 @@ class Ledger:
         arguments = (lease.id, lease.token, ending.end.value, ending.reason, remember_s)
         _still_ours(await self._run(self._done, *arguments))
 
-    async def retry(self, lease: Lease, *, pause_ms: int, prepared: Prepared) -> None:
+    async def retry(self, lease: Lease, *, pause_ms: int, prepared: Prepared | None) -> None:
         """Give a message back whose reply was not delivered, to be tried again after a pause.
 
         Args:
             lease: the hold on it, which ends here.
             pause_ms: how long it rests, in milliseconds.
-            prepared: the reply to send then.
+            prepared: the reply to send then, or None to ask the skill again.
 
         Raises:
             LeaseLostError: if the message is somebody else's by now.
         """
-        arguments = (lease.id, lease.token, pause_ms, prepared.to_json(), "sending")
-        _still_ours(await self._run(self._retry, *arguments))
+        kept = prepared.to_json() if prepared else ""
+        _still_ours(await self._run(self._retry, lease.id, lease.token, pause_ms, kept, "sending"))
 
     async def hand_back(self, lease: Lease) -> None:
         """Give a message back untouched, for another worker to take at once.
@@ -274,6 +305,51 @@ class Ledger:
         entries = [part for message_id in overdue for part in (message_id, job_data(message_id))]
         fields = self._queue.fields
         return int(await self._run(self._requeue, rq_now(), len(fields), *fields, *entries))
+
+    async def dead_letters(self) -> list[DeadLetter]:
+        """What an operator must see, the newest first."""
+        listed = await self._redis.zrevrange(self._dead_key, 0, -1, withscores=True)
+        ids = cast("list[tuple[str, float]]", listed)
+        prefix = self._prefixes[0]
+        async with self._redis.pipeline(transaction=False) as pipeline:
+            for message_id, _ in ids:
+                pipeline.hmget(f"{prefix}{message_id}", "reason", "accepted_ms", "leases")
+                pipeline.get(f"{self._queue.name}:letter:{message_id}")
+            found = await pipeline.execute()
+        return [
+            DeadLetter(
+                id=message_id,
+                reason=reason or "",
+                attempts=int(leases or 0),
+                accepted_ms=int(accepted_ms or 0),
+                ended_ms=int(ended_ms),
+                payload=payload.encode() if payload else None,
+            )
+            for (message_id, ended_ms), (reason, accepted_ms, leases), payload in zip(
+                ids, found[::2], found[1::2], strict=True
+            )
+        ]
+
+    async def age_s(self, message_id: str) -> float:
+        """Seconds since a message was accepted, by Redis's clock; 0 if it is not known."""
+        accepted_ms = await self._redis.hget(f"{self._prefixes[0]}{message_id}", "accepted_ms")
+        seconds, microseconds = await self._redis.time()
+        return seconds + microseconds / 1e6 - int(accepted_ms) / 1000 if accepted_ms else 0.0
+
+    async def revive(self, message_id: str) -> str:
+        """Accept a dead letter once more.
+
+        Returns:
+            `accepted`; or why not: `expired` if its session has closed, `gone` if it is not known,
+            or the state that it is in.
+        """
+        fields = self._queue.fields
+        arguments = (message_id, MARGIN_MS, job_data(message_id), rq_now(), len(fields), *fields)
+        return str(await self._run(self._revive, *arguments))
+
+    async def drop(self, message_id: str) -> bool:
+        """Take a dead letter off the list and forget its words; False if there is none."""
+        return bool(await self._run(self._drop, message_id))
 
     async def ignore(self, reason: str) -> None:
         """Count a genuine callback that there is nothing to answer to."""

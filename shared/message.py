@@ -36,6 +36,12 @@ class Message:
     """Where to POST the reply. A bearer credential: never log it."""
     session_expires_ms: int | None
     """When the session closes, in ms since 1970; None where DingTalk did not say."""
+    sender_corp_id: str = ""
+    bot_corp_id: str = ""
+    mentioned_staff_ids: tuple[str, ...] = ()
+    """Who else was mentioned, by userid, as far as DingTalk tells."""
+    pictures: tuple[str, ...] = field(default=(), repr=False)
+    """The downloadCodes of pictures between the words (richText)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +82,10 @@ def parse_message(body: bytes) -> Message | Ignored:
         text=text,
         session_webhook=_required(fields, "sessionWebhook", _MAX_URL_CHARS),
         session_expires_ms=_integer(fields.get("sessionWebhookExpiredTime")),
+        sender_corp_id=_string(fields, "senderCorpId"),
+        bot_corp_id=_string(fields, "chatbotCorpId"),
+        mentioned_staff_ids=tuple(_strings(fields.get("atUsers"), "staffId")),
+        pictures=tuple(_strings(_mapping(fields.get("content")).get("richText"), "downloadCode")),
     )
 
 
@@ -114,9 +124,7 @@ def _text(fields: dict[str, Any]) -> str | Ignored:
     if msgtype == "text":
         words = _mapping(fields.get("text")).get("content")
     elif msgtype == "richText":
-        parts = _mapping(fields.get("content")).get("richText")
-        items = [_mapping(part).get("text") for part in parts] if isinstance(parts, list) else []
-        words = "".join(item for item in items if isinstance(item, str)) or None
+        words = "".join(_strings(_mapping(fields.get("content")).get("richText"), "text")) or None
     elif msgtype == "audio":
         words = _mapping(fields.get("content")).get("recognition")
     else:
@@ -126,6 +134,12 @@ def _text(fields: dict[str, Any]) -> str | Ignored:
 
 def _mapping(value: Any) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
+
+
+def _strings(items: Any, name: str) -> list[str]:
+    """One field of each object in a list, where it is there and a string."""
+    found = [_string(_mapping(item), name) for item in items] if isinstance(items, list) else []
+    return [text for text in found if text]
 
 
 def _string(fields: dict[str, Any], name: str) -> str:

@@ -6,7 +6,11 @@ from urllib.parse import urlsplit
 from shared.errors import InvalidOriginError
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
-_HOST = re.compile(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?|[0-9a-f:]*:[0-9a-f:.]*")
+# A name or an IPv4 address, or an IPv6 address in brackets; then perhaps a port.
+_NETLOC = re.compile(
+    r"(?P<host>[a-z0-9]([a-z0-9.-]*[a-z0-9])?|\[[0-9a-f:]*:[0-9a-f:.]*\])(:(?P<port>[0-9]{1,5}))?"
+)
+_MAX_PORT = 65535
 # Printable ASCII without the blank and the backslash. Parsers differ on what lies outside:
 # urllib drops a tab where httpx refuses it, and httpx maps the full stop of Chinese to a dot.
 _PLAIN = re.compile(r"[!-\[\]-~]+")
@@ -23,17 +27,14 @@ def origin_of(url: str) -> str:
         raise InvalidOriginError("a URL must be printable ASCII without blanks or backslashes")
     try:
         parts = urlsplit(url)
-        port = parts.port
     except ValueError:
         raise InvalidOriginError("the URL cannot be parsed") from None
     if parts.scheme not in _DEFAULT_PORTS:
         raise InvalidOriginError("the scheme must be http or https")
-    if "@" in parts.netloc:
-        raise InvalidOriginError("a URL must not name a user")
-    host = parts.hostname or ""
-    if not _HOST.fullmatch(host):
-        raise InvalidOriginError("the host must be a plain name or address")
-    if parts.netloc.endswith(":") or port == 0:
+    found = _NETLOC.fullmatch(parts.netloc.lower())
+    if not found:
+        raise InvalidOriginError("behind the scheme stands a plain host, no user, perhaps a port")
+    port = int(found["port"] or _DEFAULT_PORTS[parts.scheme])
+    if not 1 <= port <= _MAX_PORT:
         raise InvalidOriginError("the port must be a number from 1 to 65535")
-    shown = f"[{host}]" if ":" in host else host
-    return f"{parts.scheme}://{shown}:{port or _DEFAULT_PORTS[parts.scheme]}"
+    return f"{parts.scheme}://{found['host']}:{port}"

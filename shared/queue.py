@@ -13,6 +13,7 @@ from rq import Queue
 from rq.job import Job, JobStatus
 from rq.serializers import JSONSerializer
 from rq.utils import utcformat
+from rq.worker_registration import WORKERS_BY_QUEUE_KEY
 
 JOB_FUNCTION = "worker.job.answer"
 """What RQ calls with the message's id."""
@@ -61,15 +62,23 @@ class JobQueue:
         return Queue.redis_queues_keys, Queue.redis_queue_namespace_prefix + self.name
 
     @property
+    def workers_key(self) -> str:
+        """RQ's set of the workers that listen to this queue."""
+        return str(WORKERS_BY_QUEUE_KEY % self.name)
+
+    @property
     def job_prefix(self) -> str:
         """What RQ puts before a job's id to make its key."""
         return Job.redis_job_namespace_prefix
 
 
 def job_data(message_id: str) -> bytes:
-    """A job's `data`, as `Job.to_dict` (RQ 3.0) writes it: function, instance, args, kwargs."""
+    """A job's `data`, as `Job.to_dict` (RQ 3.0) writes it: function, instance, args, kwargs.
+
+    RQ wants it in zlib's format; so short a text is not worth the work of compressing.
+    """
     call: tuple[str, None, tuple[str], dict[str, str]] = (JOB_FUNCTION, None, (message_id,), {})
-    return zlib.compress(JSONSerializer.dumps(call))  # type: ignore[no-untyped-call]
+    return zlib.compress(JSONSerializer.dumps(call), level=0)  # type: ignore[no-untyped-call]
 
 
 def rq_now() -> str:

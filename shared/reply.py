@@ -5,6 +5,7 @@ Shapes and key spellings are those of DingTalk's "robot-message-type"; they diff
 """
 
 import json
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -45,7 +46,11 @@ class At:
 
     def missing_from(self, text: str) -> str:
         """The `@id`s that DingTalk needs in the text for the mentions to notify, if not there."""
-        return " ".join(f"@{user_id}" for user_id in self.user_ids if f"@{user_id}" not in text)
+        mentions = (f"@{user_id}" for user_id in self.user_ids)
+        # A longer id that begins alike is somebody else.
+        return " ".join(
+            m for m in mentions if not re.search(rf"{re.escape(m)}(?!\w)", text, re.ASCII)
+        )
 
     def to_payload(self) -> dict[str, Any]:
         """The part of a reply's JSON that names them; nothing for nobody."""

@@ -31,6 +31,14 @@ def _origin(url: str) -> str:
     return origin
 
 
+def _base_url(url: str) -> str:
+    try:
+        origin_of(url)
+    except InvalidOriginError as error:
+        raise ValueError(f"{error}; write it as https://api.dingtalk.com") from None
+    return url.rstrip("/")
+
+
 def _path(path: str) -> str:
     if not path.startswith("/") or "{" in path:
         raise ValueError("a path starts with / and holds no braces, as /dd_robot/")
@@ -96,6 +104,27 @@ class Settings(BaseSettings):
     )
     unmatched: Literal["empty", "help"] = Field(
         "empty", description="What a message that no skill wants gets: no reply, or the help."
+    )
+    notice_after: float = Field(
+        0.0,
+        ge=0,
+        description="Seconds after which an asker is told that the answer takes a while; 0: never, "
+        "for every reply may count against DingTalk's quota.",
+    )
+    app_key: str = Field(
+        "",
+        description="The application's AppKey (Client ID): needed for private answers and for "
+        "looking up who works for whom.",
+    )
+    robot_code: str = Field(
+        "",
+        description="The robot's code, for private answers. Empty: the AppKey, as DingTalk has it.",
+    )
+    openapi_url: Annotated[str, AfterValidator(_base_url)] = Field(
+        "https://api.dingtalk.com", description="DingTalk's OpenAPI."
+    )
+    oapi_url: Annotated[str, AfterValidator(_base_url)] = Field(
+        "https://oapi.dingtalk.com", description="DingTalk's older OpenAPI."
     )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
         "INFO", description="How much the processes say."

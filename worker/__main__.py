@@ -1,4 +1,4 @@
-"""`python -m worker`: answer messages until told to stop."""
+"""`python -m worker`: answer messages until told to stop; or run one of its commands."""
 
 import logging
 import sys
@@ -10,15 +10,19 @@ from shared.errors import SettingsError
 from shared.logs import configure_logging
 from shared.settings import load_settings
 from worker.app import run_worker
+from worker.commands import create_parser, run_command
 
 logger = logging.getLogger("worker")
 
 
 def main() -> int:
-    """Run the worker; returns the process's exit status."""
+    """Run the worker, or one of its commands; returns the process's exit status."""
+    arguments = create_parser().parse_args()
     try:
         settings = load_settings()
         configure_logging(settings.log_level)
+        if arguments.command:
+            return uvloop.run(run_command(arguments, settings))
         uvloop.run(run_worker(settings))
     except SettingsError as error:
         print(error, file=sys.stderr)  # noqa: T201 - before there may be a log

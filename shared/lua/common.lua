@@ -12,6 +12,7 @@
 
 local QUEUES, QUEUE, QUEUED, DUE, DEAD, COUNT = unpack(KEYS)
 local MESSAGE, JOB = ARGV[1], ARGV[2]
+local LETTER = string.gsub(MESSAGE, 'message:$', 'letter:')
 
 -- Redis's clock decides, so workers whose clocks differ agree on leases and deadlines.
 local function now_ms()
@@ -31,9 +32,16 @@ local function enqueue(id, job_fields, data, created_at)
   redis.call('ZADD', QUEUED, sequence, id)
 end
 
--- Ends a message: what was said in it goes, what became of it stays for `remember_s` seconds.
+-- Ends a message: what was said in it goes, what became of it stays for `remember_s` seconds. Only a
+-- dead letter keeps what was said, until the session closes, so that an operator can try it again.
 local function finish(id, state, reason, remember_s, now)
   local key = MESSAGE .. id
+  if state == 'dead' then
+    local said = redis.call('HMGET', key, 'payload', 'expires_ms')
+    if said[1] and tonumber(said[2]) > now then
+      redis.call('SET', LETTER .. id, said[1], 'PXAT', said[2])
+    end
+  end
   redis.call('HSET', key, 'state', state, 'reason', reason, 'ended_ms', now)
   redis.call('HDEL', key, 'payload', 'prepared', 'token', 'expires_ms', 'not_before_ms')
   redis.call('EXPIRE', key, remember_s)

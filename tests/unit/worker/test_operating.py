@@ -1,0 +1,215 @@
+"""An operator sees how things stand, and what became of the dead letters."""
+
+import json
+from collections.abc import AsyncIterator
+from typing import Any
+
+import fakeredis
+import pytest
+
+from shared.ledger import DeadLetter, End, Ending, Lease, Ledger
+from shared.message import Message
+from shared.queue import JobQueue
+from tests.builders import a_callback, a_message, now_ms
+from worker.operating import (
+    find_letter,
+    read_status,
+    retry_letter,
+    show_letter,
+    show_letters,
+    show_status,
+)
+
+FAILED = Ending(End.DEAD, "failed: errcode 300001")
+QUEUE = JobQueue.create("dingda", skill_timeout_s=30)
+NOW_S = 1_800_000_000.0
+
+
+@pytest.fixture
+async def redis() -> AsyncIterator[fakeredis.FakeAsyncRedis]:
+    client = fakeredis.FakeAsyncRedis(decode_responses=True)
+    yield client
+    await client.aclose()
+
+
+@pytest.fixture
+def ledger(redis: fakeredis.FakeAsyncRedis) -> Ledger:
+    return Ledger(redis, QUEUE)
+
+
+async def accepted(ledger: Ledger, text: str = "天气 北京", **fields: Any) -> Message:
+    body = a_callback(text, **fields)
+    message = a_message(text, **fields)
+    await ledger.accept([(message, body)], backlog_limit=100)
+    return message
+
+
+async def ended(ledger: Ledger, ending: Ending = FAILED, **fields: Any) -> Message:
+    message = await accepted(ledger, **fields)
+    lease = await ledger.lease(message.id)
+    assert isinstance(lease, Lease)
+    await ledger.done(lease, ending)
+    return message
+
+
+async def letter_of(ledger: Ledger) -> DeadLetter:
+    (letter,) = await ledger.dead_letters()
+    return letter
+
+
+async def test_the_status_counts_every_end(redis: fakeredis.FakeAsyncRedis, ledger: Ledger) -> None:
+    await ended(ledger, msgId="1")
+    await ended(ledger, Ending(End.ANSWERED), msgId="2")
+    await ended(ledger, Ending(End.UNMATCHED), msgId="3")
+    await accepted(ledger, msgId="4")
+    status = await read_status(redis, ledger, QUEUE)
+    assert (status.accepted, status.answered, status.unmatched, status.open) == (4, 1, 1, 1)
+    assert status.dead == {"failed": 1}
+
+
+async def test_the_status_tells_how_many_wait_and_the_oldest_age(
+    redis: fakeredis.FakeAsyncRedis, ledger: Ledger
+) -> None:
+    message = await accepted(ledger, msgId="1")
+    await accepted(ledger, msgId="2")
+    await redis.hset(f"dingda:message:{message.id}", "accepted_ms", now_ms() - 5_000)
+    status = await read_status(redis, ledger, QUEUE)
+    assert status.queued == 2
+    assert status.oldest_s == pytest.approx(5.0, abs=0.5)
+
+
+async def test_an_empty_system_has_a_status_too(
+    redis: fakeredis.FakeAsyncRedis, ledger: Ledger
+) -> None:
+    status = await read_status(redis, ledger, QUEUE)
+    assert (status.accepted, status.queued, status.oldest_s, status.workers) == (0, 0, 0.0, 0)
+
+
+async def test_the_status_as_json_has_the_keys_that_others_rely_on(
+    redis: fakeredis.FakeAsyncRedis, ledger: Ledger
+) -> None:
+    shown = json.loads(show_status(await read_status(redis, ledger, QUEUE), as_json=True))
+    keys = [
+        "accepted",
+        "answered",
+        "unmatched",
+        "refused",
+        "dead",
+        "open",
+        "queued",
+        "oldest_s",
+        "workers",
+    ]
+    assert keys <= set(shown)
+
+
+async def test_the_status_in_lines_has_a_line_for_each_figure(
+    redis: fakeredis.FakeAsyncRedis, ledger: Ledger
+) -> None:
+    await ended(ledger)
+    lines = show_status(await read_status(redis, ledger, QUEUE), as_json=False).splitlines()
+    assert "accepted   1" in lines
+    assert "dead       failed 1" in lines
+
+
+async def test_dead_letters_are_listed_with_reason_age_and_conversation(ledger: Ledger) -> None:
+    message = await ended(ledger)
+    letter = await letter_of(ledger)
+    line = show_letters([letter], as_json=False, now_s=letter.ended_ms / 1000 + 30)
+    assert line.startswith(message.id[:12])
+    for part in ("30 s ago", "1 attempt(s)", "测试群", "failed: errcode 300001"):
+        assert part in line
+
+
+async def test_no_list_shows_what_was_said_or_where_to_answer(ledger: Ledger) -> None:
+    await ended(ledger, text="我的绩效")
+    letter = await letter_of(ledger)
+    for as_json in (True, False):
+        for shown in (
+            show_letters([letter], as_json=as_json, now_s=NOW_S),
+            show_letter(letter, as_json=as_json, now_s=NOW_S),
+            repr(letter),
+        ):
+            assert "绩效" not in shown
+            assert "session=" not in shown
+
+
+async def test_without_dead_letters_the_list_says_so(ledger: Ledger) -> None:
+    assert await ledger.dead_letters() == []
+    assert show_letters([], as_json=False, now_s=NOW_S) == "no dead letters"
+    assert json.loads(show_letters([], as_json=True, now_s=NOW_S)) == []
+
+
+async def test_a_letter_is_found_by_the_beginning_of_its_id(ledger: Ledger) -> None:
+    message = await ended(ledger)
+    letters = await ledger.dead_letters()
+    assert find_letter(letters, message.id[:6]) == letters[0]
+
+
+async def test_a_beginning_that_fits_two_letters_names_none(ledger: Ledger) -> None:
+    await ended(ledger, msgId="1")
+    await ended(ledger, msgId="2")
+    assert find_letter(await ledger.dead_letters(), "") is None
+
+
+async def test_a_retried_letter_can_be_leased_with_what_was_said(ledger: Ledger) -> None:
+    message = await ended(ledger)
+    retried, _ = await retry_letter(ledger, await letter_of(ledger))
+    assert retried
+    lease = await ledger.lease(message.id)
+    assert isinstance(lease, Lease)
+    assert "天气 北京" in lease.payload.decode()
+    assert lease.attempt == 1
+
+
+async def test_a_retried_letter_is_open_again_and_no_longer_dead(ledger: Ledger) -> None:
+    await ended(ledger)
+    await retry_letter(ledger, await letter_of(ledger))
+    counts = await ledger.counts()
+    assert (counts.open, counts.dead) == (1, {"failed": 0})
+    assert await ledger.dead_letters() == []
+
+
+async def test_a_retry_after_the_session_has_closed_is_refused_with_the_reason(
+    redis: fakeredis.FakeAsyncRedis, ledger: Ledger
+) -> None:
+    message = await ended(ledger)
+    await redis.delete(f"dingda:letter:{message.id}")
+    retried, sentence = await retry_letter(ledger, await letter_of(ledger))
+    assert not retried
+    assert "session has closed" in sentence
+
+
+async def test_what_was_said_is_kept_no_longer_than_the_session(
+    redis: fakeredis.FakeAsyncRedis, ledger: Ledger
+) -> None:
+    message = await ended(ledger, sessionWebhookExpiredTime=now_ms() + 60_000)
+    left_ms = await redis.pttl(f"dingda:letter:{message.id}")
+    assert 55_000 < left_ms <= 60_000
+
+
+async def test_only_dead_letters_keep_what_was_said(
+    redis: fakeredis.FakeAsyncRedis, ledger: Ledger
+) -> None:
+    for number, end in enumerate((End.ANSWERED, End.UNMATCHED, End.REFUSED)):
+        await ended(ledger, Ending(end), msgId=str(number))
+    assert await redis.keys("dingda:letter:*") == []
+
+
+async def test_a_letter_is_retried_once_however_often_it_is_asked_for(ledger: Ledger) -> None:
+    await ended(ledger)
+    letter = await letter_of(ledger)
+    for _ in range(3):
+        await ledger.revive(letter.id)
+    counts = await ledger.counts()
+    assert (counts.open, counts.dead) == (1, {"failed": 0})
+
+
+async def test_a_dropped_letter_leaves_the_list_and_stays_counted(
+    redis: fakeredis.FakeAsyncRedis, ledger: Ledger
+) -> None:
+    message = await ended(ledger)
+    assert await ledger.drop(message.id)
+    assert await ledger.dead_letters() == []
+    assert (await ledger.counts()).dead == {"failed": 1}
+    assert await redis.keys("dingda:letter:*") == []

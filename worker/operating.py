@@ -1,0 +1,138 @@
+"""What an operator asks the ledger: how things stand, and what became of the dead letters."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+
+from redis.asyncio import Redis
+
+from shared.errors import InvalidMessageError
+from shared.ledger import DeadLetter, Ledger
+from shared.message import Message, parse_message
+from shared.queue import JobQueue
+
+_SHORT = 12
+"""How much of an id is shown; any beginning that fits one letter names it."""
+_REFUSALS = {
+    "expired": "its session has closed, so DingTalk would not take a reply any more",
+    "gone": "there is no such message",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """How things stand; ages are in seconds, the rest are counts."""
+
+    accepted: int
+    answered: int
+    unmatched: int
+    refused: int
+    dead: dict[str, int]
+    ignored: dict[str, int]
+    open: int
+    queued: int
+    oldest_s: float
+    in_flight: int
+    workers: int
+
+
+async def read_status(redis: Redis, ledger: Ledger, queue: JobQueue) -> Status:
+    """Read the totals, the queue and the workers.
+
+    Args:
+        redis: a client that decodes responses.
+        ledger: the ledger.
+        queue: the RQ queue.
+    """
+    counts = await ledger.counts()
+    _, queue_key = queue.keys
+    async with redis.pipeline(transaction=False) as pipeline:
+        pipeline.llen(queue_key)
+        pipeline.lindex(queue_key, 0)
+        pipeline.scard(queue.workers_key)
+        pipeline.zcard(f"{queue.name}:due")
+        queued, head, workers, due = await pipeline.execute()
+    return Status(
+        accepted=counts.accepted,
+        answered=counts.answered,
+        unmatched=counts.unmatched,
+        refused=counts.refused,
+        dead=counts.dead,
+        ignored=counts.ignored,
+        open=counts.open,
+        queued=queued,
+        oldest_s=await ledger.age_s(head.rpartition("-")[0]) if head else 0.0,
+        in_flight=due,
+        workers=workers,
+    )
+
+
+def show_status(status: Status, *, as_json: bool) -> str:
+    """A line for each figure, or one JSON object."""
+    facts = asdict(status)
+    if as_json:
+        return json.dumps(facts)
+    lines = []
+    for name, value in facts.items():
+        shown = (
+            ", ".join(f"{k} {n}" for k, n in value.items()) if isinstance(value, dict) else value
+        )
+        lines.append(f"{name:10} {shown if shown != '' else 0}")
+    return "\n".join(lines)
+
+
+def show_letters(letters: Sequence[DeadLetter], *, as_json: bool, now_s: float) -> str:
+    """A line for each dead letter, the newest first, or a JSON list. Never what was said."""
+    facts = [_facts(letter, now_s) for letter in letters]
+    if as_json:
+        return json.dumps(facts, ensure_ascii=False)
+    if not facts:
+        return "no dead letters"
+    return "\n".join(
+        f"{str(fact['id'])[:_SHORT]}  {fact['age_s']:>7.0f} s ago  {fact['attempts']} attempt(s)  "
+        f"{fact['conversation'] or '-'}  {fact['reason']}"
+        for fact in facts
+    )
+
+
+async def retry_letter(ledger: Ledger, letter: DeadLetter) -> tuple[bool, str]:
+    """Try a dead letter again; whether it is on its way, and a sentence about it."""
+    outcome = await ledger.revive(letter.id)
+    if outcome == "accepted":
+        return True, f"{letter.id[:_SHORT]}  accepted again"
+    why = _REFUSALS.get(outcome, f"it is {outcome}")
+    return False, f"{letter.id[:_SHORT]}  not retried: {why}"
+
+
+def find_letter(letters: Sequence[DeadLetter], name: str) -> DeadLetter | None:
+    """The one letter whose id begins with a name; None if there is none, or several."""
+    fitting = [letter for letter in letters if letter.id.startswith(name)]
+    return fitting[0] if len(fitting) == 1 else None
+
+
+def show_letter(letter: DeadLetter, *, as_json: bool, now_s: float) -> str:
+    """All that may be told of a dead letter, a line for each fact, or a JSON object."""
+    facts = _facts(letter, now_s)
+    if as_json:
+        return json.dumps(facts, ensure_ascii=False)
+    return "\n".join(f"{name:12} {value}" for name, value in facts.items())
+
+
+def _facts(letter: DeadLetter, now_s: float) -> dict[str, object]:
+    return {
+        "id": letter.id,
+        "reason": letter.reason,
+        "attempts": letter.attempts,
+        "age_s": round(now_s - letter.ended_ms / 1000, 1),
+        "waited_s": round((letter.ended_ms - letter.accepted_ms) / 1000, 1),
+        "conversation": _conversation(letter),
+        "can_retry": letter.payload is not None,
+    }
+
+
+def _conversation(letter: DeadLetter) -> str:
+    try:
+        message = parse_message(letter.payload or b"")
+    except InvalidMessageError:
+        return ""
+    return message.conversation_title if isinstance(message, Message) else ""
