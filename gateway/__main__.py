@@ -7,8 +7,9 @@ import sys
 from contextlib import suppress
 
 import uvicorn
+from uvicorn.supervisors import Multiprocess
 
-from gateway.app import create_app
+from gateway.app import Gateway, create_app
 from shared.errors import SettingsError
 from shared.logs import configure_logging
 from shared.settings import Settings, load_settings
@@ -27,20 +28,28 @@ def main() -> int:
         return 2
     configure_logging(settings.log_level)
     logger.info("listening on http://%s:%d%s", settings.host, settings.port, settings.callback_path)
-    server = uvicorn.Server(
-        uvicorn.Config(
-            app,
-            access_log=False,
-            log_config=None,
-            log_level=logging.WARNING,
-            server_header=False,
-            proxy_headers=False,
-            timeout_graceful_shutdown=5,
-        )
-    )
     with suppress(KeyboardInterrupt):  # uvicorn has stopped by then, and raises it again
-        server.run(sockets=[listener])
+        if settings.gateway_processes == 1:
+            uvicorn.Server(_config(app)).run(sockets=[listener])
+        else:
+            # The others make the application themselves, for it can't be handed over.
+            config = _config("gateway.app:create_app_from_environment", factory=True)
+            config.workers = settings.gateway_processes
+            Multiprocess(config, sockets=[listener]).run()
     return 0
+
+
+def _config(app: Gateway | str, *, factory: bool = False) -> uvicorn.Config:
+    return uvicorn.Config(
+        app,
+        factory=factory,
+        access_log=False,
+        log_config=None,
+        log_level=logging.WARNING,
+        server_header=False,
+        proxy_headers=False,
+        timeout_graceful_shutdown=5,
+    )
 
 
 def _listen(settings: Settings) -> socket.socket:

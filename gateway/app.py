@@ -18,8 +18,9 @@ from gateway.intake import Intake
 from shared.connections import impatient
 from shared.errors import SettingsError
 from shared.ledger import Ledger
+from shared.logs import configure_logging
 from shared.queue import JobQueue
-from shared.settings import Settings
+from shared.settings import Settings, load_settings
 
 _REDIS_TIMEOUT_S = 0.5
 
@@ -98,6 +99,13 @@ def create_app(
     path = settings.callback_path.rstrip("/")
     app.callback_paths = frozenset({path or "/", path + "/"})
     return app
+
+
+def create_app_from_environment() -> Gateway:
+    """Build the gateway in a process of its own, one of several that share a port."""
+    settings = load_settings()
+    configure_logging(settings.log_level)
+    return create_app(settings)
 
 
 async def _alive(_: Request) -> JSONResponse:

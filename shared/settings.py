@@ -71,6 +71,9 @@ class Settings(BaseSettings):
     )
     host: str = Field("127.0.0.1", description="The address that the gateway listens on.")
     port: int = Field(8000, ge=1, le=65535, description="The port that the gateway listens on.")
+    gateway_processes: int = Field(
+        1, ge=1, le=64, description="Gateway processes that share the port: one for each core."
+    )
     callback_path: Annotated[str, AfterValidator(_path)] = Field(
         "/dd_robot/",
         description="The path of the message-receiving address, with or without the last slash.",
