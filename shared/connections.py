@@ -16,8 +16,12 @@ _WORKER_SOCKET_TIMEOUT_S = 5.0
 
 
 def impatient(url: str, *, timeout_s: float) -> "redis.asyncio.Redis":
-    """For the gateway: who waits for an acknowledgement hears within `timeout_s` seconds."""
-    return _async(url, timeout_s, AsyncRetry(NoBackoff(), 0))
+    """For the gateway: who waits for an acknowledgement hears within `timeout_s` seconds.
+
+    One more try, at once: after a restart of Redis a pooled connection is only found to be broken
+    when it is used.
+    """
+    return _async(url, timeout_s, AsyncRetry(NoBackoff(), 1))
 
 
 def patient(url: str) -> "redis.asyncio.Redis":

@@ -49,7 +49,7 @@ class At:
         mentions = (f"@{user_id}" for user_id in self.user_ids)
         # A longer id that begins alike is somebody else.
         return " ".join(
-            m for m in mentions if not re.search(rf"{re.escape(m)}(?!\w)", text, re.ASCII)
+            m for m in mentions if not re.search(rf"{re.escape(m)}(?![\w-])", text, re.ASCII)
         )
 
     def to_payload(self) -> dict[str, Any]:
