@@ -135,7 +135,7 @@ def test_only_the_missing_mentions_are_added() -> None:
     assert payload["at"]["atUserIds"] == ["0001", "0002", "0003"]
 
 
-@pytest.mark.parametrize("text", ["@00012 你好", "@0001x 你好"])
+@pytest.mark.parametrize("text", ["@00012 你好", "@0001x 你好", "@0001-x 你好"])
 def test_the_mention_of_a_longer_id_is_not_taken_for_that_of_a_shorter(text: str) -> None:
     content = Text(text, at=At(("0001",))).to_payload()["text"]["content"]
     assert content == f"@0001 {text}"

@@ -1,0 +1,34 @@
+"""What the tests of the ledger begin with."""
+
+from collections.abc import AsyncIterator
+
+import fakeredis
+import pytest
+
+from shared.message import Message
+from tests.builders import a_message
+from tests.unit.shared.world import World
+
+
+@pytest.fixture
+def server() -> fakeredis.FakeServer:
+    return fakeredis.FakeServer()
+
+
+@pytest.fixture
+async def world(server: fakeredis.FakeServer) -> AsyncIterator[World]:
+    """A world of its own for each test; the invariant must hold whatever the test did."""
+    world = World(server)
+    yield world
+    await world.check_the_invariant()
+    await world.redis.aclose()
+
+
+@pytest.fixture
+def message() -> Message:
+    return a_message()
+
+
+@pytest.fixture
+def other() -> Message:
+    return a_message(msgId="msgBBBB==")
