@@ -5,32 +5,32 @@ the ledger lets exactly one of them through each step.
 """
 
 import asyncio
-import inspect
 import logging
 from collections.abc import AsyncIterator
-from concurrent.futures import Executor
 from contextlib import asynccontextmanager, suppress
 from functools import partial
-from typing import Literal, cast
 
 from redis.exceptions import RedisError
 
-from shared.errors import InvalidReplyError, LeaseLostError
+from shared.errors import LeaseLostError
 from shared.ledger import End, Ending, Lease, Ledger, Prepared
 from shared.message import Message, parse_message
 from shared.reply import Reply, Text, to_body
-from shared.texts import FAILED, REJECTED, TIMED_OUT
+from shared.texts import ASK_PRIVATELY, LOOKING_UP, REJECTED, SENT_PRIVATELY
 from worker.concurrent import STOPPED
+from worker.conversation import ANSWERED, Conversation, Said
 from worker.delivery import Delivered, Delivery, Outcome, Refused, Retry, Unknown
-from worker.routing import Route, Router
-from worker.skill import Answer, Ask, RefusalError
+from worker.dingtalk import DingTalk
+from worker.text import is_traditional, to_traditional
 
 logger = logging.getLogger(__name__)
 
-_ANSWERED = Ending(End.ANSWERED)
 _UNMATCHED = Ending(End.UNMATCHED)
-_REFUSED = Ending(End.REFUSED)
 _EXPIRED = Ending(End.DEAD, "expired")
+
+
+_Letter = Prepared | Said
+"""A reply for where the question came from, or a private one to the asker."""
 
 
 class Answerer:
@@ -38,29 +38,26 @@ class Answerer:
 
     Args:
         ledger: the truth about every message.
-        router: finds the skill.
-        delivery: posts the reply.
-        threads: runs skills that block.
-        skill_timeout_s: seconds that a skill may take unless it sets its own.
-        unmatched: whether what no skill wants gets the help.
+        conversation: knows what to say.
+        delivery: posts replies to where the question came from.
+        dingtalk: sends private ones; None where it is not set up.
+        notice_after_s: seconds until the asker is told that the answer takes a while; 0: never.
     """
 
     def __init__(
         self,
         *,
         ledger: Ledger,
-        router: Router,
+        conversation: Conversation,
         delivery: Delivery,
-        threads: Executor,
-        skill_timeout_s: float,
-        unmatched: Literal["empty", "help"],
+        dingtalk: DingTalk | None = None,
+        notice_after_s: float = 0.0,
     ) -> None:
         self._ledger = ledger
-        self._router = router
+        self._conversation = conversation
         self._delivery = delivery
-        self._threads = threads
-        self._skill_timeout_s = skill_timeout_s
-        self._unmatched = unmatched
+        self._dingtalk = dingtalk
+        self._notice_after_s = notice_after_s
 
     async def answer(self, message_id: str) -> None:
         """Take one message as far as it goes now: to an end, or to another attempt later."""
@@ -71,98 +68,121 @@ class Answerer:
         deadline_s = _now_s() + lease.left_ms / 1000
         async with self._held(lease):
             message = _parse(lease)
-            prepared = lease.prepared or await self._prepare(message, deadline_s)
-            if prepared is None:
+            letter = lease.prepared or await self._ask(message, lease, deadline_s)
+            if letter is None:
                 await self._end(lease, _UNMATCHED)
-                return
-            if _now_s() >= deadline_s:
+            elif _now_s() >= deadline_s:
                 await self._end(lease, _EXPIRED)
-                return
-            outcome = await self._deliver(message, lease, prepared, deadline_s)
-            await self._conclude(message, lease, prepared, outcome, deadline_s)
+            else:
+                outcome = await self._deliver(message, lease, letter, deadline_s)
+                await self._conclude(message, lease, letter, outcome, deadline_s)
 
-    async def _prepare(self, message: Message, deadline_s: float) -> Prepared | None:
-        """Find out what to reply, and which ending it will make; None for silence."""
-        route = self._route(message)
-        if route is None:
-            return None
-        ask = Ask(text=route.text, message=message)
-        try:
-            answer = await self._ask(route, ask, deadline_s)
-            return _prepared(answer, _ANSWERED) if answer is not None else None
-        except RefusalError as refusal:
-            return _prepared(Text(ask.say(str(refusal)), at=ask.mention), _REFUSED)
-        except TimeoutError:
-            reason, apology = "failed: the skill took too long", TIMED_OUT
-            logger.warning("skill %s took too long", route.skill.name)
-        except InvalidReplyError as error:
-            reason, apology = f"failed: invalid reply: {error}", FAILED
-            logger.error(
-                "skill %s made a reply that DingTalk would refuse: %s", route.skill.name, error
-            )
-        except Exception as error:
-            reason, apology = f"failed: {type(error).__name__} in the skill", FAILED
-            logger.exception("skill %s failed", route.skill.name)
-        words = ask.say(apology.format(skill=route.skill.summary))
-        return _prepared(Text(words, at=ask.mention), Ending(End.DEAD, reason))
-
-    def _route(self, message: Message) -> Route | None:
-        route = self._router.route(message.text)
-        if route is None and self._unmatched == "help":
-            return self._router.route("help")
-        return route
-
-    async def _ask(self, route: Route, ask: Ask, deadline_s: float) -> Answer:
-        timeout_s = route.skill.timeout_s or self._skill_timeout_s
-        async with asyncio.timeout(min(timeout_s, deadline_s - _now_s())):
-            if inspect.iscoroutinefunction(route.function):
-                return cast("Answer", await route.function(ask))
-            loop = asyncio.get_running_loop()
-            return cast("Answer", await loop.run_in_executor(self._threads, route.function, ask))
+    async def _ask(self, message: Message, lease: Lease, deadline_s: float) -> _Letter | None:
+        """Find out what to say, with a word in between if that takes long; None for silence."""
+        async with self._noticing(message, lease, deadline_s):
+            said = await self._conversation.reply(message, left_s=deadline_s - _now_s())
+        if said is None or said.private:
+            return said
+        return Prepared(to_body(said.reply), said.ending)
 
     async def _deliver(
-        self, message: Message, lease: Lease, prepared: Prepared, deadline_s: float
+        self, message: Message, lease: Lease, letter: _Letter, deadline_s: float
     ) -> Outcome:
-        return await self._delivery.post(
-            message.session_webhook,
-            prepared.body,
-            before_send=partial(self._ledger.sending, lease),
+        claim = partial(self._ledger.sending, lease)
+        left_s = deadline_s - _now_s()
+        if isinstance(letter, Prepared):
+            return await self._delivery.post(
+                message.session_webhook,
+                letter.body,
+                before_send=claim,
+                attempt=lease.attempt,
+                left_s=left_s,
+            )
+        if self._dingtalk is None:
+            return Refused("private: DINGDA_APP_KEY is not set")
+        return await self._dingtalk.send_privately(
+            message.sender_staff_id,
+            letter.reply,
+            before_send=claim,
             attempt=lease.attempt,
-            left_s=deadline_s - _now_s(),
+            left_s=left_s,
         )
 
     async def _conclude(
         self,
         message: Message,
         lease: Lease,
-        prepared: Prepared,
+        letter: _Letter,
         outcome: Outcome,
         deadline_s: float,
     ) -> None:
         """Write down what became of the reply."""
+        # What is private stays out of Redis: another attempt asks the skill again.
+        kept = letter if isinstance(letter, Prepared) else None
         match outcome:
             case Delivered():
-                await self._end(lease, prepared.ending)
+                await self._end(lease, letter.ending)
+                if kept is None:
+                    await self._tell(message, SENT_PRIVATELY, deadline_s)
             case Unknown(reason):
                 await self._end(lease, Ending(End.DEAD, f"unknown: {reason}"))
             case Retry(pause_ms, reason) if _now_s() + pause_ms / 1000 < deadline_s:
                 logger.info("message %.8s: %s; again in %d ms", lease.id, reason, pause_ms)
-                await self._ledger.retry(lease, pause_ms=pause_ms, prepared=prepared)
+                await self._ledger.retry(lease, pause_ms=pause_ms, prepared=kept)
             case Retry(_, reason):
                 await self._end(lease, Ending(End.DEAD, f"expired: {reason}"))
-            case Refused(reason, for_content=True) if prepared.ending == _ANSWERED:
-                # A plainer text may pass where this reply did not; it goes as another attempt.
-                ask = Ask(text=message.text, message=message)
+            case Refused(reason, for_content) if letter.ending == ANSWERED and (
+                for_content or kept is None
+            ):
+                # A plain text may pass where this reply did not; it goes as another attempt.
+                sentence = ASK_PRIVATELY if kept is None else REJECTED
                 ending = Ending(End.DEAD, f"failed: {reason}")
-                plainer = _prepared(Text(ask.say(REJECTED), at=ask.mention), ending)
+                plainer = Prepared(to_body(_remark(message, sentence)), ending)
                 await self._ledger.retry(lease, pause_ms=0, prepared=plainer)
             case Refused(reason):
                 await self._end(lease, Ending(End.DEAD, f"failed: {reason}"))
 
+    @asynccontextmanager
+    async def _noticing(
+        self, message: Message, lease: Lease, deadline_s: float
+    ) -> AsyncIterator[None]:
+        """Tell the asker once that the answer takes a while, if it does."""
+        if not self._notice_after_s:
+            yield
+            return
+        begun = asyncio.Event()
+
+        async def notice() -> None:
+            await asyncio.sleep(self._notice_after_s)
+            begun.set()
+            if await self._ledger.notice(lease):
+                await self._tell(message, LOOKING_UP, deadline_s)
+
+        noticing = asyncio.create_task(notice())
+        try:
+            yield
+        finally:
+            # Once begun it is waited for, or it could be shown after the answer.
+            if not begun.is_set():
+                noticing.cancel()
+            await asyncio.gather(noticing, return_exceptions=True)
+
+    async def _tell(self, message: Message, sentence: str, deadline_s: float) -> None:
+        """Say something besides the answer; whether it arrives decides nothing."""
+        outcome = await self._delivery.post(
+            message.session_webhook,
+            to_body(_remark(message, sentence)),
+            before_send=_unclaimed,
+            attempt=1,
+            left_s=deadline_s - _now_s(),
+        )
+        if not isinstance(outcome, Delivered):
+            logger.info("message %.8s: a remark was not delivered: %s", message.id, outcome.reason)
+
     async def _end(self, lease: Lease, ending: Ending) -> None:
         await self._ledger.done(lease, ending)
         level = logging.WARNING if ending.end is End.DEAD else logging.INFO
-        logger.log(level, "message %.8s %s %s", lease.id, ending.end, ending.reason)
+        logger.log(level, "message %.8s is %s", lease.id, ending)
 
     @asynccontextmanager
     async def _held(self, lease: Lease) -> AsyncIterator[None]:
@@ -208,12 +228,13 @@ def _parse(lease: Lease) -> Message:
     return message
 
 
-def _prepared(answer: Reply | str, ending: Ending) -> Prepared:
-    reply = Text(answer) if isinstance(answer, str) else answer
-    if not isinstance(reply, Reply):
-        why = f"a skill returns a reply, a string or None, not {type(reply).__name__}"
-        raise InvalidReplyError("reply", why)
-    return Prepared(to_body(reply), ending)
+def _remark(message: Message, sentence: str) -> Reply:
+    words = to_traditional(sentence) if is_traditional(message.text) else sentence
+    return Text(words)
+
+
+async def _unclaimed() -> None:
+    """What is said besides the answer needs no claim."""
 
 
 def _now_s() -> float:

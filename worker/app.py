@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 
+import httpx
 from rq import Queue
 from rq.serializers import JSONSerializer
 
@@ -11,17 +12,24 @@ from shared.connections import patient, patient_for_rq
 from shared.ledger import Ledger
 from shared.queue import JobQueue
 from shared.settings import Settings
+from worker import delivery, http
 from worker.answer import Answerer
+from worker.cache import RedisCache
 from worker.concurrent import ConcurrentWorker
-from worker.delivery import Delivery, create_client
+from worker.conversation import Conversation
+from worker.database import Databases
+from worker.delivery import Delivery
+from worker.dingtalk import DingTalk
 from worker.help import help_skill
+from worker.http import Http
 from worker.job import AnswerJob
-from worker.loading import load_skills
+from worker.loading import load_skill_settings, load_skills
 from worker.routing import Router
+from worker.services import Services
 from worker.sweeper import sweep_forever
 
-_BLOCKING_SKILLS = 32
-"""Skills that may block a thread at once."""
+_BLOCKING_CALLS = 32
+"""Skills and database drivers that may block a thread at once."""
 
 
 @asynccontextmanager
@@ -31,25 +39,39 @@ async def open_answerer(settings: Settings) -> AsyncIterator[tuple[Answerer, Led
     queue = JobQueue.create(settings.queue, skill_timeout_s=settings.skill_timeout)
     ledger = Ledger(redis, queue)
     skills = load_skills(settings.skills)
-    threads = ThreadPoolExecutor(_BLOCKING_SKILLS, thread_name_prefix="skill")
-    client = create_client()
-    try:
-        yield (
-            Answerer(
-                ledger=ledger,
-                router=Router([*skills, help_skill(skills)]),
-                delivery=Delivery(client, origins=settings.session_webhook_origins),
-                threads=threads,
-                skill_timeout_s=settings.skill_timeout,
-                unmatched=settings.unmatched,
+    threads = ThreadPoolExecutor(_BLOCKING_CALLS, thread_name_prefix="skill")
+    cache = RedisCache(redis, prefix=settings.queue)
+    databases = Databases(threads)
+    async with http.create_client() as backends, delivery.create_client() as replies:
+        to_backends = Http(backends)
+        dingtalk = _dingtalk(settings, to_backends, replies, cache)
+        conversation = Conversation(
+            router=Router([*skills, help_skill(skills)]),
+            services=Services(
+                http=to_backends,
+                cache=cache,
+                databases=databases,
+                dingtalk=dingtalk,
+                settings=load_skill_settings(skills),
             ),
-            ledger,
+            threads=threads,
+            skill_timeout_s=settings.skill_timeout,
+            unmatched=settings.unmatched,
         )
-    finally:
-        # A skill that blocks beyond its timeout can't be stopped, and must not stop the process.
-        threads.shutdown(wait=False, cancel_futures=True)
-        await client.aclose()
-        await redis.aclose()
+        answerer = Answerer(
+            ledger=ledger,
+            conversation=conversation,
+            delivery=Delivery(replies, origins=settings.session_webhook_origins),
+            dingtalk=dingtalk,
+            notice_after_s=settings.notice_after,
+        )
+        try:
+            yield answerer, ledger
+        finally:
+            # A skill that blocks beyond its timeout can't be stopped, and must not stop us.
+            threads.shutdown(wait=False, cancel_futures=True)
+            databases.close()
+            await redis.aclose()
 
 
 async def run_worker(settings: Settings) -> None:
@@ -66,3 +88,21 @@ async def run_worker(settings: Settings) -> None:
             concurrency=settings.concurrency,
         )
         await worker.run()
+
+
+def _dingtalk(
+    settings: Settings, backends: Http, replies: httpx.AsyncClient, cache: RedisCache
+) -> DingTalk | None:
+    """The client of DingTalk's OpenAPI, if there is an account for it."""
+    if not (settings.app_key and settings.secrets):
+        return None
+    return DingTalk(
+        backends,
+        replies,
+        cache,
+        app_key=settings.app_key,
+        app_secret=settings.secrets[0],
+        robot_code=settings.robot_code or settings.app_key,
+        openapi_url=settings.openapi_url,
+        oapi_url=settings.oapi_url,
+    )

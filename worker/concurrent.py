@@ -202,7 +202,16 @@ class ConcurrentWorker(BaseWorker):
         return [as_text(job_id) for job_id in (first, *rest) if job_id]
 
     def _fetch(self, job_ids: list[str]) -> list[Job]:
-        return [job for job_id in job_ids if (job := self._fetch_one(job_id))]
+        """Read jobs in one trip; if one of them can't be read, each in its own."""
+        try:
+            jobs = self.job_class.fetch_many(job_ids, self.connection, self.serializer)
+        except (RedisError, OSError):
+            raise
+        except Exception:  # noqa: BLE001 - whatever stands in Redis
+            jobs = [None]
+        if None in jobs:
+            jobs = [self._fetch_one(job_id) for job_id in job_ids]
+        return [job for job in jobs if job]
 
     def _fetch_one(self, job_id: str) -> Job | None:
         """Read a job; one that can't be read must not keep the others from running."""

@@ -8,9 +8,10 @@ claim is a plain failure; what goes wrong after it is *unknown*.
 import asyncio
 import json
 import random
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
+from types import MappingProxyType
 from typing import Any
 
 import aiohttp
@@ -76,6 +77,15 @@ class Unknown:
 Outcome = Delivered | Retry | Refused | Unknown
 
 
+@dataclass(frozen=True, slots=True)
+class HTTPAnswer:
+    """What came back; the body is cut off just beyond `MAX_ANSWER_BYTES`."""
+
+    status: int
+    retry_after: str | None
+    body: bytes
+
+
 class Delivery:
     """POSTs replies to sessionWebhooks, and nowhere else.
 
@@ -108,22 +118,12 @@ class Delivery:
         """
         if not self._allows(url):
             return Refused("origin: not one of DINGDA_SESSION_WEBHOOK_ORIGINS")
-        claimed = False
-
-        async def claim() -> None:
-            nonlocal claimed
-            await before_send()
-            claimed = True
-
-        try:
-            async with asyncio.timeout(min(POST_TIMEOUT_S, left_s)):
-                status, headers, answer = await self._exchange(url, body, claim)
-        except LeaseLostError:
-            raise
-        except Exception as error:  # noqa: BLE001 - whatever a transport raises is an outcome
-            name = _name_of(error)
-            return Unknown(name) if claimed else _not_sent(error, name, attempt)
-        return classify(status, headers.get("retry-after"), answer, attempt)
+        answer = await send_once(
+            self._client, url, body, before_send=before_send, attempt=attempt, left_s=left_s
+        )
+        if not isinstance(answer, HTTPAnswer):
+            return answer
+        return classify(answer.status, answer.retry_after, answer.body, attempt)
 
     def _allows(self, url: str) -> bool:
         try:
@@ -131,18 +131,60 @@ class Delivery:
         except InvalidOriginError:
             return False
 
-    async def _exchange(
-        self, url: str, body: bytes, claim: BeforeSend
-    ) -> tuple[int, httpx.Headers, bytes]:
-        async with self._client.stream(
-            "POST", url, content=body, headers=_HEADERS, extensions={BEFORE_SEND: claim}
-        ) as response:
-            answer = bytearray()
-            async for chunk in response.aiter_raw():
-                answer += chunk
-                if len(answer) > MAX_ANSWER_BYTES:
-                    break
-            return response.status_code, response.headers, bytes(answer)
+
+async def send_once(
+    client: httpx.AsyncClient,
+    url: str,
+    body: bytes,
+    *,
+    before_send: BeforeSend,
+    attempt: int,
+    left_s: float,
+    headers: Mapping[str, str] = MappingProxyType({}),
+) -> HTTPAnswer | Retry | Refused | Unknown:
+    """POST once, over a `ClaimingTransport`; what goes wrong before the claim was not sent.
+
+    Args:
+        client: see `create_client`.
+        url: where.
+        body: UTF-8 JSON.
+        before_send: claims the right to send, when the connection stands.
+        attempt: which one this is, counted from 1.
+        left_s: seconds until it is too late.
+        headers: besides the usual ones.
+
+    Raises:
+        LeaseLostError: what `before_send` raises to stop it.
+    """
+    claimed = False
+
+    async def claim() -> None:
+        nonlocal claimed
+        await before_send()
+        claimed = True
+
+    try:
+        async with asyncio.timeout(min(POST_TIMEOUT_S, left_s)):
+            return await _exchange(client, url, body, {**_HEADERS, **headers}, claim)
+    except LeaseLostError:
+        raise
+    except Exception as error:  # noqa: BLE001 - whatever a transport raises is an outcome
+        name = _name_of(error)
+        return Unknown(name) if claimed else _not_sent(error, name, attempt)
+
+
+async def _exchange(
+    client: httpx.AsyncClient, url: str, body: bytes, headers: Mapping[str, str], claim: BeforeSend
+) -> HTTPAnswer:
+    async with client.stream(
+        "POST", url, content=body, headers=headers, extensions={BEFORE_SEND: claim}
+    ) as response:
+        answer = bytearray()
+        async for chunk in response.aiter_raw():
+            answer += chunk
+            if len(answer) > MAX_ANSWER_BYTES:
+                break
+        return HTTPAnswer(response.status_code, response.headers.get("retry-after"), bytes(answer))
 
 
 def create_client() -> httpx.AsyncClient:
@@ -168,9 +210,9 @@ def classify(status: int, retry_after: str | None, answer: bytes, attempt: int) 
     if HTTPStatus.OK <= status < HTTPStatus.MULTIPLE_CHOICES:
         return _classify_answer(answer, attempt)
     if status in (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE):
-        return _again(reason, attempt, at_least_ms=_milliseconds(retry_after))
+        return again(reason, attempt, at_least_ms=_milliseconds(retry_after))
     if status == HTTPStatus.INTERNAL_SERVER_ERROR:
-        return _again(reason, attempt, max_attempts=_TWO_ATTEMPTS)
+        return again(reason, attempt, max_attempts=_TWO_ATTEMPTS)
     if status > HTTPStatus.INTERNAL_SERVER_ERROR:
         # A gateway in front of DingTalk gave up; what stands behind it may have posted.
         return Unknown(reason)
@@ -178,7 +220,7 @@ def classify(status: int, retry_after: str | None, answer: bytes, attempt: int) 
 
 
 def _classify_answer(answer: bytes, attempt: int) -> Outcome:
-    fields = _parse(answer)
+    fields = parse_object(answer)
     if fields is None:
         return Unknown("the answer is not a JSON object of at most 16 KiB")
     try:
@@ -186,21 +228,22 @@ def _classify_answer(answer: bytes, attempt: int) -> Outcome:
         code = int(fields["errcode"])
     except (KeyError, TypeError, ValueError):
         if fields.get("punish"):  # what its flood protection says instead (limits page)
-            return _throttled("flood protection", attempt)
+            return throttled("flood protection", attempt)
         return Unknown("the answer has no errcode")
     reason = f"errcode {code}"
     if code == 0:
         return Delivered()
     if code in _BUSY:
-        return _again(reason, attempt, max_attempts=_FEW_ATTEMPTS)
+        return again(reason, attempt, max_attempts=_FEW_ATTEMPTS)
     if code in _THROTTLED:
-        return _throttled(reason, attempt)
+        return throttled(reason, attempt)
     if code == _CALL_TIMED_OUT:
         return Unknown(reason)
     return Refused(reason, for_content=code in _CONTENT)
 
 
-def _parse(answer: bytes) -> dict[str, Any] | None:
+def parse_object(answer: bytes) -> dict[str, Any] | None:
+    """Read a JSON object; None if it is none, or was cut off."""
     if len(answer) > MAX_ANSWER_BYTES:
         return None
     try:
@@ -210,17 +253,18 @@ def _parse(answer: bytes) -> dict[str, Any] | None:
     return fields if isinstance(fields, dict) else None
 
 
-def _not_sent(error: Exception, name: str, attempt: int) -> Outcome:
+def _not_sent(error: Exception, name: str, attempt: int) -> Retry | Refused:
     if isinstance(error, httpx.InvalidURL | httpx.UnsupportedProtocol):
         return Refused(name)
     if isinstance(error.__cause__, aiohttp.ClientConnectorCertificateError):
-        return _again("tls: invalid certificate", attempt, max_attempts=_FEW_ATTEMPTS)
-    return _again(f"not connected: {name}", attempt)
+        return again("tls: invalid certificate", attempt, max_attempts=_FEW_ATTEMPTS)
+    return again(f"not connected: {name}", attempt)
 
 
-def _again(
+def again(
     reason: str, attempt: int, *, max_attempts: int = MAX_ATTEMPTS, at_least_ms: int = 0
-) -> Outcome:
+) -> Retry | Refused:
+    """Another attempt after a pause that grows, unless there have been enough."""
     if attempt >= max_attempts:
         return Refused(reason)
     pause_ms = _PAUSES_MS[min(attempt, len(_PAUSES_MS)) - 1]
@@ -229,7 +273,8 @@ def _again(
     return Retry(round(pause_ms * random.uniform(0.8, 1.2)), reason)  # noqa: S311 - spreads load
 
 
-def _throttled(reason: str, attempt: int) -> Outcome:
+def throttled(reason: str, attempt: int) -> Retry | Refused:
+    """Another attempt when DingTalk's throttle is over, unless there have been enough."""
     if attempt >= MAX_ATTEMPTS:
         return Refused(reason)
     return Retry(_THROTTLE_MS if attempt == 1 else _LONG_THROTTLE_MS, reason)

@@ -13,12 +13,13 @@ def help_skill(skills: Sequence[Skill]) -> Skill:
 
     @skill.command("帮助", "help", "菜单")
     def tell(ask: Ask) -> Markdown:
-        lines = [
-            # A blank line makes a paragraph; DingTalk runs single line breaks together.
-            f"**{each.summary}**\n\n" + "\n".join(f"- {' / '.join(n)}" for n in each.commands)
-            for each in listed
-        ]
-        text = "\n\n".join((f"### {HELP_TITLE}", *lines, HELP_HINT))
+        # A blank line makes a paragraph; DingTalk runs single line breaks together.
+        text = "\n\n".join((f"### {HELP_TITLE}", *map(_described, listed), HELP_HINT))
         return Markdown(title=ask.say(HELP_TITLE), text=ask.say(text))
 
     return skill
+
+
+def _described(skill: Skill) -> str:
+    usages = "\n".join(f"- {command.usage}" for command in skill.commands)
+    return f"**{skill.summary}**\n\n{usages}"

@@ -1,13 +1,19 @@
-"""From text to skill: the command that somebody typed, however they typed it."""
+"""From text to skill: what somebody typed, however they typed it."""
 
+import difflib
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from worker.skill import Skill, SkillFunction
-from worker.text import clean, fold, without_mentions
+from worker.skill import Command, Skill
+from worker.text import Words, clean, fold, without_mentions
 
 logger = logging.getLogger(__name__)
+
+MAX_CHARS = 500
+"""A longer text is no command; patterns are not tried on it."""
+_MAX_SUGGESTIONS = 3
+_CLOSE = 0.6
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,37 +21,79 @@ class Route:
     """Who answers, and the words as the skill should see them."""
 
     skill: Skill
-    function: SkillFunction
-    text: str
+    command: Command
+    text: str = field(repr=False)
+    arguments: Words = field(repr=False)
+    """What stands besides the command."""
 
 
 class Router:
-    """Finds the skill for a text; of two skills that claim a command, the first has it."""
+    """Finds the skill for a text; of two skills that claim a command, the first has it.
+
+    First come whole commands, then commands with arguments behind them (the longest first), then
+    patterns, in the order of the skills.
+    """
 
     def __init__(self, skills: Sequence[Skill]) -> None:
-        self._commands: dict[str, tuple[Skill, SkillFunction]] = {}
+        self._commands: dict[str, tuple[Skill, Command]] = {}
+        self._patterns = [
+            (pattern, skill, command)
+            for skill in skills
+            for command in skill.commands
+            for pattern in command.patterns
+        ]
         for skill in skills:
-            for names, function in skill.commands.items():
-                for name in names:
-                    self._claim(name, skill, function)
+            for command in skill.commands:
+                for name in command.names:
+                    self._claim(name, skill, command)
+        self._with_arguments = sorted(
+            (name for name, (_, command) in self._commands.items() if command.signature.parameters),
+            key=len,
+            reverse=True,
+        )
 
     def route(self, text: str) -> Route | None:
         """Find who answers a text; None if nobody does."""
         typed = clean(text)
-        for words in (typed, without_mentions(typed)):
-            found = self._commands.get(fold(words))
-            if found:
-                skill, function = found
-                return Route(skill, function, words)
+        if len(typed) > MAX_CHARS:
+            return None
+        bare = without_mentions(typed)
+        return self._whole(typed) or self._whole(bare) or self._begun(bare) or self._matched(bare)
+
+    def similar(self, text: str) -> list[str]:
+        """Commands that a text may have been meant as, the likeliest first."""
+        names = {fold(command.names[0]): command.names[0] for _, command in self._commands.values()}
+        word = fold(without_mentions(clean(text))[:MAX_CHARS]).partition(" ")[0]
+        close = difflib.get_close_matches(word, self._commands, _MAX_SUGGESTIONS, _CLOSE)
+        first_names = (self._commands[name][1].names[0] for name in close)
+        return list(dict.fromkeys(names[fold(name)] for name in first_names))
+
+    def _whole(self, text: str) -> Route | None:
+        found = self._commands.get(fold(text))
+        return Route(*found, text, Words("", "")) if found else None
+
+    def _begun(self, text: str) -> Route | None:
+        words = Words.of(text.lstrip("/／"))
+        for name in self._with_arguments:
+            if words.matched.startswith(name) and _ends_word(words.matched, len(name)):
+                skill, command = self._commands[name]
+                return Route(skill, command, text, words.without(0, len(name)))
         return None
 
-    def _claim(self, name: str, skill: Skill, function: SkillFunction) -> None:
-        owner, _ = self._commands.setdefault(fold(name), (skill, function))
+    def _matched(self, text: str) -> Route | None:
+        words = Words.of(text)
+        for pattern, skill, command in self._patterns:
+            if found := pattern.search(words.matched):
+                return Route(skill, command, text, words.without(*found.span()))
+        return None
+
+    def _claim(self, name: str, skill: Skill, command: Command) -> None:
+        owner, _ = self._commands.setdefault(fold(name), (skill, command))
         if owner is not skill:
-            logger.warning(
-                "skills %s and %s both claim %r: %s has it",
-                owner.name,
-                skill.name,
-                name,
-                owner.name,
-            )
+            logger.warning("%s has %r, which %s claims as well", owner.name, name, skill.name)
+
+
+def _ends_word(text: str, end: int) -> bool:
+    """Chinese needs no blank after a command; a Latin one does, or `text` would eat `textile`."""
+    before, after = text[end - 1], text[end : end + 1]
+    return not (before.isascii() and before.isalnum() and after.isascii() and after.isalnum())

@@ -1,28 +1,46 @@
 """What a skill's author imports.
 
-    skill = Skill("greeting", summary="打个招呼")
+    skill = Skill("leave", summary="查剩余假期")
 
-    @skill.command("你好", "hello")
-    def greet(ask: Ask) -> str:
-        return "你好！"
+    @skill.command("假期", "leave")
+    async def leave(year: Annotated[int, "年份"], ask: Ask) -> str:
+        return f"{year} 年还有 {await days_left(ask.staff_id, year)} 天假"
 
-The module's `skill` is what the loader reads; the function stays an ordinary function.
+The module's `skill` is what the loader reads; the function stays an ordinary function. Its
+parameters are read from the text by their types, see `worker.arguments`.
 """
 
+import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import TypeVar
+from datetime import datetime
+from typing import Any, Literal, TypeVar
 
-from shared.errors import DingdaError
 from shared.message import Message
 from shared.reply import NOBODY, ActionCard, At, Button, FeedCard, FeedLink, Markdown, Reply, Text
+from worker.arguments import Signature
+from worker.cache import Cache
+from worker.errors import (
+    BackendProtocolError,
+    BackendRefusedError,
+    BackendUnavailableError,
+    RefusalError,
+    UnclearError,
+)
+from worker.services import Services
 from worker.text import is_traditional, to_traditional
 
 __all__ = [
+    "EVERYONE",
     "ActionCard",
+    "Allow",
     "Ask",
     "At",
+    "BackendProtocolError",
+    "BackendRefusedError",
+    "BackendUnavailableError",
     "Button",
+    "Cache",
     "FeedCard",
     "FeedLink",
     "Markdown",
@@ -30,35 +48,67 @@ __all__ = [
     "Reply",
     "Skill",
     "Text",
+    "UnclearError",
 ]
-
-
-class RefusalError(DingdaError):
-    """Raise it to tell the asker, in one plain sentence, why there is no answer."""
 
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """One question: the words, and the message that they came in."""
+    """One question: the words, who asks them where, and what may be used to answer."""
 
     text: str = field(repr=False)
     """What was typed, without the mention and invisible characters."""
     message: Message
+    """All of what DingTalk sent."""
+    now: datetime
+    """The present, in the time zone of China."""
+    services: Services = field(repr=False)
+    """`http`, `cache`, `databases`, `dingtalk`."""
+
+    @property
+    def staff_id(self) -> str:
+        """The asker's userid, or "" where DingTalk hides it. A nickname identifies nobody."""
+        return self.message.sender_staff_id
 
     @property
     def mention(self) -> At:
         """The asker, for a reply's `at`; nobody in a single chat or where DingTalk hides the id."""
-        staff_id = self.message.sender_staff_id
-        return At((staff_id,)) if self.message.is_group and staff_id else NOBODY
+        return At((self.staff_id,)) if self.message.is_group and self.staff_id else NOBODY
 
     def say(self, text: str) -> str:
         """A text of the bot's own in the script that the asker writes."""
         return to_traditional(text) if is_traditional(self.text) else text
 
 
+@dataclass(frozen=True, slots=True)
+class Allow:
+    """Who may use a skill: everyone, unless it is narrowed."""
+
+    staff_ids: frozenset[str] = frozenset()
+    conversation_ids: frozenset[str] = frozenset()
+    chats: Literal["any", "group", "single"] = "any"
+
+
+EVERYONE = Allow()
+
 Answer = Reply | str | None
-SkillFunction = Callable[[Ask], Answer | Awaitable[Answer]]
+SkillFunction = Callable[..., Answer | Awaitable[Answer]]
 F = TypeVar("F", bound=SkillFunction)
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """A function of a skill, and what reaches it."""
+
+    names: tuple[str, ...]
+    patterns: tuple[re.Pattern[str], ...]
+    function: SkillFunction
+    signature: Signature
+
+    @property
+    def usage(self) -> str:
+        """How to type it: `天气 <城市> [日期]`."""
+        return " ".join((self.names[0], *self.signature.usage))
 
 
 @dataclass(slots=True)
@@ -69,24 +119,40 @@ class Skill:
         name: short and unique, for logs.
         summary: a line for the help, in Chinese.
         timeout_s: seconds that it may take; None for the setting `DINGDA_SKILL_TIMEOUT`.
+        private: whether its answers go to the asker alone, even if asked in a group.
+        allow: who may use it.
     """
 
     name: str
     summary: str
     timeout_s: float | None = None
-    commands: dict[tuple[str, ...], SkillFunction] = field(default_factory=dict, init=False)
+    private: bool = False
+    allow: Allow = EVERYONE
+    commands: list[Command] = field(default_factory=list, init=False)
 
-    def command(self, *names: str) -> Callable[[F], F]:
-        """Declare what to type for a function: its command, and aliases for it.
+    def command(self, *names: str, pattern: str | None = None) -> Callable[[F], F]:
+        """Declare what to type for a function.
 
-        The function takes an `Ask` and returns a reply, a plain string, or None to stay silent; it
-        may be async, and one that isn't runs in a thread.
+        Args:
+            names: the command, and aliases for it. What follows it are its arguments.
+            pattern: a regular expression that reaches the function as well, wherever it stands in
+                the text; it is matched against simplified, lower-case, half-width characters. What
+                stands around it are the arguments.
+
+        Raises:
+            TypeError: if the function has a parameter that can't be read from text.
         """
         if not names:
             raise TypeError("a command needs a name: @skill.command('天气')")
+        patterns = (re.compile(pattern),) if pattern else ()
 
         def declare(function: F) -> F:
-            self.commands[names] = function
+            signature = Signature.of(function, ask_type=Ask)
+            self.commands.append(Command(names, patterns, function, signature))
             return function
 
         return declare
+
+    def settings_types(self) -> list[type[Any]]:
+        """The settings classes that its functions take."""
+        return [kind for command in self.commands for kind in command.signature.settings]

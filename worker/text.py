@@ -2,14 +2,42 @@
 
 import re
 import unicodedata
+from dataclasses import dataclass
 from functools import cache
 
 from opencc import OpenCC
 
 _SEPARATORS = re.compile(r"[\s,。、!?;:~…·\"'“”‘’()\[\]【】《》<>|/\\-]+")
+_EDGES = " \t\r\n,。、!?;:~…·的"
 _MENTION_BEFORE = re.compile(r"^(?:[@＠]\S+\s+)+")
 _MENTION_AFTER = re.compile(r"(?:\s*[@＠]\S*)+$")
 _LINE_BREAKS = "\t\r\n"
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """A text to be read: as it is shown, and as it is matched, position by position."""
+
+    shown: str
+    matched: str
+    """Simplified, lower case and half width."""
+
+    @classmethod
+    def of(cls, text: str) -> "Words":
+        """Prepare what somebody typed for reading."""
+        shown = unicodedata.normalize("NFKC", clean(text)).strip()
+        matched = to_simplified(shown).lower()
+        # A few characters change their number when folded; then positions would lie.
+        return cls(shown, matched) if len(shown) == len(matched) else cls(matched, matched)
+
+    def without(self, start: int, end: int) -> "Words":
+        """What is left when a part has been read."""
+        return Words(*(f"{text[:start]} {text[end:]}" for text in (self.shown, self.matched)))
+
+    @property
+    def rest(self) -> str:
+        """What is left, as it is shown, without what stands between words."""
+        return " ".join(self.shown.split()).strip(_EDGES)
 
 
 def clean(text: str) -> str:
@@ -29,18 +57,22 @@ def fold(text: str) -> str:
     """Fold for matching, never for display: width, case, script and punctuation don't count."""
     narrow = unicodedata.normalize("NFKC", clean(text))
     # Once more, because NFKC can bring forth what `clean` takes out.
-    simplified = _simplifier().convert(clean(narrow))
-    return _SEPARATORS.sub(" ", simplified).strip().casefold()
+    return _SEPARATORS.sub(" ", to_simplified(clean(narrow))).strip().casefold()
 
 
 def is_traditional(text: str) -> bool:
     """Whether somebody writes traditional characters: some would differ in simplified ones."""
-    return bool(_simplifier().convert(text) != text)
+    return to_simplified(text) != text
+
+
+def to_simplified(text: str) -> str:
+    """Turn traditional characters into simplified ones."""
+    return str(_converter("t2s").convert(text))
 
 
 def to_traditional(text: str) -> str:
     """Turn simplified characters into traditional ones."""
-    return str(_traditionalizer().convert(text))
+    return str(_converter("s2t").convert(text))
 
 
 def _invisible(character: str) -> bool:
@@ -48,10 +80,5 @@ def _invisible(character: str) -> bool:
 
 
 @cache
-def _simplifier() -> OpenCC:
-    return OpenCC("t2s")
-
-
-@cache
-def _traditionalizer() -> OpenCC:
-    return OpenCC("s2t")
+def _converter(conversion: str) -> OpenCC:
+    return OpenCC(conversion)

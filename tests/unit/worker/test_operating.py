@@ -89,18 +89,8 @@ async def test_the_status_as_json_has_the_keys_that_others_rely_on(
     redis: fakeredis.FakeAsyncRedis, ledger: Ledger
 ) -> None:
     shown = json.loads(show_status(await read_status(redis, ledger, QUEUE), as_json=True))
-    keys = [
-        "accepted",
-        "answered",
-        "unmatched",
-        "refused",
-        "dead",
-        "open",
-        "queued",
-        "oldest_s",
-        "workers",
-    ]
-    assert keys <= set(shown)
+    keys = {"accepted", "answered", "unmatched", "refused", "dead", "open", "queued"}
+    assert keys | {"oldest_s", "workers"} <= set(shown)
 
 
 async def test_the_status_in_lines_has_a_line_for_each_figure(

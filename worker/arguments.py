@@ -1,0 +1,230 @@
+"""A function's arguments, read from what somebody typed.
+
+A parameter's type says how it is read:
+
+* a *slot* such as `worker.places.Place` or `worker.slots.Day`: found wherever it stands;
+* `int`, `float`, `Decimal`: the first number;
+* a `Literal[...]` of words: the one that is there;
+* `str`: what is left. Of several the last takes the rest, the others a word each.
+
+`X | None` or a default makes it optional; `Annotated[str, "城市"]` gives it a name that people
+know. A parameter of the type `Ask` gets the question itself, one of a pydantic-settings class its
+settings.
+"""
+
+import inspect
+import re
+import types
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import (
+    Annotated,
+    Any,
+    Literal,
+    Protocol,
+    Self,
+    Union,
+    get_args,
+    get_origin,
+    get_type_hints,
+    runtime_checkable,
+)
+
+from pydantic_settings import BaseSettings
+
+from shared.texts import MISSING, NOT_UNDERSTOOD
+from worker.errors import UnclearError
+from worker.text import Words, fold
+
+_NUMBER = re.compile(r"-?\d+(?:\.\d+)?")
+_NUMERIC = (int, float, Decimal)
+_NUMBER_LABEL = "数字"
+
+
+@runtime_checkable
+class Slot(Protocol):
+    """Something that can be found in a text."""
+
+    label: str
+    """What people call it, such as 城市."""
+
+    @classmethod
+    def take(cls, words: Words, now: datetime) -> tuple[Self, Words] | None:
+        """Find it, and return it with the words that are left; None if it isn't there.
+
+        Raises:
+            UnclearError: if it is there but could mean several things.
+            RefusalError: if it is there and can't be, such as a day long past.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """One parameter to be read from the text."""
+
+    name: str
+    kind: Any
+    label: str
+    required: bool
+    default: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Signature:
+    """What a function takes, and from where."""
+
+    parameters: tuple[Parameter, ...]
+    """Those read from the text."""
+    ask: str | None
+    """The one that gets the question itself."""
+    settings_parameters: tuple[tuple[str, type[BaseSettings]], ...]
+
+    @classmethod
+    def of(cls, function: Callable[..., Any], *, ask_type: type) -> "Signature":
+        """Read a function's signature.
+
+        Raises:
+            TypeError: if a parameter has no type, or one that can't be read from text.
+        """
+        hints = get_type_hints(function, include_extras=True)
+        parameters: list[Parameter] = []
+        settings: list[tuple[str, type[BaseSettings]]] = []
+        ask = None
+        for name, parameter in inspect.signature(function).parameters.items():
+            hint = hints.get(name)
+            if hint is ask_type:
+                ask = name
+            elif isinstance(hint, type) and issubclass(hint, BaseSettings):
+                settings.append((name, hint))
+            else:
+                parameters.append(_parameter(function, parameter, hint))
+        return cls(tuple(parameters), ask, tuple(settings))
+
+    @property
+    def settings(self) -> list[type[BaseSettings]]:
+        """The settings classes that it takes."""
+        return [kind for _, kind in self.settings_parameters]
+
+    @property
+    def usage(self) -> list[str]:
+        """Its arguments as people type them: `<城市>`, or `[日期]` for one that may be left out."""
+        return [f"<{p.label}>" if p.required else f"[{p.label}]" for p in self.parameters]
+
+    def bind(
+        self,
+        words: Words,
+        *,
+        usage: str,
+        ask: Any,
+        now: datetime,
+        settings: Mapping[type[BaseSettings], BaseSettings],
+    ) -> dict[str, Any]:
+        """Read the arguments from the words.
+
+        Args:
+            words: what was typed besides the command.
+            usage: how to type it right, for who didn't.
+            ask: the question itself.
+            now: the present.
+            settings: an instance of each settings class.
+
+        Raises:
+            UnclearError: a sentence to the asker: what is missing, or what was not understood.
+            RefusalError: what a slot raises.
+        """
+        bound: dict[str, Any] = {name: settings[kind] for name, kind in self.settings_parameters}
+        if self.ask:
+            bound[self.ask] = ask
+        # Slots first, wherever they stand: they know what they look for. Text takes what is left.
+        for parameter in sorted(self.parameters, key=lambda p: p.kind is str):
+            last = parameter.kind is not str or parameter is self._texts[-1]
+            taken = _take(parameter.kind, words, now, last=last)
+            if taken is not None:
+                bound[parameter.name], words = taken
+            elif parameter.required:
+                template = NOT_UNDERSTOOD if words.rest else MISSING
+                sentence = template.format(label=parameter.label, rest=words.rest, usage=usage)
+                raise UnclearError(sentence)
+            else:
+                bound[parameter.name] = parameter.default
+        return bound
+
+    @property
+    def _texts(self) -> list[Parameter]:
+        return [parameter for parameter in self.parameters if parameter.kind is str]
+
+
+def _parameter(function: Callable[..., Any], parameter: inspect.Parameter, hint: Any) -> Parameter:
+    label = None
+    if get_origin(hint) is Annotated:
+        hint, label, *_ = get_args(hint)
+    kind, optional = _without_none(hint)
+    if get_origin(kind) is Annotated:
+        kind, label, *_ = get_args(kind)
+    if not _is_readable(kind):
+        where = f"{function.__module__}.{function.__qualname__}"
+        raise TypeError(
+            f"{where}: parameter {parameter.name!r} can't be read from text; "
+            "give it a type that worker.arguments names"
+        )
+    has_default = parameter.default is not inspect.Parameter.empty
+    return Parameter(
+        name=parameter.name,
+        kind=kind,
+        label=str(label or getattr(kind, "label", parameter.name)),
+        required=not optional and not has_default,
+        default=parameter.default if has_default else None,
+    )
+
+
+def _without_none(hint: Any) -> tuple[Any, bool]:
+    if get_origin(hint) in (Union, types.UnionType):
+        kinds = [kind for kind in get_args(hint) if kind is not types.NoneType]
+        if len(kinds) == 1:
+            return kinds[0], True
+    return hint, False
+
+
+def _is_readable(kind: Any) -> bool:
+    if kind is str or kind in _NUMERIC or get_origin(kind) is Literal:
+        return True
+    return isinstance(kind, type) and hasattr(kind, "take")
+
+
+def _take(kind: Any, words: Words, now: datetime, *, last: bool) -> tuple[Any, Words] | None:
+    if kind is str:
+        return _take_text(words, last=last)
+    if kind in _NUMERIC:
+        return _take_number(kind, words)
+    if get_origin(kind) is Literal:
+        return _take_choice(get_args(kind), words)
+    taken: tuple[Any, Words] | None = kind.take(words, now)
+    return taken
+
+
+def _take_text(words: Words, *, last: bool) -> tuple[str, Words] | None:
+    rest = words.rest
+    if not rest:
+        return None
+    if last:
+        return rest, Words("", "")
+    word, _, others = rest.partition(" ")
+    return word, Words.of(others)
+
+
+def _take_number(kind: Any, words: Words) -> tuple[Any, Words] | None:
+    found = _NUMBER.search(words.matched)
+    if found is None or (kind is int and "." in found.group()):
+        return None
+    return kind(found.group()), words.without(*found.span())
+
+
+def _take_choice(choices: tuple[str, ...], words: Words) -> tuple[str, Words] | None:
+    for choice in sorted(choices, key=len, reverse=True):
+        at = words.matched.find(fold(choice))
+        if at >= 0:
+            return choice, words.without(at, at + len(fold(choice)))
+    return None

@@ -1,0 +1,24 @@
+"""What a skill may use besides the words: the clock, HTTP, a cache, databases, DingTalk itself."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from pydantic_settings import BaseSettings
+
+from worker.cache import Cache
+from worker.database import Databases
+from worker.dingtalk import DingTalk
+from worker.http import Http
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """What one worker process shares between all questions."""
+
+    http: Http
+    cache: Cache
+    databases: Databases
+    dingtalk: DingTalk | None
+    """DingTalk's OpenAPI; None unless `DINGDA_APP_KEY` and the secret are set."""
+    settings: Mapping[type[BaseSettings], BaseSettings] = field(default_factory=dict)
+    """What skills declare as settings of their own, read once at the start."""

@@ -1,0 +1,135 @@
+"""A test kit for skills: ask one and see what the asker would see, with no Redis and no network.
+
+from worker.testing import ask
+
+async def test_coffee_is_served() -> None:
+assert await ask(skill, "咖啡") == Text("咖啡好了")
+"""
+
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
+from typing import Any
+
+import httpx
+import pytest
+from pydantic_settings import BaseSettings
+
+from shared.message import Message
+from shared.reply import Reply
+from worker.cache import Cache
+from worker.conversation import Conversation, Said, china_now
+from worker.database import Databases
+from worker.dingtalk import DingTalk
+from worker.http import Http
+from worker.loading import load_skill_settings
+from worker.routing import Router
+from worker.services import Services
+from worker.skill import Skill
+
+_SESSION_S = 5400.0
+
+
+class MemoryCache:
+    """A cache that forgets as Redis would, by the clock that it is given."""
+
+    def __init__(self, now_s: Callable[[], float] = time.monotonic) -> None:
+        self._now_s = now_s
+        self.entries: dict[str, tuple[float, Any]] = {}
+        """What is in it: key → (when it is forgotten, value)."""
+
+    async def get(self, key: str) -> Any | None:
+        """Return what was put there, or None."""
+        until, value = self.entries.get(key, (0.0, None))
+        return value if self._now_s() < until else None
+
+    async def set(self, key: str, value: Any, *, ttl_s: int) -> None:
+        """Put a value there for `ttl_s` seconds."""
+        self.entries[key] = (self._now_s() + ttl_s, value)
+
+
+async def ask(skill: Skill, text: str, **circumstances: Any) -> Reply | None:
+    """Ask a skill, and return what the asker would see; None if it stays silent.
+
+    Refusals, questions back and apologies are replies as well. See `listen` for the circumstances.
+    """
+    said = await listen(skill, text, **circumstances)
+    return said.reply if said else None
+
+
+async def listen(  # noqa: PLR0913 - the circumstances that a test may choose
+    skill: Skill,
+    text: str,
+    *,
+    staff_id: str = "0001",
+    nick: str = "张三",
+    group: bool = True,
+    now: datetime | None = None,
+    transport: httpx.AsyncBaseTransport | None = None,
+    settings: Sequence[BaseSettings] = (),
+    dingtalk: DingTalk | None = None,
+    cache: Cache | None = None,
+    **message_fields: Any,
+) -> Said | None:
+    """Ask a skill, and return what is said with the ending that it would make.
+
+    Args:
+        skill: the one to ask.
+        text: what the asker types.
+        staff_id: who asks, by userid; "" as before the robot is published.
+        nick: the asker's nickname.
+        group: whether it is asked in a group rather than a single chat.
+        now: the clock; the present in China unless given.
+        transport: plays the backends, such as `httpx.MockTransport(handler)` or
+            `httpx.ASGITransport(app)`; without one every call fails as if the network were closed.
+        settings: the skill's settings; those not given are read from the environment.
+        dingtalk: DingTalk's OpenAPI; None as where it is not set up.
+        cache: a new `MemoryCache` unless given.
+        message_fields: other fields of `shared.message.Message`.
+    """
+    message = Message(
+        id="0" * 64,
+        conversation_id="cidTEST==",
+        conversation_title="测试群" if group else "",
+        is_group=group,
+        sender_staff_id=staff_id,
+        sender_nick=nick,
+        text=text,
+        session_webhook="https://oapi.dingtalk.com/robot/sendBySession?session=test",
+        session_expires_ms=None,
+        **message_fields,
+    )
+    given = {type(each): each for each in settings}
+    async with httpx.AsyncClient(transport=transport or httpx.MockTransport(_closed)) as client:
+        with ThreadPoolExecutor(1) as threads:
+            databases = Databases(threads)
+            services = Services(
+                http=Http(client),
+                cache=cache or MemoryCache(),
+                databases=databases,
+                dingtalk=dingtalk,
+                settings=load_skill_settings([skill]) | given,
+            )
+            conversation = Conversation(
+                router=Router([skill]),
+                services=services,
+                threads=threads,
+                skill_timeout_s=30.0,
+                unmatched="empty",
+                now=(lambda: now) if now else china_now,
+            )
+            try:
+                return await conversation.reply(message, left_s=_SESSION_S)
+            finally:
+                databases.close()
+
+
+def _closed(request: httpx.Request) -> httpx.Response:
+    raise httpx.ConnectError("a test reaches no network", request=request)
+
+
+@pytest.fixture
+def ask_skill() -> Callable[..., Awaitable[Reply | None]]:
+    """`ask` as a fixture, for who prefers fixtures to imports."""
+    return ask
