@@ -1,0 +1,305 @@
+"""DingTalk's OpenAPI: who works for whom, and a private word to somebody.
+
+Sources: DingTalk's pages on accessToken, topapi/v2/user/get, contact/users/search and
+oToMessages/batchSend. Who somebody is goes by userid alone: names are not unique and nicknames are
+the asker's own choice.
+"""
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from typing import Any
+
+import httpx
+import stamina
+
+from shared.reply import ActionCard, FeedCard, Markdown, Reply, Text
+from worker.cache import Cache
+from worker.delivery import (
+    Delivered,
+    HTTPAnswer,
+    Outcome,
+    Refused,
+    Retry,
+    Unknown,
+    classify,
+    parse_object,
+    send_once,
+    throttled,
+)
+from worker.errors import BackendError, BackendRefusedError, BackendUnavailableError
+from worker.http import Http, JSONAnswer
+from worker.transport import BeforeSend
+
+SERVICE = "钉钉"
+_TOKEN_MARGIN_S = 300
+_MAX_FOUND = 20
+_ATTEMPTS = 3
+_QPS_PAUSE_MS = 1_000
+_MAX_VERTICAL_BUTTONS = 5
+_TOKEN_HEADER = "x-acs-dingtalk-access-token"  # noqa: S105 - a header's name
+
+# errcodes of the older API.
+_BUSY = -1
+_BAD_TOKEN = frozenset({40014, 42001})
+_NO_SUCH_USER = frozenset({33012, 60121})
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """Somebody in the organisation."""
+
+    staff_id: str
+    name: str = field(repr=False)
+    manager_staff_id: str
+    """The direct manager; "" where the address book names none."""
+
+
+class DingTalk:
+    """One application's way to DingTalk's OpenAPI.
+
+    Args:
+        http: for calls that ask.
+        sender: for calls that must not be repeated; an httpx client over a `ClaimingTransport`.
+        cache: keeps the access token, which DingTalk wants to be asked for rarely.
+        app_key: the application's AppKey (Client ID).
+        app_secret: its AppSecret (Client Secret).
+        robot_code: its robot.
+        openapi_url: `https://api.dingtalk.com`.
+        oapi_url: `https://oapi.dingtalk.com`.
+    """
+
+    def __init__(  # noqa: PLR0913 - an account at two addresses, and how to get there
+        self,
+        http: Http,
+        sender: httpx.AsyncClient,
+        cache: Cache,
+        *,
+        app_key: str,
+        app_secret: str,
+        robot_code: str,
+        openapi_url: str,
+        oapi_url: str,
+    ) -> None:
+        self._http = http
+        self._sender = sender
+        self._cache = cache
+        self._app_key = app_key
+        self._app_secret = app_secret
+        self._robot_code = robot_code
+        self._openapi_url = openapi_url
+        self._oapi_url = oapi_url
+        self._asking_for_token = asyncio.Lock()
+
+    async def person(self, staff_id: str) -> Person | None:
+        """Look somebody up by userid; None if the organisation has nobody of that id.
+
+        Raises:
+            BackendError: if DingTalk can't be asked, or doesn't answer what was asked.
+        """
+        answer = await self._oapi("/topapi/v2/user/get", {"userid": staff_id})
+        if answer is None:
+            return None
+        result = answer.get("result")
+        if not isinstance(result, dict):
+            raise BackendRefusedError(SERVICE, "user/get answers without a result")
+        # The direct manager is only there when somebody filled it in.
+        return Person(
+            staff_id=staff_id,
+            name=str(result.get("name") or ""),
+            manager_staff_id=str(result.get("manager_userid") or ""),
+        )
+
+    async def find(self, name: str) -> list[str]:
+        """Return the userids of the people of a name, at most twenty.
+
+        Raises:
+            BackendError: if DingTalk can't be asked, or refuses.
+        """
+        query = {"queryWord": name, "offset": 0, "size": _MAX_FOUND, "fullMatchField": 1}
+        url = f"{self._openapi_url}/v1.0/contact/users/search"
+        answer = await self._with_token(
+            lambda token: self._http.json(
+                SERVICE, "POST", url, json=query, headers={_TOKEN_HEADER: token}
+            ),
+            is_stale=lambda answer: answer.status == HTTPStatus.UNAUTHORIZED,
+        )
+        if answer.status != HTTPStatus.OK:
+            raise _refusal(answer)
+        found = answer.data.get("list") if isinstance(answer.data, dict) else None
+        return [str(staff_id) for staff_id in found or ()]
+
+    async def send_privately(
+        self,
+        staff_id: str,
+        reply: Reply,
+        *,
+        before_send: BeforeSend,
+        attempt: int,
+        left_s: float,
+    ) -> Outcome:
+        """Send somebody a reply in the single chat with the robot, once.
+
+        Args:
+            staff_id: to whom, by userid.
+            reply: what to say.
+            before_send: claims the right to send, when the connection stands.
+            attempt: which one this is, counted from 1.
+            left_s: seconds until it is too late.
+
+        Raises:
+            LeaseLostError: what `before_send` raises to stop it.
+        """
+        try:
+            async with asyncio.timeout(left_s):
+                token = await self._token()
+        except (BackendUnavailableError, TimeoutError) as error:
+            return Retry(_QPS_PAUSE_MS, f"private: no access token ({type(error).__name__})")
+        except BackendError as error:
+            return Refused(f"private: no access token: {error.reason}")
+        key, values = _as_private(reply)
+        letter = {
+            "robotCode": self._robot_code,
+            "userIds": [staff_id],
+            "msgKey": key,
+            "msgParam": json.dumps(values, ensure_ascii=False),
+        }
+        answer = await send_once(
+            self._sender,
+            f"{self._openapi_url}/v1.0/robot/oToMessages/batchSend",
+            json.dumps(letter, ensure_ascii=False).encode(),
+            headers={_TOKEN_HEADER: token},
+            before_send=before_send,
+            attempt=attempt,
+            left_s=left_s,
+        )
+        if not isinstance(answer, HTTPAnswer):
+            return answer
+        if answer.status == HTTPStatus.UNAUTHORIZED:
+            await self._forget_token()
+        return _classify_private(answer, staff_id, attempt)
+
+    async def _oapi(self, path: str, body: Mapping[str, Any]) -> dict[str, Any] | None:
+        """Call the older API, which says in an errcode what became of it; None: no such user."""
+        async for attempt in stamina.retry_context(on=BackendUnavailableError, attempts=_ATTEMPTS):
+            with attempt:
+                answer = await self._with_token(
+                    lambda token: self._http.json(
+                        SERVICE,
+                        "POST",
+                        self._oapi_url + path,
+                        params={"access_token": token},
+                        json=body,
+                    ),
+                    is_stale=lambda answer: _errcode(answer) in _BAD_TOKEN,
+                )
+                code = _errcode(answer)
+                if code == _BUSY:
+                    raise BackendUnavailableError(SERVICE, "errcode -1")
+        if code in _NO_SUCH_USER:
+            return None
+        if code != 0:
+            raise _refusal(answer)
+        fields: dict[str, Any] = answer.data
+        return fields
+
+    async def _with_token(
+        self,
+        call: Callable[[str], Awaitable[JSONAnswer]],
+        *,
+        is_stale: Callable[[JSONAnswer], bool],
+    ) -> JSONAnswer:
+        """Make a call; with a new token once more if DingTalk has forgotten this one."""
+        answer = await call(await self._token())
+        if is_stale(answer):
+            await self._forget_token()
+            answer = await call(await self._token())
+        return answer
+
+    async def _token(self) -> str:
+        async with self._asking_for_token:
+            kept = await self._cache.get(self._token_key)
+            if kept:
+                return str(kept)
+            answer = await self._http.json(
+                SERVICE,
+                "POST",
+                f"{self._openapi_url}/v1.0/oauth2/accessToken",
+                json={"appKey": self._app_key, "appSecret": self._app_secret},
+            )
+            fields = answer.data if isinstance(answer.data, dict) else {}
+            token = fields.get("accessToken")
+            if answer.status != HTTPStatus.OK or not token:
+                raise _refusal(answer)
+            ttl_s = max(60, int(fields.get("expireIn", 7200)) - _TOKEN_MARGIN_S)
+            await self._cache.set(self._token_key, token, ttl_s=ttl_s)
+            return str(token)
+
+    async def _forget_token(self) -> None:
+        await self._cache.set(self._token_key, None, ttl_s=1)
+
+    @property
+    def _token_key(self) -> str:
+        return f"dingtalk-token:{self._app_key}"
+
+
+def _errcode(answer: JSONAnswer) -> int:
+    try:
+        return int(answer.data["errcode"])
+    except (KeyError, TypeError, ValueError):
+        raise BackendRefusedError(SERVICE, f"HTTP {answer.status} without an errcode") from None
+
+
+def _refusal(answer: JSONAnswer) -> BackendError:
+    """DingTalk's refusal with its codes; its words may hold names and addresses."""
+    fields = answer.data if isinstance(answer.data, dict) else {}
+    code = fields.get("code", fields.get("errcode"))
+    if "QpsLimit" in str(code):
+        return BackendUnavailableError(SERVICE, f"HTTP {answer.status}, {code}")
+    sub_code = f"/{fields['sub_code']}" if "sub_code" in fields else ""
+    return BackendRefusedError(SERVICE, f"HTTP {answer.status}, {code}{sub_code}")
+
+
+def _classify_private(answer: HTTPAnswer, staff_id: str, attempt: int) -> Outcome:
+    """Decide what became of a private message: a 200 may still say that it was not sent."""
+    fields = parse_object(answer.body) or {}
+    code = str(fields.get("code", ""))
+    reason = f"private: HTTP {answer.status} {code}".strip()
+    if answer.status == HTTPStatus.OK:
+        if staff_id in (fields.get("invalidStaffIdList") or ()):
+            return Refused("private: DingTalk doesn't know the asker's userid")
+        if staff_id in (fields.get("flowControlledStaffIdList") or ()):
+            return throttled("private: flow control", attempt)
+        if fields.get("processQueryKey"):
+            return Delivered()
+        return Unknown("private: an answer without processQueryKey")
+    if answer.status == HTTPStatus.UNAUTHORIZED or "QpsLimit" in code:
+        return Retry(_QPS_PAUSE_MS, reason) if attempt < _ATTEMPTS else Refused(reason)
+    if answer.status < HTTPStatus.INTERNAL_SERVER_ERROR and code:
+        return Refused(reason)
+    return classify(answer.status, answer.retry_after, answer.body, attempt)
+
+
+def _as_private(reply: Reply) -> tuple[str, dict[str, str]]:
+    """The robot's message templates (msgKey and msgParam) for a reply; nobody is mentioned."""
+    match reply:
+        case Text(content):
+            return "sampleText", {"content": content}
+        case Markdown(title, text):
+            return "sampleMarkdown", {"title": title, "text": text}
+        case ActionCard(title, text, link=link) if link:
+            values = {"singleTitle": link.title, "singleURL": link.url}
+            return "sampleActionCard", {"title": title, "text": text, **values}
+        case ActionCard(title, text, buttons=buttons) if len(buttons) <= _MAX_VERTICAL_BUTTONS:
+            values = {}
+            for number, button in enumerate(buttons, start=1):
+                values |= {f"actionTitle{number}": button.title, f"actionURL{number}": button.url}
+            return f"sampleActionCard{len(buttons)}", {"title": title, "text": text, **values}
+        case ActionCard(title, text, buttons=buttons):
+            links = (f"- [{button.title}]({button.url})" for button in buttons)
+            return "sampleMarkdown", {"title": title, "text": "\n".join((text, "", *links))}
+        case FeedCard(feed):
+            links = (f"- [{link.title}]({link.url})" for link in feed)
+            return "sampleMarkdown", {"title": feed[0].title, "text": "\n".join(links)}

@@ -1,0 +1,328 @@
+"""Days, periods and prices, found in a text wherever they stand.
+
+Each class is a slot (`worker.arguments.Slot`): a parameter of its type is read from the text.
+Patterns run over `Words.matched`, which is simplified, lower case and half width.
+"""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+from typing import ClassVar, Literal, Self
+
+from shared.texts import IN_THE_PAST, NO_SUCH_DAY, NOT_YET
+from worker.errors import RefusalError
+from worker.text import Words
+
+_DIGITS = {digit: value for value, digit in enumerate("零一二三四五六七八九")} | {"两": 2, "〇": 0}
+_UNITS = {"十": 10, "百": 100, "千": 1000, "万": 10_000}
+_CHINESE = f"[{''.join(_DIGITS)}{''.join(_UNITS)}]"
+_COUNT = rf"(?:\d{{1,2}}|[{''.join(_DIGITS)}十]{{1,3}})"
+
+_WEEKDAYS = "一二三四五六日"
+_WEEK = r"(?:周|星期|礼拜)"
+
+
+@dataclass(frozen=True, slots=True)
+class Day:
+    """A day, or several in a row: 今天, 后天, 周六, 25号, 未来三天, tomorrow.
+
+    A weekday is the next one, today included; 下周六 is the one in the next calendar week.
+    """
+
+    label: ClassVar[str] = "日期"
+
+    first: date
+    count: int = 1
+
+    @property
+    def dates(self) -> tuple[date, ...]:
+        """Each of the days."""
+        return tuple(self.first + timedelta(days=n) for n in range(self.count))
+
+    @classmethod
+    def take(cls, words: Words, now: datetime) -> tuple[Self, Words] | None:
+        """Find days.
+
+        Raises:
+            RefusalError: if they are in the past, or there is no such day.
+        """
+        for pattern, read in _DAYS:
+            if found := pattern.search(words.matched):
+                try:
+                    first, count = read(found, now.date())
+                except ValueError:
+                    raise RefusalError(NO_SUCH_DAY.format(day=found.group())) from None
+                if first < now.date():
+                    raise RefusalError(IN_THE_PAST.format(day=found.group()))
+                return cls(first, count), words.without(*found.span())
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class Period:
+    """A month, a quarter or a year: 上个月, 十月, Q3, 去年第四季度, 2026-10, 今年.
+
+    Without a year it is the latest that has begun: in November, 十二月 is last year's.
+    """
+
+    label: ClassVar[str] = "时间"
+
+    kind: Literal["month", "quarter", "year"]
+    first: date
+    """Its first day."""
+
+    @property
+    def key(self) -> str:
+        """How databases name it: `2026-10`, `2026-Q3`, `2026`."""
+        match self.kind:
+            case "month":
+                return f"{self.first.year}-{self.first.month:02}"
+            case "quarter":
+                return f"{self.first.year}-Q{_quarter(self.first)}"
+            case "year":
+                return f"{self.first.year}"
+
+    @property
+    def shown(self) -> str:
+        """How people name it."""
+        match self.kind:
+            case "month":
+                return f"{self.first.year}年{self.first.month}月"
+            case "quarter":
+                return f"{self.first.year}年第{_WEEKDAYS[_quarter(self.first) - 1]}季度"
+            case "year":
+                return f"{self.first.year}年"
+
+    @classmethod
+    def take(cls, words: Words, now: datetime) -> tuple[Self, Words] | None:
+        """Find a period.
+
+        Raises:
+            RefusalError: if it has not begun yet, or there is no such month.
+        """
+        for pattern, kind, read in _PERIODS:
+            if found := pattern.search(words.matched):
+                try:
+                    first = read(found, now.date())
+                except ValueError:
+                    raise RefusalError(NO_SUCH_DAY.format(day=found.group())) from None
+                if first > now.date():
+                    raise RefusalError(NOT_YET.format(day=found.group().strip()))
+                return cls(kind, first), words.without(*found.span())
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class PriceLimit:
+    """A price range in yuan: 200元以内, 100到200元, 五百块以上. At least one side is set."""
+
+    label: ClassVar[str] = "价格"
+
+    low: Decimal | None
+    high: Decimal | None
+
+    @classmethod
+    def take(cls, words: Words, now: datetime) -> tuple[Self, Words] | None:  # noqa: ARG003 - a slot's
+        """Find a price range."""
+        for pattern, side in _PRICES:
+            if found := pattern.search(words.matched):
+                prices = sorted(map(_price, found.groups()))
+                return cls(*side(*prices)), words.without(*found.span())
+        return None
+
+
+# Days ------------------------------------------------------------------------------------------
+
+
+def _ahead(days: int, count: int = 1) -> Callable[[re.Match[str], date], tuple[date, int]]:
+    return lambda _, today: (today + timedelta(days=days), count)
+
+
+def _weekday(found: re.Match[str], today: date) -> tuple[date, int]:
+    prefix, name = found.groups()
+    weekday = "1234567".find(name) if name.isdigit() else _WEEKDAYS.index(name.replace("天", "日"))
+    monday = today - timedelta(days=today.weekday())
+    if prefix:
+        weeks = prefix.count("下")
+        return monday + timedelta(weeks=weeks, days=weekday), 1
+    return today + timedelta(days=(weekday - today.weekday()) % 7), 1
+
+
+def _weekend(found: re.Match[str], today: date) -> tuple[date, int]:
+    monday = today - timedelta(days=today.weekday())
+    saturday = monday + timedelta(weeks=found.group().count("下"), days=5)
+    # On a Sunday what is left of the weekend is today.
+    return (today, 1) if today > saturday else (saturday, 2)
+
+
+def _date(found: re.Match[str], today: date) -> tuple[date, int]:
+    year, month, day = (number and _integer(number) for number in found.group("y", "m", "d"))
+    if year and month and day:
+        return date(year, month, day), 1
+    if month and day:
+        # In December, 1月2日 is next year's.
+        this_year = date(today.year, month, day)
+        return (this_year if this_year >= today else date(today.year + 1, month, day)), 1
+    first = today.replace(day=day or 0)
+    return (first if first >= today else _months_later(today, 1).replace(day=day or 0)), 1
+
+
+_DAYS: list[tuple[re.Pattern[str], Callable[[re.Match[str], date], tuple[date, int]]]] = [
+    (re.compile(r"大前天|前天|昨[天日晚早]?|yesterday"), _ahead(-1)),
+    (re.compile(r"大后天"), _ahead(3)),
+    (re.compile(r"后[天日]"), _ahead(2)),
+    (re.compile(r"明[天日晚早]|tomorrow"), _ahead(1)),
+    (
+        re.compile(rf"({_COUNT})[天日](?:之|以)?后"),
+        lambda found, today: (today + timedelta(days=_integer(found[1])), 1),
+    ),
+    (
+        re.compile(rf"(?:未来|接下来|今后|最近|近|往后)?的?({_COUNT})天(?!后)"),
+        lambda found, today: (today, max(1, _integer(found[1]))),
+    ),
+    (re.compile(r"这几天|未来几天|接下来几天|最近几天|最近(?!一)"), _ahead(0, 3)),
+    (re.compile(rf"(这|这个|本|下+|下个)?{_WEEK}末"), _weekend),
+    (
+        re.compile(rf"(?:(这|这个|本|下+|下个)?{_WEEK})([一二三四五六日天1-7])(?![天号日])"),
+        _weekday,
+    ),
+    (re.compile(rf"(?:未来|这|本|接下来|最近)?一?个?(?:一|这|本){_WEEK}|一星期"), _ahead(0, 7)),
+    (
+        re.compile(
+            rf"(?:(?P<y>\d{{4}})[-/年])?(?P<m>{_COUNT})(?:月|[-/](?=\d))(?P<d>{_COUNT})[日号]?"
+        ),
+        _date,
+    ),
+    (re.compile(rf"(?P<y>(?!))?(?P<m>(?!))?(?P<d>{_COUNT})[号日]"), _date),
+    (re.compile(r"今[天日晚早]|现在|此刻|当前|today|now"), _ahead(0)),
+]
+
+
+# Periods ---------------------------------------------------------------------------------------
+
+
+def _quarter(day: date) -> int:
+    return (day.month + 2) // 3
+
+
+def _months_later(day: date, months: int) -> date:
+    years, month = divmod(day.month - 1 + months, 12)
+    return date(day.year + years, month + 1, 1)
+
+
+def _month_ago(found: re.Match[str], today: date) -> date:
+    return _months_later(today, -found.group().count("上"))
+
+
+def _quarter_ago(found: re.Match[str], today: date) -> date:
+    quarter = date(today.year, 3 * _quarter(today) - 2, 1)
+    return _months_later(quarter, -3 * found.group().count("上"))
+
+
+def _year_of(found: re.Match[str], today: date) -> int | None:
+    said = found["y"]
+    if not said:
+        return None
+    named = {"今": 0, "本": 0, "去": -1, "上": -1, "前": -2}
+    if said[0] in named:
+        return today.year + named[said[0]]
+    return int(re.sub(r"\D", "", said))
+
+
+def _named(first_month: Callable[[re.Match[str]], int]) -> Callable[[re.Match[str], date], date]:
+    def read(found: re.Match[str], today: date) -> date:
+        year = _year_of(found, today)
+        first = date(year or today.year, first_month(found), 1)
+        return first.replace(year=first.year - 1) if year is None and first > today else first
+
+    return read
+
+
+def _quarter_number(found: re.Match[str]) -> int:
+    return _integer(found["q"] or found["n"])
+
+
+_YEAR = r"(?P<y>今年|本年|去年|上年|前年|\d{4}年?-?)?的?\s*"
+_PERIODS: list[
+    tuple[
+        re.Pattern[str],
+        Literal["month", "quarter", "year"],
+        Callable[[re.Match[str], date], date],
+    ]
+] = [
+    (re.compile(r"本季度?|这个?季度?|当季"), "quarter", _quarter_ago),
+    (re.compile(r"上+一?个?季度?"), "quarter", _quarter_ago),
+    (
+        re.compile(rf"{_YEAR}(?:第?(?P<n>[1-4一二三四])季度?|(?<![a-z])q(?P<q>[1-4])(?!\d))"),
+        "quarter",
+        _named(lambda found: 3 * _quarter_number(found) - 2),
+    ),
+    (re.compile(r"本月|这个?月|当月"), "month", _month_ago),
+    (re.compile(r"上+一?个?月"), "month", _month_ago),
+    (
+        re.compile(rf"{_YEAR}(?P<m>\d{{1,2}}|{_CHINESE}{{1,2}})月份?"),
+        "month",
+        _named(lambda found: _integer(found["m"])),
+    ),
+    (
+        re.compile(r"(?P<y>\d{4})[-/.](?P<m>\d{1,2})(?!\d)"),
+        "month",
+        _named(lambda found: int(found["m"])),
+    ),
+    (
+        re.compile(r"(?P<y>今年|本年度?|去年|上年度?|前年|20\d{2}年?)(?:度|全年)?"),
+        "year",
+        _named(lambda _: 1),
+    ),
+]
+
+
+# Prices ----------------------------------------------------------------------------------------
+
+_YUAN = r"\s*(?:元|块钱?|圆|rmb|¥)?\s*"
+_AMOUNT = rf"(?<![a-z\d.])¥?(\d{{1,7}}(?:\.\d{{1,2}})?|{_CHINESE}{{1,6}})"
+_PRICES: list[tuple[re.Pattern[str], Callable[..., tuple[Decimal | None, Decimal | None]]]] = [
+    (
+        re.compile(
+            rf"{_AMOUNT}{_YUAN}(?:-|~|—|到|至){_YUAN}{_AMOUNT}{_YUAN}(?:之间|以?内)?(?![a-z\d])"
+        ),
+        lambda low, high: (low, high),
+    ),
+    (re.compile(rf"(?:不低于|不少于|至少|最少){_YUAN}{_AMOUNT}{_YUAN}"), lambda low: (low, None)),
+    (
+        re.compile(
+            rf"(?:不超过|不高于|低于|少于|小于|最多|最高|预算){_YUAN}{_AMOUNT}{_YUAN}(?:以?内)?"
+        ),
+        lambda high: (None, high),
+    ),
+    (re.compile(rf"(?:高于|超过|大于|多于){_YUAN}{_AMOUNT}{_YUAN}"), lambda low: (low, None)),
+    (re.compile(rf"{_AMOUNT}{_YUAN}(?:以内|以下|之内|之下|内|封顶)"), lambda high: (None, high)),
+    (re.compile(rf"{_AMOUNT}{_YUAN}(?:以上|之上|起)"), lambda low: (low, None)),
+    (
+        re.compile(rf"{_AMOUNT}{_YUAN}(?:左右|上下)"),
+        lambda about: (about * Decimal("0.8"), about * Decimal("1.2")),
+    ),
+]
+
+
+def _price(said: str) -> Decimal:
+    return Decimal(said) if said[0].isdigit() else Decimal(_integer(said))
+
+
+def _integer(said: str) -> int:
+    """Read `25` or 二十五; what is neither is no number."""
+    if said.isdigit() and said.isascii():
+        return int(said)
+    total, section, digit = 0, 0, None
+    for character in said:
+        if character in _DIGITS:
+            digit = _DIGITS[character]
+            continue
+        unit = _UNITS[character]
+        if unit == _UNITS["万"]:
+            total, section, digit = (section + (digit or 0)) * unit, 0, None
+        else:
+            section, digit = section + (1 if digit is None else digit) * unit, None
+    return total + section + (digit or 0)
