@@ -1,0 +1,47 @@
+"""How many days of leave somebody has left, from the company's HR service."""
+
+from http import HTTPStatus
+from typing import Annotated, Literal
+
+from pydantic import Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from worker.skill import Ask, BackendRefusedError, RefusalError, Skill
+
+Kind = Literal["年假", "病假", "调休"]
+SERVICE = "人事系统"
+
+
+class LeaveSettings(BaseSettings):
+    """Where the HR service is; `python -m worker settings` lists these too."""
+
+    model_config = SettingsConfigDict(env_prefix="ACME_LEAVE_", env_file=".env", extra="ignore")
+
+    url: str = Field("http://127.0.0.1:8200", description="The HR service.")
+    token: SecretStr = Field(SecretStr(""), description="Its bearer token.")
+
+
+skill = Skill("leave", summary="查剩余假期", private=True)
+
+
+@skill.command("假期", "leave", pattern="还有(多少|几)天(?=年假|病假|调休|假)")
+async def leave(
+    kind: Annotated[Kind | None, "假期种类"],
+    ask: Ask,
+    settings: LeaveSettings,
+) -> str:
+    """Days left of one kind of leave, of annual leave unless named."""
+    if not ask.staff_id:
+        raise RefusalError("钉钉没有告诉我你是谁，等机器人上线后再试")
+    kind = kind or "年假"
+    answer = await ask.services.http.json(
+        SERVICE,
+        "GET",
+        f"{settings.url}/leave",
+        params={"staff_id": ask.staff_id, "kind": kind},
+        headers={"authorization": f"Bearer {settings.token.get_secret_value()}"},
+        retries=1,
+    )
+    if answer.status != HTTPStatus.OK:
+        raise BackendRefusedError(SERVICE, f"HTTP {answer.status}")
+    return ask.say(f"你还有 {answer.data['days']} 天{kind}")

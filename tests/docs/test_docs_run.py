@@ -1,0 +1,80 @@
+"""What the docs show works: their Python is run, their tables name every setting."""
+
+import asyncio
+import inspect
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from shared.settings import Settings
+from worker.loading import load_skills
+from worker.skill import Skill
+
+ROOT = Path(__file__).parents[2]
+READMES = ("README.md", "README.zh-CN.md")
+PAGES = (*READMES, "docs/skills.md")
+_BLOCK = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
+
+
+def blocks() -> list[Any]:
+    return [
+        pytest.param(code, id=f"{page}-{number}")
+        for page in PAGES
+        for number, code in enumerate(_BLOCK.findall((ROOT / page).read_text("utf-8")), 1)
+    ]
+
+
+def variables() -> list[str]:
+    return [f"DINGDA_{name}".upper() for name in Settings.model_fields]
+
+
+@pytest.mark.parametrize("code", blocks())
+def test_each_python_block_runs_and_its_tests_pass(code: str) -> None:
+    namespace: dict[str, Any] = {"__name__": "docs_block"}
+    exec(compile(code, "<docs>", "exec"), namespace)  # noqa: S102 - our own docs
+    assert isinstance(namespace["skill"], Skill)
+    for name, function in list(namespace.items()):
+        if name.startswith("test_") and inspect.iscoroutinefunction(function):
+            asyncio.run(function())
+
+
+@pytest.mark.parametrize("page", [*READMES, ".env.example", "docker-compose.yml"])
+def test_each_page_names_every_setting(page: str) -> None:
+    text = (ROOT / page).read_text("utf-8")
+    assert [name for name in variables() if not re.search(rf"\b{name}\b", text)] == []
+
+
+@pytest.mark.parametrize("page", [".env.example", "docker-compose.yml"])
+def test_what_operators_copy_names_every_setting_of_the_skills(page: str) -> None:
+    text = (ROOT / page).read_text("utf-8")
+    kinds = {kind for skill in load_skills(()) for kind in skill.settings_types()}
+    names = {
+        f"{kind.model_config['env_prefix']}{n}".upper() for kind in kinds for n in kind.model_fields
+    }
+    ours = {name for name in names if name.startswith("DINGDA_")}
+    assert [name for name in sorted(ours) if not re.search(rf"\b{name}\b", text)] == []
+
+
+def test_the_example_environment_shows_the_defaults() -> None:
+    text = (ROOT / ".env.example").read_text("utf-8")
+    shown = dict(re.findall(r"^#?(DINGDA_[A-Z_]+)=(.*)$", text, re.MULTILINE))
+    defaults = Settings(_env_file=None)  # type: ignore[call-arg]
+    for name in ("HOST", "PORT", "CALLBACK_PATH", "QUEUE", "BACKLOG_LIMIT", "CONCURRENCY"):
+        assert shown[f"DINGDA_{name}"] == str(getattr(defaults, name.lower()))
+
+
+def test_both_readmes_have_the_same_parts() -> None:
+    parts = [
+        [len(marks) for marks in re.findall(r"^(#+) ", (ROOT / page).read_text(), re.MULTILINE)]
+        for page in READMES
+    ]
+    assert parts[0] == parts[1]
+
+
+def test_both_readmes_show_the_same_commands() -> None:
+    commands = [
+        re.findall(r"^\$ (.*)$", (ROOT / page).read_text("utf-8"), re.MULTILINE) for page in READMES
+    ]
+    assert commands[0] == commands[1]

@@ -1,0 +1,124 @@
+"""What somebody wishes to buy, read from how they say it: 便宜的机械键盘 200元以内 包邮."""
+
+import re
+from dataclasses import dataclass, replace
+from datetime import datetime
+from enum import Enum
+from functools import cache
+from typing import ClassVar, Self
+
+from opencc import OpenCC
+
+from worker.errors import UnclearError
+from worker.slots import PriceLimit
+from worker.text import Words, fold
+
+MAX_KEYWORD_CHARS = 60
+"""Taobao's own titles are no longer."""
+
+_QUESTION = "想找什么商品的优惠券？"
+_SUGGESTIONS = ("优惠券 机械键盘 200元以内", "优惠券 茶叶 包邮", "优惠券 耳机")
+
+# What Taobao's app puts around the title that it shares: the link, a code, an instruction.
+_SHARED = re.compile(
+    r"https?://\S*(?:\s+[a-z]{2}\d{4}\b)?|¥\w{6,}¥|点击链接.*|复制.{0,4}这[段条].*", re.DOTALL
+)
+_TITLE = re.compile(r"「([^」]+)」")
+# Shorter ones are marks such as 【淘宝】 and 【假一赔四】.
+_TITLE_OR_MARK = re.compile(r"【([^】]{5,})】")
+
+_TMALL = re.compile(r"天猫超市|天猫")
+_FREE_SHIPPING = re.compile(r"包邮")
+_CHEAPEST = re.compile(r"便宜点?|低价")
+_BEST_SELLING = re.compile(r"销量(?:最?[高好])?|热卖|爆款")
+_STOP_WORDS = re.compile(
+    r"帮我|帮忙|给我|请问|有没有|有什么|有(?=优惠|[\s券吗]|$)|优惠券?|领券|找券|淘宝客|淘宝|一下|多少钱"
+)
+# One character alone may be part of a name (美的, 检查), so these only go where a word ends.
+_BEFORE_WORD = re.compile(r"(?:^|(?<=\s))[找查买的]+")
+_AFTER_WORD = re.compile(r"(?:(?<!美)的|[吗呢券])+(?=[\s?!,。]|$)")
+_EDGES = " \t\r\n,。、!?;:~…·\"'“”‘’()[]【】「」《》"
+
+
+class Order(Enum):
+    """Which offers come first."""
+
+    BEST_COUPON = "best coupon"
+    CHEAPEST = "cheapest"
+    BEST_SELLING = "best selling"
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What to search for; a slot, for all of it may stand in any order."""
+
+    label: ClassVar[str] = "商品 价格"
+
+    shown: str
+    """The product as it was typed."""
+    keyword: str
+    """The product as it is searched for: folded, with blanks between words."""
+    price: PriceLimit | None = None
+    tmall: bool = False
+    free_shipping: bool = False
+    order: Order = Order.BEST_COUPON
+
+    @classmethod
+    def take(cls, words: Words, now: datetime) -> tuple[Self, Words]:
+        """Read a wish from all the words.
+
+        Raises:
+            UnclearError: if no product is named.
+        """
+        words = _cut(words, _SHARED)
+        title = _TITLE.search(words.shown) or _TITLE_OR_MARK.search(words.shown)
+        if title:
+            words = words.without(*title.span())
+        price = None
+        if taken := PriceLimit.take(words, now):
+            price, words = taken
+        asked_for = words.matched
+        shown = _tidy(title[1]) if title else _product(words)
+        if not fold(shown):
+            raise UnclearError(_QUESTION, suggestions=_SUGGESTIONS)
+        wish = cls(
+            shown=shown,
+            keyword=fold(shown),
+            price=price,
+            tmall=bool(_TMALL.search(asked_for)),
+            free_shipping=bool(_FREE_SHIPPING.search(asked_for)),
+            order=_order(asked_for),
+        )
+        return wish, Words("", "")
+
+    def in_mainland_words(self) -> Self:
+        """The same for who writes as in Taiwan: 滑鼠 is 鼠标 there, not just another script."""
+        return replace(self, keyword=fold(_mainland().convert(self.shown)))
+
+
+def _product(words: Words) -> str:
+    for pattern in (_TMALL, _FREE_SHIPPING, _CHEAPEST, _BEST_SELLING, _STOP_WORDS):
+        words = _cut(words, pattern)
+    return _tidy(_cut(_cut(words, _BEFORE_WORD), _AFTER_WORD).shown)
+
+
+def _order(asked_for: str) -> Order:
+    if _CHEAPEST.search(asked_for):
+        return Order.CHEAPEST
+    return Order.BEST_SELLING if _BEST_SELLING.search(asked_for) else Order.BEST_COUPON
+
+
+def _cut(words: Words, pattern: re.Pattern[str]) -> Words:
+    # From the end, so that the positions before stay true.
+    for found in reversed(list(pattern.finditer(words.matched))):
+        words = words.without(*found.span())
+    return words
+
+
+def _tidy(text: str) -> str:
+    return " ".join(text.split()).strip(_EDGES)[:MAX_KEYWORD_CHARS].strip()
+
+
+@cache
+def _mainland() -> OpenCC:
+    return OpenCC("tw2sp")

@@ -1,0 +1,108 @@
+"""Coupons for what people want to buy, from a table of one's own or Taobao's alliance.
+
+优惠券 机械键盘 200元以内 · 找券 鼠标 · 有没有便宜的耳机优惠 · a text shared from Taobao
+"""
+
+import logging
+from typing import Annotated
+
+from pydantic import AfterValidator, Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+from sqlalchemy import make_url
+from sqlalchemy.exc import ArgumentError
+
+from worker.coupons.feed import feed, nothing_found
+from worker.coupons.offer import Offer
+from worker.coupons.table import search_table
+from worker.coupons.taobao import App, search_taobao
+from worker.coupons.top_signature import SignMethod
+from worker.coupons.wish import Wish
+from worker.skill import Ask, RefusalError, Reply, Skill, Text
+from worker.text import is_traditional
+
+logger = logging.getLogger(__name__)
+
+skill = Skill("coupons", summary="找优惠券")
+
+NOT_SET_UP = "找优惠券的功能还没有配置好，请联系管理员"
+
+_PATTERN = (
+    r"优惠券?|找券|领券|有券|淘宝客"
+    # What Taobao's app shares; the pattern takes nothing away, for the skill knows these as well.
+    r"|(?=https?://(?:m\.tb\.cn|item\.taobao\.com|detail\.tmall\.com)/)|(?=¥\w{8,}¥)"
+)
+
+
+def _database_url(url: SecretStr) -> SecretStr:
+    try:
+        make_url(url.get_secret_value())
+    except ArgumentError:
+        raise ValueError("must be an SQLAlchemy URL, such as sqlite:///coupons.db") from None
+    return url
+
+
+class CouponSettings(BaseSettings):
+    """Where offers come from: a table, or else Taobao."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="DINGDA_",
+        env_file=".env",
+        env_ignore_empty=True,
+        extra="ignore",
+        frozen=True,
+        hide_input_in_errors=True,
+    )
+
+    coupons_url: Annotated[SecretStr, AfterValidator(_database_url)] | None = Field(
+        None,
+        description="An SQLAlchemy URL of a database with the table `coupon_items`. "
+        "Set: it is searched rather than Taobao.",
+    )
+    taobao_url: str = Field(
+        "https://eco.taobao.com/router/rest", description="Taobao's open platform (TOP)."
+    )
+    taobao_app_key: str | None = Field(None, description="The AppKey of an app there.")
+    taobao_app_secret: SecretStr | None = Field(None, description="Its AppSecret.")
+    taobao_adzone_id: str | None = Field(
+        None,
+        pattern=r"^\d+$",
+        description="Where the commission goes: the last number of the PID mm_…_…_<this>.",
+    )
+    taobao_sign_method: SignMethod = Field(
+        "hmac-sha256", description="How calls are signed: hmac-sha256, hmac or md5."
+    )
+
+    @property
+    def taobao_app(self) -> App | None:
+        """The app at Taobao; None unless it is set up."""
+        if not (self.taobao_app_key and self.taobao_app_secret and self.taobao_adzone_id):
+            return None
+        return App(
+            url=self.taobao_url,
+            key=self.taobao_app_key,
+            secret=self.taobao_app_secret.get_secret_value(),
+            adzone_id=self.taobao_adzone_id,
+            sign_method=self.taobao_sign_method,
+        )
+
+
+@skill.command("优惠券", "找券", "淘宝客", "领券", "优惠", "coupon", "coupons", pattern=_PATTERN)
+async def find(wish: Wish, ask: Ask, settings: CouponSettings) -> Reply:
+    """Up to five offers, each with its price after the coupon."""
+    if is_traditional(ask.text):
+        wish = wish.in_mainland_words()
+    offers = await _search(wish, ask, settings)
+    return feed(offers, say=ask.say) or Text(ask.say(nothing_found(wish)), at=ask.mention)
+
+
+async def _search(wish: Wish, ask: Ask, settings: CouponSettings) -> list[Offer]:
+    if settings.coupons_url:
+        url = settings.coupons_url.get_secret_value()
+        return await search_table(ask.services.databases, url, wish, ask.now)
+    if app := settings.taobao_app:
+        return await search_taobao(ask.services.http, app, wish, ask.now)
+    logger.warning(
+        "coupons are not set up: set DINGDA_COUPONS_URL, or DINGDA_TAOBAO_APP_KEY, "
+        "DINGDA_TAOBAO_APP_SECRET and DINGDA_TAOBAO_ADZONE_ID"
+    )
+    raise RefusalError(NOT_SET_UP)
