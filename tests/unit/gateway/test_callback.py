@@ -1,0 +1,288 @@
+"""The callback, through the door: what is acknowledged, what is refused, and with which words."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given
+from hypothesis import settings as examples
+from hypothesis import strategies as st
+from pydantic import SecretStr
+
+from gateway.app import create_app
+from gateway.callback import MAX_BODY_BYTES
+from shared.errors import SettingsError
+from shared.settings import Settings
+from shared.texts import BUSY
+from tests.builders import a_callback
+from tests.processes import SECRET, signed
+from tests.unit.gateway.conftest import CALLBACK, Door, a_door
+
+STORED = {"msgtype": "empty"}
+HOUR_MS = 3_600_000
+
+
+# What is acknowledged.
+
+
+async def test_a_signed_message_is_stored_and_then_acknowledged(door: Door) -> None:
+    answer = await door.post()
+    assert (answer.status_code, answer.json()) == (200, STORED)
+    assert await door.queued() == 1
+
+
+@pytest.mark.parametrize("path", ["/dd_robot/", "/dd_robot"])
+async def test_the_last_slash_makes_no_difference_and_no_redirect(door: Door, path: str) -> None:
+    answer = await door.post(path=path)
+    assert (answer.status_code, answer.json()) == (200, STORED)
+
+
+async def test_the_same_message_again_is_acknowledged_and_not_stored_again(door: Door) -> None:
+    answers = [await door.post(), await door.post()]
+    assert [answer.json() for answer in answers] == [STORED, STORED]
+    assert (await door.queued(), (await door.counts())["accepted"]) == (1, "1")
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        (a_callback(None, msgtype="picture", content={"downloadCode": "x"}), "msgtype"),
+        (a_callback(None), "no_content"),
+        (a_callback(None, errorCode=20001, errorMsg="quota"), "over_quota"),
+    ],
+)
+async def test_what_there_is_no_answer_to_is_acknowledged_and_counted(
+    door: Door, body: bytes, reason: str
+) -> None:
+    answer = await door.post(body)
+    assert (answer.status_code, answer.json()) == (200, STORED)
+    assert await door.counts() == {f"ignored:{reason}": "1"}
+
+
+async def test_a_used_up_quota_is_logged_with_what_to_do(
+    door: Door, caplog: pytest.LogCaptureFixture
+) -> None:
+    await door.post(a_callback(None, errorCode=20001))
+    assert "quota" in caplog.text
+    assert "resource management" in caplog.text
+
+
+async def test_a_content_type_is_not_needed(door: Door) -> None:
+    headers = signed(timestamp=door.now_ms)
+    del headers["content-type"]
+    answer = await door.client.post(CALLBACK, content=a_callback(), headers=headers)
+    assert answer.json() == STORED
+
+
+# Whose signature counts.
+
+
+@pytest.mark.parametrize("offset_ms", [-HOUR_MS, HOUR_MS])
+async def test_a_timestamp_an_hour_away_still_counts(door: Door, offset_ms: int) -> None:
+    assert (await door.post(timestamp=door.now_ms + offset_ms)).status_code == 200
+
+
+@pytest.mark.parametrize("offset_ms", [-HOUR_MS - 1, HOUR_MS + 1])
+async def test_a_timestamp_further_away_is_refused_either_way(door: Door, offset_ms: int) -> None:
+    answer = await door.post(timestamp=door.now_ms + offset_ms)
+    assert (answer.status_code, answer.json()["error"]) == (401, "stale")
+
+
+@pytest.mark.parametrize("sign", ["", "x", "A" * 43 + "="])
+async def test_another_signature_is_refused_and_nothing_is_stored(door: Door, sign: str) -> None:
+    answer = await door.post(headers={"sign": sign})
+    assert (answer.status_code, answer.json()["error"]) == (401, "signature")
+    assert await door.queued() == 0
+
+
+async def test_a_signature_is_checked_before_the_body_is_looked_at(door: Door) -> None:
+    answer = await door.post(b"\xff not json", headers={"sign": "x"})
+    assert answer.json()["error"] == "signature"
+
+
+async def test_no_refusal_holds_the_secret_or_the_signature_that_was_wanted(door: Door) -> None:
+    wanted = signed(timestamp=door.now_ms)["sign"]
+    answer = await door.post(headers={"sign": "x"})
+    assert SECRET not in answer.text
+    assert wanted not in answer.text
+
+
+async def test_each_of_several_secrets_counts_while_one_is_rotated(settings: Settings) -> None:
+    secrets = (SecretStr("older"), SecretStr("newer"))
+    async with a_door(settings.model_copy(update={"app_secret": secrets})) as door:
+        assert (await door.post(secret="older")).json() == STORED
+        assert (await door.post(secret="newer")).json() == STORED
+        assert (await door.post(secret="other")).status_code == 401
+
+
+def test_it_starts_only_with_a_secret_and_says_where_to_find_one() -> None:
+    with pytest.raises(SettingsError, match=r"DINGDA_APP_SECRET.*\n.*Client Secret"):
+        create_app(Settings(_env_file=None))  # type: ignore[call-arg]
+
+
+# Requests that are refused, each with its status and its reason.
+
+
+@pytest.mark.parametrize("method", ["GET", "PUT", "DELETE", "HEAD"])
+async def test_only_post_is_heard(door: Door, method: str) -> None:
+    answer = await door.client.request(method, CALLBACK)
+    assert (answer.status_code, answer.headers["allow"]) == (405, "POST")
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        {"content-type": "text/plain"},
+        {"content-type": "application/json; charset=gbk"},
+        {"content-type": "multipart/form-data; boundary=x"},
+        {"content-encoding": "gzip"},
+        {"content-encoding": "deflate"},
+    ],
+)
+async def test_another_encoding_is_415(door: Door, header: dict[str, str]) -> None:
+    answer = await door.post(headers=header)
+    assert (answer.status_code, answer.json()["error"]) == (415, "encoding")
+
+
+async def test_a_body_of_the_limit_is_read(door: Door) -> None:
+    body = a_callback()
+    answer = await door.post(body[:-1] + b" " * (MAX_BODY_BYTES - len(body)) + b"}")
+    assert answer.json() == STORED
+
+
+async def test_a_body_above_the_limit_is_413_by_its_declared_length(door: Door) -> None:
+    answer = await door.post(b"x" * (MAX_BODY_BYTES + 1))
+    assert (answer.status_code, answer.json()["error"]) == (413, "size")
+
+
+async def test_a_body_above_the_limit_is_413_though_no_length_is_declared(door: Door) -> None:
+    async def chunks() -> AsyncIterator[bytes]:
+        for _ in range(80):
+            yield b"x" * 1024
+
+    answer = await door.client.post(
+        CALLBACK, content=chunks(), headers=signed(timestamp=door.now_ms)
+    )
+    assert (answer.status_code, answer.json()["error"]) == (413, "size")
+
+
+@pytest.mark.parametrize("length", ["-1", "x", "1e3", "9" * 500])
+async def test_a_length_that_is_no_number_or_absurd_is_413(door: Door, length: str) -> None:
+    answer = await door.post(headers={"content-length": length})
+    assert answer.status_code == 413
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"not json",
+        b"\xff",
+        a_callback().decode().encode("utf-16"),
+        a_callback().decode().encode("utf-32"),
+        b"\xef\xbb\xbf" + a_callback(),
+        b"[" * 60_000,
+        b'{"a":' * 10_000,
+        b'{"n":' + b"9" * 5_000 + b"}",
+        b'{"n":NaN}',
+        b"[]",
+        b'"text"',
+        b"null",
+        b'{"msgId":"1","msgId":"2"}',
+        a_callback(without=["sessionWebhook"]),
+        a_callback(without=["msgId"]),
+        a_callback(msgId=7),
+    ],
+    ids=lambda body: repr(body[:24]),
+)
+async def test_a_body_that_is_no_message_is_400(door: Door, body: bytes) -> None:
+    answer = await door.post(body)
+    assert (answer.status_code, answer.json()["error"]) == (400, "body")
+    assert await door.queued() == 0
+
+
+async def test_a_refusal_of_a_body_does_not_repeat_what_was_in_it(door: Door) -> None:
+    answer = await door.post(b'{"msgId": "canary", canary}')
+    assert "canary" not in answer.text
+
+
+async def test_rejections_are_logged_once_in_a_while_not_each(
+    door: Door, caplog: pytest.LogCaptureFixture
+) -> None:
+    for _ in range(20):
+        await door.post(headers={"sign": "x"})
+    assert caplog.text.count("rejected") == 1
+
+
+HEADERS = st.dictionaries(
+    st.sampled_from(
+        ["timestamp", "sign", "content-type", "content-length", "content-encoding", "x"]
+    ).map(str.encode),
+    st.binary(max_size=64),
+)
+
+
+@given(headers=HEADERS, body=st.binary(max_size=200))
+@examples(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_no_header_bytes_and_no_body_give_a_5xx(
+    settings: Settings, headers: dict[bytes, bytes], body: bytes
+) -> None:
+    async def call() -> int:
+        app = create_app(settings)
+        statuses: list[int] = []
+
+        async def receive() -> dict[str, Any]:
+            return {"type": "http.request", "body": body, "more_body": False}
+
+        async def send(event: Any) -> None:
+            if event["type"] == "http.response.start":
+                statuses.append(event["status"])
+
+        scope = {
+            "type": "http",
+            "method": "POST",
+            "path": CALLBACK,
+            "headers": list(headers.items()),
+        }
+        await app(scope, receive, send)
+        return statuses[0]
+
+    assert 400 <= asyncio.run(call()) < 500
+
+
+@given(
+    body=st.recursive(
+        st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
+        lambda inner: (
+            st.lists(inner, max_size=4)
+            | st.dictionaries(st.sampled_from([*json.loads(a_callback()), "x"]), inner, max_size=8)
+        ),
+        max_leaves=20,
+    )
+)
+@examples(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+async def test_no_signed_body_gives_a_5xx(door: Door, body: Any) -> None:
+    answer = await door.post(json.dumps(body).encode())
+    assert answer.status_code in (200, 400)
+
+
+# Redis.
+
+
+async def test_a_full_backlog_is_said_in_the_callbacks_own_response(settings: Settings) -> None:
+    async with a_door(settings.model_copy(update={"backlog_limit": 1})) as door:
+        assert (await door.post(a_callback(msgId="1"))).json() == STORED
+        busy = await door.post(a_callback(msgId="2"))
+    assert busy.json() == {"msgtype": "text", "text": {"content": BUSY}}
+
+
+async def test_it_is_alive_and_ready(door: Door) -> None:
+    assert (await door.client.get("/healthz")).json() == {"alive": True}
+    assert (await door.client.get("/readyz")).json() == {"ready": True}
+
+
+async def test_another_path_is_404_in_json(door: Door) -> None:
+    answer = await door.client.get("/elsewhere")
+    assert (answer.status_code, answer.json()["error"]) == (404, "http")

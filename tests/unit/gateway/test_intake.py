@@ -1,0 +1,152 @@
+"""Group commit: who waits together is stored together, and each hears an own outcome."""
+
+import asyncio
+from collections.abc import Sequence
+
+import pytest
+from redis.exceptions import ConnectionError as RedisConnectionError
+
+from gateway import intake as module
+from gateway.intake import TRIP_S, Intake
+from shared.errors import BusyError
+from shared.ledger import Acceptance, Ledger
+from shared.message import Message
+from tests.builders import a_callback, a_message
+
+
+class ScriptedLedger(Ledger):
+    """A ledger whose trips to Redis take as long as the test says, and end as it says."""
+
+    def __init__(self) -> None:
+        self.trips: list[list[str]] = []
+        self.gate = asyncio.Event()
+        self.error: Exception | None = None
+        self.outcomes: dict[str, Acceptance] = {}
+
+    async def accept(
+        self, messages: Sequence[tuple[Message, bytes]], *, backlog_limit: int
+    ) -> list[Acceptance]:
+        assert backlog_limit == 10
+        self.trips.append([message.id for message, _ in messages])
+        await self.gate.wait()
+        if self.error:
+            raise self.error
+        return [self.outcomes.get(m.id, Acceptance.ACCEPTED) for m, _ in messages]
+
+
+MESSAGES = [a_message(msgId=str(number)) for number in range(6)]
+BODY = a_callback()
+
+
+def accept(intake: Intake, message: Message) -> "asyncio.Task[Acceptance]":
+    return asyncio.create_task(intake.accept(message, BODY))
+
+
+async def test_who_arrives_during_a_trip_goes_with_the_next_one() -> None:
+    ledger = ScriptedLedger()
+    intake = Intake(ledger, backlog_limit=10)
+    async with intake.running():
+        first = accept(intake, MESSAGES[0])
+        await asyncio.sleep(0.01)
+        others = [accept(intake, message) for message in MESSAGES[1:]]
+        await asyncio.sleep(0.01)
+        ledger.gate.set()
+        await asyncio.gather(first, *others)
+    assert ledger.trips == [[MESSAGES[0].id], [message.id for message in MESSAGES[1:]]]
+
+
+async def test_each_caller_hears_its_own_outcome() -> None:
+    ledger = ScriptedLedger()
+    ledger.gate.set()
+    ledger.outcomes = {
+        MESSAGES[1].id: Acceptance.DUPLICATE,
+        MESSAGES[2].id: Acceptance.FULL,
+    }
+    intake = Intake(ledger, backlog_limit=10)
+    async with intake.running():
+        outcomes = await asyncio.gather(
+            *(accept(intake, message) for message in MESSAGES[:3]), return_exceptions=True
+        )
+    assert outcomes[:2] == [Acceptance.ACCEPTED, Acceptance.DUPLICATE]
+    assert isinstance(outcomes[2], BusyError)
+
+
+async def test_a_trip_that_fails_tells_everybody_on_it() -> None:
+    ledger = ScriptedLedger()
+    ledger.gate.set()
+    ledger.error = RedisConnectionError("refused")
+    intake = Intake(ledger, backlog_limit=10)
+    async with intake.running():
+        outcomes = await asyncio.gather(
+            *(accept(intake, message) for message in MESSAGES), return_exceptions=True
+        )
+    assert [type(outcome) for outcome in outcomes] == [BusyError] * len(MESSAGES)
+
+
+async def test_a_failed_trip_does_not_keep_the_next_from_storing() -> None:
+    ledger = ScriptedLedger()
+    ledger.gate.set()
+    ledger.error = RedisConnectionError("refused")
+    intake = Intake(ledger, backlog_limit=10)
+    async with intake.running():
+        with pytest.raises(BusyError):
+            await accept(intake, MESSAGES[0])
+        ledger.error = None
+        assert await accept(intake, MESSAGES[1]) is Acceptance.ACCEPTED
+
+
+async def test_a_hung_redis_fails_everybody_who_waits_within_a_second() -> None:
+    ledger = ScriptedLedger()
+    intake = Intake(ledger, backlog_limit=10)
+    async with intake.running():
+        began = asyncio.get_running_loop().time()
+        waiting = [accept(intake, MESSAGES[0])]
+        await asyncio.sleep(TRIP_S / 2)
+        waiting += [accept(intake, message) for message in MESSAGES[1:]]
+        outcomes = await asyncio.gather(*waiting, return_exceptions=True)
+        took_s = asyncio.get_running_loop().time() - began
+    assert [type(outcome) for outcome in outcomes] == [BusyError] * len(MESSAGES)
+    assert took_s < 1.0
+    assert len(ledger.trips) == 1
+
+
+async def test_a_cancelled_caller_harms_nobody_and_is_not_stored_later() -> None:
+    ledger = ScriptedLedger()
+    intake = Intake(ledger, backlog_limit=10)
+    async with intake.running():
+        first = accept(intake, MESSAGES[0])
+        await asyncio.sleep(0.01)
+        gone, stays = accept(intake, MESSAGES[1]), accept(intake, MESSAGES[2])
+        await asyncio.sleep(0.01)
+        gone.cancel()
+        await asyncio.sleep(0.01)
+        ledger.gate.set()
+        assert await first is Acceptance.ACCEPTED
+        assert await stays is Acceptance.ACCEPTED
+    assert ledger.trips == [[MESSAGES[0].id], [MESSAGES[2].id]]
+
+
+async def test_a_caller_cancelled_during_its_trip_harms_nobody_on_it() -> None:
+    ledger = ScriptedLedger()
+    intake = Intake(ledger, backlog_limit=10)
+    async with intake.running():
+        gone, stays = accept(intake, MESSAGES[0]), accept(intake, MESSAGES[1])
+        await asyncio.sleep(0.01)
+        gone.cancel()
+        ledger.gate.set()
+        assert await stays is Acceptance.ACCEPTED
+
+
+async def test_a_full_intake_says_busy_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_MAX_WAITING", 2)
+    ledger = ScriptedLedger()
+    intake = Intake(ledger, backlog_limit=10)
+    async with intake.running():
+        first = accept(intake, MESSAGES[0])
+        await asyncio.sleep(0.01)
+        waiting = [accept(intake, message) for message in MESSAGES[1:3]]
+        await asyncio.sleep(0.01)
+        with pytest.raises(BusyError, match="too many"):
+            await intake.accept(MESSAGES[3], BODY)
+        ledger.gate.set()
+        await asyncio.gather(first, *waiting)
