@@ -4,12 +4,8 @@ The order of work keeps strangers cheap: headers, then the signature, and only t
 and parsed. `{"msgtype":"empty"}` means *stored*. It is never sent earlier.
 """
 
-import asyncio
 import logging
-import time
-from collections import Counter
 from collections.abc import Callable
-from contextlib import suppress
 from email.message import Message as MIMEHeaders
 from functools import lru_cache
 from http import HTTPStatus
@@ -19,7 +15,9 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse
 from starlette.types import Receive, Scope, Send
 
+from gateway.body import MAX_BODY_BYTES, BodyReader, drain, too_large
 from gateway.intake import Intake
+from gateway.rejection import RejectedError, RejectionLog
 from shared.errors import BusyError, InvalidMessageError, InvalidSignatureError
 from shared.ledger import Acceptance, Ledger
 from shared.message import Ignored, parse_message
@@ -32,25 +30,8 @@ logger = logging.getLogger(__name__)
 _STORED = JSONResponse(EMPTY)
 _BUSY = JSONResponse(Text(BUSY).to_payload())
 
-MAX_BODY_BYTES = 64 * 1024
-BODY_TIMEOUT_S = 3.0
-_DRAIN_BYTES = 1024 * 1024
-_DRAIN_S = 0.5
-_LOG_INTERVAL_S = 10.0
-
-
 Headers = dict[bytes, bytes]
 """As ASGI has them: names in lower case."""
-
-
-class RejectedError(Exception):
-    """A request that gets a 4xx; `reason` is a short name, `detail` a sentence for its sender."""
-
-    def __init__(self, status: HTTPStatus, reason: str, detail: str) -> None:
-        super().__init__(detail)
-        self.status = status
-        self.reason = reason
-        self.detail = detail
 
 
 class Callback:
@@ -75,7 +56,8 @@ class Callback:
         self._intake = intake
         self._ledger = ledger
         self._now_ms = now_ms
-        self._rejections = _RejectionLog()
+        self._bodies = BodyReader()
+        self._rejections = RejectionLog()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -94,7 +76,7 @@ class Callback:
         _check_encoding(headers)
         _check_length(headers)
         self._check_signature(headers)
-        body = await _read(receive)
+        body = await self._bodies.read(receive)
         try:
             message = parse_message(body)
         except InvalidMessageError as error:
@@ -165,36 +147,7 @@ def _encoding_fault(content_type: bytes, content_encoding: bytes) -> str | None:
 def _check_length(headers: Headers) -> None:
     declared = headers.get(b"content-length", b"0")
     if not declared.isdigit() or int(declared[:20]) > MAX_BODY_BYTES:
-        raise _too_large()
-
-
-def _too_large() -> RejectedError:
-    detail = f"the body is larger than {MAX_BODY_BYTES} bytes"
-    return RejectedError(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "size", detail)
-
-
-async def _read(receive: Receive) -> bytes:
-    """Read a body of at most `MAX_BODY_BYTES` within `BODY_TIMEOUT_S`: uvicorn bounds neither."""
-    body = bytearray()
-    try:
-        async with asyncio.timeout(BODY_TIMEOUT_S):
-            more = True
-            while more:
-                chunk, more = await _receive_chunk(receive)
-                body += chunk
-                if len(body) > MAX_BODY_BYTES:
-                    raise _too_large()
-    except TimeoutError:
-        detail = f"the body did not arrive within {BODY_TIMEOUT_S:g} s"
-        raise RejectedError(HTTPStatus.REQUEST_TIMEOUT, "slow", detail) from None
-    return bytes(body)
-
-
-async def _receive_chunk(receive: Receive) -> tuple[bytes, bool]:
-    event = await receive()
-    if event["type"] == "http.disconnect":
-        raise ClientDisconnect
-    return event.get("body", b""), event.get("more_body", False)
+        raise too_large()
 
 
 async def _refuse(rejected: RejectedError, receive: Receive) -> JSONResponse:
@@ -202,34 +155,8 @@ async def _refuse(rejected: RejectedError, receive: Receive) -> JSONResponse:
     if rejected.status in (HTTPStatus.REQUEST_ENTITY_TOO_LARGE, HTTPStatus.REQUEST_TIMEOUT):
         headers["connection"] = "close"
     if rejected.status is HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
-        await _drain(receive)
+        await drain(receive)
     if rejected.status is HTTPStatus.METHOD_NOT_ALLOWED:
         headers["allow"] = "POST"
     content = {"error": rejected.reason, "detail": rejected.detail}
     return JSONResponse(content, rejected.status, headers)
-
-
-async def _drain(receive: Receive) -> None:
-    """Take a little of what still comes, or the sender would meet a reset and never read why."""
-    drained, more = 0, True
-    with suppress(TimeoutError, ClientDisconnect):
-        async with asyncio.timeout(_DRAIN_S):
-            while more and drained < _DRAIN_BYTES:
-                chunk, more = await _receive_chunk(receive)
-                drained += len(chunk)
-
-
-class _RejectionLog:
-    """One line for each reason every ten seconds: an operator must see it, a flood must not."""
-
-    def __init__(self) -> None:
-        self._counts: Counter[str] = Counter()
-        self._logged_at: dict[str, float] = {}
-
-    def note(self, rejected: RejectedError) -> None:
-        self._counts[rejected.reason] += 1
-        now = time.monotonic()
-        if now - self._logged_at.get(rejected.reason, -_LOG_INTERVAL_S) >= _LOG_INTERVAL_S:
-            self._logged_at[rejected.reason] = now
-            count = self._counts[rejected.reason]
-            logger.warning("rejected (%d so far): %s", count, rejected.detail)

@@ -10,7 +10,7 @@ import logging
 from collections import deque
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from redis.exceptions import RedisError
 
@@ -27,8 +27,7 @@ _MAX_BATCH = 256
 _MAX_WAITING = 4096
 
 
-@dataclass(frozen=True, slots=True)
-class _Waiting:
+class _Waiting(NamedTuple):
     message: Message
     body: bytes
     outcome: "asyncio.Future[Acceptance]"

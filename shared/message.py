@@ -92,9 +92,7 @@ def parse_message(body: bytes) -> Message | Ignored:
 def _parse_object(body: bytes) -> dict[str, Any]:
     try:
         # Decoded first: json.loads would also take UTF-16 and UTF-32 bytes.
-        fields = json.loads(
-            body.decode("utf-8"), parse_constant=_refuse, object_pairs_hook=_distinct
-        )
+        fields = _STRICT.decode(body.decode("utf-8"))
     except UnicodeDecodeError:
         raise InvalidMessageError("the body is not UTF-8") from None
     except RecursionError:
@@ -116,6 +114,9 @@ def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(fields) != len(pairs):
         raise ValueError("a key stands twice")
     return fields
+
+
+_STRICT = json.JSONDecoder(parse_constant=_refuse, object_pairs_hook=_distinct)
 
 
 def _text(fields: dict[str, Any]) -> str | Ignored:
@@ -158,7 +159,11 @@ def _required(fields: dict[str, Any], name: str, max_chars: int) -> str:
 
 def _encodable(text: str) -> str:
     # JSON can escape half a surrogate pair, which later fails to encode wherever it goes.
-    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return text
 
 
 def _integer(value: Any) -> int | None:

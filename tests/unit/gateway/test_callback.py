@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from pydantic import SecretStr
 
 from gateway.app import create_app
-from gateway.callback import MAX_BODY_BYTES
+from gateway.body import MAX_BODY_BYTES
 from shared.errors import SettingsError
 from shared.settings import Settings
 from shared.texts import BUSY

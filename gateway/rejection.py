@@ -1,0 +1,37 @@
+"""Requests that get a 4xx: how a room of the gateway says so, and what an operator sees of them."""
+
+import logging
+import time
+from collections import Counter
+from http import HTTPStatus
+
+logger = logging.getLogger(__name__)
+
+_LOG_INTERVAL_S = 10.0
+
+
+class RejectedError(Exception):
+    """A request that gets a 4xx; `reason` is a short name, `detail` a sentence for its sender."""
+
+    def __init__(self, status: HTTPStatus, reason: str, detail: str) -> None:
+        super().__init__(detail)
+        self.status = status
+        self.reason = reason
+        self.detail = detail
+
+
+class RejectionLog:
+    """One line for each reason every ten seconds: an operator must see it, a flood must not."""
+
+    def __init__(self) -> None:
+        self._counts: Counter[str] = Counter()
+        self._logged_at: dict[str, float] = {}
+
+    def note(self, rejected: RejectedError) -> None:
+        """Count a rejection, and log it unless its like has just been logged."""
+        self._counts[rejected.reason] += 1
+        now = time.monotonic()
+        if now - self._logged_at.get(rejected.reason, -_LOG_INTERVAL_S) >= _LOG_INTERVAL_S:
+            self._logged_at[rejected.reason] = now
+            count = self._counts[rejected.reason]
+            logger.warning("rejected (%d so far): %s", count, rejected.detail)
