@@ -1,5 +1,6 @@
-"""`python -m gateway`: listen for DingTalk's callbacks."""
+"""`python -m gateway`: listen for DingTalk's callbacks; or `check`: say what could go wrong."""
 
+import argparse
 import logging
 import os
 import socket
@@ -12,21 +13,26 @@ from uvicorn.supervisors import Multiprocess
 from gateway.app import Gateway, create_app
 from shared.errors import SettingsError
 from shared.logs import configure_logging
+from shared.selfcheck import check, is_forbidden, start_checked
 from shared.settings import Settings, load_settings
 
 logger = logging.getLogger("gateway")
 
 
 def main() -> int:
-    """Run the gateway until it is told to stop; returns the process's exit status."""
+    """Run the gateway, or its one command; returns the process's exit status."""
+    arguments = _parser().parse_args()
     try:
         settings = load_settings()
+        if arguments.command == "check":
+            return _check(settings)
+        configure_logging(settings.log_level)
         app = create_app(settings)
+        start_checked(settings)
         listener = _listen(settings)
     except SettingsError as error:
-        print(error, file=sys.stderr)  # noqa: T201 - nothing is logging yet
+        print(error, file=sys.stderr)  # noqa: T201 - it goes to a person, not to a log
         return 2
-    configure_logging(settings.log_level)
     logger.info("listening on http://%s:%d%s", settings.host, settings.port, settings.callback_path)
     with suppress(KeyboardInterrupt):  # uvicorn has stopped by then, and raises it again
         if settings.gateway_processes == 1:
@@ -37,6 +43,21 @@ def main() -> int:
             config.workers = settings.gateway_processes
             Multiprocess(config, sockets=[listener]).run()
     return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m gateway", description="Without a command: listen for callbacks."
+    )
+    commands = parser.add_subparsers(dest="command", metavar="command")
+    commands.add_parser("check", help="say what could break a promise, and what to do about it")
+    return parser
+
+
+def _check(settings: Settings) -> int:
+    findings = check(settings)
+    print("\n".join(map(str, findings)))  # noqa: T201 - it was asked for
+    return int(any(is_forbidden(finding, settings) for finding in findings))
 
 
 def _config(app: Gateway | str, *, factory: bool = False) -> uvicorn.Config:

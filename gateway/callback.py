@@ -18,6 +18,7 @@ from starlette.types import Receive, Scope, Send
 from gateway.body import MAX_BODY_BYTES, BodyReader, drain, too_large
 from gateway.intake import Intake
 from gateway.rejection import RejectedError, RejectionLog
+from gateway.replay import ReplayGuard
 from shared.errors import BusyError, InvalidMessageError, InvalidSignatureError
 from shared.ledger import Acceptance, Ledger
 from shared.message import Ignored, parse_message
@@ -57,6 +58,7 @@ class Callback:
         self._ledger = ledger
         self._now_ms = now_ms
         self._bodies = BodyReader()
+        self._replays = ReplayGuard()
         self._rejections = RejectionLog()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -84,6 +86,7 @@ class Callback:
         if isinstance(message, Ignored):
             await self._ignore(message)
             return _STORED
+        self._replays.check(headers[b"sign"], message.id)
         try:
             acceptance = await self._intake.accept(message, body)
         except BusyError as busy:

@@ -47,6 +47,9 @@ def _path(path: str) -> str:
 
 _Commas = BeforeValidator(_split)
 
+Danger = Literal["open-redis", "eviction", "http-origin"]
+"""What `shared.selfcheck` finds too dangerous to start with."""
+
 
 class Settings(BaseSettings):
     """What both processes read at their start; nothing below the start sees it."""
@@ -94,6 +97,12 @@ class Settings(BaseSettings):
         ge=1,
         description="Messages that may wait; above it the gateway says that the bot is busy.",
     )
+    sender_limit: int = Field(
+        0, ge=0, description="Messages a minute that one person may send; 0: any number."
+    )
+    conversation_limit: int = Field(
+        0, ge=0, description="Messages a minute that one conversation may hold; 0: any number."
+    )
     concurrency: int = Field(
         100, ge=1, le=10_000, description="Messages that one worker process answers at once."
     )
@@ -128,6 +137,11 @@ class Settings(BaseSettings):
     )
     oapi_url: Annotated[str, AfterValidator(_base_url)] = Field(
         "https://oapi.dingtalk.com", description="DingTalk's older OpenAPI."
+    )
+    allow: Annotated[tuple[Danger, ...], NoDecode, _Commas] = Field(
+        (),
+        description="Dangers to start with all the same, by name: open-redis, eviction, "
+        "http-origin. See them with: python -m gateway check",
     )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
         "INFO", description="How much the processes say."

@@ -8,6 +8,7 @@ from redis.exceptions import RedisError
 
 from shared.errors import SettingsError
 from shared.logs import configure_logging
+from shared.selfcheck import start_checked
 from shared.settings import load_settings
 from worker.app import run_worker
 from worker.commands import create_parser, run_command
@@ -23,6 +24,7 @@ def main() -> int:
         configure_logging(settings.log_level)
         if arguments.command:
             return uvloop.run(run_command(arguments, settings))
+        start_checked(settings)
         uvloop.run(run_worker(settings))
     except SettingsError as error:
         print(error, file=sys.stderr)  # noqa: T201 - before there may be a log

@@ -16,17 +16,19 @@ from shared.errors import LeaseLostError
 from shared.ledger import End, Ending, Lease, Ledger, Prepared
 from shared.message import Message, parse_message
 from shared.reply import Reply, Text, to_body
-from shared.texts import ASK_PRIVATELY, LOOKING_UP, REJECTED, SENT_PRIVATELY
+from shared.texts import ASK_PRIVATELY, LOOKING_UP, REJECTED, SENT_PRIVATELY, TOO_MANY
 from worker.concurrent import STOPPED
 from worker.conversation import ANSWERED, Conversation, Said
 from worker.delivery import Delivered, Delivery, Outcome, Refused, Retry, Unknown
 from worker.dingtalk import DingTalk
+from worker.flood import FloodLimits, Verdict
 from worker.text import is_traditional, to_traditional
 
 logger = logging.getLogger(__name__)
 
 _UNMATCHED = Ending(End.UNMATCHED)
 _EXPIRED = Ending(End.DEAD, "expired")
+_FLOOD = Ending(End.REFUSED, "flood")
 
 
 _Letter = Prepared | Said
@@ -41,6 +43,7 @@ class Answerer:
         conversation: knows what to say.
         delivery: posts replies to where the question came from.
         dingtalk: sends private ones; None where it is not set up.
+        floods: bounds what one person or conversation may ask; None: no bounds.
         notice_after_s: seconds until the asker is told that the answer takes a while; 0: never.
     """
 
@@ -51,12 +54,14 @@ class Answerer:
         conversation: Conversation,
         delivery: Delivery,
         dingtalk: DingTalk | None = None,
+        floods: FloodLimits | None = None,
         notice_after_s: float = 0.0,
     ) -> None:
         self._ledger = ledger
         self._conversation = conversation
         self._delivery = delivery
         self._dingtalk = dingtalk
+        self._floods = floods
         self._notice_after_s = notice_after_s
 
     async def answer(self, message_id: str) -> None:
@@ -69,19 +74,28 @@ class Answerer:
         async with self._held(lease):
             message = _parse(lease)
             letter = lease.prepared or await self._ask(message, lease, deadline_s)
-            if letter is None:
-                await self._end(lease, _UNMATCHED)
+            if isinstance(letter, Ending):
+                await self._end(lease, letter)
             elif _now_s() >= deadline_s:
                 await self._end(lease, _EXPIRED)
             else:
                 outcome = await self._deliver(message, lease, letter, deadline_s)
                 await self._conclude(message, lease, letter, outcome, deadline_s)
 
-    async def _ask(self, message: Message, lease: Lease, deadline_s: float) -> _Letter | None:
-        """Find out what to say, with a word in between if that takes long; None for silence."""
+    async def _ask(self, message: Message, lease: Lease, deadline_s: float) -> _Letter | Ending:
+        """Find out what to say, with a word in between if that takes long; an end for silence."""
+        # Once a message: another attempt at it is not another message.
+        if self._floods and lease.attempt == 1:
+            verdict = await self._floods.judge(message)
+            if verdict is Verdict.TELL:
+                return Prepared(to_body(_remark(message, TOO_MANY)), _FLOOD)
+            if verdict is Verdict.DROP:
+                return _FLOOD
         async with self._noticing(message, lease, deadline_s):
             said = await self._conversation.reply(message, left_s=deadline_s - _now_s())
-        if said is None or said.private:
+        if said is None:
+            return _UNMATCHED
+        if said.private:
             return said
         return Prepared(to_body(said.reply), said.ending)
 

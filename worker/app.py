@@ -20,6 +20,7 @@ from worker.conversation import Conversation
 from worker.database import Databases
 from worker.delivery import Delivery
 from worker.dingtalk import DingTalk
+from worker.flood import FloodLimits
 from worker.help import help_skill
 from worker.http import Http
 from worker.job import AnswerJob
@@ -63,6 +64,12 @@ async def open_answerer(settings: Settings) -> AsyncIterator[tuple[Answerer, Led
             conversation=conversation,
             delivery=Delivery(replies, origins=settings.session_webhook_origins),
             dingtalk=dingtalk,
+            floods=FloodLimits(
+                redis,
+                prefix=settings.queue,
+                per_sender=settings.sender_limit,
+                per_conversation=settings.conversation_limit,
+            ),
             notice_after_s=settings.notice_after,
         )
         try:

@@ -13,6 +13,7 @@ from pydantic import SecretStr
 
 from gateway.app import create_app
 from gateway.body import MAX_BODY_BYTES
+from gateway.replay import MESSAGES_A_SIGNATURE as MOST
 from shared.errors import SettingsError
 from shared.settings import Settings
 from shared.texts import BUSY
@@ -100,6 +101,26 @@ async def test_another_signature_is_refused_and_nothing_is_stored(door: Door, si
 async def test_a_signature_is_checked_before_the_body_is_looked_at(door: Door) -> None:
     answer = await door.post(b"\xff not json", headers={"sign": "x"})
     assert answer.json()["error"] == "signature"
+
+
+async def test_a_captured_signature_vouches_for_few_other_messages(door: Door) -> None:
+    answers = [await door.post(a_callback(msgId=f"m{number}")) for number in range(30)]
+    assert [answer.status_code for answer in answers] == [200] * MOST + [401] * (30 - MOST)
+    assert answers[-1].json()["error"] == "replay"
+    assert await door.queued() == MOST
+
+
+async def test_a_message_may_come_again_though_its_signature_is_used_up(door: Door) -> None:
+    for number in range(MOST + 1):
+        await door.post(a_callback(msgId=f"m{number}"))
+    assert (await door.post(a_callback(msgId="m0"))).json() == STORED
+
+
+async def test_another_signature_is_not_used_up_by_that(door: Door) -> None:
+    for number in range(MOST + 1):
+        await door.post(a_callback(msgId=f"m{number}"))
+    later = door.now_ms + 1
+    assert (await door.post(a_callback(msgId="new"), timestamp=later)).json() == STORED
 
 
 async def test_no_refusal_holds_the_secret_or_the_signature_that_was_wanted(door: Door) -> None:
