@@ -21,6 +21,7 @@ from redis.commands.core import AsyncScript
 from shared.errors import LeaseLostError
 from shared.message import Message
 from shared.queue import JobQueue, job_data, rq_now
+from shared.trips import Trips
 
 LEASE_MS = 20_000
 """A worker that has not renewed its lease for so long is taken for dead."""
@@ -176,6 +177,7 @@ class Ledger:
             self._count_key,
         )
         self._prefixes = (f"{name}:message:", queue.job_prefix)
+        self._trips = Trips(redis, self._keys)
         self._accept = self._script("accept")
         self._lease = self._script("lease")
         self._renew = self._script("renew")
@@ -219,7 +221,7 @@ class Ledger:
     async def lease(self, message_id: str) -> Lease | str:
         """Take a message, or say in a word why it cannot be had."""
         token = secrets.token_hex(8)
-        granted, *held = await self._run(
+        granted, *held = await self._step(
             self._lease, message_id, token, self.lease_ms, MARGIN_MS, DEAD_LETTER_S
         )
         if not granted:
@@ -240,7 +242,7 @@ class Ledger:
         Raises:
             LeaseLostError: if the message is somebody else's by now.
         """
-        _still_ours(await self._run(self._renew, lease.id, lease.token, self.lease_ms))
+        _still_ours(await self._step(self._renew, lease.id, lease.token, self.lease_ms))
 
     async def sending(self, lease: Lease) -> None:
         """Claim the right to send. Call it as late as can be: a death after it leaves `unknown`.
@@ -248,11 +250,11 @@ class Ledger:
         Raises:
             LeaseLostError: if the message is somebody else's by now.
         """
-        _still_ours(await self._run(self._sending, lease.id, lease.token, self._outcome_ms))
+        _still_ours(await self._step(self._sending, lease.id, lease.token, self._outcome_ms))
 
     async def notice(self, lease: Lease) -> bool:
         """Whether this is the first time that the asker is told to wait, and may be told."""
-        return bool(await self._run(self._notice, lease.id, lease.token))
+        return bool(await self._step(self._notice, lease.id, lease.token))
 
     async def done(self, lease: Lease, ending: Ending) -> None:
         """End a message.
@@ -262,7 +264,7 @@ class Ledger:
         """
         remember_s = DEAD_LETTER_S if ending.end is End.DEAD else REMEMBER_S
         arguments = (lease.id, lease.token, ending.end.value, ending.reason, remember_s)
-        _still_ours(await self._run(self._done, *arguments))
+        _still_ours(await self._step(self._done, *arguments))
 
     async def retry(self, lease: Lease, *, pause_ms: int, prepared: Prepared | None) -> None:
         """Give a message back whose reply was not delivered, to be tried again after a pause.
@@ -276,7 +278,7 @@ class Ledger:
             LeaseLostError: if the message is somebody else's by now.
         """
         kept = prepared.to_json() if prepared else ""
-        _still_ours(await self._run(self._retry, lease.id, lease.token, pause_ms, kept, "sending"))
+        _still_ours(await self._step(self._retry, lease.id, lease.token, pause_ms, kept, "sending"))
 
     async def hand_back(self, lease: Lease) -> None:
         """Give a message back untouched, for another worker to take at once.
@@ -284,7 +286,7 @@ class Ledger:
         Raises:
             LeaseLostError: if it is somebody else's, or its reply may be on the wire already.
         """
-        _still_ours(await self._run(self._retry, lease.id, lease.token, 0, "", "leased"))
+        _still_ours(await self._step(self._retry, lease.id, lease.token, 0, "", "leased"))
 
     async def sweep(self) -> int:
         """Hand on what is overdue, as every worker does every two seconds.
@@ -372,6 +374,10 @@ class Ledger:
         folder = resources.files("shared") / "lua"
         source = [(folder / f"{part}.lua").read_text("utf-8") for part in ("common", name)]
         return self._redis.register_script("\n".join(source))
+
+    async def _step(self, script: AsyncScript, *arguments: Any) -> Any:
+        """Take a step with one message, on a trip that others may share."""
+        return await self._trips.run(script, (*self._prefixes, *arguments))
 
     async def _run(self, script: AsyncScript, *arguments: Any) -> Any:
         return await script(keys=self._keys, args=(*self._prefixes, *arguments))

@@ -23,7 +23,7 @@ from worker.dingtalk import DingTalk
 from worker.flood import FloodLimits
 from worker.help import help_skill
 from worker.http import Http
-from worker.job import AnswerJob
+from worker.job import AnswerJob, message_id_of
 from worker.loading import load_skill_settings, load_skills
 from worker.routing import Router
 from worker.services import Services
@@ -90,7 +90,7 @@ async def run_worker(settings: Settings) -> None:
     async with open_answerer(settings) as (answerer, ledger):
         worker = ConcurrentWorker(
             queue,
-            perform=lambda job: answerer.answer(job.message_id),
+            perform=lambda data: answerer.answer(message_id_of(data)),
             alongside=(lambda: sweep_forever(ledger),),
             concurrency=settings.concurrency,
         )

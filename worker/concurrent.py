@@ -1,9 +1,9 @@
 """An RQ worker that runs many jobs at once on one event loop.
 
-RQ's keys are written by RQ's own methods, which take a pipeline: jobs that start together share
-one, and so do jobs that end together. So `rq info`, rq-dashboard, suspend and resume, stop-job and
-the registries see a worker like any other. RQ's calls block and so run in threads: one takes jobs,
-one writes the books.
+Jobs that start together share a trip to Redis, and so do jobs that end together (`worker.books`).
+RQ's keys say what RQ's own worker would say, so `rq info`, rq-dashboard, suspend and resume,
+stop-job and the registries see a worker like any other. Calls to Redis block and so run in threads:
+one takes jobs, one writes the books.
 """
 
 import asyncio
@@ -13,21 +13,19 @@ import time
 import traceback
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from redis.client import Pipeline
 from redis.exceptions import RedisError
 from rq import Queue, worker_registration
 from rq.command import parse_payload
 from rq.exceptions import DequeueTimeout
-from rq.executions import Execution
-from rq.job import Job, JobStatus
+from rq.job import JobStatus
 from rq.suspension import is_suspended
-from rq.utils import as_text, now
+from rq.utils import as_text
 from rq.worker import BaseWorker, WorkerStatus
 
 from shared.logs import redact
+from worker.books import Books, Ended, Started, ended
 
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -41,23 +39,7 @@ _BEAT_S = 10.0
 _WORKER_TTL_S = 60
 _MAINTENANCE_S = 60
 _REST_S = 1.0
-
-
-@dataclass(frozen=True, slots=True)
-class _Running:
-    """A job in flight."""
-
-    job: Job
-    execution: Execution
-
-
-@dataclass(frozen=True, slots=True)
-class _Ended:
-    """A job whose end is not in the books yet; `failure` is None or what to record."""
-
-    running: _Running
-    failure: str | None
-    stopped: bool = False
+_MAX_BATCH = 100
 
 
 class ConcurrentWorker(BaseWorker):
@@ -68,8 +50,8 @@ class ConcurrentWorker(BaseWorker):
 
     Args:
         queue: where the jobs come from; its connection waits out outages of Redis.
-        perform: runs a job. It is cancelled when the job is stopped (with the message `STOPPED`)
-            and when the worker ends before the job does.
+        perform: runs a job, given its call as the job's hash carries it. It is cancelled when the
+            job is stopped (with the message `STOPPED`), and when the worker ends before the job.
         alongside: functions whose coroutines run as long as the worker does.
         concurrency: how many jobs run at once.
         grace_s: how long, in seconds, they may go on once the worker is told to stop.
@@ -79,7 +61,7 @@ class ConcurrentWorker(BaseWorker):
         self,
         queue: Queue,
         *,
-        perform: Callable[[Any], Awaitable[None]],
+        perform: Callable[[bytes], Awaitable[None]],
         alongside: Sequence[Callable[[], Coroutine[Any, Any, None]]] = (),
         concurrency: int,
         grace_s: float = GRACE_S,
@@ -99,8 +81,10 @@ class ConcurrentWorker(BaseWorker):
         self._alongside = alongside
         self._concurrency = concurrency
         self._grace_s = grace_s
-        self._tasks: dict[str, asyncio.Task[None]] = {}
-        self._ended: list[_Ended] = []
+        self._books = Books(queue, worker_name=self.name, worker_key=self.key, beat_s=int(_BEAT_S))
+        self._running: dict[Started, asyncio.Task[None]] = {}
+        self._ended: list[Ended] = []
+        self._is_queue_empty = True
         self._room = asyncio.Event()
         self._books_due = asyncio.Event()
         self._stopping = asyncio.Event()
@@ -148,19 +132,14 @@ class ConcurrentWorker(BaseWorker):
         if payload["command"] != "stop-job":
             super().handle_payload(message)  # type: ignore[no-untyped-call]
             return
-        for execution in list(self.executions.values()):
-            if execution.job_id == payload.get("job_id"):
-                self.request_stop_execution(execution.id)
-
-    def request_stop_execution(self, execution_id: str) -> None:
-        """Stop one running job; RQ's base class would kill a process instead."""
-        self._loop.call_soon_threadsafe(self._stop_one, execution_id)
+        # RQ's base class would kill a process instead.
+        self._loop.call_soon_threadsafe(self._stop_job, payload.get("job_id"))
 
     # Taking jobs ---------------------------------------------------------------------------
 
     async def _take_jobs(self, *, burst: bool) -> None:
         while not self._stopping.is_set():
-            room = self._concurrency - len(self._tasks)
+            room = self._concurrency - len(self._running)
             if room <= 0:
                 self._room.clear()
                 await _first_of(self._room.wait(), self._stopping.wait())
@@ -171,95 +150,54 @@ class ConcurrentWorker(BaseWorker):
                 logger.warning("cannot take jobs (%s); trying on", type(error).__name__)
                 await _first_of(asyncio.sleep(_REST_S), self._stopping.wait())
                 continue
-            for running in started:
-                task = asyncio.create_task(self._run(running))
-                self._tasks[running.execution.id] = task
-            if burst and not started and not self._tasks:
+            for each in started:
+                self._running[each] = asyncio.create_task(self._run(each))
+            if burst and not started and not self._running:
                 return
 
-    def _take(self, room: int) -> list[_Running]:
-        """Wait a moment for jobs, take as many as there is room for, write that they started."""
+    def _take(self, room: int) -> list[Started]:
+        """Wait a moment for jobs, and start as many as there is room for."""
         if is_suspended(self.connection, self):
             self.set_state(WorkerStatus.SUSPENDED)
             time.sleep(_REST_S)
             return []
         if self.get_state() == WorkerStatus.SUSPENDED:
             self.set_state(WorkerStatus.IDLE)
-        jobs = self._fetch(self._pop(room))
-        return self._begin(jobs) if jobs else []
-
-    def _pop(self, room: int) -> list[str]:
-        key = self._queue.key
-        try:
-            _, first = Queue.lmove(self.connection, key, _WAIT_S)
-        except DequeueTimeout:
-            return []
-        more = min(room - 1, self.connection.llen(key))
-        with self.connection.pipeline(transaction=False) as pipeline:
-            for _ in range(more):
-                pipeline.lmove(key, self._queue.intermediate_queue_key)
-            rest = pipeline.execute() if more else []
-        return [as_text(job_id) for job_id in (first, *rest) if job_id]
-
-    def _fetch(self, job_ids: list[str]) -> list[Job]:
-        """Read jobs in one trip; if one of them can't be read, each in its own."""
-        try:
-            jobs = self.job_class.fetch_many(job_ids, self.connection, self.serializer)
-        except (RedisError, OSError):
-            raise
-        except Exception:  # noqa: BLE001 - whatever stands in Redis
-            jobs = [None]
-        if None in jobs:
-            jobs = [self._fetch_one(job_id) for job_id in job_ids]
-        return [job for job in jobs if job]
-
-    def _fetch_one(self, job_id: str) -> Job | None:
-        """Read a job; one that can't be read must not keep the others from running."""
-        try:
-            return self.job_class.fetch(job_id, self.connection, self.serializer)
-        except (RedisError, OSError):
-            raise
-        except Exception as error:  # noqa: BLE001 - whatever stands in Redis
-            logger.error("job %s is unreadable (%s) and put aside", job_id, type(error).__name__)
-            self._queue.intermediate_queue.remove(job_id)
-            return None
-
-    def _begin(self, jobs: list[Job]) -> list[_Running]:
-        started = []
-        with self.connection.pipeline() as pipeline:
-            for job in jobs:
-                ttl = self.get_heartbeat_ttl(job)
-                execution = Execution.create(job, ttl, pipeline, worker_name=self.name)
-                job.prepare_for_execution(self.name, pipeline)
-                pipeline.persist(job.key)
-                pipeline.lrem(self._queue.intermediate_queue_key, 1, job.id)
-                started.append(_Running(job, execution))
-            self.set_state(WorkerStatus.BUSY, pipeline)
-            pipeline.execute()
-        self.executions.update({running.execution.id: running.execution for running in started})
+        waiting = ""
+        if self._is_queue_empty:
+            try:
+                _, found = Queue.lmove(self.connection, self._queue.key, _WAIT_S)
+            except DequeueTimeout:
+                return []
+            waiting = as_text(found)
+        most = min(room, _MAX_BATCH)
+        started = self._books.start(most, waiting=waiting)
+        self._is_queue_empty = len(started) < most
         return started
 
     # Running them --------------------------------------------------------------------------
 
-    async def _run(self, running: _Running) -> None:
-        failure, stopped = None, False
+    async def _run(self, started: Started) -> None:
+        status, failure = JobStatus.FINISHED, ""
         try:
-            await self._perform(running.job)
+            await self._perform(started.data)
         except asyncio.CancelledError as cancelled:
-            stopped = cancelled.args == (STOPPED,)
-            failure = "stopped on request" if stopped else "the worker ended before the job did"
+            if cancelled.args == (STOPPED,):
+                status, failure = JobStatus.STOPPED, "stopped on request"
+            else:
+                status, failure = JobStatus.FAILED, "the worker ended before the job did"
         except Exception:  # noqa: BLE001 - recorded, for the registry of failed jobs
-            failure = redact(traceback.format_exc())
-            logger.error("job %s failed\n%s", running.job.id, failure)
-        self._ended.append(_Ended(running, failure, stopped=stopped))
-        del self._tasks[running.execution.id]
+            status, failure = JobStatus.FAILED, redact(traceback.format_exc())
+            logger.error("job %s failed\n%s", started.job_id, failure)
+        self._ended.append(ended(started, status, failure))
+        del self._running[started]
         self._room.set()
         self._books_due.set()
 
-    def _stop_one(self, execution_id: str) -> None:
-        task = self._tasks.get(execution_id)
-        if task:
-            task.cancel(STOPPED)
+    def _stop_job(self, job_id: str | None) -> None:
+        for started, task in list(self._running.items()):
+            if started.job_id == job_id:
+                task.cancel(STOPPED)
 
     def _on_signal(self) -> None:
         if self._stopping.is_set():
@@ -268,12 +206,12 @@ class ConcurrentWorker(BaseWorker):
 
     async def _drain(self) -> None:
         """Let what runs end within the grace, then cancel the rest."""
-        if not self._tasks:
+        if not self._running:
             return
-        logger.info("stopping; %d job(s) may go on for %g s", len(self._tasks), self._grace_s)
-        ending = asyncio.wait(self._tasks.values(), timeout=self._grace_s)
+        logger.info("stopping; %d job(s) may go on for %g s", len(self._running), self._grace_s)
+        ending = asyncio.wait(self._running.values(), timeout=self._grace_s)
         await _first_of(ending, self._hurrying.wait())
-        rest = list(self._tasks.values())
+        rest = list(self._running.values())
         for task in rest:
             task.cancel()
         await asyncio.gather(*rest, return_exceptions=True)
@@ -294,37 +232,8 @@ class ConcurrentWorker(BaseWorker):
                 else:
                     del self._ended[: len(batch)]
 
-    def _write_ends(self, batch: Sequence[_Ended]) -> None:
-        with self.connection.pipeline() as pipeline:
-            for ended in batch:
-                self._write_end(ended, pipeline)
-            if not self.executions:
-                self.set_state(WorkerStatus.IDLE, pipeline)
-            pipeline.execute()
-
-    def _write_end(self, ended: _Ended, pipeline: Pipeline) -> None:
-        """What RQ's `handle_job_success` and `handle_job_failure` write, less what we never use."""
-        job, execution = ended.running.job, ended.running.execution
-        job.ended_at = now()
-        facts: dict[str, Any] = {
-            "pipeline": pipeline,
-            "worker_name": self.name,
-            "execution_id": execution.id,
-            "execution_started_at": execution.created_at,
-            "execution_ended_at": job.ended_at,
-        }
-        if ended.failure is None:
-            result_ttl = job.get_result_ttl(self.default_result_ttl)
-            self.increment_successful_job_count(pipeline)
-            job._handle_success(result_ttl, **facts)  # noqa: SLF001 - RQ offers nothing public
-            job.cleanup(result_ttl, pipeline, remove_from_queue=False)
-        else:
-            job.set_status(JobStatus.STOPPED if ended.stopped else JobStatus.FAILED, pipeline)
-            self.increment_failed_job_count(pipeline)
-            job._handle_failure(ended.failure, **facts)  # noqa: SLF001
-        if job.started_at:
-            self.increment_total_working_time(job.ended_at - job.started_at, pipeline)
-        self.cleanup_execution(job, pipeline, execution)
+    def _write_ends(self, batch: Sequence[Ended]) -> None:
+        self._books.end(batch, idle=not self._running)
 
     async def _beat(self) -> None:
         """Show that the worker and what it runs are alive, and let RQ tidy its registries."""
@@ -340,17 +249,13 @@ class ConcurrentWorker(BaseWorker):
     def _write_beat(self) -> None:
         with self.connection.pipeline() as pipeline:
             self.heartbeat(pipeline=pipeline)
-            for execution in list(self.executions.values()):
-                job = execution.job
-                ttl = self.get_heartbeat_ttl(job)
-                execution.heartbeat(job.started_job_registry, ttl, pipeline)
-                job.heartbeat(now(), ttl, pipeline, xx=True)
             forgotten = pipeline.execute()[0] == 1
             if forgotten:
                 # The heartbeat made the worker's hash anew: Redis has lost it, so register again.
                 pipeline.hset(self.key, mapping=self.serialize())
                 worker_registration.register(self, pipeline)
                 pipeline.execute()
+        self._books.beat(list(self._running))
 
     def _close(self) -> None:
         try:

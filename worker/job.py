@@ -1,5 +1,7 @@
 """The RQ job: which function may run, and how a stock RQ worker runs it."""
 
+import json
+import zlib
 from typing import Any, NoReturn
 
 from rq.job import Job
@@ -7,6 +9,8 @@ from rq.job import Job
 from shared.errors import DingdaError
 from shared.queue import JOB_FUNCTION
 from shared.settings import load_settings
+
+_MAX_CALL_BYTES = 1024
 
 
 class ForbiddenJobError(DingdaError):
@@ -28,20 +32,30 @@ class AnswerJob(Job):
         self._stopped_callback_name = None
         self.webhooks = []
 
-    @property
-    def message_id(self) -> str:
-        """The id of the message to answer.
-
-        Raises:
-            ForbiddenJobError: if the job calls anything but `JOB_FUNCTION`.
-        """
-        if self.func_name != JOB_FUNCTION or self.instance is not None:
-            raise ForbiddenJobError(f"this queue's jobs call {JOB_FUNCTION} and nothing else")
-        return str(self.args[0])
-
     def perform(self) -> NoReturn:
         """Refuse: the `ConcurrentWorker` answers on its own loop and never calls this."""
         raise ForbiddenJobError("an AnswerJob is run by the ConcurrentWorker")
+
+
+def message_id_of(data: bytes) -> str:
+    """Read a job's call: the id of the message to answer.
+
+    Args:
+        data: as `Job.data` stands in Redis: zlib's format around JSON.
+
+    Raises:
+        ForbiddenJobError: if it calls anything but `JOB_FUNCTION`, or can't be read.
+    """
+    try:
+        function, instance, arguments, _ = json.loads(
+            zlib.decompressobj().decompress(data, _MAX_CALL_BYTES)
+        )
+        (message_id,) = arguments
+    except (zlib.error, ValueError, TypeError):
+        raise ForbiddenJobError("the job's call is unreadable") from None
+    if function != JOB_FUNCTION or instance is not None or not isinstance(message_id, str):
+        raise ForbiddenJobError(f"this queue's jobs call {JOB_FUNCTION} and nothing else")
+    return message_id
 
 
 async def answer(message_id: str) -> None:

@@ -57,8 +57,12 @@ class Router:
         typed = clean(text)
         if len(typed) > MAX_CHARS:
             return None
-        bare = without_mentions(typed)
-        return self._whole(typed) or self._whole(bare) or self._begun(bare) or self._matched(bare)
+        words, bare = Words.of(typed), without_mentions(typed)
+        whole = self._whole(typed, words)
+        if whole or bare == typed:
+            return whole or self._within(typed, words)
+        words = Words.of(bare)
+        return self._whole(bare, words) or self._within(bare, words)
 
     def similar(self, text: str) -> list[str]:
         """Commands that a text may have been meant as, the likeliest first."""
@@ -68,20 +72,16 @@ class Router:
         first_names = (self._commands[name][1].names[0] for name in close)
         return list(dict.fromkeys(names[fold(name)] for name in first_names))
 
-    def _whole(self, text: str) -> Route | None:
-        found = self._commands.get(fold(text))
+    def _whole(self, text: str, words: Words) -> Route | None:
+        found = self._commands.get(words.folded)
         return Route(*found, text, Words("", "")) if found else None
 
-    def _begun(self, text: str) -> Route | None:
-        words = Words.of(text.lstrip("/／"))
+    def _within(self, text: str, words: Words) -> Route | None:
+        """Find a command that the text begins with, or a pattern somewhere in it."""
+        begun = Words(words.shown.lstrip("/"), words.matched.lstrip("/"))
         for name in self._with_arguments:
-            if words.matched.startswith(name) and _ends_word(words.matched, len(name)):
-                skill, command = self._commands[name]
-                return Route(skill, command, text, words.without(0, len(name)))
-        return None
-
-    def _matched(self, text: str) -> Route | None:
-        words = Words.of(text)
+            if begun.matched.startswith(name) and _ends_word(begun.matched, len(name)):
+                return Route(*self._commands[name], text, begun.without(0, len(name)))
         for pattern, skill, command in self._patterns:
             if found := pattern.search(words.matched):
                 return Route(skill, command, text, words.without(*found.span()))

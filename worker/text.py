@@ -20,19 +20,25 @@ class Words:
 
     shown: str
     matched: str
-    """Simplified, lower case and half width."""
+    """Simplified, in one case and half width."""
 
     @classmethod
     def of(cls, text: str) -> "Words":
         """Prepare what somebody typed for reading."""
-        shown = unicodedata.normalize("NFKC", clean(text)).strip()
-        matched = to_simplified(shown).lower()
+        # Cleaned once more, because NFKC can bring forth what `clean` takes out.
+        shown = clean(unicodedata.normalize("NFKC", clean(text)))
+        matched = to_simplified(shown).casefold()
         # A few characters change their number when folded; then positions would lie.
         return cls(shown, matched) if len(shown) == len(matched) else cls(matched, matched)
 
     def without(self, start: int, end: int) -> "Words":
         """What is left when a part has been read."""
         return Words(*(f"{text[:start]} {text[end:]}" for text in (self.shown, self.matched)))
+
+    @property
+    def folded(self) -> str:
+        """The text as commands are compared: punctuation and blanks don't count either."""
+        return _SEPARATORS.sub(" ", self.matched).strip()
 
     @property
     def rest(self) -> str:
@@ -55,9 +61,7 @@ def without_mentions(text: str) -> str:
 
 def fold(text: str) -> str:
     """Fold for matching, never for display: width, case, script and punctuation don't count."""
-    narrow = unicodedata.normalize("NFKC", clean(text))
-    # Once more, because NFKC can bring forth what `clean` takes out.
-    return _SEPARATORS.sub(" ", to_simplified(clean(narrow))).strip().casefold()
+    return Words.of(text).folded
 
 
 def is_traditional(text: str) -> bool:
@@ -67,12 +71,12 @@ def is_traditional(text: str) -> bool:
 
 def to_simplified(text: str) -> str:
     """Turn traditional characters into simplified ones."""
-    return str(_converter("t2s").convert(text))
+    return text if text.isascii() else str(_converter("t2s").convert(text))
 
 
 def to_traditional(text: str) -> str:
     """Turn simplified characters into traditional ones."""
-    return str(_converter("s2t").convert(text))
+    return text if text.isascii() else str(_converter("s2t").convert(text))
 
 
 def _invisible(character: str) -> bool:

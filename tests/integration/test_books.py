@@ -1,0 +1,183 @@
+"""Our books against RQ's: the same job, on RQ's own worker and on ours, leaves the same keys."""
+
+import asyncio
+import json
+import zlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import redis
+from rq import Queue
+from rq.job import JobStatus
+from rq.serializers import JSONSerializer
+
+from tests.integration import rq_jobs
+from tests.integration.rq_keys import read_keys
+from tests.processes import Valkey, process, valkey
+from worker.books import Books, ended
+from worker.concurrent import ConcurrentWorker
+
+JOBS = {"well": rq_jobs.look, "badly": rq_jobs.fail}
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Valkey]:
+    with valkey(tmp_path_factory.mktemp("valkey")) as server:
+        yield server
+
+
+@pytest.fixture
+def client(server: Valkey) -> "Iterator[redis.Redis]":
+    with redis.Redis.from_url(server.url) as client:
+        client.flushall()
+        yield client
+
+
+@pytest.fixture
+def queue(client: "redis.Redis") -> Queue:
+    return Queue("dingda", connection=client, serializer=JSONSerializer)
+
+
+def enqueue(queue: Queue, how: str, *arguments: str) -> str:
+    job = queue.enqueue(
+        JOBS[how], *arguments, description="x", result_ttl=60, failure_ttl=700, job_timeout=60
+    )
+    return str(job.id)
+
+
+def run_ours(server: Valkey) -> None:
+    async def perform(data: bytes) -> None:
+        name, _, arguments, _ = json.loads(zlib.decompress(data))
+        JOBS["well" if name.endswith("look") else "badly"](*arguments)
+
+    with redis.Redis.from_url(server.url) as client:
+        queue = Queue("dingda", connection=client, serializer=JSONSerializer)
+        worker = ConcurrentWorker(queue, perform=perform, concurrency=4)
+        asyncio.run(worker.run(burst=True))
+
+
+def run_rqs(server: Valkey) -> None:
+    # With as much time between heartbeats as ours has, for leases depend on it.
+    options = ("--burst", "-S", "json", "--job-monitoring-interval", "10", "-u", server.url)
+    with process("-m", "rq.cli", "worker", *options, "dingda", env={}) as worker:
+        assert worker.popen.wait(30) == 0
+
+
+def run(
+    how: str, run_worker: Callable[[Valkey], None], server: Valkey, client: "redis.Redis", path: str
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Run a job; returns RQ's keys as the job saw them, and as they are when the worker is gone."""
+    client.flushall()
+    queue = Queue("dingda", connection=client, serializer=JSONSerializer)
+    enqueue(queue, how, server.url, path)
+    run_worker(server)
+    seen: dict[str, Any] = json.loads(Path(path).read_text())
+    # When the worker last spoke, and until when that counts, are each worker's own.
+    del seen["rq:worker:WORKER"]["value"]["last_heartbeat"]
+    seen["rq:worker:WORKER:executions"]["lasts"] = None
+    left = {key: value for key, value in read_keys(client).items() if "rq:worker" not in key}
+    return seen, left
+
+
+@pytest.mark.parametrize("how", JOBS)
+def test_a_job_sees_and_leaves_the_keys_that_it_would_on_rqs_own_worker(
+    how: str, server: Valkey, client: "redis.Redis", tmp_path: Path
+) -> None:
+    path = str(tmp_path / "seen")
+    ours = run(how, run_ours, server, client, path)
+    assert ours == run(how, run_rqs, server, client, path)
+
+
+@pytest.fixture
+def books(queue: Queue) -> Books:
+    return Books(queue, worker_name="w", worker_key="rq:worker:w", beat_s=10)
+
+
+def test_jobs_start_in_the_order_of_the_queue_and_as_many_as_wanted(
+    queue: Queue, books: Books
+) -> None:
+    ids = [enqueue(queue, "well") for _ in range(5)]
+    assert [started.job_id for started in books.start(3)] == ids[:3]
+    assert queue.job_ids == ids[3:]
+
+
+def test_a_job_that_waits_in_the_intermediate_queue_starts_first(
+    queue: Queue, books: Books, client: "redis.Redis"
+) -> None:
+    ids = [enqueue(queue, "well") for _ in range(2)]
+    client.lmove(queue.key, queue.intermediate_queue_key)
+    started = books.start(5, waiting=ids[0])
+    assert [each.job_id for each in started] == ids
+    assert client.llen(queue.intermediate_queue_key) == 0
+
+
+@pytest.mark.parametrize("plant", ["nothing", "a list", "no data"])
+def test_a_job_that_is_no_job_does_not_keep_the_others_from_starting(
+    queue: Queue, books: Books, client: "redis.Redis", plant: str
+) -> None:
+    if plant == "a list":
+        client.rpush("rq:job:planted", "x")
+    elif plant == "no data":
+        client.hset("rq:job:planted", "status", "queued")
+    client.rpush(queue.key, "planted")
+    job_id = enqueue(queue, "well")
+    assert [started.job_id for started in books.start(5)] == [job_id]
+
+
+@pytest.mark.parametrize("ttl", ["-1", "0", "x", "1e300", "inf", "nan", "1.5"])
+def test_whatever_a_job_says_of_its_ttl_it_ends_and_expires(
+    queue: Queue, books: Books, client: "redis.Redis", ttl: str
+) -> None:
+    job_id = enqueue(queue, "well")
+    client.hset(f"rq:job:{job_id}", mapping={"result_ttl": ttl, "failure_ttl": ttl})
+    (started,) = books.start(1)
+    books.end([ended(started, JobStatus.FAILED, "planted")], idle=True)
+    assert queue.failed_job_registry.get_job_ids() == [job_id]
+    assert 0 < int(client.ttl(f"rq:job:{job_id}")) <= 31_536_000
+
+
+def test_a_batch_that_is_written_twice_counts_once(
+    queue: Queue, books: Books, client: "redis.Redis"
+) -> None:
+    enqueue(queue, "well")
+    (started,) = books.start(1)
+    for _ in range(2):
+        books.end([ended(started)], idle=True)
+    assert client.hget("rq:worker:w", "successful_job_count") == b"1"
+    assert client.xlen(f"rq:results:{started.job_id}") == 1
+
+
+def test_a_stopped_job_is_in_the_registry_of_failed_ones(queue: Queue, books: Books) -> None:
+    job_id = enqueue(queue, "well")
+    (started,) = books.start(1)
+    books.end([ended(started, JobStatus.STOPPED, "stopped on request")], idle=True)
+    job = queue.fetch_job(job_id)
+    assert job is not None
+    assert job.get_status() == JobStatus.STOPPED
+    assert queue.failed_job_registry.get_job_ids() == [job_id]
+
+
+def test_a_heartbeat_lengthens_the_executions_and_makes_none_anew(
+    queue: Queue, books: Books, client: "redis.Redis"
+) -> None:
+    enqueue(queue, "well")
+    (started,) = books.start(1)
+    both = f"{started.job_id}:{started.execution_id}"
+    client.zadd(queue.started_job_registry.key, {both: 1})
+    books.beat([started])
+    assert float(client.zscore(queue.started_job_registry.key, both) or 0) > started.at_s + 60
+    books.end([ended(started)], idle=True)
+    books.beat([])
+    assert client.keys("rq:execution*") == []
+
+
+def test_the_worker_is_busy_while_it_has_jobs_and_idle_after(
+    queue: Queue, books: Books, client: "redis.Redis"
+) -> None:
+    enqueue(queue, "well")
+    (started,) = books.start(1)
+    assert client.hget("rq:worker:w", "state") == b"busy"
+    books.end([ended(started)], idle=True)
+    assert client.hget("rq:worker:w", "state") == b"idle"

@@ -1,0 +1,53 @@
+-- Writes what RQ 3.0 writes when jobs end: `Job._handle_success`, `Job._handle_failure`,
+-- `cleanup_execution`, and the worker's counters. One call for a whole batch.
+--
+-- KEYS 1 the FinishedJobRegistry   2 the FailedJobRegistry   3 the StartedJobRegistry   4 the worker
+--      5 the worker's executions
+-- ARGV 1 prefix of jobs' keys   2 of executions'   3 of jobs' execution registries   4 of results'
+--      5 the worker's name   6 the worker's state from now on, or ''   7 seconds to keep a result and
+--      8 a failure where the job does not say; then for each job: its id, its execution's id, its new
+--      status, the failure as RQ encodes it or '', when it started (s), when it ended (s), and the
+--      same as RQ writes it
+
+local FINISHED, FAILED, WIP, WORKER, EXECUTIONS = unpack(KEYS)
+local JOB, EXECUTION, REGISTRY, RESULTS, name, state, result_ttl, failure_ttl = unpack(ARGV, 1, 8)
+local LONGEST_S = 366 * 24 * 3600
+local succeeded, failed, worked_s = 0, 0, 0
+
+-- What a job says may be anything, and must not keep the others from ending.
+local function seconds(said, default)
+  said = math.floor(tonumber(said) or 0)
+  if said >= 1 and said <= LONGEST_S then return said end
+  return tonumber(default)
+end
+
+for at = 9, #ARGV, 7 do
+  local job_id, execution_id, status, failure, began, ended, ended_at = unpack(ARGV, at, at + 6)
+  local key, both = JOB .. job_id, job_id .. ':' .. execution_id
+  -- A call whose answer got lost is made again: what it has ended has no execution any more.
+  if redis.call('DEL', EXECUTION .. both) == 1 then
+    redis.call('ZREM', WIP, both)
+    redis.call('ZREM', REGISTRY .. job_id, execution_id)
+    redis.call('SREM', EXECUTIONS, both)
+    local kept = redis.call('HMGET', key, 'result_ttl', 'failure_ttl')
+    local ttl, registry, result
+    if status == 'finished' then
+      ttl, registry = seconds(kept[1], result_ttl), FINISHED
+      result, succeeded = {'type', 1, 'worker_name', name}, succeeded + 1
+    else
+      ttl, registry = seconds(kept[2], failure_ttl), FAILED
+      result, failed = {'type', 2, 'worker_name', name, 'exc_string', failure}, failed + 1
+    end
+    redis.call('HSET', key, 'status', status, 'ended_at', ended_at)
+    redis.call('EXPIRE', key, ttl)
+    redis.call('XADD', RESULTS .. job_id, 'MAXLEN', '~', 10, '*', 'execution_id', execution_id,
+               'execution_started_at', began, 'execution_ended_at', ended, unpack(result))
+    redis.call('EXPIRE', RESULTS .. job_id, ttl)
+    redis.call('ZADD', registry, math.floor(ended) + ttl, job_id)
+    worked_s = worked_s + ended - began
+  end
+end
+if succeeded > 0 then redis.call('HINCRBY', WORKER, 'successful_job_count', succeeded) end
+if failed > 0 then redis.call('HINCRBY', WORKER, 'failed_job_count', failed) end
+if worked_s > 0 then redis.call('HINCRBYFLOAT', WORKER, 'total_working_time', worked_s) end
+if state ~= '' then redis.call('HSET', WORKER, 'state', state) end

@@ -1,0 +1,56 @@
+-- Takes jobs off a queue and writes what RQ 3.0 writes when they start: `Execution.create`,
+-- `Job.prepare_for_execution`, and the worker's state. One call for a whole batch.
+--
+-- KEYS 1 the queue   2 its intermediate queue   3 its StartedJobRegistry   4 the worker
+--      5 the worker's executions
+-- ARGV 1 prefix of jobs' keys   2 of executions'   3 of jobs' execution registries   4 the worker's
+--      name   5 now as RQ writes it   6 now (s)   7 seconds between heartbeats   8 a job that stands
+--      in the intermediate queue already, or ''   9... ids for the executions, one for each job wanted
+-- Returns job's id, execution's id, the job's data; and so on for each job that started.
+
+local QUEUE, INTERMEDIATE, WIP, WORKER, EXECUTIONS = unpack(KEYS)
+local JOB, EXECUTION, REGISTRY, name, at, now = unpack(ARGV, 1, 6)
+local beat_s, waiting = tonumber(ARGV[7]), ARGV[8]
+local started, longest_s = {}, 0
+
+-- `BaseWorker.get_heartbeat_ttl`: a minute beyond the next heartbeat, or beyond the job's timeout.
+local function ttl_of(timeout)
+  timeout = tonumber(timeout)
+  if timeout and timeout > 0 then return math.floor(math.min(timeout, beat_s)) + 60 end
+  return beat_s + 60
+end
+
+for nth = 9, #ARGV do
+  local execution_id, job_id = ARGV[nth], nil
+  if waiting ~= '' then
+    job_id, waiting = waiting, ''
+    redis.call('LREM', INTERMEDIATE, 1, job_id)
+  else
+    job_id = redis.call('LPOP', QUEUE)
+  end
+  if not job_id then break end
+  -- Whatever stands there, the others must start.
+  local job = redis.pcall('HMGET', JOB .. job_id, 'data', 'timeout')
+  if job[1] then
+    local ttl, both = ttl_of(job[2]), job_id .. ':' .. execution_id
+    redis.call('HSET', EXECUTION .. both, 'id', execution_id, 'job_id', job_id, 'created_at', now,
+               'last_heartbeat', now, 'worker_name', name)
+    redis.call('EXPIRE', EXECUTION .. both, ttl)
+    redis.call('ZADD', REGISTRY .. job_id, math.floor(now) + ttl + 60, execution_id)
+    redis.call('EXPIRE', REGISTRY .. job_id, ttl + 60)
+    redis.call('ZADD', WIP, math.floor(now) + ttl, both)
+    redis.call('SADD', EXECUTIONS, both)
+    redis.call('HSET', JOB .. job_id, 'status', 'started', 'started_at', at, 'last_heartbeat', at,
+               'worker_name', name)
+    redis.call('PERSIST', JOB .. job_id)
+    longest_s = math.max(longest_s, ttl)
+    started[#started + 1] = job_id
+    started[#started + 1] = execution_id
+    started[#started + 1] = job[1]
+  end
+end
+if #started > 0 then
+  redis.call('EXPIRE', EXECUTIONS, longest_s + 60)
+  redis.call('HSET', WORKER, 'state', 'busy')
+end
+return started
