@@ -18,7 +18,7 @@ from shared import texts
 from shared.errors import InvalidReplyError
 from shared.ledger import End, Ending
 from shared.message import Message
-from shared.reply import ActionCard, Button, Reply, Text
+from shared.reply import MAX_TITLE_CHARS, ActionCard, Button, Reply, Text, plain
 from worker.errors import BackendError, RefusalError, SkillError, UnclearError
 from worker.routing import Route, Router
 from worker.services import Services
@@ -185,8 +185,10 @@ def _unclear(ask: Ask, unclear: UnclearError) -> Said:
     question, suggestions = ask.say(str(unclear)), [ask.say(each) for each in unclear.suggestions]
     if not suggestions:
         return Said(Text(question, at=ask.mention), REFUSED)
+    title = question if len(question) <= MAX_TITLE_CHARS else question[: MAX_TITLE_CHARS - 1] + "…"
+    # The question may repeat what was typed.
+    listed = "\n".join((plain(question), "", *(f"- {plain(each)}" for each in suggestions)))
     buttons = tuple(Button(each, _SEND + quote(each)) for each in suggestions)
-    listed = "\n".join((question, "", *(f"- {each}" for each in suggestions)))
     if len(buttons) == 1:
-        return Said(ActionCard(title=question, text=listed, link=buttons[0]), REFUSED)
-    return Said(ActionCard(title=question, text=listed, buttons=buttons), REFUSED)
+        return Said(ActionCard(title=title, text=listed, link=buttons[0]), REFUSED)
+    return Said(ActionCard(title=title, text=listed, buttons=buttons), REFUSED)

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from shared.reply import plain
 from shared.texts import HELP_HINT, HELP_TITLE
 from worker.skill import Ask, Markdown, Skill
 
@@ -21,5 +22,5 @@ def help_skill(skills: Sequence[Skill]) -> Skill:
 
 
 def _described(skill: Skill) -> str:
-    usages = "\n".join(f"- {command.usage}" for command in skill.commands)
+    usages = "\n".join(f"- {plain(command.usage)}" for command in skill.commands)
     return f"**{skill.summary}**\n\n{usages}"

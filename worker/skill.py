@@ -16,8 +16,21 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal, TypeVar
 
+from anyio import to_process
+
 from shared.message import Message
-from shared.reply import NOBODY, ActionCard, At, Button, FeedCard, FeedLink, Markdown, Reply, Text
+from shared.reply import (
+    NOBODY,
+    ActionCard,
+    At,
+    Button,
+    FeedCard,
+    FeedLink,
+    Markdown,
+    Reply,
+    Text,
+    plain,
+)
 from worker.arguments import Signature
 from worker.cache import Cache
 from worker.errors import (
@@ -49,7 +62,10 @@ __all__ = [
     "Skill",
     "Text",
     "UnclearError",
+    "plain",
 ]
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +94,17 @@ class Ask:
     def say(self, text: str) -> str:
         """A text of the bot's own in the script that the asker writes."""
         return to_traditional(text) if is_traditional(self.text) else text
+
+    async def in_process(self, function: Callable[..., T], *arguments: Any) -> T:
+        """Run what keeps a CPU busy in another process, and return what it returns.
+
+        Args:
+            function: stands at the top of a module, for the process imports it.
+            arguments: what it is given; they and the result are pickled.
+
+        The process is killed when the skill's time is up, which a thread can't be.
+        """
+        return await to_process.run_sync(function, *arguments, cancellable=True)
 
 
 @dataclass(frozen=True, slots=True)

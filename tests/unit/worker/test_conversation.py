@@ -1,7 +1,11 @@
 """What is said to a message, without Redis, DingTalk or a network."""
 
+import asyncio
+import os
+import runpy
 import time
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -39,6 +43,14 @@ async def test_a_plain_string_becomes_a_text() -> None:
     assert await ask(a_skill(lambda: "好"), "问") == Text("好")
 
 
+ENDLESS = """
+import pathlib, time
+while True:
+    pathlib.Path(path).touch()
+    time.sleep(0.01)
+"""
+
+
 async def test_none_is_silence() -> None:
     assert await ask(a_skill(lambda: None), "问") is None
 
@@ -71,6 +83,52 @@ async def test_an_unclear_question_comes_back_with_buttons_that_send_the_suggest
         "dtmd://dingtalkclient/sendMessage?content=%E5%A4%A9%E6%B0%94%20%E4%B8%8A%E6%B5%B7",
     )
     assert "- 天气 北京" in reply.text
+
+
+async def test_what_was_typed_becomes_no_link_when_it_is_asked_back() -> None:
+    error = UnclearError("没有认出「[点我](http://evil.example)」", suggestions=("天气 北京",))
+    reply = await ask(raising(error), "问")
+    assert isinstance(reply, ActionCard)
+    assert "［点我］（http：//evil.example）" in reply.text
+
+
+async def test_a_long_question_has_a_title_that_is_short_enough() -> None:
+    error = UnclearError("没有认出「" + "很" * 300 + "」", suggestions=("天气 北京", "天气 上海"))
+    reply = await ask(raising(error), "问")
+    assert isinstance(reply, ActionCard)
+    assert reply.title.endswith("…")
+    assert "很" * 300 in reply.text
+
+
+async def test_what_keeps_a_cpu_busy_may_run_in_another_process() -> None:
+    skill = Skill("cpu", summary="测试")
+
+    @skill.command("问")
+    async def answer(ask: Ask) -> str:
+        return str(await ask.in_process(os.getpid))
+
+    reply = await ask(skill, "问")
+    assert isinstance(reply, Text)
+    assert int(reply.content) != os.getpid()
+
+
+async def test_a_process_is_killed_when_the_skills_time_is_up(tmp_path: Path) -> None:
+    skill = Skill("cpu", summary="测试", timeout_s=1.5)
+    mark = tmp_path / "still running"
+    script = str(tmp_path / "endless.py")
+    (tmp_path / "endless.py").write_text(ENDLESS)
+
+    @skill.command("问")
+    async def answer(ask: Ask) -> str:
+        return str(await ask.in_process(runpy.run_path, script, {"path": str(mark)}))
+
+    said = await listen(skill, "问")
+    assert said is not None
+    assert said.ending.reason == "failed: the skill took too long"
+    await asyncio.sleep(0.2)
+    mark.unlink()
+    await asyncio.sleep(0.2)
+    assert not mark.exists()
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,83 @@
+"""The ACL line that we tell operators to use: the bot works under it, and little else does."""
+
+from collections.abc import Iterator
+
+import httpx
+import pytest
+import redis
+from redis.exceptions import NoPermissionError
+
+from shared.selfcheck import Severity, check
+from shared.settings import Settings
+from tests.builders import a_callback
+from tests.processes import (
+    ROOT,
+    SECRET,
+    SessionWebhook,
+    Valkey,
+    gateway,
+    signed,
+    valkey,
+    wait_until,
+    worker,
+)
+
+PASSWORD = "change-this-password"
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Valkey]:
+    with valkey(tmp_path_factory.mktemp("valkey")) as server:
+        with redis.Redis.from_url(server.url) as client:
+            for line in (ROOT / "deploy" / "redis.acl").read_text("utf-8").splitlines():
+                if line.startswith("user dingda"):
+                    client.execute_command("ACL", "SETUSER", *line.split()[1:])
+        yield server
+
+
+@pytest.fixture
+def url(server: Valkey) -> str:
+    return f"redis://dingda:{PASSWORD}@127.0.0.1:{server.port}/0"
+
+
+def test_a_message_is_answered_and_the_worker_looks_after_the_queue(
+    server: Valkey, url: str
+) -> None:
+    with (
+        SessionWebhook() as webhook,
+        gateway(url) as (hears, address),
+        worker(url, webhook.origin, DINGDA_SKILLS="worker.skills.demo") as answers,
+    ):
+        body = a_callback("text", sessionWebhook=webhook.url())
+        assert httpx.post(address, content=body, headers=signed()).json() == {"msgtype": "empty"}
+        webhook.wait_for(1)
+        with redis.Redis.from_url(server.url) as client:
+            wait_until(lambda: client.hget("dingda:count", "answered"))
+            wait_until(lambda: client.zcard("rq:finished:dingda"))
+    for process in (hears, answers):
+        assert "NOPERM" not in process.output
+        assert "Traceback" not in process.output
+
+
+def test_the_self_check_finds_nothing_amiss(url: str) -> None:
+    settings = Settings(_env_file=None, app_secret=SECRET, redis_url=url)  # type: ignore[call-arg, arg-type]
+    assert {finding.severity for finding in check(settings)} == {Severity.OK}
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "FLUSHALL",
+        "CONFIG SET dir /tmp",
+        "SHUTDOWN",
+        "KEYS *",
+        "PUBLISH rq:pubsub:x shutdown",
+        "GET somebody-else",
+        "REPLICAOF 127.0.0.1 1",
+        "ACL LIST",
+        "MONITOR",
+    ],
+)
+def test_what_could_take_the_server_over_is_refused(url: str, command: str) -> None:
+    with redis.Redis.from_url(url) as client, pytest.raises(NoPermissionError):
+        client.execute_command(*command.split())
