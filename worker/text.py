@@ -7,7 +7,8 @@ from functools import cache
 
 from opencc import OpenCC
 
-_SEPARATORS = re.compile(r"[\s,。、!?;:~…·\"'“”‘’()\[\]【】《》<>|/\\-]+")
+# NFKC turns … into three dots; a single one may belong to a number or a name.
+_SEPARATORS = re.compile(r"(?:[\s,。、!?;:~·\"'“”‘’()\[\]【】《》<>|/\\-]|\.{2,})+")
 _EDGES = " \t\r\n,。、!?;:~…·的"
 _MENTION_BEFORE = re.compile(r"^(?:[@＠]\S+\s+)+")
 _MENTION_AFTER = re.compile(r"(?:\s*[@＠]\S*)+$")
@@ -25,7 +26,7 @@ class Words:
     @classmethod
     def of(cls, text: str) -> "Words":
         """Prepare what somebody typed for reading."""
-        shown = unicodedata.normalize("NFKC", clean(text)).strip()
+        shown = _narrow(clean(text)).strip()
         matched = to_simplified(shown).lower()
         # A few characters change their number when folded; then positions would lie.
         return cls(shown, matched) if len(shown) == len(matched) else cls(matched, matched)
@@ -55,9 +56,10 @@ def without_mentions(text: str) -> str:
 
 def fold(text: str) -> str:
     """Fold for matching, never for display: width, case, script and punctuation don't count."""
-    narrow = unicodedata.normalize("NFKC", clean(text))
-    # Once more, because NFKC can bring forth what `clean` takes out.
-    return _SEPARATORS.sub(" ", to_simplified(clean(narrow))).strip().casefold()
+    # Around the case and once more, for each can bring forth what another takes out
+    # (Unicode's NFKC_Casefold).
+    folded = _narrow(clean(_narrow(clean(text)).casefold()))
+    return _SEPARATORS.sub(" ", to_simplified(clean(folded))).strip()
 
 
 def is_traditional(text: str) -> bool:
@@ -73,6 +75,10 @@ def to_simplified(text: str) -> str:
 def to_traditional(text: str) -> str:
     """Turn simplified characters into traditional ones."""
     return str(_converter("s2t").convert(text))
+
+
+def _narrow(text: str) -> str:
+    return unicodedata.normalize("NFKC", text)
 
 
 def _invisible(character: str) -> bool:
