@@ -128,14 +128,14 @@ def test_a_module_without_a_skill_is_named_with_what_it_lacks(
 class AcmeSettings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="ACME_")
 
-    token: SecretStr = Field(SecretStr(""), description="The key.")
-    days: int = Field(7, description="Days.")
+    token: SecretStr = Field(default=SecretStr(""), description="The key.")
+    days: int = Field(default=7, description="Days.")
 
 
 class OtherSettings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="OTHER_")
 
-    url: str = Field("https://other.example", description="Where.")
+    url: str = Field(default="https://other.example", description="Where.")
 
 
 def a_skill(*functions: Any) -> Skill:
@@ -177,9 +177,9 @@ def test_wrong_settings_are_named_without_their_values_and_the_rest_is_read(
 class PairSettings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="PAIR_")
 
-    cities: list[str] = Field([], description="Cities, as JSON.")
-    user: str = Field("", description="Who.")
-    password: SecretStr = Field(SecretStr(""), description="And how.")
+    cities: list[str] = Field(default=[], description="Cities, as JSON.")
+    user: str = Field(default="", description="Who.")
+    password: SecretStr = Field(default=SecretStr(""), description="And how.")
 
     @model_validator(mode="after")
     def _both_or_neither(self) -> Self:

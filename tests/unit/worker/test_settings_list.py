@@ -1,7 +1,5 @@
 """An operator sees every setting, what it is now and what it means, and no secret."""
 
-from collections.abc import Iterator
-
 import pytest
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -38,11 +36,10 @@ def acme() -> Skill:
 @pytest.fixture(autouse=True)
 def _nobodys_settings(
     monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[None]:
+) -> None:
     for name in Settings.model_fields:
         monkeypatch.delenv(f"DINGDA_{name}".upper(), raising=False)
     monkeypatch.chdir(tmp_path_factory.mktemp("no-dotenv"))
-    yield
 
 
 def test_every_setting_of_the_bot_is_listed_with_what_it_means() -> None:
