@@ -209,6 +209,8 @@ class Answerer:
         except asyncio.CancelledError as cancelled:
             with suppress(LeaseLostError, RedisError, OSError):
                 if cancelled.args == (STOPPED,):
+                    # Refused while the reply may be on the wire: the sweeper calls that unknown.
+                    await self._ledger.renew(lease)
                     await self._end(lease, Ending(End.DEAD, "failed: stopped by an operator"))
                 else:
                     await self._ledger.hand_back(lease)

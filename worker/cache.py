@@ -33,13 +33,17 @@ class RedisCache:
         self._prefix = f"{prefix}:cache:"
 
     async def get(self, key: str) -> Any | None:
-        """Return what was put there; None if there is nothing, or no Redis."""
+        """Return what was put there; None if there is nothing, no JSON, or no Redis."""
         try:
             stored = await self._redis.get(self._prefix + key)
         except (RedisError, OSError) as error:
             logger.warning("the cache cannot be read (%s)", type(error).__name__)
             return None
-        return None if stored is None else json.loads(stored)
+        try:
+            return None if stored is None else json.loads(stored)
+        except (ValueError, RecursionError):
+            logger.warning("the cache holds something that is no JSON")
+            return None
 
     async def set(self, key: str, value: Any, *, ttl_s: int) -> None:
         """Put a JSON value there for `ttl_s` seconds; an outage only costs the next look-up."""

@@ -8,6 +8,7 @@ claim is a plain failure; what goes wrong after it is *unknown*.
 import asyncio
 import json
 import random
+import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -34,6 +35,7 @@ _TWO_ATTEMPTS = 2
 _BUSY = frozenset({-1, 34015})
 _THROTTLED = frozenset({130101, 410100, 660026})
 _CALL_TIMED_OUT = 15
+_CODE = re.compile(r"-?[0-9]{1,9}", re.ASCII)
 _CONTENT = frozenset({34016, 40035, 101002, 310000, 400105, 460101, *range(430101, 430105)})
 # 20 messages a minute; who goes on is shut out for ten.
 _THROTTLE_MS, _LONG_THROTTLE_MS = 60_000, 600_000
@@ -223,10 +225,8 @@ def _classify_answer(answer: bytes, attempt: int) -> Outcome:
     fields = parse_object(answer)
     if fields is None:
         return Unknown("the answer is not a JSON object of at most 16 KiB")
-    try:
-        # DingTalk documents a number and shows strings.
-        code = int(fields["errcode"])
-    except (KeyError, TypeError, ValueError):
+    code = _code_in(fields)
+    if code is None:
         if fields.get("punish"):  # what its flood protection says instead (limits page)
             return throttled("flood protection", attempt)
         return Unknown("the answer has no errcode")
@@ -240,6 +240,15 @@ def _classify_answer(answer: bytes, attempt: int) -> Outcome:
     if code == _CALL_TIMED_OUT:
         return Unknown(reason)
     return Refused(reason, for_content=code in _CONTENT)
+
+
+def _code_in(fields: Mapping[str, Any]) -> int | None:
+    """The errcode, which DingTalk documents as a number and shows as a string."""
+    code = fields.get("errcode")
+    if isinstance(code, str) and _CODE.fullmatch(code):
+        return int(code)
+    # Not int(code): of false and 0.5 that makes the 0 that means success.
+    return code if isinstance(code, int) and not isinstance(code, bool) else None
 
 
 def parse_object(answer: bytes) -> dict[str, Any] | None:

@@ -50,12 +50,12 @@ def message_id_of(data: bytes) -> str:
         function, instance, arguments, _ = json.loads(
             zlib.decompressobj().decompress(data, _MAX_CALL_BYTES)
         )
-        (message_id,) = arguments
-    except (zlib.error, ValueError, TypeError):
+    except (zlib.error, ValueError, TypeError, RecursionError):
         raise ForbiddenJobError("the job's call is unreadable") from None
-    if function != JOB_FUNCTION or instance is not None or not isinstance(message_id, str):
-        raise ForbiddenJobError(f"this queue's jobs call {JOB_FUNCTION} and nothing else")
-    return message_id
+    match function, instance, arguments:
+        case (called, None, [str(message_id)]) if called == JOB_FUNCTION:
+            return message_id
+    raise ForbiddenJobError(f"this queue's jobs call {JOB_FUNCTION} with an id, and nothing else")
 
 
 async def answer(message_id: str) -> None:

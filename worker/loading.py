@@ -7,8 +7,11 @@ from collections.abc import Iterable, Sequence
 from importlib.metadata import entry_points
 
 from pydantic import ValidationError
+from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings
+from pydantic_settings import SettingsError as UnreadableSettingsError
 
+from shared.errors import SettingsError
 from worker import skills as shipped
 from worker.skill import Skill
 
@@ -44,12 +47,33 @@ def load_skill_settings(skills: Iterable[Skill]) -> dict[type[BaseSettings], Bas
     loaded: dict[type[BaseSettings], BaseSettings] = {}
     for kind in dict.fromkeys(kind for skill in skills for kind in skill.settings_types()):
         try:
-            loaded[kind] = kind()
-        except ValidationError as error:
-            for problem in error.errors(include_input=False, include_url=False):
-                name = f"{kind.model_config.get('env_prefix', '')}{problem['loc'][0]}".upper()
-                logger.error("%s: %s", name, problem["msg"].removeprefix("Value error, "))
+            loaded[kind] = read_settings(kind)
+        except SettingsError as error:
+            logger.error("%s", error)
     return loaded
+
+
+def read_settings(kind: type[BaseSettings]) -> BaseSettings:
+    """Read one settings class of a skill.
+
+    Raises:
+        SettingsError: naming each wrong variable and why, without its value.
+    """
+    try:
+        return kind()
+    except ValidationError as error:
+        problems = error.errors(include_input=False, include_url=False)
+        raise SettingsError("\n".join(_in_words(kind, each) for each in problems)) from None
+    except UnreadableSettingsError as error:
+        # A list or an object that is no JSON: pydantic-settings names the field, not its value.
+        raise SettingsError(f"{kind.__name__}: {error}") from None
+
+
+def _in_words(kind: type[BaseSettings], problem: ErrorDetails) -> str:
+    prefix = kind.model_config.get("env_prefix", "")
+    # What is wrong with several together belongs to none of them.
+    name = f"{prefix}{problem['loc'][0]}".upper() if problem["loc"] else kind.__name__
+    return f"{name}: {problem['msg'].removeprefix('Value error, ')}"
 
 
 def _load(name: str) -> Skill | None:

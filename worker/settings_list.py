@@ -6,7 +6,9 @@ from pydantic import SecretStr
 from pydantic_core import PydanticUndefined
 from pydantic_settings import BaseSettings
 
+from shared.errors import SettingsError
 from shared.settings import Settings
+from worker.loading import read_settings
 from worker.skill import Skill
 
 
@@ -21,7 +23,10 @@ def list_settings(skills: Iterable[Skill]) -> str:
 
 
 def _described(owner: str, kind: type[BaseSettings]) -> str:
-    current = kind()
+    try:
+        current = read_settings(kind)
+    except SettingsError as error:
+        return f"# {owner}\n{error}"
     lines = [f"# {owner}"]
     for name, field in kind.model_fields.items():
         variable = f"{kind.model_config.get('env_prefix', '')}{name}".upper()

@@ -7,7 +7,8 @@ from functools import cache
 
 from opencc import OpenCC
 
-_SEPARATORS = re.compile(r"[\s,。、!?;:~…·\"'“”‘’()\[\]【】《》<>|/\\-]+")
+# NFKC turns … into three dots; a single one may belong to a number or a name.
+_SEPARATORS = re.compile(r"(?:[\s,。、!?;:~·\"'“”‘’()\[\]【】《》<>|/\\-]|\.{2,})+")
 _EDGES = " \t\r\n,。、!?;:~…·的"
 _MENTION_BEFORE = re.compile(r"^(?:[@＠]\S+\s+)+")
 _MENTION_AFTER = re.compile(r"(?:\s*[@＠]\S*)+$")
@@ -25,9 +26,10 @@ class Words:
     @classmethod
     def of(cls, text: str) -> "Words":
         """Prepare what somebody typed for reading."""
-        # Cleaned once more, because NFKC can bring forth what `clean` takes out.
-        shown = clean(unicodedata.normalize("NFKC", clean(text)))
-        matched = to_simplified(shown).casefold()
+        # Cleaned and narrowed around the case and once more, for each can bring forth what another
+        # takes out (Unicode's NFKC_Casefold).
+        shown = clean(_narrow(clean(text)))
+        matched = to_simplified(clean(_narrow(shown.casefold())))
         # A few characters change their number when folded; then positions would lie.
         return cls(shown, matched) if len(shown) == len(matched) else cls(matched, matched)
 
@@ -77,6 +79,10 @@ def to_simplified(text: str) -> str:
 def to_traditional(text: str) -> str:
     """Turn simplified characters into traditional ones."""
     return text if text.isascii() else str(_converter("s2t").convert(text))
+
+
+def _narrow(text: str) -> str:
+    return unicodedata.normalize("NFKC", text)
 
 
 def _invisible(character: str) -> bool:
