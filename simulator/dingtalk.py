@@ -145,9 +145,10 @@ class DingTalk:
             self.archive.put(replace(record, undelivered=why))
 
     def told(self, msg_id: str, story: Story) -> None:
-        """Note what the ledger knows of a message."""
+        """Note what the ledger knows of a message, beside what it told of earlier attempts."""
         if record := self.record(msg_id):
-            self.archive.put(replace(record, story=story))
+            earlier = [past for past in record.stories if 0 < past.attempts < story.attempts]
+            self.archive.put(replace(record, stories=(*earlier, story)))
 
     def expire(self, msg_id: str) -> None:
         """Close a message's session now, whatever its callback says."""

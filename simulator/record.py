@@ -71,8 +71,13 @@ class Record:
     """Everything that was POSTed to the session, refused or not, in order."""
     redeliveries: tuple[Ack, ...] = ()
     """The gateway's answers to the same callback, sent again."""
-    story: Story | None = None
-    """What the ledger knows of it; None where it can't be read, or there is nothing in it."""
+    stories: tuple[Story, ...] = ()
+    """What the ledger told of it, one for each attempt that was seen; () where it tells nothing."""
+
+    @property
+    def story(self) -> Story | None:
+        """What the ledger told last."""
+        return self.stories[-1] if self.stories else None
 
     @property
     def shown(self) -> tuple[Reply, ...]:

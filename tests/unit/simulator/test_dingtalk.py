@@ -5,8 +5,8 @@ import pytest
 
 from shared.message import Message, parse_message
 from shared.signature import verify
-from simulator.callback import Said, staff_id_of
 from simulator.archive import MAX_RECORDS
+from simulator.callback import Said, staff_id_of
 from simulator.dingtalk import DingTalk, SignedCallback
 from simulator.record import Record, Reply
 from simulator.verdict import Verdict
