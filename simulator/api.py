@@ -80,8 +80,8 @@ class _Endpoints:
         self._life = secrets.token_hex(4)
 
     async def list_messages(self, _: Request) -> Response:
-        records = b",".join(record.to_json() for record in self._dingtalk.archive.since(0))
-        return Response(b"[%b]" % records, media_type="application/json")
+        records = Record.list_to_json(self._dingtalk.archive.since(0))
+        return Response(records, media_type="application/json")
 
     async def send_message(self, request: Request) -> Response:
         said = await _read(request, Said.from_json)

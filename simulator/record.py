@@ -106,5 +106,16 @@ class Record:
         """Read what `to_json` wrote."""
         return _RECORD.validate_json(body)
 
+    @staticmethod
+    def list_to_json(records: "list[Record]") -> bytes:
+        """One JSON array of them."""
+        return _RECORDS.dump_json(records)
+
+    @staticmethod
+    def list_from_json(body: bytes) -> "list[Record]":
+        """Read what `list_to_json` wrote."""
+        return _RECORDS.validate_json(body)
+
 
 _RECORD = TypeAdapter(Record)
+_RECORDS = TypeAdapter(list[Record])

@@ -29,9 +29,10 @@ export class Chat {
       .sort((a, b) => a.at_ms - b.at_ms);
     const drawn = new Map();
     for (const item of items) {
-      const look = JSON.stringify([item, language, store.names.size, item.key === store.selected]);
+      const look = JSON.stringify([item.look, language, store.names.size]);
       const before = this.#drawn.get(item.key);
       const node = before?.look === look ? before.node : this.#build(item, store);
+      if (item.kind === "said") drawState(node.querySelector(".state"), item.record);
       drawn.set(item.key, { look, node });
     }
     this.#show([...drawn.values()].map(({ node }) => node));
@@ -47,8 +48,6 @@ export class Chat {
 
   #said({ record, isMine }) {
     const { said, msg_id: msgId } = record;
-    const state = stateOf(record);
-    const words = state === "sent" ? texts.sending : state;
     return element(
       "article",
       { class: `message ${isMine ? "mine" : "other"}`, "data-msg-id": msgId },
@@ -60,17 +59,12 @@ export class Chat {
         said.single || !said.mention ? null : mention(texts.bot),
         said.single || !said.mention ? said.text : ` ${said.text}`,
       ),
-      element(
-        "button",
-        {
-          type: "button",
-          class: `state ${state.split(" ")[0].toLowerCase()}`,
-          "data-key": `state ${msgId}`,
-          "aria-label": `${texts.what}: ${words}`,
-          onclick: () => this.#choose(msgId),
-        },
-        words,
-      ),
+      element("button", {
+        type: "button",
+        class: "state",
+        "data-key": `state ${msgId}`,
+        onclick: () => this.#choose(msgId),
+      }),
     );
   }
 
@@ -95,35 +89,31 @@ export class Chat {
   }
 }
 
+/** Where a message stands; it changes often, and is no news that must be read out. */
+function drawState(button, record) {
+  const state = stateOf(record);
+  const words = state === "sent" ? texts.sending : state;
+  if (button.textContent === words) return;
+  button.textContent = words;
+  button.className = `state ${state.split(" ")[0].toLowerCase()}`;
+  button.setAttribute("aria-label", `${texts.what}: ${words}`);
+}
+
 function itemsOf(record, isMine) {
   const { msg_id: id, sent_at_ms: sent } = record;
-  const said = { kind: "said", key: id, at_ms: sent, record: forLooks(record), isMine };
-  const replies = record.replies.map((reply, at) => ({
-    ...(replyIsShown(reply) ? { kind: "reply", reply } : refused(reply)),
-    key: `${id} ${at}`,
-    at_ms: sent + reply.after_ms,
-  }));
+  const said = { kind: "said", key: id, at_ms: sent, record, look: isMine, isMine };
+  const replies = record.replies.map((reply, at) => replyItem(`${id} ${at}`, sent, reply));
   const first = record.in_callback_reply;
-  if (first && replyIsShown(first)) {
-    replies.unshift({
-      ...{ kind: "reply", reply: first, inCallback: true },
-      ...{ key: `${id} ack`, at_ms: sent + first.after_ms },
-    });
-  }
+  if (first) replies.unshift({ ...replyItem(`${id} ack`, sent, first), inCallback: true });
   return [said, ...replies, ...silence(record)];
 }
 
-/** What the bubble of a message shows, so that nothing else draws it anew. */
-const forLooks = ({ msg_id, said, stories, ack, redeliveries, undelivered }) => {
-  const { state } = stories.at(-1) ?? {};
-  return { msg_id, said, stories: state ? [{ state }] : [], ack, redeliveries, undelivered };
-};
-
-const refused = (reply) => ({
-  kind: "note",
-  tone: "bad",
-  words: reply.trouble ? texts.failedReply : texts.refusedReply(reply.errcode, reply.errmsg),
-});
+function replyItem(key, sent, reply) {
+  const item = { key, at_ms: sent + reply.after_ms, look: reply };
+  if (replyIsShown(reply)) return { ...item, kind: "reply", reply };
+  const words = reply.trouble ? texts.failedReply : texts.refusedReply(reply.errcode, reply.errmsg);
+  return { ...item, kind: "note", tone: "bad", words };
+}
 
 /** A word where there is no reply. */
 function silence(record) {
@@ -131,7 +121,7 @@ function silence(record) {
   const shown = record.replies.some(replyIsShown) || record.in_callback_reply;
   const note = (words, tone = "") => [
     {
-      ...{ kind: "note", key: `${record.msg_id} end`, words, tone },
+      ...{ kind: "note", key: `${record.msg_id} end`, look: words, words, tone },
       at_ms: story?.ended_ms ?? record.sent_at_ms + (record.ack?.after_ms ?? 0),
     },
   ];
