@@ -18,7 +18,7 @@ const opened = () => {
 const store = Object.assign(new Store(GROUP), { speaker: PEOPLE[0], published: true });
 const page = { attempt, redraw, close: closePanels };
 const chat = new Chat(byId("log"), choose);
-const composer = new Composer(store, (said) => attempt(api.say(said)), redraw);
+const composer = new Composer(store, say, redraw);
 
 let isUpToDate = false;
 let isUp = true;
@@ -69,6 +69,11 @@ function choose(msgId) {
   openPanel("details");
 }
 
+function say(said) {
+  chat.toEnd = true;
+  attempt(api.say(said));
+}
+
 /** Waits for something that was asked of the server, and says what went wrong. */
 async function attempt(doing) {
   try {
@@ -105,7 +110,7 @@ api.follow({
     redrawSoon();
   },
   upToDate() {
-    if (!isUpToDate) byId("log").scrollTop = byId("log").scrollHeight;
+    chat.toEnd ||= !isUpToDate;
     isUpToDate = true;
     document.documentElement.dataset.ready = "true";
     redrawSoon();
@@ -139,8 +144,8 @@ byId("log").addEventListener("say", ({ detail }) => composer.say(detail));
 document.addEventListener("keydown", ({ key }) => key === "Escape" && closePanels());
 addEventListener("hashchange", () => {
   store.enter(opened());
+  chat.toEnd = true;
   redraw();
-  byId("log").scrollTop = byId("log").scrollHeight;
 });
 
 showTheme(localStorage.getItem("theme"));

@@ -6,6 +6,7 @@ import { mention, renderReply } from "./replies.js";
 import { replyIsShown, stateOf } from "./store.js";
 import { language, texts } from "./texts.js";
 
+const NEAR_END_PX = 80;
 const ENDED = ["answered", "unmatched", "refused", "dead"];
 
 /** Draws a conversation, and leaves alone what looks as before, so that little is read out anew. */
@@ -13,6 +14,8 @@ export class Chat {
   #log;
   #choose;
   #drawn = new Map();
+  /** Whether the newest is to be seen, wherever the log has been scrolled to. */
+  toEnd = true;
 
   /** @param {(msgId: string) => void} choose opens a message's details. */
   constructor(log, choose) {
@@ -21,7 +24,9 @@ export class Chat {
   }
 
   draw(store) {
-    const atEnd = this.#log.scrollHeight - this.#log.scrollTop - this.#log.clientHeight < 80;
+    const hidden = this.#log.scrollHeight - this.#log.scrollTop - this.#log.clientHeight;
+    const atEnd = this.toEnd || hidden < NEAR_END_PX;
+    this.toEnd = false;
     const speaker = store.open === "group" ? store.speaker : null;
     const records = store.inConversation(store.open);
     const items = records
@@ -141,7 +146,7 @@ function shownReply(reply, inCallback, names) {
   const unheard = reply.trouble && texts.unheard[reply.trouble];
   return element(
     "article",
-    { class: `message bot ${reply.payload.msgtype}` },
+    { class: "message bot", "data-msgtype": reply.payload.msgtype },
     reply.payload.actionCard?.hideAvatar === "1" ? null : avatar(texts.bot, "robot"),
     element("p", { class: "name" }, texts.bot, " ", element("small", {}, texts.robot)),
     renderReply(reply, names),

@@ -19,7 +19,7 @@ export function drawConversations(nav, store, enter) {
           "aria-current": conversation === store.open ? "true" : null,
           onclick: () => enter(conversation),
         },
-        avatar(personOf(conversation) ?? texts.group),
+        avatar(personOf(conversation) ?? texts.groupKind),
         element("span", { class: "who" }, titleOf(conversation)),
         element("span", { class: "newest" }, newest(store, conversation)),
         unread ? element("span", { class: "unread" }, texts.unread) : null,
