@@ -3,10 +3,10 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint format bench lock clean
+.PHONY: help setup demo test lint format bench screenshots lock clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: .venv/.ready ## make .venv from the hash-pinned lock file (quick when nothing changed)
 
@@ -38,6 +38,9 @@ format: setup ## let ruff mend what it can
 
 bench: setup ## measure the gateway and the worker beside their yardsticks
 	@$(BIN)/python -m benchmarks
+
+screenshots: setup ## draw the pictures of docs/img anew (needs Debian's `chromium`)
+	@$(BIN)/python -m scripts.screenshots
 
 lock: setup ## resolve pyproject.toml into the two lock files anew
 	@$(BIN)/uv pip compile pyproject.toml $(LOCK) -o requirements.txt

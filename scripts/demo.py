@@ -1,5 +1,6 @@
 """`make demo`: the whole road on one machine, and what to type next."""
 
+import json
 import os
 import signal
 import socket
@@ -8,6 +9,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
+import webbrowser
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
@@ -16,7 +18,8 @@ _READY_WITHIN_S = 30.0
 _STOPPED_WITHIN_S = 15.0
 
 _READY = """
-  Dingda is ready. In another terminal, from this folder, say something to the bot:
+  Dingda is ready. Talk to it in a browser: http://127.0.0.1:{simulator}/
+  or in another terminal, from this folder:
 
     .venv/bin/python -m simulator say "整体跳转"
     .venv/bin/python -m simulator say "帮助"
@@ -81,6 +84,7 @@ def main() -> int:
         if _is_ready(honcho):
             ports = {"gateway": GATEWAY, "simulator": SIMULATOR, "redis": REDIS}
             print(_READY.format(**{name: port.number for name, port in ports.items()}), flush=True)
+            _open_page()
         return honcho.wait()
     except KeyboardInterrupt:
         return 0
@@ -117,12 +121,26 @@ def _is_ready(honcho: "subprocess.Popen[bytes]") -> bool:
     return not waiting_for
 
 
-def _answers(url: str) -> bool:
+def _answers(url: str | urllib.request.Request) -> bool:
     try:
         with urllib.request.urlopen(url, timeout=1):  # noqa: S310 - our own address
             return True
     except (urllib.error.URLError, OSError):
         return False
+
+
+def _open_page() -> None:
+    """Say a first thing and show it, where there is a screen."""
+    page = f"http://127.0.0.1:{SIMULATOR.number}"
+    request = urllib.request.Request(  # noqa: S310 - our own address
+        f"{page}/api/messages",
+        json.dumps({"text": "帮助"}).encode(),
+        {"Content-Type": "application/json"},
+    )
+    _answers(request)
+    # Without a screen, a browser would be one of the terminal's, and take it over.
+    if sys.platform == "darwin" or {"DISPLAY", "WAYLAND_DISPLAY"} & os.environ.keys():
+        webbrowser.open(page)
 
 
 def _interrupt(_: int, __: FrameType | None) -> None:

@@ -8,7 +8,7 @@ from functools import partial
 from shared.errors import DingdaError, SettingsError
 from shared.logs import configure_logging
 from shared.settings import load_settings
-from simulator.app import MAX_WAIT_S
+from simulator.api import MAX_WAIT_S
 from simulator.callback import Said
 from simulator.client import SimulatorClient
 from simulator.server import serve

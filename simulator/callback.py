@@ -39,6 +39,13 @@ class Said:
     """Whether it is said to the bot alone instead of in the group."""
     published: bool = True
     """Whether the robot is published: until then DingTalk keeps the asker's userid to itself."""
+    mention: bool = True
+    """Whether it mentions the bot, without which DingTalk calls nobody back from a group."""
+
+    @property
+    def reaches_the_bot(self) -> bool:
+        """Whether DingTalk delivers it at all."""
+        return self.single or self.mention
 
     def to_json(self) -> bytes:
         """One JSON object, its keys being the attributes."""
@@ -92,6 +99,15 @@ def build_callback(
         "robotCode": _ROBOT_CODE,
         "msgtype": "text",
         "text": {"content": said.text if said.single else f" {said.text}"},
+    }
+
+
+def over_quota(callback: dict[str, Any]) -> dict[str, Any]:
+    """What becomes of a callback once the organisation's monthly quota is used up."""
+    return {
+        **{name: value for name, value in callback.items() if name not in ("text", "content")},
+        "errorCode": 20001,
+        "errorMessage": "受调用量超量影响，当前我的消息服务已经暂停",
     }
 
 

@@ -38,7 +38,7 @@ class Courier:
         patience_s: float = PATIENCE_S,
         transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
-        self._callback_url = callback_url
+        self.callback_url = callback_url
         self._patience_s = patience_s
         self._client = httpx.AsyncClient(
             transport=transport,
@@ -57,22 +57,22 @@ class Courier:
         try:
             async with asyncio.timeout(self._patience_s):
                 response = await self._client.post(
-                    self._callback_url, content=callback.body, headers=callback.headers
+                    self.callback_url, content=callback.body, headers=callback.headers
                 )
         except httpx.ConnectError:
             raise CallbackUnansweredError(
-                f"Nothing answers at {self._callback_url}. Start the gateway with `python -m "
+                f"Nothing answers at {self.callback_url}. Start the gateway with `python -m "
                 "gateway`, or everything with `make demo`; another address is named by "
                 "DINGDA_SIMULATOR_CALLBACK_URL."
             ) from None
         except TimeoutError:
             raise CallbackUnansweredError(
-                f"{self._callback_url} did not answer within {self._patience_s:g} s, and DingTalk "
+                f"{self.callback_url} did not answer within {self._patience_s:g} s, and DingTalk "
                 "waits no longer. The gateway's log may say why."
             ) from None
         except httpx.HTTPError as error:
             raise CallbackUnansweredError(
-                f"{self._callback_url} gave no answer that is HTTP ({type(error).__name__}). "
+                f"{self.callback_url} gave no answer that is HTTP ({type(error).__name__}). "
                 "Is it the gateway that listens there?"
             ) from None
         return Answer(response.status_code, response.text)

@@ -8,11 +8,16 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
+from shared.message import Message, parse_message
 from shared.signature import sign
-from simulator.callback import Said, build_callback
+from shared.story import Story
+from simulator.archive import MAX_RECORDS, Archive
+from simulator.bad_day import CLOCK_OFF_MS, GOOD_DAY, BadDay, CallbackTrouble, ReplyTrouble
+from simulator.callback import Said, build_callback, over_quota
 from simulator.record import Ack, Record, Reply
 from simulator.throttle import Throttle
 from simulator.verdict import (
+    BUSY,
     NO_SESSION,
     OK,
     Verdict,
@@ -28,11 +33,11 @@ SESSION_LIFE_MS = 5_400_000
 """DingTalk: a session stays open for about 90 minutes."""
 REPLIES_PER_MINUTE = 20
 """DingTalk: more than these in one minute are refused, and everything for ten minutes after."""
-MAX_RECORDS = 1000
-"""How many messages are remembered, the newest; the sessions of older ones are closed."""
 
 # In captured callbacks the stated end is 45 to 341 ms later than 90 minutes after `createAt`.
 _SESSION_EXTRA_MS = 188
+_UNHEARD = (ReplyTrouble.FAIL, ReplyTrouble.HANG, ReplyTrouble.CLOSE)
+"""The troubles in which nobody hears the errcode."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,13 +47,6 @@ class SignedCallback:
     msg_id: str
     headers: dict[str, str]
     body: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class _Session:
-    msg_id: str
-    conversation_id: str
-    expires_ms: int
 
 
 class DingTalk:
@@ -80,36 +78,82 @@ class DingTalk:
         self._session_life_ms = session_life_ms
         self._replies_per_minute = replies_per_minute
         self._throttles = defaultdict[str, Throttle](partial(Throttle, replies_per_minute or 0))
-        # Both get one entry for each message and lose the oldest together.
-        self._records: dict[str, Record] = {}
-        self._sessions: dict[str, _Session] = {}
+        self._msg_ids: dict[str, str] = {}
+        """By session."""
+        self._bad_day = GOOD_DAY
+        self.archive = Archive()
+
+    @property
+    def bad_day(self) -> BadDay:
+        """What goes wrong at present."""
+        return self._bad_day
+
+    @bad_day.setter
+    def bad_day(self, bad_day: BadDay) -> None:
+        self._bad_day = bad_day
+        self.archive.touch()
 
     def send(self, said: Said) -> SignedCallback:
         """Make the callback for something said, and begin its record."""
         now_ms = self._now_ms()
         session = secrets.token_hex(16)
+        expires_ms = now_ms + self._session_life_ms + _SESSION_EXTRA_MS
         callback = build_callback(
             said,
             session_webhook=f"{self._public_url}/robot/sendBySession?session={session}",
             created_ms=now_ms,
-            expires_ms=now_ms + self._session_life_ms + _SESSION_EXTRA_MS,
+            expires_ms=expires_ms,
         )
-        self._remember(session, callback)
-        return SignedCallback(callback["msgId"], self._headers(now_ms), _to_body(callback))
+        if self._bad_day.callbacks is CallbackTrouble.QUOTA:
+            callback = over_quota(callback)
+        body = _to_body(callback)
+        record = Record(
+            msg_id=callback["msgId"],
+            sent_at_ms=now_ms,
+            said=said,
+            headers=self._headers(now_ms),
+            callback=callback,
+            session_expires_ms=expires_ms,
+            ledger_id=_ledger_id(body),
+        )
+        self._remember(session, record)
+        return SignedCallback(record.msg_id, record.headers, body)
+
+    def send_again(self, msg_id: str) -> SignedCallback | None:
+        """Sign a message's callback once more, its body being the same; None if it is unknown."""
+        record = self.record(msg_id)
+        if record is None:
+            return None
+        return SignedCallback(msg_id, self._headers(self._now_ms()), _to_body(record.callback))
 
     def acknowledged(self, msg_id: str, *, status: int, body: str) -> None:
         """Note how the gateway answered a callback, and show the reply that its answer may hold."""
-        record = self._records.get(msg_id)
+        record = self.record(msg_id)
         if record is None:
             return
         ack = Ack(status, body, self._now_ms() - record.sent_at_ms)
+        if record.ack or record.undelivered:
+            self.archive.put(replace(record, redeliveries=(*record.redeliveries, ack)))
+            return
         reply = _in_callback_reply(ack) if ack.ok else None
-        self._records[msg_id] = replace(record, ack=ack, in_callback_reply=reply)
+        self.archive.put(replace(record, ack=ack, in_callback_reply=reply))
 
     def undelivered(self, msg_id: str, why: str) -> None:
         """Note that the gateway never answered a callback."""
-        if record := self._records.get(msg_id):
-            self._records[msg_id] = replace(record, undelivered=why)
+        record = self.record(msg_id)
+        if record and record.ack is None:
+            self.archive.put(replace(record, undelivered=why))
+
+    def told(self, msg_id: str, story: Story) -> None:
+        """Note what the ledger knows of a message, beside what it told of earlier attempts."""
+        if record := self.record(msg_id):
+            earlier = [past for past in record.stories if 0 < past.attempts < story.attempts]
+            self.archive.put(replace(record, stories=(*earlier, story)))
+
+    def expire(self, msg_id: str) -> None:
+        """Close a message's session now, whatever its callback says."""
+        if record := self.record(msg_id):
+            self.archive.put(replace(record, session_expires_ms=self._now_ms()))
 
     def reply(self, session: str, *, content_type: str, body: bytes) -> Verdict:
         """Judge what was POSTed to a session, and note it where the session is known.
@@ -120,59 +164,70 @@ class DingTalk:
             body: the request's body.
         """
         now_ms = self._now_ms()
-        known = self._sessions.get(session)
+        record = self.record(self._msg_ids.get(session, ""))
         payload = parse_reply(body)
         verdict = (
             fault_of_content_type(content_type)
-            or _fault_of_session(known, now_ms)
+            or _fault_of_session(record, now_ms)
+            or self._fault_of_the_day()
             or fault_of_size(body)
             or fault_of_payload(payload)
-            or self._fault_of_rate(known, now_ms)
+            or self._fault_of_rate(record, now_ms)
             or OK
         )
-        if known:
-            self._note(known.msg_id, payload, verdict, now_ms)
+        if record:
+            self._note(record, payload, verdict, now_ms)
         return verdict
 
     def record(self, msg_id: str) -> Record | None:
         """What became of a message; None if it is unknown or forgotten."""
-        return self._records.get(msg_id)
+        return self.archive.get(msg_id)
 
-    def _remember(self, session: str, callback: dict[str, Any]) -> None:
-        if len(self._records) >= MAX_RECORDS:
-            del self._records[next(iter(self._records))]
-            del self._sessions[next(iter(self._sessions))]
-        msg_id = callback["msgId"]
-        self._records[msg_id] = Record(msg_id, callback["createAt"], callback)
-        self._sessions[session] = _Session(
-            msg_id, callback["conversationId"], callback["sessionWebhookExpiredTime"]
-        )
+    def _remember(self, session: str, record: Record) -> None:
+        self.archive.put(record)
+        self._msg_ids[session] = record.msg_id
+        if len(self._msg_ids) > MAX_RECORDS:
+            del self._msg_ids[next(iter(self._msg_ids))]
 
     def _headers(self, now_ms: int) -> dict[str, str]:
-        timestamp = str(now_ms)
+        trouble = self._bad_day.callbacks
+        timestamp = str(now_ms - (CLOCK_OFF_MS if trouble is CallbackTrouble.CLOCK_OFF else 0))
+        forged = trouble is CallbackTrouble.WRONG_SIGNATURE
         return {
             "Content-Type": "application/json; charset=utf-8",
             "timestamp": timestamp,
-            "sign": sign(timestamp, self._secret),
+            "sign": sign(timestamp, secrets.token_hex() if forged else self._secret),
         }
 
-    def _fault_of_rate(self, session: _Session | None, now_ms: int) -> Verdict | None:
-        if session is None or self._replies_per_minute is None:
+    def _fault_of_the_day(self) -> Verdict | None:
+        match self._bad_day.replies:
+            case ReplyTrouble.THROTTLE:
+                return too_fast(self._replies_per_minute or REPLIES_PER_MINUTE)
+            case ReplyTrouble.REFUSE:
+                return NO_SESSION
+            case ReplyTrouble.FAIL:
+                return BUSY
+            case _:
+                return None
+
+    def _fault_of_rate(self, record: Record | None, now_ms: int) -> Verdict | None:
+        if record is None or self._replies_per_minute is None:
             return None
-        if self._throttles[session.conversation_id].takes(now_ms):
+        if self._throttles[record.callback["conversationId"]].takes(now_ms):
             return None
         return too_fast(self._replies_per_minute)
 
     def _note(
-        self, msg_id: str, payload: dict[str, Any] | None, verdict: Verdict, now_ms: int
+        self, record: Record, payload: dict[str, Any] | None, verdict: Verdict, now_ms: int
     ) -> None:
-        record = self._records[msg_id]
         reply = _judged(payload, verdict, after_ms=now_ms - record.sent_at_ms)
-        self._records[msg_id] = replace(record, replies=(*record.replies, reply))
+        if self._bad_day.replies in _UNHEARD:
+            reply = replace(reply, trouble=self._bad_day.replies)
+        self.archive.put(replace(record, replies=(*record.replies, reply)))
 
 
-def _fault_of_session(session: _Session | None, now_ms: int) -> Verdict | None:
-    return NO_SESSION if session is None or now_ms >= session.expires_ms else None
+def _fault_of_session(record: Record | None, now_ms: int) -> Verdict | None:
+    return NO_SESSION if record is None or now_ms >= record.session_expires_ms else None
 
 
 def _in_callback_reply(ack: Ack) -> Reply | None:
@@ -186,6 +241,11 @@ def _in_callback_reply(ack: Ack) -> Reply | None:
 def _judged(payload: dict[str, Any] | None, verdict: Verdict, *, after_ms: int) -> Reply:
     notified = notified_by(payload) if payload and verdict == OK else ()
     return Reply(payload, verdict.errcode, verdict.errmsg, notified, after_ms)
+
+
+def _ledger_id(body: bytes) -> str | None:
+    message = parse_message(body)
+    return message.id if isinstance(message, Message) else None
 
 
 def _to_body(callback: dict[str, Any]) -> bytes:

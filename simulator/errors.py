@@ -13,3 +13,7 @@ class SimulatorAwayError(DingdaError):
 
 class RequestRefusedError(DingdaError):
     """The simulator's server could not do what its client asked; the message is its sentence."""
+
+
+class StackError(DingdaError):
+    """The processes that a test needs did not start; the message quotes what they said."""

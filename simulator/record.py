@@ -5,6 +5,10 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
+from shared.story import Story
+from simulator.bad_day import ReplyTrouble
+from simulator.callback import Said
+
 
 @dataclass(frozen=True, slots=True)
 class Ack:
@@ -32,6 +36,8 @@ class Reply:
     notified: tuple[str, ...]
     """The userids of those whom its mentions truly notify."""
     after_ms: int
+    trouble: ReplyTrouble | None = None
+    """How it was answered instead of with the errcode, on a bad day."""
 
     @property
     def shown(self) -> bool:
@@ -46,8 +52,15 @@ class Record:
     msg_id: str
     sent_at_ms: int
     """Milliseconds since 1970; the callback's `createAt`."""
+    said: Said
+    headers: dict[str, str]
+    """What the callback was sent with: the timestamp and the signature."""
     callback: dict[str, Any]
     """The body that was sent. It holds the sessionWebhook: show a record, but never log it."""
+    session_expires_ms: int
+    """When its session closes or was closed; the callback may say later."""
+    ledger_id: str | None = None
+    """The ledger's name for it; None where there is nothing to answer to."""
     ack: Ack | None = None
     """None as long as there is none."""
     undelivered: str | None = None
@@ -56,6 +69,15 @@ class Record:
     """What the acknowledgement's own body said, unless it was `empty`."""
     replies: tuple[Reply, ...] = ()
     """Everything that was POSTed to the session, refused or not, in order."""
+    redeliveries: tuple[Ack, ...] = ()
+    """The gateway's answers to the same callback, sent again."""
+    stories: tuple[Story, ...] = ()
+    """What the ledger told of it, one for each attempt that was seen; () where it tells nothing."""
+
+    @property
+    def story(self) -> Story | None:
+        """What the ledger told last."""
+        return self.stories[-1] if self.stories else None
 
     @property
     def shown(self) -> tuple[Reply, ...]:
@@ -65,14 +87,15 @@ class Record:
 
     @property
     def acknowledged(self) -> bool:
-        """Whether the gateway took the message."""
-        return self.ack is not None and self.ack.ok
+        """Whether the gateway took the message, at once or when it was sent again."""
+        return any(ack.ok for ack in (self.ack, *self.redeliveries) if ack)
 
     @property
     def settled(self) -> bool:
-        """Whether waiting is over: the chat shows a reply, or the message never got through."""
-        failed = self.undelivered is not None or (self.ack is not None and not self.ack.ok)
-        return failed or bool(self.shown)
+        """Whether waiting is over: a reply shows, there will be none, or nothing got through."""
+        answered = self.undelivered is not None or self.ack is not None
+        ended = self.story is not None and self.story.ended
+        return (answered and not self.acknowledged) or ended or bool(self.shown)
 
     def to_json(self) -> bytes:
         """One JSON object, its keys being the attributes."""
@@ -83,5 +106,16 @@ class Record:
         """Read what `to_json` wrote."""
         return _RECORD.validate_json(body)
 
+    @staticmethod
+    def list_to_json(records: "list[Record]") -> bytes:
+        """One JSON array of them."""
+        return _RECORDS.dump_json(records)
+
+    @staticmethod
+    def list_from_json(body: bytes) -> "list[Record]":
+        """Read what `list_to_json` wrote."""
+        return _RECORDS.validate_json(body)
+
 
 _RECORD = TypeAdapter(Record)
+_RECORDS = TypeAdapter(list[Record])

@@ -5,20 +5,28 @@ import logging
 import socket
 import time
 from contextlib import suppress
+from functools import partial
 
 import uvicorn
+from redis.asyncio import Redis
 from starlette.applications import Starlette
 
+from shared.connections import impatient
 from shared.errors import SettingsError
 from shared.origin import origin_of
+from shared.queue import JobQueue
 from shared.settings import Settings
+from shared.story import read_stories
 from simulator.app import create_app
 from simulator.changes import Changes
 from simulator.courier import Courier
 from simulator.dingtalk import DingTalk
 from simulator.settings import SimulatorSettings
+from simulator.watch import LedgerWatch
 
 logger = logging.getLogger(__name__)
+
+_LEDGER_TIMEOUT_S = 1.0
 
 CANNOT_SIGN = """\
 DINGDA_APP_SECRET is not set: the simulator signs its callbacks with it, as DingTalk does.
@@ -32,7 +40,8 @@ def serve(settings: SimulatorSettings, bot: Settings) -> None:
         SettingsError: if there is no secret, or the port cannot be had.
     """
     changes = Changes()
-    app = _build(settings, bot, changes)
+    ledger = impatient(bot.redis_url.get_secret_value(), timeout_s=_LEDGER_TIMEOUT_S)
+    app = _build(settings, bot, changes, ledger)
     listener = _listen(settings)
     _tell(settings, bot)
     config = uvicorn.Config(
@@ -62,7 +71,9 @@ class _Server(uvicorn.Server):
         await super().shutdown(sockets)
 
 
-def _build(settings: SimulatorSettings, bot: Settings, changes: Changes) -> Starlette:
+def _build(
+    settings: SimulatorSettings, bot: Settings, changes: Changes, ledger: Redis
+) -> Starlette:
     if not bot.secrets:
         raise SettingsError(CANNOT_SIGN)
     dingtalk = DingTalk(
@@ -73,7 +84,9 @@ def _build(settings: SimulatorSettings, bot: Settings, changes: Changes) -> Star
         replies_per_minute=settings.replies_per_minute or None,
     )
     courier = Courier(settings.gateway_callback_url(bot))
-    return create_app(dingtalk=dingtalk, courier=courier, changes=changes)
+    queue = JobQueue.create(bot.queue, skill_timeout_s=bot.skill_timeout)
+    watch = LedgerWatch(partial(read_stories, ledger, queue), dingtalk, changes, _wall_clock_ms)
+    return create_app(dingtalk=dingtalk, courier=courier, changes=changes, watch=watch)
 
 
 def _wall_clock_ms() -> int:

@@ -69,8 +69,7 @@ def render_record(record: Record, *, wait_s: float) -> str:
     parts = [_drawn_ack(record.ack)] if record.ack else []
     parts += [_drawn_reply(reply, names) for reply in replies]
     if record.acknowledged and not record.shown:
-        why = "DingTalk took none" if _only_refused(record) else "the bot had nothing to say"
-        parts.append(f"no reply within {wait_s:g} s: {why}")
+        parts.append(_drawn_silence(record, wait_s))
     return "\n".join(parts)
 
 
@@ -106,6 +105,14 @@ def _only_refused(record: Record) -> bool:
 def _drawn_ack(ack: Ack) -> str:
     failure = "" if ack.ok else " (the gateway did not take the message)"
     return f"ack      {ack.status} after {ack.after_ms} ms: {visible(ack.body)}{failure}"
+
+
+def _drawn_silence(record: Record, wait_s: float) -> str:
+    if record.story and record.story.ended:
+        why = f" ({record.story.reason})" if record.story.reason else ""
+        return f"no reply: the message is {record.story.state}{why}"
+    why = "DingTalk took none" if _only_refused(record) else "the bot had nothing to say"
+    return f"no reply within {wait_s:g} s: {why}"
 
 
 def _drawn_reply(reply: Reply, names: dict[str, str]) -> str:

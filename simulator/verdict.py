@@ -37,6 +37,7 @@ class Verdict:
 
 OK = Verdict(0, "ok")
 NEEDS_POST = Verdict(43002, "需要POST请求")
+BUSY = Verdict(-1, "系统繁忙")
 NO_SESSION = Verdict(300001, "session 不存在")
 
 

@@ -30,6 +30,7 @@ local function enqueue(id, job_fields, data, created_at)
   redis.call('SADD', QUEUES, QUEUE)
   redis.call('RPUSH', QUEUE, job_id)
   redis.call('ZADD', QUEUED, sequence, id)
+  redis.call('HSET', MESSAGE .. id, 'job', sequence)
 end
 
 -- Ends a message: what was said in it goes, what became of it stays for `remember_s` seconds. Only a

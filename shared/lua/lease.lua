@@ -15,7 +15,7 @@ if left_ms <= 0 then
   finish(id, 'dead', 'expired', remember_s, now)
   return {0, 'expired'}
 end
-redis.call('HSET', key, 'state', 'leased', 'token', token)
+redis.call('HSET', key, 'state', 'leased', 'token', token, 'leased_ms', now)
 local attempt = redis.call('HINCRBY', key, 'leases', 1)
 redis.call('ZREM', QUEUED, id)
 redis.call('ZADD', DUE, now + lease_ms, id)

@@ -3,6 +3,7 @@
 
 local id, token, outcome_ms = ARGV[3], ARGV[4], ARGV[5]
 if not holds(id, token, 'leased') then return 0 end
-redis.call('HSET', MESSAGE .. id, 'state', 'sending')
-redis.call('ZADD', DUE, now_ms() + outcome_ms, id)
+local now = now_ms()
+redis.call('HSET', MESSAGE .. id, 'state', 'sending', 'sending_ms', now)
+redis.call('ZADD', DUE, now + outcome_ms, id)
 return 1

@@ -366,7 +366,8 @@ async def test_of_what_was_said_only_a_dead_letter_keeps_the_words(
     await world.ledger.done(lease, ending)
     stored = await world.stored(message)
     assert (stored.pop("state"), stored.pop("reason")) == (ending.end, ending.reason)
-    assert stored.keys() == {"accepted_ms", "ended_ms", "leases"}
+    times = {"accepted_ms", "leased_ms", "ended_ms"} | ({"sending_ms"} if from_sending else set())
+    assert stored.keys() == times | {"leases", "job"}
     assert all(value.isdigit() for value in stored.values())
     assert await world.words(message) == (body_of(message) if ending.end is End.DEAD else None)
     assert await world.due_in_ms(message) is None

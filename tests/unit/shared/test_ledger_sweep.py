@@ -155,7 +155,8 @@ async def test_a_swept_dead_letter_is_listed_and_remembered(world: World, messag
     await world.make_overdue(message)
     await world.ledger.sweep()
     stored = await world.stored(message)
-    assert stored.keys() == {"state", "reason", "accepted_ms", "ended_ms", "leases"}
+    times = {"accepted_ms", "leased_ms", "sending_ms", "ended_ms"}
+    assert stored.keys() == times | {"state", "reason", "leases", "job"}
     ttl_s = await world.redis.ttl(f"dingda:message:{message.id}")
     assert DEAD_LETTER_S - 5 < ttl_s <= DEAD_LETTER_S
     assert [letter.id for letter in await world.ledger.dead_letters()] == [message.id]

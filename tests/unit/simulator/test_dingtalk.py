@@ -3,9 +3,11 @@ from typing import Any
 
 import pytest
 
+from shared.message import Message, parse_message
 from shared.signature import verify
+from simulator.archive import MAX_RECORDS
 from simulator.callback import Said, staff_id_of
-from simulator.dingtalk import MAX_RECORDS, DingTalk, SignedCallback
+from simulator.dingtalk import DingTalk, SignedCallback
 from simulator.record import Record, Reply
 from simulator.verdict import Verdict
 from tests.unit.simulator.stage import NOW_MS, SECRET, SIMULATOR_URL, Clock
@@ -16,6 +18,12 @@ HELLO: dict[str, Any] = {"msgtype": "text", "text": {"content": "你好"}}
 def fields_of(callback: SignedCallback) -> dict[str, Any]:
     fields: dict[str, Any] = json.loads(callback.body)
     return fields
+
+
+def ledger_id_of(callback: SignedCallback) -> str:
+    message = parse_message(callback.body)
+    assert isinstance(message, Message)
+    return message.id
 
 
 def post(
@@ -68,7 +76,15 @@ def test_a_sessions_life_can_be_shorter(clock: Clock) -> None:
 def test_a_record_begins_with_the_callback_as_it_was_sent(dingtalk: DingTalk) -> None:
     callback = dingtalk.send(Said("你好"))
     record = record_of(dingtalk, callback)
-    assert record == Record(callback.msg_id, NOW_MS, fields_of(callback))
+    assert record == Record(
+        msg_id=callback.msg_id,
+        sent_at_ms=NOW_MS,
+        said=Said("你好"),
+        headers=callback.headers,
+        callback=fields_of(callback),
+        session_expires_ms=fields_of(callback)["sessionWebhookExpiredTime"],
+        ledger_id=ledger_id_of(callback),
+    )
 
 
 def test_a_good_reply_is_ok_and_recorded_with_its_time(dingtalk: DingTalk, clock: Clock) -> None:

@@ -39,17 +39,31 @@ async def test_a_sent_message_reaches_the_gateway_signed(http: httpx.AsyncClient
 
 
 async def test_sending_returns_the_record_once_the_acknowledgement_is_there(
-    http: httpx.AsyncClient, bot: Bot
+    http: httpx.AsyncClient, bot: Bot, dingtalk: DingTalk
 ) -> None:
     record = (await http.post("/api/messages", json={"text": "你好"})).json()
+    kept = dingtalk.record(record["msg_id"])
+    assert kept is not None
     assert record == {
         "msg_id": bot.callbacks[0]["msgId"],
         "sent_at_ms": bot.callbacks[0]["createAt"],
+        "said": {
+            "text": "你好",
+            "sender": "张三",
+            "single": False,
+            "published": True,
+            "mention": True,
+        },
+        "headers": kept.headers,
         "callback": bot.callbacks[0],
+        "session_expires_ms": bot.callbacks[0]["sessionWebhookExpiredTime"],
+        "ledger_id": kept.ledger_id,
         "ack": {"status": 200, "body": '{"msgtype":"empty"}', "after_ms": 0},
         "undelivered": None,
         "in_callback_reply": None,
         "replies": [],
+        "redeliveries": [],
+        "stories": [],
     }
 
 
@@ -167,7 +181,14 @@ async def test_a_lookup_can_wait_for_the_reply(http: httpx.AsyncClient, bot: Bot
     msg_id = (await http.post("/api/messages", json={"text": "你好"})).json()["msg_id"]
     record = (await http.get(path_of(msg_id), params={"wait_s": 5})).json()
     assert record["replies"] == [
-        {"payload": HELLO, "errcode": 0, "errmsg": "ok", "notified": [], "after_ms": 40}
+        {
+            "payload": HELLO,
+            "errcode": 0,
+            "errmsg": "ok",
+            "notified": [],
+            "after_ms": 40,
+            "trouble": None,
+        }
     ]
 
 

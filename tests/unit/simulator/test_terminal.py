@@ -17,9 +17,12 @@ OpenClient = Callable[[], SimulatorClient]
 HELLO: dict[str, Any] = {"msgtype": "text", "text": {"content": "@user1 你好"}}
 REPLY = Reply(HELLO, 0, "ok", ("user1",), 41)
 ACKNOWLEDGED = Record(
-    "msgAAAA==",
-    1_700_000_000_000,
-    {"senderNick": "张三", "senderStaffId": "user1"},
+    msg_id="msgAAAA==",
+    sent_at_ms=1_700_000_000_000,
+    said=Said("你好"),
+    headers={},
+    callback={"senderNick": "张三", "senderStaffId": "user1"},
+    session_expires_ms=1_700_005_400_188,
     ack=Ack(200, '{"msgtype":"empty"}', 3),
 )
 

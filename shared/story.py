@@ -1,0 +1,89 @@
+"""One message's way through the ledger, for those who look on: each step, and when it was taken.
+
+Every time is Redis's clock, as the ledger's scripts wrote it down.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from redis.asyncio import Redis
+
+from shared.queue import JobQueue
+
+_FIELDS = (
+    *("state", "reason", "accepted_ms", "leased_ms", "sending_ms", "ended_ms"),
+    *("leases", "not_before_ms", "job"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Story:
+    """What the ledger and RQ know of one message; times in ms since 1970."""
+
+    state: str
+    """`accepted`, `leased`, `sending`, or an end: `answered`, `unmatched`, `refused`, `dead`."""
+    reason: str
+    """For a dead letter: `failed: …`, `expired` or `unknown: …`."""
+    accepted_ms: int
+    """When it was stored and put on the queue."""
+    leased_ms: int | None
+    """When a worker took it last; its skill begins here."""
+    sending_ms: int | None
+    """When the reply was claimed to be sent, after that; the skill is done."""
+    ended_ms: int | None
+    attempts: int
+    """How often it was leased."""
+    retry_at_ms: int | None
+    """When it may be leased again, after a delivery that failed for now."""
+    worker: str
+    """Who took it last, by RQ's name; "" if nobody has, or RQ has forgotten."""
+
+    @property
+    def ended(self) -> bool:
+        """Whether it has come to its end."""
+        return self.ended_ms is not None
+
+
+async def read_stories(
+    redis: Redis, queue: JobQueue, message_ids: Sequence[str]
+) -> list[Story | None]:
+    """Read the stories of messages in two round trips; None where the ledger knows nothing.
+
+    Args:
+        redis: a client that decodes responses. What it raises is raised.
+        queue: the queue that the messages go through.
+        message_ids: the ledger's ids of them.
+    """
+    async with redis.pipeline(transaction=False) as pipeline:
+        for message_id in message_ids:
+            pipeline.hmget(f"{queue.name}:message:{message_id}", *_FIELDS)
+        rows = await pipeline.execute()
+        for message_id, (*_, job) in zip(message_ids, rows, strict=True):
+            pipeline.hget(f"{queue.job_prefix}{message_id}-{job}", "worker_name")
+        workers = await pipeline.execute()
+    return [_story(row, worker or "") for row, worker in zip(rows, workers, strict=True)]
+
+
+def _story(row: Sequence[Any], worker: str) -> Story | None:
+    state, reason, accepted, leased, sending, ended, leases, not_before, _ = row
+    if state is None:
+        return None
+    leased_ms, sending_ms = _integer(leased), _integer(sending)
+    # What an earlier attempt claimed is no step of this one.
+    stale = leased_ms is None or sending_ms is None or sending_ms < leased_ms
+    return Story(
+        state=state,
+        reason=reason or "",
+        accepted_ms=int(accepted),
+        leased_ms=leased_ms,
+        sending_ms=None if stale else sending_ms,
+        ended_ms=_integer(ended),
+        attempts=_integer(leases) or 0,
+        retry_at_ms=_integer(not_before) if state == "accepted" else None,
+        worker=worker,
+    )
+
+
+def _integer(value: Any) -> int | None:
+    return None if value is None else int(value)

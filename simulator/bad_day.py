@@ -1,0 +1,63 @@
+"""DingTalk's bad days: what goes wrong with callbacks and with replies while a switch is on."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import ClassVar
+
+from pydantic import ConfigDict, TypeAdapter
+
+CLOCK_OFF_MS = 2 * 3_600_000
+"""How far a wrong clock is behind; DingTalk says that a signature is good for one hour."""
+HANG_S = 30.0
+"""How long a reply is left without an answer: longer than any worker waits."""
+
+
+class CallbackTrouble(StrEnum):
+    """What can be wrong with the callbacks that are sent."""
+
+    WRONG_SIGNATURE = "wrong_signature"
+    CLOCK_OFF = "clock_off"
+    QUOTA = "quota"
+    """The monthly quota is used up: errorCode 20001 and no text (DingTalk: "错误码")."""
+
+
+class ReplyTrouble(StrEnum):
+    """What can happen to the replies that come."""
+
+    THROTTLE = "throttle"
+    """errcode 130101."""
+    REFUSE = "refuse"
+    """errcode 300001."""
+    FAIL = "fail"
+    """HTTP status 500; the reply is not shown."""
+    HANG = "hang"
+    """The reply is shown, and its sender never hears so."""
+    CLOSE = "close"
+    """The reply is shown, and the line closes in the middle of the answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class BadDay:
+    """Which troubles are on; None for a good day."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
+
+    callbacks: CallbackTrouble | None = None
+    replies: ReplyTrouble | None = None
+
+    def to_json(self) -> bytes:
+        """One JSON object, its keys being the attributes."""
+        return _BAD_DAY.dump_json(self)
+
+    @staticmethod
+    def from_json(body: bytes) -> "BadDay":
+        """Read what `to_json` wrote; what is left out is off.
+
+        Raises:
+            ValidationError: if anything is wrong or unknown.
+        """
+        return _BAD_DAY.validate_json(body)
+
+
+GOOD_DAY = BadDay()
+_BAD_DAY = TypeAdapter(BadDay)

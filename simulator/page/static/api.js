@@ -1,0 +1,37 @@
+// The simulator's API; see /openapi.json.
+
+const path = (msgId, what = "") => `/api/messages/${encodeURIComponent(msgId)}${what}`;
+
+async function request(method, url, body) {
+  const response = await fetch(url, {
+    method,
+    headers: body === undefined ? {} : { "Content-Type": "application/json" },
+    body: body === undefined ? undefined : JSON.stringify(body),
+  });
+  if (!response.ok) throw new Error((await response.json()).detail);
+  return response;
+}
+
+export const say = (said) => request("POST", "/api/messages", said);
+export const redeliver = (msgId) => request("POST", path(msgId, "/redeliver"), {});
+export const expire = (msgId) => request("POST", path(msgId, "/expire"), {});
+export const haveBadDay = (badDay) => request("PUT", "/api/bad-day", badDay);
+export const asCurl = async (msgId) => (await request("GET", path(msgId, "/curl"))).text();
+export const asTest = async (msgId) => (await request("GET", path(msgId, "/test"))).text();
+
+/**
+ * Follows everything, from the beginning and over a restart of the server.
+ * @param {{beginning(): void, record(record: object): void, badDay(badDay: object): void,
+ *   upToDate(): void, line(isUp: boolean): void}} listener
+ */
+export function follow(listener) {
+  const source = new EventSource("/api/events");
+  const on = (name, react) =>
+    source.addEventListener(name, (event) => react(JSON.parse(event.data)));
+  on("beginning", () => listener.beginning());
+  on("record", (record) => listener.record(record));
+  on("bad_day", (badDay) => listener.badDay(badDay));
+  on("revision", () => listener.upToDate());
+  source.addEventListener("open", () => listener.line(true));
+  source.addEventListener("error", () => listener.line(false));
+}

@@ -1,0 +1,154 @@
+// The page: it follows the server, and draws anew what has changed.
+
+import * as api from "./api.js";
+import { drawBadDay, drawBanner } from "./bad_day.js";
+import { Chat } from "./chat.js";
+import { Composer } from "./composer.js";
+import { drawConversations } from "./conversations.js";
+import { drawDetails } from "./details.js";
+import { byId } from "./dom.js";
+import { GROUP, PEOPLE, personOf, Store, titleOf } from "./store.js";
+import { switchLanguage, texts, writeTexts } from "./texts.js";
+
+const opened = () => {
+  const conversation = decodeURIComponent(location.hash.slice(1));
+  return personOf(conversation) ? conversation : GROUP;
+};
+
+const store = Object.assign(new Store(GROUP), { speaker: PEOPLE[0], published: true });
+const page = { attempt, redraw, close: closePanels };
+const chat = new Chat(byId("log"), choose);
+const composer = new Composer(store, say, redraw);
+
+let isUpToDate = false;
+let isUp = true;
+let panel = null;
+/** What had the focus before a panel was opened. */
+let opener = null;
+
+function redraw() {
+  drawConversations(byId("conversations"), store, (conversation) => {
+    location.hash = conversation;
+  });
+  byId("title").textContent = titleOf(store.open);
+  drawBanner(byId("banner"), store, page);
+  chat.draw(store);
+  composer.draw();
+  drawPanel();
+  byId("line").textContent = isUp ? "" : texts.lineDown;
+}
+
+function drawPanel() {
+  const record = store.records.get(store.selected);
+  if (panel === "details" && !record) panel = null;
+  byId("details").hidden = panel !== "details";
+  byId("bad-day").hidden = panel !== "bad-day";
+  byId("bad-day-button").setAttribute("aria-expanded", String(panel === "bad-day"));
+  if (panel === "details") drawDetails(byId("details"), record, page);
+  if (panel === "bad-day") drawBadDay(byId("bad-day"), store, page);
+}
+
+function openPanel(name) {
+  opener = document.activeElement?.dataset?.key ?? document.activeElement?.id;
+  panel = name;
+  redraw();
+  byId(`${name}-title`)?.focus();
+}
+
+function closePanels() {
+  if (!panel) return;
+  panel = null;
+  store.selected = null;
+  redraw();
+  const back = opener && (byId(opener) ?? document.querySelector(`[data-key="${CSS.escape(opener)}"]`));
+  (back ?? byId("text")).focus();
+}
+
+function choose(msgId) {
+  store.selected = msgId;
+  openPanel("details");
+}
+
+function say(said) {
+  chat.toEnd = true;
+  attempt(api.say(said));
+}
+
+/** Waits for something that was asked of the server, and says what went wrong. */
+async function attempt(doing) {
+  try {
+    await doing;
+    byId("problem").textContent = "";
+  } catch (error) {
+    byId("problem").textContent = error.message;
+  }
+}
+
+let isDrawing = false;
+
+/** Draws once for all the news that come together. */
+function redrawSoon() {
+  if (isDrawing) return;
+  isDrawing = true;
+  requestAnimationFrame(() => {
+    isDrawing = false;
+    redraw();
+  });
+}
+
+api.follow({
+  beginning() {
+    store.forget();
+    isUpToDate = false;
+  },
+  record(record) {
+    store.put(record, isUpToDate);
+    redrawSoon();
+  },
+  badDay(badDay) {
+    store.badDay = badDay;
+    redrawSoon();
+  },
+  upToDate() {
+    chat.toEnd ||= !isUpToDate;
+    isUpToDate = true;
+    document.documentElement.dataset.ready = "true";
+    redrawSoon();
+  },
+  line(up) {
+    isUp = up;
+    redrawSoon();
+  },
+});
+
+function showTheme(theme) {
+  if (theme) document.documentElement.dataset.theme = theme;
+}
+
+byId("theme-button").addEventListener("click", () => {
+  const isDark =
+    document.documentElement.dataset.theme === "dark" ||
+    (!document.documentElement.dataset.theme && matchMedia("(prefers-color-scheme: dark)").matches);
+  const theme = isDark ? "light" : "dark";
+  localStorage.setItem("theme", theme);
+  showTheme(theme);
+});
+byId("language-button").addEventListener("click", () => {
+  switchLanguage();
+  redraw();
+});
+byId("bad-day-button").addEventListener("click", () =>
+  panel === "bad-day" ? closePanels() : openPanel("bad-day"),
+);
+byId("log").addEventListener("say", ({ detail }) => composer.say(detail));
+document.addEventListener("keydown", ({ key }) => key === "Escape" && closePanels());
+addEventListener("hashchange", () => {
+  store.enter(opened());
+  chat.toEnd = true;
+  redraw();
+});
+
+showTheme(localStorage.getItem("theme"));
+writeTexts();
+store.enter(opened());
+redraw();

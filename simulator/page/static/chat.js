@@ -1,0 +1,156 @@
+// The chat: what people said, what the chat shows of the replies, and a word where there is none.
+
+import { avatar } from "./conversations.js";
+import { element } from "./dom.js";
+import { mention, renderReply } from "./replies.js";
+import { replyIsShown, stateOf } from "./store.js";
+import { language, texts } from "./texts.js";
+
+const NEAR_END_PX = 80;
+const ENDED = ["answered", "unmatched", "refused", "dead"];
+
+/** Draws a conversation, and leaves alone what looks as before, so that little is read out anew. */
+export class Chat {
+  #log;
+  #choose;
+  #drawn = new Map();
+  /** Whether the newest is to be seen, wherever the log has been scrolled to. */
+  toEnd = true;
+
+  /** @param {(msgId: string) => void} choose opens a message's details. */
+  constructor(log, choose) {
+    this.#log = log;
+    this.#choose = choose;
+  }
+
+  draw(store) {
+    const hidden = this.#log.scrollHeight - this.#log.scrollTop - this.#log.clientHeight;
+    const atEnd = this.toEnd || hidden < NEAR_END_PX;
+    this.toEnd = false;
+    const speaker = store.open === "group" ? store.speaker : null;
+    const records = store.inConversation(store.open);
+    const items = records
+      .flatMap((record) => itemsOf(record, record.said.sender === (speaker ?? record.said.sender)))
+      .sort((a, b) => a.at_ms - b.at_ms);
+    const drawn = new Map();
+    for (const item of items) {
+      const look = JSON.stringify([item.look, language, store.names.size]);
+      const before = this.#drawn.get(item.key);
+      const node = before?.look === look ? before.node : this.#build(item, store);
+      if (item.kind === "said") drawState(node.querySelector(".state"), item.record);
+      drawn.set(item.key, { look, node });
+    }
+    this.#show([...drawn.values()].map(({ node }) => node));
+    this.#drawn = drawn;
+    if (atEnd) this.#log.scrollTop = this.#log.scrollHeight;
+  }
+
+  #build(item, store) {
+    if (item.kind === "said") return this.#said(item);
+    if (item.kind === "reply") return shownReply(item.reply, item.inCallback, store.names);
+    return element("p", { class: `note ${item.tone}` }, item.words);
+  }
+
+  #said({ record, isMine }) {
+    const { said, msg_id: msgId } = record;
+    return element(
+      "article",
+      { class: `message ${isMine ? "mine" : "other"}`, "data-msg-id": msgId },
+      avatar(said.sender),
+      element("p", { class: "name" }, said.sender),
+      element(
+        "div",
+        { class: "bubble text" },
+        said.single || !said.mention ? null : mention(texts.bot),
+        said.single || !said.mention ? said.text : ` ${said.text}`,
+      ),
+      element("button", {
+        type: "button",
+        class: "state",
+        "data-key": `state ${msgId}`,
+        onclick: () => this.#choose(msgId),
+      }),
+    );
+  }
+
+  #show(nodes) {
+    const focused = document.activeElement?.dataset?.key;
+    const present = [...this.#log.children];
+    if (!nodes.length) {
+      this.#log.replaceChildren(element("p", { class: "note" }, texts.empty));
+      return;
+    }
+    if (present.length === nodes.length && nodes.every((node, at) => node === present[at])) return;
+    const kept = new Set(nodes);
+    for (const node of present) if (!kept.has(node)) node.remove();
+    nodes.forEach((node, at) => {
+      if (this.#log.children[at] !== node) {
+        this.#log.insertBefore(node, this.#log.children[at] ?? null);
+      }
+    });
+    if (focused && document.activeElement === document.body) {
+      document.querySelector(`[data-key="${CSS.escape(focused)}"]`)?.focus({ preventScroll: true });
+    }
+  }
+}
+
+/** Where a message stands; it changes often, and is no news that must be read out. */
+function drawState(button, record) {
+  const state = stateOf(record);
+  const words = state === "sent" ? texts.sending : state;
+  if (button.textContent === words) return;
+  button.textContent = words;
+  button.className = `state ${state.split(" ")[0].toLowerCase()}`;
+  button.setAttribute("aria-label", `${texts.what}: ${words}`);
+}
+
+function itemsOf(record, isMine) {
+  const { msg_id: id, sent_at_ms: sent } = record;
+  const said = { kind: "said", key: id, at_ms: sent, record, look: isMine, isMine };
+  const replies = record.replies.map((reply, at) => replyItem(`${id} ${at}`, sent, reply));
+  const first = record.in_callback_reply;
+  if (first) replies.unshift({ ...replyItem(`${id} ack`, sent, first), inCallback: true });
+  return [said, ...replies, ...silence(record)];
+}
+
+function replyItem(key, sent, reply) {
+  const item = { key, at_ms: sent + reply.after_ms, look: reply };
+  if (replyIsShown(reply)) return { ...item, kind: "reply", reply };
+  const words = reply.trouble ? texts.failedReply : texts.refusedReply(reply.errcode, reply.errmsg);
+  return { ...item, kind: "note", tone: "bad", words };
+}
+
+/** A word where there is no reply. */
+function silence(record) {
+  const story = record.stories.at(-1);
+  const shown = record.replies.some(replyIsShown) || record.in_callback_reply;
+  const note = (words, tone = "") => [
+    {
+      ...{ kind: "note", key: `${record.msg_id} end`, look: words, words, tone },
+      at_ms: story?.ended_ms ?? record.sent_at_ms + (record.ack?.after_ms ?? 0),
+    },
+  ];
+  const state = stateOf(record);
+  if (state === "undelivered") return note(`${texts.notDelivered}: ${record.undelivered}`, "bad");
+  if (state.startsWith("HTTP")) return note(texts.notAcknowledged(state.slice(5)), "bad");
+  if (story && ENDED.includes(story.state)) {
+    const why = story.reason ? ` · ${story.reason}` : "";
+    if (story.state === "dead") return note(`${story.state}${why}`, "bad");
+    return shown ? [] : note(`${texts.noReply} · ${story.state}${why}`);
+  }
+  const isOld = Date.now() - record.sent_at_ms > 5000;
+  return !story && !shown && isOld && state === "acknowledged" ? note(texts.noReplyYet) : [];
+}
+
+function shownReply(reply, inCallback, names) {
+  const unheard = reply.trouble && texts.unheard[reply.trouble];
+  return element(
+    "article",
+    { class: "message bot", "data-msgtype": reply.payload.msgtype },
+    reply.payload.actionCard?.hideAvatar === "1" ? null : avatar(texts.bot, "robot"),
+    element("p", { class: "name" }, texts.bot, " ", element("small", {}, texts.robot)),
+    renderReply(reply, names),
+    inCallback ? element("p", { class: "remark" }, texts.inCallback) : null,
+    unheard ? element("p", { class: "remark" }, unheard) : null,
+  );
+}

@@ -1,0 +1,73 @@
+// Where messages are written: as whom, with the mention or without.
+
+import { byId, element, refill } from "./dom.js";
+import { GROUP, personOf } from "./store.js";
+
+const EXAMPLES = ["text", "markdown", "整体跳转", "独立跳转", "feed", "帮助"];
+
+export class Composer {
+  #say;
+  #mentions = true;
+
+  /** @param {(said: object) => void} say */
+  constructor(store, say, redraw) {
+    this.store = store;
+    this.#say = say;
+    byId("composer").addEventListener("submit", (event) => {
+      event.preventDefault();
+      this.#submit();
+    });
+    byId("text").addEventListener("keydown", (event) => {
+      // While an input method composes, Enter takes its suggestion.
+      if (event.key !== "Enter" || event.shiftKey || event.isComposing) return;
+      event.preventDefault();
+      this.#submit();
+    });
+    byId("speaker").addEventListener("change", ({ target }) => {
+      store.speaker = target.value;
+      redraw();
+    });
+    byId("mention").addEventListener("click", () => {
+      this.#mentions = !this.#mentions;
+      this.draw();
+      byId("text").focus();
+    });
+    refill(byId("suggestions"), ...EXAMPLES.map((example) => this.#example(example)));
+  }
+
+  draw() {
+    const { store } = this;
+    const inGroup = store.open === GROUP;
+    const people = store.people.map((name) =>
+      element("option", { selected: name === store.speaker }, name),
+    );
+    refill(byId("speaker"), ...people);
+    byId("speaker-label").hidden = !inGroup;
+    byId("mention").hidden = !inGroup;
+    byId("mention").setAttribute("aria-pressed", String(this.#mentions));
+    byId("mention-hint").hidden = !inGroup || this.#mentions;
+  }
+
+  /** Says something at once, where the page is. */
+  say(text) {
+    const person = personOf(this.store.open);
+    this.#say({
+      text,
+      sender: person ?? this.store.speaker,
+      single: person !== null,
+      published: this.store.published,
+      mention: this.#mentions,
+    });
+  }
+
+  #submit() {
+    const text = byId("text").value.trim();
+    if (!text) return;
+    byId("text").value = "";
+    this.say(text);
+  }
+
+  #example(text) {
+    return element("button", { type: "button", onclick: () => this.say(text) }, text);
+  }
+}

@@ -1,0 +1,42 @@
+// The list of conversations, with the newest words of each.
+
+import { element, refill } from "./dom.js";
+import { preview } from "./replies.js";
+import { personOf, replyIsShown, titleOf } from "./store.js";
+import { texts } from "./texts.js";
+
+export function drawConversations(nav, store, enter) {
+  const items = store.conversations().map((conversation) => {
+    const unread = store.unread.has(conversation);
+    return element(
+      "li",
+      {},
+      element(
+        "button",
+        {
+          type: "button",
+          "data-key": conversation,
+          "aria-current": conversation === store.open ? "true" : null,
+          onclick: () => enter(conversation),
+        },
+        avatar(personOf(conversation) ?? texts.groupKind),
+        element("span", { class: "who" }, titleOf(conversation)),
+        element("span", { class: "newest" }, newest(store, conversation)),
+        unread ? element("span", { class: "unread" }, texts.unread) : null,
+      ),
+    );
+  });
+  refill(nav, element("ul", {}, ...items));
+}
+
+function newest(store, conversation) {
+  const record = store.inConversation(conversation).at(-1);
+  if (!record) return texts.nothingYet;
+  const reply = record.replies.filter(replyIsShown).at(-1);
+  return reply ? `${texts.bot}: ${preview(reply)}` : `${record.said.sender}: ${record.said.text}`;
+}
+
+/** A round picture of a name: its last two letters, as DingTalk draws them. */
+export function avatar(name, kind = "person") {
+  return element("span", { class: `avatar ${kind}`, "aria-hidden": "true" }, name.slice(-2));
+}

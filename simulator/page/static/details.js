@@ -1,0 +1,96 @@
+// What happened to one message: its timeline, its raw JSON, and what can be done with it.
+
+import * as api from "./api.js";
+import { element, refill } from "./dom.js";
+import { stateOf } from "./store.js";
+import { texts } from "./texts.js";
+import { stepsOf } from "./timeline.js";
+
+/**
+ * @param {HTMLElement} panel
+ * @param {object} record
+ * @param {{close(): void, attempt(doing: Promise<unknown>): void}} page
+ */
+export function drawDetails(panel, record, page) {
+  const state = stateOf(record);
+  const opened = [...panel.querySelectorAll("details[open]")].map(({ id }) => id);
+  const output = panel.querySelector(".output") ?? element("div", { class: "output", role: "status" });
+  if (panel.dataset.msgId !== record.msg_id) output.replaceChildren();
+  panel.dataset.msgId = record.msg_id;
+  refill(
+    panel,
+    element("h2", { id: "details-title", tabindex: "-1", "data-key": "title" }, texts.what),
+    closeButton(page.close),
+    element("p", { class: "quote" }, record.said.text),
+    element("p", {}, element("code", { class: `state ${state}` }, state), ` ${texts.states[state] ?? ""}`),
+    element("h3", {}, texts.timeline),
+    timeline(record),
+    record.ledger_id && !record.stories.length && record.ack
+      ? element("p", { class: "hint" }, texts.noLedger)
+      : null,
+    actions(record, page, output),
+    output,
+    raw("raw-callback", texts.rawCallback, record.callback, opened),
+    raw("raw-headers", texts.rawHeaders, record.headers, opened),
+    ...[record.in_callback_reply, ...record.replies]
+      .filter(Boolean)
+      .map(({ payload }, at) => raw(`raw-reply-${at}`, texts.rawReply(at + 1), payload, opened)),
+  );
+}
+
+export const closeButton = (close) =>
+  element(
+    "button",
+    { type: "button", class: "close", "data-key": "close", "aria-label": texts.close, onclick: close },
+    "×",
+  );
+
+function timeline(record) {
+  const items = stepsOf(record).map(({ name, at_ms: at, words, detail, tone }) =>
+    element(
+      "li",
+      { class: `step ${tone}`, "data-step": name },
+      element("span", { class: "after" }, after(at - record.sent_at_ms)),
+      element("span", { class: "what" }, words),
+      detail ? element("code", {}, detail) : null,
+    ),
+  );
+  return element("ol", { class: "timeline" }, ...items);
+}
+
+const after = (ms) => (Math.abs(ms) < 10_000 ? `${sign(ms)}${ms} ms` : `${sign(ms)}${(ms / 1000).toFixed(1)} s`);
+const sign = (ms) => (ms < 0 ? "" : "+");
+
+function actions(record, { attempt }, output) {
+  const { msg_id: msgId } = record;
+  const copied = async (text) => {
+    const done = await navigator.clipboard?.writeText(text).then(
+      () => true,
+      () => false,
+    );
+    output.replaceChildren(
+      element("p", {}, done ? texts.copied : texts.notCopied),
+      element("pre", { tabindex: "0" }, text),
+    );
+  };
+  const button = (words, act) =>
+    element("button", { type: "button", "data-key": words, onclick: () => attempt(act()) }, words);
+  return element(
+    "div",
+    { class: "actions" },
+    button(texts.sendAgain, () => api.say(record.said)),
+    button(texts.redeliver, () => api.redeliver(msgId)),
+    button(texts.expire, () => api.expire(msgId)),
+    button(texts.copyCurl, async () => copied(await api.asCurl(msgId))),
+    button(texts.copyTest, async () => copied(await api.asTest(msgId))),
+  );
+}
+
+function raw(id, title, json, opened) {
+  return element(
+    "details",
+    { id, open: opened.includes(id) },
+    element("summary", { "data-key": id }, title),
+    element("pre", { tabindex: "0" }, JSON.stringify(json, null, 2)),
+  );
+}

@@ -1,0 +1,52 @@
+// Links and pictures of replies. Only what DingTalk opens is a link; anything else stays text.
+
+import { element } from "./dom.js";
+import { texts } from "./texts.js";
+
+const SEND = "dtmd://dingtalkclient/sendMessage";
+const OPEN = "dingtalk://dingtalkclient/page/link";
+
+/** Where a link leads: {url}, or {say} for DingTalk's links that send a text to the bot, or {}. */
+export function destination(url) {
+  let parsed;
+  try {
+    parsed = new URL(url);
+  } catch {
+    return {};
+  }
+  if (["http:", "https:"].includes(parsed.protocol)) return { url: parsed.href };
+  if (url.startsWith(SEND)) return { say: parsed.searchParams.get("content") ?? "" };
+  if (url.startsWith(OPEN)) {
+    const inner = parsed.searchParams.get("url") ?? "";
+    return inner.startsWith(OPEN) ? {} : destination(inner);
+  }
+  return {};
+}
+
+/** A link; what sends a text is a button, and the page says it (the event `say`). */
+export function link(url, children, properties = {}) {
+  const { url: href, say } = destination(url);
+  if (say) {
+    const onclick = ({ target }) =>
+      target.dispatchEvent(new CustomEvent("say", { bubbles: true, detail: say }));
+    return element("button", { type: "button", class: "link", ...properties, onclick }, ...children);
+  }
+  if (!href) return element("span", { title: url, ...properties }, ...children);
+  const out = { href, target: "_blank", rel: "noopener noreferrer" };
+  return element("a", { ...out, ...properties }, ...children);
+}
+
+/** A picture, or words in its place where it can't be had. */
+export function picture(url, alt) {
+  const { url: src } = destination(url);
+  const words = () =>
+    element("span", { class: "no-picture", title: url }, `[${alt || texts.picture}]`);
+  if (!src) return words();
+  return element("img", {
+    src,
+    alt: alt ?? "",
+    loading: "lazy",
+    referrerpolicy: "no-referrer",
+    onerror: ({ target }) => target.replaceWith(words()),
+  });
+}

@@ -1,0 +1,76 @@
+// What the page knows: the records as the server tells them, and which conversation is open.
+
+import { texts } from "./texts.js";
+
+export const PEOPLE = ["张三", "李四", "王五"];
+export const GROUP = "group";
+const SINGLE = "single/";
+
+export class Store {
+  records = new Map();
+  badDay = { callbacks: null, replies: null };
+  people = [...PEOPLE];
+  unread = new Set();
+  /** Whom `@userid` names. */
+  names = new Map();
+  selected = null;
+
+  constructor(open) {
+    this.open = open;
+  }
+
+  forget() {
+    this.records.clear();
+    this.unread.clear();
+  }
+
+  put(record, isNews) {
+    this.records.set(record.msg_id, record);
+    const { sender } = record.said;
+    if (!this.people.includes(sender)) this.people.push(sender);
+    const staffId = record.callback.senderStaffId;
+    if (staffId) this.names.set(staffId, sender);
+    const conversation = conversationOf(record);
+    if (isNews && conversation !== this.open) this.unread.add(conversation);
+  }
+
+  enter(conversation) {
+    this.open = conversation;
+    this.unread.delete(conversation);
+    const person = personOf(conversation);
+    if (person && !this.people.includes(person)) this.people.push(person);
+  }
+
+  conversations() {
+    return [GROUP, ...this.people.map((name) => SINGLE + name)];
+  }
+
+  inConversation(conversation) {
+    return [...this.records.values()]
+      .filter((record) => conversationOf(record) === conversation)
+      .sort((a, b) => a.sent_at_ms - b.sent_at_ms);
+  }
+}
+
+export const conversationOf = ({ said }) => (said.single ? SINGLE + said.sender : GROUP);
+
+/** Whose single chat it is; null for the group. */
+export const personOf = (conversation) =>
+  conversation.startsWith(SINGLE) ? conversation.slice(SINGLE.length) : null;
+
+export const titleOf = (conversation) => {
+  const person = personOf(conversation);
+  return person ? texts.single(person) : texts.group;
+};
+
+/** Where a message stands: a term of the design's, or what DingTalk sees. */
+export function stateOf(record) {
+  const story = record.stories.at(-1);
+  if (story) return story.state;
+  const acks = [record.ack, ...record.redeliveries].filter(Boolean);
+  if (acks.some((ack) => ack.status >= 200 && ack.status < 300)) return "acknowledged";
+  if (acks.length) return `HTTP ${acks.at(-1).status}`;
+  return record.undelivered ? "undelivered" : "sent";
+}
+
+export const replyIsShown = (reply) => reply.errcode === 0;

@@ -1,0 +1,70 @@
+"""What a person does on the page, and looks for there."""
+
+from urllib.parse import quote
+
+from playwright.async_api import Locator, Page, expect
+
+
+class ChatPage:
+    """The page, by what it says and not by how it is built, as far as that goes."""
+
+    def __init__(self, page: Page, url: str) -> None:
+        self.page = page
+        self.url = url
+
+    async def open(self, conversation: str = "group", *, query: str = "") -> None:
+        """Open a conversation, and wait until its history is there."""
+        await self.page.goto(f"{self.url}/{query}#{quote(conversation)}")
+        await self.page.wait_for_selector("html[data-ready]")
+
+    async def alone(self, person: str) -> None:
+        """Open a single chat; a person of its own keeps a test's messages apart."""
+        await self.open(f"single/{person}")
+
+    async def say(self, text: str) -> None:
+        """Type something and send it with Enter, by the keyboard alone."""
+        await self.page.locator("#text").focus()
+        await self.page.keyboard.type(text)
+        await self.page.keyboard.press("Enter")
+        await expect(self.mine.locator(".bubble")).to_contain_text(text)
+
+    @property
+    def mine(self) -> Locator:
+        """The last thing that was said to the bot."""
+        return self.page.locator(".message.mine").last
+
+    @property
+    def reply(self) -> Locator:
+        """The last reply that the chat shows."""
+        return self.page.locator(".message.bot").last
+
+    @property
+    def note(self) -> Locator:
+        """The last line that is no message."""
+        return self.page.locator(".log .note").last
+
+    @property
+    def state(self) -> Locator:
+        """Where the last message stands; a button that opens its details."""
+        return self.mine.locator("button.state")
+
+    @property
+    def details(self) -> Locator:
+        """What happened to a message."""
+        return self.page.locator("#details")
+
+    def step(self, name: str) -> Locator:
+        """A step of the timeline, by its name in the page's source."""
+        return self.details.locator(f'[data-step="{name}"]')
+
+    async def look_closer(self) -> None:
+        """Open the details of the last message."""
+        await self.state.click()
+        await expect(self.details).to_be_visible()
+
+    async def choose_bad_day(self, side: str, trouble: str) -> None:
+        """Turn a switch on, and wait until the server has it."""
+        await self.page.locator("#bad-day-button").click()
+        await self.page.locator(f'input[name="{side}"][value="{trouble}"]').check()
+        await expect(self.page.locator("#banner")).to_be_visible()
+        await self.page.keyboard.press("Escape")

@@ -1,0 +1,108 @@
+"""A real browser on the real page, with the real bot behind it."""
+
+import asyncio
+import shutil
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import pytest_asyncio
+import uvicorn
+from playwright.async_api import Browser, Page, async_playwright
+
+from simulator.app import create_app
+from simulator.changes import Changes
+from simulator.courier import Courier
+from simulator.dingtalk import DingTalk
+from tests.browser.chat_page import ChatPage
+from tests.builders import now_ms
+from tests.unit.simulator.stage import CALLBACK_URL, SECRET, Bot, Clock
+
+PICTURE = Path(__file__).with_name("picture.svg")
+_NAMES = ("chromium", "chromium-browser", "google-chrome")
+
+
+@pytest.fixture(scope="session")
+def dingda_settings() -> dict[str, str]:
+    return {"DINGDA_SKILLS": "worker.skills.demo,tests.e2e.slow_skill"}
+
+
+@pytest.fixture(scope="session")
+def chromium() -> str:
+    found = next(filter(None, map(shutil.which, _NAMES)), None)
+    if found is None:
+        pytest.skip("no Chromium on the PATH (on Debian: apt install chromium)")
+    return found
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def browser(chromium: str) -> AsyncIterator[Browser]:
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path=chromium)
+        yield browser
+        await browser.close()
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def page(browser: Browser) -> AsyncIterator[Page]:
+    """A fresh page in Chinese; pictures of the world come from a file, and complaints fail it."""
+    context = await browser.new_context(locale="zh-CN", viewport={"width": 1280, "height": 900})
+    await context.grant_permissions(["clipboard-read", "clipboard-write"])
+    await context.route("https://img.alicdn.com/**", lambda route: route.fulfill(path=PICTURE))
+    page = await context.new_page()
+    page.set_default_timeout(15_000)
+    complaints: list[str] = []
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.on("console", lambda line: complaints.append(line.text) if _is_fault(line) else None)
+    yield page
+    await context.close()
+    assert complaints == []
+
+
+def _is_fault(line: Any) -> bool:
+    # Chromium reports what the API refuses as well; that is part of the game.
+    return line.type == "error" and "Failed to load resource" not in line.text
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def chat(page: Page, dingtalk_url: str) -> AsyncIterator[ChatPage]:
+    """The page with the real gateway, queue and worker; every day begins and ends well."""
+    yield ChatPage(page, dingtalk_url)
+    async with httpx.AsyncClient(trust_env=False) as client:
+        await client.put(f"{dingtalk_url}/api/bad-day", json={})
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def staged(page: Page) -> AsyncIterator[tuple[ChatPage, Bot]]:
+    """The page with a bot that answers as the test tells it."""
+    clock = Clock()
+    clock.now_ms = now_ms()
+    bot = Bot(clock)
+    with _listener() as listener:
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        changes = Changes()
+        dingtalk = DingTalk(secret=SECRET, public_url=url, now_ms=clock)
+        courier = Courier(CALLBACK_URL, transport=httpx.ASGITransport(bot.app))
+        app = create_app(dingtalk=dingtalk, courier=courier, changes=changes)
+        server = uvicorn.Server(uvicorn.Config(app, log_config=None, lifespan="on"))
+        async with _serving(server, listener, changes):
+            yield ChatPage(page, url), bot
+
+
+@asynccontextmanager
+async def _serving(
+    server: uvicorn.Server, listener: socket.socket, changes: Changes
+) -> AsyncIterator[None]:
+    serving = asyncio.create_task(server.serve(sockets=[listener]))
+    yield
+    await changes.close()
+    server.should_exit = True
+    await serving
+
+
+def _listener() -> socket.socket:
+    return socket.create_server(("127.0.0.1", 0))

@@ -1,0 +1,151 @@
+"""For everybody: keyboard, screen reader, phone, light and dark, two languages."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.async_api import Page, expect
+
+from tests.browser.chat_page import ChatPage
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+AXE = Path(__file__).parent / "axe" / "axe.min.js"
+SERIOUS = {"serious", "critical"}
+
+
+async def findings(page: Page) -> list[str]:
+    """What axe finds that keeps people from using the page."""
+    await page.evaluate(AXE.read_text("utf-8"))
+    result: dict[str, Any] = await page.evaluate("axe.run(document)")
+    return [
+        f"{violation['id']}: {node['target']}"
+        for violation in result["violations"]
+        for node in violation["nodes"]
+        if violation["impact"] in SERIOUS
+    ]
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+async def test_axe_has_no_serious_finding_in_a_chat_with_every_kind_of_reply(
+    chat: ChatPage, page: Page, scheme: Any
+) -> None:
+    await page.emulate_media(color_scheme=scheme)
+    await chat.open("group")
+    for said in ("text", "markdown", "整体跳转", "独立跳转", "feed", "吃了吗"):
+        await chat.say(said)
+    await expect(chat.state).to_have_text("unmatched")
+    assert await findings(page) == []
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+async def test_axe_has_no_serious_finding_in_the_panels(
+    chat: ChatPage, page: Page, scheme: Any
+) -> None:
+    await page.emulate_media(color_scheme=scheme)
+    await chat.alone("面板")
+    await chat.choose_bad_day("replies", "refuse")
+    await chat.say("text")
+    await expect(chat.state).to_have_text("dead")
+    await chat.look_closer()
+    await chat.details.get_by_text("回调原文").click()
+    assert await findings(page) == []
+    await page.locator("#bad-day-button").click()
+    assert await findings(page) == []
+
+
+async def test_axe_has_no_serious_finding_on_a_phone(chat: ChatPage, page: Page) -> None:
+    await page.set_viewport_size({"width": 360, "height": 720})
+    await chat.open("group", query="?lang=en")
+    await chat.say("feed")
+    await expect(chat.reply).to_be_visible()
+    assert await findings(page) == []
+
+
+async def test_axe_is_able_to_find_something(chat: ChatPage, page: Page) -> None:
+    await chat.open("group")
+    await page.evaluate("document.getElementById('text').removeAttribute('aria-label')")
+    await page.evaluate("document.getElementById('text').removeAttribute('placeholder')")
+    assert [finding.partition(":")[0] for finding in await findings(page)] == ["label"]
+
+
+async def test_everything_can_be_done_by_the_keyboard(chat: ChatPage, page: Page) -> None:
+    await chat.alone("键盘")
+    await chat.say("text")
+    await expect(chat.state).to_have_text("answered")
+    await chat.state.focus()
+    await page.keyboard.press("Enter")
+    await expect(page.locator("#details-title")).to_be_focused()
+    await page.keyboard.press("Tab")
+    await expect(page.get_by_role("button", name="关闭")).to_be_focused()
+    await page.keyboard.press("Tab")
+    await page.keyboard.press("Enter")
+    await expect(page.locator(".message.mine")).to_have_count(2)
+    await page.keyboard.press("Escape")
+    await expect(chat.details).to_be_hidden()
+    await expect(page.locator("button.state").first).to_be_focused()
+
+
+async def test_the_first_tab_leads_past_the_list_to_the_message_box(
+    chat: ChatPage, page: Page
+) -> None:
+    await chat.open("group")
+    await page.keyboard.press("Tab")
+    await expect(page.get_by_role("link", name="跳到输入框")).to_be_focused()
+
+
+async def test_a_screen_reader_hears_replies_from_a_live_log(chat: ChatPage, page: Page) -> None:
+    await chat.alone("听众")
+    await chat.say("text")
+    log = page.get_by_role("log", name="聊天记录")
+    await expect(log).to_contain_text("你刚刚发的消息是：[text]")
+    await expect(chat.state).to_have_attribute("aria-label", "这条消息怎么样了: answered")
+
+
+@pytest.mark.parametrize("width", [320, 390, 768])
+async def test_nothing_is_wider_than_the_screen(chat: ChatPage, page: Page, width: int) -> None:
+    await page.set_viewport_size({"width": width, "height": 700})
+    await chat.open("group")
+    await chat.say("feed")
+    await expect(chat.reply).to_be_visible()
+    assert await page.evaluate("document.documentElement.scrollWidth") <= width
+    await chat.look_closer()
+    assert await page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+async def test_the_page_speaks_chinese_and_english(chat: ChatPage, page: Page) -> None:
+    await chat.open("group")
+    await expect(page.locator("html")).to_have_attribute("lang", "zh-CN")
+    await page.get_by_role("button", name="English").click()
+    await expect(page.locator("html")).to_have_attribute("lang", "en")
+    await expect(page.get_by_role("button", name="Send", exact=True)).to_be_visible()
+    await page.reload()
+    await expect(page.get_by_role("button", name="Send", exact=True)).to_be_visible()
+
+
+async def test_both_languages_have_the_same_texts(chat: ChatPage, page: Page) -> None:
+    await chat.open("group")
+    shapes = await page.evaluate(
+        """async () => {
+             const module = await import("/static/texts.js");
+             const shape = (value) => typeof value !== "object" ? typeof value
+               : Object.fromEntries(Object.keys(value).sort().map((k) => [k, shape(value[k])]));
+             const first = shape(module.texts);
+             module.switchLanguage();
+             return [first, shape(module.texts)];
+           }"""
+    )
+    assert shapes[0] == shapes[1]
+
+
+async def test_the_theme_follows_the_system_until_it_is_chosen(chat: ChatPage, page: Page) -> None:
+    background = "getComputedStyle(document.body).backgroundColor"
+    await page.emulate_media(color_scheme="dark")
+    await chat.open("group")
+    dark = await page.evaluate(background)
+    await page.locator("#theme-button").click()
+    light = await page.evaluate(background)
+    assert dark != light
+    await page.reload()
+    await page.wait_for_selector("html[data-ready]")
+    assert await page.evaluate(background) == light

@@ -1,0 +1,107 @@
+"""What happened to my message: the timeline, the raw JSON, and what can be done with it."""
+
+import json
+import re
+
+import pytest
+from playwright.async_api import Page, expect
+
+from tests.browser.chat_page import ChatPage
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+STEPS = ["sent", "accepted", "leased", "skillStarted", "skillEnded", "sending", "posted", "ended"]
+
+
+async def test_a_message_opens_to_the_steps_that_the_real_parts_took(chat: ChatPage) -> None:
+    await chat.alone("细看")
+    await chat.say("慢 0.3")
+    await expect(chat.state).to_have_text("answered")
+    await chat.look_closer()
+    names = await chat.details.locator("[data-step]").evaluate_all(
+        "(steps) => steps.map((step) => step.dataset.step)"
+    )
+    # The acknowledgement is on its way while the worker begins.
+    assert [name for name in names if name != "acknowledged"] == STEPS
+    await expect(chat.step("acknowledged")).to_contain_text('HTTP 200 {"msgtype":"empty"}')
+    await expect(chat.step("acknowledged")).to_contain_text(re.compile(r"\+\d+ ms"))
+    await expect(chat.step("leased")).to_contain_text(re.compile(r"被 [0-9a-f]{8} 领取（第 1 次）"))
+    await expect(chat.step("posted")).to_contain_text("errcode 0 ok")
+    await expect(chat.step("ended")).to_contain_text("answered")
+    took = re.search(r"(\d+) ms$", await chat.step("skillEnded").inner_text())
+    assert took is not None
+    assert int(took[1]) >= 300
+
+
+async def test_a_timeline_goes_on_while_it_is_looked_at(chat: ChatPage) -> None:
+    await chat.alone("围观")
+    await chat.say("慢 1.5")
+    await expect(chat.state).to_have_text("leased")
+    await chat.look_closer()
+    await expect(chat.step("ended")).to_have_count(0)
+    await expect(chat.step("ended")).to_contain_text("answered")
+
+
+async def test_what_no_skill_wants_has_no_skill_in_its_timeline(chat: ChatPage) -> None:
+    await chat.alone("无人")
+    await chat.say("吃了吗")
+    await expect(chat.state).to_have_text("unmatched")
+    await chat.look_closer()
+    await expect(chat.step("ended")).to_contain_text("unmatched")
+    await expect(chat.step("skillStarted")).to_have_count(0)
+
+
+async def test_the_raw_callback_and_the_raw_reply_are_there_as_json(chat: ChatPage) -> None:
+    await chat.alone("原文")
+    await chat.say("整体跳转")
+    await expect(chat.state).to_have_text("answered")
+    await chat.look_closer()
+    await chat.details.get_by_text("回调原文").click()
+    callback = json.loads(await chat.details.locator("#raw-callback pre").inner_text())
+    assert (callback["senderNick"], callback["text"]["content"]) == ("原文", "整体跳转")
+    await chat.details.get_by_text("回复原文 1").click()
+    payload = json.loads(await chat.details.locator("#raw-reply-0 pre").inner_text())
+    assert payload["actionCard"]["singleTitle"] == "阅读全文"
+
+
+async def test_a_message_is_sent_again_as_a_new_one(chat: ChatPage) -> None:
+    await chat.alone("重来")
+    await chat.say("text")
+    await chat.look_closer()
+    await chat.details.get_by_role("button", name="再说一遍").click()
+    await expect(chat.page.locator(".message.mine")).to_have_count(2)
+    await expect(chat.page.locator(".message.bot")).to_have_count(2)
+
+
+async def test_the_same_message_delivered_twice_is_answered_once(chat: ChatPage) -> None:
+    await chat.alone("重复")
+    await chat.say("text")
+    await expect(chat.state).to_have_text("answered")
+    await chat.look_closer()
+    await chat.details.get_by_role("button", name="重复投递同一条").click()
+    await expect(chat.step("redelivered")).to_contain_text('HTTP 200 {"msgtype":"empty"}')
+    await chat.page.wait_for_timeout(500)
+    await expect(chat.page.locator(".message.bot")).to_have_count(1)
+
+
+async def test_a_message_is_copied_as_a_command(chat: ChatPage, page: Page) -> None:
+    await chat.alone("命令")
+    await chat.say("text")
+    await chat.look_closer()
+    await chat.details.get_by_role("button", name="复制为 curl").click()
+    await expect(chat.details.locator(".output")).to_contain_text("已复制")
+    copied = await page.evaluate("navigator.clipboard.readText()")
+    assert copied.startswith("curl -i http://127.0.0.1:")
+    assert "timestamp: " in copied
+
+
+async def test_a_message_is_copied_as_a_test(chat: ChatPage, page: Page) -> None:
+    await chat.alone("测试")
+    await chat.say("text")
+    await expect(chat.reply).to_be_visible()
+    await chat.look_closer()
+    await chat.details.get_by_role("button", name="复制为测试").click()
+    await expect(chat.details.locator(".output")).to_contain_text("已复制")
+    copied = await page.evaluate("navigator.clipboard.readText()")
+    assert "def test_the_answer_to_text(dingtalk: SimulatedDingTalk)" in copied
+    assert "sender='测试', single=True" in copied
