@@ -1,4 +1,7 @@
-"""Reading SQL databases from skills: one statement, bound values, in a thread, within a time."""
+"""Reading SQL databases from skills: one statement, bound values, in a thread, within a time.
+
+Reading only, whatever a statement says: the session is told so where the database knows how.
+"""
 
 import asyncio
 import logging
@@ -7,8 +10,9 @@ from collections.abc import Mapping
 from concurrent.futures import Executor
 from functools import partial
 from typing import Any
+from urllib.parse import quote
 
-from sqlalchemy import Engine, TextClause, create_engine
+from sqlalchemy import Engine, Executable, create_engine, event, make_url
 from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
 from worker.errors import BackendRefusedError, BackendUnavailableError
@@ -16,6 +20,12 @@ from worker.errors import BackendRefusedError, BackendUnavailableError
 logger = logging.getLogger(__name__)
 
 TIMEOUT_S = 8.0
+_READ_ONLY = {
+    "sqlite": "PRAGMA query_only = ON",
+    "postgresql": "SET default_transaction_read_only = on",
+    "mysql": "SET SESSION TRANSACTION READ ONLY",
+    "mariadb": "SET SESSION TRANSACTION READ ONLY",
+}
 
 
 class Databases:
@@ -33,7 +43,7 @@ class Databases:
         self,
         service: str,
         url: str,
-        statement: TextClause,
+        statement: Executable,
         values: Mapping[str, Any],
         *,
         limit: int,
@@ -75,7 +85,7 @@ class Databases:
             engine.dispose()
 
     def _fetch(
-        self, url: str, statement: TextClause, values: Mapping[str, Any], limit: int
+        self, url: str, statement: Executable, values: Mapping[str, Any], limit: int
     ) -> list[dict[str, Any]]:
         with self._engine(url).connect() as connection:
             rows = connection.execute(statement, values).mappings().fetchmany(limit)
@@ -83,5 +93,30 @@ class Databases:
 
     def _engine(self, url: str) -> Engine:
         if url not in self._engines:
-            self._engines[url] = create_engine(url, pool_pre_ping=True, hide_parameters=True)
+            engine = create_engine(read_only(url), pool_pre_ping=True, hide_parameters=True)
+            event.listen(engine, "connect", partial(_begin_reading, engine.dialect.name))
+            self._engines[url] = engine
         return self._engines[url]
+
+
+def read_only(url: str) -> str:
+    """The URL of the same database, opened for reading where that can be said in it: SQLite files.
+
+    Without it SQLite would also make an empty database where there is none.
+    """
+    parsed = make_url(url)
+    path = parsed.database
+    if parsed.get_backend_name() != "sqlite" or not path or path == ":memory:" or parsed.query:
+        return url
+    opened = parsed.set(database=f"file:{quote(path)}", query={"mode": "ro", "uri": "true"})
+    return opened.render_as_string(hide_password=False)
+
+
+def _begin_reading(dialect: str, connection: Any, _: object) -> None:
+    statement = _READ_ONLY.get(dialect)
+    if statement:
+        cursor = connection.cursor()
+        cursor.execute(statement)
+        cursor.close()
+        # Otherwise PostgreSQL takes the setting back with the transaction that it stands in.
+        connection.commit()

@@ -8,7 +8,6 @@ from functools import reduce
 from itertools import pairwise
 from operator import add
 from typing import Any
-from urllib.parse import quote
 
 from sqlalchemy import (
     Column,
@@ -22,7 +21,6 @@ from sqlalchemy import (
     Table,
     and_,
     case,
-    make_url,
     or_,
     select,
 )
@@ -88,23 +86,10 @@ async def search_table(databases: Databases, url: str, wish: Wish, now: datetime
     for matches in (_has_all(tokens), _has_most(tokens)):
         # Any: `fetch` names textual statements only, and runs these as well.
         statement: Any = _statement(matches, wish, now)
-        rows = await databases.fetch(SERVICE, read_only(url), statement, {}, limit=FETCHED)
+        rows = await databases.fetch(SERVICE, url, statement, {}, limit=FETCHED)
         if rows:
             return [_offer(row) for row in rows]
     return []
-
-
-def read_only(url: str) -> str:
-    """The URL of the same database, opened for reading where that can be said in it: SQLite files.
-
-    Without it SQLite would also make an empty database where there is none.
-    """
-    parsed = make_url(url)
-    path = parsed.database
-    if parsed.get_backend_name() != "sqlite" or not path or path == ":memory:" or parsed.query:
-        return url
-    opened = parsed.set(database=f"file:{quote(path)}", query={"mode": "ro", "uri": "true"})
-    return opened.render_as_string(hide_password=False)
 
 
 def _statement(matches: ColumnElement[bool], wish: Wish, now: datetime) -> Select[Any]:

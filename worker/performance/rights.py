@@ -1,0 +1,72 @@
+"""Who may see whose performance data. Whatever is not allowed here is refused.
+
+One sees one's own, and managers see that of their direct reports. Who somebody is goes by userid
+alone, as DingTalk sends it (`senderStaffId`) and as its address book names managers; a nickname is
+what its owner makes it, and an administrator of DingTalk is not for that reason anybody's manager.
+"""
+
+import asyncio
+import logging
+from dataclasses import dataclass
+
+from shared.message import Message
+from worker.dingtalk import DingTalk
+
+logger = logging.getLogger("dingda.audit")
+
+_MOST_CANDIDATES = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """Somebody whose data the asker may see."""
+
+    staff_id: str
+    name: str
+    """The name to show; "" for the asker."""
+
+
+async def find_subject(message: Message, name: str, dingtalk: DingTalk | None) -> Subject | None:
+    """Find out whom a question is about, and whether its asker may know.
+
+    Args:
+        message: the question. Somebody mentioned in it is whom it is about.
+        name: the name in it; "" where it names nobody.
+        dingtalk: the address book; None where it can't be asked, and then one sees only one's own.
+
+    Returns:
+        Who it is; None if it is not to be known, which is the same for somebody who doesn't exist,
+        somebody else's report, and a name that several of one's reports have.
+
+    Raises:
+        BackendError: if the address book can't be asked.
+    """
+    asker = message.sender_staff_id
+    if not asker or message.sender_corp_id != message.bot_corp_id:
+        return _decided(message, None, "nobody of this organisation asks")
+    if not name and not message.mentioned_staff_ids:
+        return _decided(message, Subject(asker, ""), "own")
+    if dingtalk is None:
+        return _decided(message, None, "no address book: set DINGDA_APP_KEY")
+    named = message.mentioned_staff_ids or await dingtalk.find(name)
+    if asker in named:
+        return _decided(message, Subject(asker, ""), "own")
+    people = await asyncio.gather(*(dingtalk.person(each) for each in named[:_MOST_CANDIDATES]))
+    reports = [person for person in people if person and person.manager_staff_id == asker]
+    if len(reports) != 1:
+        return _decided(message, None, "not a direct report")
+    return _decided(message, Subject(reports[0].staff_id, reports[0].name), "direct report")
+
+
+def _decided(message: Message, subject: Subject | None, rule: str) -> Subject | None:
+    """Leave a trace of every decision: ids, and nothing that was said or found."""
+    logger.info(
+        "performance: message %.8s, asker %s, subject %s, %s chat, %s (%s)",
+        message.id,
+        message.sender_staff_id or "-",
+        subject.staff_id if subject else "-",
+        "group" if message.is_group else "single",
+        "allowed" if subject else "refused",
+        rule,
+    )
+    return subject

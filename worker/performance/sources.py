@@ -1,0 +1,92 @@
+"""Where performance data is: a database that one SELECT reads, or an HR service over HTTP."""
+
+from collections.abc import Mapping, Sequence
+from http import HTTPStatus
+from typing import Any
+
+from sqlalchemy import text
+from sqlalchemy.exc import ArgumentError
+
+from worker.database import Databases
+from worker.errors import BackendProtocolError, BackendRefusedError
+from worker.http import Http
+
+SERVICE = "绩效系统"
+MOST_ROWS = 3
+"""Periods that are shown at the most, the newest first."""
+
+QUERY = """
+SELECT period, score, grade, rank_in_dept, dept_size, comment
+FROM employee_performance
+WHERE userid = :staff_id AND status = 'published' AND (:period = '' OR period = :period)
+ORDER BY updated_at DESC
+"""
+"""For the table of docs/skills/performance.md."""
+
+Row = Mapping[str, Any]
+
+
+def check_query(query: str) -> str:
+    """Check that a query is one that may be run for somebody's question.
+
+    Raises:
+        ValueError: saying what it must be instead.
+    """
+    statement = query.strip().rstrip(";").rstrip()
+    if not statement.upper().startswith(("SELECT", "WITH")) or ";" in statement:
+        raise ValueError("must be one SELECT")
+    try:
+        binds = set(text(statement).compile().params)
+    except ArgumentError:
+        raise ValueError("must be one SELECT with named parameters") from None
+    if "staff_id" not in binds or not binds <= {"staff_id", "period"}:
+        raise ValueError("must select by :staff_id, and may by :period ('' for any), nothing else")
+    return statement
+
+
+async def read_table(
+    databases: Databases, url: str, query: str, *, staff_id: str, period: str
+) -> Sequence[Row]:
+    """Read somebody's rows with the operator's query.
+
+    Args:
+        databases: reads them.
+        url: SQLAlchemy's URL.
+        query: as `check_query` left it.
+        staff_id: whose.
+        period: a `Period.key`; "" for the newest.
+
+    Raises:
+        BackendError: if they can't be read.
+    """
+    statement = text(query)
+    given = {"staff_id": staff_id, "period": period}
+    values = {name: given[name] for name in statement.compile().params}
+    return await databases.fetch(SERVICE, url, statement, values, limit=MOST_ROWS)
+
+
+async def read_service(
+    http: Http, url: str, token: str, *, staff_id: str, period: str
+) -> Sequence[Row]:
+    """Read somebody's rows from an HR service: `GET url?userid=…&period=…&limit=…`.
+
+    It answers `{"items": [{"period": …, "score": …}, …]}`, the newest first; 404 for nobody.
+
+    Raises:
+        BackendError: if it can't be asked, refuses us, or answers something else.
+    """
+    answer = await http.json(
+        SERVICE,
+        "GET",
+        url,
+        params={"userid": staff_id, "period": period, "limit": MOST_ROWS},
+        headers={"authorization": f"Bearer {token}"} if token else None,
+    )
+    if answer.status == HTTPStatus.NOT_FOUND:
+        return []
+    if answer.status != HTTPStatus.OK:
+        raise BackendRefusedError(SERVICE, f"HTTP {answer.status}")
+    items = answer.data.get("items") if isinstance(answer.data, dict) else None
+    if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
+        raise BackendProtocolError(SERVICE, "no list of items")
+    return items[:MOST_ROWS]

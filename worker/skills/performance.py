@@ -1,0 +1,123 @@
+"""How one is judged at work, for oneself and for one's manager.
+
+我的绩效 · 绩效 上个季度 · 绩效 张三 十月 · 张三去年的绩效怎么样
+"""
+
+import logging
+import re
+from collections.abc import Sequence
+from typing import Annotated
+
+from pydantic import AfterValidator, Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+from sqlalchemy import make_url
+from sqlalchemy.exc import ArgumentError
+
+from worker.performance.rights import Subject, find_subject
+from worker.performance.sources import QUERY, Row, check_query, read_service, read_table
+from worker.performance.wording import NOT_KNOWN, NOT_SET_UP, show
+from worker.skill import Ask, Markdown, RefusalError, Skill
+from worker.slots import Period
+from worker.text import fold
+
+logger = logging.getLogger(__name__)
+
+skill = Skill("performance", summary="查绩效", private=True)
+
+_PATTERN = r"绩效(?:考核)?(?:成绩|结果|情况|得分|分数|等级)?|kpi"
+_OWN = frozenset({"", "我", "我自己", "本人", "自己", "我本人", "个人", "my", "me", "mine"})
+_NOISE = re.compile(
+    r"^(?:请问|麻烦|你好|帮忙|帮我|给我|我想|想|查询|查看|查一下|查|看一下|看看|看|告诉我|一下|关于|\s)+"
+    r"|(?:怎么样|怎样|如何|是多少|多少分|多少|几分|是什么|什么|好不好|好吗|出来了吗|出来|了|吗|呢|吧|啊|呀"
+    r"|谢谢|\s)+$"
+)
+
+
+def _http(url: str) -> bool:
+    return url.startswith(("https://", "http://"))
+
+
+def _url(url: SecretStr) -> SecretStr:
+    value = url.get_secret_value()
+    try:
+        _http(value) or make_url(value)
+    except ArgumentError:
+        raise ValueError("must be an HR service's https:// URL, or SQLAlchemy's") from None
+    return url
+
+
+class PerformanceSettings(BaseSettings):
+    """Where performance data is."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="DINGDA_",
+        env_file=".env",
+        env_ignore_empty=True,
+        extra="ignore",
+        frozen=True,
+        hide_input_in_errors=True,
+    )
+
+    performance_url: Annotated[SecretStr, AfterValidator(_url)] | None = Field(
+        None,
+        description="An SQLAlchemy URL of a database, with an account that may only read; "
+        "or an HR service's https:// address.",
+    )
+    performance_query: Annotated[str, AfterValidator(check_query)] = Field(
+        QUERY.strip(),
+        description="The SELECT for a database, by :staff_id and :period ('' for any). Its columns "
+        "are what is shown.",
+    )
+    performance_token: SecretStr | None = Field(
+        None, description="The bearer token for an HR service."
+    )
+
+
+@skill.command("绩效", "我的绩效", "查绩效", "业绩", "performance", pattern=_PATTERN)
+async def performance(
+    ask: Ask,
+    settings: PerformanceSettings,
+    period: Period | None = None,
+    who: Annotated[str, "姓名"] = "",
+) -> Markdown:
+    """Up to three periods, the newest first."""
+    if settings.performance_url is None:
+        logger.warning("performance is not set up: set DINGDA_PERFORMANCE_URL")
+        raise RefusalError(NOT_SET_UP)
+    subject = await find_subject(ask.message, name_in(who), ask.services.dingtalk)
+    rows = await _read(ask, settings, subject, period) if subject else ()
+    if not (subject and rows):
+        # The same words whether there is no right, no data or no such person.
+        raise RefusalError(NOT_KNOWN)
+    return show(rows, subject.name, say=ask.say)
+
+
+def name_in(words: str) -> str:
+    """The name in what was typed besides the command and the period; "" if it is the asker's own.
+
+    Politeness and question words around it are left out.
+    """
+    bare = re.sub(r"\s+", " ", words)
+    previous = None
+    while bare != previous:
+        previous, bare = bare, _NOISE.sub("", bare).strip(" 的,，。？?!！：:")
+    return "" if fold(bare) in _OWN else bare
+
+
+async def _read(
+    ask: Ask, settings: PerformanceSettings, subject: Subject, period: Period | None
+) -> Sequence[Row]:
+    url = settings.performance_url.get_secret_value() if settings.performance_url else ""
+    key = period.key if period else ""
+    if _http(url):
+        token = settings.performance_token.get_secret_value() if settings.performance_token else ""
+        return await read_service(
+            ask.services.http, url, token, staff_id=subject.staff_id, period=key
+        )
+    return await read_table(
+        ask.services.databases,
+        url,
+        settings.performance_query,
+        staff_id=subject.staff_id,
+        period=key,
+    )
