@@ -17,7 +17,9 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from redis.client import Pipeline
-from redis.exceptions import RedisError
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import RedisError, ResponseError
+from redis.exceptions import TimeoutError as RedisTimeoutError
 from rq import Queue, worker_registration
 from rq.command import parse_payload
 from rq.exceptions import DequeueTimeout
@@ -41,6 +43,7 @@ _BEAT_S = 10.0
 _WORKER_TTL_S = 60
 _MAINTENANCE_S = 60
 _REST_S = 1.0
+_OUTAGE = (RedisConnectionError, RedisTimeoutError, OSError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,10 +119,11 @@ class ConcurrentWorker(BaseWorker):
     async def run(self, *, burst: bool = False) -> None:
         """Take and run jobs until SIGTERM or SIGINT, or with `burst` until the queue is empty.
 
-        A signal lets running jobs end within the grace; a second one ends them at once.
+        A signal lets running jobs end within the grace; a second one ends them at once. What one
+        of `alongside` raises ends the worker in the same way, and is raised when it has ended.
         """
         self._loop = asyncio.get_running_loop()
-        await self._in(self._bookkeeper, self.bootstrap, "WARNING")
+        await self._in(self._bookkeeper, self._sign_on)
         logger.info(
             "worker %s takes up to %d jobs at once from %s",
             self.name,
@@ -131,16 +135,22 @@ class ConcurrentWorker(BaseWorker):
         keepers = [
             asyncio.create_task(each()) for each in (self._keep_books, self._beat, *self._alongside)
         ]
+        for keeper in keepers:
+            # Without one of them it would do harm in silence: it ends, to be started anew.
+            keeper.add_done_callback(lambda _: self._stopping.set())
         try:
             await self._take_jobs(burst=burst)
             await self._drain()
         finally:
             for keeper in keepers:
                 keeper.cancel()
-            await asyncio.gather(*keepers, return_exceptions=True)
+            ends = await asyncio.gather(*keepers, return_exceptions=True)
             await self._in(self._bookkeeper, self._close)
             self._taker.shutdown()
             self._bookkeeper.shutdown()
+        for end in ends:
+            if isinstance(end, Exception):
+                raise end
 
     def handle_payload(self, message: Any) -> None:
         """Obey RQ's commands (`rq.command`); called from RQ's own pubsub thread."""
@@ -155,6 +165,10 @@ class ConcurrentWorker(BaseWorker):
     def request_stop_execution(self, execution_id: str) -> None:
         """Stop one running job; RQ's base class would kill a process instead."""
         self._loop.call_soon_threadsafe(self._stop_one, execution_id)
+
+    def _sign_on(self) -> None:
+        self.bootstrap("WARNING")
+        self.set_state(WorkerStatus.IDLE)
 
     # Taking jobs ---------------------------------------------------------------------------
 
@@ -184,7 +198,7 @@ class ConcurrentWorker(BaseWorker):
             time.sleep(_REST_S)
             return []
         if self.get_state() == WorkerStatus.SUSPENDED:
-            self.set_state(WorkerStatus.IDLE)
+            self.set_state(WorkerStatus.BUSY if self.executions else WorkerStatus.IDLE)
         jobs = self._fetch(self._pop(room))
         return self._begin(jobs) if jobs else []
 
@@ -205,7 +219,7 @@ class ConcurrentWorker(BaseWorker):
         """Read jobs in one trip; if one of them can't be read, each in its own."""
         try:
             jobs = self.job_class.fetch_many(job_ids, self.connection, self.serializer)
-        except (RedisError, OSError):
+        except _OUTAGE:
             raise
         except Exception:  # noqa: BLE001 - whatever stands in Redis
             jobs = [None]
@@ -217,7 +231,7 @@ class ConcurrentWorker(BaseWorker):
         """Read a job; one that can't be read must not keep the others from running."""
         try:
             return self.job_class.fetch(job_id, self.connection, self.serializer)
-        except (RedisError, OSError):
+        except _OUTAGE:
             raise
         except Exception as error:  # noqa: BLE001 - whatever stands in Redis
             logger.error("job %s is unreadable (%s) and put aside", job_id, type(error).__name__)
@@ -235,8 +249,14 @@ class ConcurrentWorker(BaseWorker):
                 pipeline.lrem(self._queue.intermediate_queue_key, 1, job.id)
                 started.append(_Running(job, execution))
             self.set_state(WorkerStatus.BUSY, pipeline)
-            pipeline.execute()
-        self.executions.update({running.execution.id: running.execution for running in started})
+            # Known before it is written, or who writes ends meanwhile would call the worker idle.
+            self.executions.update({each.execution.id: each.execution for each in started})
+            try:
+                _carry_out(pipeline)
+            except (RedisError, OSError):
+                for each in started:
+                    del self.executions[each.execution.id]
+                raise
         return started
 
     # Running them --------------------------------------------------------------------------
@@ -298,9 +318,12 @@ class ConcurrentWorker(BaseWorker):
         with self.connection.pipeline() as pipeline:
             for ended in batch:
                 self._write_end(ended, pipeline)
-            if not self.executions:
+            idle = not self.executions
+            if idle:
                 self.set_state(WorkerStatus.IDLE, pipeline)
-            pipeline.execute()
+            _carry_out(pipeline)
+        if idle and self.executions:
+            self.set_state(WorkerStatus.BUSY)
 
     def _write_end(self, ended: _Ended, pipeline: Pipeline) -> None:
         """What RQ's `handle_job_success` and `handle_job_failure` write, less what we never use."""
@@ -332,10 +355,18 @@ class ConcurrentWorker(BaseWorker):
             try:
                 await self._in(self._bookkeeper, self._write_beat)
                 if self.should_run_maintenance_tasks:
-                    await self._in(self._bookkeeper, self.run_maintenance_tasks)
+                    await self._in(self._bookkeeper, self._tidy)
             except (RedisError, OSError) as error:
                 logger.warning("cannot send a heartbeat (%s)", type(error).__name__)
             await asyncio.sleep(_BEAT_S)
+
+    def _tidy(self) -> None:
+        try:
+            self.run_maintenance_tasks()  # type: ignore[no-untyped-call]
+        except _OUTAGE:
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever stands in Redis
+            logger.error("RQ cannot tidy its registries (%s)", type(error).__name__)
 
     def _write_beat(self) -> None:
         with self.connection.pipeline() as pipeline:
@@ -345,7 +376,7 @@ class ConcurrentWorker(BaseWorker):
                 ttl = self.get_heartbeat_ttl(job)
                 execution.heartbeat(job.started_job_registry, ttl, pipeline)
                 job.heartbeat(now(), ttl, pipeline, xx=True)
-            forgotten = pipeline.execute()[0] == 1
+            forgotten = _carry_out(pipeline)[0] == 1
             if forgotten:
                 # The heartbeat made the worker's hash anew: Redis has lost it, so register again.
                 pipeline.hset(self.key, mapping=self.serialize())
@@ -361,6 +392,19 @@ class ConcurrentWorker(BaseWorker):
 
     async def _in(self, thread: ThreadPoolExecutor, call: Callable[..., T], *arguments: Any) -> T:
         return await self._loop.run_in_executor(thread, call, *arguments)
+
+
+def _carry_out(pipeline: Pipeline) -> list[Any]:
+    """Send a transaction, and return what its commands returned.
+
+    Redis goes on with the rest when it refuses one command of a transaction under way, such as one
+    for a planted key of another kind; to send it all again would count it all twice.
+    """
+    results = pipeline.execute(raise_on_error=False)
+    for result in results:
+        if isinstance(result, ResponseError):
+            logger.error("Redis refused a part of RQ's books: %s", result)
+    return results
 
 
 async def _first_of(*awaitables: Coroutine[Any, Any, Any]) -> None:
