@@ -356,12 +356,15 @@ async def test_what_cannot_be_tidied_does_not_end_the_heartbeats(
     monkeypatch.setattr(concurrent, "_BEAT_S", 0.05)
     stage.put("a-1", status="nonsense")
     stage.connection.delete(stage.queue.key)
-    stage.connection.set("rq:failed:dingda", "planted")
     stage.connection.zadd("rq:wip:dingda", {"a-1:e1": 1, "b:b:b": 1})
-    worker = stage.worker(at_once)
-    async with working(worker) as running:
-        await heartbeats_go_on(stage, worker.key)
-        assert not running.done()
+    held = Held()
+    stage.put("a-2")
+    worker = stage.worker(held.perform)
+    async with working(worker):
+        await until(lambda: held.running)
+        (execution,) = worker.executions.values()
+        await heartbeats_go_on(stage, execution.key)
+        held.free.set()
 
 
 async def heartbeats_go_on(stage: Stage, key: str) -> None:
@@ -388,7 +391,7 @@ async def test_heartbeats_keep_the_worker_and_what_it_runs(
         for key in (worker.key, execution.key):
             stage.connection.expire(key, 5)
         stage.connection.zadd("rq:wip:dingda", {execution.composite_key: 1})
-        await heartbeats_go_on(stage, worker.key)
+        await heartbeats_go_on(stage, execution.key)
         assert stage.connection.ttl(worker.key) > 60
         assert stage.connection.ttl(execution.key) > 5
         score: Any = stage.connection.zscore("rq:wip:dingda", execution.composite_key)
