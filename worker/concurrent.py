@@ -154,8 +154,14 @@ class ConcurrentWorker(BaseWorker):
 
     def handle_payload(self, message: Any) -> None:
         """Obey RQ's commands (`rq.command`); called from RQ's own pubsub thread."""
-        payload = parse_payload(message)
-        if payload["command"] != "stop-job":
+        try:
+            payload = parse_payload(message)
+            command = payload["command"]
+        except (ValueError, TypeError, LookupError):
+            # RQ's thread would end, and hear no command any more.
+            logger.warning("somebody sent a command that cannot be read")
+            return
+        if command != "stop-job":
             super().handle_payload(message)  # type: ignore[no-untyped-call]
             return
         for execution in list(self.executions.values()):

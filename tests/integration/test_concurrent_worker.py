@@ -10,7 +10,7 @@ import httpx
 import pytest
 import redis
 from rq import SimpleWorker
-from rq.command import send_stop_job_command
+from rq.command import send_shutdown_command, send_stop_job_command
 from rq.job import Job
 from rq.serializers import JSONSerializer
 from rq.suspension import resume, suspend
@@ -257,12 +257,29 @@ async def test_a_stopped_job_ends_alone(stage: Stage) -> None:
     assert stage.registries()["finished"] == 2
 
 
+@pytest.mark.parametrize(
+    "payload", [b"no json", b"\xff", b"[]", b"{}", b"7", b'{"command":"dance"}']
+)
+async def test_after_a_command_that_cannot_be_read_the_next_is_obeyed(
+    stage: Stage, payload: bytes
+) -> None:
+    held = Held()
+    stage.put("a-1")
+    worker = stage.worker(held.perform)
+    async with working(worker):
+        await until(lambda: held.running)
+        stage.connection.publish(worker.pubsub_channel_name, payload)
+        send_stop_job_command(stage.connection, "a-1", serializer=JSONSerializer)
+        await until(lambda: held.cancelled)
+
+
 async def test_a_command_to_shut_down_lets_jobs_end(stage: Stage) -> None:
     held = Held()
     stage.put("a-1")
-    async with working(stage.worker(held.perform)) as running:
+    worker = stage.worker(held.perform)
+    async with working(worker) as running:
         await until(lambda: held.running)
-        signal.raise_signal(signal.SIGINT)
+        send_shutdown_command(stage.connection, worker.name)
         await asyncio.sleep(0.1)
         assert not running.done()
         held.free.set()
