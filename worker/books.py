@@ -136,7 +136,8 @@ class Books:
                 Job(job_id, self._connection, self._queue.serializer).heartbeat(
                     now(), ttl, pipeline
                 )
-            pipeline.execute()
+            # One that is refused, for a planted key of another kind, must not keep the others back.
+            pipeline.execute(raise_on_error=False)
 
     def _script(self, name: str) -> Script:
         source = (resources.files("worker") / "lua" / f"{name}.lua").read_text("utf-8")

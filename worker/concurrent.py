@@ -15,7 +15,9 @@ from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
+from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError
+from redis.exceptions import TimeoutError as RedisTimeoutError
 from rq import Queue, worker_registration
 from rq.command import parse_payload
 from rq.exceptions import DequeueTimeout
@@ -40,6 +42,7 @@ _WORKER_TTL_S = 60
 _MAINTENANCE_S = 60
 _REST_S = 1.0
 _MAX_BATCH = 100
+_OUTAGE = (RedisConnectionError, RedisTimeoutError, OSError)
 
 
 class ConcurrentWorker(BaseWorker):
@@ -85,6 +88,7 @@ class ConcurrentWorker(BaseWorker):
         self._running: dict[Started, asyncio.Task[None]] = {}
         self._ended: list[Ended] = []
         self._is_queue_empty = True
+        self._is_starting = False
         self._room = asyncio.Event()
         self._books_due = asyncio.Event()
         self._stopping = asyncio.Event()
@@ -100,10 +104,11 @@ class ConcurrentWorker(BaseWorker):
     async def run(self, *, burst: bool = False) -> None:
         """Take and run jobs until SIGTERM or SIGINT, or with `burst` until the queue is empty.
 
-        A signal lets running jobs end within the grace; a second one ends them at once.
+        A signal lets running jobs end within the grace; a second one ends them at once. What one
+        of `alongside` raises ends the worker in the same way, and is raised when it has ended.
         """
         self._loop = asyncio.get_running_loop()
-        await self._in(self._bookkeeper, self.bootstrap, "WARNING")
+        await self._in(self._bookkeeper, self._sign_on)
         logger.info(
             "worker %s takes up to %d jobs at once from %s",
             self.name,
@@ -115,25 +120,45 @@ class ConcurrentWorker(BaseWorker):
         keepers = [
             asyncio.create_task(each()) for each in (self._keep_books, self._beat, *self._alongside)
         ]
+        for keeper in keepers:
+            # Without one of them it would do harm in silence: it ends, to be started anew.
+            keeper.add_done_callback(lambda _: self._stopping.set())
         try:
             await self._take_jobs(burst=burst)
             await self._drain()
         finally:
             for keeper in keepers:
                 keeper.cancel()
-            await asyncio.gather(*keepers, return_exceptions=True)
+            ends = await asyncio.gather(*keepers, return_exceptions=True)
             await self._in(self._bookkeeper, self._close)
             self._taker.shutdown()
             self._bookkeeper.shutdown()
+        for end in ends:
+            if isinstance(end, Exception):
+                raise end
 
     def handle_payload(self, message: Any) -> None:
         """Obey RQ's commands (`rq.command`); called from RQ's own pubsub thread."""
-        payload = parse_payload(message)
-        if payload["command"] != "stop-job":
+        try:
+            payload = parse_payload(message)
+            command = payload["command"]
+        except (ValueError, TypeError, LookupError):
+            # RQ's thread would end, and hear no command any more.
+            logger.warning("somebody sent a command that cannot be read")
+            return
+        if command != "stop-job":
             super().handle_payload(message)  # type: ignore[no-untyped-call]
             return
         # RQ's base class would kill a process instead.
         self._loop.call_soon_threadsafe(self._stop_job, payload.get("job_id"))
+
+    def _sign_on(self) -> None:
+        self.bootstrap("WARNING")
+        self.set_state(WorkerStatus.IDLE)
+
+    @property
+    def _is_idle(self) -> bool:
+        return not (self._running or self._is_starting)
 
     # Taking jobs ---------------------------------------------------------------------------
 
@@ -147,11 +172,13 @@ class ConcurrentWorker(BaseWorker):
             try:
                 started = await self._in(self._taker, self._take, room)
             except (RedisError, OSError) as error:
+                self._is_starting = False
                 logger.warning("cannot take jobs (%s); trying on", type(error).__name__)
                 await _first_of(asyncio.sleep(_REST_S), self._stopping.wait())
                 continue
             for each in started:
                 self._running[each] = asyncio.create_task(self._run(each))
+            self._is_starting = False
             if burst and not started and not self._running:
                 return
 
@@ -162,7 +189,7 @@ class ConcurrentWorker(BaseWorker):
             time.sleep(_REST_S)
             return []
         if self.get_state() == WorkerStatus.SUSPENDED:
-            self.set_state(WorkerStatus.IDLE)
+            self.set_state(WorkerStatus.IDLE if self._is_idle else WorkerStatus.BUSY)
         waiting = ""
         if self._is_queue_empty:
             try:
@@ -171,6 +198,8 @@ class ConcurrentWorker(BaseWorker):
                 return []
             waiting = as_text(found)
         most = min(room, _MAX_BATCH)
+        # Said before it is written, or who writes ends meanwhile would call the worker idle.
+        self._is_starting = True
         started = self._books.start(most, waiting=waiting)
         self._is_queue_empty = len(started) < most
         return started
@@ -233,7 +262,10 @@ class ConcurrentWorker(BaseWorker):
                     del self._ended[: len(batch)]
 
     def _write_ends(self, batch: Sequence[Ended]) -> None:
-        self._books.end(batch, idle=not self._running)
+        idle = self._is_idle
+        self._books.end(batch, idle=idle)
+        if idle and not self._is_idle:
+            self.set_state(WorkerStatus.BUSY)
 
     async def _beat(self) -> None:
         """Show that the worker and what it runs are alive, and let RQ tidy its registries."""
@@ -241,10 +273,18 @@ class ConcurrentWorker(BaseWorker):
             try:
                 await self._in(self._bookkeeper, self._write_beat)
                 if self.should_run_maintenance_tasks:
-                    await self._in(self._bookkeeper, self.run_maintenance_tasks)
+                    await self._in(self._bookkeeper, self._tidy)
             except (RedisError, OSError) as error:
                 logger.warning("cannot send a heartbeat (%s)", type(error).__name__)
             await asyncio.sleep(_BEAT_S)
+
+    def _tidy(self) -> None:
+        try:
+            self.run_maintenance_tasks()  # type: ignore[no-untyped-call]
+        except _OUTAGE:
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever stands in Redis
+            logger.error("RQ cannot tidy its registries (%s)", type(error).__name__)
 
     def _write_beat(self) -> None:
         with self.connection.pipeline() as pipeline:

@@ -12,6 +12,7 @@ import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
+from http.cookiejar import CookieJar, DefaultCookiePolicy
 from types import MappingProxyType
 from typing import Any
 
@@ -190,9 +191,10 @@ async def _exchange(
 
 
 def create_client() -> httpx.AsyncClient:
-    """An HTTP client for replies: nothing from the environment, no redirects."""
+    """An HTTP client for replies: nothing from the environment, no redirects, no cookies."""
     return httpx.AsyncClient(
         transport=ClaimingTransport(),
+        cookies=CookieJar(DefaultCookiePolicy(allowed_domains=())),
         trust_env=False,
         follow_redirects=False,
         timeout=httpx.Timeout(POST_TIMEOUT_S, connect=CONNECT_TIMEOUT_S, pool=None),
@@ -295,5 +297,9 @@ def _milliseconds(retry_after: str | None) -> int:
 
 
 def _name_of(error: Exception) -> str:
-    """Only the class: the words of an HTTP library's errors hold URLs."""
-    return type(error).__name__
+    """Only the class: the words of an HTTP library's errors hold URLs.
+
+    aiohttp's own, for httpx-aiohttp calls even a refused connection a timeout.
+    """
+    cause = error.__cause__ if isinstance(error, httpx.TransportError) else None
+    return type(cause or error).__name__

@@ -4,6 +4,7 @@ import json
 import zlib
 from typing import Any, NoReturn
 
+from rq.exceptions import NoSuchJobError
 from rq.job import Job
 
 from shared.errors import DingdaError
@@ -25,8 +26,18 @@ class AnswerJob(Job):
     """
 
     def restore(self, raw_data: Any) -> None:
-        """Read a job as RQ does, and leave out what would run or call anything besides."""
-        super().restore(raw_data)
+        """Read a job as RQ does, and leave out what would run or call anything besides.
+
+        Raises:
+            NoSuchJobError: also if the job can't be read, so that RQ passes over it wherever it
+                comes by; its own parsing raises whatever it meets.
+        """
+        try:
+            super().restore(raw_data)
+        except NoSuchJobError:
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever stands in Redis
+            raise NoSuchJobError(f"job {self.id} is unreadable: {type(error).__name__}") from None
         self._success_callback_name = None
         self._failure_callback_name = None
         self._stopped_callback_name = None

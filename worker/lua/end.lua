@@ -21,15 +21,25 @@ local function seconds(said, default)
   return tonumber(default)
 end
 
+-- Somebody may have planted a key of another kind: that job's record is incomplete then, and the
+-- others' is not. Any other error ends the script.
+local function try(...)
+  local answer = redis.pcall(...)
+  if type(answer) == 'table' and answer.err and not string.find(answer.err, 'WRONGTYPE', 1, true) then
+    error(answer.err)
+  end
+  return answer
+end
+
 for at = 9, #ARGV, 7 do
   local job_id, execution_id, status, failure, began, ended, ended_at = unpack(ARGV, at, at + 6)
   local key, both = JOB .. job_id, job_id .. ':' .. execution_id
   -- A call whose answer got lost is made again: what it has ended has no execution any more.
   if redis.call('DEL', EXECUTION .. both) == 1 then
     redis.call('ZREM', WIP, both)
-    redis.call('ZREM', REGISTRY .. job_id, execution_id)
+    try('ZREM', REGISTRY .. job_id, execution_id)
     redis.call('SREM', EXECUTIONS, both)
-    local kept = redis.call('HMGET', key, 'result_ttl', 'failure_ttl')
+    local kept = try('HMGET', key, 'result_ttl', 'failure_ttl')
     local ttl, registry, result
     if status == 'finished' then
       ttl, registry = seconds(kept[1], result_ttl), FINISHED
@@ -38,9 +48,9 @@ for at = 9, #ARGV, 7 do
       ttl, registry = seconds(kept[2], failure_ttl), FAILED
       result, failed = {'type', 2, 'worker_name', name, 'exc_string', failure}, failed + 1
     end
-    redis.call('HSET', key, 'status', status, 'ended_at', ended_at)
+    try('HSET', key, 'status', status, 'ended_at', ended_at)
     redis.call('EXPIRE', key, ttl)
-    redis.call('XADD', RESULTS .. job_id, 'MAXLEN', '~', 10, '*', 'execution_id', execution_id,
+    try('XADD', RESULTS .. job_id, 'MAXLEN', '~', 10, '*', 'execution_id', execution_id,
                'execution_started_at', began, 'execution_ended_at', ended, unpack(result))
     redis.call('EXPIRE', RESULTS .. job_id, ttl)
     redis.call('ZADD', registry, math.floor(ended) + ttl, job_id)

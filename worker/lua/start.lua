@@ -20,6 +20,18 @@ local function ttl_of(timeout)
   return beat_s + 60
 end
 
+-- Somebody may have planted a key of another kind: that job's record is incomplete then, and the
+-- others' is not. Any other error ends the script.
+local function try(...)
+  local answer = redis.pcall(...)
+  if type(answer) == 'table' and answer.err and not string.find(answer.err, 'WRONGTYPE', 1, true) then
+    error(answer.err)
+  end
+  return answer
+end
+
+-- Refused by a full Redis, before a job has been taken.
+redis.call('HSET', WORKER, 'last_heartbeat', at)
 for nth = 9, #ARGV do
   local execution_id, job_id = ARGV[nth], nil
   if waiting ~= '' then
@@ -29,18 +41,17 @@ for nth = 9, #ARGV do
     job_id = redis.call('LPOP', QUEUE)
   end
   if not job_id then break end
-  -- Whatever stands there, the others must start.
-  local job = redis.pcall('HMGET', JOB .. job_id, 'data', 'timeout')
+  local job = try('HMGET', JOB .. job_id, 'data', 'timeout')
   if job[1] then
     local ttl, both = ttl_of(job[2]), job_id .. ':' .. execution_id
     redis.call('HSET', EXECUTION .. both, 'id', execution_id, 'job_id', job_id, 'created_at', now,
                'last_heartbeat', now, 'worker_name', name)
     redis.call('EXPIRE', EXECUTION .. both, ttl)
-    redis.call('ZADD', REGISTRY .. job_id, math.floor(now) + ttl + 60, execution_id)
-    redis.call('EXPIRE', REGISTRY .. job_id, ttl + 60)
+    try('ZADD', REGISTRY .. job_id, math.floor(now) + ttl + 60, execution_id)
+    try('EXPIRE', REGISTRY .. job_id, ttl + 60)
     redis.call('ZADD', WIP, math.floor(now) + ttl, both)
     redis.call('SADD', EXECUTIONS, both)
-    redis.call('HSET', JOB .. job_id, 'status', 'started', 'started_at', at, 'last_heartbeat', at,
+    try('HSET', JOB .. job_id, 'status', 'started', 'started_at', at, 'last_heartbeat', at,
                'worker_name', name)
     redis.call('PERSIST', JOB .. job_id)
     longest_s = math.max(longest_s, ttl)

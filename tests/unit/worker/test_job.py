@@ -131,6 +131,24 @@ def test_callbacks_and_webhooks_of_a_planted_job_are_left_out(redis: fakeredis.F
     assert job.webhooks == []
 
 
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"status": "nonsense"},
+        {"timeout": "soon"},
+        {"created_at": "yesterday"},
+        {"result_ttl": "x"},
+        {"dependency_ids": "[1,"},
+        {"origin": b"\xff\xfe"},
+    ],
+)
+def test_a_job_that_cannot_be_read_counts_as_none_for_rq(
+    redis: fakeredis.FakeRedis, fields: dict[str, Any]
+) -> None:
+    with pytest.raises(NoSuchJobError):
+        stored(redis, **fields)
+
+
 def test_a_job_without_data_is_no_job(redis: fakeredis.FakeRedis) -> None:
     redis.hset("rq:job:a-1", "status", "queued")
     with pytest.raises(NoSuchJobError):

@@ -1,0 +1,466 @@
+"""The concurrent worker is a worker like RQ's own, to RQ's eyes and to its commands."""
+
+import asyncio
+import re
+import signal
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import pytest
+import redis
+from rq.command import send_shutdown_command, send_stop_job_command
+from rq.job import Job
+from rq.serializers import JSONSerializer
+from rq.suspension import resume, suspend
+from rq.worker import WorkerStatus
+
+from tests.builders import a_callback
+from tests.integration.rq_stage import NAME, Called, Stage, until, working
+from tests.processes import (
+    SessionWebhook,
+    Valkey,
+    gateway,
+    process,
+    signed,
+    valkey,
+    wait_until,
+)
+from worker import concurrent
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Valkey]:
+    with valkey(tmp_path_factory.mktemp("valkey")) as started:
+        yield started
+
+
+@pytest.fixture
+def stage(server: Valkey) -> Iterator[Stage]:
+    with redis.Redis.from_url(server.url) as connection:
+        yield Stage(connection)
+
+
+class Held:
+    """Jobs that go on until the test lets them end."""
+
+    def __init__(self) -> None:
+        self.running: dict[str, int] = {}
+        self.most = 0
+        self.cancelled: dict[str, tuple[Any, ...]] = {}
+        self.free = asyncio.Event()
+
+    async def perform(self, job: Called) -> None:
+        self.running[job.id] = self.running.get(job.id, 0) + 1
+        self.most = max(self.most, len(self.running))
+        try:
+            await self.free.wait()
+        except asyncio.CancelledError as cancelled:
+            self.cancelled[job.id] = cancelled.args
+            raise
+        finally:
+            del self.running[job.id]
+
+
+async def at_once(_: Called) -> None:
+    """A job that takes no time."""
+
+
+async def test_the_counters_of_the_worker_count_every_job(stage: Stage) -> None:
+    async def perform(job: Called) -> None:
+        if int(job.id.rpartition("-")[2]) % 3 == 0:
+            raise ValueError("session=s3cret")
+
+    for number in range(1, 10):
+        stage.put(f"a-{number}")
+    worker = stage.worker(perform, concurrency=4)
+    async with working(worker):
+        await until(lambda: sum(map(stage.registries().get, ("finished", "failed"))) == 9)  # type: ignore[arg-type]
+        (seen,) = stage.workers()
+        assert (seen.successful_job_count, seen.failed_job_count) == (6, 3)
+        assert seen.total_working_time > 0
+    expected = {"started": 0, "finished": 6, "failed": 3, "queued": 0, "taken": 0}
+    assert stage.registries() == expected
+
+
+async def test_a_failure_is_recorded_without_any_session(stage: Stage) -> None:
+    async def fail(_: Called) -> None:
+        raise ValueError("https://oapi.dingtalk.com/robot/sendBySession?session=s3cret")
+
+    stage.put("a-1")
+    await stage.worker(fail).run(burst=True)
+    result = Job.fetch("a-1", stage.connection, JSONSerializer).latest_result()
+    assert result is not None
+    assert "ValueError" in str(result.exc_string)
+    assert "s3cret" not in str(result.exc_string)
+
+
+# What an operator sees ----------------------------------------------------------------------
+
+
+async def rq_info(server: Valkey) -> str:
+    """What `rq info` prints."""
+
+    def run() -> str:
+        with process("-m", "rq.cli", "info", "-u", server.url, env={}) as info:
+            info.wait_for(r"\d+ workers, \d+ queues")
+            return info.output
+
+    return await asyncio.to_thread(run)
+
+
+async def test_rq_info_counts_right_during_and_after(stage: Stage, server: Valkey) -> None:
+    for number in range(1, 6):
+        stage.put(f"a-{number}")
+    held = Held()
+    worker = stage.worker(held.perform, concurrency=3)
+    async with working(worker):
+        await until(lambda: len(held.running) == 3)
+        during = await rq_info(server)
+        assert re.search(r"dingda\s.*\b2, 3 executing, 0 finished, 0 failed", during), during
+        assert re.search(rf"{worker.name} .*: busy dingda\. jobs: 0 finished, 0 failed", during)
+        held.free.set()
+        await until(lambda: stage.registries()["finished"] == 5)
+        after = await rq_info(server)
+        assert re.search(r"dingda\s.*\b0, 0 executing, 5 finished, 0 failed", after), after
+        assert re.search(rf"{worker.name} .*: idle dingda\. jobs: 5 finished, 0 failed", after)
+    assert stage.workers() == []
+
+
+async def test_a_worker_without_work_is_idle_and_listed(stage: Stage) -> None:
+    async with working(stage.worker(at_once)):
+        await until(lambda: [each.get_state() for each in stage.workers()] == [WorkerStatus.IDLE])
+
+
+async def test_a_suspended_worker_takes_nothing_until_it_is_resumed(stage: Stage) -> None:
+    async with working(stage.worker(at_once)):
+        suspend(stage.connection)
+        await until(lambda: stage.workers()[0].get_state() == WorkerStatus.SUSPENDED)
+        stage.put("a-1")
+        await asyncio.sleep(1.5)
+        assert stage.registries()["queued"] == 1
+        resume(stage.connection)
+        await until(lambda: stage.registries()["finished"] == 1)
+        await until(lambda: stage.workers()[0].get_state() == WorkerStatus.IDLE)
+
+
+async def test_jobs_that_run_when_the_worker_is_suspended_end_as_ever(stage: Stage) -> None:
+    held = Held()
+    stage.put("a-1")
+    async with working(stage.worker(held.perform)):
+        await until(lambda: held.running)
+        suspend(stage.connection)
+        held.free.set()
+        await until(lambda: stage.registries()["finished"] == 1)
+        resume(stage.connection)
+
+
+async def test_a_stopped_job_ends_alone(stage: Stage) -> None:
+    held = Held()
+    for number in (1, 2, 3):
+        stage.put(f"a-{number}")
+    async with working(stage.worker(held.perform)):
+        await until(lambda: len(held.running) == 3)
+        send_stop_job_command(stage.connection, "a-2", serializer=JSONSerializer)
+        await until(lambda: stage.registries()["failed"] == 1)
+        assert held.cancelled == {"a-2": (concurrent.STOPPED,)}
+        assert stage.status("a-2") == "stopped"
+        assert set(held.running) == {"a-1", "a-3"}
+        held.free.set()
+    assert stage.registries()["finished"] == 2
+
+
+@pytest.mark.parametrize(
+    "payload", [b"no json", b"\xff", b"[]", b"{}", b"7", b'{"command":"dance"}']
+)
+async def test_after_a_command_that_cannot_be_read_the_next_is_obeyed(
+    stage: Stage, payload: bytes
+) -> None:
+    held = Held()
+    stage.put("a-1")
+    worker = stage.worker(held.perform)
+    async with working(worker):
+        await until(lambda: held.running)
+        stage.connection.publish(worker.pubsub_channel_name, payload)
+        send_stop_job_command(stage.connection, "a-1", serializer=JSONSerializer)
+        await until(lambda: held.cancelled)
+
+
+async def test_a_command_to_shut_down_lets_jobs_end(stage: Stage) -> None:
+    held = Held()
+    stage.put("a-1")
+    worker = stage.worker(held.perform)
+    async with working(worker) as running:
+        await until(lambda: held.running)
+        send_shutdown_command(stage.connection, worker.name)
+        await asyncio.sleep(0.1)
+        assert not running.done()
+        held.free.set()
+        await running
+    assert stage.registries()["finished"] == 1
+
+
+# What must not stop it ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"status": "nonsense"},
+        {"timeout": "soon"},
+        {"timeout": "9" * 30},
+        {"created_at": "yesterday"},
+        {"origin": ""},
+        {"origin": b"\xff"},
+        {"origin": "another"},
+        {"failure_ttl": "9" * 30},
+        {"failure_ttl": "-5"},
+        {"meta": "no json"},
+        {"dependency_ids": "[1,"},
+        {"data": b"no json"},
+        {"data": b""},
+    ],
+)
+async def test_a_planted_job_does_not_keep_others_from_running(
+    stage: Stage, fields: dict[str, Any]
+) -> None:
+    async def perform(job: Called) -> None:
+        if job.id == "planted":
+            raise ValueError
+
+    stage.put("a-1")
+    stage.put("planted", **fields)
+    stage.put("a-2")
+    worker = stage.worker(perform)
+    async with working(worker) as running:
+        await until(lambda: stage.registries()["finished"] == 2)
+        stage.put("a-3")
+        await until(lambda: stage.registries()["finished"] == 3)
+        await until(lambda: stage.registries()["taken"] == 0)
+        await until(lambda: stage.workers()[0].get_state() == WorkerStatus.IDLE)
+        assert not running.done()
+    assert stage.connection.hget(worker.key, "successful_job_count") == b"3"
+
+
+@pytest.mark.parametrize("job_id", ["no such job", "gone-1", "msg+/=="])
+async def test_an_id_without_a_job_does_not_keep_others_from_running(
+    stage: Stage, job_id: str
+) -> None:
+    stage.push(job_id)
+    stage.put("a-1")
+    async with working(stage.worker(at_once)):
+        await until(lambda: stage.registries()["finished"] == 1)
+        await until(lambda: stage.registries()["taken"] == 0)
+
+
+@pytest.mark.parametrize("key", ["rq:job:a-1", "rq:executions:a-1", "rq:results:a-1"])
+async def test_a_key_of_another_kind_does_not_keep_others_from_running(
+    stage: Stage, key: str
+) -> None:
+    stage.put("a-1")
+    stage.put("a-2")
+    stage.connection.set(key, "planted")
+    async with working(stage.worker(at_once)):
+        await until(lambda: stage.status("a-2") == "finished")
+        stage.put("a-3")
+        await until(lambda: stage.status("a-3") == "finished")
+        assert stage.registries()["taken"] == 0
+
+
+async def test_a_job_that_calls_something_else_is_a_failed_job(stage: Stage) -> None:
+    called = []
+
+    async def perform(job: Called) -> None:
+        called.append(job.id)
+
+    stage.put("a-1", call=["os.system", None, ["false"], {}])
+    stage.put("a-2")
+    await stage.worker(perform).run(burst=True)
+    assert called == ["a-2"]
+    assert (stage.status("a-1"), stage.status("a-2")) == ("failed", "finished")
+
+
+async def test_what_cannot_be_tidied_does_not_end_the_heartbeats(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(concurrent, "_BEAT_S", 0.05)
+    stage.put("a-1", status="nonsense")
+    stage.connection.delete(stage.queue.key)
+    stage.connection.zadd("rq:wip:dingda", {"a-1:e1": 1, "b:b:b": 1})
+    held = Held()
+    stage.put("a-2")
+    worker = stage.worker(held.perform)
+    async with working(worker):
+        await until(lambda: held.running)
+        await heartbeats_go_on(stage, stage.execution_key())
+        held.free.set()
+
+
+async def heartbeats_go_on(stage: Stage, key: str) -> None:
+    """Wait for three of them."""
+    seen = set[Any]()
+
+    def three() -> bool:
+        seen.add(stage.connection.hget(key, "last_heartbeat"))
+        return len(seen) > 3
+
+    await until(three)
+
+
+async def test_heartbeats_keep_the_worker_and_what_it_runs(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(concurrent, "_BEAT_S", 0.05)
+    held = Held()
+    stage.put("a-1")
+    worker = stage.worker(held.perform)
+    async with working(worker):
+        await until(lambda: held.running)
+        execution = stage.execution_key()
+        for key in (worker.key, execution):
+            stage.connection.expire(key, 5)
+        both = execution.removeprefix("rq:execution:")
+        stage.connection.zadd("rq:wip:dingda", {both: 1})
+        await heartbeats_go_on(stage, execution)
+        assert stage.connection.ttl(worker.key) > 60
+        assert stage.connection.ttl(execution) > 5
+        score: Any = stage.connection.zscore("rq:wip:dingda", both)
+        assert score > 1_000_000
+        held.free.set()
+
+
+async def test_a_worker_that_redis_has_forgotten_registers_again(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(concurrent, "_BEAT_S", 0.05)
+    async with working(stage.worker(at_once)):
+        await until(lambda: len(stage.workers()) == 1)
+        stage.connection.flushall()
+        await until(lambda: len(stage.workers()) == 1)
+        assert stage.workers()[0].queue_names() == [NAME]
+
+
+async def test_what_runs_alongside_and_fails_ends_the_worker(stage: Stage) -> None:
+    async def fail() -> None:
+        await asyncio.sleep(0.05)
+        raise ValueError("the sweeper broke")
+
+    held = Held()
+    stage.put("a-1")
+    worker = stage.worker(held.perform, alongside=(fail,), grace_s=0.1)
+    with pytest.raises(ValueError, match="the sweeper broke"):
+        await worker.run()
+    assert stage.workers() == []
+
+
+# How much, and how it ends ------------------------------------------------------------------
+
+
+async def test_no_more_jobs_run_at_once_than_allowed(stage: Stage) -> None:
+    held = Held()
+    for number in range(1, 9):
+        stage.put(f"a-{number}")
+    async with working(stage.worker(held.perform, concurrency=3)):
+        await until(lambda: len(held.running) == 3)
+        await asyncio.sleep(0.2)
+        assert stage.registries() | {"finished": 0} == {
+            "started": 3,
+            "finished": 0,
+            "failed": 0,
+            "queued": 5,
+            "taken": 0,
+        }
+        held.free.set()
+        await until(lambda: stage.registries()["finished"] == 8)
+    assert held.most == 3
+
+
+async def test_jobs_are_begun_in_the_order_of_the_queue(stage: Stage) -> None:
+    begun = []
+
+    async def perform(job: Called) -> None:
+        begun.append(job.id)
+
+    ids = [f"a-{number}" for number in range(1, 30)]
+    for job_id in ids:
+        stage.put(job_id)
+    await stage.worker(perform, concurrency=4).run(burst=True)
+    assert begun == ids
+
+
+async def test_room_is_used_again_as_soon_as_one_job_ends(stage: Stage) -> None:
+    first = asyncio.Event()
+    begun = []
+
+    async def perform(job: Called) -> None:
+        begun.append(job.id)
+        await (first if job.id == "a-1" else asyncio.Event()).wait()
+
+    for number in (1, 2, 3):
+        stage.put(f"a-{number}")
+    async with working(stage.worker(perform, concurrency=2, grace_s=0.1)):
+        await until(lambda: begun == ["a-1", "a-2"])
+        first.set()
+        await until(lambda: begun == ["a-1", "a-2", "a-3"])
+
+
+async def test_a_signal_lets_running_jobs_end_and_takes_no_more(stage: Stage) -> None:
+    held = Held()
+    stage.put("a-1")
+    async with working(stage.worker(held.perform)) as running:
+        await until(lambda: held.running)
+        signal.raise_signal(signal.SIGTERM)
+        await asyncio.sleep(1.2)  # the taker may still be waiting for a job when the signal comes
+        stage.put("a-2")
+        await asyncio.sleep(1.2)
+        assert not running.done()
+        held.free.set()
+        await running
+    assert stage.status("a-1") == "finished"
+    assert stage.registries()["queued"] == 1
+    assert held.cancelled == {}
+
+
+async def test_what_exceeds_the_grace_is_cancelled_and_a_failed_job(stage: Stage) -> None:
+    held = Held()
+    stage.put("a-1")
+    async with working(stage.worker(held.perform, grace_s=0.2)):
+        await until(lambda: held.running)
+    assert held.cancelled == {"a-1": ()}
+    assert stage.status("a-1") == "failed"
+    assert stage.registries()["started"] == 0
+
+
+async def test_a_second_signal_ends_running_jobs_at_once(stage: Stage) -> None:
+    held = Held()
+    stage.put("a-1")
+    async with working(stage.worker(held.perform, grace_s=60)) as running:
+        await until(lambda: held.running)
+        signal.raise_signal(signal.SIGTERM)
+        await asyncio.sleep(0.05)
+        assert not running.done()
+        signal.raise_signal(signal.SIGTERM)
+        await running
+    assert held.cancelled == {"a-1": ()}
+
+
+# RQ's own worker can do it too --------------------------------------------------------------
+
+
+def test_a_stock_worker_runs_our_jobs_end_to_end(server: Valkey, stage: Stage) -> None:
+    stock = ("-m", "rq.cli", "worker", "-u", server.url, "-w", "rq.worker.SimpleWorker")
+    with SessionWebhook() as webhook, gateway(server.url) as (_, address):
+        env = {
+            "DINGDA_REDIS_URL": server.url,
+            "DINGDA_SESSION_WEBHOOK_ORIGINS": webhook.origin,
+            "DINGDA_SKILLS": "worker.skills.demo",
+        }
+        body = a_callback(" feed", sessionWebhook=webhook.url())
+        assert httpx.post(address, content=body, headers=signed()).json() == {"msgtype": "empty"}
+        serializer = ("-S", "rq.serializers.JSONSerializer", "--burst", NAME)
+        with process(*stock, *serializer, env=env) as worker:
+            (post,) = webhook.wait_for(1)
+            assert worker.popen.wait(20) == 0
+    assert post.payload["msgtype"] == "feedCard"
+    wait_until(lambda: stage.registries()["finished"] == 1)
+    assert stage.connection.hget("dingda:count", "answered") == b"1"
