@@ -8,7 +8,15 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from playwright.async_api import Browser, Page, ViewportSize, async_playwright, expect
+from playwright.async_api import (
+    Browser,
+    FloatRect,
+    Locator,
+    Page,
+    ViewportSize,
+    async_playwright,
+    expect,
+)
 
 from simulator.stack import a_running_stack
 
@@ -16,6 +24,7 @@ _ROOT = Path(__file__).parents[1]
 _PICTURES = _ROOT / "docs" / "img"
 _WINDOW: ViewportSize = {"width": 1180, "height": 760}
 _PHONE: ViewportSize = {"width": 390, "height": 760}
+_MARGIN_PX, _NARROWEST_PX = 10, 200
 _SKILLS = "worker.skills.demo,tests.e2e.slow_skill"
 _REPLIES = {
     "text": "text",
@@ -80,8 +89,7 @@ async def _draw_replies(page: Page) -> None:
         reply = page.locator(".message.bot").nth(count - 1)
         await expect(reply).to_be_visible()
         await page.wait_for_function("[...document.images].every((image) => image.complete)")
-        await reply.screenshot(path=_PICTURES / f"reply-{name}.png")
-        print(f"docs/img/reply-{name}.png")
+        await _save(page, f"reply-{name}.png", clip=await _frame(reply))
 
 
 async def _open_details(page: Page, said: str) -> None:
@@ -102,9 +110,11 @@ async def _draw_bad_day(page: Page) -> None:
 
 
 async def _say(page: Page, text: str) -> None:
+    mine = page.locator(".message.mine")
+    count = await mine.count()
     await page.fill("#text", text)
     await page.press("#text", "Enter")
-    await expect(page.locator(".message.mine").last).to_contain_text(text)
+    await expect(mine).to_have_count(count + 1)
 
 
 async def _to_end(page: Page) -> None:
@@ -112,8 +122,23 @@ async def _to_end(page: Page) -> None:
     await page.wait_for_timeout(150)
 
 
-async def _save(page: Page, name: str) -> None:
-    await page.screenshot(path=_PICTURES / name)
+async def _frame(reply: Locator) -> FloatRect:
+    """Where the bot's picture, its name and its words are, with a margin."""
+    whole = await reply.bounding_box()
+    bubble = await reply.locator(".bubble").bounding_box()
+    if whole is None or bubble is None:
+        raise RuntimeError("the reply cannot be seen")
+    width = bubble["x"] + bubble["width"] - whole["x"] + 2 * _MARGIN_PX
+    return {
+        "x": whole["x"] - _MARGIN_PX,
+        "y": whole["y"] - _MARGIN_PX,
+        "width": max(width, _NARROWEST_PX),
+        "height": whole["height"] + 2 * _MARGIN_PX,
+    }
+
+
+async def _save(page: Page, name: str, *, clip: FloatRect | None = None) -> None:
+    await page.screenshot(path=_PICTURES / name, clip=clip)
     print(f"docs/img/{name}")
 
 
