@@ -1,12 +1,14 @@
 """The pytest plugin, as somebody uses it who has a skill of their own in a folder of their own."""
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 from tests.processes import ROOT
 
+_PYTHON = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
 CONFTEST = """
 import pytest
 
@@ -94,6 +96,20 @@ def test_a_skill_is_tested_with_the_whole_bot_behind_it(tmp_path: Path) -> None:
     ended = run_pytest(tmp_path)
     assert ended.returncode == 0, ended.stdout
     assert "7 passed" in ended.stdout
+
+
+def test_the_example_in_the_docs_passes(tmp_path: Path) -> None:
+    readme, guide = (
+        _PYTHON.findall((ROOT / page).read_text("utf-8"))
+        for page in ("README.md", "docs/simulator.md")
+    )
+    coffee = next(code for code in readme if 'Skill("coffee"' in code)
+    of_a_client, conftest, tests = guide
+    compile(of_a_client, "docs/simulator.md", "exec")
+    for name, text in (("conftest", conftest), ("coffee", coffee), ("test_coffee", tests)):
+        (tmp_path / f"{name}.py").write_text(text, "utf-8")
+    ended = run_pytest(tmp_path)
+    assert "2 passed" in ended.stdout, ended.stdout
 
 
 def test_a_bot_that_does_not_start_is_an_error_that_says_why(tmp_path: Path) -> None:
