@@ -85,7 +85,7 @@ async def test_what_is_not_said_to_the_bot_does_not_reach_it(chat: ChatPage) -> 
     await expect(chat.page.locator("#mention-hint")).to_be_visible()
     await chat.say("大家中午吃什么")
     await expect(chat.state).to_have_text("undelivered")
-    await expect(chat.note).to_contain_text("没有送到机器人")
+    await expect(chat.note).to_have_text("没有送到机器人: 群里不 @ 机器人，钉钉不会把消息交给它")
 
 
 async def test_an_example_is_said_with_one_click(chat: ChatPage) -> None:
