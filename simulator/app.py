@@ -7,12 +7,13 @@ POST /robot/sendBySession?session=…  a reply; answered with DingTalk's errcode
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
 from http import HTTPStatus
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
@@ -23,6 +24,7 @@ from simulator.bad_day import HANG_S, ReplyTrouble
 from simulator.changes import Changes
 from simulator.courier import Courier
 from simulator.dingtalk import DingTalk
+from simulator.hosts import KnownHosts
 from simulator.page import page_routes
 from simulator.verdict import NEEDS_POST, OK, Verdict
 from simulator.watch import LedgerWatch
@@ -31,7 +33,12 @@ logger = logging.getLogger(__name__)
 
 
 def create_app(
-    *, dingtalk: DingTalk, courier: Courier, changes: Changes, watch: LedgerWatch | None = None
+    *,
+    dingtalk: DingTalk,
+    courier: Courier,
+    changes: Changes,
+    watch: LedgerWatch | None = None,
+    hosts: Collection[str] = (),
 ) -> Starlette:
     """Build the simulator's server.
 
@@ -40,6 +47,7 @@ def create_app(
         courier: takes the callbacks to the gateway; the application closes it when it ends.
         changes: wakes who waits for a reply; close it before the server stops.
         watch: reads the ledger, where there is one.
+        hosts: the only names that it answers to; none for any name.
     """
 
     @asynccontextmanager
@@ -60,6 +68,7 @@ def create_app(
             *api_routes(dingtalk, courier, changes),
             *page_routes(),
         ],
+        middleware=[Middleware(KnownHosts, hosts=hosts)] if hosts else [],
         lifespan=lifespan,
         exception_handlers={ApiError: in_words, HTTPException: in_words},
     )

@@ -6,6 +6,7 @@ import socket
 import time
 from contextlib import suppress
 from functools import partial
+from urllib.parse import urlsplit
 
 import uvicorn
 from redis.asyncio import Redis
@@ -53,7 +54,7 @@ def serve(settings: SimulatorSettings, bot: Settings) -> None:
         proxy_headers=False,
         timeout_graceful_shutdown=5,
     )
-    server = _Server(config, changes)
+    server = _Server(config, changes, ledger)
     # uvicorn raises it again once it has shut down on Ctrl-C.
     with suppress(KeyboardInterrupt):
         server.run(sockets=[listener])
@@ -62,13 +63,15 @@ def serve(settings: SimulatorSettings, bot: Settings) -> None:
 class _Server(uvicorn.Server):
     """Sends away who waits for a reply before it stops."""
 
-    def __init__(self, config: uvicorn.Config, changes: Changes) -> None:
+    def __init__(self, config: uvicorn.Config, changes: Changes, ledger: Redis) -> None:
         super().__init__(config)
         self._changes = changes
+        self._ledger = ledger
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         await self._changes.close()
         await super().shutdown(sockets)
+        await self._ledger.aclose()
 
 
 def _build(
@@ -86,7 +89,17 @@ def _build(
     courier = Courier(settings.gateway_callback_url(bot))
     queue = JobQueue.create(bot.queue, skill_timeout_s=bot.skill_timeout)
     watch = LedgerWatch(partial(read_stories, ledger, queue), dingtalk, changes, _wall_clock_ms)
-    return create_app(dingtalk=dingtalk, courier=courier, changes=changes, watch=watch)
+    return create_app(
+        dingtalk=dingtalk, courier=courier, changes=changes, watch=watch, hosts=_hosts(settings)
+    )
+
+
+def _hosts(settings: SimulatorSettings) -> set[str]:
+    """The names that it answers to on loopback; elsewhere nobody knows what it is called."""
+    if not _is_loopback(settings.host):
+        return set()
+    named = (urlsplit(url).hostname for url in (settings.server_url, settings.session_base_url))
+    return {"127.0.0.1", "::1", "localhost", *filter(None, named)}
 
 
 def _wall_clock_ms() -> int:

@@ -10,11 +10,13 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from simulator.errors import StackError
+
+_Process = subprocess.Popen[bytes]
 
 _READY_WITHIN_S = 30.0
 _STOPPED_WITHIN_S = 10.0
@@ -47,10 +49,13 @@ def a_running_stack(folder: Path, settings: Mapping[str, str]) -> Iterator[str]:
             "DINGDA_SIMULATOR_REPLIES_PER_MINUTE": "0",
             **settings,
         }
-        for name in ("simulator", "gateway", "worker"):
+        processes = [
             stack.enter_context(_process(name, folder, environment))
-        _wait_for(f"{url}/api/health", folder)
-        _wait_for(f"http://127.0.0.1:{gateway}/readyz", folder)
+            for name in ("simulator", "gateway", "worker")
+        ]
+        for address in (f"{url}/api/health", f"http://127.0.0.1:{gateway}/readyz"):
+            if not _is_ready(address, processes):
+                raise StackError(f"nothing is ready at {address}\n{_said(folder)}")
         yield url
 
 
@@ -69,7 +74,7 @@ def _server(folder: Path) -> Iterator[str]:
 
 
 @contextmanager
-def _process(name: str, folder: Path, environment: Mapping[str, str]) -> Iterator[None]:
+def _process(name: str, folder: Path, environment: Mapping[str, str]) -> Iterator[_Process]:
     with (folder / f"{name}.log").open("wb") as log:
         process = subprocess.Popen(  # noqa: S603 - our own processes
             [sys.executable, "-m", name],
@@ -80,7 +85,7 @@ def _process(name: str, folder: Path, environment: Mapping[str, str]) -> Iterato
             start_new_session=True,
         )
         try:
-            yield
+            yield process
         finally:
             process.terminate()
             try:
@@ -90,18 +95,21 @@ def _process(name: str, folder: Path, environment: Mapping[str, str]) -> Iterato
                 process.wait()
 
 
-def _wait_for(url: str, folder: Path) -> None:
+def _is_ready(url: str, processes: Sequence[_Process]) -> bool:
+    """Wait for an answer, as long as all processes live."""
     give_up_at = time.monotonic() + _READY_WITHIN_S
-    while time.monotonic() < give_up_at:
+    while time.monotonic() < give_up_at and all(process.poll() is None for process in processes):
         try:
             with urllib.request.urlopen(url, timeout=1):  # noqa: S310 - our own address
-                return
+                return True
         except (urllib.error.URLError, OSError):
             time.sleep(0.05)
-    said = "\n".join(
-        f"{log.stem}: {log.read_text('utf-8', 'replace')[-1000:]}" for log in folder.glob("*.log")
-    )
-    raise StackError(f"nothing is ready at {url} after {_READY_WITHIN_S:g} s\n{said}")
+    return False
+
+
+def _said(folder: Path) -> str:
+    logs = sorted(folder.glob("*.log"))
+    return "\n".join(f"{log.stem}: {log.read_text('utf-8', 'replace')[-1000:]}" for log in logs)
 
 
 def _environment() -> dict[str, str]:

@@ -47,15 +47,20 @@ async def browser(chromium: str) -> AsyncIterator[Browser]:
         await browser.close()
 
 
+@pytest.fixture
+def complaints() -> list[str]:
+    """What the browser complains of; a test that means it to complain clears them."""
+    return []
+
+
 @pytest_asyncio.fixture(loop_scope="session")
-async def page(browser: Browser) -> AsyncIterator[Page]:
+async def page(browser: Browser, complaints: list[str]) -> AsyncIterator[Page]:
     """A fresh page in Chinese; pictures of the world come from a file, and complaints fail it."""
     context = await browser.new_context(locale="zh-CN", viewport={"width": 1280, "height": 900})
     await context.grant_permissions(["clipboard-read", "clipboard-write"])
     await context.route("https://img.alicdn.com/**", lambda route: route.fulfill(path=PICTURE))
     page = await context.new_page()
     page.set_default_timeout(15_000)
-    complaints: list[str] = []
     page.on("pageerror", lambda error: complaints.append(str(error)))
     page.on("console", lambda line: complaints.append(line.text) if _is_fault(line) else None)
     yield page

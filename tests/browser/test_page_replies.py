@@ -66,6 +66,11 @@ async def test_markdown_is_the_subset_that_dingtalk_knows(
     assert await markdown(staged, text) == html
 
 
+@pytest.mark.parametrize("text", ["> " * 6000, "**a** " * 3000, "*" * 15_000, "[" * 15_000])
+async def test_markdown_that_is_all_marks_is_shown_too(staged: Staged, text: str) -> None:
+    assert await markdown(staged, text) != ""
+
+
 async def test_horizontal_buttons_stand_side_by_side(staged: Staged) -> None:
     card = {"title": "题", "text": "文", "btnOrientation": "1", "btns": BUTTONS}
     bubble = await shown(staged, {"msgtype": "actionCard", "actionCard": card})

@@ -3,7 +3,7 @@
 import { avatar } from "./conversations.js";
 import { element } from "./dom.js";
 import { mention, renderReply } from "./replies.js";
-import { replyIsShown, stateOf } from "./store.js";
+import { replyIsShown, stateOf, whyUndelivered } from "./store.js";
 import { language, texts } from "./texts.js";
 
 const NEAR_END_PX = 80;
@@ -131,7 +131,7 @@ function silence(record) {
     },
   ];
   const state = stateOf(record);
-  if (state === "undelivered") return note(`${texts.notDelivered}: ${record.undelivered}`, "bad");
+  if (state === "undelivered") return note(`${texts.notDelivered}: ${whyUndelivered(record)}`, "bad");
   if (state.startsWith("HTTP")) return note(texts.notAcknowledged(state.slice(5)), "bad");
   if (story && ENDED.includes(story.state)) {
     const why = story.reason ? ` · ${story.reason}` : "";

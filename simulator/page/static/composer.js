@@ -38,14 +38,20 @@ export class Composer {
   draw() {
     const { store } = this;
     const inGroup = store.open === GROUP;
-    const people = store.people.map((name) =>
-      element("option", { selected: name === store.speaker }, name),
-    );
-    refill(byId("speaker"), ...people);
+    this.#drawPeople();
     byId("speaker-label").hidden = !inGroup;
     byId("mention").hidden = !inGroup;
     byId("mention").setAttribute("aria-pressed", String(this.#mentions));
     byId("mention-hint").hidden = !inGroup || this.#mentions;
+  }
+
+  /** Leaves the list alone while nobody is new: somebody may be choosing. */
+  #drawPeople() {
+    const { people, speaker } = this.store;
+    if (byId("speaker").length !== people.length) {
+      refill(byId("speaker"), ...people.map((name) => element("option", {}, name)));
+    }
+    byId("speaker").value = speaker;
   }
 
   /** Says something at once, where the page is. */

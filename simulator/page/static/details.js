@@ -6,12 +6,17 @@ import { stateOf } from "./store.js";
 import { texts } from "./texts.js";
 import { stepsOf } from "./timeline.js";
 
+let drawn = {};
+
 /**
  * @param {HTMLElement} panel
  * @param {object} record
  * @param {{close(): void, attempt(doing: Promise<unknown>): void}} page
  */
 export function drawDetails(panel, record, page) {
+  // Drawn anew only when there is news, or what somebody selects in it would be lost.
+  if (drawn.record === record && drawn.texts === texts) return;
+  drawn = { record, texts };
   const state = stateOf(record);
   const opened = [...panel.querySelectorAll("details[open]")].map(({ id }) => id);
   const output = panel.querySelector(".output") ?? element("div", { class: "output", role: "status" });

@@ -12,13 +12,16 @@ const QUOTE = /^ {0,3}>\s?(.*)$/;
 const BULLET = /^ {0,3}[-*+]\s+(.*)$/;
 const NUMBER = /^ {0,3}\d{1,9}[.)]\s+(.*)$/;
 const BREAK = / {2,}$/;
+/** Quotes in quotes, beyond which a quote's mark is a character like any other. */
+const MAX_DEPTH = 8;
 
 /**
  * @param {string} text
  * @param {(text: string) => Node[]} words makes nodes of plain words, mentions among them.
+ * @param {number} depth how many quotes it stands in.
  * @returns {Node[]}
  */
-export function markdown(text, words) {
+export function markdown(text, words, depth = 0) {
   const blocks = [];
   let open = null;
   let afterBlank = true;
@@ -37,20 +40,22 @@ export function markdown(text, words) {
     } else if (heading) {
       blocks.push({ kind: `h${heading[1].length}`, lines: [heading[2]] });
       open = null;
-    } else if (quote) start("blockquote").push(quote[1]);
+    } else if (quote && depth < MAX_DEPTH) start("blockquote").push(quote[1]);
     else if (bullet) start("ul").push(bullet[1]);
     else if (number && (afterBlank || open?.kind === "ol")) start("ol").push(number[1]);
     else start("p").push(line);
     afterBlank = !line.trim();
   }
-  return blocks.map((block) => built(block, words));
+  return blocks.map((block) => built(block, words, depth));
 }
 
-function built({ kind, lines }, words) {
+function built({ kind, lines }, words, depth) {
   if (kind === "ul" || kind === "ol") {
     return element(kind, {}, ...lines.map((line) => element("li", {}, ...inline(line, words))));
   }
-  if (kind === "blockquote") return element(kind, {}, ...markdown(lines.join("\n"), words));
+  if (kind === "blockquote") {
+    return element(kind, {}, ...markdown(lines.join("\n"), words, depth + 1));
+  }
   // A heading in a message is none of the page's own headings.
   if (kind !== "p") {
     return element("div", { class: `md-${kind}` }, ...inline(lines[0], words));
@@ -66,22 +71,36 @@ function paragraph(lines, words) {
   });
 }
 
-const INLINE = [
-  [/!\[([^\]]*)\]\(\s*([^\s)]+)\s*\)/, ([, alt, url]) => picture(url, alt)],
-  [/\[([^\]]*)\]\(\s*([^\s)]+)\s*\)/, ([, title, url], words) => link(url, inline(title, words))],
-  [/\*\*(?=\S)([^]+?)\*\*/, ([, bold], words) => element("strong", {}, ...inline(bold, words))],
-  [/\*(?=[^\s*])([^*]+?)\*/, ([, italic], words) => element("em", {}, ...inline(italic, words))],
-  [/&nbsp;|&#160;/, () => document.createTextNode("\u00a0")],
-  [/\\([\\`*_{}[\]()#+.!<>|-])/, ([, char]) => document.createTextNode(char)],
-];
+const INLINE = new RegExp(
+  [
+    /!\[(?<alt>[^\]]*)\]\(\s*(?<picture>[^\s)]+)\s*\)/,
+    /\[(?<title>[^\]]*)\]\(\s*(?<link>[^\s)]+)\s*\)/,
+    /\*\*(?=\S)(?<bold>[^]+?)\*\*/,
+    /\*(?=[^\s*])(?<italic>[^*]+?)\*/,
+    /(?<blank>&nbsp;|&#160;)/,
+    /\\(?<escaped>[\\`*_{}[\]()#+.!<>|-])/,
+  ]
+    .map(({ source }) => source)
+    .join("|"),
+  "g",
+);
 
 function inline(text, words) {
-  const found = INLINE.map(([pattern, build]) => ({ match: pattern.exec(text), build }))
-    .filter(({ match }) => match)
-    .sort((a, b) => a.match.index - b.match.index)[0];
-  if (!found) return text ? words(text) : [];
-  const { match, build } = found;
-  const before = text.slice(0, match.index);
-  const after = text.slice(match.index + match[0].length);
-  return [...(before ? words(before) : []), build(match, words), ...inline(after, words)];
+  const nodes = [];
+  let end = 0;
+  for (const match of text.matchAll(INLINE)) {
+    if (match.index > end) nodes.push(...words(text.slice(end, match.index)));
+    nodes.push(span(match.groups, words));
+    end = match.index + match[0].length;
+  }
+  if (end < text.length) nodes.push(...words(text.slice(end)));
+  return nodes;
+}
+
+function span({ alt, picture: src, title, link: href, bold, italic, blank, escaped }, words) {
+  if (src) return picture(src, alt);
+  if (href) return link(href, inline(title, words));
+  if (bold) return element("strong", {}, ...inline(bold, words));
+  if (italic) return element("em", {}, ...inline(italic, words));
+  return document.createTextNode(blank ? "\u00a0" : escaped);
 }

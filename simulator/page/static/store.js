@@ -73,4 +73,8 @@ export function stateOf(record) {
   return record.undelivered ? "undelivered" : "sent";
 }
 
+/** Why a message never got to the bot, or null. */
+export const whyUndelivered = ({ said, undelivered }) =>
+  undelivered && !said.single && !said.mention ? texts.notMentioned : undelivered;
+
 export const replyIsShown = (reply) => reply.errcode === 0;

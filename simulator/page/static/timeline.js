@@ -1,5 +1,6 @@
 // The steps of a message's life, each with its time, from what the real parts have measured.
 
+import { whyUndelivered } from "./store.js";
 import { texts } from "./texts.js";
 
 /**
@@ -21,7 +22,7 @@ export function stepsOf(record) {
   }
   steps.sort((a, b) => a.at_ms - b.at_ms);
   if (record.undelivered) {
-    steps.push(step("undelivered", sent, texts.steps.undelivered, record.undelivered, "bad"));
+    steps.push(step("undelivered", sent, texts.steps.undelivered, whyUndelivered(record), "bad"));
   }
   return steps;
 }

@@ -247,6 +247,42 @@ async def test_it_stops_at_once_though_somebody_waits(shell: Shell) -> None:
     assert "Traceback" not in said[1]
 
 
+async def test_it_stops_at_once_though_somebody_follows(shell: Shell) -> None:
+    shell.settings = {"DINGDA_APP_SECRET": SECRET}
+    following = asyncio.Event()
+
+    async def follow() -> None:
+        async with (
+            httpx.AsyncClient(trust_env=False) as client,
+            client.stream("GET", f"{shell.url}/api/events") as response,
+        ):
+            async for _ in response.aiter_lines():
+                following.set()
+
+    async with asyncio.timeout(20), a_running_simulator(shell) as said:
+        follower = asyncio.create_task(follow())
+        await following.wait()
+    await follower
+    assert "Traceback" not in said[1]
+
+
+async def test_on_loopback_it_answers_to_no_name_but_its_own(shell: Shell) -> None:
+    shell.settings = {"DINGDA_APP_SECRET": SECRET}
+    async with a_running_simulator(shell), httpx.AsyncClient(trust_env=False) as client:
+        response = await client.get(f"{shell.url}/", headers={"host": "evil.example"})
+    assert response.status_code == 421
+
+
+async def test_where_a_public_url_is_named_it_answers_to_that_too(shell: Shell) -> None:
+    shell.settings = {
+        "DINGDA_APP_SECRET": SECRET,
+        "DINGDA_SIMULATOR_PUBLIC_URL": "http://tunnel.example",
+    }
+    async with a_running_simulator(shell), httpx.AsyncClient(trust_env=False) as client:
+        response = await client.get(f"{shell.url}/", headers={"host": "tunnel.example"})
+    assert response.status_code == 200
+
+
 @pytest.mark.parametrize("wait", ["-1", "61", "soon"])
 async def test_a_wait_that_makes_no_sense_is_refused(shell: Shell, wait: str) -> None:
     ended = await shell.run("say", "你好", f"--wait={wait}")

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from starlette.responses import JSONResponse
 
+from shared.story import Story
 from simulator.callback import Said
 from simulator.client import SimulatorClient
 from simulator.record import Ack, Record, Reply
@@ -38,6 +39,13 @@ def test_an_answered_message_shows_the_acknowledgement_the_reply_and_their_times
 def test_a_message_without_a_reply_says_so_plainly() -> None:
     assert render_record(ACKNOWLEDGED, wait_s=5).endswith(
         "\nno reply within 5 s: the bot had nothing to say"
+    )
+
+
+def test_where_the_ledger_knows_the_end_it_is_named_with_its_reason() -> None:
+    story = Story("dead", "failed: errcode 300001", 1, 2, 3, 4, 1, None, "")
+    assert render_record(replace(ACKNOWLEDGED, stories=(story,)), wait_s=5).endswith(
+        "\nno reply: the message is dead (failed: errcode 300001)"
     )
 
 

@@ -1,0 +1,146 @@
+"""`make screenshots`: draw the pictures of docs/img anew, with the real bot in a real browser."""
+
+import asyncio
+import shutil
+import sys
+import tempfile
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from playwright.async_api import (
+    Browser,
+    FloatRect,
+    Locator,
+    Page,
+    ViewportSize,
+    async_playwright,
+    expect,
+)
+
+from simulator.stack import a_running_stack
+
+_ROOT = Path(__file__).parents[1]
+_PICTURES = _ROOT / "docs" / "img"
+_WINDOW: ViewportSize = {"width": 1180, "height": 760}
+_PHONE: ViewportSize = {"width": 390, "height": 760}
+_MARGIN_PX, _NARROWEST_PX = 10, 200
+_SKILLS = "worker.skills.demo,tests.e2e.slow_skill"
+_REPLIES = {
+    "text": "text",
+    "markdown": "markdown",
+    "整体跳转": "action-card-link",
+    "独立跳转": "action-card-buttons",
+    "feed": "feed-card",
+}
+"""What is said, and the name of the picture that shows the reply."""
+
+
+def main() -> int:
+    """Draw them all."""
+    chromium = shutil.which("chromium") or shutil.which("google-chrome")
+    if chromium is None:
+        print("No Chromium on the PATH (on Debian: apt install chromium)", file=sys.stderr)
+        return 1
+    _PICTURES.mkdir(parents=True, exist_ok=True)
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        a_running_stack(Path(folder), {"DINGDA_SKILLS": _SKILLS}) as url,
+    ):
+        asyncio.run(_draw(chromium, url))
+    return 0
+
+
+async def _draw(chromium: str, url: str) -> None:
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path=chromium)
+        async with _page(browser, url, "zh-CN") as page:
+            await _draw_replies(page)
+            await _open_details(page, "慢 0.8")
+            await _save(page, "page.zh-CN.png")
+            await page.set_viewport_size(_PHONE)
+            await page.keyboard.press("Escape")
+            await page.emulate_media(color_scheme="dark")
+            await _to_end(page)
+            await _save(page, "page-phone-dark.png")
+        async with _page(browser, url, "en-US") as page:
+            await _open_details(page, "慢 0.8")
+            await _save(page, "page.png")
+            await _draw_bad_day(page)
+        await browser.close()
+
+
+@asynccontextmanager
+async def _page(browser: Browser, url: str, locale: str) -> AsyncIterator[Page]:
+    context = await browser.new_context(locale=locale, viewport=_WINDOW, color_scheme="light")
+    # The demo's picture is somebody else's, and need not be reachable.
+    picture = _ROOT / "tests" / "browser" / "picture.svg"
+    await context.route("https://img.alicdn.com/**", lambda route: route.fulfill(path=picture))
+    page = await context.new_page()
+    await page.goto(url)
+    await page.wait_for_selector("html[data-ready]")
+    yield page
+    await context.close()
+
+
+async def _draw_replies(page: Page) -> None:
+    for count, (said, name) in enumerate(_REPLIES.items(), 1):
+        await _say(page, said)
+        reply = page.locator(".message.bot").nth(count - 1)
+        await expect(reply).to_be_visible()
+        await page.wait_for_function("[...document.images].every((image) => image.complete)")
+        await _save(page, f"reply-{name}.png", clip=await _frame(reply))
+
+
+async def _open_details(page: Page, said: str) -> None:
+    await _say(page, said)
+    state = page.locator(".message.mine").last.locator("button.state")
+    await expect(state).to_have_text("answered")
+    await state.click()
+    await _to_end(page)
+
+
+async def _draw_bad_day(page: Page) -> None:
+    await page.locator("#bad-day-button").click()
+    await page.locator('input[value="throttle"]').check()
+    await _say(page, "text")
+    await expect(page.locator(".note.bad")).to_be_visible()
+    await _to_end(page)
+    await _save(page, "page-bad-day.png")
+
+
+async def _say(page: Page, text: str) -> None:
+    mine = page.locator(".message.mine")
+    count = await mine.count()
+    await page.fill("#text", text)
+    await page.press("#text", "Enter")
+    await expect(mine).to_have_count(count + 1)
+
+
+async def _to_end(page: Page) -> None:
+    await page.evaluate("document.getElementById('log').scrollTop = 1e9")
+    await page.wait_for_timeout(150)
+
+
+async def _frame(reply: Locator) -> FloatRect:
+    """Where the bot's picture, its name and its words are, with a margin."""
+    whole = await reply.bounding_box()
+    bubble = await reply.locator(".bubble").bounding_box()
+    if whole is None or bubble is None:
+        raise RuntimeError("the reply cannot be seen")
+    width = bubble["x"] + bubble["width"] - whole["x"] + 2 * _MARGIN_PX
+    return {
+        "x": whole["x"] - _MARGIN_PX,
+        "y": whole["y"] - _MARGIN_PX,
+        "width": max(width, _NARROWEST_PX),
+        "height": whole["height"] + 2 * _MARGIN_PX,
+    }
+
+
+async def _save(page: Page, name: str, *, clip: FloatRect | None = None) -> None:
+    await page.screenshot(path=_PICTURES / name, clip=clip)
+    print(f"docs/img/{name}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
