@@ -1,0 +1,49 @@
+"""How much is measured: everything in earnest, or a little of everything within three minutes."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The sizes of a run."""
+
+    name: str
+    rounds: int
+    gateway_s: float
+    """Seconds of load on each gateway in each round."""
+    jobs: float
+    """How many jobs a worker gets, as a factor on what its question says."""
+    replies_s: float
+    """Seconds of replies for each client and number in flight."""
+    messages: int
+    """Messages sent to an idle machine, for each variant in each round."""
+    backlogs: tuple[int, ...]
+    """How many messages wait while others come and go."""
+    passing: int
+    """How many messages come and go in each round at each backlog."""
+    kept: int
+    """Messages whose memory is weighed."""
+
+
+FULL = Plan(
+    name="full",
+    rounds=5,
+    gateway_s=5.0,
+    jobs=1.0,
+    replies_s=4.0,
+    messages=60,
+    backlogs=(1_000, 100_000, 1_000_000),
+    passing=6_000,
+    kept=5_000,
+)
+QUICK = Plan(
+    name="quick",
+    rounds=2,
+    gateway_s=1.0,
+    jobs=0.2,
+    replies_s=0.7,
+    messages=12,
+    backlogs=(1_000, 20_000),
+    passing=2_000,
+    kept=1_000,
+)
