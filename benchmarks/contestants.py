@@ -10,7 +10,7 @@ import redis
 
 from benchmarks.callbacks import SECRET
 from benchmarks.peers.jobs import QUEUE
-from benchmarks.processes import OURS, PEERS, Served, cpu_s, run, served
+from benchmarks.processes import OURS, PEERS, PEERS_ARQ, Served, cpu_s, run, served
 from tests.processes import Valkey, free_port
 
 DINGDA = "Dingda"
@@ -158,7 +158,7 @@ WORKER_POOL = Contestant(
     ("-m", "benchmarks.peers.rq_preloaded", "worker-pool", QUEUE, "-n", "32", "--quiet"),
     "with_rq",
 )
-ARQ = Contestant("arq", ("-m", "benchmarks.peers.with_arq"), "with_arq", python=PEERS)
+ARQ = Contestant("arq", ("-m", "benchmarks.peers.with_arq"), "with_arq", python=PEERS_ARQ)
 TASKIQ = Contestant(
     "taskiq",
     (*_TASKIQ, "--log-level", "WARNING", "--max-async-tasks", "500"),

@@ -9,6 +9,8 @@ class Plan:
 
     name: str
     rounds: int
+    slow_rounds: int
+    """Rounds of what takes long: lookups and backlogs."""
     gateway_s: float
     """Seconds of load on each gateway in each round."""
     jobs: float
@@ -23,11 +25,14 @@ class Plan:
     """How many messages come and go in each round at each backlog."""
     kept: int
     """Messages whose memory is weighed."""
+    profile_s: float
+    """Seconds of each profile."""
 
 
 FULL = Plan(
     name="full",
     rounds=5,
+    slow_rounds=3,
     gateway_s=5.0,
     jobs=1.0,
     replies_s=4.0,
@@ -35,15 +40,18 @@ FULL = Plan(
     backlogs=(1_000, 100_000, 1_000_000),
     passing=6_000,
     kept=5_000,
+    profile_s=8.0,
 )
 QUICK = Plan(
     name="quick",
     rounds=2,
-    gateway_s=1.0,
-    jobs=0.2,
-    replies_s=0.7,
+    slow_rounds=1,
+    gateway_s=0.8,
+    jobs=0.15,
+    replies_s=0.5,
     messages=12,
     backlogs=(1_000, 20_000),
     passing=2_000,
     kept=1_000,
+    profile_s=2.0,
 )

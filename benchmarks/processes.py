@@ -15,8 +15,10 @@ from benchmarks.errors import BenchmarkError
 
 ROOT = Path(__file__).parents[1]
 OURS = sys.executable
-PEERS = str(ROOT / "benchmarks" / ".venv" / "bin" / "python")
-"""The Python of the peers' own virtual environment (`make bench` makes it)."""
+_VENVS = ROOT / "benchmarks" / ".venv"
+PEERS = str(_VENVS / "requirements" / "bin" / "python")
+PEERS_ARQ = str(_VENVS / "arq" / "bin" / "python")
+"""The Pythons of the peers' own virtual environments, which `make bench` makes."""
 
 _TICKS = os.sysconf("SC_CLK_TCK")
 _READY_WITHIN_S = 60.0

@@ -73,9 +73,9 @@ def measure(plan: Plan, folder: Path) -> Iterator[Sample]:
 def _nothing(contestant: Contestant, server: Server, jobs: int) -> dict[str, float]:
     contestant.fill(server, jobs)
     with closing(contestant.work(server)) as worker:
-        _wait_for_mark(server, BEGIN, worker)
+        wait_for_mark(server, BEGIN, worker)
         meter = Meter(worker, server)
-        _wait_for_mark(server, END, worker)
+        wait_for_mark(server, END, worker)
         return meter.read(jobs)
 
 
@@ -128,7 +128,12 @@ def wait_for_replies(port: int, count: int, worker: Served) -> sink.Taken:
     return taken
 
 
-def _wait_for_mark(server: Server, mark: str, worker: Served) -> None:
+def wait_for_mark(server: Server, mark: str, worker: Served) -> None:
+    """Wait until the first or the last job has begun.
+
+    Raises:
+        BenchmarkError: if the worker ends before, or it takes two minutes.
+    """
     give_up_at = time.monotonic() + _WITHIN_S
     while not server.client.blpop([mark], timeout=1):
         worker.check()

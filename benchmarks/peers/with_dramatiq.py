@@ -51,4 +51,3 @@ def _redis() -> Redis:
 @cache
 def _client() -> httpx.Client:
     return httpx.Client(trust_env=False, limits=httpx.Limits(max_connections=None))
-

@@ -55,4 +55,3 @@ def _queue() -> Queue:
 @cache
 def _client() -> httpx.Client:
     return httpx.Client(trust_env=False)
-

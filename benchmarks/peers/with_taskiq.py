@@ -47,4 +47,3 @@ async def fill(count: int, origin: str, pause_s: float) -> None:
 @cache
 def _client() -> httpx.AsyncClient:
     return httpx.AsyncClient(transport=AiohttpTransport(), trust_env=False)
-
