@@ -1,4 +1,4 @@
-"""The gateway: messages stored and acknowledged, beside a bare route and what people would write."""
+"""The gateway: messages acknowledged, beside a bare route and what people would write instead."""
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager

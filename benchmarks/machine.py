@@ -24,7 +24,7 @@ def describe(server: Server) -> dict[str, str]:
         "commit": run("git", "describe", "--always", "--dirty").strip(),
         "processor": _first(r"model name\s*:\s*(.+)", "/proc/cpuinfo"),
         "cores": str(os.cpu_count()),
-        "memory": f"{int(_first(r'MemTotal:\s*(\d+)', '/proc/meminfo')) / 1024**2:.0f} GB",
+        "memory": f"{int(_first(r'MemTotal: *([0-9]+)', '/proc/meminfo')) / 1024**2:.0f} GB",
         "load before the run": " ".join(f"{load:.2f}" for load in os.getloadavg()),
         "system": f"{platform.system()} {platform.release()}",
         "Python": platform.python_version(),
