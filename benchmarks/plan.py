@@ -10,7 +10,7 @@ class Plan:
     name: str
     rounds: int
     slow_rounds: int
-    """Rounds of what takes long: lookups and backlogs."""
+    """Rounds of what takes long: lookups, replies and backlogs."""
     gateway_s: float
     """Seconds of load on each gateway in each round."""
     jobs: float
@@ -33,10 +33,10 @@ FULL = Plan(
     name="full",
     rounds=5,
     slow_rounds=3,
-    gateway_s=5.0,
+    gateway_s=4.0,
     jobs=1.0,
     replies_s=4.0,
-    messages=60,
+    messages=40,
     backlogs=(1_000, 100_000, 1_000_000),
     passing=6_000,
     kept=5_000,
@@ -49,7 +49,7 @@ QUICK = Plan(
     gateway_s=0.8,
     jobs=0.15,
     replies_s=0.5,
-    messages=12,
+    messages=8,
     backlogs=(1_000, 20_000),
     passing=2_000,
     kept=1_000,

@@ -5,6 +5,7 @@ It runs where matplotlib is, so it imports nothing of ours but the sums.
 
 import json
 import sys
+import textwrap
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,6 +21,8 @@ mpl.rcParams["font.size"] = 9
 
 _OURS, _THEIRS = "#1677ff", "#b0b7c3"
 _BAR_INCHES = 0.42
+_LABEL_CHARACTERS = 36
+_WHOLE_FROM = 20
 _NOTHING_COMPARABLE = "constant bytes"
 
 
@@ -52,7 +55,7 @@ def draw(plot: Plot, samples: Samples, folder: Path) -> None:
         if (summary := samples.summary(plot.question, variant, plot.value))
         and not variant.startswith(_NOTHING_COMPARABLE)
     ]
-    names = [variant for variant, _ in found]
+    names = [textwrap.fill(variant, _LABEL_CHARACTERS) for variant, _ in found]
     medians = [summary.median for _, summary in found]
     spread = [
         [summary.median - summary.low for _, summary in found],
@@ -62,15 +65,20 @@ def draw(plot: Plot, samples: Samples, folder: Path) -> None:
     figure, axes = plt.subplots(figsize=(8, 0.9 + _BAR_INCHES * len(names)))
     colours = [_OURS if own else _THEIRS for own in ours]
     bars = axes.barh(names, medians, xerr=spread, color=colours, ecolor="#555555", capsize=2)
-    axes.bar_label(bars, labels=[f" {median:,.0f}" for median in medians], padding=6)
+    axes.bar_label(bars, labels=[_number(median) for median in medians], padding=6)
     axes.set_title(plot.title, loc="left")
     if plot.log:
         axes.set_xscale("log")
+        axes.set_xlim(left=1)
     axes.margins(x=0.15)
     axes.spines[["top", "right"]].set_visible(False)
     figure.tight_layout()
-    figure.savefig(folder / plot.file, metadata={"Date": None})
+    figure.savefig(folder / plot.file, bbox_inches="tight", metadata={"Date": None})
     plt.close(figure)
+
+
+def _number(value: float) -> str:
+    return f"{value:,.0f}" if value >= _WHOLE_FROM else f"{value:.1f}"
 
 
 def main() -> None:

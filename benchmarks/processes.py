@@ -22,7 +22,7 @@ PEERS_ARQ = str(_VENVS / "arq" / "bin" / "python")
 
 _TICKS = os.sysconf("SC_CLK_TCK")
 _READY_WITHIN_S = 60.0
-_END_WITHIN_S = 5.0
+_END_WITHIN_S = 2.0
 # Fields of /proc/<pid>/stat, counted from the one after the command's name (proc(5)).
 _SESSION, _UTIME, _CSTIME = 3, 11, 14
 

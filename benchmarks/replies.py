@@ -56,7 +56,7 @@ def measure(plan: Plan, _: Path) -> Iterator[Sample]:
     """Let each client POST in turn, round after round."""
     with a_sink() as (_process, port):
         url = f"http://127.0.0.1:{port}/robot/sendBySession?session=1"
-        for number in range(plan.rounds):
+        for number in range(plan.slow_rounds):
             for client in _CLIENTS:
                 printed = run(OURS, "-m", "benchmarks.replies", client, url, str(plan.replies_s))
                 yield Sample("replies", client, number, json.loads(printed))

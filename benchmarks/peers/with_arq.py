@@ -44,6 +44,7 @@ async def enqueue(message_id: str, url: str) -> None:
 async def fill(count: int, origin: str, pause_s: float) -> None:
     """Queue jobs that do nothing, or with an origin those that reply."""
     pool = await create_pool(RedisSettings.from_dsn(redis_url()))
+    calls: list[tuple[Any, ...]]
     if origin:
         calls = [("reply", url, pause_s) for url in urls(count, origin)]
     else:
