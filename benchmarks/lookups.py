@@ -31,14 +31,14 @@ _WITHIN_S = 180.0
 _WATCH_S = 0.2
 # As many as each can do in about ten seconds, and a few for those that do one at a time.
 _JOBS: dict[Contestant, int] = {
-    WORKER_POOL: 320,
+    WORKER_POOL: 240,
     SIMPLE_WORKER: 8,
     RQ_WORKER: 8,
-    ARQ: 5_000,
+    ARQ: 4_000,
     DRAMATIQ: 1_280,
-    TASKIQ: 5_000,
+    TASKIQ: 4_000,
 }
-_MESSAGES = 5_000
+_MESSAGES = 4_000
 
 TABLE = Table(
     question="lookups",

@@ -19,7 +19,9 @@ from benchmarks.samples import Column, Sample, Table
 from benchmarks.worker import wait_for_mark, wait_for_replies
 
 _RATE_HZ = 200
-_OURS = ("gateway", "worker", "shared", "benchmarks")
+_OURS = ("gateway", "worker", "shared")
+# They are on every stack, and so say nothing.
+_ENTRIES = ("gateway/__main__.py", "worker/__main__.py")
 _LEAST_PERCENT = 1.0
 _LOAD_S = 2.0
 """How much longer than the recording the process is kept busy: py-spy takes a while to begin."""
@@ -119,8 +121,8 @@ def _room(frames: list[str]) -> str:
     for frame in reversed(frames):
         path = frame.rpartition("(")[2].partition(":")[0].rstrip(")").removeprefix(f"{ROOT}/")
         top = path.partition("/")[0]
-        if top in _OURS:
+        if top in _OURS and path not in _ENTRIES:
             return f"{package}, for {path}" if package else path
-        if "/" in path and top not in sys.stdlib_module_names:
+        if "/" in path and top not in (*_OURS, "benchmarks", *sys.stdlib_module_names):
             package = package or top
     return package or _LOOP

@@ -29,14 +29,14 @@ ANSWERS = "Dingda, whole messages: ledger, routing, skill, POST"
 DRAMATIQ = dramatiq(8)
 
 _JOBS: dict[Contestant, int] = {
-    DINGDA_NOTHING: 20_000,
-    SIMPLE_WORKER: 2_000,
-    RQ_WORKER: 150,
-    ARQ: 5_000,
-    DRAMATIQ: 20_000,
-    TASKIQ: 5_000,
+    DINGDA_NOTHING: 12_000,
+    SIMPLE_WORKER: 1_200,
+    RQ_WORKER: 100,
+    ARQ: 4_000,
+    DRAMATIQ: 12_000,
+    TASKIQ: 4_000,
 }
-_MESSAGES = 8_000
+_MESSAGES = 5_000
 _WITHIN_S = 120.0
 _WATCH_S = 0.02
 

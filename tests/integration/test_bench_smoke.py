@@ -173,12 +173,14 @@ def test_every_target_is_about_something_that_is_shown(plan: object) -> None:
 
 def test_a_profile_counts_a_package_for_whom_it_works() -> None:
     stacks = (
-        "main (gateway/__main__.py:1);dumps (redis/connection.py:9);encode (json/encoder.py:2) 3\n"
+        "main (gateway/__main__.py:1);accept (shared/ledger.py:4);pack (redis/client.py:9) 3\n"
         "main (gateway/__main__.py:1);parse (shared/message.py:5);loads (json/decoder.py:7) 2\n"
-        "run (asyncio/runners.py:3) 1\n"
+        "main (gateway/__main__.py:1);data_received (uvicorn/impl.py:9);next (enum.py:2) 4\n"
+        "main (gateway/__main__.py:1);run (asyncio/runners.py:3) 1\n"
     )
     assert by_room(stacks) == {
-        "redis, for gateway/__main__.py": 3,
+        "redis, for shared/ledger.py": 3,
+        "uvicorn": 4,
         "shared/message.py": 2,
         "Python and its event loop": 1,
     }
