@@ -17,6 +17,8 @@ class Plan:
     """How many jobs a worker gets, as a factor on what its question says."""
     replies_s: float
     """Seconds of replies for each client and number in flight."""
+    in_flight: tuple[int, ...]
+    """How many replies are in flight at once."""
     messages: int
     """Messages sent to an idle machine, for each variant in each round."""
     backlogs: tuple[int, ...]
@@ -36,6 +38,7 @@ FULL = Plan(
     gateway_s=4.0,
     jobs=1.0,
     replies_s=2.0,
+    in_flight=(1, 100, 500),
     messages=40,
     backlogs=(1_000, 100_000, 1_000_000),
     passing=6_000,
@@ -47,9 +50,10 @@ QUICK = Plan(
     rounds=2,
     slow_rounds=1,
     gateway_s=0.8,
-    jobs=0.2,
+    jobs=0.15,
     replies_s=0.5,
-    messages=8,
+    in_flight=(1, 100),
+    messages=6,
     backlogs=(1_000, 20_000),
     passing=2_000,
     kept=1_000,

@@ -42,7 +42,7 @@ PLOTS = (
     Plot("bench-worker.svg", "worker", "per_cpu_s", "Jobs a CPU-second", log=True),
     Plot("bench-lookups.svg", "lookups", "per_100_mb", "One-second lookups: replies/s per 100 MB"),
     Plot("bench-latency.svg", "latency", "p50_ms", "Callback to reply when idle, p50 ms", log=True),
-    Plot("bench-replies.svg", "replies", "per_s_500", "Reply POSTs a second, 500 in flight"),
+    Plot("bench-replies.svg", "replies", "per_s_100", "Reply POSTs a second, 100 in flight"),
     Plot("bench-backlog.svg", "backlog", "cost_us", "CPU µs a message while others wait"),
 )
 

@@ -17,7 +17,7 @@ import uvloop
 from httpx_aiohttp import AiohttpTransport
 
 from benchmarks.contestants import a_sink
-from benchmarks.plan import Plan
+from benchmarks.plan import FULL, Plan
 from benchmarks.processes import OURS, run
 from benchmarks.samples import Column, Sample, Table
 from worker.delivery import HTTPAnswer, create_client, send_once
@@ -27,7 +27,6 @@ POOLED = "httpx over httpx-aiohttp, pooled"
 DEFAULT = "httpx with its own transport, pooled"
 AIOHTTP = "aiohttp, pooled"
 
-_IN_FLIGHT = (1, 100, 500)
 _BODY = json.dumps({"msgtype": "text", "text": {"content": "查好了"}}).encode()
 _HEADERS = {"content-type": "application/json; charset=utf-8"}
 
@@ -41,14 +40,14 @@ TABLE = Table(
     "theirs.",
     columns=tuple(
         column
-        for n in _IN_FLIGHT
+        for n in FULL.in_flight
         for column in (
             Column(f"per_s_{n}", f"POSTs/s, {n} in flight"),
             Column(f"cpu_us_{n}", f"CPU µs, {n}"),
         )
     ),
     yardstick=DEFAULT,
-    compared="per_s_500",
+    compared="per_s_100",
 )
 
 
@@ -58,7 +57,8 @@ def measure(plan: Plan, _: Path) -> Iterator[Sample]:
         url = f"http://127.0.0.1:{port}/robot/sendBySession?session=1"
         for number in range(plan.slow_rounds):
             for client in _CLIENTS:
-                printed = run(OURS, "-m", "benchmarks.replies", client, url, str(plan.replies_s))
+                words = map(str, (client, url, plan.replies_s, *plan.in_flight))
+                printed = run(OURS, "-m", "benchmarks.replies", *words)
                 yield Sample("replies", client, number, json.loads(printed))
 
 
@@ -108,10 +108,12 @@ _CLIENTS: dict[str, Callable[[], AbstractAsyncContextManager[_Post]]] = {
 }
 
 
-async def _post_all(client: str, url: str, seconds: float) -> dict[str, float]:
+async def _post_all(
+    client: str, url: str, seconds: float, in_flight: list[int]
+) -> dict[str, float]:
     values: dict[str, float] = {}
-    for in_flight in _IN_FLIGHT:
-        values |= await _post_for(client, url, in_flight, seconds)
+    for number in in_flight:
+        values |= await _post_for(client, url, number, seconds)
     return values
 
 
@@ -145,6 +147,7 @@ def main() -> None:
     parser.add_argument("client", choices=_CLIENTS)
     parser.add_argument("url")
     parser.add_argument("seconds", type=float)
+    parser.add_argument("in_flight", type=int, nargs="+")
     print(json.dumps(uvloop.run(_post_all(**vars(parser.parse_args())))))
 
 
