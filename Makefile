@@ -1,6 +1,7 @@
 # Each thing a developer does has a target; `make help` lists them.
 PYTHON ?= python3
 BIN := .venv/bin
+PEERS := requirements arq
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test lint format bench screenshots lock clean
@@ -36,8 +37,15 @@ format: setup ## let ruff mend what it can
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
 
-bench: setup ## measure the gateway and the worker beside their yardsticks
-	@$(BIN)/python -m benchmarks
+bench: setup $(PEERS:%=benchmarks/.venv/%/.ready) ## measure beside what people would use instead (QUICK=1: 3 minutes)
+	@$(BIN)/python -m benchmarks $(if $(QUICK),--quick)
+
+benchmarks/.venv/%/.ready: benchmarks/peers/%.txt
+	@echo "Setting up what the benchmarks compare with: $* ..."
+	@rm -rf $(@D)
+	@$(PYTHON) -m venv $(@D)
+	@$(@D)/bin/pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	@touch $@
 
 screenshots: setup ## draw the pictures of docs/img anew (needs Debian's `chromium`)
 	@$(BIN)/python -m scripts.screenshots
@@ -49,4 +57,4 @@ LOCK := --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --custom-compile-command "make lock"
 
 clean: ## remove .venv, caches and the demo's data
-	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis data
+	@rm -rf .venv benchmarks/.venv .mypy_cache .ruff_cache .pytest_cache .hypothesis data

@@ -1,0 +1,111 @@
+"""`python -m benchmarks`: measure, and write `benchmarks/results.md` and `docs/img/bench-*.svg`.
+
+`--quick` measures a little of everything within three minutes, and writes under `benchmarks/.out/`,
+for such figures are not for the record. `--only` measures some questions and prints them.
+"""
+
+import argparse
+import json
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+from benchmarks import backlog, gateway, latency, lookups, memory, profiles, replies, worker
+from benchmarks.contestants import a_server
+from benchmarks.errors import BenchmarkError
+from benchmarks.machine import describe
+from benchmarks.plan import FULL, QUICK, Plan
+from benchmarks.processes import PEERS, ROOT, run
+from benchmarks.report import render
+from benchmarks.samples import Sample, Samples
+from benchmarks.targets import targets
+
+_Measure = Callable[[Plan, Path], Iterator[Sample]]
+
+QUESTIONS: dict[str, _Measure] = {
+    "gateway": gateway.measure,
+    "worker": worker.measure,
+    "lookups": lookups.measure,
+    "latency": latency.measure,
+    "replies": replies.measure,
+    "backlog": backlog.measure,
+    "memory": memory.measure,
+    "profiles": profiles.measure,
+}
+TABLES = (
+    gateway.TABLE,
+    worker.TABLE,
+    lookups.TABLE,
+    latency.TABLE,
+    replies.TABLE,
+    backlog.TABLE,
+    memory.TABLE,
+    *profiles.TABLES,
+)
+_OUT = ROOT / "benchmarks" / ".out"
+
+
+def main() -> int:
+    """Measure what was asked for; returns the process's exit status."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks")
+    parser.add_argument("--quick", action="store_true", help="within three minutes")
+    parser.add_argument("--only", nargs="+", choices=QUESTIONS, default=[], help="some of it")
+    arguments = parser.parse_args()
+    if not Path("/proc/self/smaps_rollup").exists():
+        print("The benchmarks read CPU and memory from /proc, and so need Linux.", file=sys.stderr)
+        return 1
+    plan = QUICK if arguments.quick else FULL
+    try:
+        with tempfile.TemporaryDirectory(prefix="dingda-bench-") as folder:
+            _run(plan, arguments.only or list(QUESTIONS), Path(folder))
+    except BenchmarkError as error:
+        print(f"\nThe benchmark stopped: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _run(plan: Plan, questions: Sequence[str], folder: Path) -> None:
+    with a_server(folder / "versions") as server:
+        machine = describe(server)
+    samples = Samples(tuple(_measure(plan, questions, folder)))
+    complete = plan is FULL and len(questions) == len(QUESTIONS)
+    report = ROOT / "benchmarks" / "results.md" if complete else _OUT / "results.md"
+    images = ROOT / "docs" / "img" if complete else _OUT
+    _OUT.mkdir(exist_ok=True)
+    images.mkdir(parents=True, exist_ok=True)
+    source = _OUT / "samples.json"
+    source.write_text(json.dumps([asdict(sample) for sample in samples.all], ensure_ascii=False))
+    drawn = run(PEERS, "-m", "benchmarks.plots", str(source), str(images)).splitlines()
+    text = render(
+        samples,
+        plan=plan,
+        tables=TABLES,
+        targets=targets(plan),
+        machine=machine,
+        pictures=[os.path.relpath(path, report.parent) for path in drawn],
+    )
+    report.write_text(text)
+    print(f"\n{text}\nWritten to {report.relative_to(ROOT)}; plots in {images.relative_to(ROOT)}/")
+
+
+def _measure(plan: Plan, questions: Sequence[str], folder: Path) -> Iterator[Sample]:
+    """Measure question after question, and tell the one who waits how far it is."""
+    began = time.monotonic()
+    for position, name in enumerate(questions, 1):
+        print(f"[{position}/{len(questions)}] {name}", flush=True)
+        for sample in QUESTIONS[name](plan, folder):
+            first, value = next(iter(sample.values.items()))
+            print(
+                f"{time.monotonic() - began:6.0f} s  round {sample.round + 1}  {sample.variant}: "
+                f"{value:,.1f} {first}",
+                flush=True,
+            )
+            yield sample
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,122 @@
+"""Callback to reply on an idle machine: one message at a time, with a rest before each."""
+
+import asyncio
+import random
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from benchmarks.callbacks import Callbacks
+from benchmarks.contestants import (
+    ARQ,
+    RQ_WORKER,
+    SIMPLE_WORKER,
+    TASKIQ,
+    Contestant,
+    a_front,
+    a_gateway,
+    a_server,
+    dingda,
+    dramatiq,
+)
+from benchmarks.errors import BenchmarkError
+from benchmarks.plan import Plan
+from benchmarks.samples import Column, Sample, Table, percentile
+from benchmarks.sink import Sink, Taken
+from tests.processes import free_port
+
+_PEERS = (SIMPLE_WORKER, RQ_WORKER, ARQ, dramatiq(8), TASKIQ)
+_WITHIN_S = 15.0
+# At random, so that who polls is caught at every point of its interval.
+_REST_S = (0.03, 0.13)
+_UNCOUNTED = 3
+
+TABLE = Table(
+    question="latency",
+    title="Callback to reply on an idle machine",
+    note="From the first byte of the callback to the reply's arrival, lookup of 0 s, one message "
+    "at a time after a rest of 30 to 130 ms. Beside Dingda each worker has a gateway in Starlette "
+    "that checks the signature and enqueues. All of them run all the time, idle but for one.",
+    columns=(
+        Column("p50_ms", "p50 ms", 1),
+        Column("p90_ms", "p90 ms", 1),
+        Column("p99_ms", "p99 ms", 1),
+    ),
+    yardstick=SIMPLE_WORKER.name,
+    compared="p50_ms",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Road:
+    """A gateway and the worker behind it."""
+
+    name: str
+    url: str
+
+
+def measure(plan: Plan, folder: Path) -> Iterator[Sample]:
+    """Send some messages down each road in turn, round after round."""
+    port = free_port()
+    with ExitStack() as stack:
+        ours = dingda(100, f"http://127.0.0.1:{port}")
+        roads = [
+            stack.enter_context(_a_road(contestant, folder / f"latency-{number}"))
+            for number, contestant in enumerate((ours, *_PEERS))
+        ]
+        for number in range(plan.rounds):
+            for road in roads:
+                latencies_ms = asyncio.run(_send(road, port, plan.messages))
+                values = {
+                    f"p{percent}_ms": percentile(latencies_ms, percent) for percent in (50, 90, 99)
+                }
+                yield Sample("latency", road.name, number, values)
+
+
+@contextmanager
+def _a_road(contestant: Contestant, folder: Path) -> Iterator[_Road]:
+    """A road with a server of its own, for the queues of some peers share their names."""
+    with ExitStack() as stack:
+        server = stack.enter_context(a_server(folder))
+        if contestant.module == "with_dingda":
+            gateway = a_gateway(server)
+        else:
+            gateway = a_front(
+                server, "queueing", module=contestant.module, python=contestant.python
+            )
+        _, url = stack.enter_context(gateway)
+        worker = contestant.work(server)
+        stack.callback(worker.close)
+        yield _Road(contestant.name, url)
+
+
+async def _send(road: _Road, port: int, messages: int) -> list[float]:
+    """Send messages one by one, and return for each the ms until its reply."""
+    replies: asyncio.Queue[float] = asyncio.Queue()
+    loop = asyncio.get_running_loop()
+    sink = await loop.create_server(
+        lambda: Sink(Taken(), lambda _: replies.put_nowait(time.perf_counter())), "127.0.0.1", port
+    )
+    address = urlsplit(road.url)
+    callbacks = Callbacks(address.netloc, text="查 0", origin=f"http://127.0.0.1:{port}")
+    reader, writer = await asyncio.open_connection(address.hostname, address.port)
+    latencies_ms = []
+    try:
+        # The first ones open connections and load modules.
+        for number in range(messages + _UNCOUNTED):
+            await asyncio.sleep(random.uniform(*_REST_S))  # noqa: S311 - nothing secret
+            began = time.perf_counter()
+            writer.write(callbacks.request(number))
+            async with asyncio.timeout(_WITHIN_S):
+                replied = await replies.get()
+                await reader.read(4096)
+            latencies_ms.append((replied - began) * 1000)
+    except TimeoutError:
+        raise BenchmarkError(f"{road.name}: no reply within {_WITHIN_S:g} s") from None
+    finally:
+        writer.close()
+        sink.close()
+    return latencies_ms[_UNCOUNTED:]

@@ -1,0 +1,14 @@
+"""Dingda's side of the job: a skill that looks something up for as long as it is told."""
+
+import asyncio
+
+from worker.skill import Ask, Skill
+
+skill = Skill("lookup", summary="查一会儿")
+
+
+@skill.command("查")
+async def look_up(seconds: float, ask: Ask) -> str:
+    """Look something up for so many seconds."""
+    await asyncio.sleep(seconds)
+    return ask.say("查好了")

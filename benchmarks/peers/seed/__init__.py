@@ -1,0 +1,1 @@
+"""The tutorial's Django project, as `django-admin startproject` and its text make it."""

@@ -1,0 +1,77 @@
+"""Dingda's own worker: with jobs that do nothing, and filled with real messages."""
+
+from collections.abc import Iterator
+from itertools import islice
+
+import uvloop
+from redis.asyncio import Redis as AsyncRedis
+from rq import Queue
+from rq.serializers import JSONSerializer
+
+from benchmarks.callbacks import Callbacks
+from benchmarks.peers.jobs import QUEUE, marks, redis_url
+from shared.connections import patient_for_rq
+from shared.ledger import Ledger
+from shared.message import Message, parse_message
+from shared.queue import JOB_FUNCTION, RESULT_TTL_S, JobQueue
+from worker.concurrent import ConcurrentWorker
+from worker.job import AnswerJob
+
+_CONCURRENCY = 100
+_BATCH = 256
+_BACKLOG_LIMIT = 10**9
+
+
+async def work() -> None:
+    """Run jobs that do nothing, in the worker that answers messages."""
+    redis = AsyncRedis.from_url(redis_url())
+
+    async def nothing(job: AnswerJob) -> None:
+        if job.message_id:
+            await redis.rpush(job.message_id, 1)
+
+    queue = _queue()
+    await ConcurrentWorker(queue, perform=nothing, concurrency=_CONCURRENCY).run()
+
+
+async def fill(count: int, origin: str, pause_s: float) -> None:
+    """Queue jobs that do nothing, or with an origin real messages."""
+    if origin:
+        await _fill_ledger(count, origin, pause_s)
+    else:
+        _fill_queue(count)
+
+
+def _fill_queue(count: int) -> None:
+    queue = _queue()
+    jobs = (
+        Queue.prepare_data(JOB_FUNCTION, (mark,), result_ttl=RESULT_TTL_S) for mark in marks(count)
+    )
+    while chunk := list(islice(jobs, _BATCH)):
+        queue.enqueue_many(chunk)
+
+
+async def _fill_ledger(count: int, origin: str, pause_s: float) -> None:
+    # As the gateway accepts them, in its largest batches.
+    async with AsyncRedis.from_url(redis_url(), decode_responses=True) as redis:
+        ledger = Ledger(redis, JobQueue.create(QUEUE, skill_timeout_s=30))
+        messages = _messages(count, Callbacks("", text=f"查 {pause_s:g}", origin=origin))
+        while batch := list(islice(messages, _BATCH)):
+            await ledger.accept(batch, backlog_limit=_BACKLOG_LIMIT)
+
+
+def _messages(count: int, callbacks: Callbacks) -> Iterator[tuple[Message, bytes]]:
+    for number in range(count):
+        body = callbacks.body(number)
+        message = parse_message(body)
+        if isinstance(message, Message):
+            yield message, body
+
+
+def _queue() -> Queue:
+    connection = patient_for_rq(redis_url())
+    return Queue(QUEUE, connection=connection, job_class=AnswerJob, serializer=JSONSerializer)
+
+
+if __name__ == "__main__":
+    uvloop.run(work())

@@ -1,0 +1,155 @@
+"""Reply POSTs a second from one process to a local sink, by client and by how many are in flight.
+
+Each measurement is a process of its own: `python -m benchmarks.replies <client> ...` prints JSON.
+"""
+
+import argparse
+import asyncio
+import json
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from pathlib import Path
+
+import aiohttp
+import httpx
+import uvloop
+from httpx_aiohttp import AiohttpTransport
+
+from benchmarks.contestants import a_sink
+from benchmarks.plan import FULL, Plan
+from benchmarks.processes import OURS, run
+from benchmarks.samples import Column, Sample, Table
+from worker.delivery import HTTPAnswer, create_client, send_once
+
+DINGDA = "Dingda's: over httpx-aiohttp, a connection for each reply"
+POOLED = "httpx over httpx-aiohttp, pooled"
+DEFAULT = "httpx with its own transport, pooled"
+AIOHTTP = "aiohttp, pooled"
+
+_BODY = json.dumps({"msgtype": "text", "text": {"content": "查好了"}}).encode()
+_HEADERS = {"content-type": "application/json; charset=utf-8"}
+
+_Post = Callable[[str], Awaitable[None]]
+
+TABLE = Table(
+    question="replies",
+    title="Replies: POSTs a second from one process",
+    note="To a sink on the same machine. Dingda opens a connection for each reply on purpose (on "
+    "one that is reused, a broken line leaves open whether the reply was read); the others keep "
+    "theirs.",
+    columns=tuple(
+        column
+        for n in FULL.in_flight
+        for column in (
+            Column(f"per_s_{n}", f"POSTs/s, {n} in flight"),
+            Column(f"cpu_us_{n}", f"CPU µs, {n}"),
+        )
+    ),
+    yardstick=DEFAULT,
+    compared="per_s_100",
+)
+
+
+def measure(plan: Plan, _: Path) -> Iterator[Sample]:
+    """Let each client POST in turn, round after round."""
+    with a_sink() as (_process, port):
+        url = f"http://127.0.0.1:{port}/robot/sendBySession?session=1"
+        for number in range(plan.slow_rounds):
+            for client in _CLIENTS:
+                words = map(str, (client, url, plan.replies_s, *plan.in_flight))
+                printed = run(OURS, "-m", "benchmarks.replies", *words)
+                yield Sample("replies", client, number, json.loads(printed))
+
+
+@asynccontextmanager
+async def _dingda() -> AsyncIterator[_Post]:
+    async def claim() -> None:
+        """Claim nothing: here is no ledger."""
+
+    async with create_client() as client:
+
+        async def post(url: str) -> None:
+            answer = await send_once(client, url, _BODY, before_send=claim, attempt=1, left_s=60)
+            if not isinstance(answer, HTTPAnswer):
+                raise TypeError(f"a reply was not taken: {answer}")
+
+        yield post
+
+
+@asynccontextmanager
+async def _httpx(transport: httpx.AsyncBaseTransport) -> AsyncIterator[_Post]:
+    async with httpx.AsyncClient(transport=transport, timeout=60) as client:
+
+        async def post(url: str) -> None:
+            (await client.post(url, content=_BODY, headers=_HEADERS)).raise_for_status()
+
+        yield post
+
+
+@asynccontextmanager
+async def _aiohttp() -> AsyncIterator[_Post]:
+    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as session:
+
+        async def post(url: str) -> None:
+            async with session.post(url, data=_BODY, headers=_HEADERS) as response:
+                response.raise_for_status()
+                await response.read()
+
+        yield post
+
+
+_UNLIMITED = httpx.Limits(max_connections=None, max_keepalive_connections=None)
+_CLIENTS: dict[str, Callable[[], AbstractAsyncContextManager[_Post]]] = {
+    DINGDA: _dingda,
+    POOLED: lambda: _httpx(AiohttpTransport(limits=_UNLIMITED)),
+    DEFAULT: lambda: _httpx(httpx.AsyncHTTPTransport(limits=_UNLIMITED)),
+    AIOHTTP: _aiohttp,
+}
+
+
+async def _post_all(
+    client: str, url: str, seconds: float, in_flight: list[int]
+) -> dict[str, float]:
+    values: dict[str, float] = {}
+    for number in in_flight:
+        values |= await _post_for(client, url, number, seconds)
+    return values
+
+
+async def _post_for(client: str, url: str, in_flight: int, seconds: float) -> dict[str, float]:
+    count = 0
+
+    async def go_on(post: _Post) -> None:
+        nonlocal count
+        while True:
+            await post(url)
+            count += 1
+
+    async with _CLIENTS[client]() as post:
+        loops = [asyncio.create_task(go_on(post)) for _ in range(in_flight)]
+        await asyncio.sleep(min(1.0, seconds / 4))
+        counted, began, cpu_s = count, time.perf_counter(), time.process_time()
+        await asyncio.sleep(seconds)
+        done, took_s = count - counted, time.perf_counter() - began
+        cpu_s = time.process_time() - cpu_s
+        for loop in loops:
+            if loop.done():
+                loop.result()
+            loop.cancel()
+        await asyncio.gather(*loops, return_exceptions=True)
+    return {f"per_s_{in_flight}": done / took_s, f"cpu_us_{in_flight}": cpu_s / max(1, done) * 1e6}
+
+
+def main() -> None:
+    """`python -m benchmarks.replies`: POST for some seconds each, print the rates as JSON."""
+    parser = argparse.ArgumentParser(description="POST replies to a sink.")
+    parser.add_argument("client", choices=_CLIENTS)
+    parser.add_argument("url")
+    parser.add_argument("seconds", type=float)
+    parser.add_argument("in_flight", type=int, nargs="+")
+    print(json.dumps(uvloop.run(_post_all(**vars(parser.parse_args())))))
+
+
+if __name__ == "__main__":
+    main()
