@@ -15,7 +15,7 @@ from shared.ledger import Ledger
 from shared.message import Message, parse_message
 from shared.queue import JOB_FUNCTION, RESULT_TTL_S, JobQueue
 from worker.concurrent import ConcurrentWorker
-from worker.job import AnswerJob
+from worker.job import AnswerJob, message_id_of
 
 _CONCURRENCY = 100
 _BATCH = 256
@@ -26,9 +26,9 @@ async def work() -> None:
     """Run jobs that do nothing, in the worker that answers messages."""
     redis = AsyncRedis.from_url(redis_url())
 
-    async def nothing(job: AnswerJob) -> None:
-        if job.message_id:
-            await redis.rpush(job.message_id, 1)
+    async def nothing(data: bytes) -> None:
+        if mark := message_id_of(data):
+            await redis.rpush(mark, 1)
 
     queue = _queue()
     await ConcurrentWorker(queue, perform=nothing, concurrency=_CONCURRENCY).run()
