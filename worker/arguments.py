@@ -55,7 +55,8 @@ class Slot(Protocol):
         """Find it, and return it with the words that are left; None if it isn't there.
 
         Raises:
-            UnclearError: if it is there but could mean several things.
+            UnclearError: if it is there but could mean several things; its suggestions are what to
+                type instead, without the command.
             RefusalError: if it is there and can't be, such as a day long past.
         """
         ...
@@ -141,7 +142,7 @@ class Signature:
         # Slots first, wherever they stand: they know what they look for. Text takes what is left.
         for parameter in sorted(self.parameters, key=lambda p: p.kind is str):
             last = parameter.kind is not str or parameter is self._texts[-1]
-            taken = _take(parameter.kind, words, now, last=last)
+            taken = _take_for(usage, parameter.kind, words, now, last=last)
             if taken is not None:
                 bound[parameter.name], words = taken
             elif parameter.required:
@@ -192,6 +193,17 @@ def _is_readable(kind: Any) -> bool:
     if kind is str or kind in _NUMERIC or get_origin(kind) is Literal:
         return True
     return isinstance(kind, type) and hasattr(kind, "take")
+
+
+def _take_for(
+    usage: str, kind: Any, words: Words, now: datetime, *, last: bool
+) -> tuple[Any, Words] | None:
+    try:
+        return _take(kind, words, now, last=last)
+    except UnclearError as unclear:
+        command = usage.partition(" ")[0]
+        suggestions = tuple(f"{command} {each}" for each in unclear.suggestions)
+        raise UnclearError(str(unclear), suggestions=suggestions) from None
 
 
 def _take(kind: Any, words: Words, now: datetime, *, last: bool) -> tuple[Any, Words] | None:

@@ -17,7 +17,7 @@ MAX_KEYWORD_CHARS = 60
 """Taobao's own titles are no longer."""
 
 _QUESTION = "想找什么商品的优惠券？"
-_SUGGESTIONS = ("优惠券 机械键盘 200元以内", "优惠券 茶叶 包邮", "优惠券 耳机")
+_SUGGESTIONS = ("机械键盘 200元以内", "茶叶 包邮", "优惠券 耳机")
 
 # What Taobao's app puts around the title that it shares: the link, a code, an instruction.
 _SHARED = re.compile(
@@ -32,10 +32,10 @@ _FREE_SHIPPING = re.compile(r"包邮")
 _CHEAPEST = re.compile(r"便宜点?|低价")
 _BEST_SELLING = re.compile(r"销量(?:最?[高好])?|热卖|爆款")
 _STOP_WORDS = re.compile(
-    r"帮我|帮忙|给我|请问|有没有|有什么|有(?=优惠|[\s券吗]|$)|优惠券?|领券|找券|淘宝客|淘宝|一下|多少钱"
+    r"帮我|帮忙|给我|请问|我?想[买要找]|有没有|有什么|有(?=优惠|[\s券吗]|$)|优惠券?|领券|找券|淘宝客|淘宝|一下|多少钱"
 )
 # One character alone may be part of a name (美的, 检查), so these only go where a word ends.
-_BEFORE_WORD = re.compile(r"(?:^|(?<=\s))[找查买的]+")
+_BEFORE_WORD = re.compile(r"(?:^|(?<=\s))(?:[找查买的求]|[一两几]?[个件](?=[^\W\d]))+")
 _AFTER_WORD = re.compile(r"(?:(?<!美)的|[吗呢券])+(?=[\s?!,。]|$)")
 _EDGES = " \t\r\n,。、!?;:~…·\"'“”‘’()[]【】「」《》"
 

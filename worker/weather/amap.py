@@ -1,0 +1,102 @@
+"""AMap 高德: China's administrative divisions only, by their adcodes.
+
+Source: lbs.amap.com, weatherInfo and its table of infocodes. It answers 200 whatever happens; all
+values are strings.
+"""
+
+from datetime import date
+from typing import Any
+from urllib.parse import urlsplit
+
+from worker.errors import BackendProtocolError, BackendRefusedError, BackendUnavailableError
+from worker.http import Http
+from worker.places import Place
+from worker.weather.report import DayForecast, Now
+
+SERVICE = "高德天气"
+_HOST = "restapi.amap.com"
+_OK = "10000"
+# Too many in this second or minute, and its own trouble; a day's quota does not come back so soon.
+_PASSING = frozenset({"10002", "10004", "10014", "10015", "10021", "20003"})
+
+
+class AMap:
+    """One key's way to it.
+
+    Args:
+        http: calls it.
+        url: `https://restapi.amap.com`.
+        key: of the kind "web service".
+    """
+
+    name = "amap"
+
+    def __init__(self, http: Http, *, url: str, key: str) -> None:
+        self._http = http
+        self._url = url
+        self._key = key
+        host = urlsplit(url).netloc
+        self.attribution = (
+            "数据来自 [高德地图](https://lbs.amap.com)"
+            if host == _HOST
+            else f"模拟数据，来自 {host}，不是真实天气"
+        )
+
+    async def now(self, place: Place) -> Now:
+        """The weather at present."""
+        live = await self._first("lives", place, "base")
+        try:
+            return Now(
+                text=str(live["weather"]),
+                temperature=float(live["temperature"]),
+                humidity=float(live["humidity"]),
+            )
+        except (KeyError, TypeError, ValueError):
+            raise BackendProtocolError(SERVICE, "no current weather") from None
+
+    async def days(self, place: Place) -> tuple[DayForecast, ...]:
+        """Today's weather, and that of the three days after it."""
+        forecast = await self._first("forecasts", place, "all")
+        try:
+            return tuple(
+                DayForecast(
+                    day=date.fromisoformat(cast["date"]),
+                    text=_text(cast["dayweather"], cast["nightweather"]),
+                    low=float(cast["nighttemp"]),
+                    high=float(cast["daytemp"]),
+                )
+                for cast in forecast["casts"]
+            )
+        except (KeyError, TypeError, ValueError):
+            raise BackendProtocolError(SERVICE, "no daily weather") from None
+
+    async def _first(self, name: str, place: Place, extensions: str) -> dict[str, Any]:
+        if not place.adcode:
+            raise BackendUnavailableError(SERVICE, "it knows China's divisions only")
+        answer = await self._http.json(
+            SERVICE,
+            "GET",
+            f"{self._url}/v3/weather/weatherInfo",
+            params={
+                "key": self._key,
+                "city": place.adcode,
+                "extensions": extensions,
+                "output": "JSON",
+            },
+            retries=1,
+        )
+        fields = answer.data if isinstance(answer.data, dict) else {}
+        code = str(fields.get("infocode"))
+        if code in _PASSING:
+            raise BackendUnavailableError(SERVICE, f"infocode {code}")
+        if code != _OK:
+            raise BackendRefusedError(SERVICE, f"infocode {code} {str(fields.get('info'))[:50]}")
+        # Of a division that it doesn't know it answers with nothing, or with an empty list.
+        found = fields.get(name)
+        if not isinstance(found, list) or not found or not isinstance(found[0], dict):
+            raise BackendUnavailableError(SERVICE, "it doesn't know the place")
+        return found[0]
+
+
+def _text(by_day: str, by_night: str) -> str:
+    return by_day if by_day == by_night else f"{by_day}转{by_night}"

@@ -1,0 +1,154 @@
+"""Open-Meteo: no key, CC BY 4.0, free for what is not commercial (open-meteo.com/en/terms).
+
+Sources: its OpenAPI description and the server's own code; a bad key is a 400 there, and only two
+of its four kinds of 429 end soon.
+"""
+
+from datetime import date
+from http import HTTPStatus
+from typing import Any
+from urllib.parse import urlsplit
+
+from worker.errors import BackendProtocolError, BackendRefusedError
+from worker.http import Http
+from worker.places import Place
+from worker.weather.report import DayForecast, Now
+
+SERVICE = "Open-Meteo"
+_HOSTS = frozenset({"api.open-meteo.com", "customer-api.open-meteo.com"})
+_CURRENT = "temperature_2m,relative_humidity_2m,apparent_temperature,weather_code,wind_speed_10m"
+_DAILY = "weather_code,temperature_2m_max,temperature_2m_min,precipitation_probability_max"
+_DAYS = 8
+_CHINESE = frozenset({"CN", "HK", "MO", "TW"})
+
+# Every code that the server emits (its WeatherCode.swift).
+_TEXTS = {
+    0: "晴", 1: "大部晴朗", 2: "多云", 3: "阴", 45: "雾", 48: "雾凇",
+    51: "小毛毛雨", 53: "毛毛雨", 55: "大毛毛雨", 56: "冻毛毛雨", 57: "强冻毛毛雨",
+    61: "小雨", 63: "中雨", 65: "大雨", 66: "冻雨", 67: "强冻雨",
+    71: "小雪", 73: "中雪", 75: "大雪", 77: "米雪", 80: "小阵雨", 81: "阵雨", 82: "强阵雨",
+    85: "小阵雪", 86: "大阵雪", 95: "雷暴", 96: "雷暴伴小冰雹", 99: "雷暴伴大冰雹",
+}  # fmt: skip
+
+
+class OpenMeteo:
+    """One account's way to it; without a key the public one.
+
+    Args:
+        http: calls it.
+        url: `https://api.open-meteo.com`, or `https://customer-api.open-meteo.com` with a key.
+        geocoding_url: `https://geocoding-api.open-meteo.com`.
+        api_key: "" without an account.
+    """
+
+    name = "open-meteo"
+
+    def __init__(self, http: Http, *, url: str, geocoding_url: str, api_key: str) -> None:
+        self._http = http
+        self._url = url
+        self._geocoding_url = geocoding_url
+        self._key = {"apikey": api_key} if api_key else {}
+        host = urlsplit(url).netloc
+        self.attribution = (
+            "数据来自 [Open-Meteo](https://open-meteo.com/)（CC BY 4.0）"
+            if host in _HOSTS
+            else f"模拟数据，来自 {host}，不是真实天气"
+        )
+
+    async def now(self, place: Place) -> Now:
+        """The weather at present."""
+        answer = await self._forecast(place, current=_CURRENT)
+        try:
+            fields = answer["current"]
+            return Now(
+                text=_text(fields["weather_code"]),
+                temperature=float(fields["temperature_2m"]),
+                feels_like=_number(fields.get("apparent_temperature")),
+                humidity=_number(fields.get("relative_humidity_2m")),
+                wind=_number(fields.get("wind_speed_10m")),
+            )
+        except (KeyError, TypeError, ValueError):
+            raise BackendProtocolError(SERVICE, "no current weather") from None
+
+    async def days(self, place: Place) -> tuple[DayForecast, ...]:
+        """Today's weather, and that of the seven days after it."""
+        answer = await self._forecast(place, daily=_DAILY, forecast_days=_DAYS)
+        try:
+            daily = answer["daily"]
+            rows = zip(
+                daily["time"],
+                daily["weather_code"],
+                daily["temperature_2m_min"],
+                daily["temperature_2m_max"],
+                daily["precipitation_probability_max"],
+                strict=True,
+            )
+            return tuple(
+                DayForecast(date.fromisoformat(day), _text(code), low, high, chance)
+                for day, code, low, high, chance in rows
+                # Far days may be null.
+                if None not in (code, low, high)
+            )
+        except (KeyError, TypeError, ValueError):
+            raise BackendProtocolError(SERVICE, "no daily weather") from None
+
+    async def find(self, name: str) -> Place | None:
+        """Look a place up that our lexicon lacks; None if nothing there is likely to be meant.
+
+        For Chinese names its first hits can be villages of other provinces (geocoding-api issue
+        20), so what counts is a populated place in China, the largest of them.
+        """
+        query: dict[str, str | int] = {"name": name, "count": 10, "language": "zh", **self._key}
+        answer = await self._http.json(
+            SERVICE, "GET", f"{self._geocoding_url}/v1/search", params=query
+        )
+        found = _checked(answer.status, answer.data).get("results") or []
+        hits = [
+            hit
+            for hit in found
+            if str(hit.get("feature_code", "")).startswith("PPL")
+            and (name.isascii() or hit.get("country_code") in _CHINESE)
+        ]
+        if not hits:
+            return None
+        best = max(hits, key=lambda hit: hit.get("population") or 0)
+        within = (best.get("country"), best.get("admin1"))
+        return Place(
+            name=str(best["name"]),
+            within="".join(str(part) for part in within if part and part != "中国"),
+            country=str(best.get("country_code", "")),
+            latitude=float(best["latitude"]),
+            longitude=float(best["longitude"]),
+            timezone=str(best.get("timezone") or "Asia/Shanghai"),
+        )
+
+    async def _forecast(self, place: Place, **wanted: str | int) -> dict[str, Any]:
+        query = {
+            "latitude": place.latitude,
+            "longitude": place.longitude,
+            "timezone": place.timezone,
+            "wind_speed_unit": "ms",
+            **wanted,
+            **self._key,
+        }
+        url = f"{self._url}/v1/forecast"
+        # What is overloaded answers 503; that and lost connections are worth a second try.
+        answer = await self._http.json(SERVICE, "GET", url, params=query, retries=1)
+        return _checked(answer.status, answer.data)
+
+
+def _checked(status: int, data: Any) -> dict[str, Any]:
+    if not isinstance(data, dict):
+        raise BackendProtocolError(SERVICE, f"HTTP {status} without an object")
+    if status != HTTPStatus.OK:
+        # Its reasons name parameters and limits, never keys.
+        raise BackendRefusedError(SERVICE, f"HTTP {status}: {str(data.get('reason'))[:100]}")
+    return data
+
+
+def _text(code: int) -> str:
+    return _TEXTS.get(int(code), f"未知天气（{int(code)}）")
+
+
+def _number(value: Any) -> float | None:
+    return None if value is None else float(value)

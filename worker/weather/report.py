@@ -1,0 +1,70 @@
+"""What the weather is, whoever says so."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+from typing import Protocol
+
+from worker.places import Place
+
+
+@dataclass(frozen=True, slots=True)
+class Now:
+    """The weather at present; temperatures in °C, wind in m/s, humidity in percent."""
+
+    text: str
+    temperature: float
+    feels_like: float | None = None
+    humidity: float | None = None
+    wind: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DayForecast:
+    """One day's weather; temperatures in °C, the chance of rain in percent."""
+
+    day: date
+    text: str
+    low: float
+    high: float
+    rain_chance: float | None = None
+
+
+class Provider(Protocol):
+    """A weather service."""
+
+    name: str
+    """As the setting names it."""
+    attribution: str
+    """The line that its licence asks for, in markdown."""
+
+    async def now(self, place: Place) -> Now:
+        """The weather at present.
+
+        Raises:
+            BackendError: if it can't be had.
+        """
+        ...
+
+    async def days(self, place: Place) -> tuple[DayForecast, ...]:
+        """Today's weather and that of the days after it, up to a week.
+
+        Raises:
+            BackendError: if it can't be had.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What one service says of a place."""
+
+    attribution: str
+    now: Now | None
+    days: Mapping[date, DayForecast]
+
+
+def beaufort(metres_per_second: float) -> int:
+    """The wind's force on the Beaufort scale (WMO: v = 0.836 B^1.5)."""
+    force: float = (max(metres_per_second, 0.0) / 0.836) ** (2 / 3)
+    return min(12, round(force))
