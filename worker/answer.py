@@ -9,6 +9,7 @@ import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from functools import partial
+from typing import TypeGuard
 
 from redis.exceptions import RedisError
 
@@ -32,7 +33,7 @@ _FLOOD = Ending(End.REFUSED, "flood")
 
 
 _Letter = Prepared | Said
-"""A reply for where the question came from, or a private one to the asker."""
+"""A reply that may be kept for another attempt, or one that is secret."""
 
 
 class Answerer:
@@ -95,7 +96,7 @@ class Answerer:
             said = await self._conversation.reply(message, left_s=deadline_s - _now_s())
         if said is None:
             return _UNMATCHED
-        if said.private:
+        if said.secret:
             return said
         return Prepared(to_body(said.reply), said.ending)
 
@@ -104,19 +105,19 @@ class Answerer:
     ) -> Outcome:
         claim = partial(self._ledger.sending, lease)
         left_s = deadline_s - _now_s()
-        if isinstance(letter, Prepared):
-            return await self._delivery.post(
-                message.session_webhook,
-                letter.body,
+        if _is_private(letter):
+            if self._dingtalk is None:
+                return Refused("private: DINGDA_APP_KEY is not set")
+            return await self._dingtalk.send_privately(
+                message.sender_staff_id,
+                letter.reply,
                 before_send=claim,
                 attempt=lease.attempt,
                 left_s=left_s,
             )
-        if self._dingtalk is None:
-            return Refused("private: DINGDA_APP_KEY is not set")
-        return await self._dingtalk.send_privately(
-            message.sender_staff_id,
-            letter.reply,
+        return await self._delivery.post(
+            message.session_webhook,
+            letter.body if isinstance(letter, Prepared) else to_body(letter.reply),
             before_send=claim,
             attempt=lease.attempt,
             left_s=left_s,
@@ -131,12 +132,13 @@ class Answerer:
         deadline_s: float,
     ) -> None:
         """Write down what became of the reply."""
-        # What is private stays out of Redis: another attempt asks the skill again.
+        private = _is_private(letter)
+        # What is secret stays out of Redis: another attempt asks the skill again.
         kept = letter if isinstance(letter, Prepared) else None
         match outcome:
             case Delivered():
                 await self._end(lease, letter.ending)
-                if kept is None:
+                if private:
                     await self._tell(message, SENT_PRIVATELY, deadline_s)
             case Unknown(reason):
                 await self._end(lease, Ending(End.DEAD, f"unknown: {reason}"))
@@ -146,10 +148,10 @@ class Answerer:
             case Retry(_, reason):
                 await self._end(lease, Ending(End.DEAD, f"expired: {reason}"))
             case Refused(reason, for_content) if letter.ending == ANSWERED and (
-                for_content or kept is None
+                for_content or private
             ):
                 # A plain text may pass where this reply did not; it goes as another attempt.
-                sentence = ASK_PRIVATELY if kept is None else REJECTED
+                sentence = ASK_PRIVATELY if private else REJECTED
                 ending = Ending(End.DEAD, f"failed: {reason}")
                 plainer = Prepared(to_body(_remark(message, sentence)), ending)
                 await self._ledger.retry(lease, pause_ms=0, prepared=plainer)
@@ -242,6 +244,10 @@ def _parse(lease: Lease) -> Message:
         # The gateway stores what can be answered; anything else was put there by somebody else.
         raise TypeError("the ledger holds a payload that is no message")
     return message
+
+
+def _is_private(letter: _Letter) -> TypeGuard[Said]:
+    return isinstance(letter, Said) and letter.private
 
 
 def _remark(message: Message, sentence: str) -> Reply:

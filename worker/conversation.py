@@ -44,6 +44,8 @@ class Said:
     ending: Ending
     private: bool = False
     """Whether it is for the asker alone, though asked in a group."""
+    secret: bool = False
+    """Whether it may stand nowhere but in a chat, not even in Redis until it is delivered."""
 
 
 def china_now() -> datetime:
@@ -104,7 +106,9 @@ class Conversation:
         try:
             private = _check_allowed(skill, ask)
             answer = await self._call(route, ask, left_s)
-            return None if answer is None else Said(_as_reply(answer), ANSWERED, private)
+            if answer is None:
+                return None
+            return Said(_as_reply(answer), ANSWERED, private=private, secret=skill.private)
         except UnclearError as unclear:
             return _unclear(ask, unclear)
         except BackendError as error:

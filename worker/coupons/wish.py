@@ -17,7 +17,7 @@ MAX_KEYWORD_CHARS = 60
 """Taobao's own titles are no longer."""
 
 _QUESTION = "想找什么商品的优惠券？"
-_SUGGESTIONS = ("机械键盘 200元以内", "茶叶 包邮", "优惠券 耳机")
+_SUGGESTIONS = ("机械键盘 200元以内", "茶叶 包邮", "耳机")
 
 # What Taobao's app puts around the title that it shares: the link, a code, an instruction.
 _SHARED = re.compile(

@@ -59,6 +59,18 @@ async def test_a_private_answer_that_is_put_off_stays_out_of_redis() -> None:
         assert "第2次" in here.private.bodies[1].decode()
 
 
+async def test_in_a_single_chat_a_secret_that_is_put_off_stays_out_of_redis_too() -> None:
+    skill = Counting()
+    async with desk(skill.tell, private=True) as here:
+        here.chat.script = [503]
+        message = await here.asked(conversationType="1")
+        assert await here.state(message) == "accepted"
+        assert "第1次" not in await here.everything()
+        await here.rest(message)
+        await here.answer(message)
+        assert await here.state(message) == "answered"
+
+
 async def test_a_private_answer_of_unknown_outcome_is_not_sent_again() -> None:
     async with desk(lambda: "秘密", private=True) as here:
         here.private.script = [httpx.ReadError("reset")]
