@@ -14,6 +14,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 
+from scripts import demo_coupons, demo_performance
+from simulator.organisation import APP_KEY
+
+_DATA = Path("data")
+_OPEN_METEO = ("api.open-meteo.com", 443)
+_REACHED_WITHIN_S = 2.0
 _READY_WITHIN_S = 30.0
 _STOPPED_WITHIN_S = 15.0
 
@@ -22,11 +28,15 @@ _READY = """
   or in another terminal, from this folder:
 
     .venv/bin/python -m simulator say "整体跳转"
+    .venv/bin/python -m simulator say "北京明天天气怎么样"
+    .venv/bin/python -m simulator say "优惠券 机械键盘 200元以内"
+    .venv/bin/python -m simulator say --single "我的绩效"
     .venv/bin/python -m simulator say "帮助"
     .venv/bin/python -m simulator chat
 
   The gateway listens on http://127.0.0.1:{gateway}/dd_robot/, a simulated DingTalk on
   http://127.0.0.1:{simulator}, a Redis on 127.0.0.1:{redis} with its data under data/.
+  {weather}
   Ctrl-C stops them all.
 """
 
@@ -72,10 +82,11 @@ def main() -> int:
         )
     if taken:
         return 1
+    weather = _weather()
     # A session of its own, so that Ctrl-C reaches it once, from here, and not its children as well.
     honcho = subprocess.Popen(
         [sys.executable, "-m", "honcho", "-f", "Procfile.dev", "-e", os.devnull, "start"],
-        env=_environment(),
+        env=_environment() | weather.settings | _tables(),
         start_new_session=True,
     )
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
@@ -83,7 +94,8 @@ def main() -> int:
     try:
         if _is_ready(honcho):
             ports = {"gateway": GATEWAY, "simulator": SIMULATOR, "redis": REDIS}
-            print(_READY.format(**{name: port.number for name, port in ports.items()}), flush=True)
+            numbers = {name: port.number for name, port in ports.items()}
+            print(_READY.format(weather=weather.told, **numbers), flush=True)
             _open_page()
         return honcho.wait()
     except KeyboardInterrupt:
@@ -104,6 +116,44 @@ def _environment() -> dict[str, str]:
         "DINGDA_PORT": str(GATEWAY.number),
         "DINGDA_SIMULATOR_PORT": str(SIMULATOR.number),
         "DINGDA_SESSION_WEBHOOK_ORIGINS": simulator,
+        "DINGDA_APP_KEY": APP_KEY,
+        "DINGDA_OPENAPI_URL": f"{simulator}/openapi",
+        "DINGDA_OAPI_URL": f"{simulator}/openapi",
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class Weather:
+    """Where the demo's weather is from."""
+
+    settings: dict[str, str]
+    told: str
+
+
+def _weather() -> Weather:
+    """The real weather where the network is open, else an invented one, which says that it is."""
+    if "DINGDA_OPEN_METEO_URL" in os.environ:
+        return Weather({}, "The weather is from where DINGDA_OPEN_METEO_URL says.")
+    try:
+        socket.create_connection(_OPEN_METEO, _REACHED_WITHIN_S).close()
+    except OSError:
+        stand_in = f"http://127.0.0.1:{SIMULATOR.number}/open-meteo"
+        settings = {
+            "DINGDA_OPEN_METEO_URL": stand_in,
+            "DINGDA_OPEN_METEO_GEOCODING_URL": stand_in,
+        }
+        return Weather(settings, "Open-Meteo cannot be reached from here: the weather is invented.")
+    return Weather({}, "The weather is Open-Meteo's.")
+
+
+def _tables() -> dict[str, str]:
+    """Small databases for the skills that read one, made anew."""
+    coupons, performance = (_DATA / name for name in ("coupons.db", "performance.db"))
+    demo_coupons.create(coupons)
+    demo_performance.create(performance)
+    return {
+        "DINGDA_COUPONS_URL": f"sqlite:///{coupons.absolute()}",
+        "DINGDA_PERFORMANCE_URL": f"sqlite:///{performance.absolute()}",
     }
 
 

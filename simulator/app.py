@@ -1,22 +1,24 @@
 """The simulator over HTTP: DingTalk's side for the bot, an API for programs, a page for people.
 
 POST /robot/sendBySession?session=…  a reply; answered with DingTalk's errcodes
+/openapi/…, /open-meteo/…            other services, see `simulator.backends`
 /api/…                               see `simulator.api` and `/openapi.json`
 /                                    see `simulator.page`
 """
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from http import HTTPStatus
+from types import MappingProxyType
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
-from starlette.routing import Route
+from starlette.routing import Mount, Route
 from starlette.types import Receive, Scope, Send
 
 from simulator.api import ApiError, api_routes, in_words
@@ -31,6 +33,8 @@ from simulator.watch import LedgerWatch
 
 logger = logging.getLogger(__name__)
 
+NOTHING: Mapping[str, Sequence[Route]] = MappingProxyType({})
+
 
 def create_app(
     *,
@@ -38,6 +42,7 @@ def create_app(
     courier: Courier,
     changes: Changes,
     watch: LedgerWatch | None = None,
+    mounts: Mapping[str, Sequence[Route]] = NOTHING,
     hosts: Collection[str] = (),
 ) -> Starlette:
     """Build the simulator's server.
@@ -47,6 +52,7 @@ def create_app(
         courier: takes the callbacks to the gateway; the application closes it when it ends.
         changes: wakes who waits for a reply; close it before the server stops.
         watch: reads the ledger, where there is one.
+        mounts: other services that are played, by the path that each is under.
         hosts: the only names that it answers to; none for any name.
     """
 
@@ -65,6 +71,7 @@ def create_app(
                 _ReplyTaker(dingtalk, changes).take,
                 methods=["GET", "POST"],
             ),
+            *(Mount(path, routes=routes) for path, routes in mounts.items()),
             *api_routes(dingtalk, courier, changes),
             *page_routes(),
         ],

@@ -179,6 +179,22 @@ class DingTalk:
             self._note(record, payload, verdict, now_ms)
         return verdict
 
+    def push(self, name: str, payload: dict[str, Any]) -> None:
+        """Show somebody a private message of the bot's, which answers no message of theirs."""
+        now_ms = self._now_ms()
+        self.archive.put(
+            Record(
+                msg_id=f"push{secrets.token_hex(8)}",
+                sent_at_ms=now_ms,
+                said=Said("", sender=name, single=True),
+                headers={},
+                callback={},
+                session_expires_ms=now_ms,
+                prompted=False,
+                replies=(_judged(payload, OK, after_ms=0),),
+            )
+        )
+
     def record(self, msg_id: str) -> Record | None:
         """What became of a message; None if it is unknown or forgotten."""
         return self.archive.get(msg_id)

@@ -71,6 +71,8 @@ class Record:
     """Everything that was POSTed to the session, refused or not, in order."""
     redeliveries: tuple[Ack, ...] = ()
     """The gateway's answers to the same callback, sent again."""
+    prompted: bool = True
+    """Whether somebody said something; False where the bot speaks first, in a private message."""
     stories: tuple[Story, ...] = ()
     """What the ledger told of it, one for each attempt that was seen; () where it tells nothing."""
 

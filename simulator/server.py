@@ -5,6 +5,7 @@ import logging
 import socket
 import time
 from contextlib import suppress
+from datetime import UTC, datetime
 from functools import partial
 from urllib.parse import urlsplit
 
@@ -19,9 +20,11 @@ from shared.queue import JobQueue
 from shared.settings import Settings
 from shared.story import read_stories
 from simulator.app import create_app
+from simulator.backends.open_meteo import OpenMeteoStandIn
 from simulator.changes import Changes
 from simulator.courier import Courier
 from simulator.dingtalk import DingTalk
+from simulator.organisation import create_openapi
 from simulator.settings import SimulatorSettings
 from simulator.watch import LedgerWatch
 
@@ -90,7 +93,15 @@ def _build(
     queue = JobQueue.create(bot.queue, skill_timeout_s=bot.skill_timeout)
     watch = LedgerWatch(partial(read_stories, ledger, queue), dingtalk, changes, _wall_clock_ms)
     return create_app(
-        dingtalk=dingtalk, courier=courier, changes=changes, watch=watch, hosts=_hosts(settings)
+        dingtalk=dingtalk,
+        courier=courier,
+        changes=changes,
+        watch=watch,
+        mounts={
+            "/openapi": create_openapi(dingtalk, changes, app_secret=bot.secrets[0]).routes(),
+            "/open-meteo": OpenMeteoStandIn(lambda: datetime.now(UTC)).routes(),
+        },
+        hosts=_hosts(settings),
     )
 
 

@@ -233,7 +233,10 @@ class DingTalk:
             token = fields.get("accessToken")
             if answer.status != HTTPStatus.OK or not token:
                 raise _refusal(answer)
-            ttl_s = max(60, int(fields.get("expireIn", 7200)) - _TOKEN_MARGIN_S)
+            lasts_s = fields.get("expireIn")
+            if not isinstance(lasts_s, int):
+                raise BackendRefusedError(SERVICE, "an access token without its expireIn")
+            ttl_s = max(60, lasts_s - _TOKEN_MARGIN_S)
             await self._cache.set(self._token_key, token, ttl_s=ttl_s)
             return str(token)
 
@@ -246,10 +249,10 @@ class DingTalk:
 
 
 def _errcode(answer: JSONAnswer) -> int:
-    try:
-        return int(answer.data["errcode"])
-    except (KeyError, TypeError, ValueError):
-        raise BackendRefusedError(SERVICE, f"HTTP {answer.status} without an errcode") from None
+    code = answer.data.get("errcode") if isinstance(answer.data, dict) else None
+    if not isinstance(code, int) or isinstance(code, bool):
+        raise BackendRefusedError(SERVICE, f"HTTP {answer.status} without an errcode")
+    return code
 
 
 def _refusal(answer: JSONAnswer) -> BackendError:

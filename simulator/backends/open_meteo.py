@@ -1,11 +1,8 @@
 """A stand-in for Open-Meteo: an invented but steady weather, its limits and its errors.
 
-    python -m simulator.backends.open_meteo --port 8102
-
 Facts: its OpenAPI description, and its server's RateLimiter and ErrorResponse.
 """
 
-import argparse
 import hashlib
 from collections import deque
 from collections.abc import Callable, Mapping
@@ -13,7 +10,6 @@ from datetime import date, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-import uvicorn
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse
@@ -65,11 +61,13 @@ class OpenMeteoStandIn:
         self.faults: deque[tuple[int, str]] = deque()
         """Status and reason of the next answers, one each; then it works again."""
 
+    def routes(self) -> list[Route]:
+        """Its routes."""
+        return [Route("/v1/forecast", self._forecast), Route("/v1/search", self._search)]
+
     def app(self) -> Starlette:
         """As an ASGI application."""
-        return Starlette(
-            routes=[Route("/v1/forecast", self._forecast), Route("/v1/search", self._search)]
-        )
+        return Starlette(routes=self.routes())
 
     async def _forecast(self, request: Request) -> JSONResponse:
         query = request.query_params
@@ -153,16 +151,3 @@ def _chance(latitude: float, longitude: float, day: date, what: str) -> int:
 
 def _error(status: int, reason: str) -> JSONResponse:
     return JSONResponse({"error": True, "reason": reason}, status)
-
-
-def main() -> None:
-    """Serve on loopback until told to stop."""
-    parser = argparse.ArgumentParser(prog="python -m simulator.backends.open_meteo")
-    parser.add_argument("--port", type=int, default=8102)
-    port = parser.parse_args().port
-    stand_in = OpenMeteoStandIn(lambda: datetime.now(ZoneInfo("UTC")))
-    uvicorn.run(stand_in.app(), host="127.0.0.1", port=port, access_log=False, log_level="warning")
-
-
-if __name__ == "__main__":
-    main()

@@ -68,7 +68,7 @@ function newest(store, { attempt }) {
     "fieldset",
     {},
     element("legend", {}, texts.newest),
-    element("p", { class: "quote" }, record?.said.text ?? texts.nothingYet),
+    element("p", { class: "quote" }, record?.said.text || texts.nothingYet),
     button(texts.redeliver, () => api.redeliver(record.msg_id)),
     button(texts.expire, () => api.expire(record.msg_id)),
   );

@@ -109,6 +109,7 @@ function itemsOf(record, isMine) {
   const said = { kind: "said", key: id, at_ms: sent, record, look: isMine, isMine };
   const replies = record.replies.map((reply, at) => replyItem(`${id} ${at}`, sent, reply));
   const first = record.in_callback_reply;
+  if (record.prompted === false) return replies;
   if (first) replies.unshift({ ...replyItem(`${id} ack`, sent, first), inCallback: true });
   return [said, ...replies, ...silence(record)];
 }

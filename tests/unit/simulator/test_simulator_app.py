@@ -63,6 +63,7 @@ async def test_sending_returns_the_record_once_the_acknowledgement_is_there(
         "in_callback_reply": None,
         "replies": [],
         "redeliveries": [],
+        "prompted": True,
         "stories": [],
     }
 
