@@ -46,9 +46,9 @@ def _named(place: Place) -> str:
 
 
 def _present(now: Now) -> str:
-    said = [f"{plain(now.text)} {now.temperature:.0f}℃"]
+    said = [f"{plain(now.text)} {round(now.temperature)}℃"]
     if now.feels_like is not None:
-        said.append(f"体感 {now.feels_like:.0f}℃")
+        said.append(f"体感 {round(now.feels_like)}℃")
     if now.humidity is not None:
         said.append(f"湿度 {now.humidity:.0f}%")
     if now.wind is not None:
@@ -62,4 +62,4 @@ def _day(forecast: DayForecast, today: date) -> str:
     name = _NAMED[away] if 0 <= away < len(_NAMED) else weekday
     rain = f"，降水概率 {forecast.rain_chance:.0f}%" if forecast.rain_chance else ""
     when = f"{name}（{forecast.day.month}月{forecast.day.day}日）"
-    return f"- {when} {plain(forecast.text)} {forecast.low:.0f}～{forecast.high:.0f}℃{rain}"
+    return f"- {when} {plain(forecast.text)} {round(forecast.low)}～{round(forecast.high)}℃{rain}"

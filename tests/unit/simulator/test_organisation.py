@@ -1,6 +1,6 @@
 """The simulated organisation: its address book, and private messages in single chats."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 
 import httpx
 import pytest
@@ -25,11 +25,11 @@ class Organisation:
         app = {"appKey": APP_KEY, "appSecret": secret}
         return await self.client.post("/v1.0/oauth2/accessToken", json=app)
 
-    async def call(self, path: str, fields: dict[str, object]) -> dict[str, object]:
+    async def call(self, path: str, fields: Mapping[str, object]) -> dict[str, object]:
         token = (await self.token()).json()["accessToken"]
         answer = await self.client.post(
             path,
-            json=fields,
+            json=dict(fields),
             params={"access_token": token},
             headers={"x-acs-dingtalk-access-token": token},
         )
