@@ -11,6 +11,7 @@ from uvicorn.supervisors import Multiprocess
 
 from gateway.app import Gateway, create_app
 from shared.errors import SettingsError
+from shared.failpoints import warn_of_failpoints
 from shared.logs import configure_logging
 from shared.settings import Settings, load_settings
 
@@ -21,12 +22,13 @@ def main() -> int:
     """Run the gateway until it is told to stop; returns the process's exit status."""
     try:
         settings = load_settings()
+        configure_logging(settings.log_level)
+        warn_of_failpoints()
         app = create_app(settings)
         listener = _listen(settings)
     except SettingsError as error:
-        print(error, file=sys.stderr)  # noqa: T201 - nothing is logging yet
+        print(error, file=sys.stderr)  # noqa: T201 - before there may be a log
         return 2
-    configure_logging(settings.log_level)
     logger.info("listening on http://%s:%d%s", settings.host, settings.port, settings.callback_path)
     with suppress(KeyboardInterrupt):  # uvicorn has stopped by then, and raises it again
         if settings.gateway_processes == 1:

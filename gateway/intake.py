@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from redis.exceptions import RedisError
 
 from shared.errors import BusyError
+from shared.failpoints import failpoint
 from shared.ledger import Acceptance, Ledger
 from shared.message import Message
 
@@ -112,6 +113,7 @@ class Intake:
                 if not waiting.outcome.done():
                     waiting.outcome.set_exception(BusyError("Redis did not store the message"))
             return
+        failpoint("after-accept")
         for waiting, outcome in zip(batch, outcomes, strict=True):
             if not waiting.outcome.done():
                 waiting.outcome.set_result(outcome)

@@ -7,6 +7,7 @@ import uvloop
 from redis.exceptions import RedisError
 
 from shared.errors import SettingsError
+from shared.failpoints import warn_of_failpoints
 from shared.logs import configure_logging
 from shared.settings import load_settings
 from worker.app import run_worker
@@ -23,6 +24,7 @@ def main() -> int:
         configure_logging(settings.log_level)
         if arguments.command:
             return uvloop.run(run_command(arguments, settings))
+        warn_of_failpoints()
         uvloop.run(run_worker(settings))
     except SettingsError as error:
         print(error, file=sys.stderr)  # noqa: T201 - before there may be a log

@@ -27,6 +27,7 @@ from rq.suspension import is_suspended
 from rq.utils import as_text, now
 from rq.worker import BaseWorker, WorkerStatus
 
+from shared.failpoints import failpoint
 from shared.logs import redact
 
 logger = logging.getLogger(__name__)
@@ -185,7 +186,11 @@ class ConcurrentWorker(BaseWorker):
             return []
         if self.get_state() == WorkerStatus.SUSPENDED:
             self.set_state(WorkerStatus.IDLE)
-        jobs = self._fetch(self._pop(room))
+        job_ids = self._pop(room)
+        if not job_ids:
+            return []
+        failpoint("after-pop")
+        jobs = self._fetch(job_ids)
         return self._begin(jobs) if jobs else []
 
     def _pop(self, room: int) -> list[str]:
@@ -236,6 +241,7 @@ class ConcurrentWorker(BaseWorker):
                 started.append(_Running(job, execution))
             self.set_state(WorkerStatus.BUSY, pipeline)
             pipeline.execute()
+        failpoint("after-start")
         self.executions.update({running.execution.id: running.execution for running in started})
         return started
 

@@ -9,6 +9,8 @@ import aiohttp
 import httpx
 from httpx_aiohttp import AiohttpTransport
 
+from shared.failpoints import failpoint
+
 BeforeSend = Callable[[], Awaitable[None]]
 """Awaited when the connection stands and nothing has been written; raising stops the request."""
 
@@ -49,4 +51,6 @@ class ClaimingTransport(AiohttpTransport):
     async def _claim(self, _: aiohttp.ClientSession, __: SimpleNamespace, ___: Any) -> None:
         before_send = self._before_send.get()
         if before_send:
+            failpoint("before-claim")
             await before_send()
+            failpoint("after-claim")
