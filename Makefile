@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint format bench lock clean
+.PHONY: help setup demo test lint format faults chaos bench lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -24,8 +24,16 @@ setup: .venv/.ready ## make .venv from the hash-pinned lock file (quick when not
 demo: setup ## start a server, the gateway, a worker and a simulated DingTalk; Ctrl-C ends all
 	@exec $(BIN)/python -m scripts.demo
 
-test: setup lint ## ruff, mypy and every test
+test: setup lint ## ruff, mypy and every test but the slow ones
 	@$(BIN)/pytest
+
+faults: setup ## break one thing at a time, and write docs/faults.md (about fifteen minutes)
+	@$(BIN)/pytest -m "" -p tests.faults.report tests/faults
+
+MINUTES := 2
+SEED := 1
+chaos: setup ## break everything at once (MINUTES=2, SEED=1), and write docs/faults.md
+	@$(BIN)/python -m tests.chaos --minutes $(MINUTES) --seed $(SEED) --record
 
 lint: setup ## ruff and mypy
 	@$(BIN)/ruff check .
