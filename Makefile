@@ -4,7 +4,7 @@ BIN := .venv/bin
 PEERS := requirements arq
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint format bench screenshots lock clean
+.PHONY: help setup demo test lint format faults chaos bench screenshots lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -25,8 +25,16 @@ setup: .venv/.ready ## make .venv from the hash-pinned lock file (quick when not
 demo: setup ## start a server, the gateway, a worker and a simulated DingTalk; Ctrl-C ends all
 	@exec $(BIN)/python -m scripts.demo
 
-test: setup lint ## ruff, mypy and every test
+test: setup lint ## ruff, mypy and every test but the slow ones
 	@$(BIN)/pytest
+
+faults: setup ## break one thing at a time, and write docs/faults.md (about fifteen minutes)
+	@$(BIN)/pytest -m "" -p tests.faults.report tests/faults
+
+MINUTES := 2
+SEED := 1
+chaos: setup ## break everything at once (MINUTES=2, SEED=1), and write docs/faults.md
+	@$(BIN)/python -m tests.chaos --minutes $(MINUTES) --seed $(SEED) --record
 
 lint: setup ## ruff and mypy
 	@$(BIN)/ruff check .

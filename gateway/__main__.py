@@ -12,6 +12,7 @@ from uvicorn.supervisors import Multiprocess
 
 from gateway.app import Gateway, create_app
 from shared.errors import SettingsError
+from shared.failpoints import warn_of_failpoints
 from shared.logs import configure_logging
 from shared.selfcheck import check, is_forbidden, start_checked
 from shared.settings import Settings, load_settings
@@ -27,6 +28,7 @@ def main() -> int:
         if arguments.command == "check":
             return _check(settings)
         configure_logging(settings.log_level)
+        warn_of_failpoints()
         app = create_app(settings)
         start_checked(settings)
         listener = _listen(settings)

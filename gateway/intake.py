@@ -15,6 +15,7 @@ from typing import NamedTuple
 from redis.exceptions import RedisError
 
 from shared.errors import BusyError
+from shared.failpoints import failpoint
 from shared.ledger import Acceptance, Ledger
 from shared.message import Message
 
@@ -111,6 +112,7 @@ class Intake:
                 if not waiting.outcome.done():
                     waiting.outcome.set_exception(BusyError("Redis did not store the message"))
             return
+        failpoint("after-accept")
         for waiting, outcome in zip(batch, outcomes, strict=True):
             if not waiting.outcome.done():
                 waiting.outcome.set_result(outcome)

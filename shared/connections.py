@@ -1,5 +1,7 @@
 """Redis clients, each with the patience that its user can afford."""
 
+from typing import Any
+
 import redis
 import redis.asyncio
 from redis.asyncio.retry import Retry as AsyncRetry
@@ -19,9 +21,10 @@ def impatient(url: str, *, timeout_s: float) -> "redis.asyncio.Redis":
     """For the gateway: who waits for an acknowledgement hears within `timeout_s` seconds.
 
     One more try, at once: after a restart of Redis a pooled connection is only found to be broken
-    when it is used.
+    when it is used. And no greetings: they are trips to Redis, too, and a slow one would never be
+    reached within the time of a message, however often it is tried.
     """
-    return _async(url, timeout_s, AsyncRetry(NoBackoff(), 1))
+    return _async(url, timeout_s, AsyncRetry(NoBackoff(), 1), protocol=2, driver_info=None)
 
 
 def patient(url: str) -> "redis.asyncio.Redis":
@@ -48,7 +51,7 @@ def patient_for_rq(url: str) -> "redis.Redis":
         raise _unusable(error) from None
 
 
-def _async(url: str, timeout_s: float, retry: AsyncRetry) -> "redis.asyncio.Redis":
+def _async(url: str, timeout_s: float, retry: AsyncRetry, **greeting: Any) -> "redis.asyncio.Redis":
     try:
         pool = redis.asyncio.BlockingConnectionPool.from_url(
             url,
@@ -58,6 +61,7 @@ def _async(url: str, timeout_s: float, retry: AsyncRetry) -> "redis.asyncio.Redi
             socket_timeout=timeout_s,
             socket_connect_timeout=timeout_s,
             retry=retry,
+            **greeting,
         )
     except ValueError as error:
         raise _unusable(error) from None

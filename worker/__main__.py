@@ -7,6 +7,7 @@ import uvloop
 from redis.exceptions import RedisError
 
 from shared.errors import SettingsError
+from shared.failpoints import warn_of_failpoints
 from shared.logs import configure_logging
 from shared.selfcheck import start_checked
 from shared.settings import load_settings
@@ -25,6 +26,7 @@ def main() -> int:
         if arguments.command:
             return uvloop.run(run_command(arguments, settings))
         start_checked(settings)
+        warn_of_failpoints()
         uvloop.run(run_worker(settings))
     except SettingsError as error:
         print(error, file=sys.stderr)  # noqa: T201 - before there may be a log

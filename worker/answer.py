@@ -14,6 +14,7 @@ from typing import TypeGuard
 from redis.exceptions import RedisError
 
 from shared.errors import LeaseLostError
+from shared.failpoints import failpoint
 from shared.ledger import End, Ending, Lease, Ledger, Prepared
 from shared.message import Message, parse_message
 from shared.reply import Reply, Text, to_body
@@ -71,6 +72,7 @@ class Answerer:
         if not isinstance(lease, Lease):
             logger.info("message %.8s needs nothing: %s", message_id, lease)
             return
+        failpoint("after-lease")
         deadline_s = _now_s() + lease.left_ms / 1000
         async with self._held(lease):
             message = _parse(lease)
@@ -137,6 +139,7 @@ class Answerer:
         kept = letter if isinstance(letter, Prepared) else None
         match outcome:
             case Delivered():
+                failpoint("after-delivery")
                 await self._end(lease, letter.ending)
                 if private:
                     await self._tell(message, SENT_PRIVATELY, deadline_s)

@@ -16,7 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
 from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import RedisError
+from redis.exceptions import OutOfMemoryError, RedisError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 from rq import Queue, worker_registration
 from rq.command import parse_payload
@@ -26,6 +26,7 @@ from rq.suspension import is_suspended
 from rq.utils import as_text
 from rq.worker import BaseWorker, WorkerStatus
 
+from shared.failpoints import failpoint
 from shared.logs import redact
 from worker.books import Books, Ended, Started, ended
 
@@ -196,12 +197,19 @@ class ConcurrentWorker(BaseWorker):
                 _, found = Queue.lmove(self.connection, self._queue.key, _WAIT_S)
             except DequeueTimeout:
                 return []
-            waiting = as_text(found)
+            except OutOfMemoryError:
+                # A full Redis lets nothing be moved, but what is taken and ended makes room.
+                time.sleep(_REST_S)
+            else:
+                waiting = as_text(found)
+                failpoint("after-pop")
         most = min(room, _MAX_BATCH)
         # Said before it is written, or who writes ends meanwhile would call the worker idle.
         self._is_starting = True
         started = self._books.start(most, waiting=waiting)
         self._is_queue_empty = len(started) < most
+        if started:
+            failpoint("after-start")
         return started
 
     # Running them --------------------------------------------------------------------------

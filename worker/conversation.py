@@ -122,7 +122,7 @@ class Conversation:
         except InvalidReplyError as error:
             logger.error("skill %s made an invalid reply: %s", skill.name, error)
             sentence, reason = texts.FAILED, f"invalid reply: {error}"
-        except Exception as error:
+        except (Exception, SystemExit) as error:  # a skill's sys.exit() must not end the worker
             logger.exception("skill %s failed", skill.name)
             sentence, reason = texts.FAILED, f"{type(error).__name__} in the skill"
         return _apology(ask, sentence.format(skill=skill.summary), reason)

@@ -7,6 +7,10 @@
 -- ARGV, the same in every script:
 --   1 prefix of a message's key     2 prefix of an RQ job's key     ARGV[3...]: the script's own
 --
+-- A server that is full refuses a script whose first write may take memory, and lets one go on that
+-- has begun. So every step but the first begins with a write that takes none: what is under way when
+-- the memory runs out still comes to its end.
+--
 -- The keys of messages and jobs are made from ids, for a script learns those on its way. RQ itself
 -- needs a single primary, so nothing is lost by it.
 
@@ -37,6 +41,8 @@ end
 -- dead letter keeps what was said, until the session closes, so that an operator can try it again.
 local function finish(id, state, reason, remember_s, now)
   local key = MESSAGE .. id
+  redis.call('ZREM', QUEUED, id)
+  redis.call('ZREM', DUE, id)
   if state == 'dead' then
     local said = redis.call('HMGET', key, 'payload', 'expires_ms')
     if said[1] and tonumber(said[2]) > now then
@@ -44,10 +50,8 @@ local function finish(id, state, reason, remember_s, now)
     end
   end
   redis.call('HSET', key, 'state', state, 'reason', reason, 'ended_ms', now)
-  redis.call('HDEL', key, 'payload', 'prepared', 'token', 'expires_ms', 'not_before_ms')
+  redis.call('HDEL', key, 'payload', 'prepared', 'token', 'claim', 'expires_ms', 'not_before_ms', 'attempts')
   redis.call('EXPIRE', key, remember_s)
-  redis.call('ZREM', QUEUED, id)
-  redis.call('ZREM', DUE, id)
   if state == 'dead' then
     redis.call('ZADD', DEAD, now, id)
     redis.call('HINCRBY', COUNT, 'dead:' .. string.match(reason, '^%a+'), 1)

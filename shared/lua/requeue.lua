@@ -13,10 +13,10 @@ for at = first, #ARGV, 2 do
   local state, due = redis.call('HGET', key, 'state'), redis.call('ZSCORE', DUE, id)
   -- Another sweeper, or a worker that came after all, may have been here since the sweep.
   if due and tonumber(due) <= now and (state == 'accepted' or state == 'leased') then
+    redis.call('ZREM', DUE, id)
     if state == 'leased' then redis.call('HINCRBY', key, 'deaths', 1) end
     redis.call('HSET', key, 'state', 'accepted')
     redis.call('HDEL', key, 'token')
-    redis.call('ZREM', DUE, id)
     enqueue(id, job_fields, data, created_at)
     enqueued = enqueued + 1
   end

@@ -5,8 +5,9 @@
 local id, token, pause_ms, prepared, furthest = unpack(ARGV, 3, 7)
 if not holds(id, token, 'leased', furthest) then return 0 end
 local key, at = MESSAGE .. id, now_ms() + pause_ms
+redis.call('HDEL', key, 'token', 'claim')
 redis.call('HSET', key, 'state', 'accepted', 'not_before_ms', at)
 if prepared ~= '' then redis.call('HSET', key, 'prepared', prepared) end
-redis.call('HDEL', key, 'token')
+if furthest == 'sending' then redis.call('HINCRBY', key, 'attempts', 1) end
 redis.call('ZADD', DUE, at, id)
 return 1

@@ -15,7 +15,7 @@ if not payload or left_ms <= margin_ms then return 'expired' end
 redis.call('DEL', letter)
 local expires_ms = string.format('%.0f', now_ms() + left_ms)
 redis.call('HSET', key, 'state', 'accepted', 'payload', payload, 'expires_ms', expires_ms)
-redis.call('HDEL', key, 'reason', 'ended_ms', 'leased_ms', 'sending_ms', 'deaths', 'leases', 'noticed')
+redis.call('HDEL', key, 'reason', 'ended_ms', 'leased_ms', 'sending_ms', 'deaths', 'leases', 'noticed', 'attempts')
 redis.call('PERSIST', key)
 redis.call('ZREM', DEAD, id)
 redis.call('HINCRBY', COUNT, 'dead:' .. string.match(held[2], '^%a+'), -1)

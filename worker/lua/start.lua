@@ -6,6 +6,7 @@
 -- ARGV 1 prefix of jobs' keys   2 of executions'   3 of jobs' execution registries   4 the worker's
 --      name   5 now as RQ writes it   6 now (s)   7 seconds between heartbeats   8 a job that stands
 --      in the intermediate queue already, or ''   9... ids for the executions, one for each job wanted
+-- It begins with a write that takes no memory, so a full Redis lets it run: see shared/lua/common.lua.
 -- Returns job's id, execution's id, the job's data; and so on for each job that started.
 
 local QUEUE, INTERMEDIATE, WIP, WORKER, EXECUTIONS = unpack(KEYS)
@@ -30,8 +31,6 @@ local function try(...)
   return answer
 end
 
--- Refused by a full Redis, before a job has been taken.
-redis.call('HSET', WORKER, 'last_heartbeat', at)
 for nth = 9, #ARGV do
   local execution_id, job_id = ARGV[nth], nil
   if waiting ~= '' then

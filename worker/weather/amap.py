@@ -33,7 +33,7 @@ class AMap:
 
     def __init__(self, http: Http, *, url: str, key: str) -> None:
         self._http = http
-        self._url = url
+        self.url = url
         self._key = key
         host = urlsplit(url).netloc
         self.attribution = (
@@ -76,7 +76,7 @@ class AMap:
         answer = await self._http.json(
             SERVICE,
             "GET",
-            f"{self._url}/v3/weather/weatherInfo",
+            f"{self.url}/v3/weather/weatherInfo",
             params={
                 "key": self._key,
                 "city": place.adcode,

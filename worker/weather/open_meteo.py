@@ -45,7 +45,7 @@ class OpenMeteo:
 
     def __init__(self, http: Http, *, url: str, geocoding_url: str, api_key: str) -> None:
         self._http = http
-        self._url = url
+        self.url = url
         self._geocoding_url = geocoding_url
         self._key = {"apikey": api_key} if api_key else {}
         host = urlsplit(url).netloc
@@ -131,7 +131,7 @@ class OpenMeteo:
             **wanted,
             **self._key,
         }
-        url = f"{self._url}/v1/forecast"
+        url = f"{self.url}/v1/forecast"
         # What is overloaded answers 503; that and lost connections are worth a second try.
         answer = await self._http.json(SERVICE, "GET", url, params=query, retries=1)
         return _checked(answer.status, answer.data)

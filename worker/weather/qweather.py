@@ -51,7 +51,7 @@ class QWeather:
         now_s: Callable[[], float] = time.time,
     ) -> None:
         self._http = http
-        self._url = url
+        self.url = url
         self._project_id = project_id
         self._key_id = key_id
         self._private_key = private_key
@@ -89,7 +89,7 @@ class QWeather:
         answer = await self._http.json(
             SERVICE,
             "GET",
-            f"{self._url}/weather/v1/{what}/{place.latitude:.2f}/{place.longitude:.2f}",
+            f"{self.url}/weather/v1/{what}/{place.latitude:.2f}/{place.longitude:.2f}",
             params={"localTime": "true", "lang": "zh", **wanted},
             headers={"authorization": f"Bearer {self._token()}"},
             retries=1,

@@ -35,6 +35,8 @@ class Provider(Protocol):
 
     name: str
     """As the setting names it."""
+    url: str
+    """Where it is asked; what is remembered of one address is not shown as another's."""
     attribution: str
     """The line that its licence asks for, in markdown."""
 

@@ -3,7 +3,7 @@ import asyncio
 import pytest
 
 from shared.errors import LeaseLostError
-from shared.ledger import DEAD_LETTER_S, End, Ending, Prepared
+from shared.ledger import DEAD_LETTER_S, End, Ending, Lease, Prepared
 from shared.message import Message
 from shared.reply import Text, to_body
 from tests.builders import a_message, now_ms
@@ -102,7 +102,29 @@ async def test_a_dead_workers_message_is_enqueued_again(world: World, message: M
     await world.make_overdue(message)
     assert await world.ledger.sweep() == 1
     assert await world.waiting() == [message.id]
+    assert (await world.stored(message))["leases"] == "1"
+    assert isinstance(await world.lease(message), Lease)
+
+
+async def test_what_comes_back_untried_counts_as_no_attempt(world: World, message: Message) -> None:
+    await world.ledger.hand_back(await world.leased(message))
+    await world.lease(message)
+    await world.make_overdue(message)
+    await world.ledger.sweep()
+    lease = await world.lease(message)
+    assert lease.attempt == 1
+    await world.ledger.retry(lease, pause_ms=0, prepared=PREPARED)
     assert (await world.lease(message)).attempt == 2
+
+
+async def test_a_lease_is_renewed_up_to_the_sessions_end_and_no_longer(
+    world: World, message: Message
+) -> None:
+    lease = await world.leased(message)
+    await world.end_session(message)
+    await world.ledger.renew(lease)
+    assert await world.ledger.sweep() == 0
+    assert (await world.counts()).dead == {"expired": 1}
 
 
 async def test_a_message_is_enqueued_again_only_once(world: World, message: Message) -> None:

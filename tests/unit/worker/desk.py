@@ -179,7 +179,9 @@ async def desk(
     made = Desk(Ledger(redis, queue, lease_ms=lease_ms), redis, server)
     skill = Skill("test", summary="测试", private=private)
     skill.command("问", "問")(function)
-    tokens = httpx.MockTransport(lambda _: httpx.Response(200, json={"accessToken": "t"}))
+    tokens = httpx.MockTransport(
+        lambda _: httpx.Response(200, json={"accessToken": "t", "expireIn": 7200})
+    )
     with ThreadPoolExecutor(1) as threads:
         async with (
             httpx.AsyncClient(transport=made.chat) as replies,

@@ -43,7 +43,7 @@ class Sky:
         self.qweather = QWeatherStandIn(
             project_id="PROJECT", key_id="KEY", public_key=PUBLIC, now=datetime.now
         )
-        self.amap = AMapStandIn(key="amap-secret", now=lambda: self.now)
+        self.amap = AMapStandIn(key="canary-amap", now=lambda: self.now)
         self.cache = MemoryCache()
         self.settings = WeatherSettings.model_construct(
             weather_providers=("open-meteo",),
@@ -51,7 +51,7 @@ class Sky:
             qweather_project_id="PROJECT",
             qweather_key_id="KEY",
             qweather_private_key=SecretStr(PRIVATE.replace("\n", "\\n")),
-            amap_key=SecretStr("amap-secret"),
+            amap_key=SecretStr("canary-amap"),
         )
 
     def uses(self, *providers: str, **fields: Any) -> None:
@@ -357,13 +357,13 @@ async def test_no_key_is_logged_whatever_happens(
     # httpx's own lines hold whole URLs; `shared.logs` keeps them out of the log.
     with caplog.at_level(logging.DEBUG), caplog.at_level(logging.WARNING, logger="httpx"):
         for provider in ("open-meteo", "qweather", "amap"):
-            sky.uses(provider, open_meteo_api_key=SecretStr("meteo-secret"))
+            sky.uses(provider, open_meteo_api_key=SecretStr("canary-meteo"))
             sky.amap.faults.append(amap.BAD_KEY)
             sky.open_meteo.faults.append(open_meteo.BAD_KEY)
             said = await listen(skill, "天气 北京", **sky.circumstances)
             assert said is not None
-            assert "secret" not in str(said)
-    assert "secret" not in caplog.text
+            assert "canary" not in str(said)
+    assert "canary" not in caplog.text
     assert "Bearer" not in caplog.text
 
 

@@ -1,0 +1,162 @@
+"""What became of every message, by the ledger and by what DingTalk showed."""
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import Any
+
+from redis.asyncio import Redis
+
+from shared.ledger import Ledger
+from shared.queue import JobQueue
+from tests.chaos.callers import Asked, Callers
+from tests.chaos.dingtalk import DingTalk
+from tests.chaos.fleet import Fleet
+from tests.chaos.storm import Storm
+from tests.chaos.watch import Watch
+
+NOTICED_WITHIN_S = 25.0
+ACK_P99_S = 1.0
+KILLS_A_MINUTE = 100
+MESSAGES_A_MINUTE = 5_000
+_DIED = "unknown: the worker died while sending"
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The figures of one run."""
+
+    asked: int
+    stored: int
+    """Acknowledged as stored."""
+    busy: int
+    unheard: int
+    accepted: int
+    lost: int
+    """Acknowledged as stored, and not in the ledger."""
+    ends: Counter[str]
+    """By state, dead letters by `dead: ` and the first word of their reason."""
+    open: int
+    answered_once: int
+    answered_unseen: int
+    twice: int
+    unknown: Counter[str]
+    """By `died` or `unheard`; of these ` arrived` at DingTalk, and ` shown`."""
+    failed: Counter[str]
+    """By reason."""
+    noticed_s: list[float]
+    acks_s: list[float]
+    awake_acks_s: list[float]
+    unanswered: int
+    sums_up: bool
+
+    def faults(self, minutes: float, kills: int) -> list[str]:
+        """What misses its target."""
+        targets = {
+            "messages were answered twice": self.twice == 0,
+            "messages have no end": self.open == 0,
+            "acknowledged messages are not in the ledger": self.lost == 0,
+            "answered messages were never shown": self.answered_unseen == 0,
+            "the ledger's sum does not add up": self.sums_up,
+            "an abandoned message was noticed late": max(self.noticed_s, default=0)
+            <= NOTICED_WITHIN_S,
+            "the ack p99 is above a second": percentile(self.acks_s, 0.99) < ACK_P99_S,
+            "too few messages": self.accepted >= MESSAGES_A_MINUTE * minutes,
+            "too few kills": kills >= KILLS_A_MINUTE * minutes,
+        }
+        return [fault for fault, met in targets.items() if not met]
+
+
+async def judge(redis: Redis, callers: Callers, dingtalk: DingTalk, watch: Watch) -> Verdict:
+    """Compare what was asked, what the ledger holds, and what was shown."""
+    stories = await _stories(redis, callers.asked)
+    counts = await Ledger(redis, JobQueue.create("dingda", skill_timeout_s=30)).counts()
+    ends: Counter[str] = Counter()
+    unknown: Counter[str] = Counter()
+    failed: Counter[str] = Counter()
+    answered_once = answered_unseen = lost = 0
+    for asked, (state, reason) in zip(callers.asked, stories, strict=True):
+        if state is None:
+            lost += asked.heard == "stored"
+            continue
+        kind = (reason or "").partition(":")[0]
+        ends[f"dead: {kind}" if state == "dead" else state] += 1
+        shown = dingtalk.shown[asked.session]
+        answered_once += state == "answered" and shown == 1
+        answered_unseen += state == "answered" and shown == 0
+        if kind == "unknown":
+            why = "died" if reason == _DIED else "unheard"
+            unknown[why] += 1
+            unknown[f"{why} arrived"] += asked.session in dingtalk.arrived
+            unknown[f"{why} shown"] += shown > 0
+        if kind == "failed":
+            failed[(reason or "").removeprefix("failed: ")] += 1
+    heard = Counter(asked.heard for asked in callers.asked)
+    return Verdict(
+        asked=len(callers.asked),
+        stored=heard["stored"],
+        busy=heard["busy"],
+        unheard=heard["nothing"],
+        accepted=counts.accepted,
+        lost=lost,
+        ends=ends,
+        open=counts.open,
+        answered_once=answered_once,
+        answered_unseen=answered_unseen,
+        twice=sum(times > 1 for times in dingtalk.shown.values()),
+        unknown=unknown,
+        failed=failed,
+        noticed_s=watch.noticed_s,
+        acks_s=callers.acks_s,
+        awake_acks_s=callers.awake_acks_s,
+        unanswered=callers.unanswered,
+        sums_up=counts.accepted == sum(ends.values()) and counts.open == 0,
+    )
+
+
+async def _stories(redis: Redis, asked: list[Asked]) -> list[tuple[str | None, str | None]]:
+    async with redis.pipeline(transaction=False) as pipeline:
+        for each in asked:
+            pipeline.hmget(f"dingda:message:{each.id}", "state", "reason")
+        found: Any = await pipeline.execute()
+    return [(state, reason) for state, reason in found]
+
+
+def percentile(values: list[float], share: float) -> float:
+    """The value that so many are below; 0 if there is none."""
+    ranked = sorted(values)
+    return ranked[min(int(len(ranked) * share), len(ranked) - 1)] if ranked else 0.0
+
+
+def table(verdict: Verdict, *, fleet: Fleet, storm: Storm, dingtalk: DingTalk) -> str:
+    """The one table that a run prints."""
+    unknown = verdict.unknown
+    reasons = ", ".join(f"{reason} ({n})" for reason, n in verdict.failed.most_common())
+    rows = {
+        "asked": f"{verdict.asked}: {verdict.stored} acknowledged as stored, {verdict.busy} told "
+        f"that the bot is busy, {verdict.unheard} heard nothing in five deliveries",
+        "`kill -9`": f"{fleet.kills} of gateways and workers",
+        "SIGSTOP": f"{fleet.freezes} of gateways and workers, up to 27 s",
+        "Redis": f"{storm.outages} restarts, outages and freezes, up to 4.5 s",
+        "DingTalk": f"{storm.moods} bad spells; {dingtalk.posts} posts",
+        "**accepted**": str(verdict.accepted),
+        "**answered once**": str(verdict.answered_once),
+        "**answered twice**": str(verdict.twice),
+        "unmatched, refused": f"{verdict.ends['unmatched']}, {verdict.ends['refused']}",
+        "dead: failed": f"{verdict.ends['dead: failed']}: {reasons}" if reasons else "0",
+        "dead: expired": str(verdict.ends["dead: expired"]),
+        "dead: unknown, the worker died while sending": f"{unknown['died']}; "
+        f"{unknown['died arrived']} had reached DingTalk, {unknown['died shown']} were shown",
+        "dead: unknown, DingTalk said nothing of use": f"{unknown['unheard']}; "
+        f"{unknown['unheard shown']} were shown (here DingTalk flips a coin)",
+        "acknowledged and lost": str(verdict.lost),
+        "**open**": str(verdict.open),
+        "abandoned": f"{len(verdict.noticed_s)}, each noticed and handed on or ended",
+        "**longest time to notice**": f"{max(verdict.noticed_s, default=0):.1f} s",
+        "ack p50, **p99**": f"{percentile(verdict.acks_s, 0.5) * 1000:.0f} ms, "
+        f"{percentile(verdict.acks_s, 0.99) * 1000:.0f} ms",
+        "**longest ack**": f"{max(verdict.awake_acks_s, default=0) * 1000:.0f} ms; "
+        f"{max(verdict.acks_s, default=0) * 1000:.0f} ms from a gateway that was frozen meanwhile",
+        "deliveries whose gateway died or froze": f"{verdict.unanswered}, delivered again",
+    }
+    lines = [f"| {name} | {value} |" for name, value in rows.items()]
+    return "\n".join(("| what | figure |", "|---|---|", *lines))

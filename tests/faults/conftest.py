@@ -1,0 +1,24 @@
+"""What every fault test begins with."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.faults.scene import Scene
+from tests.faults.scene import scene as open_scene
+
+Figure = Callable[[str, str], None]
+
+
+@pytest.fixture
+def scene(tmp_path: Path) -> Iterator[Scene]:
+    """A server that keeps everything it acknowledges, DingTalk, and a gateway."""
+    with open_scene(tmp_path, appendfsync="always") as opened:
+        yield opened
+
+
+@pytest.fixture
+def figure(record_property: Callable[[str, object], None]) -> Figure:
+    """Note a figure for docs/faults.md: what was measured, and the value with its unit."""
+    return record_property

@@ -1,0 +1,101 @@
+"""A steady load of callbacks from another thread, and how each was acknowledged."""
+
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from queue import SimpleQueue
+
+import httpx
+
+from tests.faults.scene import BUSY, EMPTY, Scene
+from tests.processes import signed
+
+_GIVE_UP_S = 5.0
+
+
+@dataclass(frozen=True)
+class Ack:
+    """What one callback heard, and after how long."""
+
+    word: str
+    """`stored`, `busy`, the HTTP status, or what went wrong instead."""
+    took_s: float
+
+
+class Load:
+    """What has been sent and heard so far."""
+
+    def __init__(self) -> None:
+        self.acks: list[Ack] = []
+        self.stop = threading.Event()
+
+    @property
+    def words(self) -> Counter[str]:
+        return Counter(ack.word for ack in self.acks)
+
+    @property
+    def longest_s(self) -> float:
+        return max(ack.took_s for ack in self.acks)
+
+    def percentile_s(self, share: float) -> float:
+        ranked = sorted(ack.took_s for ack in self.acks)
+        return ranked[min(int(len(ranked) * share), len(ranked) - 1)]
+
+
+@contextmanager
+def load(
+    scene: Scene,
+    text: str,
+    *,
+    per_s: float,
+    headers: Callable[[], dict[str, str]] = signed,
+    senders: int = 16,
+) -> Iterator[Load]:
+    """Say something so many times a second for as long as the context is open."""
+    sent = Load()
+    # One client each: threads that share one may be handed a connection that is just being closed.
+    idle: SimpleQueue[httpx.Client] = SimpleQueue()
+
+    def send(body: bytes) -> None:
+        client = idle.get()
+        began = time.monotonic()
+        try:
+            response = client.post(scene.address, content=body, headers=headers())
+            word = _word(response)
+        except httpx.HTTPError as error:
+            word = type(error).__name__
+        idle.put(client)
+        sent.acks.append(Ack(word, time.monotonic() - began))
+
+    def run() -> None:
+        with ExitStack() as stack:
+            for _ in range(senders):
+                idle.put(stack.enter_context(_client()))
+            pool = stack.enter_context(ThreadPoolExecutor(senders))
+            while not sent.stop.wait(1 / per_s):
+                pool.submit(send, scene.body(text))
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    try:
+        yield sent
+    finally:
+        sent.stop.set()
+        thread.join()
+
+
+def _client() -> httpx.Client:
+    # The gateway closes what idles for five seconds; who reuses it just then hears nothing.
+    return httpx.Client(timeout=_GIVE_UP_S, limits=httpx.Limits(keepalive_expiry=1.0))
+
+
+def _word(response: httpx.Response) -> str:
+    if response.status_code != 200:
+        return str(response.status_code)
+    if response.json() == EMPTY:
+        return "stored"
+    return "busy" if BUSY in response.text else response.text

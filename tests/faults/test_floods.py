@@ -1,0 +1,56 @@
+"""More messages than anybody expected."""
+
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from tests.faults.conftest import Figure
+from tests.faults.load import load
+from tests.faults.scene import EMPTY, Scene, session_of
+from tests.processes import wait_until
+
+BACKLOG = 5_000
+
+
+@pytest.mark.slow
+@pytest.mark.fault("F33")
+@pytest.mark.timeout(180)
+def test_one_askers_flood_does_not_keep_another_waiting(scene: Scene, figure: Figure) -> None:
+    waits_s: list[float] = []
+    with scene.worker():
+        with load(scene, "慢 0.5", per_s=50) as flood:
+            for number in range(20):
+                session = f"other{number}"
+                began = time.monotonic()
+                scene.accept("text", sessionWebhook=scene.webhook.url(session))
+                wait_until(lambda: session in scene.shown())  # noqa: B023 - waits right here
+                waits_s.append(time.monotonic() - began)
+        scene.ends(within_s=60, answered=len(flood.acks) + 20)
+    figure("50 messages a second from one", f"the other waited {max(waits_s):.1f} s at most")
+
+
+@pytest.mark.slow
+@pytest.mark.fault("F34")
+@pytest.mark.timeout(300)
+def test_a_backlog_is_drained_in_order(scene: Scene, figure: Figure) -> None:
+    with scene.server.client() as client:
+        empty_bytes = client.info("memory")["used_memory"]
+        with ThreadPoolExecutor(16) as pool:
+            bodies = [scene.body("text") for _ in range(BACKLOG)]
+            assert all(ack.json() == EMPTY for ack in pool.map(scene.post, bodies))
+        full_bytes = client.info("memory")["used_memory"]
+    with scene.worker(DINGDA_CONCURRENCY="20") as answers:
+        took_s = scene.took_s(lambda: scene.counts().open == 0, within_s=200)
+        scene.ends(answered=BACKLOG)
+        rss_mb = _rss_kb(answers.popen.pid) / 1024
+    first = [int(session_of(post.path)[1:]) for post in scene.webhook.posts[:100]]
+    assert max(first) <= 200
+    figure("Redis holds", f"{(full_bytes - empty_bytes) / BACKLOG:.0f} bytes a message")
+    figure("drained", f"{BACKLOG / took_s:.0f} a second, the worker at {rss_mb:.0f} MB")
+
+
+def _rss_kb(pid: int) -> int:
+    status = Path(f"/proc/{pid}/status").read_text("ascii")
+    return int(status.partition("VmRSS:")[2].split()[0])

@@ -1,0 +1,111 @@
+"""Gateways that are killed, flooded, and shown signatures of every age."""
+
+import asyncio
+import contextlib
+import signal
+import socket
+import threading
+import time
+from functools import partial
+
+import httpx
+import pytest
+
+from tests.builders import now_ms
+from tests.faults.conftest import Figure
+from tests.faults.load import load
+from tests.faults.scene import EMPTY, Scene
+from tests.processes import SECRET, signed, wait_until
+
+TWO_HOURS_MS = 2 * 3_600_000
+
+
+@pytest.mark.fault("F30")
+def test_a_message_stored_by_a_gateway_that_died_before_acknowledging_is_answered_once(
+    scene: Scene,
+) -> None:
+    body = scene.body("text")
+    with scene.gateway(DINGDA_FAILPOINTS="after-accept=kill") as (doomed, address):
+        with pytest.raises(httpx.RemoteProtocolError):
+            scene.post(body, address=address)
+        assert doomed.popen.wait(20) == -signal.SIGKILL
+    with scene.worker():
+        assert scene.post(body).json() == EMPTY  # DingTalk delivers again
+        scene.ends(answered=1)
+
+
+@pytest.mark.fault("F31")
+async def test_a_callback_delivered_a_thousand_times_makes_one_reply(
+    scene: Scene, figure: Figure
+) -> None:
+    body, headers = scene.body("text"), signed()
+    with scene.gateway() as (_, other), scene.worker():
+        limits = httpx.Limits(max_connections=50)
+        async with httpx.AsyncClient(limits=limits, timeout=60) as client:
+            acks = await asyncio.gather(
+                *(
+                    client.post((scene.address, other)[n % 2], content=body, headers=headers)
+                    for n in range(1000)
+                )
+            )
+        assert {ack.text for ack in acks} == {'{"msgtype":"empty"}'}
+        scene.ends(answered=1)
+    with scene.server.client() as client:
+        (key,) = client.scan_iter("dingda:message:*")
+        known_s = int(client.ttl(key))
+    assert known_s * 1000 > TWO_HOURS_MS
+    figure("1000 deliveries", f"1 reply, known for another {known_s / 3600:.1f} h")
+
+
+@pytest.mark.slow
+@pytest.mark.fault("F32")
+def test_slow_and_huge_and_deep_requests_do_not_keep_others_waiting(
+    scene: Scene, figure: Figure
+) -> None:
+    host, port = "127.0.0.1", httpx.URL(scene.address).port
+    assert port is not None
+    headers = "".join(f"{name}: {value}\r\n" for name, value in signed().items())
+    half = f"POST /dd_robot/ HTTP/1.1\r\nhost: dingda\r\n{headers}content-length: 500\r\n\r\n{{"
+    with scene.worker(), contextlib.ExitStack() as stack:
+        for number in range(500):
+            slow = stack.enter_context(socket.create_connection((host, port)))
+            slow.sendall(half[: 40 + number].encode())
+        attack = threading.Thread(target=_send_rubbish, args=(scene.address,))
+        attack.start()
+        with load(scene, "text", per_s=20) as sent:
+            attack.join()
+            time.sleep(4)
+        scene.ends(answered=len(sent.acks))
+    assert sent.words == {"stored": len(sent.acks)}
+    figure("ack p99 meanwhile", f"{sent.percentile_s(0.99) * 1000:.0f} ms")
+
+
+def _send_rubbish(address: str) -> None:
+    for body in (b"x" * 20_000_000, b"[" * 60_000, b'{"a":' * 10_000) * 3:
+        with contextlib.suppress(httpx.HTTPError):
+            response = httpx.post(address, content=body, headers=signed(), timeout=10)
+            assert 400 <= response.status_code < 500
+
+
+@pytest.mark.fault("F35")
+def test_no_callback_is_refused_while_a_secret_is_rotated(scene: Scene, figure: Figure) -> None:
+    secrets = ("the-next-secret", SECRET)
+    with scene.worker(), scene.gateway(DINGDA_APP_SECRET=",".join(secrets)) as (_, both):
+        scene.address = both
+        for secret in secrets:
+            with load(scene, "text", per_s=50, headers=partial(signed, secret=secret)) as sent:
+                wait_until(lambda: len(sent.acks) >= 50)
+            assert sent.words == {"stored": len(sent.acks)}
+            figure("signed with either secret", f"0 of {len(sent.acks)} refused")
+        wait_until(lambda: scene.counts().open == 0)
+        scene.ends(answered=scene.counts().accepted)
+
+
+@pytest.mark.fault("F35")
+@pytest.mark.parametrize("skew_ms", [-TWO_HOURS_MS, TWO_HOURS_MS])
+def test_a_callback_signed_two_hours_off_is_refused(scene: Scene, skew_ms: int) -> None:
+    headers = signed(timestamp=now_ms() + skew_ms)
+    assert httpx.post(scene.address, content=scene.body("text"), headers=headers).status_code == 401
+    headers = signed(secret="an-old-secret")
+    assert httpx.post(scene.address, content=scene.body("text"), headers=headers).status_code == 401
+    scene.ends()

@@ -1,0 +1,206 @@
+"""A Redis that dies, goes away, hangs, dawdles, or is full."""
+
+import time
+from contextlib import ExitStack, suppress
+from pathlib import Path
+
+import httpx
+import pytest
+import redis
+
+from tests.faults.conftest import Figure
+from tests.faults.load import Load, load
+from tests.faults.scene import BUSY, EMPTY, Scene, scene_behind_proxy
+from tests.faults.scene import scene as open_scene
+from tests.processes import valkey, wait_until
+
+ACK_WITHIN_S = 2.0
+"""Our own bound is one second; the rest is for a machine that is busy with other tests."""
+
+
+def _note_acks(figure: Figure, sent: Load) -> None:
+    words = ", ".join(f"{count} {word}" for word, count in sorted(sent.words.items()))
+    figure("acks", f"{words}; longest {sent.longest_s * 1000:.0f} ms")
+
+
+@pytest.mark.fault("F14")
+@pytest.mark.parametrize("policy", ["always", "everysec"])
+def test_what_was_acknowledged_outlives_a_kill_of_redis(
+    tmp_path: Path, figure: Figure, policy: str
+) -> None:
+    with open_scene(tmp_path, appendfsync=policy) as scene:
+        scene.accept("text", 200)
+        scene.server.restart()
+        with scene.worker():
+            first_s = scene.took_s(lambda: scene.webhook.posts, within_s=20)
+            scene.ends(answered=200)
+    figure(f"appendfsync {policy}", f"0 of 200 lost, first reply {first_s:.1f} s after the start")
+
+
+@pytest.mark.fault("F15")
+@pytest.mark.parametrize(
+    "away_s",
+    [0.4, 1, 3, pytest.param(10, marks=pytest.mark.slow), pytest.param(30, marks=pytest.mark.slow)],
+)
+def test_everybody_outlives_an_outage_of_redis(scene: Scene, figure: Figure, away_s: float) -> None:
+    with scene.worker() as first, scene.worker() as second:
+        with load(scene, "慢 0.3", per_s=20) as sent:
+            time.sleep(1)
+            scene.server.restart(away_s=away_s)
+            time.sleep(2)
+        wait_until(lambda: scene.counts().open == 0, within_s=60)
+        words, shown = sent.words, scene.shown()
+        assert words.keys() <= {"stored", "busy"}
+        assert max(shown.values()) == 1
+        assert len(shown) >= words["stored"]
+        dead = scene.counts().dead
+        assert dead.keys() <= {"unknown"}
+        scene.ends(answered=scene.counts().answered, dead=dead)
+        assert [worker.popen.poll() for worker in (first, second)] == [None, None]
+    assert sent.longest_s < ACK_WITHIN_S
+    figure(f"away {away_s:g} s", f"{dead.get('unknown', 0)} unknown, both workers alive")
+    _note_acks(figure, sent)
+
+
+@pytest.mark.fault("F16")
+@pytest.mark.parametrize("hangs_s", [3, pytest.param(60, marks=pytest.mark.slow)])
+def test_a_redis_that_hangs_keeps_nobody_waiting_longer_than_a_second(
+    scene: Scene, figure: Figure, hangs_s: float
+) -> None:
+    with scene.worker() as answers:
+        with load(scene, "慢 0.3", per_s=20, senders=32) as sent:
+            time.sleep(1)
+            with scene.server.frozen():
+                time.sleep(hangs_s)
+            time.sleep(2)
+        wait_until(lambda: scene.counts().open == 0, within_s=60)
+        counts = scene.counts()
+        assert sent.words.keys() <= {"stored", "busy"}
+        assert counts.accepted >= sent.words["stored"]
+        scene.ends(answered=counts.answered, dead=counts.dead)
+        assert answers.popen.poll() is None
+    assert sent.longest_s < ACK_WITHIN_S
+    figure(f"frozen {hangs_s:g} s", f"{sum(counts.dead.values())} dead")
+    _note_acks(figure, sent)
+
+
+@pytest.mark.fault("F16")
+def test_paused_writes_are_answered_with_busy_and_the_worker_goes_on(
+    scene: Scene, figure: Figure
+) -> None:
+    with scene.worker():
+        with scene.server.client() as client:
+            client.client_pause(2_000, all=True)
+        began = time.monotonic()
+        assert BUSY in scene.say("text").text
+        figure("CLIENT PAUSE, busy after", f"{(time.monotonic() - began) * 1000:.0f} ms")
+        time.sleep(2)
+        scene.accept("text")
+        wait_until(lambda: scene.counts().open == 0)
+        # What timed out may be stored after the pause: then who heard busy is answered as well.
+        scene.ends(answered=scene.counts().accepted)
+
+
+@pytest.mark.fault("F19")
+def test_a_full_redis_is_told_as_busy_and_drains_once_it_has_room(
+    tmp_path: Path, figure: Figure
+) -> None:
+    config = {"appendfsync": "always", "maxmemory": "6mb", "maxmemory-policy": "noeviction"}
+    with open_scene(tmp_path, **config) as scene, scene.worker() as answers:
+        answers.freeze()
+        stored = 0
+        while scene.say("text", conversationTitle="长" * 3000).json() == EMPTY:
+            stored += 1
+        answers.thaw()
+        assert BUSY in scene.say("text").text
+        with scene.server.client() as client:
+            client.config_set("maxmemory", "100mb")
+        drained_s = scene.took_s(lambda: scene.counts().open == 0, within_s=30)
+        scene.ends(answered=stored)
+    figure("stored before it was full", str(stored))
+    figure("drained after", f"{drained_s:.1f} s")
+
+
+@pytest.mark.fault("F19")
+def test_what_is_under_way_when_redis_fills_up_is_answered_and_written_down(
+    tmp_path: Path, figure: Figure
+) -> None:
+    with open_scene(tmp_path, appendfsync="always") as scene, scene.worker():
+        scene.accept("慢 2", 10)
+        scene.wait_for_state("leased", 10)
+        with scene.server.client() as client:
+            client.config_set("maxmemory", "1mb")
+            with pytest.raises(redis.exceptions.OutOfMemoryError):
+                client.set("more", "than there is room for")
+        scene.ends(answered=10)
+    figure("under way", "10 of 10 answered")
+
+
+@pytest.mark.slow
+@pytest.mark.fault("F21")
+@pytest.mark.parametrize("latency_ms", [50, 200])
+def test_a_slow_redis_slows_acknowledgements_and_loses_nothing(
+    tmp_path: Path, figure: Figure, latency_ms: int
+) -> None:
+    with scene_behind_proxy(tmp_path) as (scene, proxy), scene.worker():
+        proxy.latency_s = latency_ms / 1000
+        with load(scene, "text", per_s=20) as sent:
+            time.sleep(5)
+        assert sent.words.keys() <= {"stored", "busy"}
+        assert sent.words["stored"] > sent.words["busy"]  # only the first ones, who had to connect
+        wait_until(lambda: scene.counts().open == 0, within_s=60)
+        accepted = scene.counts().accepted
+        assert accepted >= sent.words["stored"]
+        scene.ends(answered=accepted)
+    assert sent.longest_s < ACK_WITHIN_S
+    p50_ms, p99_ms = (1000 * sent.percentile_s(share) for share in (0.5, 0.99))
+    figure(f"+{latency_ms} ms", f"ack p50 {p50_ms:.0f} ms, p99 {p99_ms:.0f} ms")
+    _note_acks(figure, sent)
+
+
+@pytest.mark.fault("F20")
+def test_a_full_disk_is_told_as_busy_and_loses_nothing_that_was_acknowledged(
+    scene: Scene, figure: Figure
+) -> None:
+    with scene.worker() as answers:
+        scene.accept("text", 5)
+        wait_until(lambda: scene.counts().open == 0)
+        answers.freeze()
+        scene.server.limit_file_size(scene.server.aof_size() + 50_000)
+        stored = 5
+        with suppress(httpx.HTTPError):
+            while scene.say("text", conversationTitle="长" * 3000).json() == EMPTY:
+                stored += 1
+        assert BUSY in scene.say("text").text
+        answers.thaw()
+        scene.server.restart()
+        wait_until(lambda: scene.counts().open == 0, within_s=30)
+        scene.ends(answered=scene.counts().accepted)
+        assert scene.counts().accepted >= stored
+    figure("stored before the disk was full", f"{stored}, 0 lost")
+
+
+@pytest.mark.fault("F22")
+def test_a_failover_behind_one_address_is_survived_by_all(tmp_path: Path, figure: Figure) -> None:
+    with ExitStack() as stack:
+        scene, proxy = stack.enter_context(scene_behind_proxy(tmp_path / "primary"))
+        primary = f"127.0.0.1 {scene.server.port}"
+        replica = stack.enter_context(valkey(tmp_path / "replica", replicaof=primary))
+        client = stack.enter_context(replica.client())
+        stack.enter_context(scene.worker())
+        wait_until(lambda: client.info("replication")["master_link_status"] == "up")
+        with load(scene, "慢 0.3", per_s=20) as sent:
+            time.sleep(1)
+            scene.server.kill()
+            client.replicaof("NO", "ONE")
+            proxy.target, scene.server = replica.port, replica
+            proxy.drop_all()
+            time.sleep(2)
+        wait_until(lambda: scene.counts().open == 0, within_s=60)
+        counts = scene.counts()
+        scene.ends(answered=counts.answered, dead=counts.dead)
+        # Replication is asynchronous: what was on its way to the replica is gone.
+        lost = max(0, sent.words["stored"] - counts.accepted)
+        assert lost <= 1
+    figure("failover", f"{lost} of {sent.words['stored']} acknowledged lost")
+    _note_acks(figure, sent)

@@ -1,0 +1,270 @@
+"""Workers that are killed, frozen, told to stop, or hold a skill that misbehaves."""
+
+import signal
+import time
+from contextlib import ExitStack
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from tests.builders import now_ms
+from tests.faults.conftest import Figure
+from tests.faults.load import load
+from tests.faults.scene import Scene
+from tests.processes import Process, process, wait_until
+
+NOTICED_WITHIN_S = 25.0
+
+
+@pytest.mark.slow
+@pytest.mark.fault("F2")
+def test_a_death_between_the_reply_and_its_answer_ends_as_unknown_and_shows_one_reply(
+    scene: Scene, figure: Figure
+) -> None:
+    scene.webhook.script.delay_s = 1.0
+    with scene.worker() as doomed:
+        scene.accept("text")
+        scene.webhook.wait_for(1)
+        doomed.kill()
+    with scene.worker():
+        noticed_s = scene.took_s(lambda: scene.counts().dead, within_s=NOTICED_WITHIN_S)
+        scene.ends(dead={"unknown": 1})
+    assert sum(scene.shown().values()) == 1
+    figure("noticed after", f"{noticed_s:.1f} s")
+
+
+@pytest.mark.slow
+@pytest.mark.fault("F2")
+@pytest.mark.parametrize(
+    ("place", "dead", "shown"),
+    [
+        ("before-claim", None, 1),
+        ("after-claim", {"unknown": 1}, 0),
+        ("after-delivery", {"unknown": 1}, 1),
+    ],
+)
+def test_a_death_just_before_the_claim_is_made_good_and_after_it_is_unknown(
+    scene: Scene, figure: Figure, place: str, dead: dict[str, int] | None, shown: int
+) -> None:
+    with scene.worker(DINGDA_FAILPOINTS=f"{place}=kill") as doomed:
+        scene.accept("text")
+        assert doomed.popen.wait(20) == -signal.SIGKILL
+    with scene.worker():
+        scene.ends(within_s=NOTICED_WITHIN_S, dead=dead, answered=0 if dead else 1)
+    assert sum(scene.shown().values()) == shown
+    figure(f"killed {place}", f"{'unknown' if dead else 'answered'}, {shown} shown")
+
+
+@pytest.mark.slow
+@pytest.mark.fault("F4")
+def test_a_message_whose_worker_is_killed_is_answered_by_another(
+    scene: Scene, figure: Figure
+) -> None:
+    with scene.worker() as doomed:
+        scene.accept("慢 1", 5)
+        scene.wait_for_state("leased", 5)
+        doomed.kill()
+    with scene.worker():
+        noticed_s = scene.took_s(lambda: scene.webhook.posts, within_s=NOTICED_WITHIN_S)
+        scene.ends(answered=5)
+    figure("first reply after", f"{noticed_s:.1f} s")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("place", "what"),
+    [
+        pytest.param("after-pop", "between the queue and its start", marks=pytest.mark.fault("F5")),
+        pytest.param("after-start", "started and not leased", marks=pytest.mark.fault("F6")),
+    ],
+)
+def test_what_a_worker_took_and_had_not_leased_is_handed_to_another(
+    scene: Scene, figure: Figure, place: str, what: str
+) -> None:
+    with scene.worker(DINGDA_FAILPOINTS=f"{place}=kill") as doomed:
+        scene.accept("text")
+        assert doomed.popen.wait(20) == -signal.SIGKILL
+    with scene.worker():
+        noticed_s = scene.took_s(lambda: scene.webhook.posts, within_s=NOTICED_WITHIN_S)
+        scene.ends(answered=1)
+    figure(what, f"answered after {noticed_s:.1f} s")
+
+
+@pytest.mark.fault("F7")
+def test_a_worker_refuses_to_listen_to_two_queues(scene: Scene) -> None:
+    env = {"DINGDA_REDIS_URL": scene.server.url, "DINGDA_QUEUE": "dingda,other"}
+    with process("-m", "worker", env=env) as refusing:
+        assert refusing.popen.wait(20) == 2
+        refusing.wait_for("DINGDA_QUEUE")
+
+
+@pytest.mark.slow
+@pytest.mark.fault("F8")
+@pytest.mark.timeout(180)
+def test_an_answer_that_takes_longer_than_a_lease_is_given_once(scene: Scene) -> None:
+    with scene.worker(), scene.worker():
+        scene.accept("慢 27")
+        scene.ends(within_s=40, answered=1)
+
+
+@pytest.mark.slow
+@pytest.mark.fault("F9")
+@pytest.mark.timeout(180)
+@pytest.mark.parametrize(
+    ("place", "dead"), [("after-lease", 0), ("before-claim", 0), ("after-claim", 1)]
+)
+def test_a_worker_that_wakes_after_another_took_over_posts_no_second_reply(
+    scene: Scene, figure: Figure, place: str, dead: int
+) -> None:
+    with scene.worker(DINGDA_FAILPOINTS=f"{place}=stop") as zombie:
+        scene.accept("text")
+        scene.wait_for_state("sending" if dead else "leased")
+        time.sleep(0.3)
+        with scene.worker():
+            noticed_s = scene.took_s(lambda: scene.counts().open == 0, within_s=NOTICED_WITHIN_S)
+            zombie.thaw()
+            time.sleep(2)
+            scene.ends(dead={"unknown": 1} if dead else None, answered=1 - dead)
+    assert sum(scene.shown().values()) == 1
+    figure(f"frozen {place}", f"{'unknown' if dead else 'answered'} after {noticed_s:.1f} s")
+
+
+@pytest.mark.fault("F10")
+def test_sigterm_ends_an_idle_worker_at_once(scene: Scene, figure: Figure) -> None:
+    with scene.worker() as idle:
+        began = time.monotonic()
+        assert idle.stop() == 0
+        figure("idle", f"{time.monotonic() - began:.1f} s")
+    scene.ends()
+
+
+@pytest.mark.fault("F10")
+def test_sigterm_lets_a_busy_worker_finish(scene: Scene) -> None:
+    with scene.worker() as busy:
+        scene.accept("慢 1.5", 3)
+        scene.wait_for_state("leased", 3)
+        assert busy.stop() == 0
+        scene.ends(answered=3)
+
+
+@pytest.mark.fault("F11")
+def test_a_second_sigterm_hands_everything_back(scene: Scene, figure: Figure) -> None:
+    with scene.worker() as hurried:
+        scene.accept("慢 4", 5)
+        scene.wait_for_state("leased", 5)
+        hurried.popen.send_signal(signal.SIGTERM)
+        hurried.wait_for("stopping")
+        hurried.stop()
+    assert scene.webhook.posts == []
+    with scene.worker():
+        began = time.monotonic()
+        scene.ends(answered=5)
+        figure("all answered after", f"{time.monotonic() - began:.1f} s")
+
+
+@pytest.mark.fault("F12")
+def test_sigterm_while_a_job_is_taken_from_the_queue_loses_nothing(scene: Scene) -> None:
+    with scene.worker(DINGDA_FAILPOINTS="after-pop=sleep:1") as stopping:
+        scene.accept("text")
+        with scene.server.client() as client:
+            wait_until(lambda: not client.llen("rq:queue:dingda"))
+        assert stopping.stop() == 0
+        scene.ends(answered=1)
+
+
+@pytest.mark.slow
+@pytest.mark.fault("F13")
+@pytest.mark.timeout(180)
+def test_a_rolling_restart_under_load_loses_and_doubles_nothing(
+    scene: Scene, figure: Figure
+) -> None:
+    with ExitStack() as stack:
+        workers = [stack.enter_context(scene.worker()) for _ in range(2)]
+        with load(scene, "慢 0.2", per_s=50) as sent:
+            for _ in range(4):
+                stopping = workers.pop(0)
+                stopping.popen.send_signal(signal.SIGTERM)
+                assert stopping.popen.wait(20) == 0
+                workers.append(stack.enter_context(scene.worker()))
+        assert sent.words == {"stored": len(sent.acks)}
+        scene.ends(answered=len(sent.acks))
+    figure("messages", str(len(sent.acks)))
+    figure("ack p99", f"{sent.percentile_s(0.99) * 1000:.0f} ms")
+
+
+@pytest.mark.fault("F27")
+def test_a_skill_that_never_ends_is_cut_off_with_an_apology(scene: Scene, figure: Figure) -> None:
+    with scene.worker(DINGDA_SKILL_TIMEOUT="1"):
+        scene.accept("不停")
+        scene.accept("占着 3")
+        took_s = scene.took_s(lambda: len(scene.webhook.posts) == 2, within_s=10)
+        scene.ends(dead={"failed": 2})
+    figure("asked to wait 1 s, apologised after", f"{took_s:.1f} s")
+
+
+@pytest.mark.fault("F27")
+def test_a_skill_that_exits_ends_its_message_and_not_the_worker(scene: Scene) -> None:
+    with scene.worker() as answers:
+        scene.accept("慢 1")
+        scene.accept("退出")
+        scene.ends(answered=1, dead={"failed": 1})
+        assert answers.popen.poll() is None
+
+
+@pytest.mark.fault("F27")
+def test_a_skill_that_will_not_be_cut_off_ends_with_the_session(scene: Scene) -> None:
+    with scene.worker(DINGDA_SKILL_TIMEOUT="1"):
+        scene.accept("不听", sessionWebhookExpiredTime=now_ms() + 7_000)
+        scene.accept("text")
+        scene.ends(within_s=15, answered=1, dead={"expired": 1})
+
+
+@pytest.mark.slow
+@pytest.mark.fault("F27")
+@pytest.mark.timeout(180)
+@pytest.mark.parametrize("text", ["崩溃", "睡着"])
+def test_a_message_over_which_three_workers_died_is_given_up(
+    scene: Scene, figure: Figure, text: str
+) -> None:
+    began = time.monotonic()
+    with ExitStack() as stack:
+        scene.accept(text)
+        for _ in range(3):
+            doomed = stack.enter_context(scene.worker())
+            wait_until(partial(_is_gone, doomed), within_s=30)
+        stack.enter_context(scene.worker())
+        scene.ends(within_s=NOTICED_WITHIN_S, dead={"failed": 1})
+    figure(
+        f"3 workers {'crashed' if text == '崩溃' else 'frozen'}, given up after",
+        f"{time.monotonic() - began:.0f} s",
+    )
+
+
+@pytest.mark.fault("F27")
+def test_a_skill_that_blocks_the_loop_for_a_while_only_delays(scene: Scene) -> None:
+    with scene.worker():
+        scene.accept("慢 0.5", 3)
+        scene.accept("堵路 3")
+        scene.accept("text", 3)
+        scene.ends(answered=7)
+
+
+@pytest.mark.slow
+@pytest.mark.fault("F27")
+@pytest.mark.timeout(180)
+def test_a_skill_that_blocks_every_workers_loop_beyond_the_lease_is_given_up(
+    scene: Scene, figure: Figure
+) -> None:
+    with scene.worker() as first, scene.worker() as second:
+        scene.accept("堵路 24")
+        scene.ends(within_s=100, dead={"failed": 1})
+        assert [each.popen.poll() for each in (first, second)] == [None, None]
+    assert scene.webhook.posts == []
+    figure("a loop blocked for 24 s", "given up after 3 leases, both workers alive")
+
+
+def _is_gone(process: Process) -> bool:
+    """Whether a process is dead or frozen."""
+    stat = Path(f"/proc/{process.popen.pid}/stat").read_text("ascii").rpartition(") ")[2]
+    return stat[0] in "TZ"

@@ -1,0 +1,244 @@
+"""The ledger under every order of events, on a real server: several workers, sweeps, lost time."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Awaitable, Coroutine
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    Bundle,
+    RuleBasedStateMachine,
+    consumes,
+    invariant,
+    multiple,
+    rule,
+    run_state_machine_as_test,
+)
+from redis.asyncio import Redis
+
+from shared.errors import LeaseLostError
+from shared.ledger import HANDOVER_MS, LEASE_MS, Acceptance, End, Ending, Lease, Ledger, Prepared
+from shared.queue import JobQueue
+from tests.builders import SESSION_MS, a_callback, a_message
+from tests.processes import valkey
+
+T = TypeVar("T")
+ENDED = {end.value for end in End}
+ANSWERED = Ending(End.ANSWERED)
+PREPARED = Prepared(b"{}", ANSWERED)
+MESSAGES = [a_message(msgId=f"msg{number}") for number in range(4)]
+ENDINGS = [
+    ANSWERED,
+    Ending(End.UNMATCHED),
+    Ending(End.REFUSED),
+    Ending(End.DEAD, "failed: 300001"),
+    Ending(End.DEAD, "unknown: ServerDisconnectedError"),
+]
+
+
+class LedgerMachine(RuleBasedStateMachine):
+    """Pretended workers that do anything at any time, and a model of what must never be.
+
+    A worker that dies is one that does nothing more; one that was frozen goes on with a lease of
+    long ago. A reply counts as shown from the moment when the right to send it is granted, unless
+    DingTalk turned it away for certain.
+    """
+
+    url: str
+    leases: Bundle[Lease] = Bundle("leases")
+    jobs: Bundle[str] = Bundle("jobs")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.runner = asyncio.Runner()
+        self.redis = Redis.from_url(self.url, decode_responses=True)
+        self.ledger = Ledger(self.redis, JobQueue.create("dingda", skill_timeout_s=30))
+        self.run(self.redis.flushall())
+        self.ends: dict[str, tuple[str, str]] = {}
+        self.shown: Counter[str] = Counter()
+        self.holder: dict[str, str] = {}
+
+    def run(self, step: Awaitable[T]) -> T:
+        async def awaited() -> T:
+            return await step
+
+        return self.runner.run(awaited())
+
+    def granted(self, step: Coroutine[Any, Any, None]) -> bool:
+        """Whether a step that shows its lease was let through."""
+        try:
+            self.run(step)
+        except LeaseLostError:
+            return False
+        return True
+
+    # What may happen ---------------------------------------------------------------------------
+
+    @rule(message=st.sampled_from(MESSAGES))
+    def a_callback_comes(self, message: Any) -> None:
+        known = self.state_of(message.id) is not None
+        body = a_callback(createAt=0)
+        (outcome,) = self.run(self.ledger.accept([(message, body)], backlog_limit=100))
+        assert outcome is (Acceptance.DUPLICATE if known else Acceptance.ACCEPTED)
+
+    @rule(target=jobs)
+    def a_worker_takes_a_job(self) -> Any:
+        job_id: Any = self.run(self.redis.lpop("rq:queue:dingda"))
+        return str(job_id).rpartition("-")[0] if job_id else multiple()
+
+    @rule(target=leases, message_id=jobs)
+    def a_worker_leases_what_it_took(self, message_id: str) -> Any:
+        """Also twice, for the job stays at hand: RQ may deliver again."""
+        lease = self.run(self.ledger.lease(message_id))
+        if not isinstance(lease, Lease):
+            return multiple()
+        assert message_id not in self.ends
+        assert self.shown[message_id] == 0
+        self.holder[message_id] = lease.token
+        return lease
+
+    @rule(lease=leases)
+    def a_worker_renews(self, lease: Lease) -> None:
+        if self.granted(self.ledger.renew(lease)):
+            self.check_it_holds(lease)
+
+    @rule(lease=leases)
+    def a_worker_sends(self, lease: Lease) -> None:
+        if self.granted(self.ledger.sending(lease)):
+            self.check_it_holds(lease)
+            self.shown[lease.id] += 1
+
+    @rule(lease=leases, ending=st.sampled_from(ENDINGS))
+    def a_worker_ends_it(self, lease: Lease, ending: Ending) -> None:
+        if self.granted(self.ledger.done(lease, ending)):
+            self.check_it_holds(lease)
+            self.ends[lease.id] = (ending.end.value, ending.reason)
+
+    @rule(lease=leases, pause_ms=st.sampled_from([0, 500, 60_000]))
+    def dingtalk_turns_it_away(self, lease: Lease, pause_ms: int) -> None:
+        if self.granted(self.ledger.retry(lease, pause_ms=pause_ms, prepared=PREPARED)):
+            self.check_it_holds(lease)
+            self.shown[lease.id] = 0
+            del self.holder[lease.id]
+
+    @rule(lease=consumes(leases))
+    def a_worker_is_stopped(self, lease: Lease) -> None:
+        if self.granted(self.ledger.hand_back(lease)):
+            self.check_it_holds(lease)
+            assert self.shown[lease.id] == 0
+            del self.holder[lease.id]
+
+    @rule()
+    def a_worker_sweeps(self) -> None:
+        self.run(self.ledger.sweep())
+
+    @rule(
+        passed_ms=st.sampled_from([1_000, HANDOVER_MS + 1, LEASE_MS + 1, 61_000, SESSION_MS // 2])
+    )
+    def time_passes(self, passed_ms: int) -> None:
+        self.run(self.shift(passed_ms))
+
+    @rule(message=st.sampled_from(MESSAGES))
+    def an_operator_retries(self, message: Any) -> None:
+        ended = self.ends.get(message.id)
+        if self.run(self.ledger.revive(message.id)) == "accepted" and ended:
+            assert ended[0] == "dead"
+            del self.ends[message.id]
+            self.shown[message.id] = 0  # whoever retries an unknown one has been told
+
+    @rule(message=st.sampled_from(MESSAGES))
+    def an_operator_drops(self, message: Any) -> None:
+        self.run(self.ledger.drop(message.id))
+
+    # What must always be -----------------------------------------------------------------------
+
+    @invariant()
+    def every_end_stands(self) -> None:
+        for message in MESSAGES:
+            state, reason = self.story_of(message.id)
+            if state not in ENDED:
+                assert message.id not in self.ends
+                continue
+            # The sweeper ends messages, too: once it has, that must stand.
+            assert self.ends.setdefault(message.id, (state, reason)) == (state, reason)
+
+    @invariant()
+    def no_reply_is_shown_twice(self) -> None:
+        assert [message_id for message_id, times in self.shown.items() if times > 1] == []
+
+    @invariant()
+    def what_was_shown_is_not_waiting_to_be_answered(self) -> None:
+        for message_id, times in self.shown.items():
+            if times:
+                assert self.state_of(message_id) not in {"accepted", "leased"}
+
+    @invariant()
+    def the_sum_is_right(self) -> None:
+        states = Counter(filter(None, (self.state_of(message.id) for message in MESSAGES)))
+        counts = self.run(self.ledger.counts())
+        assert counts.accepted == states.total()
+        assert counts.open == sum(states[state] for state in ("accepted", "leased", "sending"))
+        ended = (counts.answered, counts.unmatched, counts.refused, sum(counts.dead.values()))
+        assert ended == tuple(states[end.value] for end in End)
+
+    def teardown(self) -> None:
+        """Whatever happened, it all comes to an end once workers take what is there."""
+        self.run(self.shift(2 * SESSION_MS))
+        for _ in range(3):
+            self.run(self.ledger.sweep())
+            self.run(self.shift(LEASE_MS + HANDOVER_MS))
+            while job_id := self.run(self.redis.lpop("rq:queue:dingda")):
+                self.run(self.ledger.lease(str(job_id).rpartition("-")[0]))
+        assert self.run(self.ledger.counts()).open == 0
+        self.every_end_stands()
+        self.the_sum_is_right()
+        self.run(self.redis.aclose())
+        self.runner.close()
+
+    # ---------------------------------------------------------------------------------------------
+
+    def check_it_holds(self, lease: Lease) -> None:
+        """Only the last one to lease a message is let through, and nobody once it has ended."""
+        assert self.holder[lease.id] == lease.token
+        assert lease.id not in self.ends
+
+    def story_of(self, message_id: str) -> tuple[str | None, str]:
+        held: Any = self.run(self.redis.hmget(f"dingda:message:{message_id}", "state", "reason"))
+        return held[0], held[1] or ""
+
+    def state_of(self, message_id: str) -> str | None:
+        return self.story_of(message_id)[0]
+
+    async def shift(self, passed_ms: int) -> None:
+        """Let time pass: all that the ledger wrote down about it lies so much further back."""
+        due: Any = await self.redis.zrange("dingda:due", 0, -1)
+        for message_id in due:
+            await self.redis.zincrby("dingda:due", -passed_ms, message_id)
+        async for key in self.redis.scan_iter("dingda:message:*"):
+            for name in ("expires_ms", "not_before_ms"):
+                if await self.redis.hexists(key, name):
+                    await self.redis.hincrby(key, name, -passed_ms)
+        async for key in self.redis.scan_iter("dingda:letter:*"):
+            await self.redis.pexpire(key, max(1, await self.redis.pttl(key) - passed_ms))
+
+
+@pytest.mark.timeout(300)
+def test_no_order_of_events_breaks_the_ledger(tmp_path: Path) -> None:
+    with valkey(tmp_path, appendonly="no") as server:
+
+        class OnThisServer(LedgerMachine):
+            url = server.url
+
+        run_state_machine_as_test(
+            OnThisServer,
+            settings=settings(
+                max_examples=100,
+                stateful_step_count=40,
+                deadline=None,
+                suppress_health_check=list(HealthCheck),
+            ),
+        )
