@@ -33,9 +33,9 @@ class Plan:
 
 FULL = Plan(
     name="full",
-    rounds=5,
-    slow_rounds=3,
-    gateway_s=4.0,
+    rounds=3,
+    slow_rounds=2,
+    gateway_s=3.0,
     jobs=1.0,
     replies_s=2.0,
     in_flight=(1, 100, 500),
