@@ -140,8 +140,9 @@ class Books:
             pipeline.execute(raise_on_error=False)
 
     def _script(self, name: str) -> Script:
-        source = (resources.files("worker") / "lua" / f"{name}.lua").read_text("utf-8")
-        return self._connection.register_script(source)
+        folder = resources.files("worker") / "lua"
+        source = [(folder / f"{part}.lua").read_text("utf-8") for part in ("common", name)]
+        return self._connection.register_script("\n".join(source))
 
 
 def ended(started: Started, status: JobStatus = JobStatus.FINISHED, failure: str = "") -> Ended:

@@ -17,6 +17,7 @@ from datetime import datetime
 from typing import Any, Literal, TypeVar
 
 from anyio import to_process
+from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from shared.message import Message
 from shared.reply import (
@@ -60,6 +61,7 @@ __all__ = [
     "RefusalError",
     "Reply",
     "Skill",
+    "SkillSettings",
     "Text",
     "UnclearError",
     "plain",
@@ -105,6 +107,22 @@ class Ask:
         The process is killed when the skill's time is up, which a thread can't be.
         """
         return await to_process.run_sync(function, *arguments, cancellable=True)
+
+
+class SkillSettings(BaseSettings):
+    """What a skill's settings begin with: variables `DINGDA_…`, or lines in `.env`.
+
+    Another prefix is set with `model_config = SettingsConfigDict(env_prefix="ACME_")`.
+    """
+
+    model_config = SettingsConfigDict(
+        env_prefix="DINGDA_",
+        env_file=".env",
+        env_ignore_empty=True,
+        extra="ignore",
+        frozen=True,
+        hide_input_in_errors=True,
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,18 +4,18 @@ from http import HTTPStatus
 from typing import Annotated, Literal
 
 from pydantic import Field, SecretStr
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import SettingsConfigDict
 
-from worker.skill import Ask, BackendRefusedError, RefusalError, Skill
+from worker.skill import Ask, BackendRefusedError, RefusalError, Skill, SkillSettings
 
 Kind = Literal["年假", "病假", "调休"]
 SERVICE = "人事系统"
 
 
-class LeaveSettings(BaseSettings):
+class LeaveSettings(SkillSettings):
     """Where the HR service is; `python -m worker settings` lists these too."""
 
-    model_config = SettingsConfigDict(env_prefix="ACME_LEAVE_", env_file=".env", extra="ignore")
+    model_config = SettingsConfigDict(env_prefix="ACME_LEAVE_")
 
     url: str = Field("http://127.0.0.1:8200", description="The HR service.")
     token: SecretStr = Field(SecretStr(""), description="Its bearer token.")

@@ -21,16 +21,6 @@ local function seconds(said, default)
   return tonumber(default)
 end
 
--- Somebody may have planted a key of another kind: that job's record is incomplete then, and the
--- others' is not. Any other error ends the script.
-local function try(...)
-  local answer = redis.pcall(...)
-  if type(answer) == 'table' and answer.err and not string.find(answer.err, 'WRONGTYPE', 1, true) then
-    error(answer.err)
-  end
-  return answer
-end
-
 for at = 9, #ARGV, 7 do
   local job_id, execution_id, status, failure, began, ended, ended_at = unpack(ARGV, at, at + 6)
   local key, both = JOB .. job_id, job_id .. ':' .. execution_id

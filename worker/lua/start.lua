@@ -21,16 +21,6 @@ local function ttl_of(timeout)
   return beat_s + 60
 end
 
--- Somebody may have planted a key of another kind: that job's record is incomplete then, and the
--- others' is not. Any other error ends the script.
-local function try(...)
-  local answer = redis.pcall(...)
-  if type(answer) == 'table' and answer.err and not string.find(answer.err, 'WRONGTYPE', 1, true) then
-    error(answer.err)
-  end
-  return answer
-end
-
 for nth = 9, #ARGV do
   local execution_id, job_id = ARGV[nth], nil
   if waiting ~= '' then

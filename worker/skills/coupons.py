@@ -7,7 +7,6 @@ import logging
 from typing import Annotated
 
 from pydantic import AfterValidator, Field, SecretStr
-from pydantic_settings import BaseSettings, SettingsConfigDict
 from sqlalchemy import make_url
 from sqlalchemy.exc import ArgumentError
 
@@ -17,7 +16,7 @@ from worker.coupons.table import search_table
 from worker.coupons.taobao import App, search_taobao
 from worker.coupons.top_signature import SignMethod
 from worker.coupons.wish import Wish
-from worker.skill import Ask, RefusalError, Reply, Skill, Text
+from worker.skill import Ask, RefusalError, Reply, Skill, SkillSettings, Text
 from worker.text import is_traditional
 
 logger = logging.getLogger(__name__)
@@ -41,17 +40,8 @@ def _database_url(url: SecretStr) -> SecretStr:
     return url
 
 
-class CouponSettings(BaseSettings):
+class CouponSettings(SkillSettings):
     """Where offers come from: a table, or else Taobao."""
-
-    model_config = SettingsConfigDict(
-        env_prefix="DINGDA_",
-        env_file=".env",
-        env_ignore_empty=True,
-        extra="ignore",
-        frozen=True,
-        hide_input_in_errors=True,
-    )
 
     coupons_url: Annotated[SecretStr, AfterValidator(_database_url)] | None = Field(
         None,

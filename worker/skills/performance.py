@@ -9,14 +9,13 @@ from collections.abc import Sequence
 from typing import Annotated
 
 from pydantic import AfterValidator, Field, SecretStr
-from pydantic_settings import BaseSettings, SettingsConfigDict
 from sqlalchemy import make_url
 from sqlalchemy.exc import ArgumentError
 
 from worker.performance.rights import Subject, find_subject
 from worker.performance.sources import QUERY, Row, check_query, read_service, read_table
 from worker.performance.wording import NOT_KNOWN, NOT_SET_UP, show
-from worker.skill import Ask, Markdown, RefusalError, Skill
+from worker.skill import Ask, Markdown, RefusalError, Skill, SkillSettings
 from worker.slots import Period
 from worker.text import fold, to_simplified
 
@@ -46,17 +45,8 @@ def _url(url: SecretStr) -> SecretStr:
     return url
 
 
-class PerformanceSettings(BaseSettings):
+class PerformanceSettings(SkillSettings):
     """Where performance data is."""
-
-    model_config = SettingsConfigDict(
-        env_prefix="DINGDA_",
-        env_file=".env",
-        env_ignore_empty=True,
-        extra="ignore",
-        frozen=True,
-        hide_input_in_errors=True,
-    )
 
     performance_url: Annotated[SecretStr, AfterValidator(_url)] | None = Field(
         None,

@@ -10,11 +10,11 @@ from typing import Annotated, Literal
 from zoneinfo import ZoneInfo
 
 from pydantic import BeforeValidator, Field, SecretStr
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic_settings import NoDecode
 
 from worker.http import Http
 from worker.places import Place
-from worker.skill import Ask, Markdown, RefusalError, Skill, UnclearError
+from worker.skill import Ask, Markdown, RefusalError, Skill, SkillSettings, UnclearError
 from worker.slots import Day
 from worker.weather.amap import AMap
 from worker.weather.chain import ask_in_turn
@@ -25,14 +25,14 @@ from worker.weather.wording import NO_FORECAST, NO_SUCH_PLACE, NOT_SET_UP, TOO_F
 
 logger = logging.getLogger(__name__)
 
-skill = Skill("weather", summary="查天气")
+skill = Skill("weather", summary="查天气，如：天气 北京 明天")
 
 MAX_DAYS = 7
 WHERE = "查哪里的天气？"
 _USUAL_DAYS = 3
 _EXAMPLES = ("天气 北京", "天气 上海 明天", "天气 杭州 周末")
 _PATTERN = (
-    r"天气(?:预报|情况|状况)?|气温|温度|(?:会|要|有没有|会不会)?(?:下雨|下雪|刮风|降温)|多少度|几度"
+    r"天气(?!温)(?:预报|情况|状况)?|气温|温度|(?:会|要|有没有|会不会)?(?:下雨|下雪|刮风|降温)|多少度|几度"
     r"|冷不冷|热不热|冷吗|热吗|要?带伞|weather(?: forecast)?|forecast|temperature"
 )
 _NOISE = re.compile(
@@ -49,17 +49,8 @@ def _split(value: object) -> object:
     return [part.strip() for part in value.split(",")] if isinstance(value, str) else value
 
 
-class WeatherSettings(BaseSettings):
+class WeatherSettings(SkillSettings):
     """Which services are asked, and the accounts there."""
-
-    model_config = SettingsConfigDict(
-        env_prefix="DINGDA_",
-        env_file=".env",
-        env_ignore_empty=True,
-        extra="ignore",
-        frozen=True,
-        hide_input_in_errors=True,
-    )
 
     weather_providers: Annotated[tuple[ProviderName, ...], NoDecode, BeforeValidator(_split)] = (
         Field(
@@ -132,8 +123,9 @@ class WeatherSettings(BaseSettings):
 async def weather(
     ask: Ask,
     settings: WeatherSettings,
-    place: Place | None = None,
+    # The day first, or 天长 would be found in 明天长沙, and 五台 in 周五台北.
     day: Day | None = None,
+    place: Place | None = None,
     name: Annotated[str, "地方"] = "",
 ) -> Markdown:
     """The present weather and that of three days, or of the days asked for."""

@@ -49,7 +49,7 @@ async def ask_in_turn(
 async def _ask(
     provider: Provider, place: Place, *, with_now: bool, cache: Cache, at: datetime
 ) -> Report:
-    key = f"weather:{provider.url}:{place.latitude:.3f},{place.longitude:.3f}"
+    key = f"weather:{provider.url}:{place.latitude:.3f},{place.longitude:.3f},{place.adcode}"
     midnight_s = _until_midnight_s(place, at)
     days = await _remembered(
         cache, f"{key}:days", _DAYS, lambda: provider.days(place), ttl_s=min(DAYS_S, midnight_s)
