@@ -7,7 +7,7 @@ the asker's own choice.
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any
@@ -24,12 +24,18 @@ from worker.delivery import (
     Refused,
     Retry,
     Unknown,
+    again,
     classify,
     parse_object,
     send_once,
     throttled,
 )
-from worker.errors import BackendError, BackendRefusedError, BackendUnavailableError
+from worker.errors import (
+    BackendError,
+    BackendProtocolError,
+    BackendRefusedError,
+    BackendUnavailableError,
+)
 from worker.http import Http, JSONAnswer
 from worker.transport import BeforeSend
 
@@ -37,14 +43,18 @@ SERVICE = "钉钉"
 _TOKEN_MARGIN_S = 300
 _MAX_FOUND = 20
 _ATTEMPTS = 3
-_QPS_PAUSE_MS = 1_000
+_PAUSE_S, _QPS_PAUSE_MS = 1.0, 1_000
 _MAX_VERTICAL_BUTTONS = 5
 _TOKEN_HEADER = "x-acs-dingtalk-access-token"  # noqa: S105 - a header's name
 
 # errcodes of the older API.
-_BUSY = -1
+_TOO_OFTEN = frozenset({90002, 90018})
+_BUSY = frozenset({-1}) | _TOO_OFTEN
+_SEE_SUB_CODE = 88
 _BAD_TOKEN = frozenset({40014, 42001})
 _NO_SUCH_USER = frozenset({33012, 60121})
+# Codes of the newer one.
+_SENT_TOO_FAST = frozenset({"send.too.fast", "send.byToken.tooFast"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +114,7 @@ class DingTalk:
             return None
         result = answer.get("result")
         if not isinstance(result, dict):
-            raise BackendRefusedError(SERVICE, "user/get answers without a result")
+            raise BackendProtocolError(SERVICE, "user/get answers without a result")
         # The direct manager is only there when somebody filled it in.
         return Person(
             staff_id=staff_id,
@@ -120,14 +130,16 @@ class DingTalk:
         """
         query = {"queryWord": name, "offset": 0, "size": _MAX_FOUND, "fullMatchField": 1}
         url = f"{self._openapi_url}/v1.0/contact/users/search"
-        answer = await self._with_token(
-            lambda token: self._http.json(
-                SERVICE, "POST", url, json=query, headers={_TOKEN_HEADER: token}
-            ),
-            is_stale=lambda answer: answer.status == HTTPStatus.UNAUTHORIZED,
-        )
-        if answer.status != HTTPStatus.OK:
-            raise _refusal(answer)
+        async for attempt in _patiently():
+            with attempt:
+                answer = await self._with_token(
+                    lambda token: self._http.json(
+                        SERVICE, "POST", url, json=query, headers={_TOKEN_HEADER: token}
+                    ),
+                    is_stale=lambda answer: _is_stale(answer.status, answer.data),
+                )
+                if answer.status != HTTPStatus.OK:
+                    raise _refusal(answer)
         found = answer.data.get("list") if isinstance(answer.data, dict) else None
         return [str(staff_id) for staff_id in found or ()]
 
@@ -156,7 +168,7 @@ class DingTalk:
             async with asyncio.timeout(left_s):
                 token = await self._token()
         except (BackendUnavailableError, TimeoutError) as error:
-            return Retry(_QPS_PAUSE_MS, f"private: no access token ({type(error).__name__})")
+            return again(f"private: no access token ({type(error).__name__})", attempt)
         except BackendError as error:
             return Refused(f"private: no access token: {error.reason}")
         key, values = _as_private(reply)
@@ -177,13 +189,13 @@ class DingTalk:
         )
         if not isinstance(answer, HTTPAnswer):
             return answer
-        if answer.status == HTTPStatus.UNAUTHORIZED:
-            await self._forget_token()
+        if _is_stale(answer.status, parse_object(answer.body)):
+            await self._forget_token(token)
         return _classify_private(answer, staff_id, attempt)
 
     async def _oapi(self, path: str, body: Mapping[str, Any]) -> dict[str, Any] | None:
         """Call the older API, which says in an errcode what became of it; None: no such user."""
-        async for attempt in stamina.retry_context(on=BackendUnavailableError, attempts=_ATTEMPTS):
+        async for attempt in _patiently():
             with attempt:
                 answer = await self._with_token(
                     lambda token: self._http.json(
@@ -196,12 +208,10 @@ class DingTalk:
                     is_stale=lambda answer: _errcode(answer) in _BAD_TOKEN,
                 )
                 code = _errcode(answer)
-                if code == _BUSY:
-                    raise BackendUnavailableError(SERVICE, "errcode -1")
-        if code in _NO_SUCH_USER:
-            return None
-        if code != 0:
-            raise _refusal(answer)
+                if code in _NO_SUCH_USER:
+                    return None
+                if code != 0:
+                    raise _refusal(answer)
         fields: dict[str, Any] = answer.data
         return fields
 
@@ -212,9 +222,10 @@ class DingTalk:
         is_stale: Callable[[JSONAnswer], bool],
     ) -> JSONAnswer:
         """Make a call; with a new token once more if DingTalk has forgotten this one."""
-        answer = await call(await self._token())
+        token = await self._token()
+        answer = await call(token)
         if is_stale(answer):
-            await self._forget_token()
+            await self._forget_token(token)
             answer = await call(await self._token())
         return answer
 
@@ -235,34 +246,53 @@ class DingTalk:
                 raise _refusal(answer)
             lasts_s = fields.get("expireIn")
             if not isinstance(lasts_s, int):
-                raise BackendRefusedError(SERVICE, "an access token without its expireIn")
+                raise BackendProtocolError(SERVICE, "an access token without its expireIn")
             ttl_s = max(60, lasts_s - _TOKEN_MARGIN_S)
             await self._cache.set(self._token_key, token, ttl_s=ttl_s)
             return str(token)
 
-    async def _forget_token(self) -> None:
-        await self._cache.set(self._token_key, None, ttl_s=1)
+    async def _forget_token(self, token: str) -> None:
+        # Somebody may have asked for another one in the meantime.
+        async with self._asking_for_token:
+            if await self._cache.get(self._token_key) == token:
+                await self._cache.set(self._token_key, None, ttl_s=1)
 
     @property
     def _token_key(self) -> str:
         return f"dingtalk-token:{self._app_key}"
 
 
+def _patiently() -> AsyncIterator[stamina.Attempt]:
+    """Try again after a second, by when DingTalk counts anew how often it was called."""
+    return stamina.retry_context(
+        on=BackendUnavailableError, attempts=_ATTEMPTS, wait_initial=_PAUSE_S, wait_jitter=0.5
+    )
+
+
 def _errcode(answer: JSONAnswer) -> int:
-    code = answer.data.get("errcode") if isinstance(answer.data, dict) else None
+    """The older API's verdict; 88 only says that it stands in the sub_code."""
+    fields = answer.data if isinstance(answer.data, dict) else {}
+    code, sub_code = fields.get("errcode"), str(fields.get("sub_code"))
     if not isinstance(code, int) or isinstance(code, bool):
-        raise BackendRefusedError(SERVICE, f"HTTP {answer.status} without an errcode")
-    return code
+        raise BackendProtocolError(SERVICE, f"HTTP {answer.status} without an errcode")
+    return int(sub_code) if code == _SEE_SUB_CODE and sub_code.isdecimal() else code
+
+
+def _is_stale(status: int, fields: object) -> bool:
+    """Whether the newer API doesn't know the token: documented as a 400, seen as a 401."""
+    code = fields.get("code") if isinstance(fields, dict) else None
+    return status == HTTPStatus.UNAUTHORIZED or code == "InvalidAuthentication"
 
 
 def _refusal(answer: JSONAnswer) -> BackendError:
     """DingTalk's refusal with its codes; its words may hold names and addresses."""
     fields = answer.data if isinstance(answer.data, dict) else {}
     code = fields.get("code", fields.get("errcode"))
-    if "QpsLimit" in str(code):
-        return BackendUnavailableError(SERVICE, f"HTTP {answer.status}, {code}")
     sub_code = f"/{fields['sub_code']}" if "sub_code" in fields else ""
-    return BackendRefusedError(SERVICE, f"HTTP {answer.status}, {code}{sub_code}")
+    reason = f"HTTP {answer.status}, {code}{sub_code}"
+    if "QpsLimit" in str(code) or ("errcode" in fields and _errcode(answer) in _BUSY):
+        return BackendUnavailableError(SERVICE, reason)
+    return BackendRefusedError(SERVICE, reason)
 
 
 def _classify_private(answer: HTTPAnswer, staff_id: str, attempt: int) -> Outcome:
@@ -278,8 +308,10 @@ def _classify_private(answer: HTTPAnswer, staff_id: str, attempt: int) -> Outcom
         if fields.get("processQueryKey"):
             return Delivered()
         return Unknown("private: an answer without processQueryKey")
-    if answer.status == HTTPStatus.UNAUTHORIZED or "QpsLimit" in code:
+    if _is_stale(answer.status, fields) or "QpsLimit" in code:
         return Retry(_QPS_PAUSE_MS, reason) if attempt < _ATTEMPTS else Refused(reason)
+    if code in _SENT_TOO_FAST:
+        return again(reason, attempt)
     if answer.status < HTTPStatus.INTERNAL_SERVER_ERROR and code:
         return Refused(reason)
     return classify(answer.status, answer.retry_after, answer.body, attempt)

@@ -262,7 +262,7 @@ _PERIODS: list[
     (re.compile(r"本月|这个?月|当月"), "month", _month_ago),
     (re.compile(r"上+一?个?月"), "month", _month_ago),
     (
-        re.compile(rf"{_YEAR}(?P<m>\d{{1,2}}|{_CHINESE}{{1,2}})月份?"),
+        re.compile(rf"{_YEAR}(?P<m>\d{{1,2}}|十[一二]?|(?<!十)[一二三四五六七八九])月份?"),
         "month",
         _named(lambda found: _integer(found["m"])),
     ),

@@ -204,7 +204,7 @@ def test_who_is_unknown_or_alone_is_not_mentioned(road: Road) -> None:
 def test_help_lists_what_is_loaded(road: Road) -> None:
     road.say("帮助")
     (post,) = road.webhook.wait_for(1)
-    assert "慢 <seconds>" in post.payload["markdown"]["text"]
+    assert "慢 ＜seconds＞" in post.payload["markdown"]["text"]
 
 
 def test_slow_questions_are_answered_at_once_not_one_after_another(road: Road) -> None:
