@@ -19,6 +19,7 @@ from tests.processes import (
     SessionWebhook,
     Valkey,
     gateway,
+    process,
     signed,
     valkey,
     wait_until,
@@ -231,6 +232,10 @@ def test_what_dingtalk_refuses_ends_as_failed_and_is_listed(road: Road) -> None:
         road.wait_for_counts(**{"dead:failed": before + 1})
     finally:
         road.webhook.script.body = json.dumps({"errcode": 0}).encode()
+    env = {"DINGDA_REDIS_URL": road.server.url}
+    with process("-m", "worker", "dead", "list", env=env) as listed:
+        assert listed.popen.wait(20) == 0
+        listed.wait_for("errcode 300001")
 
 
 def test_a_busy_dingtalk_is_tried_again_with_the_same_bytes(road: Road) -> None:
@@ -263,8 +268,6 @@ def test_nothing_private_is_logged_or_left_behind(road: Road) -> None:
 
 
 def test_rq_info_shows_the_queue_and_the_worker(road: Road) -> None:
-    from tests.processes import process  # noqa: PLC0415 - only here
-
     with process("-m", "rq.cli", "info", "-u", road.server.url, env={}) as info:
         info.wait_for(r"1 workers, 1 queues")
     assert "dingda" in info.output

@@ -95,7 +95,7 @@ class Scene:
 
         wait_until(reached, within_s=within_s)
 
-    def ends(
+    def expect_ends(
         self, *, within_s: float = 20.0, dead: dict[str, int] | None = None, **expected: int
     ) -> None:
         """The check that ends every test: nothing is open, the sum is right, nobody read twice.

@@ -35,12 +35,12 @@ def test_a_step_whose_answer_is_lost_is_taken_once(
     scene, proxy = behind_proxy
     with scene.worker():
         scene.accept("text")  # so that the server knows the scripts
-        scene.ends(answered=1)
+        scene.expect_ends(answered=1)
         proxy.cut_after = sha_of(step)
         assert scene.say("text").json() == EMPTY
         took_s = scene.took_s(lambda: scene.counts().open == 0, within_s=10)
         assert proxy.was_cut.is_set()
-        scene.ends(answered=2)
+        scene.expect_ends(answered=2)
     figure(step, f"answered after {took_s:.1f} s")
 
 
@@ -54,5 +54,5 @@ def test_a_job_that_redis_gave_and_nobody_got_is_handed_out_again(
         scene.accept("text")
         took_s = scene.took_s(lambda: scene.counts().open == 0, within_s=15)
         assert proxy.was_cut.is_set()
-        scene.ends(answered=1)
+        scene.expect_ends(answered=1)
     figure("answered after", f"{took_s:.1f} s")

@@ -35,7 +35,7 @@ def test_a_reply_that_dingtalk_turns_away_for_now_is_posted_again(
         scene.webhook.first.append(NOT_SHOWN[way])
         scene.accept("text")
         took_s = scene.took_s(lambda: scene.counts().open == 0, within_s=20)
-        scene.ends(answered=1)
+        scene.expect_ends(answered=1)
     assert scene.webhook.posts[0].body == scene.webhook.posts[1].body
     figure(way, f"second attempt answered after {took_s:.1f} s")
 
@@ -48,7 +48,7 @@ def test_a_dingtalk_that_is_down_is_tried_until_it_is_back(scene: Scene, figure:
         answers.wait_for("not connected")
         with SessionWebhook(port) as back:
             took_s = scene.took_s(lambda: back.posts, within_s=20)
-            scene.ends(answered=1)
+            scene.expect_ends(answered=1)
             assert len(back.posts) == 1
     figure("down", f"answered {took_s:.1f} s after it was back")
 
@@ -63,7 +63,7 @@ def test_a_reply_that_may_have_been_shown_is_never_posted_again(
         scene.accept("text")
         wait_until(lambda: scene.counts().dead)
         time.sleep(2.5)  # a sweep, which would enqueue it again
-        scene.ends(dead={"unknown": 1})
+        scene.expect_ends(dead={"unknown": 1})
     assert len(scene.webhook.posts) == 1
     figure(way, "unknown, 1 post")
 
@@ -77,7 +77,7 @@ def test_a_dingtalk_that_takes_a_reply_and_hangs_leaves_it_unknown(
     with scene.worker():
         scene.accept("text")
         took_s = scene.took_s(lambda: scene.counts().dead, within_s=25)
-        scene.ends(dead={"unknown": 1})
+        scene.expect_ends(dead={"unknown": 1})
     assert len(scene.webhook.posts) == 1
     figure("hangs", f"unknown after {took_s:.1f} s")
 
@@ -88,7 +88,7 @@ def test_a_redirect_is_not_followed(scene: Scene) -> None:
         where = {"location": elsewhere.url()}
         scene.webhook.script = Script(status=302, headers=where, shows=False)
         scene.accept("text")
-        scene.ends(dead={"failed": 1})
+        scene.expect_ends(dead={"failed": 1})
         assert elsewhere.posts == []
 
 
@@ -120,7 +120,7 @@ def test_a_burst_beyond_dingtalks_throttle_is_answered_when_that_is_over(
     with scene.worker():
         scene.accept("text", 30)
         took_s = scene.took_s(lambda: scene.counts().open == 0, within_s=120)
-        scene.ends(answered=30)
+        scene.expect_ends(answered=30)
     figure(
         "30 in a burst", f"20 at once, all after {took_s:.0f} s, {len(scene.webhook.posts)} posts"
     )
@@ -131,5 +131,5 @@ def test_a_message_whose_session_ends_in_the_queue_is_never_posted(scene: Scene)
     scene.accept("text", sessionWebhookExpiredTime=now_ms() + 5_500)
     time.sleep(1)
     with scene.worker():
-        scene.ends(dead={"expired": 1})
+        scene.expect_ends(dead={"expired": 1})
     assert scene.webhook.posts == []

@@ -27,7 +27,7 @@ def test_one_askers_flood_does_not_keep_another_waiting(scene: Scene, figure: Fi
                 scene.accept("text", sessionWebhook=scene.webhook.url(session))
                 wait_until(lambda: session in scene.shown())  # noqa: B023 - waits right here
                 waits_s.append(time.monotonic() - began)
-        scene.ends(within_s=60, answered=len(flood.acks) + 20)
+        scene.expect_ends(within_s=60, answered=len(flood.acks) + 20)
     figure("50 messages a second from one", f"the other waited {max(waits_s):.1f} s at most")
 
 
@@ -43,7 +43,7 @@ def test_a_backlog_is_drained_in_order(scene: Scene, figure: Figure) -> None:
         full_bytes = client.info("memory")["used_memory"]
     with scene.worker(DINGDA_CONCURRENCY="20") as answers:
         took_s = scene.took_s(lambda: scene.counts().open == 0, within_s=200)
-        scene.ends(answered=BACKLOG)
+        scene.expect_ends(answered=BACKLOG)
         rss_mb = _rss_kb(answers.popen.pid) / 1024
     first = [int(session_of(post.path)[1:]) for post in scene.webhook.posts[:100]]
     assert max(first) <= 200

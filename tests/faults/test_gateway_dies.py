@@ -31,7 +31,7 @@ def test_a_message_stored_by_a_gateway_that_died_before_acknowledging_is_answere
         assert doomed.popen.wait(20) == -signal.SIGKILL
     with scene.worker():
         assert scene.post(body).json() == EMPTY  # DingTalk delivers again
-        scene.ends(answered=1)
+        scene.expect_ends(answered=1)
 
 
 @pytest.mark.fault("F31")
@@ -49,7 +49,7 @@ async def test_a_callback_delivered_a_thousand_times_makes_one_reply(
                 )
             )
         assert {ack.text for ack in acks} == {'{"msgtype":"empty"}'}
-        scene.ends(answered=1)
+        scene.expect_ends(answered=1)
     with scene.server.client() as client:
         (key,) = client.scan_iter("dingda:message:*")
         known_s = int(client.ttl(key))
@@ -75,7 +75,7 @@ def test_slow_and_huge_and_deep_requests_do_not_keep_others_waiting(
         with load(scene, "text", per_s=20) as sent:
             attack.join()
             time.sleep(4)
-        scene.ends(answered=len(sent.acks))
+        scene.expect_ends(answered=len(sent.acks))
     assert sent.words == {"stored": len(sent.acks)}
     figure("ack p99 meanwhile", f"{sent.percentile_s(0.99) * 1000:.0f} ms")
 
@@ -98,7 +98,7 @@ def test_no_callback_is_refused_while_a_secret_is_rotated(scene: Scene, figure: 
             assert sent.words == {"stored": len(sent.acks)}
             figure("signed with either secret", f"0 of {len(sent.acks)} refused")
         wait_until(lambda: scene.counts().open == 0)
-        scene.ends(answered=scene.counts().accepted)
+        scene.expect_ends(answered=scene.counts().accepted)
 
 
 @pytest.mark.fault("F35")
@@ -108,4 +108,4 @@ def test_a_callback_signed_two_hours_off_is_refused(scene: Scene, skew_ms: int) 
     assert httpx.post(scene.address, content=scene.body("text"), headers=headers).status_code == 401
     headers = signed(secret="an-old-secret")
     assert httpx.post(scene.address, content=scene.body("text"), headers=headers).status_code == 401
-    scene.ends()
+    scene.expect_ends()

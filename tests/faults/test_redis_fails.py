@@ -33,7 +33,7 @@ def test_what_was_acknowledged_outlives_a_kill_of_redis(
         scene.server.restart()
         with scene.worker():
             first_s = scene.took_s(lambda: scene.webhook.posts, within_s=20)
-            scene.ends(answered=200)
+            scene.expect_ends(answered=200)
     figure(f"appendfsync {policy}", f"0 of 200 lost, first reply {first_s:.1f} s after the start")
 
 
@@ -55,7 +55,7 @@ def test_everybody_outlives_an_outage_of_redis(scene: Scene, figure: Figure, awa
         assert len(shown) >= words["stored"]
         dead = scene.counts().dead
         assert dead.keys() <= {"unknown"}
-        scene.ends(answered=scene.counts().answered, dead=dead)
+        scene.expect_ends(answered=scene.counts().answered, dead=dead)
         assert [worker.popen.poll() for worker in (first, second)] == [None, None]
     assert sent.longest_s < ACK_WITHIN_S
     figure(f"away {away_s:g} s", f"{dead.get('unknown', 0)} unknown, both workers alive")
@@ -77,7 +77,7 @@ def test_a_redis_that_hangs_keeps_nobody_waiting_longer_than_a_second(
         counts = scene.counts()
         assert sent.words.keys() <= {"stored", "busy"}
         assert counts.accepted >= sent.words["stored"]
-        scene.ends(answered=counts.answered, dead=counts.dead)
+        scene.expect_ends(answered=counts.answered, dead=counts.dead)
         assert answers.popen.poll() is None
     assert sent.longest_s < ACK_WITHIN_S
     figure(f"frozen {hangs_s:g} s", f"{sum(counts.dead.values())} dead")
@@ -98,7 +98,7 @@ def test_paused_writes_are_answered_with_busy_and_the_worker_goes_on(
         scene.accept("text")
         wait_until(lambda: scene.counts().open == 0)
         # What timed out may be stored after the pause: then who heard busy is answered as well.
-        scene.ends(answered=scene.counts().accepted)
+        scene.expect_ends(answered=scene.counts().accepted)
 
 
 @pytest.mark.fault("F19")
@@ -116,7 +116,7 @@ def test_a_full_redis_is_told_as_busy_and_drains_once_it_has_room(
         with scene.server.client() as client:
             client.config_set("maxmemory", "100mb")
         drained_s = scene.took_s(lambda: scene.counts().open == 0, within_s=30)
-        scene.ends(answered=stored)
+        scene.expect_ends(answered=stored)
     figure("stored before it was full", str(stored))
     figure("drained after", f"{drained_s:.1f} s")
 
@@ -132,7 +132,7 @@ def test_what_is_under_way_when_redis_fills_up_is_answered_and_written_down(
             client.config_set("maxmemory", "1mb")
             with pytest.raises(redis.exceptions.OutOfMemoryError):
                 client.set("more", "than there is room for")
-        scene.ends(answered=10)
+        scene.expect_ends(answered=10)
     figure("under way", "10 of 10 answered")
 
 
@@ -151,7 +151,7 @@ def test_a_slow_redis_slows_acknowledgements_and_loses_nothing(
         wait_until(lambda: scene.counts().open == 0, within_s=60)
         accepted = scene.counts().accepted
         assert accepted >= sent.words["stored"]
-        scene.ends(answered=accepted)
+        scene.expect_ends(answered=accepted)
     assert sent.longest_s < ACK_WITHIN_S
     p50_ms, p99_ms = (1000 * sent.percentile_s(share) for share in (0.5, 0.99))
     figure(f"+{latency_ms} ms", f"ack p50 {p50_ms:.0f} ms, p99 {p99_ms:.0f} ms")
@@ -175,7 +175,7 @@ def test_a_full_disk_is_told_as_busy_and_loses_nothing_that_was_acknowledged(
         answers.thaw()
         scene.server.restart()
         wait_until(lambda: scene.counts().open == 0, within_s=30)
-        scene.ends(answered=scene.counts().accepted)
+        scene.expect_ends(answered=scene.counts().accepted)
         assert scene.counts().accepted >= stored
     figure("stored before the disk was full", f"{stored}, 0 lost")
 
@@ -198,7 +198,7 @@ def test_a_failover_behind_one_address_is_survived_by_all(tmp_path: Path, figure
             time.sleep(2)
         wait_until(lambda: scene.counts().open == 0, within_s=60)
         counts = scene.counts()
-        scene.ends(answered=counts.answered, dead=counts.dead)
+        scene.expect_ends(answered=counts.answered, dead=counts.dead)
         # Replication is asynchronous: what was on its way to the replica is gone.
         lost = max(0, sent.words["stored"] - counts.accepted)
         assert lost <= 1

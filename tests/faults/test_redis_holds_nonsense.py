@@ -18,7 +18,7 @@ def test_nonsense_in_the_queue_does_not_hold_up_the_others(scene: Scene) -> None
         scene.accept("text", 5)
         client.rpush("rq:queue:dingda", "nonsense")
     with scene.worker() as answers:
-        scene.ends(answered=5)
+        scene.expect_ends(answered=5)
         assert answers.popen.poll() is None
 
 
@@ -29,7 +29,7 @@ def test_a_message_whose_words_are_spoilt_is_a_dead_letter(scene: Scene) -> None
     with scene.server.client() as client:
         assert client.hset(f"dingda:message:{spoilt}", "payload", '{"text":') == 0
     with scene.worker():
-        scene.ends(answered=2, dead={"failed": 1})
+        scene.expect_ends(answered=2, dead={"failed": 1})
 
 
 @pytest.mark.slow
@@ -44,5 +44,5 @@ def test_a_maintenance_lock_of_rq_that_was_left_behind_delays_nothing(
         assert doomed.popen.wait(20) == -signal.SIGKILL
     with scene.worker():
         took_s = scene.took_s(lambda: scene.webhook.posts, within_s=25)
-        scene.ends(answered=1)
+        scene.expect_ends(answered=1)
     figure("answered after", f"{took_s:.1f} s")

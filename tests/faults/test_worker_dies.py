@@ -29,7 +29,7 @@ def test_a_death_between_the_reply_and_its_answer_ends_as_unknown_and_shows_one_
         doomed.kill()
     with scene.worker():
         noticed_s = scene.took_s(lambda: scene.counts().dead, within_s=NOTICED_WITHIN_S)
-        scene.ends(dead={"unknown": 1})
+        scene.expect_ends(dead={"unknown": 1})
     assert sum(scene.shown().values()) == 1
     figure("noticed after", f"{noticed_s:.1f} s")
 
@@ -51,7 +51,7 @@ def test_a_death_just_before_the_claim_is_made_good_and_after_it_is_unknown(
         scene.accept("text")
         assert doomed.popen.wait(20) == -signal.SIGKILL
     with scene.worker():
-        scene.ends(within_s=NOTICED_WITHIN_S, dead=dead, answered=0 if dead else 1)
+        scene.expect_ends(within_s=NOTICED_WITHIN_S, dead=dead, answered=0 if dead else 1)
     assert sum(scene.shown().values()) == shown
     figure(f"killed {place}", f"{'unknown' if dead else 'answered'}, {shown} shown")
 
@@ -67,7 +67,7 @@ def test_a_message_whose_worker_is_killed_is_answered_by_another(
         doomed.kill()
     with scene.worker():
         noticed_s = scene.took_s(lambda: scene.webhook.posts, within_s=NOTICED_WITHIN_S)
-        scene.ends(answered=5)
+        scene.expect_ends(answered=5)
     figure("first reply after", f"{noticed_s:.1f} s")
 
 
@@ -87,7 +87,7 @@ def test_what_a_worker_took_and_had_not_leased_is_handed_to_another(
         assert doomed.popen.wait(20) == -signal.SIGKILL
     with scene.worker():
         noticed_s = scene.took_s(lambda: scene.webhook.posts, within_s=NOTICED_WITHIN_S)
-        scene.ends(answered=1)
+        scene.expect_ends(answered=1)
     figure(what, f"answered after {noticed_s:.1f} s")
 
 
@@ -105,7 +105,7 @@ def test_a_worker_refuses_to_listen_to_two_queues(scene: Scene) -> None:
 def test_an_answer_that_takes_longer_than_a_lease_is_given_once(scene: Scene) -> None:
     with scene.worker(), scene.worker():
         scene.accept("慢 27")
-        scene.ends(within_s=40, answered=1)
+        scene.expect_ends(within_s=40, answered=1)
 
 
 @pytest.mark.slow
@@ -125,7 +125,7 @@ def test_a_worker_that_wakes_after_another_took_over_posts_no_second_reply(
             noticed_s = scene.took_s(lambda: scene.counts().open == 0, within_s=NOTICED_WITHIN_S)
             zombie.thaw()
             time.sleep(2)
-            scene.ends(dead={"unknown": 1} if dead else None, answered=1 - dead)
+            scene.expect_ends(dead={"unknown": 1} if dead else None, answered=1 - dead)
     assert sum(scene.shown().values()) == 1
     figure(f"frozen {place}", f"{'unknown' if dead else 'answered'} after {noticed_s:.1f} s")
 
@@ -136,7 +136,7 @@ def test_sigterm_ends_an_idle_worker_at_once(scene: Scene, figure: Figure) -> No
         began = time.monotonic()
         assert idle.stop() == 0
         figure("idle", f"{time.monotonic() - began:.1f} s")
-    scene.ends()
+    scene.expect_ends()
 
 
 @pytest.mark.fault("F10")
@@ -145,7 +145,7 @@ def test_sigterm_lets_a_busy_worker_finish(scene: Scene) -> None:
         scene.accept("慢 1.5", 3)
         scene.wait_for_state("leased", 3)
         assert busy.stop() == 0
-        scene.ends(answered=3)
+        scene.expect_ends(answered=3)
 
 
 @pytest.mark.fault("F11")
@@ -159,7 +159,7 @@ def test_a_second_sigterm_hands_everything_back(scene: Scene, figure: Figure) ->
     assert scene.webhook.posts == []
     with scene.worker():
         began = time.monotonic()
-        scene.ends(answered=5)
+        scene.expect_ends(answered=5)
         figure("all answered after", f"{time.monotonic() - began:.1f} s")
 
 
@@ -170,7 +170,7 @@ def test_sigterm_while_a_job_is_taken_from_the_queue_loses_nothing(scene: Scene)
         with scene.server.client() as client:
             wait_until(lambda: not client.llen("rq:queue:dingda"))
         assert stopping.stop() == 0
-        scene.ends(answered=1)
+        scene.expect_ends(answered=1)
 
 
 @pytest.mark.slow
@@ -188,7 +188,7 @@ def test_a_rolling_restart_under_load_loses_and_doubles_nothing(
                 assert stopping.popen.wait(20) == 0
                 workers.append(stack.enter_context(scene.worker()))
         assert sent.words == {"stored": len(sent.acks)}
-        scene.ends(answered=len(sent.acks))
+        scene.expect_ends(answered=len(sent.acks))
     figure("messages", str(len(sent.acks)))
     figure("ack p99", f"{sent.percentile_s(0.99) * 1000:.0f} ms")
 
@@ -199,7 +199,7 @@ def test_a_skill_that_never_ends_is_cut_off_with_an_apology(scene: Scene, figure
         scene.accept("不停")
         scene.accept("占着 3")
         took_s = scene.took_s(lambda: len(scene.webhook.posts) == 2, within_s=10)
-        scene.ends(dead={"failed": 2})
+        scene.expect_ends(dead={"failed": 2})
     figure("asked to wait 1 s, apologised after", f"{took_s:.1f} s")
 
 
@@ -208,7 +208,7 @@ def test_a_skill_that_exits_ends_its_message_and_not_the_worker(scene: Scene) ->
     with scene.worker() as answers:
         scene.accept("慢 1")
         scene.accept("退出")
-        scene.ends(answered=1, dead={"failed": 1})
+        scene.expect_ends(answered=1, dead={"failed": 1})
         assert answers.popen.poll() is None
 
 
@@ -217,7 +217,7 @@ def test_a_skill_that_will_not_be_cut_off_ends_with_the_session(scene: Scene) ->
     with scene.worker(DINGDA_SKILL_TIMEOUT="1"):
         scene.accept("不听", sessionWebhookExpiredTime=now_ms() + 7_000)
         scene.accept("text")
-        scene.ends(within_s=15, answered=1, dead={"expired": 1})
+        scene.expect_ends(within_s=15, answered=1, dead={"expired": 1})
 
 
 @pytest.mark.slow
@@ -234,7 +234,7 @@ def test_a_message_over_which_three_workers_died_is_given_up(
             doomed = stack.enter_context(scene.worker())
             wait_until(partial(_is_gone, doomed), within_s=30)
         stack.enter_context(scene.worker())
-        scene.ends(within_s=NOTICED_WITHIN_S, dead={"failed": 1})
+        scene.expect_ends(within_s=NOTICED_WITHIN_S, dead={"failed": 1})
     figure(
         f"3 workers {'crashed' if text == '崩溃' else 'frozen'}, given up after",
         f"{time.monotonic() - began:.0f} s",
@@ -247,7 +247,7 @@ def test_a_skill_that_blocks_the_loop_for_a_while_only_delays(scene: Scene) -> N
         scene.accept("慢 0.5", 3)
         scene.accept("堵路 3")
         scene.accept("text", 3)
-        scene.ends(answered=7)
+        scene.expect_ends(answered=7)
 
 
 @pytest.mark.slow
@@ -258,7 +258,7 @@ def test_a_skill_that_blocks_every_workers_loop_beyond_the_lease_is_given_up(
 ) -> None:
     with scene.worker() as first, scene.worker() as second:
         scene.accept("堵路 24")
-        scene.ends(within_s=100, dead={"failed": 1})
+        scene.expect_ends(within_s=100, dead={"failed": 1})
         assert [each.popen.poll() for each in (first, second)] == [None, None]
     assert scene.webhook.posts == []
     figure("a loop blocked for 24 s", "given up after 3 leases, both workers alive")

@@ -93,6 +93,7 @@ def test_the_first_and_the_last_job_leave_their_marks(
     with closing(contestant.work(server)) as worker:
         wait_for_mark(server, BEGIN, worker)
         wait_for_mark(server, END, worker)
+    assert server.client.llen(BEGIN) == server.client.llen(END) == 0
     server.clear()
 
 

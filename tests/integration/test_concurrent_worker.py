@@ -130,6 +130,7 @@ async def test_rq_info_counts_right_during_and_after(stage: Stage, server: Valke
 async def test_a_worker_without_work_is_idle_and_listed(stage: Stage) -> None:
     async with working(stage.worker(at_once)):
         await until(lambda: [each.get_state() for each in stage.workers()] == [WorkerStatus.IDLE])
+        assert stage.workers()[0].queue_names() == [NAME]
 
 
 async def test_a_suspended_worker_takes_nothing_until_it_is_resumed(stage: Stage) -> None:
