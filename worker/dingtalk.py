@@ -40,7 +40,7 @@ from worker.http import Http, JSONAnswer
 from worker.transport import BeforeSend
 
 SERVICE = "钉钉"
-_TOKEN_MARGIN_S = 300
+_MAX_TOKEN_S, _TOKEN_MARGIN_S = 7200, 300
 _MAX_FOUND = 20
 _ATTEMPTS = 3
 _PAUSE_S, _QPS_PAUSE_MS = 1.0, 1_000
@@ -53,7 +53,8 @@ _BUSY = frozenset({-1}) | _TOO_OFTEN
 _SEE_SUB_CODE = 88
 _BAD_TOKEN = frozenset({40014, 42001})
 _NO_SUCH_USER = frozenset({33012, 60121})
-# Codes of the newer one.
+# Codes and lists of the newer one.
+_NOT_REACHED = ("invalidStaffIdList", "filteredStaffIdList")
 _SENT_TOO_FAST = frozenset({"send.too.fast", "send.byToken.tooFast"})
 
 
@@ -119,7 +120,7 @@ class DingTalk:
         return Person(
             staff_id=staff_id,
             name=str(result.get("name") or ""),
-            manager_staff_id=str(result.get("manager_userid") or ""),
+            manager_staff_id=_userid(result.get("manager_userid") or ""),
         )
 
     async def find(self, name: str) -> list[str]:
@@ -140,8 +141,7 @@ class DingTalk:
                 )
                 if answer.status != HTTPStatus.OK:
                     raise _refusal(answer)
-        found = answer.data.get("list") if isinstance(answer.data, dict) else None
-        return [str(staff_id) for staff_id in found or ()]
+        return _userids(_fields(answer))
 
     async def send_privately(
         self,
@@ -240,16 +240,15 @@ class DingTalk:
                 f"{self._openapi_url}/v1.0/oauth2/accessToken",
                 json={"appKey": self._app_key, "appSecret": self._app_secret},
             )
-            fields = answer.data if isinstance(answer.data, dict) else {}
-            token = fields.get("accessToken")
+            fields = _fields(answer)
+            token, lasts_s = fields.get("accessToken"), fields.get("expireIn")
             if answer.status != HTTPStatus.OK or not token:
                 raise _refusal(answer)
-            lasts_s = fields.get("expireIn")
-            if not isinstance(lasts_s, int):
-                raise BackendProtocolError(SERVICE, "an access token without its expireIn")
-            ttl_s = max(60, lasts_s - _TOKEN_MARGIN_S)
+            if not isinstance(token, str) or type(lasts_s) is not int:
+                raise BackendProtocolError(SERVICE, "no access token with its expireIn")
+            ttl_s = max(60, min(lasts_s, _MAX_TOKEN_S) - _TOKEN_MARGIN_S)
             await self._cache.set(self._token_key, token, ttl_s=ttl_s)
-            return str(token)
+            return token
 
     async def _forget_token(self, token: str) -> None:
         # Somebody may have asked for another one in the meantime.
@@ -269,9 +268,27 @@ def _patiently() -> AsyncIterator[stamina.Attempt]:
     )
 
 
+def _fields(answer: JSONAnswer) -> dict[str, Any]:
+    return answer.data if isinstance(answer.data, dict) else {}
+
+
+def _userids(fields: Mapping[str, Any]) -> list[str]:
+    """Who was found; an answer that doesn't say it is not taken for nobody."""
+    found = fields.get("list", [] if fields.get("totalCount") == 0 else None)
+    if not isinstance(found, list):
+        raise BackendProtocolError(SERVICE, "users/search answers without a list")
+    return [_userid(staff_id) for staff_id in found]
+
+
+def _userid(value: object) -> str:
+    if not isinstance(value, str):
+        raise BackendProtocolError(SERVICE, "a userid that is no text")
+    return value
+
+
 def _errcode(answer: JSONAnswer) -> int:
     """The older API's verdict; 88 only says that it stands in the sub_code."""
-    fields = answer.data if isinstance(answer.data, dict) else {}
+    fields = _fields(answer)
     code, sub_code = fields.get("errcode"), str(fields.get("sub_code"))
     if not isinstance(code, int) or isinstance(code, bool):
         raise BackendProtocolError(SERVICE, f"HTTP {answer.status} without an errcode")
@@ -286,7 +303,7 @@ def _is_stale(status: int, fields: object) -> bool:
 
 def _refusal(answer: JSONAnswer) -> BackendError:
     """DingTalk's refusal with its codes; its words may hold names and addresses."""
-    fields = answer.data if isinstance(answer.data, dict) else {}
+    fields = _fields(answer)
     code = fields.get("code", fields.get("errcode"))
     sub_code = f"/{fields['sub_code']}" if "sub_code" in fields else ""
     reason = f"HTTP {answer.status}, {code}{sub_code}"
@@ -301,9 +318,9 @@ def _classify_private(answer: HTTPAnswer, staff_id: str, attempt: int) -> Outcom
     code = str(fields.get("code", ""))
     reason = f"private: HTTP {answer.status} {code}".strip()
     if answer.status == HTTPStatus.OK:
-        if staff_id in (fields.get("invalidStaffIdList") or ()):
-            return Refused("private: DingTalk doesn't know the asker's userid")
-        if staff_id in (fields.get("flowControlledStaffIdList") or ()):
+        if any(_lists(fields, name, staff_id) for name in _NOT_REACHED):
+            return Refused("private: DingTalk doesn't reach the asker by this userid")
+        if _lists(fields, "flowControlledStaffIdList", staff_id):
             return throttled("private: flow control", attempt)
         if fields.get("processQueryKey"):
             return Delivered()
@@ -312,9 +329,15 @@ def _classify_private(answer: HTTPAnswer, staff_id: str, attempt: int) -> Outcom
         return Retry(_QPS_PAUSE_MS, reason) if attempt < _ATTEMPTS else Refused(reason)
     if code in _SENT_TOO_FAST:
         return again(reason, attempt)
-    if answer.status < HTTPStatus.INTERNAL_SERVER_ERROR and code:
+    is_final = answer.status < HTTPStatus.INTERNAL_SERVER_ERROR
+    if is_final and code and answer.status != HTTPStatus.TOO_MANY_REQUESTS:
         return Refused(reason)
     return classify(answer.status, answer.retry_after, answer.body, attempt)
+
+
+def _lists(fields: Mapping[str, Any], name: str, staff_id: str) -> bool:
+    listed = fields.get(name)
+    return isinstance(listed, list) and staff_id in listed
 
 
 def _as_private(reply: Reply) -> tuple[str, dict[str, str]]:

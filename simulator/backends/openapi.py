@@ -8,7 +8,7 @@ import json
 import secrets
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,9 +23,35 @@ _HEADER = "x-acs-dingtalk-access-token"
 QPS_LIMIT = (403, {"code": "Forbidden.AccessDenied.QpsLimitForApi", "message": "too fast"})
 NO_PERMISSION = (200, {"errcode": 88, "sub_code": "60011", "sub_msg": "没有调用该接口的权限"})
 BUSY = (200, {"errcode": -1, "errmsg": "系统繁忙"})
-FORGOTTEN = (200, {"errcode": 40014, "errmsg": "不合法的access_token"})
-UNAUTHORIZED = (401, {"code": "InvalidAuthentication", "message": "不合法的access_token"})
+# Captured so, the status of the second as well, which is elsewhere said to be 401.
+FORGOTTEN = (200, {"errcode": 88, "sub_code": "40014", "sub_msg": "不合法的access_token"})
+UNAUTHORIZED = (400, {"code": "InvalidAuthentication", "message": "不合法的access_token"})
+EXPIRED = (200, {"errcode": 88, "sub_code": "42001", "sub_msg": "access_token已过期"})
+NO_SUCH_USER = (200, {"errcode": 60121, "errmsg": "找不到该用户"})
+INVALID_USERID = (200, {"errcode": 33012, "errmsg": "无效的USERID"})
+NO_BODY = (400, {"code": "Missingbody", "message": "body is mandatory for this action."})
+WRONG_SECRET = (
+    400,
+    {"code": "invalidClientIdOrSecret", "message": "无效的clientId或者clientSecret"},
+)
+NO_SUCH_STAFF = (400, {"code": "staffId.notExisted", "message": "员工ID不存在"})
+# No page tells how this is refused.
+BAD_MESSAGE = (400, {"code": "invalidParameter.msgParam", "message": "msgParam 不合法"})
 OVERLOADED = (503, {"code": "ServiceUnavailable", "message": "try later"})
+
+_TEMPLATES = {
+    "sampleText": ("content",),
+    "sampleMarkdown": ("title", "text"),
+    "sampleActionCard": ("title", "text", "singleTitle", "singleURL"),
+    **{
+        f"sampleActionCard{count}": (
+            *("title", "text"),
+            *(f"action{what}{n}" for n in range(1, count + 1) for what in ("Title", "URL")),
+        )
+        for count in range(2, 6)
+    },
+}
+"""The message templates that a bot fills, and what each needs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +100,7 @@ class OpenAPI:
     """One organisation's OpenAPI, as one application sees it.
 
     Args:
-        people: the organisation.
+        people: the organisation, looked at anew for each call.
         app_key: the application's AppKey.
         app_secret: its AppSecret.
         on_private: is told of each private message.
@@ -83,14 +109,14 @@ class OpenAPI:
 
     def __init__(
         self,
-        people: Sequence[Person],
+        people: Iterable[Person],
         *,
         app_key: str,
         app_secret: str,
         on_private: Callable[[PrivateMessage], Awaitable[None]] = _nobody,
         now_s: Callable[[], float] = time.time,
     ) -> None:
-        self._people = {person.userid: person for person in people}
+        self._people = people
         self._app = (app_key, app_secret)
         self._on_private = on_private
         self._now_s = now_s
@@ -129,10 +155,12 @@ class OpenAPI:
             return _answer(self.token_faults.popleft())
         fields = await _fields(request)
         if fields is None:
-            return _refused("Missingbody", "body is mandatory for this action.")
+            return _answer(NO_BODY)
         if (fields.get("appKey"), fields.get("appSecret")) != self._app:
-            return _refused("invalidClientIdOrSecret", "无效的clientId或者clientSecret")
-        token = secrets.token_hex(16)
+            return _answer(WRONG_SECRET)
+        # DingTalk gives the same one again as long as it lives, and prolongs it.
+        living = (token for token in self._tokens if self._is_known(token))
+        token = next(living, None) or secrets.token_hex(16)
         self._tokens[token] = self._now_s() + TOKEN_S
         return JSONResponse({"accessToken": token, "expireIn": TOKEN_S})
 
@@ -140,12 +168,16 @@ class OpenAPI:
         self.asked.append(request.url.path)
         if self.faults:
             return _answer(self.faults.popleft())
-        if not self._is_known(request.query_params.get("access_token", "")):
-            return _answer(FORGOTTEN)
+        token = request.query_params.get("access_token", "")
+        if not self._is_known(token):
+            return _answer(EXPIRED if token in self._tokens else FORGOTTEN)
         fields = await _fields(request) or {}
-        person = self._people.get(str(fields.get("userid")))
+        userid = fields.get("userid")
+        if not isinstance(userid, str) or not userid or userid.startswith("$:LWCP"):
+            return _answer(INVALID_USERID)
+        person = self._person(userid)
         if person is None:
-            return JSONResponse({"errcode": 60121, "errmsg": "找不到该用户"})
+            return _answer(NO_SUCH_USER)
         # The manager is left out, not empty, where there is none.
         manager = {"manager_userid": person.manager_userid} if person.manager_userid else {}
         result = {"userid": person.userid, "name": person.name, "active": True, **manager}
@@ -159,7 +191,7 @@ class OpenAPI:
             return _answer(UNAUTHORIZED)
         fields = await _fields(request) or {}
         name = fields.get("queryWord")
-        found = [person.userid for person in self._people.values() if person.name == name]
+        found = [person.userid for person in self._people if person.name == name]
         page = found[: int(fields.get("size", 10))]
         return JSONResponse({"hasMore": False, "totalCount": len(found), "list": page})
 
@@ -169,38 +201,58 @@ class OpenAPI:
             return _answer(self.faults.popleft())
         if not self._is_known(request.headers.get(_HEADER, "")):
             return _answer(UNAUTHORIZED)
-        fields = await _fields(request) or {}
-        invalid = [each for each in fields.get("userIds", ()) if each not in self._people]
-        for userid in fields.get("userIds", ()):
-            if userid in self._people:
-                values = json.loads(fields["msgParam"])
-                message = PrivateMessage(userid, fields["msgKey"], values)
-                self.sent.append(message)
-                await self._on_private(message)
+        fields = await _fields(request)
+        if fields is None:
+            return _answer(NO_BODY)
+        values = _values_of(fields)
+        if values is None:
+            return _answer(BAD_MESSAGE)
+        userids = fields.get("userIds") or []
+        known = [userid for userid in userids if self._person(userid)]
+        if not known:
+            return _answer(NO_SUCH_STAFF)
+        for userid in known:
+            message = PrivateMessage(userid, fields["msgKey"], values)
+            self.sent.append(message)
+            await self._on_private(message)
         return JSONResponse(
             {
                 "processQueryKey": secrets.token_hex(8),
-                "invalidStaffIdList": invalid,
+                "invalidStaffIdList": [each for each in userids if each not in known],
                 "flowControlledStaffIdList": [],
             }
         )
+
+    def _person(self, userid: str) -> Person | None:
+        return next((person for person in self._people if person.userid == userid), None)
 
     def _is_known(self, token: str) -> bool:
         return self._tokens.get(token, 0.0) > self._now_s()
 
 
 async def _fields(request: Request) -> dict[str, Any] | None:
-    """The body's fields; None where it isn't JSON."""
+    """The body's fields; None where it is a form or no JSON object."""
     if not request.headers.get("content-type", "").startswith("application/json"):
         return None
-    fields: dict[str, Any] = json.loads(await request.body())
-    return fields
+    try:
+        fields = json.loads(await request.body())
+    except ValueError:
+        return None
+    return fields if isinstance(fields, dict) else None
+
+
+def _values_of(fields: dict[str, Any]) -> dict[str, str] | None:
+    """Read the msgParam, which is JSON in a string; None where it can't fill the template."""
+    needed = _TEMPLATES.get(str(fields.get("msgKey")))
+    try:
+        values = json.loads(fields.get("msgParam") or "")
+    except (TypeError, ValueError):
+        return None
+    if needed is None or not isinstance(values, dict):
+        return None
+    return values if all(values.get(name) for name in needed) else None
 
 
 def _answer(fault: tuple[int, dict[str, Any]]) -> JSONResponse:
     status, body = fault
     return JSONResponse(body, status)
-
-
-def _refused(code: str, message: str) -> JSONResponse:
-    return JSONResponse({"code": code, "message": message, "requestid": "0"}, 400)

@@ -6,7 +6,7 @@ import httpx
 import pytest
 from starlette.applications import Starlette
 
-from simulator.callback import staff_id_of
+from simulator.callback import Said, staff_id_of
 from simulator.changes import Changes
 from simulator.dingtalk import DingTalk
 from simulator.organisation import APP_KEY, create_openapi
@@ -74,3 +74,13 @@ async def test_a_private_message_is_shown_in_the_persons_single_chat(here: Organ
     assert (record.said.sender, record.said.single, record.prompted) == ("李四", True, False)
     (reply,) = record.shown
     assert reply.payload == {"msgtype": "markdown", "markdown": {"title": "题", "text": "文"}}
+
+
+async def test_who_speaks_works_there_too_with_no_manager(here: Organisation) -> None:
+    query = {"queryWord": "赵六", "offset": 0, "size": 20, "fullMatchField": 1}
+    assert (await here.call("/v1.0/contact/users/search", query))["list"] == []
+    here.dingtalk.send(Said("你好", sender="赵六"))
+    assert (await here.call("/v1.0/contact/users/search", query))["list"] == [staff_id_of("赵六")]
+    answer = await here.call("/topapi/v2/user/get", {"userid": staff_id_of("赵六")})
+    assert isinstance(answer["result"], dict)
+    assert "manager_userid" not in answer["result"]

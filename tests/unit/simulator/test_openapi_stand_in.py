@@ -1,0 +1,165 @@
+"""The stand-in for DingTalk's OpenAPI answers and refuses as DingTalk does."""
+
+import json
+from typing import Any
+
+import httpx
+import pytest
+
+from simulator.backends.openapi import BUSY, QPS_LIMIT, OpenAPI, Person, PrivateMessage
+
+TOKEN = "/v1.0/oauth2/accessToken"
+USER_GET = "/topapi/v2/user/get"
+USER_SEARCH = "/v1.0/contact/users/search"
+BATCH_SEND = "/v1.0/robot/oToMessages/batchSend"
+PEOPLE = (Person("u1", "张三", "u3"), Person("u2", "李四", "u3"), Person("u3", "张三"))
+TEXT = {"msgKey": "sampleText", "msgParam": '{"content":"你好"}'}
+
+
+class Caller:
+    """An application that calls it."""
+
+    def __init__(self) -> None:
+        self.now_s = 1000.0
+        self.api = OpenAPI(PEOPLE, app_key="ding", app_secret="s", now_s=lambda: self.now_s)
+
+    async def post(self, path: str, body: Any, **options: Any) -> httpx.Response:
+        transport = httpx.ASGITransport(self.api.app())
+        async with httpx.AsyncClient(transport=transport, base_url="https://openapi") as client:
+            return await client.post(path, json=body, **options)
+
+    async def token(self) -> str:
+        answer = await self.post(TOKEN, {"appKey": "ding", "appSecret": "s"})
+        token: str = answer.json()["accessToken"]
+        return token
+
+    async def person(self, userid: Any, token: str | None = None) -> dict[str, Any]:
+        known = await self.token() if token is None else token
+        answer = await self.post(USER_GET, {"userid": userid}, params={"access_token": known})
+        assert answer.status_code == 200
+        fields: dict[str, Any] = answer.json()
+        return fields
+
+    async def v1(self, path: str, body: Any, token: str | None = None) -> httpx.Response:
+        known = await self.token() if token is None else token
+        return await self.post(path, body, headers={"x-acs-dingtalk-access-token": known})
+
+    async def send(self, *userids: str, **fields: Any) -> httpx.Response:
+        body = {"robotCode": "ding", "userIds": list(userids), **TEXT, **fields}
+        return await self.v1(BATCH_SEND, body)
+
+
+@pytest.fixture
+def caller() -> Caller:
+    return Caller()
+
+
+async def test_a_token_lives_for_two_hours_and_is_given_again_meanwhile(caller: Caller) -> None:
+    answer = await caller.post(TOKEN, {"appKey": "ding", "appSecret": "s"})
+    assert answer.json() == {"accessToken": await caller.token(), "expireIn": 7200}
+    caller.now_s += 7200
+    assert await caller.token() != answer.json()["accessToken"]
+
+
+async def test_being_given_again_prolongs_a_token(caller: Caller) -> None:
+    token = await caller.token()
+    caller.now_s += 7000
+    await caller.token()
+    caller.now_s += 7000
+    assert (await caller.person("u1", token))["errcode"] == 0
+
+
+@pytest.mark.parametrize("pair", [{}, {"appKey": "ding"}, {"appKey": "ding", "appSecret": "S"}])
+async def test_a_wrong_secret_is_400(caller: Caller, pair: dict[str, str]) -> None:
+    answer = await caller.post(TOKEN, pair)
+    assert (answer.status_code, answer.json()["code"]) == (400, "invalidClientIdOrSecret")
+
+
+@pytest.mark.parametrize("body", [b"", b"[]", b"{", b'"text"'])
+async def test_what_is_no_json_object_is_no_body(caller: Caller, body: bytes) -> None:
+    headers = {"content-type": "application/json"}
+    answer = await caller.post(TOKEN, None, content=body, headers=headers)
+    assert (answer.status_code, answer.json()["code"]) == (400, "Missingbody")
+
+
+async def test_somebody_is_told_with_their_manager_if_there_is_one(caller: Caller) -> None:
+    result = (await caller.person("u1"))["result"]
+    assert (result["userid"], result["name"], result["manager_userid"]) == ("u1", "张三", "u3")
+    assert "manager_userid" not in (await caller.person("u3"))["result"]
+
+
+@pytest.mark.parametrize(
+    ("userid", "errcode"), [("u9", 60121), ("$:LWCP_v1:$abc=", 33012), ("", 33012), (None, 33012)]
+)
+async def test_who_is_not_there_has_an_errcode(caller: Caller, userid: Any, errcode: int) -> None:
+    assert (await caller.person(userid))["errcode"] == errcode
+
+
+async def test_a_bad_token_is_88_with_its_own_code_beneath(caller: Caller) -> None:
+    token = await caller.token()
+    assert (await caller.person("u1", "nonsense"))["sub_code"] == "40014"
+    caller.now_s += 7200
+    expired = await caller.person("u1", token)
+    assert (expired["errcode"], expired["sub_code"]) == (88, "42001")
+    caller.api.forget_tokens()
+    assert (await caller.person("u1", token))["sub_code"] == "40014"
+
+
+@pytest.mark.parametrize("path", [USER_SEARCH, BATCH_SEND])
+@pytest.mark.parametrize("token", ["", "nonsense"])
+async def test_the_newer_api_takes_a_living_token_in_a_header(
+    caller: Caller, path: str, token: str
+) -> None:
+    answer = await caller.v1(path, {}, token)
+    assert (answer.status_code, answer.json()["code"]) == (400, "InvalidAuthentication")
+
+
+async def test_a_name_finds_who_has_just_that_up_to_a_page(caller: Caller) -> None:
+    query = {"queryWord": "张三", "offset": 0, "size": 20, "fullMatchField": 1}
+    assert (await caller.v1(USER_SEARCH, query)).json()["list"] == ["u1", "u3"]
+    assert (await caller.v1(USER_SEARCH, {**query, "size": 1})).json()["list"] == ["u1"]
+    assert (await caller.v1(USER_SEARCH, {**query, "queryWord": "张"})).json()["list"] == []
+
+
+async def test_a_message_reaches_who_is_known_and_lists_who_is_not(caller: Caller) -> None:
+    answer = (await caller.send("u1", "u9")).json()
+    assert caller.api.sent == [PrivateMessage("u1", "sampleText", {"content": "你好"})]
+    assert answer["processQueryKey"]
+    assert answer["invalidStaffIdList"] == ["u9"]
+
+
+@pytest.mark.parametrize("userids", [(), ("u9",), ("$:LWCP_v1:$abc=",)])
+async def test_a_message_to_nobody_known_is_an_error(caller: Caller, userids: Any) -> None:
+    answer = await caller.send(*userids)
+    assert (answer.status_code, answer.json()["code"]) == (400, "staffId.notExisted")
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"msgKey": "sampleActionCard1"},
+        {"msgKey": None},
+        {"msgParam": {"content": "你好"}},
+        {"msgParam": "你好"},
+        {"msgParam": "[]"},
+        {"msgParam": '{"content":""}'},
+        {"msgKey": "sampleMarkdown"},
+        {"msgKey": "sampleActionCard2", "msgParam": json.dumps({"title": "t", "text": "x"})},
+    ],
+)
+async def test_a_template_that_cannot_be_filled_is_refused(
+    caller: Caller, fields: dict[str, Any]
+) -> None:
+    answer = await caller.send("u1", **fields)
+    assert (answer.status_code, answer.json()["code"]) == (400, "invalidParameter.msgParam")
+    assert caller.api.sent == []
+
+
+async def test_a_fault_is_had_once(caller: Caller) -> None:
+    caller.api.faults += [BUSY, QPS_LIMIT]
+    assert (await caller.person("u1"))["errcode"] == -1
+    limited = await caller.send("u1")
+    assert limited.status_code == 403
+    assert limited.json()["code"] == "Forbidden.AccessDenied.QpsLimitForApi"
+    assert caller.api.sent == []
+    assert (await caller.send("u1")).status_code == 200
