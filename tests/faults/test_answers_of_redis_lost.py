@@ -44,6 +44,7 @@ def test_a_step_whose_answer_is_lost_is_taken_once(
     figure(step, f"answered after {took_s:.1f} s")
 
 
+@pytest.mark.slow
 @pytest.mark.fault("F18")
 def test_a_job_that_redis_gave_and_nobody_got_is_handed_out_again(
     behind_proxy: tuple[Scene, Proxy], figure: Figure

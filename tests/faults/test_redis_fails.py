@@ -40,7 +40,7 @@ def test_what_was_acknowledged_outlives_a_kill_of_redis(
 @pytest.mark.fault("F15")
 @pytest.mark.parametrize(
     "away_s",
-    [0.4, 1, 3, pytest.param(10, marks=pytest.mark.slow), pytest.param(30, marks=pytest.mark.slow)],
+    [0.4, 1, *(pytest.param(away_s, marks=pytest.mark.slow) for away_s in (3, 10, 30))],
 )
 def test_everybody_outlives_an_outage_of_redis(scene: Scene, figure: Figure, away_s: float) -> None:
     with scene.worker() as first, scene.worker() as second:
