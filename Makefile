@@ -4,7 +4,7 @@ BIN := .venv/bin
 PEERS := requirements arq
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint format faults chaos bench screenshots lock clean
+.PHONY: help setup demo test lint format faults chaos fuzz bench screenshots lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -44,6 +44,9 @@ lint: setup ## ruff and mypy
 format: setup ## let ruff mend what it can
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
+
+fuzz: setup ## strange requests at a real gateway, for ten minutes (MINUTES=10, SEED=1)
+	@$(BIN)/python -m scripts.fuzz $(if $(filter command line,$(origin MINUTES)),--minutes $(MINUTES)) --seed $(SEED)
 
 bench: setup $(PEERS:%=benchmarks/.venv/%/.ready) ## measure beside what people would use instead (QUICK=1: 3 minutes)
 	@$(BIN)/python -m benchmarks $(if $(QUICK),--quick)

@@ -1,0 +1,121 @@
+"""`make fuzz`: strange requests at a real gateway on a real server, for ten minutes (MINUTES=).
+
+Signed and unsigned, with bodies and headers mutated from a real callback's. No answer may be a 5xx,
+none may be missing, and the gateway must still store a good message at the end.
+"""
+
+import argparse
+import json
+import random
+import socket
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx
+
+from tests.builders import a_callback, callback_fields
+from tests.processes import gateway, signed, valkey
+
+_STRANGE: tuple[Any, ...] = (
+    None, True, -1, 0, 1e308, 10**400, "", "\ud800", "\x00", "a" * 70_000, [], {}, [[]], {"a": {}},
+)  # fmt: skip
+_TIMEOUT_S = 10.0
+_SAY_EVERY_S = 30.0
+
+
+def main() -> int:
+    """Send strange requests, and count what comes back; returns the process's exit status."""
+    parser = argparse.ArgumentParser(prog="python -m scripts.fuzz")
+    parser.add_argument("--minutes", type=float, default=10.0)
+    parser.add_argument("--seed", type=int, default=1)
+    arguments = parser.parse_args()
+    dice = random.Random(arguments.seed)  # noqa: S311 - repeatable, not secret
+    statuses: Counter[int] = Counter()
+    with tempfile.TemporaryDirectory() as folder, valkey(Path(folder)) as server:
+        with gateway(server.url, DINGDA_BACKLOG_LIMIT="1000000") as (process, address):
+            until_s = time.monotonic() + arguments.minutes * 60
+            say_at_s = 0.0
+            while time.monotonic() < until_s:
+                statuses[_send(address, *_request(dice))] += 1
+                if time.monotonic() > say_at_s:
+                    say_at_s = time.monotonic() + _SAY_EVERY_S
+                    print(f"{statuses.total():>8} requests  {dict(statuses)}", flush=True)
+            last = httpx.post(address, content=a_callback(), headers=signed(), timeout=_TIMEOUT_S)
+            alive = process.popen.poll() is None and last.json() == {"msgtype": "empty"}
+            traceback = "Traceback" in process.output
+    bad = {status: n for status, n in statuses.items() if not 200 <= status < 500}  # noqa: PLR2004
+    print(f"{statuses.total():>8} requests  {dict(sorted(statuses.items()))}")
+    print(f"seed {arguments.seed}; not 2xx-4xx: {bad or 'none'}; still alive: {alive}")
+    return int(bool(bad) or traceback or not alive)
+
+
+def _request(dice: random.Random) -> tuple[dict[str, bytes], bytes]:
+    """Headers and a body; most are signed, or little would get past the signature."""
+    headers = {name: value.encode() for name, value in signed().items()}
+    body = dice.choice(_BODIES)(dice)
+    if dice.random() < 0.3:  # noqa: PLR2004 - a share
+        name = dice.choice([*headers, "content-length", "content-encoding", "x"])
+        headers[name] = _bytes(dice, 40).translate(None, b"\r\n\0")
+    return headers, body
+
+
+def _mutated(dice: random.Random) -> bytes:
+    """A callback with some of its fields replaced or taken away."""
+    fields = callback_fields(msgId=f"m{dice.random()}")
+    for name in dice.sample(list(fields), dice.randint(1, 6)):
+        if dice.random() < 0.3:  # noqa: PLR2004 - a share
+            del fields[name]
+        else:
+            fields[name] = dice.choice(_STRANGE)
+    return json.dumps(fields).encode()
+
+
+def _damaged(dice: random.Random) -> bytes:
+    """A callback's bytes with some of them changed, cut out or doubled."""
+    body = bytearray(a_callback(msgId=f"m{dice.random()}"))
+    for _ in range(dice.randint(1, 8)):
+        at = dice.randrange(len(body))
+        body[at : at + dice.randint(0, 9)] = _bytes(dice, 9)
+    return bytes(body)
+
+
+def _deep(dice: random.Random) -> bytes:
+    return dice.choice([b"[", b'{"a":', b'{"text":{"content":']) * dice.randint(1, 9000)
+
+
+def _bytes(dice: random.Random, most: int) -> bytes:
+    return dice.randbytes(dice.randint(0, most))
+
+
+_BODIES: tuple[Callable[[random.Random], bytes], ...] = (
+    _mutated,
+    _mutated,
+    _damaged,
+    _deep,
+    lambda dice: _bytes(dice, 400),
+)
+
+
+def _send(address: str, headers: dict[str, bytes], body: bytes) -> int:
+    """Send one request as raw bytes; returns the status, 0 where there was no answer."""
+    url = urlsplit(address)
+    lengths = {"content-length": str(len(body)).encode()} | headers
+    head = b"".join(name.encode() + b": " + value + b"\r\n" for name, value in lengths.items())
+    request = f"POST {url.path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n".encode()
+    with socket.create_connection((str(url.hostname), int(url.port or 0)), _TIMEOUT_S) as line:
+        try:
+            line.sendall(request + head + b"\r\n" + body)
+            answer = line.recv(64)
+        except (BrokenPipeError, ConnectionResetError):
+            return 499  # it closed the line on us, which is its right with such bytes
+    return int(answer[9:12]) if answer.startswith(b"HTTP/1.") else (499 if not answer else 0)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
