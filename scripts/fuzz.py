@@ -37,18 +37,21 @@ def main() -> int:
     arguments = parser.parse_args()
     dice = random.Random(arguments.seed)  # noqa: S311 - repeatable, not secret
     statuses: Counter[int] = Counter()
-    with tempfile.TemporaryDirectory() as folder, valkey(Path(folder)) as server:
-        with gateway(server.url, DINGDA_BACKLOG_LIMIT="1000000") as (process, address):
-            until_s = time.monotonic() + arguments.minutes * 60
-            say_at_s = 0.0
-            while time.monotonic() < until_s:
-                statuses[_send(address, *_request(dice))] += 1
-                if time.monotonic() > say_at_s:
-                    say_at_s = time.monotonic() + _SAY_EVERY_S
-                    print(f"{statuses.total():>8} requests  {dict(statuses)}", flush=True)
-            last = httpx.post(address, content=a_callback(), headers=signed(), timeout=_TIMEOUT_S)
-            alive = process.popen.poll() is None and last.json() == {"msgtype": "empty"}
-            traceback = "Traceback" in process.output
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        valkey(Path(folder)) as server,
+        gateway(server.url, DINGDA_BACKLOG_LIMIT="1000000") as (process, address),
+    ):
+        until_s = time.monotonic() + arguments.minutes * 60
+        say_at_s = 0.0
+        while time.monotonic() < until_s:
+            statuses[_send(address, *_request(dice))] += 1
+            if time.monotonic() > say_at_s:
+                say_at_s = time.monotonic() + _SAY_EVERY_S
+                print(f"{statuses.total():>8} requests  {dict(statuses)}", flush=True)
+        last = httpx.post(address, content=a_callback(), headers=signed(), timeout=_TIMEOUT_S)
+        alive = process.popen.poll() is None and last.json() == {"msgtype": "empty"}
+        traceback = "Traceback" in process.output
     bad = {status: n for status, n in statuses.items() if not 200 <= status < 500}  # noqa: PLR2004
     print(f"{statuses.total():>8} requests  {dict(sorted(statuses.items()))}")
     print(f"seed {arguments.seed}; not 2xx-4xx: {bad or 'none'}; still alive: {alive}")

@@ -1,6 +1,7 @@
 """The benchmarks' parts at tiny sizes; what they measure is no test's business."""
 
 import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
@@ -30,6 +31,7 @@ from benchmarks.report import render
 from benchmarks.samples import Column, Sample, Samples, Summary, Table, percentile
 from benchmarks.targets import Target, targets
 from benchmarks.worker import wait_for_mark, wait_for_replies
+from gateway.replay import MESSAGES_A_SIGNATURE
 from shared.message import Message, parse_message
 from shared.signature import verify
 from tests.processes import wait_until
@@ -45,7 +47,7 @@ def three_rounds(variant: str, *per_s: float) -> list[Sample]:
     return [Sample("q", variant, n, {"per_s": value}) for n, value in enumerate(per_s)]
 
 
-def test_callbacks_are_signed_now_and_distinct() -> None:
+def test_callbacks_are_signed_within_the_hour_and_distinct() -> None:
     callbacks = Callbacks("localhost", text="查 0", origin="http://localhost:9")
     requests = [callbacks.request(number) for number in range(3)]
     messages = []
@@ -54,18 +56,17 @@ def test_callbacks_are_signed_now_and_distinct() -> None:
         headers = dict(line.split(b": ", 1) for line in head.split(b"\r\n")[1:])
         now_ms = time.time_ns() // 1_000_000
         verify(headers[b"timestamp"], headers[b"sign"], secrets=(SECRET,), now_ms=now_ms)
-        assert now_ms - int(headers[b"timestamp"]) < 60_000
         assert int(headers[b"content-length"]) == len(body)
         assert len(body) == pytest.approx(850, abs=10)
         messages.append(parse_message(body))
     assert len({message.id for message in messages if isinstance(message, Message)}) == 3
 
 
-def test_a_later_callback_has_a_signature_of_its_own() -> None:
+def test_no_more_callbacks_share_a_signature_than_the_gateway_takes() -> None:
     callbacks = Callbacks("localhost", text="查 0", origin="http://localhost:9")
-    first = callbacks.request(0)
-    time.sleep(0.005)
-    assert first.split(b"\r\n")[4] != callbacks.request(1).split(b"\r\n")[4]
+    timestamps = Counter(callbacks.request(n).split(b"\r\n")[4] for n in range(100))
+    assert len(timestamps) > 1
+    assert max(timestamps.values()) <= MESSAGES_A_SIGNATURE
 
 
 def test_the_gateway_accepts_what_the_load_sends(server: Server) -> None:
