@@ -27,7 +27,6 @@ CONNECT_TIMEOUT_S = 5.0
 POST_TIMEOUT_S = 15.0
 """Connect, write and read together, in seconds; the ledger waits a little longer."""
 MAX_ANSWER_BYTES = 16 * 1024
-MAX_ATTEMPTS = 8
 _PAUSES_MS = (500, 1_000, 2_000, 5_000, 10_000, 30_000, 60_000)
 _FEW_ATTEMPTS = 3
 _TWO_ATTEMPTS = 2
@@ -273,10 +272,17 @@ def _not_sent(error: Exception, name: str, attempt: int) -> Retry | Refused:
 
 
 def again(
-    reason: str, attempt: int, *, max_attempts: int = MAX_ATTEMPTS, at_least_ms: int = 0
+    reason: str, attempt: int, *, max_attempts: int | None = None, at_least_ms: int = 0
 ) -> Retry | Refused:
-    """Another attempt after a pause that grows, unless there have been enough."""
-    if attempt >= max_attempts:
+    """Another attempt after a pause that grows up to a minute, unless there have been enough.
+
+    Args:
+        reason: why this one failed.
+        attempt: which one it was, counted from 1.
+        max_attempts: how many are enough; None: the session's end decides.
+        at_least_ms: how long the server asked to be left alone, in ms.
+    """
+    if max_attempts is not None and attempt >= max_attempts:
         return Refused(reason)
     pause_ms = _PAUSES_MS[min(attempt, len(_PAUSES_MS)) - 1]
     # A server may ask for more patience, but not for more than twice ours.
@@ -284,10 +290,8 @@ def again(
     return Retry(round(pause_ms * random.uniform(0.8, 1.2)), reason)  # noqa: S311 - spreads load
 
 
-def throttled(reason: str, attempt: int) -> Retry | Refused:
-    """Another attempt when DingTalk's throttle is over, unless there have been enough."""
-    if attempt >= MAX_ATTEMPTS:
-        return Refused(reason)
+def throttled(reason: str, attempt: int) -> Retry:
+    """Another attempt when DingTalk's throttle is over."""
     return Retry(_THROTTLE_MS if attempt == 1 else _LONG_THROTTLE_MS, reason)
 
 

@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 
 from worker.delivery import (
     MAX_ANSWER_BYTES,
-    MAX_ATTEMPTS,
     Delivered,
     Outcome,
     Refused,
@@ -18,7 +17,6 @@ from worker.delivery import (
     again,
     classify,
     parse_object,
-    throttled,
 )
 
 LONGEST_PAUSE_MS = 2 * 60_000 * 1.2
@@ -57,7 +55,6 @@ def test_a_busy_dingtalk_is_tried_again_three_times_in_all(code: Any) -> None:
 def test_too_many_messages_rest_a_minute_and_then_ten(code: int) -> None:
     assert errcode(code, attempt=1) == Retry(60_000, f"errcode {code}")
     assert errcode(code, attempt=2) == Retry(600_000, f"errcode {code}")
-    assert errcode(code, attempt=MAX_ATTEMPTS) == Refused(f"errcode {code}")
 
 
 def test_flood_protection_without_an_errcode_is_a_throttle() -> None:
@@ -116,12 +113,13 @@ def test_what_is_no_whole_number_is_not_success(code: str) -> None:
 
 
 @pytest.mark.parametrize("status", [429, 503])
-def test_a_server_without_room_is_tried_again_until_there_have_been_enough(status: int) -> None:
-    for attempt in range(1, MAX_ATTEMPTS):
+def test_a_server_without_room_is_tried_again_for_as_long_as_the_session_is_open(
+    status: int,
+) -> None:
+    for attempt in (1, 2, 8, 90):
         outcome = answered(b"", status=status, attempt=attempt)
         assert isinstance(outcome, Retry)
         assert outcome.reason == f"HTTP {status}"
-    assert answered(b"", status=status, attempt=MAX_ATTEMPTS) == Refused(f"HTTP {status}")
 
 
 def test_an_internal_error_is_tried_again_once() -> None:
@@ -186,17 +184,23 @@ def test_any_answer_whatever_has_an_outcome(
     outcome = classify(status, retry_after, body, attempt)
     assert isinstance(outcome, Delivered | Retry | Refused | Unknown)
     if isinstance(outcome, Retry):
-        assert attempt < MAX_ATTEMPTS
         assert 0 < outcome.pause_ms <= max(LONGEST_PAUSE_MS, 600_000)
     if isinstance(outcome, Delivered):
         assert 200 <= status < 300
         assert b"errcode" in body
 
 
-@given(st.integers(1, 100))
-def test_there_is_no_attempt_without_an_end(attempt: int) -> None:
-    for outcome in (again("busy", attempt), throttled("fast", attempt)):
-        assert isinstance(outcome, Retry) is (attempt < MAX_ATTEMPTS)
+@given(st.integers(1, 100), st.integers(1, 10))
+def test_there_are_no_more_attempts_than_were_allowed(attempt: int, allowed: int) -> None:
+    outcome = again("busy", attempt, max_attempts=allowed)
+    assert isinstance(outcome, Retry) is (attempt < allowed)
+
+
+def test_pauses_stop_growing_at_a_minute() -> None:
+    for attempt in (7, 8, 90):
+        outcome = again("busy", attempt)
+        assert isinstance(outcome, Retry)
+        assert 48_000 <= outcome.pause_ms <= 72_000
 
 
 def test_no_outcome_repeats_what_dingtalk_wrote() -> None:
