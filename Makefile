@@ -28,7 +28,7 @@ demo: setup ## start a server, the gateway, a worker and a simulated DingTalk; C
 test: setup lint ## ruff, mypy and every test but the slow ones
 	@$(BIN)/pytest
 
-faults: setup ## break one thing at a time, and write docs/faults.md (about fifteen minutes)
+faults: setup ## break one thing at a time, and write docs/faults.md (about eighteen minutes)
 	@$(BIN)/pytest -m "" -p tests.faults.report tests/faults
 
 MINUTES := 2
