@@ -130,7 +130,7 @@ def _text(fields: dict[str, Any]) -> str | Ignored:
         words = _mapping(fields.get("content")).get("recognition")
     else:
         return Ignored("msgtype")
-    return _encodable(words) if isinstance(words, str) else Ignored("no_content")
+    return encodable(words) if isinstance(words, str) else Ignored("no_content")
 
 
 def _mapping(value: Any) -> dict[str, Any]:
@@ -145,7 +145,7 @@ def _strings(items: Any, name: str) -> list[str]:
 
 def _string(fields: dict[str, Any], name: str) -> str:
     value = fields.get(name)
-    return _encodable(value) if isinstance(value, str) else ""
+    return encodable(value) if isinstance(value, str) else ""
 
 
 def _required(fields: dict[str, Any], name: str, max_chars: int) -> str:
@@ -157,7 +157,8 @@ def _required(fields: dict[str, Any], name: str, max_chars: int) -> str:
     return value
 
 
-def _encodable(text: str) -> str:
+def encodable(text: str) -> str:
+    """The text with half surrogate pairs made whole, or replaced by U+FFFD."""
     # JSON can escape half a surrogate pair, which later fails to encode wherever it goes.
     try:
         text.encode()

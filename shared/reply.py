@@ -6,6 +6,7 @@ Shapes and key spellings are those of DingTalk's "robot-message-type"; they diff
 
 import json
 import re
+import unicodedata
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +16,8 @@ MAX_BODY_BYTES = 20_000
 """DingTalk refuses a longer body (errcode 460101)."""
 MAX_MENTIONS = 50
 """DingTalk: at most 50 people in one mention."""
+MAX_USER_ID_CHARS = 64
+"""DingTalk: administrators choose userids freely, of 1 to 64 characters."""
 # DingTalk documents no limits for these; beyond them its apps cut off what they show.
 MAX_TITLE_CHARS = 128
 MAX_BUTTON_CHARS = 64
@@ -27,6 +30,11 @@ _WEB = ("https://", "http://")
 _CLIENT = ("dingtalk://dingtalkclient/", "dtmd://dingtalkclient/")
 
 
+def _can_be_mentioned(user_id: str) -> bool:
+    is_short = 1 <= len(user_id) <= MAX_USER_ID_CHARS
+    return is_short and user_id.isprintable() and " " not in user_id and user_id != "@all"
+
+
 @dataclass(frozen=True, slots=True)
 class At:
     """Whom a reply mentions: organisation userids (a message's `senderStaffId`), or everybody."""
@@ -37,9 +45,16 @@ class At:
     def __post_init__(self) -> None:
         if len(self.user_ids) > MAX_MENTIONS:
             raise InvalidReplyError("at.atUserIds", f"at most {MAX_MENTIONS} people")
-        for user_id in self.user_ids:
-            if not user_id or not user_id.isprintable() or " " in user_id:
-                raise InvalidReplyError("at.atUserIds", "an id must be printable, without blanks")
+        if not all(map(_can_be_mentioned, self.user_ids)):
+            raise InvalidReplyError(
+                "at.atUserIds",
+                f"an id must be printable, without blanks, of 1 to {MAX_USER_ID_CHARS} characters",
+            )
+
+    @classmethod
+    def if_possible(cls, user_id: str) -> "At":
+        """A mention of somebody, or of nobody where the id can't be written into a text."""
+        return cls((user_id,)) if _can_be_mentioned(user_id) else NOBODY
 
     def __bool__(self) -> bool:
         return bool(self.user_ids) or self.all
@@ -225,6 +240,43 @@ def plain(text: str) -> str:
     """
     inert = text.translate(_INERT).replace("://", "：//")
     return _BEGINS_A_BLOCK.sub("\u200b", " ".join(inert.split()))
+
+
+def link(title: str, url: str) -> str:
+    """A link for the inside of markdown: neither the words nor the address can end it early."""
+    return f"[{plain(title)}]({url.replace('(', '%28').replace(')', '%29')})"
+
+
+_JOINER = "\u200d"
+_SKIN_TONES = range(0x1F3FB, 0x1F400)
+_FLAG_LETTERS = range(0x1F1E6, 0x1F200)
+_MOST_JOINED = 32
+
+
+def shorten(text: str, max_chars: int) -> str:
+    """The text, or its beginning and an ellipsis: `max_chars` at the most.
+
+    No emoji or letter is parted from what is joined to it (a skin tone, an accent), unless that
+    goes on and on.
+    """
+    return text if len(text) <= max_chars else text[: whole_until(text, max_chars - 1)] + "…"
+
+
+def whole_until(text: str, end: int) -> int:
+    """The last place up to `end` where a cut parts no emoji or letter from what is joined to it."""
+    places = range(end, max(end - _MOST_JOINED, 0), -1)
+    return next((at for at in places if not _is_joined(text, at)), end)
+
+
+def _is_joined(text: str, at: int) -> bool:
+    if at >= len(text):
+        return False
+    before, behind = text[at - 1], text[at]
+    if ord(behind) in _FLAG_LETTERS:  # a flag is two of them
+        row = re.search(r"[\U0001F1E6-\U0001F1FF]*$", text[max(at - _MOST_JOINED, 0) : at])
+        return row is not None and len(row[0]) % 2 == 1
+    is_mark = unicodedata.category(behind).startswith("M") or ord(behind) in _SKIN_TONES
+    return is_mark or _JOINER in (before, behind)
 
 
 def _check_filled(field: str, value: str) -> None:

@@ -5,6 +5,7 @@ The worker turns them into traditional characters for who writes those (`worker/
 
 BUSY = "系统繁忙，请稍后再试"
 FAILED = "抱歉，处理「{skill}」时出错了，已记录下来，请稍后再试"
+LAST_RESORT = "抱歉，这个问题现在答不上来，请稍后再试"
 TIMED_OUT = "抱歉，「{skill}」太久没有结果，请稍后再试"
 REJECTED = "抱歉，回复内容被钉钉拒绝，无法显示"
 HELP_TITLE = "我能做什么"

@@ -11,16 +11,16 @@ from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal, cast
-from urllib.parse import quote
 from zoneinfo import ZoneInfo
 
 from shared import texts
 from shared.errors import InvalidReplyError
 from shared.ledger import End, Ending
 from shared.message import Message
-from shared.reply import MAX_TITLE_CHARS, ActionCard, Button, Reply, Text, plain
+from shared.reply import Reply, Text
 from worker.errors import BackendError, RefusalError, SkillError, UnclearError
 from worker.routing import Route, Router
+from worker.safe_reply import question_back, reason, sentence
 from worker.services import Services
 from worker.skill import Answer, Ask, Skill
 from worker.text import clean
@@ -31,9 +31,6 @@ CHINA = ZoneInfo("Asia/Shanghai")
 
 ANSWERED = Ending(End.ANSWERED)
 REFUSED = Ending(End.REFUSED)
-
-_SEND = "dtmd://dingtalkclient/sendMessage?content="
-"""DingTalk's link that sends a text to the bot when it is clicked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +94,7 @@ class Conversation:
             route = self._router.route("help")
             similar = self._router.similar(message.text)
             if similar or route is None:
-                return _unclear(ask, UnclearError(texts.DID_YOU_MEAN, suggestions=tuple(similar)))
+                return Said(question_back(ask, texts.DID_YOU_MEAN, similar), REFUSED)
         return await self._said(route, ask, left_s)
 
     async def _said(self, route: Route, ask: Ask, left_s: float) -> Said | None:
@@ -109,23 +106,8 @@ class Conversation:
             if answer is None:
                 return None
             return Said(_as_reply(answer), ANSWERED, private=private, secret=skill.private)
-        except UnclearError as unclear:
-            return _unclear(ask, unclear)
-        except BackendError as error:
-            logger.warning("skill %s: %s failed: %s", skill.name, error.service, error.reason)
-            return _apology(ask, str(error), f"{error.service}: {error.reason}")
-        except SkillError as refusal:
-            return Said(_plain(ask, str(refusal)), REFUSED)
-        except TimeoutError:
-            logger.warning("skill %s took too long", skill.name)
-            sentence, reason = texts.TIMED_OUT, "the skill took too long"
-        except InvalidReplyError as error:
-            logger.error("skill %s made an invalid reply: %s", skill.name, error)
-            sentence, reason = texts.FAILED, f"invalid reply: {error}"
-        except (Exception, SystemExit) as error:  # a skill's sys.exit() must not end the worker
-            logger.exception("skill %s failed", skill.name)
-            sentence, reason = texts.FAILED, f"{type(error).__name__} in the skill"
-        return _apology(ask, sentence.format(skill=skill.summary), reason)
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - sys.exit() must not end the worker
+            return _said_of(error, skill, ask)
 
     async def _call(self, route: Route, ask: Ask, left_s: float) -> Answer:
         command = route.command
@@ -176,23 +158,40 @@ def _as_reply(answer: object) -> Reply:
     return reply
 
 
-def _plain(ask: Ask, sentence: str) -> Text:
-    return Text(ask.say(sentence), at=ask.mention)
+def _said_of(error: BaseException, skill: Skill, ask: Ask) -> Said:
+    """What the asker hears of an error, whatever it is made of."""
+    try:
+        return _in_words(error, skill, ask)
+    except Exception:
+        # An error's own attributes may raise or be missing: those of a subclass that forgot its
+        # super().__init__(), say.
+        logger.exception("skill %s: %s can't be put into words", skill.name, type(error).__name__)
+        why = reason(f"failed: {type(error).__name__} in the skill")
+        return Said(Text(texts.LAST_RESORT), Ending(End.DEAD, why))
 
 
-def _apology(ask: Ask, sentence: str, reason: str) -> Said:
-    return Said(_plain(ask, sentence), Ending(End.DEAD, f"failed: {reason}"))
+def _in_words(error: BaseException, skill: Skill, ask: Ask) -> Said:
+    match error:
+        case UnclearError():
+            return Said(question_back(ask, error, error.suggestions), REFUSED)
+        case BackendError():
+            why = reason(f"{error.service}: {error.reason}")
+            logger.warning("skill %s: a backend failed: %s", skill.name, why)
+            return _apology(ask, error, why)
+        case SkillError():
+            return Said(sentence(ask, error), REFUSED)
+        case TimeoutError():
+            logger.warning("skill %s took too long", skill.name)
+            words, why = texts.TIMED_OUT, "the skill took too long"
+        case InvalidReplyError():
+            why = reason(f"invalid reply: {error}")
+            logger.error("skill %s made an %s", skill.name, why)
+            words = texts.FAILED
+        case _:
+            logger.error("skill %s failed", skill.name, exc_info=error)
+            words, why = texts.FAILED, f"{type(error).__name__} in the skill"
+    return _apology(ask, words.format(skill=skill.summary), why)
 
 
-def _unclear(ask: Ask, unclear: UnclearError) -> Said:
-    """Ask back; each suggestion is a button that sends it, and stands there to be typed as well."""
-    question, suggestions = ask.say(str(unclear)), [ask.say(each) for each in unclear.suggestions]
-    if not suggestions:
-        return Said(Text(question, at=ask.mention), REFUSED)
-    title = question if len(question) <= MAX_TITLE_CHARS else question[: MAX_TITLE_CHARS - 1] + "…"
-    # The question may repeat what was typed.
-    listed = "\n".join((plain(question), "", *(f"- {plain(each)}" for each in suggestions)))
-    buttons = tuple(Button(each, _SEND + quote(each)) for each in suggestions)
-    if len(buttons) == 1:
-        return Said(ActionCard(title=title, text=listed, link=buttons[0]), REFUSED)
-    return Said(ActionCard(title=title, text=listed, buttons=buttons), REFUSED)
+def _apology(ask: Ask, words: object, why: str) -> Said:
+    return Said(sentence(ask, words), Ending(End.DEAD, f"failed: {why}"))

@@ -15,7 +15,7 @@ from typing import Any
 import httpx
 import stamina
 
-from shared.reply import ActionCard, FeedCard, Markdown, Reply, Text
+from shared.reply import ActionCard, FeedCard, Markdown, Reply, Text, link
 from worker.cache import Cache
 from worker.delivery import (
     Delivered,
@@ -341,14 +341,17 @@ def _lists(fields: Mapping[str, Any], name: str, staff_id: str) -> bool:
 
 
 def _as_private(reply: Reply) -> tuple[str, dict[str, str]]:
-    """The robot's message templates (msgKey and msgParam) for a reply; nobody is mentioned."""
+    """The robot's message templates (msgKey and msgParam) for a reply; nobody is mentioned.
+
+    Links are paragraphs: inside a list they can't be clicked in a single chat.
+    """
     match reply:
         case Text(content):
             return "sampleText", {"content": content}
         case Markdown(title, text):
             return "sampleMarkdown", {"title": title, "text": text}
-        case ActionCard(title, text, link=link) if link:
-            values = {"singleTitle": link.title, "singleURL": link.url}
+        case ActionCard(title, text, link=single) if single:
+            values = {"singleTitle": single.title, "singleURL": single.url}
             return "sampleActionCard", {"title": title, "text": text, **values}
         case ActionCard(title, text, buttons=buttons) if len(buttons) <= _MAX_VERTICAL_BUTTONS:
             values = {}
@@ -356,8 +359,8 @@ def _as_private(reply: Reply) -> tuple[str, dict[str, str]]:
                 values |= {f"actionTitle{number}": button.title, f"actionURL{number}": button.url}
             return f"sampleActionCard{len(buttons)}", {"title": title, "text": text, **values}
         case ActionCard(title, text, buttons=buttons):
-            links = (f"- [{button.title}]({button.url})" for button in buttons)
-            return "sampleMarkdown", {"title": title, "text": "\n".join((text, "", *links))}
+            links = (link(button.title, button.url) for button in buttons)
+            return "sampleMarkdown", {"title": title, "text": "\n\n".join((text, *links))}
         case FeedCard(feed):
-            links = (f"- [{link.title}]({link.url})" for link in feed)
-            return "sampleMarkdown", {"title": feed[0].title, "text": "\n".join(links)}
+            links = (link(row.title, row.url) for row in feed)
+            return "sampleMarkdown", {"title": feed[0].title, "text": "\n\n".join(links)}

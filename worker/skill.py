@@ -90,8 +90,11 @@ class Ask:
 
     @property
     def mention(self) -> At:
-        """The asker, for a reply's `at`; nobody in a single chat or where DingTalk hides the id."""
-        return At((self.staff_id,)) if self.message.is_group and self.staff_id else NOBODY
+        """The asker, for a reply's `at`.
+
+        Nobody in a single chat, and where DingTalk hides the id or it can't be written.
+        """
+        return At.if_possible(self.staff_id) if self.message.is_group else NOBODY
 
     def say(self, text: str) -> str:
         """A text of the bot's own in the script that the asker writes."""

@@ -82,7 +82,18 @@ async def test_an_unclear_question_comes_back_with_buttons_that_send_the_suggest
         "天气 上海",
         "dtmd://dingtalkclient/sendMessage?content=%E5%A4%A9%E6%B0%94%20%E4%B8%8A%E6%B5%B7",
     )
-    assert "- 天气 北京" in reply.text
+
+
+async def test_a_suggestion_is_a_link_in_the_text_too_where_that_is_what_a_client_clicks() -> None:
+    error = UnclearError("查哪个城市？", suggestions=("天气 北京", "天气 (上海)"))
+    reply = await ask(raising(error), "问")
+    assert isinstance(reply, ActionCard)
+    send = "dtmd://dingtalkclient/sendMessage?content=%E5%A4%A9%E6%B0%94%20"
+    assert reply.text.split("\n\n") == [
+        "查哪个城市？",
+        f"[天气 北京]({send}%E5%8C%97%E4%BA%AC)",
+        f"[天气 （上海）]({send}%28%E4%B8%8A%E6%B5%B7%29)",
+    ]
 
 
 async def test_what_was_typed_becomes_no_link_when_it_is_asked_back() -> None:

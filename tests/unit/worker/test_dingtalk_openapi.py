@@ -215,7 +215,7 @@ async def test_a_private_message_is_claimed_once_and_delivered(here: Organisatio
         (
             FeedCard((FeedLink("甲", LINK, LINK), FeedLink("乙", LINK, LINK))),
             "sampleMarkdown",
-            {"title": "甲", "text": f"- [甲]({LINK})\n- [乙]({LINK})"},
+            {"title": "甲", "text": f"[甲]({LINK})\n\n[乙]({LINK})"},
         ),
     ],
 )
