@@ -58,6 +58,8 @@ def _async(url: str, timeout_s: float, retry: AsyncRetry, **greeting: Any) -> "r
             max_connections=16,
             timeout=None,
             decode_responses=True,
+            # A reply that cannot be decoded would fail all that share its trip.
+            encoding_errors="replace",
             socket_timeout=timeout_s,
             socket_connect_timeout=timeout_s,
             retry=retry,

@@ -8,20 +8,25 @@ while another took over can do no more harm. At every moment
 """
 
 import json
+import logging
 import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from importlib import resources
-from typing import Any, cast
+from typing import Any
 
 from redis.asyncio import Redis
 from redis.commands.core import AsyncScript
+from redis.exceptions import ResponseError
 
 from shared.errors import LeaseLostError
+from shared.logs import printable
 from shared.message import Message
 from shared.queue import JobQueue, job_data, rq_now
 from shared.trips import Trips
+
+logger = logging.getLogger(__name__)
 
 LEASE_MS = 20_000
 """A worker that has not renewed its lease for so long is taken for dead."""
@@ -42,6 +47,8 @@ LONGEST_SESSION_MS = 24 * 3_600_000
 UNSTATED_SESSION_MS = 600_000
 """How long a session is taken to last when DingTalk does not say."""
 SWEEP_LIMIT = 500
+_MAX_DIGITS = 16
+_SPOILT = "failed: its record is spoilt"
 
 
 class Acceptance(StrEnum):
@@ -176,6 +183,7 @@ class Ledger:
             f"{name}:due",
             self._dead_key,
             self._count_key,
+            f"{name}:resting",
         )
         self._prefixes = (f"{name}:message:", queue.job_prefix)
         self._trips = Trips(redis, self._keys)
@@ -198,7 +206,7 @@ class Ledger:
 
         Args:
             messages: each with the body that it was parsed from.
-            backlog_limit: how many jobs may wait in the queue.
+            backlog_limit: how many messages may wait, on the queue or for another attempt.
 
         Returns:
             What became of each, in order.
@@ -226,15 +234,17 @@ class Ledger:
             self._lease, message_id, token, self.lease_ms, MARGIN_MS, DEAD_LETTER_S
         )
         if not granted:
+            if held[0] == "spoilt":
+                _name_spoilt(message_id)
             return str(held[0])
         payload, left_ms, attempt, prepared = held
         return Lease(
             id=message_id,
             token=token,
             payload=payload.encode(),
-            left_ms=left_ms,
+            left_ms=min(left_ms, LONGEST_SESSION_MS),
             attempt=attempt,
-            prepared=Prepared.from_json(prepared) if prepared else None,
+            prepared=_prepared(prepared),
         )
 
     async def renew(self, lease: Lease) -> None:
@@ -297,7 +307,7 @@ class Ledger:
         Returns:
             How many messages were enqueued again.
         """
-        overdue = await self._run(
+        overdue, spoilt = await self._run(
             self._sweep,
             SWEEP_LIMIT,
             self._handover_ms,
@@ -305,6 +315,8 @@ class Ledger:
             DEAD_LETTER_S,
             DEAD_LETTER_S * 1000,
         )
+        for message_id in spoilt:
+            _name_spoilt(message_id)
         if not overdue:
             return 0
         entries = [part for message_id in overdue for part in (message_id, job_data(message_id))]
@@ -313,33 +325,29 @@ class Ledger:
 
     async def dead_letters(self) -> list[DeadLetter]:
         """What an operator must see, the newest first."""
-        listed = await self._redis.zrevrange(self._dead_key, 0, -1, withscores=True)
-        ids = cast("list[tuple[str, float]]", listed)
+        ids: list[Any] = await self._redis.zrevrange(self._dead_key, 0, -1, withscores=True)
         prefix = self._prefixes[0]
         async with self._redis.pipeline(transaction=False) as pipeline:
             for message_id, _ in ids:
                 pipeline.hmget(f"{prefix}{message_id}", "reason", "accepted_ms", "leases")
                 pipeline.get(f"{self._queue.name}:letter:{message_id}")
-            found = await pipeline.execute()
+            found = await pipeline.execute(raise_on_error=False)
         return [
-            DeadLetter(
-                id=message_id,
-                reason=reason or "",
-                attempts=int(leases or 0),
-                accepted_ms=int(accepted_ms or 0),
-                ended_ms=int(ended_ms),
-                payload=payload.encode() if payload else None,
-            )
-            for (message_id, ended_ms), (reason, accepted_ms, leases), payload in zip(
+            _dead_letter(message_id, ended_ms, record, payload)
+            for (message_id, ended_ms), record, payload in zip(
                 ids, found[::2], found[1::2], strict=True
             )
         ]
 
     async def age_s(self, message_id: str) -> float:
         """Seconds since a message was accepted, by Redis's clock; 0 if it is not known."""
-        accepted_ms = await self._redis.hget(f"{self._prefixes[0]}{message_id}", "accepted_ms")
+        try:
+            stored = await self._redis.hget(f"{self._prefixes[0]}{message_id}", "accepted_ms")
+        except ResponseError:  # something else stands there
+            return 0.0
         seconds, microseconds = await self._redis.time()
-        return seconds + microseconds / 1e6 - int(accepted_ms) / 1000 if accepted_ms else 0.0
+        accepted_ms = count_of(stored)
+        return seconds + microseconds / 1e6 - accepted_ms / 1000 if accepted_ms else 0.0
 
     async def revive(self, message_id: str) -> str:
         """Accept a dead letter once more.
@@ -363,7 +371,7 @@ class Ledger:
     async def counts(self) -> Counts:
         """The totals, all read at one moment."""
         stored = await self._redis.hgetall(self._count_key)
-        found = {str(name): int(total) for name, total in stored.items()}
+        found = {str(name): count_of(total) for name, total in stored.items()}
         return Counts(
             accepted=found.get("accepted", 0),
             answered=found.get("answered", 0),
@@ -389,6 +397,39 @@ class Ledger:
 def _still_ours(granted: Any) -> None:
     if not granted:
         raise LeaseLostError("the message is no longer this worker's")
+
+
+def count_of(stored: object) -> int:
+    """Read a number from a record; 0 where it is missing, or spoilt by a foreign hand."""
+    text = str(stored)
+    return int(text[:_MAX_DIGITS]) if text.isascii() and text.isdigit() else 0
+
+
+def _prepared(stored: str) -> Prepared | None:
+    """The reply that was kept; None if there is none to be read: then the skill is asked again."""
+    try:
+        return Prepared.from_json(stored) if stored else None
+    except (ValueError, TypeError, AttributeError):
+        return None
+
+
+def _dead_letter(message_id: str, ended_ms: float, record: Any, payload: Any) -> DeadLetter:
+    """A dead letter as it was stored; what can't be read of it is left out."""
+    reason, accepted_ms, leases = record if isinstance(record, list) else (_SPOILT, None, None)
+    return DeadLetter(
+        id=message_id,
+        reason=reason or "",
+        attempts=count_of(leases),
+        accepted_ms=count_of(accepted_ms),
+        ended_ms=count_of(f"{ended_ms:.0f}"),
+        payload=payload.encode() if isinstance(payload, str) else None,
+    )
+
+
+def _name_spoilt(message_id: str) -> None:
+    logger.error(
+        "message %s: its record in Redis is spoilt, so it has ended", printable(message_id)
+    )
 
 
 def _group(found: Mapping[str, int], prefix: str) -> dict[str, int]:

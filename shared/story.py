@@ -58,11 +58,19 @@ async def read_stories(
     async with redis.pipeline(transaction=False) as pipeline:
         for message_id in message_ids:
             pipeline.hmget(f"{queue.name}:message:{message_id}", *_FIELDS)
-        rows = await pipeline.execute()
+        rows = [_row(found) for found in await pipeline.execute(raise_on_error=False)]
         for message_id, (*_, job) in zip(message_ids, rows, strict=True):
             pipeline.hget(f"{queue.job_prefix}{message_id}-{job}", "worker_name")
-        workers = await pipeline.execute()
-    return [_story(row, worker or "") for row, worker in zip(rows, workers, strict=True)]
+        workers = await pipeline.execute(raise_on_error=False)
+    return [
+        _story(row, worker if isinstance(worker, str) else "")
+        for row, worker in zip(rows, workers, strict=True)
+    ]
+
+
+def _row(found: Any) -> Sequence[Any]:
+    """What stands where no record is: nothing that can be read."""
+    return found if isinstance(found, list) else [None] * len(_FIELDS)
 
 
 def _story(row: Sequence[Any], worker: str) -> Story | None:
@@ -75,7 +83,7 @@ def _story(row: Sequence[Any], worker: str) -> Story | None:
     return Story(
         state=state,
         reason=reason or "",
-        accepted_ms=int(accepted),
+        accepted_ms=_integer(accepted) or 0,
         leased_ms=leased_ms,
         sending_ms=None if stale else sending_ms,
         ended_ms=_integer(ended),
@@ -86,4 +94,4 @@ def _story(row: Sequence[Any], worker: str) -> Story | None:
 
 
 def _integer(value: Any) -> int | None:
-    return None if value is None else int(value)
+    return int(value) if isinstance(value, str) and value.isascii() and value.isdigit() else None

@@ -3,7 +3,7 @@
 -- KEYS, the same in every script:
 --   1 RQ's set of queues     2 RQ's queue (list)      3 queued: ids in RQ's queue, by sequence number
 --   4 due: ids by the time (ms) when somebody must look        5 dead: ids by the time of death (ms)
---   6 count: totals since the beginning
+--   6 count: totals since the beginning        7 resting: ids of accepted messages that wait for another attempt (set)
 -- ARGV, the same in every script:
 --   1 prefix of a message's key     2 prefix of an RQ job's key     ARGV[3...]: the script's own
 --
@@ -14,7 +14,7 @@
 -- The keys of messages and jobs are made from ids, for a script learns those on its way. RQ itself
 -- needs a single primary, so nothing is lost by it.
 
-local QUEUES, QUEUE, QUEUED, DUE, DEAD, COUNT = unpack(KEYS)
+local QUEUES, QUEUE, QUEUED, DUE, DEAD, COUNT, RESTING = unpack(KEYS)
 local MESSAGE, JOB = ARGV[1], ARGV[2]
 local LETTER = string.gsub(MESSAGE, 'message:$', 'letter:')
 
@@ -22,6 +22,27 @@ local LETTER = string.gsub(MESSAGE, 'message:$', 'letter:')
 local function now_ms()
   local now = redis.call('TIME')
   return now[1] * 1000 + math.floor(now[2] / 1000)
+end
+
+-- The fields of a message, in order; nil if its key holds no hash. A record may have been spoilt by a
+-- foreign hand: that must stop no script, for the others' messages go through the same one.
+local function fields_of(id, ...)
+  local found = redis.pcall('HMGET', MESSAGE .. id, ...)
+  if not found.err then return found end
+end
+
+-- A number from a record; nil if it is none, or too large to be counted with.
+local function number(text)
+  local value = tonumber(text or '')
+  if value and math.abs(value) < 2^53 then return value end
+end
+
+-- Whether a message, neither ended nor gone, lacks what it takes to come to its end.
+local SPOILT = 'failed: its record is spoilt'
+local ENDED = {answered = true, unmatched = true, refused = true, dead = true}
+local function is_spoilt(state, has_payload, expires_ms)
+  if state == 'accepted' or state == 'leased' then return not (has_payload and number(expires_ms)) end
+  return state ~= 'sending' and not ENDED[state] and (has_payload or state ~= false)
 end
 
 -- Puts a job for a message on RQ's queue. A job's id ends in a number that only grows, so the head
@@ -44,9 +65,11 @@ local function finish(id, state, reason, remember_s, now)
   redis.call('ZREM', QUEUED, id)
   redis.call('ZREM', DUE, id)
   if state == 'dead' then
-    local said = redis.call('HMGET', key, 'payload', 'expires_ms')
-    if said[1] and tonumber(said[2]) > now then
-      redis.call('SET', LETTER .. id, said[1], 'PXAT', said[2])
+    local said = fields_of(id, 'payload', 'expires_ms')
+    local expires_ms = said and number(said[2])
+    if not said then redis.call('DEL', key) end
+    if expires_ms and said[1] and expires_ms > now then
+      redis.call('SET', LETTER .. id, said[1], 'PXAT', string.format('%.0f', expires_ms))
     end
   end
   redis.call('HSET', key, 'state', state, 'reason', reason, 'ended_ms', now)
@@ -54,7 +77,7 @@ local function finish(id, state, reason, remember_s, now)
   redis.call('EXPIRE', key, remember_s)
   if state == 'dead' then
     redis.call('ZADD', DEAD, now, id)
-    redis.call('HINCRBY', COUNT, 'dead:' .. string.match(reason, '^%a+'), 1)
+    redis.call('HINCRBY', COUNT, 'dead:' .. (string.match(reason, '^%a+') or 'failed'), 1)
   else
     redis.call('HINCRBY', COUNT, state, 1)
   end
@@ -62,8 +85,8 @@ end
 
 -- Whether the caller still holds the message: its token, and one of the states named.
 local function holds(id, token, ...)
-  local held = redis.call('HMGET', MESSAGE .. id, 'state', 'token')
-  if held[2] ~= token then return false end
+  local held = fields_of(id, 'state', 'token')
+  if not held or held[2] ~= token then return false end
   for _, state in ipairs({...}) do
     if held[1] == state then return true end
   end

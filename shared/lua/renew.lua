@@ -3,7 +3,8 @@
 
 local id, token, lease_ms = ARGV[3], ARGV[4], ARGV[5]
 if not holds(id, token, 'leased') then return 0 end
-local expires_ms = tonumber(redis.call('HGET', MESSAGE .. id, 'expires_ms'))
+local until_ms = now_ms() + lease_ms
+local expires_ms = number(redis.call('HGET', MESSAGE .. id, 'expires_ms')) or until_ms
 redis.call('ZREM', DUE, id)
-redis.call('ZADD', DUE, math.min(now_ms() + lease_ms, expires_ms), id)
+redis.call('ZADD', DUE, math.min(until_ms, expires_ms), id)
 return 1

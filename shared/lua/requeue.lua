@@ -10,11 +10,13 @@ local enqueued = 0
 for at = first, #ARGV, 2 do
   local id, data = ARGV[at], ARGV[at + 1]
   local key = MESSAGE .. id
-  local state, due = redis.call('HGET', key, 'state'), redis.call('ZSCORE', DUE, id)
+  local held, due = fields_of(id, 'state', 'deaths') or {}, redis.call('ZSCORE', DUE, id)
+  local state = held[1]
   -- Another sweeper, or a worker that came after all, may have been here since the sweep.
   if due and tonumber(due) <= now and (state == 'accepted' or state == 'leased') then
     redis.call('ZREM', DUE, id)
-    if state == 'leased' then redis.call('HINCRBY', key, 'deaths', 1) end
+    redis.call('SREM', RESTING, id)
+    if state == 'leased' then redis.call('HSET', key, 'deaths', (number(held[2]) or 0) + 1) end
     redis.call('HSET', key, 'state', 'accepted')
     redis.call('HDEL', key, 'token')
     enqueue(id, job_fields, data, created_at)

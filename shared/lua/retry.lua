@@ -8,6 +8,7 @@ local key, at = MESSAGE .. id, now_ms() + pause_ms
 redis.call('HDEL', key, 'token', 'claim')
 redis.call('HSET', key, 'state', 'accepted', 'not_before_ms', at)
 if prepared ~= '' then redis.call('HSET', key, 'prepared', prepared) end
-if furthest == 'sending' then redis.call('HINCRBY', key, 'attempts', 1) end
+if furthest == 'sending' then redis.pcall('HINCRBY', key, 'attempts', 1) end
+redis.call('SADD', RESTING, id)
 redis.call('ZADD', DUE, at, id)
 return 1

@@ -6,18 +6,18 @@
 local id, margin_ms, data, created_at = ARGV[3], tonumber(ARGV[4]), ARGV[5], ARGV[6]
 local job_fields = {unpack(ARGV, 8, 7 + ARGV[7])}
 local key = MESSAGE .. id
-local held = redis.call('HMGET', key, 'state', 'reason')
+local held = fields_of(id, 'state', 'reason') or {}
 if held[1] ~= 'dead' then return held[1] or 'gone' end
 
 local letter = LETTER .. id
-local payload, left_ms = redis.call('GET', letter), redis.call('PTTL', letter)
-if not payload or left_ms <= margin_ms then return 'expired' end
+local payload, left_ms = redis.pcall('GET', letter), redis.call('PTTL', letter)
+if type(payload) ~= 'string' or left_ms <= margin_ms then return 'expired' end
 redis.call('DEL', letter)
 local expires_ms = string.format('%.0f', now_ms() + left_ms)
 redis.call('HSET', key, 'state', 'accepted', 'payload', payload, 'expires_ms', expires_ms)
 redis.call('HDEL', key, 'reason', 'ended_ms', 'leased_ms', 'sending_ms', 'deaths', 'leases', 'noticed', 'attempts')
 redis.call('PERSIST', key)
 redis.call('ZREM', DEAD, id)
-redis.call('HINCRBY', COUNT, 'dead:' .. string.match(held[2], '^%a+'), -1)
+redis.call('HINCRBY', COUNT, 'dead:' .. (string.match(held[2] or '', '^%a+') or 'failed'), -1)
 enqueue(id, job_fields, data, created_at)
 return 'accepted'

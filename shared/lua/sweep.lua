@@ -1,25 +1,34 @@
 -- Looks at what is overdue: ends what can only be ended, and names what must be enqueued again.
 -- ARGV 3 how many at the most, 4 time to lease what was taken from the queue (ms), 5 how often a
 --   worker may die over a message, 6 remember (s), 7 how long dead letters are listed (ms)
--- Returns the ids to hand to requeue.lua; should that never happen, the next sweep names them again.
+-- Returns the ids to hand to requeue.lua (should that never happen, the next sweep names them again), and
+-- the ids whose records are spoilt: ended, or passed over if the id is none of ours.
 
 local limit, handover_ms, max_deaths, remember_s, keep_dead_ms = ARGV[3], ARGV[4], tonumber(ARGV[5]), ARGV[6], ARGV[7]
 local now = now_ms()
-local again = {}
+local again, spoilt = {}, {}
 
 for _, id in ipairs(redis.call('ZRANGEBYSCORE', DUE, '-inf', now, 'LIMIT', 0, limit)) do
-  local held = redis.call('HMGET', MESSAGE .. id, 'state', 'expires_ms', 'deaths')
-  local state = held[1]
-  if state == 'sending' then
+  local held = fields_of(id, 'state', 'expires_ms', 'deaths')
+  local state = held and held[1]
+  if not held or is_spoilt(state, redis.call('HEXISTS', MESSAGE .. id, 'payload') == 1, held[2]) then
+    redis.call('SREM', RESTING, id)
+    finish(id, 'dead', SPOILT, remember_s, now)
+    spoilt[#spoilt + 1] = id
+  elseif state == 'sending' then
     finish(id, 'dead', 'unknown: the worker died while sending', remember_s, now)
   elseif state ~= 'accepted' and state ~= 'leased' then
     redis.call('ZREM', DUE, id)
-  elseif tonumber(held[2]) <= now then
+  elseif number(held[2]) <= now then
+    redis.call('SREM', RESTING, id)
     finish(id, 'dead', 'expired', remember_s, now)
-  elseif state == 'leased' and tonumber(held[3] or 0) + 1 >= max_deaths then
+  elseif state == 'leased' and (number(held[3]) or 0) + 1 >= max_deaths then
     finish(id, 'dead', 'failed: workers died over it', remember_s, now)
-  else
+  elseif string.match(id, '^%x+$') then
     again[#again + 1] = id
+  else
+    redis.call('ZREM', DUE, id)
+    spoilt[#spoilt + 1] = id
   end
 end
 
@@ -33,4 +42,4 @@ for _, id in ipairs(redis.call('ZRANGEBYSCORE', QUEUED, '-inf', before, 'LIMIT',
 end
 
 redis.call('ZREMRANGEBYSCORE', DEAD, '-inf', now - keep_dead_ms)
-return again
+return {again, spoilt}

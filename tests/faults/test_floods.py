@@ -8,8 +8,8 @@ import pytest
 
 from tests.faults.conftest import Figure
 from tests.faults.load import load
-from tests.faults.scene import EMPTY, Scene, session_of
-from tests.processes import wait_until
+from tests.faults.scene import BUSY, EMPTY, Scene, session_of
+from tests.processes import Script, wait_until
 
 BACKLOG = 5_000
 
@@ -54,3 +54,30 @@ def test_a_backlog_is_drained_in_order(scene: Scene, figure: Figure) -> None:
 def _rss_kb(pid: int) -> int:
     status = Path(f"/proc/{pid}/status").read_text("ascii")
     return int(status.partition("VmRSS:")[2].split()[0])
+
+
+@pytest.mark.slow
+@pytest.mark.fault("F56")
+@pytest.mark.timeout(180)
+def test_what_waits_for_a_dingtalk_that_is_down_is_bounded_and_the_next_asker_hears_busy(
+    scene: Scene, figure: Figure
+) -> None:
+    scene.webhook.script = Script(status=503, shows=False)
+    with scene.gateway(DINGDA_BACKLOG_LIMIT="50") as (_, address), scene.worker():
+
+        def all_rest() -> bool:
+            with scene.server.client() as client:
+                return client.scard("dingda:resting") == 50
+
+        for _ in range(50):
+            assert scene.post(scene.body("text"), address=address).json() == EMPTY
+        wait_until(all_rest)
+        # One that rests may just have been taken for its next attempt, and leaves room meanwhile.
+        wait_until(lambda: BUSY in scene.post(scene.body("text"), address=address).text)
+        sent = [scene.post(scene.body("text"), address=address).text for _ in range(100)]
+        still_open = scene.counts().open
+        scene.webhook.script = Script()
+        wait_until(lambda: scene.counts().open == 0, within_s=90)
+        scene.expect_ends(answered=scene.counts().accepted)
+    assert sum(BUSY in said for said in sent) >= 50
+    figure("limit 50, 151 and more sent", f"{still_open} open")

@@ -135,6 +135,34 @@ async def test_a_full_backlog_still_knows_a_duplicate(world: World, message: Mes
     assert await world.accept(message, backlog_limit=1) == [Acceptance.DUPLICATE]
 
 
+async def test_what_waits_for_another_attempt_counts_as_backlog(
+    world: World, message: Message, other: Message
+) -> None:
+    lease = await world.leased(message)
+    assert await world.accept(other, backlog_limit=1) == [Acceptance.ACCEPTED]
+    await world.pop()
+    await world.lease(other)
+    await world.ledger.retry(lease, pause_ms=60_000, prepared=PREPARED)
+    third = a_message(msgId="msgCCCC==")
+    assert await world.accept(third, backlog_limit=1) == [Acceptance.FULL]
+    assert await world.accept(third, backlog_limit=2) == [Acceptance.ACCEPTED]
+
+
+@pytest.mark.parametrize("end", ["leased", "requeued", "expired while it rests", "expired at last"])
+async def test_what_no_longer_rests_is_no_longer_counted_as_resting(
+    world: World, message: Message, end: str
+) -> None:
+    await world.ledger.retry(await world.leased(message), pause_ms=0, prepared=PREPARED)
+    assert await world.redis.scard("dingda:resting") == 1
+    if end.startswith("expired"):
+        await world.end_session(message)
+    if end in ("requeued", "expired while it rests"):
+        await world.ledger.sweep()
+    else:
+        await world.ledger.lease(message.id)
+    assert await world.redis.scard("dingda:resting") == 0
+
+
 async def test_a_lease_holds_what_is_needed_to_answer(world: World, message: Message) -> None:
     lease = await world.leased(message)
     assert (lease.id, lease.payload, lease.attempt) == (message.id, body_of(message), 1)

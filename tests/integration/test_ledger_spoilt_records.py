@@ -1,0 +1,208 @@
+"""Records in Redis that a foreign hand has spoilt, on a real server: they hold up nobody else."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from typing import Any
+
+import pytest
+from redis.asyncio import Redis
+
+from shared.connections import patient
+from shared.ledger import End, Ending, Lease, Ledger, Prepared
+from shared.queue import JobQueue
+from shared.story import read_stories
+from tests.builders import a_callback, a_message
+from tests.processes import Valkey, valkey
+from worker.operating import read_status
+
+QUEUE = JobQueue.create("dingda", skill_timeout_s=30)
+SPOILT, HEALTHY = a_message(msgId="spoilt"), a_message(msgId="healthy")
+KEY = f"dingda:message:{SPOILT.id}"
+FAILED = Ending(End.DEAD, "failed: KeyError in the skill")
+Spoil = Callable[[Redis], Coroutine[Any, Any, Any]]
+
+
+def field(name: str, value: str | bytes) -> Spoil:
+    return lambda redis: redis.hset(KEY, name, value)
+
+
+def without(*names: str) -> Spoil:
+    return lambda redis: redis.hdel(KEY, *names)
+
+
+def replaced(*command: str) -> Spoil:
+    async def spoil(redis: Redis) -> None:
+        await redis.delete(KEY)
+        await redis.execute_command(*command)
+
+    return spoil
+
+
+ENDS: dict[str, Spoil] = {
+    "no expiry": without("expires_ms"),
+    "no payload": without("payload"),
+    "no state": without("state"),
+    "an unknown state": field("state", "lost"),
+    "an empty expiry": field("expires_ms", ""),
+    "words for an expiry": field("expires_ms", "tomorrow"),
+    "an expiry that is no number": field("expires_ms", "nan"),
+    "an endless expiry": field("expires_ms", "inf"),
+    "an expiry beyond all numbers": field("expires_ms", "9" * 400),
+    "a negative expiry": field("expires_ms", "-5"),
+    "a string": replaced("SET", KEY, "x"),
+    "a list": replaced("RPUSH", KEY, "x"),
+    "a set": replaced("SADD", KEY, "x"),
+    "a sorted set": replaced("ZADD", KEY, "1", "x"),
+    "a hash of something else": replaced("HSET", KEY, "name", "value", "payload", "{}"),
+}
+"""What leaves nothing to answer: the message ends as a dead letter."""
+GOES_ON: dict[str, Spoil] = {
+    "words for the deaths": field("deaths", "x"),
+    "words for the leases": field("leases", "x"),
+    "words for the attempts": field("attempts", "x"),
+    "words for the pause": field("not_before_ms", "soon"),
+    "words for its age": field("accepted_ms", "x"),
+    "a prepared reply that is no JSON": field("prepared", "{"),
+    "a prepared reply of another shape": field("prepared", "[1]"),
+    "a payload that is no UTF-8": field("payload", b"\xff\xfe"),
+    "a payload that is no JSON": field("payload", "{"),
+}
+"""What the message can be leased with all the same: its worker decides what becomes of it."""
+
+
+def by_name(spoils: dict[str, Spoil]) -> Any:
+    return pytest.mark.parametrize("spoil", spoils.values(), ids=spoils)
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Valkey]:
+    with valkey(tmp_path_factory.mktemp("valkey")) as server:
+        yield server
+
+
+@pytest.fixture
+async def redis(server: Valkey) -> AsyncIterator[Redis]:
+    client = patient(server.url)
+    await client.flushall()
+    yield client
+    await client.aclose()
+
+
+@pytest.fixture
+async def ledger(redis: Redis) -> Ledger:
+    """A ledger with two messages in it, both off the queue and overdue."""
+    ledger = Ledger(redis, QUEUE, handover_ms=0)
+    await ledger.accept(
+        [(SPOILT, a_callback(msgId="spoilt")), (HEALTHY, a_callback(msgId="healthy"))],
+        backlog_limit=10,
+    )
+    await redis.delete(QUEUE.keys[1])
+    await ledger.sweep()  # hands both over
+    return ledger
+
+
+async def reason(ledger: Ledger) -> str:
+    (letter,) = await ledger.dead_letters()
+    assert letter.id == SPOILT.id
+    return letter.reason
+
+
+@by_name(ENDS)
+async def test_a_sweep_ends_what_is_spoilt_and_enqueues_the_others(
+    redis: Redis, ledger: Ledger, spoil: Spoil
+) -> None:
+    await spoil(redis)
+    assert await ledger.sweep() == 1
+    assert await redis.lrange(QUEUE.keys[1], 0, -1) == [f"{HEALTHY.id}-3"]
+    assert await reason(ledger) in ("failed: its record is spoilt", "expired")
+    assert (await ledger.counts()).open == 1
+    assert await redis.zcard("dingda:due") == 0
+
+
+@by_name(ENDS)
+async def test_a_lease_ends_what_is_spoilt(redis: Redis, ledger: Ledger, spoil: Spoil) -> None:
+    await spoil(redis)
+    refused, granted = await asyncio.gather(ledger.lease(SPOILT.id), ledger.lease(HEALTHY.id))
+    assert refused in ("spoilt", "expired")
+    assert isinstance(granted, Lease)
+    assert await reason(ledger) in ("failed: its record is spoilt", "expired")
+
+
+@by_name(GOES_ON)
+async def test_what_can_still_be_answered_is_leased_and_retried_and_ends(
+    redis: Redis, ledger: Ledger, spoil: Spoil
+) -> None:
+    await spoil(redis)
+    lease, other = await asyncio.gather(ledger.lease(SPOILT.id), ledger.lease(HEALTHY.id))
+    assert isinstance(lease, Lease)
+    assert isinstance(other, Lease)
+    await ledger.renew(lease)
+    await ledger.sending(lease)
+    await ledger.retry(lease, pause_ms=0, prepared=Prepared(b"{}", FAILED))
+    again = await ledger.lease(SPOILT.id)
+    assert isinstance(again, Lease)
+    await ledger.done(again, FAILED)
+    assert await reason(ledger) == FAILED.reason
+
+
+@by_name(ENDS)
+async def test_what_is_spoilt_in_a_workers_hands_still_comes_to_an_end(
+    redis: Redis, ledger: Ledger, spoil: Spoil
+) -> None:
+    assert isinstance(await ledger.lease(SPOILT.id), Lease)
+    await spoil(redis)
+    await redis.zadd("dingda:due", {SPOILT.id: 1})
+    await ledger.sweep()
+    assert (await ledger.counts()).open == 1
+
+
+async def test_deaths_are_counted_although_their_number_was_spoilt(
+    redis: Redis, ledger: Ledger
+) -> None:
+    await redis.hset(KEY, "deaths", "x")
+    for _ in range(3):
+        assert isinstance(await ledger.lease(SPOILT.id), Lease)
+        await redis.zadd("dingda:due", {SPOILT.id: 1})
+        await ledger.sweep()
+    assert await reason(ledger) == "failed: workers died over it"
+
+
+@by_name(ENDS | GOES_ON)
+async def test_a_record_that_is_spoilt_accepts_nobody_else_twice_and_stops_no_acceptance(
+    redis: Redis, ledger: Ledger, spoil: Spoil
+) -> None:
+    await spoil(redis)
+    third = a_message(msgId="third")
+    pairs = [(SPOILT, b"{}"), (third, a_callback(msgId="third"))]
+    outcomes = await ledger.accept(pairs, backlog_limit=10)
+    assert [str(outcome) for outcome in outcomes] == ["duplicate", "accepted"]
+
+
+@by_name(ENDS | GOES_ON)
+async def test_a_record_that_is_spoilt_is_listed_and_stops_no_listing(
+    redis: Redis, ledger: Ledger, spoil: Spoil
+) -> None:
+    await spoil(redis)
+    await redis.zadd("dingda:dead", {SPOILT.id: 5, "nobody\n": 6})
+    await redis.rpush(f"dingda:letter:{SPOILT.id}", "x")
+    await redis.rpush(QUEUE.keys[1], f"{SPOILT.id}-1")
+    await redis.hset("dingda:count", "dead:failed", "x")
+    assert {letter.id for letter in await ledger.dead_letters()} == {SPOILT.id, "nobody\n"}
+    assert (await read_status(redis, ledger, QUEUE)).queued == 1
+    stories = await read_stories(redis, QUEUE, [SPOILT.id, HEALTHY.id])
+    assert stories[1] is not None
+    await ledger.revive(SPOILT.id)
+
+
+async def test_what_is_spoilt_is_named_once_and_escaped(
+    redis: Redis, ledger: Ledger, caplog: pytest.LogCaptureFixture
+) -> None:
+    planted = "forged\n2026-01-01 ERROR all is lost\x1b[2J"
+    await redis.hset(f"dingda:message:{planted}", mapping={"state": "accepted", "payload": "{}"})
+    await redis.zadd("dingda:due", {planted: 1, "gone": 1})
+    for _ in range(3):
+        await ledger.sweep()
+    named = [record.getMessage() for record in caplog.records if "spoilt" in record.getMessage()]
+    assert len(named) == 1
+    assert r"forged\n2026-01-01 ERROR all is lost\x1b[2J" in named[0]
+    assert named[0].isprintable()
