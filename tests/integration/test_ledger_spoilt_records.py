@@ -1,7 +1,7 @@
 """Records in Redis that a foreign hand has spoilt, on a real server: they hold up nobody else."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from typing import Any
 
 import pytest
@@ -19,7 +19,7 @@ QUEUE = JobQueue.create("dingda", skill_timeout_s=30)
 SPOILT, HEALTHY = a_message(msgId="spoilt"), a_message(msgId="healthy")
 KEY = f"dingda:message:{SPOILT.id}"
 FAILED = Ending(End.DEAD, "failed: KeyError in the skill")
-Spoil = Callable[[Redis], Coroutine[Any, Any, Any]]
+Spoil = Callable[[Redis], Awaitable[Any]]
 
 
 def field(name: str, value: str | bytes) -> Spoil:
@@ -33,7 +33,7 @@ def without(*names: str) -> Spoil:
 def replaced(*command: str) -> Spoil:
     async def spoil(redis: Redis) -> None:
         await redis.delete(KEY)
-        await redis.execute_command(*command)
+        await redis.execute_command(*command)  # type: ignore[no-untyped-call]
 
     return spoil
 
@@ -70,7 +70,7 @@ GOES_ON: dict[str, Spoil] = {
 """What the message can be leased with all the same: its worker decides what becomes of it."""
 
 
-def by_name(spoils: dict[str, Spoil]) -> Any:
+def by_name(spoils: dict[str, Spoil]) -> pytest.MarkDecorator:
     return pytest.mark.parametrize("spoil", spoils.values(), ids=spoils)
 
 
