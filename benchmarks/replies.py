@@ -70,7 +70,7 @@ async def _dingda() -> AsyncIterator[_Post]:
     async with create_client() as client:
 
         async def post(url: str) -> None:
-            answer = await send_once(client, url, _BODY, before_send=claim, attempt=1, left_s=60)
+            answer = await send_once(client, url, _BODY, before_send=claim, left_s=60)
             if not isinstance(answer, HTTPAnswer):
                 raise TypeError(f"a reply was not taken: {answer}")
 

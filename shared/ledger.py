@@ -70,7 +70,7 @@ class End(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """An end, and for a dead letter why: `failed: …`, `expired` or `unknown: …`."""
+    """An end, and for a dead letter why: `failed: …`, `expired: …` or `unknown: …`."""
 
     end: End
     reason: str = ""
@@ -101,6 +101,30 @@ class Prepared:
 
 
 @dataclass(frozen=True, slots=True)
+class Failures:
+    """How often a delivery has failed for now, by the kind of trouble. To count makes another."""
+
+    by_kind: Mapping[str, int] = field(default_factory=dict)
+
+    def of(self, kind: str) -> int:
+        """How often it was this kind."""
+        return self.by_kind.get(kind, 0)
+
+    def plus(self, kind: str) -> "Failures":
+        """Count one more of a kind."""
+        return Failures({**self.by_kind, kind: self.of(kind) + 1})
+
+    def to_json(self) -> str:
+        """Write it down for the ledger."""
+        return json.dumps(self.by_kind)
+
+    @classmethod
+    def from_json(cls, text: str) -> "Failures":
+        """Read what `to_json` wrote."""
+        return cls({kind: max(0, int(times)) for kind, times in json.loads(text).items()})
+
+
+@dataclass(frozen=True, slots=True)
 class Lease:
     """One worker's hold on one message."""
 
@@ -112,6 +136,8 @@ class Lease:
     """How long from now an answer may still be sent."""
     attempt: int
     """Which attempt to deliver this is, from 1. Deaths and restarts of workers are none."""
+    failures: Failures
+    """What went wrong with the attempts before this one."""
     prepared: Prepared | None = field(repr=False)
 
 
@@ -237,13 +263,14 @@ class Ledger:
             if held[0] == "spoilt":
                 _name_spoilt(message_id)
             return str(held[0])
-        payload, left_ms, attempt, prepared = held
+        payload, left_ms, attempt, failures, prepared = held
         return Lease(
             id=message_id,
             token=token,
             payload=payload.encode(),
             left_ms=min(left_ms, LONGEST_SESSION_MS),
             attempt=attempt,
+            failures=_failures(failures),
             prepared=_prepared(prepared),
         )
 
@@ -279,19 +306,31 @@ class Ledger:
         arguments = (lease.id, lease.token, ending.end.value, ending.reason, remember_s)
         _still_ours(await self._step(self._done, *arguments))
 
-    async def retry(self, lease: Lease, *, pause_ms: int, prepared: Prepared | None) -> None:
+    async def retry(
+        self,
+        lease: Lease,
+        *,
+        pause_ms: int,
+        prepared: Prepared | None,
+        trouble: str = "",
+        reason: str = "",
+    ) -> None:
         """Give a message back whose reply was not delivered, to be tried again after a pause.
 
         Args:
             lease: the hold on it, which ends here.
             pause_ms: how long it rests, in milliseconds.
             prepared: the reply to send then, or None to ask the skill again.
+            trouble: the kind of trouble to count; "" where another reply is tried at once.
+            reason: what a dead letter says should the session close first.
 
         Raises:
             LeaseLostError: if the message is somebody else's by now.
         """
         kept = prepared.to_json() if prepared else ""
-        _still_ours(await self._step(self._retry, lease.id, lease.token, pause_ms, kept, "sending"))
+        failures = lease.failures.plus(trouble).to_json() if trouble else ""
+        arguments = (lease.id, lease.token, pause_ms, kept, "sending", failures, reason)
+        _still_ours(await self._step(self._retry, *arguments))
 
     async def hand_back(self, lease: Lease) -> None:
         """Give a message back untouched, for another worker to take at once.
@@ -299,7 +338,7 @@ class Ledger:
         Raises:
             LeaseLostError: if it is somebody else's, or its reply may be on the wire already.
         """
-        _still_ours(await self._step(self._retry, lease.id, lease.token, 0, "", "leased"))
+        _still_ours(await self._step(self._retry, lease.id, lease.token, 0, "", "leased", "", ""))
 
     async def sweep(self) -> int:
         """Hand on what is overdue, as every worker does every two seconds.
@@ -411,6 +450,14 @@ def _prepared(stored: str) -> Prepared | None:
         return Prepared.from_json(stored) if stored else None
     except (ValueError, TypeError, AttributeError):
         return None
+
+
+def _failures(stored: str) -> Failures:
+    """What went wrong so far; nothing if that can't be read."""
+    try:
+        return Failures.from_json(stored) if stored else Failures()
+    except (ValueError, TypeError, AttributeError, OverflowError):
+        return Failures()
 
 
 def _dead_letter(message_id: str, ended_ms: float, record: Any, payload: Any) -> DeadLetter:

@@ -21,9 +21,10 @@ from shared.reply import Reply, Text, to_body
 from shared.texts import ASK_PRIVATELY, LOOKING_UP, REJECTED, SENT_PRIVATELY, TOO_MANY
 from worker.concurrent import STOPPED
 from worker.conversation import ANSWERED, Conversation, Said
-from worker.delivery import Delivered, Delivery, Outcome, Refused, Retry, Unknown
+from worker.delivery import Delivery
 from worker.dingtalk import DingTalk
 from worker.flood import FloodLimits, Verdict
+from worker.outcome import Again, Delivered, Outcome, Refused, TooLate, Unknown, decide
 from worker.text import is_traditional, to_traditional
 
 logger = logging.getLogger(__name__)
@@ -114,14 +115,12 @@ class Answerer:
                 message.sender_staff_id,
                 letter.reply,
                 before_send=claim,
-                attempt=lease.attempt,
                 left_s=left_s,
             )
         return await self._delivery.post(
             message.session_webhook,
             letter.body if isinstance(letter, Prepared) else to_body(letter.reply),
             before_send=claim,
-            attempt=lease.attempt,
             left_s=left_s,
         )
 
@@ -137,7 +136,7 @@ class Answerer:
         private = _is_private(letter)
         # What is secret stays out of Redis: another attempt asks the skill again.
         kept = letter if isinstance(letter, Prepared) else None
-        match outcome:
+        match decide(outcome, lease.failures, (deadline_s - _now_s()) * 1000):
             case Delivered():
                 failpoint("after-delivery")
                 await self._end(lease, letter.ending)
@@ -145,10 +144,12 @@ class Answerer:
                     await self._tell(message, SENT_PRIVATELY, deadline_s)
             case Unknown(reason):
                 await self._end(lease, Ending(End.DEAD, f"unknown: {reason}"))
-            case Retry(pause_ms, reason) if _now_s() + pause_ms / 1000 < deadline_s:
+            case Again(pause_ms, trouble, reason):
                 logger.info("message %.8s: %s; again in %d ms", lease.id, reason, pause_ms)
-                await self._ledger.retry(lease, pause_ms=pause_ms, prepared=kept)
-            case Retry(_, reason):
+                await self._ledger.retry(
+                    lease, pause_ms=pause_ms, prepared=kept, trouble=trouble, reason=reason
+                )
+            case TooLate(reason):
                 await self._end(lease, Ending(End.DEAD, f"expired: {reason}"))
             case Refused(reason, for_content) if letter.ending == ANSWERED and (
                 for_content or private
@@ -192,7 +193,6 @@ class Answerer:
             message.session_webhook,
             to_body(_remark(message, sentence)),
             before_send=_unclaimed,
-            attempt=1,
             left_s=deadline_s - _now_s(),
         )
         if not isinstance(outcome, Delivered):

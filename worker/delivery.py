@@ -6,39 +6,29 @@ claim is a plain failure; what goes wrong after it is *unknown*.
 """
 
 import asyncio
-import json
-import random
-import re
+import time
+import zlib
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from types import MappingProxyType
-from typing import Any
 
 import aiohttp
 import httpx
 
 from shared.errors import InvalidOriginError, LeaseLostError
 from shared.origin import origin_of
+from worker.classify import MAX_ANSWER_BYTES, classify
+from worker.outcome import Outcome, Refused, Retry, Trouble, Unknown
 from worker.transport import BEFORE_SEND, BeforeSend, ClaimingTransport
 
 CONNECT_TIMEOUT_S = 5.0
 POST_TIMEOUT_S = 15.0
 """Connect, write and read together, in seconds; the ledger waits a little longer."""
-MAX_ANSWER_BYTES = 16 * 1024
-_PAUSES_MS = (500, 1_000, 2_000, 5_000, 10_000, 30_000, 60_000)
-_FEW_ATTEMPTS = 3
-_TWO_ATTEMPTS = 2
-
-# DingTalk's error codes ("custom-robots-send-group-messages", and what its users report).
-_BUSY = frozenset({-1, 34015})
-_THROTTLED = frozenset({130101, 410100, 660026})
-_CALL_TIMED_OUT = 15
-_CODE = re.compile(r"-?[0-9]{1,9}", re.ASCII)
-_CONTENT = frozenset({34016, 40035, 101002, 310000, 400105, 460101, *range(430101, 430105)})
-# 20 messages a minute; who goes on is shut out for ten.
-_THROTTLE_MS, _LONG_THROTTLE_MS = 60_000, 600_000
+_GZIP_MAGIC = b"\x1f\x8b"
+_GZIP_OR_ZLIB = zlib.MAX_WBITS + 32
 
 _HEADERS = {
     "content-type": "application/json; charset=utf-8",
@@ -49,43 +39,14 @@ _HEADERS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Delivered:
-    """DingTalk took it (errcode 0)."""
-
-
-@dataclass(frozen=True, slots=True)
-class Retry:
-    """It was definitely not shown, and may be next time."""
-
-    pause_ms: int
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class Refused:
-    """It was definitely not shown, and never will be; `for_content` if a plainer text might be."""
-
-    reason: str
-    for_content: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Unknown:
-    """It may or may not have been shown."""
-
-    reason: str
-
-
-Outcome = Delivered | Retry | Refused | Unknown
-
-
-@dataclass(frozen=True, slots=True)
 class HTTPAnswer:
-    """What came back; the body is cut off just beyond `MAX_ANSWER_BYTES`."""
+    """What came back."""
 
     status: int
-    retry_after: str | None
+    asked_s: float
+    """What its Retry-After says, in seconds; 0 where it says nothing."""
     body: bytes
+    """Unpacked, and cut off just beyond `MAX_ANSWER_BYTES`."""
 
 
 class Delivery:
@@ -101,7 +62,7 @@ class Delivery:
         self._origins = origins
 
     async def post(
-        self, url: str, body: bytes, *, before_send: BeforeSend, attempt: int, left_s: float
+        self, url: str, body: bytes, *, before_send: BeforeSend, left_s: float
     ) -> Outcome:
         """POST a reply, once.
 
@@ -109,7 +70,6 @@ class Delivery:
             url: the message's sessionWebhook.
             body: the reply as UTF-8 JSON.
             before_send: claims the right to send, when the connection stands.
-            attempt: which one this is, counted from 1.
             left_s: seconds until the session closes.
 
         Returns:
@@ -120,12 +80,10 @@ class Delivery:
         """
         if not self._allows(url):
             return Refused("origin: not one of DINGDA_SESSION_WEBHOOK_ORIGINS")
-        answer = await send_once(
-            self._client, url, body, before_send=before_send, attempt=attempt, left_s=left_s
-        )
+        answer = await send_once(self._client, url, body, before_send=before_send, left_s=left_s)
         if not isinstance(answer, HTTPAnswer):
             return answer
-        return classify(answer.status, answer.retry_after, answer.body, attempt)
+        return classify(answer.status, answer.asked_s, answer.body)
 
     def _allows(self, url: str) -> bool:
         try:
@@ -140,7 +98,6 @@ async def send_once(
     body: bytes,
     *,
     before_send: BeforeSend,
-    attempt: int,
     left_s: float,
     headers: Mapping[str, str] = MappingProxyType({}),
 ) -> HTTPAnswer | Retry | Refused | Unknown:
@@ -151,7 +108,6 @@ async def send_once(
         url: where.
         body: UTF-8 JSON.
         before_send: claims the right to send, when the connection stands.
-        attempt: which one this is, counted from 1.
         left_s: seconds until it is too late.
         headers: besides the usual ones.
 
@@ -172,7 +128,7 @@ async def send_once(
         raise
     except Exception as error:  # noqa: BLE001 - whatever a transport raises is an outcome
         name = _name_of(error)
-        return Unknown(name) if claimed else _not_sent(error, name, attempt)
+        return Unknown(name) if claimed else _not_sent(error, name)
 
 
 async def _exchange(
@@ -182,11 +138,16 @@ async def _exchange(
         "POST", url, content=body, headers=headers, extensions={BEFORE_SEND: claim}
     ) as response:
         answer = bytearray()
-        async for chunk in response.aiter_raw():
-            answer += chunk
-            if len(answer) > MAX_ANSWER_BYTES:
-                break
-        return HTTPAnswer(response.status_code, response.headers.get("retry-after"), bytes(answer))
+        if response.status_code < HTTPStatus.INTERNAL_SERVER_ERROR:  # beyond it the status says all
+            async for chunk in response.aiter_raw():
+                answer += chunk
+                if len(answer) > MAX_ANSWER_BYTES:
+                    break
+        return HTTPAnswer(
+            response.status_code,
+            seconds_asked(response.headers.get("retry-after", ""), now_s=time.time()),
+            unpacked(bytes(answer), response.headers.get("content-encoding", "")),
+        )
 
 
 def create_client() -> httpx.AsyncClient:
@@ -200,104 +161,59 @@ def create_client() -> httpx.AsyncClient:
     )
 
 
-def classify(status: int, retry_after: str | None, answer: bytes, attempt: int) -> Outcome:
-    """Decide what an HTTP answer means.
+def seconds_asked(retry_after: str, *, now_s: float) -> float:
+    """Read a Retry-After, which is a number of seconds or a date (RFC 9110, 10.2.3).
 
     Args:
-        status: the HTTP status.
-        retry_after: the header, if any.
-        answer: the body, cut off just beyond `MAX_ANSWER_BYTES`.
-        attempt: which attempt this was, counted from 1.
+        retry_after: the header's value, or "".
+        now_s: the present, in seconds since 1970.
+
+    Returns:
+        How many seconds from now, 0 where it says nothing that can be read.
     """
-    reason = f"HTTP {status}"
-    if HTTPStatus.OK <= status < HTTPStatus.MULTIPLE_CHOICES:
-        return _classify_answer(answer, attempt)
-    if status in (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE):
-        return again(reason, attempt, at_least_ms=_milliseconds(retry_after))
-    if status == HTTPStatus.INTERNAL_SERVER_ERROR:
-        return again(reason, attempt, max_attempts=_TWO_ATTEMPTS)
-    if status > HTTPStatus.INTERNAL_SERVER_ERROR:
-        # A gateway in front of DingTalk gave up; what stands behind it may have posted.
-        return Unknown(reason)
-    return Refused(reason)
-
-
-def _classify_answer(answer: bytes, attempt: int) -> Outcome:
-    fields = parse_object(answer)
-    if fields is None:
-        return Unknown("the answer is not a JSON object of at most 16 KiB")
-    code = _code_in(fields)
-    if code is None:
-        if fields.get("punish"):  # what its flood protection says instead (limits page)
-            return throttled("flood protection", attempt)
-        return Unknown("the answer has no errcode")
-    reason = f"errcode {code}"
-    if code == 0:
-        return Delivered()
-    if code in _BUSY:
-        return again(reason, attempt, max_attempts=_FEW_ATTEMPTS)
-    if code in _THROTTLED:
-        return throttled(reason, attempt)
-    if code == _CALL_TIMED_OUT:
-        return Unknown(reason)
-    return Refused(reason, for_content=code in _CONTENT)
-
-
-def _code_in(fields: Mapping[str, Any]) -> int | None:
-    """The errcode, which DingTalk documents as a number and shows as a string."""
-    code = fields.get("errcode")
-    if isinstance(code, str) and _CODE.fullmatch(code):
-        return int(code)
-    # Not int(code): of false and 0.5 that makes the 0 that means success.
-    return code if isinstance(code, int) and not isinstance(code, bool) else None
-
-
-def parse_object(answer: bytes) -> dict[str, Any] | None:
-    """Read a JSON object; None if it is none, or was cut off."""
-    if len(answer) > MAX_ANSWER_BYTES:
-        return None
+    if retry_after.isascii() and retry_after.isdigit():
+        return float(retry_after[:9])
     try:
-        fields = json.loads(answer)
-    except (ValueError, RecursionError):
+        return max(0.0, parsedate_to_datetime(retry_after).timestamp() - now_s)
+    except (ValueError, OverflowError):
+        return 0.0
+
+
+def unpacked(body: bytes, encoding: str) -> bytes:
+    """Unpack an answer that is gzip or deflate although we asked for neither.
+
+    Args:
+        body: what came, cut off just beyond `MAX_ANSWER_BYTES`.
+        encoding: the answer's Content-Encoding. The body's first bytes count more: no JSON begins
+            as gzip does.
+
+    Returns:
+        The text, cut off just beyond `MAX_ANSWER_BYTES` as well; nothing if it is spoilt or breaks
+        off.
+    """
+    if body.startswith(_GZIP_MAGIC):
+        return _inflated(body, _GZIP_OR_ZLIB) or b""
+    if encoding.strip().lower() == "deflate":
+        # zlib's format by RFC 9110, and without its header from many a server; or not packed.
+        return _inflated(body, _GZIP_OR_ZLIB) or _inflated(body, -zlib.MAX_WBITS) or body
+    return body
+
+
+def _inflated(body: bytes, window_bits: int) -> bytes | None:
+    unpacking = zlib.decompressobj(window_bits)
+    try:
+        text = unpacking.decompress(body, MAX_ANSWER_BYTES + 1)
+    except zlib.error:
         return None
-    return fields if isinstance(fields, dict) else None
+    return text if unpacking.eof or len(text) > MAX_ANSWER_BYTES else None
 
 
-def _not_sent(error: Exception, name: str, attempt: int) -> Retry | Refused:
+def _not_sent(error: Exception, name: str) -> Retry | Refused:
     if isinstance(error, httpx.InvalidURL | httpx.UnsupportedProtocol):
         return Refused(name)
     if isinstance(error.__cause__, aiohttp.ClientConnectorCertificateError):
-        return again("tls: invalid certificate", attempt, max_attempts=_FEW_ATTEMPTS)
-    return again(f"not connected: {name}", attempt)
-
-
-def again(
-    reason: str, attempt: int, *, max_attempts: int | None = None, at_least_ms: int = 0
-) -> Retry | Refused:
-    """Another attempt after a pause that grows up to a minute, unless there have been enough.
-
-    Args:
-        reason: why this one failed.
-        attempt: which one it was, counted from 1.
-        max_attempts: how many are enough; None: the session's end decides.
-        at_least_ms: how long the server asked to be left alone, in ms.
-    """
-    if max_attempts is not None and attempt >= max_attempts:
-        return Refused(reason)
-    pause_ms = _PAUSES_MS[min(attempt, len(_PAUSES_MS)) - 1]
-    # A server may ask for more patience, but not for more than twice ours.
-    pause_ms = min(max(pause_ms, at_least_ms), 2 * pause_ms)
-    return Retry(round(pause_ms * random.uniform(0.8, 1.2)), reason)  # noqa: S311 - spreads load
-
-
-def throttled(reason: str, attempt: int) -> Retry:
-    """Another attempt when DingTalk's throttle is over."""
-    return Retry(_THROTTLE_MS if attempt == 1 else _LONG_THROTTLE_MS, reason)
-
-
-def _milliseconds(retry_after: str | None) -> int:
-    seconds = retry_after or ""
-    return int(seconds[:6]) * 1000 if seconds.isascii() and seconds.isdigit() else 0
+        return Retry(Trouble.CERTIFICATE, "tls: invalid certificate")
+    return Retry(Trouble.CONNECTION, f"not connected: {name}")
 
 
 def _name_of(error: Exception) -> str:

@@ -17,19 +17,8 @@ import stamina
 
 from shared.reply import ActionCard, FeedCard, Markdown, Reply, Text, link
 from worker.cache import Cache
-from worker.delivery import (
-    Delivered,
-    HTTPAnswer,
-    Outcome,
-    Refused,
-    Retry,
-    Unknown,
-    again,
-    classify,
-    parse_object,
-    send_once,
-    throttled,
-)
+from worker.classify import classify, parse_object
+from worker.delivery import HTTPAnswer, send_once
 from worker.errors import (
     BackendError,
     BackendProtocolError,
@@ -37,13 +26,14 @@ from worker.errors import (
     BackendUnavailableError,
 )
 from worker.http import Http, JSONAnswer
+from worker.outcome import Delivered, Outcome, Refused, Retry, Trouble, Unknown
 from worker.transport import BeforeSend
 
 SERVICE = "钉钉"
 _MAX_TOKEN_S, _TOKEN_MARGIN_S = 7200, 300
 _MAX_FOUND = 20
 _ATTEMPTS = 3
-_PAUSE_S, _QPS_PAUSE_MS = 1.0, 1_000
+_PAUSE_S = 1.0
 _MAX_VERTICAL_BUTTONS = 5
 _TOKEN_HEADER = "x-acs-dingtalk-access-token"  # noqa: S105 - a header's name
 
@@ -149,7 +139,6 @@ class DingTalk:
         reply: Reply,
         *,
         before_send: BeforeSend,
-        attempt: int,
         left_s: float,
     ) -> Outcome:
         """Send somebody a reply in the single chat with the robot, once.
@@ -158,7 +147,6 @@ class DingTalk:
             staff_id: to whom, by userid.
             reply: what to say.
             before_send: claims the right to send, when the connection stands.
-            attempt: which one this is, counted from 1.
             left_s: seconds until it is too late.
 
         Raises:
@@ -168,7 +156,7 @@ class DingTalk:
             async with asyncio.timeout(left_s):
                 token = await self._token()
         except (BackendUnavailableError, TimeoutError) as error:
-            return again(f"private: no access token ({type(error).__name__})", attempt)
+            return Retry(Trouble.BUSY, f"private: no access token ({type(error).__name__})")
         except BackendError as error:
             return Refused(f"private: no access token: {error.reason}")
         key, values = _as_private(reply)
@@ -184,14 +172,13 @@ class DingTalk:
             json.dumps(letter, ensure_ascii=False).encode(),
             headers={_TOKEN_HEADER: token},
             before_send=before_send,
-            attempt=attempt,
             left_s=left_s,
         )
         if not isinstance(answer, HTTPAnswer):
             return answer
         if _is_stale(answer.status, parse_object(answer.body)):
             await self._forget_token(token)
-        return _classify_private(answer, staff_id, attempt)
+        return _classify_private(answer, staff_id)
 
     async def _oapi(self, path: str, body: Mapping[str, Any]) -> dict[str, Any] | None:
         """Call the older API, which says in an errcode what became of it; None: no such user."""
@@ -312,7 +299,7 @@ def _refusal(answer: JSONAnswer) -> BackendError:
     return BackendRefusedError(SERVICE, reason)
 
 
-def _classify_private(answer: HTTPAnswer, staff_id: str, attempt: int) -> Outcome:
+def _classify_private(answer: HTTPAnswer, staff_id: str) -> Outcome:
     """Decide what became of a private message: a 200 may still say that it was not sent."""
     fields = parse_object(answer.body) or {}
     code = str(fields.get("code", ""))
@@ -321,18 +308,20 @@ def _classify_private(answer: HTTPAnswer, staff_id: str, attempt: int) -> Outcom
         if any(_lists(fields, name, staff_id) for name in _NOT_REACHED):
             return Refused("private: DingTalk doesn't reach the asker by this userid")
         if _lists(fields, "flowControlledStaffIdList", staff_id):
-            return throttled("private: flow control", attempt)
+            return Retry(Trouble.THROTTLED, "private: flow control")
         if fields.get("processQueryKey"):
             return Delivered()
         return Unknown("private: an answer without processQueryKey")
-    if _is_stale(answer.status, fields) or "QpsLimit" in code:
-        return Retry(_QPS_PAUSE_MS, reason) if attempt < _ATTEMPTS else Refused(reason)
-    if code in _SENT_TOO_FAST:
-        return again(reason, attempt)
+    if _is_stale(answer.status, fields):
+        return Retry(Trouble.TOKEN, reason)
+    if "QpmLimit" in code:
+        return Retry(Trouble.THROTTLED, reason)
+    if code in _SENT_TOO_FAST or "QpsLimit" in code:
+        return Retry(Trouble.BUSY, reason, max(answer.asked_s, _PAUSE_S))
     is_final = answer.status < HTTPStatus.INTERNAL_SERVER_ERROR
     if is_final and code and answer.status != HTTPStatus.TOO_MANY_REQUESTS:
         return Refused(reason)
-    return classify(answer.status, answer.retry_after, answer.body, attempt)
+    return classify(answer.status, answer.asked_s, answer.body)
 
 
 def _lists(fields: Mapping[str, Any], name: str, staff_id: str) -> bool:

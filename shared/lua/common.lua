@@ -73,7 +73,8 @@ local function finish(id, state, reason, remember_s, now)
     end
   end
   redis.call('HSET', key, 'state', state, 'reason', reason, 'ended_ms', now)
-  redis.call('HDEL', key, 'payload', 'prepared', 'token', 'claim', 'expires_ms', 'not_before_ms', 'attempts')
+  redis.call('HDEL', key, 'payload', 'prepared', 'token', 'claim', 'expires_ms', 'not_before_ms', 'attempts',
+             'failures', 'trouble')
   redis.call('EXPIRE', key, remember_s)
   if state == 'dead' then
     redis.call('ZADD', DEAD, now, id)
@@ -81,6 +82,12 @@ local function finish(id, state, reason, remember_s, now)
   else
     redis.call('HINCRBY', COUNT, state, 1)
   end
+end
+
+-- Ends a message whose session has closed: without a reply, for the last trouble there was with that.
+local function expire(id, remember_s, now)
+  local trouble = redis.call('HGET', MESSAGE .. id, 'trouble')
+  finish(id, 'dead', trouble and 'expired: ' .. trouble or 'expired', remember_s, now)
 end
 
 -- Whether the caller still holds the message: its token, and one of the states named.

@@ -21,7 +21,7 @@ for _, id in ipairs(redis.call('ZRANGEBYSCORE', DUE, '-inf', now, 'LIMIT', 0, li
     redis.call('ZREM', DUE, id)
   elseif number(held[2]) <= now then
     redis.call('SREM', RESTING, id)
-    finish(id, 'dead', 'expired', remember_s, now)
+    expire(id, remember_s, now)
   elseif state == 'leased' and (number(held[3]) or 0) + 1 >= max_deaths then
     finish(id, 'dead', 'failed: workers died over it', remember_s, now)
   elseif string.match(id, '^%x+$') then

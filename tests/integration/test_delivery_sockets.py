@@ -16,16 +16,9 @@ from cryptography.x509.oid import NameOID
 from shared.errors import LeaseLostError
 from shared.origin import origin_of
 from tests.processes import free_port
-from worker.delivery import (
-    MAX_ANSWER_BYTES,
-    Delivered,
-    Delivery,
-    Outcome,
-    Refused,
-    Retry,
-    Unknown,
-    create_client,
-)
+from worker.classify import MAX_ANSWER_BYTES
+from worker.delivery import Delivery, create_client
+from worker.outcome import Delivered, Outcome, Refused, Retry, Trouble, Unknown
 
 BODY = '{"msgtype":"text","text":{"content":"北京 9℃"}}'.encode()
 OK = b'{"errcode":0,"errmsg":"ok"}'
@@ -127,14 +120,13 @@ async def posted(
     claim: Callable[[], Awaitable[None]],
     *,
     left_s: float = LONG_S,
-    attempt: int = 1,
     origins: tuple[str, ...] | None = None,
 ) -> Outcome:
     """Post once with the worker's own client; a bound of time stands around it."""
     allowed = (origin_of(url),) if origins is None else origins
     async with create_client() as client, asyncio.timeout(LONG_S):
         delivery = Delivery(client, origins=allowed)
-        return await delivery.post(url, BODY, before_send=claim, attempt=attempt, left_s=left_s)
+        return await delivery.post(url, BODY, before_send=claim, left_s=left_s)
 
 
 async def test_a_reply_arrives_as_it_was_prepared_and_its_outcome_is_told(peer: Peer) -> None:
@@ -201,7 +193,7 @@ async def test_replies_that_are_sent_at_once_have_each_its_own_claim(peer: Peer)
         async def send(number: int) -> Outcome:
             url = f"{peer.origin}/{number}"
             claim = claims[number]
-            return await delivery.post(url, BODY, before_send=claim, attempt=1, left_s=LONG_S)
+            return await delivery.post(url, BODY, before_send=claim, left_s=LONG_S)
 
         outcomes = await asyncio.gather(*map(send, range(40)), return_exceptions=True)
     assert [isinstance(outcome, Delivered) for outcome in outcomes] == [True, False] * 20
@@ -242,7 +234,7 @@ async def test_no_cookie_is_kept(peer: Peer) -> None:
     async with create_client() as client:
         delivery = Delivery(client, origins=(peer.origin,))
         for _ in range(2):
-            await delivery.post(peer.url, BODY, before_send=Claims(), attempt=1, left_s=LONG_S)
+            await delivery.post(peer.url, BODY, before_send=Claims(), left_s=LONG_S)
     assert len(peer.requests) == 2
     assert not any(b"cookie" in request.lower() for request in peer.requests)
 
@@ -257,9 +249,7 @@ async def test_each_reply_has_a_connection_of_its_own_so_none_meets_a_stale_one(
     async with create_client() as client:
         delivery = Delivery(client, origins=(peer.origin,))
         for _ in range(3):
-            outcome = await delivery.post(
-                peer.url, BODY, before_send=Claims(), attempt=1, left_s=LONG_S
-            )
+            outcome = await delivery.post(peer.url, BODY, before_send=Claims(), left_s=LONG_S)
             assert outcome == Delivered()
             await asyncio.sleep(0.02)
     assert [request.count(BODY) for request in peer.requests] == [1, 1, 1]
@@ -407,15 +397,13 @@ def self_signed(folder: Path) -> ssl.SSLContext:
     return context
 
 
-async def test_a_certificate_that_nobody_vouches_for_gets_three_attempts_and_no_reply(
+async def test_a_certificate_that_nobody_vouches_for_gets_no_reply_and_may_be_mended(
     tmp_path: Path,
 ) -> None:
     claims = Claims()
     async with listening(self_signed(tmp_path)) as impostor:
-        first = await posted(impostor.url, claims)
-        assert isinstance(first, Retry)
-        assert first.reason == "tls: invalid certificate"
-        assert await posted(impostor.url, claims, attempt=3) == Refused(first.reason)
+        outcome = await posted(impostor.url, claims)
+        assert outcome == Retry(Trouble.CERTIFICATE, "tls: invalid certificate")
         assert impostor.requests == []
     assert claims.count == 0
 

@@ -64,6 +64,10 @@ GOES_ON: dict[str, Spoil] = {
     "words for its age": field("accepted_ms", "x"),
     "a prepared reply that is no JSON": field("prepared", "{"),
     "a prepared reply of another shape": field("prepared", "[1]"),
+    "failures that are no JSON": field("failures", "{"),
+    "failures that are no counts": field("failures", '{"busy": "x"}'),
+    "failures beyond counting": field("failures", '{"busy": 1e999}'),
+    "failures of another shape": field("failures", "[1]"),
     "a payload that is no UTF-8": field("payload", b"\xff\xfe"),
     "a payload that is no JSON": field("payload", "{"),
 }
@@ -138,7 +142,7 @@ async def test_what_can_still_be_answered_is_leased_and_retried_and_ends(
     assert isinstance(other, Lease)
     await ledger.renew(lease)
     await ledger.sending(lease)
-    await ledger.retry(lease, pause_ms=0, prepared=Prepared(b"{}", FAILED))
+    await ledger.retry(lease, pause_ms=0, prepared=Prepared(b"{}", FAILED), trouble="busy")
     again = await ledger.lease(SPOILT.id)
     assert isinstance(again, Lease)
     await ledger.done(again, FAILED)

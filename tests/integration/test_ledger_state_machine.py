@@ -1,7 +1,7 @@
 """The ledger under every order of events, on a real server: several workers, sweeps, lost time."""
 
 import asyncio
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Awaitable, Coroutine
 from pathlib import Path
 from typing import Any, TypeVar
@@ -21,7 +21,17 @@ from hypothesis.stateful import (
 from redis.asyncio import Redis
 
 from shared.errors import LeaseLostError
-from shared.ledger import HANDOVER_MS, LEASE_MS, Acceptance, End, Ending, Lease, Ledger, Prepared
+from shared.ledger import (
+    HANDOVER_MS,
+    LEASE_MS,
+    Acceptance,
+    End,
+    Ending,
+    Failures,
+    Lease,
+    Ledger,
+    Prepared,
+)
 from shared.queue import JobQueue
 from tests.builders import SESSION_MS, a_callback, a_message
 from tests.processes import valkey
@@ -61,6 +71,7 @@ class LedgerMachine(RuleBasedStateMachine):
         self.ends: dict[str, tuple[str, str]] = {}
         self.shown: Counter[str] = Counter()
         self.holder: dict[str, str] = {}
+        self.failures = defaultdict[str, Failures](Failures)
 
     def run(self, step: Awaitable[T]) -> T:
         async def awaited() -> T:
@@ -98,6 +109,7 @@ class LedgerMachine(RuleBasedStateMachine):
             return multiple()
         assert message_id not in self.ends
         assert self.shown[message_id] == 0
+        assert lease.failures == self.failures[message_id]
         self.holder[message_id] = lease.token
         return lease
 
@@ -118,10 +130,16 @@ class LedgerMachine(RuleBasedStateMachine):
             self.check_it_holds(lease)
             self.ends[lease.id] = (ending.end.value, ending.reason)
 
-    @rule(lease=leases, pause_ms=st.sampled_from([0, 500, 60_000]))
-    def dingtalk_turns_it_away(self, lease: Lease, pause_ms: int) -> None:
-        if self.granted(self.ledger.retry(lease, pause_ms=pause_ms, prepared=PREPARED)):
+    @rule(
+        lease=leases,
+        pause_ms=st.sampled_from([0, 500, 60_000]),
+        trouble=st.sampled_from(["connection", "busy"]),
+    )
+    def dingtalk_turns_it_away(self, lease: Lease, pause_ms: int, trouble: str) -> None:
+        retry = self.ledger.retry(lease, pause_ms=pause_ms, prepared=PREPARED, trouble=trouble)
+        if self.granted(retry):
             self.check_it_holds(lease)
+            self.failures[lease.id] = self.failures[lease.id].plus(trouble)
             self.shown[lease.id] = 0
             del self.holder[lease.id]
 
@@ -148,6 +166,7 @@ class LedgerMachine(RuleBasedStateMachine):
         if self.run(self.ledger.revive(message.id)) == "accepted" and ended:
             assert ended[0] == "dead"
             del self.ends[message.id]
+            self.failures.pop(message.id, None)
             self.shown[message.id] = 0  # whoever retries an unknown one has been told
 
     @rule(message=st.sampled_from(MESSAGES))

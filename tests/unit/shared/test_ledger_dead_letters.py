@@ -3,7 +3,7 @@ import asyncio
 import pytest
 
 from shared.errors import LeaseLostError
-from shared.ledger import MARGIN_MS, Acceptance, End, Ending
+from shared.ledger import MARGIN_MS, Acceptance, End, Ending, Failures
 from shared.message import Message
 from tests.builders import SESSION_MS, a_message, now_ms
 from tests.unit.shared.world import ANSWERED, ENDINGS, PREPARED, STEPS, Step, World, body_of
@@ -64,7 +64,7 @@ async def test_a_dead_letter_of_a_closed_session_has_no_words(
 async def test_a_revived_message_begins_anew(world: World, message: Message) -> None:
     first = await world.leased(message)
     await world.ledger.notice(first)
-    await world.ledger.retry(first, pause_ms=0, prepared=PREPARED)
+    await world.ledger.retry(first, pause_ms=0, prepared=PREPARED, trouble="busy", reason="why")
     await world.ledger.done(await world.lease(message), Ending(End.DEAD, "failed: 130101"))
     assert await world.ledger.revive(message.id) == "accepted"
     assert await world.waiting() == [message.id]
@@ -72,6 +72,7 @@ async def test_a_revived_message_begins_anew(world: World, message: Message) -> 
     assert await world.redis.ttl(f"dingda:message:{message.id}") == -1
     lease = await world.lease(message)
     assert (lease.payload, lease.attempt, lease.prepared) == (body_of(message), 1, None)
+    assert lease.failures == Failures()
     assert 0 <= SESSION_MS - MARGIN_MS - lease.left_ms < 5_000
     assert await world.ledger.notice(lease)
 

@@ -3,7 +3,7 @@ import asyncio
 import pytest
 
 from shared.errors import LeaseLostError
-from shared.ledger import DEAD_LETTER_S, End, Ending, Lease, Prepared
+from shared.ledger import DEAD_LETTER_S, End, Ending, Failures, Lease, Prepared
 from shared.message import Message
 from shared.reply import Text, to_body
 from tests.builders import a_message, now_ms
@@ -60,6 +60,39 @@ async def test_a_retry_is_no_death(world: World, message: Message) -> None:
         await world.ledger.retry(await world.lease(message), pause_ms=0, prepared=PREPARED)
         assert await world.ledger.sweep() == 1
     assert (await world.lease(message)).attempt == 6
+
+
+async def test_failures_are_counted_by_kind_over_retries_deaths_and_hand_backs(
+    world: World, message: Message
+) -> None:
+    await world.accept(message)
+    for trouble in ("connection", "busy", "connection"):
+        lease = await world.lease(message)
+        await world.ledger.retry(lease, pause_ms=0, prepared=PREPARED, trouble=trouble)
+    await world.ledger.retry(await world.lease(message), pause_ms=0, prepared=PREPARED)
+    await world.ledger.hand_back(await world.lease(message))
+    await world.lease(message)
+    await world.make_overdue(message)
+    await world.ledger.sweep()
+    lease = await world.lease(message)
+    assert lease.failures == Failures({"connection": 2, "busy": 1})
+    assert lease.failures.of("throttled") == 0
+    assert lease.attempt == 5
+
+
+async def test_what_expires_after_a_retry_says_why_there_was_no_reply(
+    world: World, message: Message
+) -> None:
+    lease = await world.leased(message)
+    await world.ledger.retry(
+        lease, pause_ms=0, prepared=PREPARED, trouble="busy", reason="errcode -1"
+    )
+    await world.end_session(message)
+    assert await world.ledger.lease(message.id) == "expired"
+    (letter,) = await world.ledger.dead_letters()
+    assert letter.reason == "expired: errcode -1"
+    assert (await world.counts()).dead == {"expired": 1}
+    assert "failures" not in await world.stored(message)
 
 
 async def test_what_is_handed_back_is_enqueued_at_the_next_sweep(

@@ -99,6 +99,10 @@ class Desk:
         await self.redis.hset(f"dingda:message:{message.id}", "not_before_ms", 0)
         await self.overdue(message)
 
+    async def rests_until(self, message: Message) -> int:
+        """When the pause before the next attempt is over, in ms since 1970."""
+        return int((await self.stored(message))["not_before_ms"])
+
     async def overdue(self, message: Message) -> None:
         """Let the time pass by when somebody must look at a message, and look."""
         assert await self.redis.zscore("dingda:due", message.id) is not None

@@ -10,6 +10,7 @@ from shared.ledger import MARGIN_MS
 from shared.texts import REJECTED
 from tests.builders import SESSION_WEBHOOK, now_ms
 from tests.unit.worker.desk import Counting, desk, well
+from worker.outcome import LAST_TRY_MS
 from worker.skill import BackendUnavailableError, RefusalError
 
 # Each end -----------------------------------------------------------------------------------
@@ -151,7 +152,11 @@ async def test_nothing_goes_to_an_origin_that_is_not_dingtalks() -> None:
 
 
 @pytest.mark.parametrize(
-    "trouble", [httpx.ConnectError("refused"), 503, 429, 500, {"errcode": -1}, {"errcode": 130101}]
+    "trouble",
+    [
+        *(httpx.ConnectError("refused"), 503, 429, 500),
+        *({"errcode": code} for code in (-1, 34015, 500100, 130101)),
+    ],
 )
 async def test_what_was_not_shown_is_sent_again_as_it_was_prepared(trouble: Any) -> None:
     skill = Counting()
@@ -175,22 +180,82 @@ async def test_no_attempt_is_made_before_its_pause_is_over() -> None:
         assert len(here.said) == 1
 
 
-async def test_a_pause_beyond_the_sessions_end_is_not_waited_for() -> None:
+@pytest.mark.parametrize("errcode", [130101, -1])
+async def test_before_the_session_closes_there_is_a_last_try(errcode: int) -> None:
+    async with desk(well) as here:
+        here.chat.script = [*([{"errcode": -1}] * 6), {"errcode": errcode}]
+        message = await here.accept(sessionWebhookExpiredTime=now_ms() + MARGIN_MS + 30_000)
+        for _ in range(7):
+            await here.answer(message)
+            await here.rest(message)
+        left_ms = await here.rests_until(message) - now_ms()
+        assert left_ms <= 30_000 - LAST_TRY_MS
+        await here.answer(message)
+        assert await here.state(message) == "answered"
+
+
+async def test_a_pause_is_cut_for_the_last_try() -> None:
     async with desk(well) as here:
         here.chat.script = [{"errcode": 130101}]
-        message = await here.asked(sessionWebhookExpiredTime=now_ms() + MARGIN_MS + 30_000)
-        assert await here.state(message) == "dead: expired: errcode 130101"
+        closes_ms = now_ms() + MARGIN_MS + 30_000
+        message = await here.asked(sessionWebhookExpiredTime=closes_ms)
+        last_ms = closes_ms - MARGIN_MS - LAST_TRY_MS
+        assert abs(await here.rests_until(message) - last_ms) < 1_000
+        await here.rest(message)
+        await here.answer(message)
+        assert await here.state(message) == "answered"
 
 
-async def test_attempts_come_to_an_end() -> None:
+async def test_after_the_last_try_the_message_expires_and_says_of_what() -> None:
     async with desk(well) as here:
-        here.chat.script = [{"errcode": -1}] * 10
-        message = await here.asked()
-        while await here.state(message) == "accepted":
-            await here.rest(message)
+        here.chat.script = [{"errcode": 130101}] * 2
+        message = await here.asked(
+            sessionWebhookExpiredTime=now_ms() + MARGIN_MS + LAST_TRY_MS + 300
+        )
+        assert await here.state(message) == "dead: expired: errcode 130101"
+        assert (await here.counts()).dead == {"expired": 1}
+
+
+@pytest.mark.parametrize("trouble", [{"errcode": -1}, 500, {"errcode": 34015}])
+async def test_a_busy_dingtalk_is_tried_for_as_long_as_the_session_is_open(trouble: Any) -> None:
+    async with desk(well) as here:
+        here.chat.script = [trouble] * 20
+        message = await here.accept()
+        for _ in range(20):
             await here.answer(message)
-        assert await here.state(message) == "dead: failed: errcode -1"
-        assert len(here.said) == 3
+            assert await here.state(message) == "accepted"
+            await here.rest(message)
+        await here.answer(message)
+        assert await here.state(message) == "answered"
+        assert len(set(here.chat.bodies)) == 1
+
+
+@pytest.mark.parametrize(
+    ("trouble", "least_ms", "most_ms"),
+    [({"errcode": -1}, 0, 1_000), (500, 0, 1_000), ({"errcode": 130101}, 60_000, 66_000)],
+)
+async def test_the_first_trouble_of_a_kind_rests_as_a_first_whatever_went_before(
+    trouble: Any, least_ms: int, most_ms: int
+) -> None:
+    async with desk(well) as here:
+        here.chat.script = [httpx.ConnectError("refused")] * 8 + [trouble]
+        message = await here.accept()
+        for _ in range(8):
+            await here.answer(message)
+            await here.rest(message)
+        before_ms = now_ms()
+        await here.answer(message)
+        rests_ms = await here.rests_until(message) - before_ms
+        assert least_ms <= rests_ms <= most_ms + 1_000
+
+
+async def test_what_expires_between_two_attempts_says_what_the_last_one_met() -> None:
+    async with desk(well) as here:
+        here.chat.script = [{"errcode": -1}]
+        message = await here.asked()
+        await here.redis.hset(f"dingda:message:{message.id}", "expires_ms", 1)
+        await here.overdue(message)
+        assert await here.state(message) == "dead: expired: errcode -1"
 
 
 @pytest.mark.parametrize(
@@ -208,6 +273,19 @@ async def test_what_is_refused_for_its_content_is_followed_by_a_plain_text(
         assert here.said == ["第1次", sentence]
         assert await here.state(message) == "dead: failed: errcode 430102"
         assert skill.asked == 1
+
+
+@pytest.mark.parametrize("errcode", [400402, 400403, 460101])
+async def test_a_reply_that_lacks_or_overfills_a_field_is_followed_by_a_plain_text(
+    errcode: int,
+) -> None:
+    async with desk(well) as here:
+        here.chat.script = [{"errcode": errcode}]
+        message = await here.asked()
+        await here.rest(message)
+        await here.answer(message)
+        assert here.said == ["好", REJECTED]
+        assert await here.state(message) == f"dead: failed: errcode {errcode}"
 
 
 async def test_a_plain_text_that_is_refused_as_well_is_the_end() -> None:

@@ -1,36 +1,30 @@
 """What DingTalk's answer to a reply means: shown, not shown, perhaps next time, or nobody knows."""
 
+import gzip
 import json
+import zlib
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.delivery import (
-    MAX_ANSWER_BYTES,
-    Delivered,
-    Outcome,
-    Refused,
-    Retry,
-    Unknown,
-    again,
-    classify,
-    parse_object,
-)
+from worker.classify import ERRCODES, MAX_ANSWER_BYTES, Meaning, classify, parse_object
+from worker.delivery import seconds_asked, unpacked
+from worker.outcome import Delivered, Outcome, Refused, Retry, Trouble, Unknown
 
-LONGEST_PAUSE_MS = 2 * 60_000 * 1.2
+NO_JSON = Unknown("the answer is not a JSON object of at most 16 KiB")
+NO_CODE = Unknown("the answer has no errcode")
+OK = b'{"errcode":0,"errmsg":"ok"}'
 
 
-def answered(
-    fields: Any, *, status: int = 200, retry_after: str | None = None, attempt: int = 1
-) -> Outcome:
+def answered(fields: Any, *, status: int = 200, asked_s: float = 0.0) -> Outcome:
     body = fields if isinstance(fields, bytes) else json.dumps(fields).encode()
-    return classify(status, retry_after, body, attempt)
+    return classify(status, asked_s, body)
 
 
-def errcode(code: Any, attempt: int = 1) -> Outcome:
-    return answered({"errcode": code, "errmsg": "…"}, attempt=attempt)
+def errcode(code: Any, errmsg: Any = "…") -> Outcome:
+    return answered({"errcode": code, "errmsg": errmsg})
 
 
 @pytest.mark.parametrize("code", [0, "0"])
@@ -44,42 +38,98 @@ def test_success_is_what_the_errcode_says_whatever_the_2xx(status: int) -> None:
     assert answered({"errcode": 300001}, status=status) == Refused("errcode 300001")
 
 
-@pytest.mark.parametrize("code", [-1, "-1", 34015])
-def test_a_busy_dingtalk_is_tried_again_three_times_in_all(code: Any) -> None:
-    assert isinstance(errcode(code, attempt=1), Retry)
-    assert isinstance(errcode(code, attempt=2), Retry)
-    assert errcode(code, attempt=3) == Refused(f"errcode {int(code)}")
+# The codes ----------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("code", [130101, 410100, 660026])
-def test_too_many_messages_rest_a_minute_and_then_ten(code: int) -> None:
-    assert errcode(code, attempt=1) == Retry(60_000, f"errcode {code}")
-    assert errcode(code, attempt=2) == Retry(600_000, f"errcode {code}")
+@pytest.mark.parametrize("code", [-1, "-1", 34015, 500100, "500100"])
+def test_a_busy_dingtalk_is_tried_again(code: Any) -> None:
+    assert errcode(code) == Retry(Trouble.BUSY, f"errcode {int(code)}")
+
+
+@pytest.mark.parametrize("code", [130101, "130101", 410100, 660026, 90002, 90018])
+def test_too_many_messages_are_a_throttle(code: Any) -> None:
+    assert errcode(code) == Retry(Trouble.THROTTLED, f"errcode {int(code)}")
 
 
 def test_flood_protection_without_an_errcode_is_a_throttle() -> None:
     answer = {"status": 1111, "wait": 5, "source": "x5", "punish": "deny"}
-    assert answered(answer) == Retry(60_000, "flood protection")
+    assert answered(answer) == Retry(Trouble.THROTTLED, "flood protection")
 
 
 @pytest.mark.parametrize(
     "code",
-    [34016, 40035, 101002, 310000, 400105, 460101, 430101, 430102, 430103, 430104],
+    [
+        *(34016, 40035, 101002, 310000, 400105, 460101, 430101, 430102, 430103, 430104),
+        *(400402, "400402", 400403, 400400, 400499),
+    ],
 )
-def test_what_is_wrong_with_the_content_may_pass_as_a_plainer_text(code: int) -> None:
-    assert errcode(code) == Refused(f"errcode {code}", for_content=True)
+def test_what_is_wrong_with_the_content_may_pass_as_a_plainer_text(code: Any) -> None:
+    assert errcode(code) == Refused(f"errcode {int(code)}", for_content=True)
 
 
 @pytest.mark.parametrize(
     "code",
-    [300001, 300005, 400013, 400101, 400102, 400106, 43002, 43004, 88, 90020, 90030, 430105, 12345],
+    [
+        *(300001, "300001", 300005, 400013, 400101, 400102, 400106, 43002, 43004, 88, 90020, 90030),
+        *(430105, 400399, 400500, 12345),
+    ],
 )
-def test_what_is_refused_for_good_is_not_tried_again(code: int) -> None:
-    assert errcode(code) == Refused(f"errcode {code}")
+def test_what_is_refused_for_good_is_not_tried_again(code: Any) -> None:
+    assert errcode(code) == Refused(f"errcode {int(code)}")
 
 
 def test_a_call_that_timed_out_behind_dingtalks_gateway_may_have_been_shown() -> None:
     assert errcode(15) == Unknown("errcode 15")
+
+
+@pytest.mark.parametrize("code", ERRCODES)
+def test_a_code_of_the_table_means_the_same_whatever_the_words(code: int) -> None:
+    said = [errcode(code, words) for words in ("…", "系统繁忙，请稍后再试", "限流", "too long")]
+    assert said == [said[0]] * 4
+
+
+def test_there_is_one_code_for_success() -> None:
+    assert [code for code, meaning in ERRCODES.items() if meaning is Meaning.SHOWN] == [0]
+
+
+@pytest.mark.parametrize(
+    ("errmsg", "expected"),
+    [
+        ("系统异常，请稍后再试", Retry(Trouble.BUSY, "errcode 999999")),
+        ("Server is BUSY, try again", Retry(Trouble.BUSY, "errcode 999999")),
+        ("触发限流，请稍后再试", Retry(Trouble.THROTTLED, "errcode 999999")),
+        ("Send Too Fast", Retry(Trouble.THROTTLED, "errcode 999999")),
+        ("message too long", Refused("errcode 999999", for_content=True)),
+        ("参数 actionCard --》 title 缺失", Refused("errcode 999999", for_content=True)),
+        ("session 不存在", Refused("errcode 999999")),
+        ("", Refused("errcode 999999")),
+        (None, Refused("errcode 999999")),
+        (["限流"], Refused("errcode 999999")),
+    ],
+)
+def test_of_a_code_that_nobody_knows_the_words_decide(errmsg: Any, expected: Outcome) -> None:
+    assert errcode(999999, errmsg) == expected
+
+
+@pytest.mark.parametrize(
+    ("sub_code", "expected"),
+    [
+        ("90018", Retry(Trouble.THROTTLED, "errcode 90018")),
+        (-1, Retry(Trouble.BUSY, "errcode -1")),
+        ("60011", Refused("errcode 60011")),
+        ("0", Refused("errcode 88")),
+        (0, Refused("errcode 88")),
+        ("isp.busy", Refused("errcode 88")),
+        (None, Refused("errcode 88")),
+    ],
+)
+def test_of_errcode_88_the_sub_code_says_more_and_never_success(
+    sub_code: Any, expected: Outcome
+) -> None:
+    assert answered({"errcode": 88, "sub_code": sub_code}) == expected
+
+
+# What is no verdict -------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -97,34 +147,38 @@ def test_a_call_that_timed_out_behind_dingtalks_gateway_may_have_been_shown() ->
     ],
 )
 def test_an_answer_that_is_no_json_object_leaves_the_outcome_unknown(body: bytes) -> None:
-    assert answered(body) == Unknown("the answer is not a JSON object of at most 16 KiB")
+    assert answered(body) == NO_JSON
 
 
 @pytest.mark.parametrize(
-    "fields", [{}, {"errcode": None}, {"errcode": "ok"}, {"errcode": []}, {"errmsg": "ok"}]
+    "fields",
+    [
+        {},
+        {"errcode": None},
+        {"errcode": "ok"},
+        {"errcode": []},
+        {"errmsg": "ok"},
+        {"success": True},
+    ],
 )
 def test_an_answer_without_an_errcode_leaves_the_outcome_unknown(fields: Any) -> None:
-    assert answered(fields) == Unknown("the answer has no errcode")
+    assert answered(fields) == NO_CODE
 
 
-@pytest.mark.parametrize("code", ["1e999", "NaN", "0.5", "false", '"0_0"', '" 0"', '"٠"', "[0]"])
+@pytest.mark.parametrize(
+    "code", ["1e999", "NaN", "0.5", "0.0", "false", '"0.0"', '"0_0"', '" 0"', '"٠"', "[0]"]
+)
 def test_what_is_no_whole_number_is_not_success(code: str) -> None:
-    assert answered(f'{{"errcode": {code}}}'.encode()) == Unknown("the answer has no errcode")
+    assert answered(f'{{"errcode": {code}}}'.encode()) == NO_CODE
 
 
-@pytest.mark.parametrize("status", [429, 503])
-def test_a_server_without_room_is_tried_again_for_as_long_as_the_session_is_open(
-    status: int,
-) -> None:
-    for attempt in (1, 2, 8, 90):
-        outcome = answered(b"", status=status, attempt=attempt)
-        assert isinstance(outcome, Retry)
-        assert outcome.reason == f"HTTP {status}"
+# HTTP ---------------------------------------------------------------------------------------
 
 
-def test_an_internal_error_is_tried_again_once() -> None:
-    assert isinstance(answered(b"", status=500), Retry)
-    assert answered(b"", status=500, attempt=2) == Refused("HTTP 500")
+@pytest.mark.parametrize("status", [429, 500, 503])
+def test_a_server_without_time_is_tried_again_when_it_says(status: int) -> None:
+    assert answered(b"", status=status) == Retry(Trouble.BUSY, f"HTTP {status}")
+    assert answered(OK, status=status, asked_s=7) == Retry(Trouble.BUSY, f"HTTP {status}", 7)
 
 
 @pytest.mark.parametrize("status", [501, 502, 504, 520, 599])
@@ -138,69 +192,46 @@ def test_redirects_and_refusals_are_final_whatever_the_body(status: int) -> None
 
 
 @pytest.mark.parametrize(
-    ("retry_after", "least_ms", "most_ms"),
+    ("retry_after", "asked_s"),
     [
-        (None, 400, 600),
-        ("0", 400, 600),
-        ("1", 800, 1_200),
-        ("120", 800, 1_200),
-        ("999999999999", 800, 1_200),
-        ("-5", 400, 600),
-        ("soon", 400, 600),
-        ("１", 400, 600),
-        ("Wed, 21 Oct 2026 07:28:00 GMT", 400, 600),
+        ("", 0),
+        ("0", 0),
+        ("30", 30),
+        ("999999999999", 999_999_999),
+        ("-5", 0),
+        ("1.5", 0),
+        ("soon", 0),
+        ("１", 0),
+        ("Wed, 21 Oct 2026 07:28:00 GMT", 30),
+        ("Wednesday, 21-Oct-26 07:28:00 GMT", 30),
+        ("Wed Oct 21 07:27:00 2026", 0),
+        ("Wed, 21 Oct 99999 07:28:00 GMT", 0),
     ],
 )
-def test_retry_after_is_heeded_up_to_twice_our_own_pause(
-    retry_after: str | None, least_ms: int, most_ms: int
-) -> None:
-    for _ in range(20):
-        outcome = answered(b"", status=503, retry_after=retry_after)
-        assert isinstance(outcome, Retry)
-        assert least_ms <= outcome.pause_ms <= most_ms
+def test_retry_after_is_a_number_of_seconds_or_a_date(retry_after: str, asked_s: float) -> None:
+    now_s = 1_792_567_650.0  # 07:27:30 that day
+    assert seconds_asked(retry_after, now_s=now_s) == asked_s
 
 
-def test_pauses_grow_and_are_spread_by_a_fifth() -> None:
-    means = (500, 1_000, 2_000, 5_000, 10_000, 30_000, 60_000)
-    for attempt, mean_ms in enumerate(means, 1):
-        pauses = [again("busy", attempt) for _ in range(50)]
-        found = {pause.pause_ms for pause in pauses if isinstance(pause, Retry)}
-        assert len(found) > 1
-        assert all(0.8 * mean_ms <= pause_ms <= 1.2 * mean_ms for pause_ms in found)
+@given(st.text(max_size=60) | st.from_regex(r"\A\w{3}, \d+ \w{3} \d+ \d\d?:\d\d:\d\d \S+\Z"))
+def test_any_retry_after_whatever_can_be_read(retry_after: str) -> None:
+    assert seconds_asked(retry_after, now_s=0.0) >= 0
 
 
 @given(
     st.integers(100, 999),
-    st.none() | st.text(max_size=30),
+    st.floats(0, 1e9),
     st.binary(max_size=200)
-    | st.dictionaries(st.sampled_from(["errcode", "punish", "x"]), st.from_type(object)).map(
-        lambda fields: json.dumps(fields, default=str, skipkeys=True).encode()
-    ),
-    st.integers(1, 20),
+    | st.dictionaries(
+        st.sampled_from(["errcode", "sub_code", "errmsg", "punish", "x"]), st.from_type(object)
+    ).map(lambda fields: json.dumps(fields, default=str, skipkeys=True).encode()),
 )
-def test_any_answer_whatever_has_an_outcome(
-    status: int, retry_after: str | None, body: bytes, attempt: int
-) -> None:
-    outcome = classify(status, retry_after, body, attempt)
+def test_any_answer_whatever_has_an_outcome(status: int, asked_s: float, body: bytes) -> None:
+    outcome = classify(status, asked_s, body)
     assert isinstance(outcome, Delivered | Retry | Refused | Unknown)
-    if isinstance(outcome, Retry):
-        assert 0 < outcome.pause_ms <= max(LONGEST_PAUSE_MS, 600_000)
     if isinstance(outcome, Delivered):
         assert 200 <= status < 300
         assert b"errcode" in body
-
-
-@given(st.integers(1, 100), st.integers(1, 10))
-def test_there_are_no_more_attempts_than_were_allowed(attempt: int, allowed: int) -> None:
-    outcome = again("busy", attempt, max_attempts=allowed)
-    assert isinstance(outcome, Retry) is (attempt < allowed)
-
-
-def test_pauses_stop_growing_at_a_minute() -> None:
-    for attempt in (7, 8, 90):
-        outcome = again("busy", attempt)
-        assert isinstance(outcome, Retry)
-        assert 48_000 <= outcome.pause_ms <= 72_000
 
 
 def test_no_outcome_repeats_what_dingtalk_wrote() -> None:
@@ -212,3 +243,57 @@ def test_no_outcome_repeats_what_dingtalk_wrote() -> None:
 def test_an_answer_is_read_up_to_its_bound_and_not_one_byte_further(size: int) -> None:
     body = b"{}" + b" " * (size - 2)
     assert (parse_object(body) is None) is (size > MAX_ANSWER_BYTES)
+
+
+# Packed all the same ------------------------------------------------------------------------
+
+
+def raw_deflate(body: bytes) -> bytes:
+    packing = zlib.compressobj(wbits=-zlib.MAX_WBITS)
+    return packing.compress(body) + packing.flush()
+
+
+@pytest.mark.parametrize(
+    ("packed", "encoding"),
+    [
+        (gzip.compress(OK), "gzip"),
+        (gzip.compress(OK), "X-GZIP"),
+        (gzip.compress(OK), ""),
+        (gzip.compress(OK), "identity"),
+        (zlib.compress(OK), "deflate"),
+        (zlib.compress(OK, 0), " Deflate "),
+        (raw_deflate(OK), "deflate"),
+        (OK, "deflate"),
+        (OK, "gzip"),
+        (OK, "br"),
+        (OK, ""),
+        (gzip.compress(OK) + b"\0" * 8, "gzip"),
+    ],
+)
+def test_an_answer_is_read_however_it_is_packed(packed: bytes, encoding: str) -> None:
+    assert unpacked(packed, encoding) == OK
+
+
+@pytest.mark.parametrize("pack", [gzip.compress, zlib.compress, raw_deflate])
+def test_an_answer_whose_packing_breaks_off_or_is_spoilt_is_unknown(pack: Any) -> None:
+    packed = pack(OK)
+    encoding = "gzip" if pack is gzip.compress else "deflate"
+    for cut in range(len(packed)):
+        assert answered(unpacked(packed[:cut], encoding)) == NO_JSON
+    spoilt = packed[:12] + bytes(byte ^ 0xFF for byte in packed[12:])
+    assert answered(unpacked(spoilt, encoding)) == NO_JSON
+
+
+@pytest.mark.parametrize("pack", [gzip.compress, zlib.compress])
+def test_a_bomb_is_cut_off_at_the_bound(pack: Any) -> None:
+    bomb = pack(b" " * 10_000_000)
+    assert len(bomb) <= MAX_ANSWER_BYTES
+    text = unpacked(bomb, "deflate")
+    assert len(text) == MAX_ANSWER_BYTES + 1
+    assert answered(text) == NO_JSON
+
+
+@given(st.binary(max_size=100), st.sampled_from(["gzip", "deflate", ""]))
+def test_any_bytes_whatever_can_be_unpacked(body: bytes, encoding: str) -> None:
+    for candidate in (body, b"\x1f\x8b" + body, b"\x1f\x8b\x08" + body, b"\x78\x9c" + body):
+        assert len(unpacked(candidate, encoding)) <= MAX_ANSWER_BYTES + 1

@@ -12,7 +12,6 @@ import pytest
 from shared.reply import ActionCard, Button, FeedCard, FeedLink, Markdown, Reply, Text
 from simulator.backends import openapi
 from simulator.backends.openapi import OpenAPI, Person
-from worker.delivery import Delivered, Outcome, Refused, Retry, Unknown
 from worker.dingtalk import DingTalk
 from worker.errors import (
     BackendError,
@@ -21,6 +20,7 @@ from worker.errors import (
     BackendUnavailableError,
 )
 from worker.http import Http
+from worker.outcome import Delivered, Outcome, Refused, Retry, Unknown
 from worker.testing import MemoryCache
 
 SECRET = "app-secret-canary"
@@ -60,9 +60,7 @@ class Organisation:
         async def claim() -> None:
             self.claimed += 1
 
-        return await self.dingtalk().send_privately(
-            to, reply, before_send=claim, attempt=1, left_s=5
-        )
+        return await self.dingtalk().send_privately(to, reply, before_send=claim, left_s=5)
 
 
 @pytest.fixture

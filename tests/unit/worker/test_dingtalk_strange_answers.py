@@ -11,10 +11,10 @@ import pytest
 import stamina
 
 from shared.reply import Text
-from worker.delivery import Delivered, Outcome, Refused, Retry, Unknown
 from worker.dingtalk import DingTalk
 from worker.errors import BackendError, BackendUnavailableError
 from worker.http import Http
+from worker.outcome import Delivered, Outcome, Refused, Retry, Unknown
 from worker.testing import MemoryCache
 from worker.transport import BEFORE_SEND
 
@@ -62,13 +62,11 @@ class Asked:
             oapi_url="https://oapi.dingtalk.com",
         )
 
-    async def send(self, *, attempt: int = 1) -> Outcome:
+    async def send(self) -> Outcome:
         async def claim() -> None:
             await asyncio.sleep(0)
 
-        return await self.dingtalk.send_privately(
-            "u1", Text("秘密"), before_send=claim, attempt=attempt, left_s=5
-        )
+        return await self.dingtalk.send_privately("u1", Text("秘密"), before_send=claim, left_s=5)
 
 
 @asynccontextmanager
