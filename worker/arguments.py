@@ -13,12 +13,12 @@ settings.
 """
 
 import inspect
-import re
 import types
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from functools import cache
 from typing import (
     Annotated,
     Any,
@@ -36,9 +36,12 @@ from pydantic_settings import BaseSettings
 
 from shared.texts import MISSING, NOT_UNDERSTOOD
 from worker.errors import UnclearError
+from worker.patterns import Pattern
 from worker.text import Words, fold
 
-_NUMBER = re.compile(r"-?\d+(?:\.\d+)?")
+_NUMBER = Pattern(r"-?\d+(?:\.\d+)?")
+_MAX_NUMBER_CHARS = 30
+"""A longer one is none: float makes infinity of it."""
 _NUMERIC = (int, float, Decimal)
 _NUMBER_LABEL = "数字"
 
@@ -229,14 +232,22 @@ def _take_text(words: Words, *, last: bool) -> tuple[str, Words] | None:
 
 def _take_number(kind: Any, words: Words) -> tuple[Any, Words] | None:
     found = _NUMBER.search(words.matched)
-    if found is None or (kind is int and "." in found.group()):
+    if found is None or len(found.taken) > _MAX_NUMBER_CHARS:
         return None
-    return kind(found.group()), words.without(*found.span())
+    if kind is int and "." in found.taken:
+        return None
+    return kind(found.taken), words.without(*found.span)
 
 
 def _take_choice(choices: tuple[str, ...], words: Words) -> tuple[str, Words] | None:
-    for choice in sorted(choices, key=len, reverse=True):
-        at = words.matched.find(fold(choice))
+    for folded, choice in _folded(choices):
+        at = words.matched.find(folded)
         if at >= 0:
-            return choice, words.without(at, at + len(fold(choice)))
+            return choice, words.without(at, at + len(folded))
     return None
+
+
+@cache
+def _folded(choices: tuple[str, ...]) -> list[tuple[str, str]]:
+    """Each choice as it is matched and as it is meant, the longest first."""
+    return [(fold(choice), choice) for choice in sorted(choices, key=len, reverse=True)]

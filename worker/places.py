@@ -4,7 +4,6 @@ The lexicon is `worker/data/places.json`, which `scripts/build_places.py` makes.
 """
 
 import json
-import re
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,8 +19,7 @@ from worker.text import Words
 WHICH = "「{name}」有好几个，是哪一个？"
 _CHINA_TIME = "Asia/Shanghai"
 _MAX_SUGGESTIONS = 5
-_BETWEEN = re.compile(r"[\s,，、·/的-]*")
-_LATIN = re.compile(r"[a-z\d]")
+_BETWEEN = " \t\r\n,，、·/的-"
 
 
 class Level(IntEnum):
@@ -148,7 +146,7 @@ def _first_mention(text: str) -> _Mention | None:
     while first and (behind := _next_mention(text, first.end)):
         inner = [e for e in behind.entries for outer in first.entries if e.is_in(outer)]
         outer = [e for e in first.entries for each in behind.entries if e.is_in(each)]
-        if not (inner or outer) or not _BETWEEN.fullmatch(text, first.end, behind.start):
+        if not (inner or outer) or text[first.end : behind.start].strip(_BETWEEN):
             break
         first = _Mention(first.start, behind.end, _distinct(inner or outer))
     return first
@@ -170,10 +168,13 @@ def _next_mention(text: str, start: int) -> _Mention | None:
 def _cuts_a_word(text: str, start: int, end: int) -> bool:
     """Latin names stand alone, or `lima` would be found in `climate`."""
     before, after = text[max(start - 1, 0) : start], text[end : end + 1]
-    return bool(
-        (_LATIN.match(text[start]) and _LATIN.match(before))
-        or (_LATIN.match(text[end - 1]) and _LATIN.match(after))
+    return (_is_latin(text[start]) and _is_latin(before)) or (
+        _is_latin(text[end - 1]) and _is_latin(after)
     )
+
+
+def _is_latin(character: str) -> bool:
+    return character.isascii() and character.isalnum()
 
 
 def _choose(name: str, entries: Sequence[_Entry]) -> Sequence[_Entry]:

@@ -6,12 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from worker.skill import Command, Skill
-from worker.text import Words, clean, fold, without_mentions
+from worker.text import MAX_CHARS, MAX_RAW_CHARS, Words, clean, fold, without_mentions
 
 logger = logging.getLogger(__name__)
 
-MAX_CHARS = 500
-"""A longer text is no command; patterns are not tried on it."""
 _MAX_SUGGESTIONS = 3
 _CLOSE = 0.6
 
@@ -53,7 +51,9 @@ class Router:
         )
 
     def route(self, text: str) -> Route | None:
-        """Find who answers a text; None if nobody does."""
+        """Find who answers a text; None if nobody does, or if it is too long to be a question."""
+        if len(text.strip()) > MAX_RAW_CHARS:
+            return None
         typed = clean(text)
         if len(typed) > MAX_CHARS:
             return None
@@ -66,11 +66,9 @@ class Router:
 
     def similar(self, text: str) -> list[str]:
         """Commands that a text may have been meant as, the likeliest first."""
-        names = {fold(command.names[0]): command.names[0] for _, command in self._commands.values()}
-        word = fold(without_mentions(clean(text))[:MAX_CHARS]).partition(" ")[0]
+        word = fold(without_mentions(clean(text))).partition(" ")[0]
         close = difflib.get_close_matches(word, self._commands, _MAX_SUGGESTIONS, _CLOSE)
-        first_names = (self._commands[name][1].names[0] for name in close)
-        return list(dict.fromkeys(names[fold(name)] for name in first_names))
+        return list(dict.fromkeys(self._commands[name][1].names[0] for name in close))
 
     def _whole(self, text: str, words: Words) -> Route | None:
         found = self._commands.get(words.folded)
@@ -84,7 +82,7 @@ class Router:
                 return Route(*self._commands[name], text, begun.without(0, len(name)))
         for pattern, skill, command in self._patterns:
             if found := pattern.search(words.matched):
-                return Route(skill, command, text, words.without(*found.span()))
+                return Route(skill, command, text, words.without(*found.span))
         return None
 
     def _claim(self, name: str, skill: Skill, command: Command) -> None:

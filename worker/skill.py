@@ -10,7 +10,6 @@ The module's `skill` is what the loader reads; the function stays an ordinary fu
 parameters are read from the text by their types, see `worker.arguments`.
 """
 
-import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -41,6 +40,7 @@ from worker.errors import (
     RefusalError,
     UnclearError,
 )
+from worker.patterns import Pattern, UnsupportedPatternError
 from worker.services import Services
 from worker.text import is_traditional, to_traditional
 
@@ -149,7 +149,7 @@ class Command:
     """A function of a skill, and what reaches it."""
 
     names: tuple[str, ...]
-    patterns: tuple[re.Pattern[str], ...]
+    patterns: tuple[Pattern, ...]
     function: SkillFunction
     signature: Signature
 
@@ -183,16 +183,20 @@ class Skill:
 
         Args:
             names: the command, and aliases for it. What follows it are its arguments.
-            pattern: a regular expression that reaches the function as well, wherever it stands in
-                the text; it is matched against simplified, lower-case, half-width characters. What
-                stands around it are the arguments.
+            pattern: a regular expression (RE2's) that reaches the function as well, wherever it
+                stands in the text; it is matched against simplified, lower-case, half-width
+                characters. What stands around it, or around its group `taken`, are the arguments.
 
         Raises:
-            TypeError: if the function has a parameter that can't be read from text.
+            TypeError: if the function has a parameter that can't be read from text, or the pattern
+                can't be matched in linear time.
         """
         if not names:
             raise TypeError("a command needs a name: @skill.command('天气')")
-        patterns = (re.compile(pattern),) if pattern else ()
+        try:
+            patterns = (Pattern(pattern),) if pattern else ()
+        except UnsupportedPatternError as error:
+            raise TypeError(f"skill {self.name!r}: {error}") from None
 
         def declare(function: F) -> F:
             signature = Signature.of(function, ask_type=Ask)

@@ -1,10 +1,10 @@
 """Days, periods and prices, found in a text wherever they stand.
 
 Each class is a slot (`worker.arguments.Slot`): a parameter of its type is read from the text.
-Patterns run over `Words.matched`, which is simplified, lower case and half width.
+Patterns run over `Words.matched`, which is simplified, lower case and half width. What is meant of
+one that looks beside it as well is its group `taken`; see `worker.patterns`.
 """
 
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
@@ -13,6 +13,7 @@ from typing import ClassVar, Literal, Self
 
 from shared.texts import IN_THE_PAST, NO_SUCH_DAY, NOT_YET
 from worker.errors import RefusalError
+from worker.patterns import Match, Pattern
 from worker.text import Words
 
 _DIGITS = {digit: value for value, digit in enumerate("零一二三四五六七八九")} | {"两": 2, "〇": 0}
@@ -53,10 +54,10 @@ class Day:
                 try:
                     first, count = read(found, now.date())
                 except ValueError:
-                    raise RefusalError(NO_SUCH_DAY.format(day=found.group())) from None
+                    raise RefusalError(NO_SUCH_DAY.format(day=found.taken)) from None
                 if first < now.date():
-                    raise RefusalError(IN_THE_PAST.format(day=found.group()))
-                return cls(first, count), words.without(*found.span())
+                    raise RefusalError(IN_THE_PAST.format(day=found.taken))
+                return cls(first, count), words.without(*found.span)
         return None
 
 
@@ -107,10 +108,10 @@ class Period:
                 try:
                     first = read(found, now.date())
                 except ValueError:
-                    raise RefusalError(NO_SUCH_DAY.format(day=found.group())) from None
+                    raise RefusalError(NO_SUCH_DAY.format(day=found.taken)) from None
                 if first > now.date():
-                    raise RefusalError(NOT_YET.format(day=found.group().strip()))
-                return cls(kind, first), words.without(*found.span())
+                    raise RefusalError(NOT_YET.format(day=found.taken.strip()))
+                return cls(kind, first), words.without(*found.span)
         return None
 
 
@@ -128,20 +129,40 @@ class PriceLimit:
         """Find a price range."""
         for pattern, side in _PRICES:
             if found := pattern.search(words.matched):
-                prices = sorted(map(_price, found.groups()))
-                return cls(*side(*prices)), words.without(*found.span())
+                prices = sorted(map(_price, found.groups))
+                return cls(*side(*prices)), words.without(*found.span)
         return None
+
+
+# Numbers ---------------------------------------------------------------------------------------
+
+
+def _integer(said: str) -> int:
+    """Read `25` or 二十五; what is neither is no number."""
+    if said.isdigit():
+        return int(said)
+    total, section, digit = 0, 0, None
+    for character in said:
+        if character in _DIGITS:
+            digit = _DIGITS[character]
+            continue
+        unit = _UNITS[character]
+        if unit == _UNITS["万"]:
+            total, section, digit = (section + (digit or 0)) * unit, 0, None
+        else:
+            section, digit = section + (1 if digit is None else digit) * unit, None
+    return total + section + (digit or 0)
 
 
 # Days ------------------------------------------------------------------------------------------
 
 
-def _ahead(days: int, count: int = 1) -> Callable[[re.Match[str], date], tuple[date, int]]:
+def _ahead(days: int, count: int = 1) -> Callable[[Match, date], tuple[date, int]]:
     return lambda _, today: (today + timedelta(days=days), count)
 
 
-def _weekday(found: re.Match[str], today: date) -> tuple[date, int]:
-    prefix, name = found.groups()
+def _weekday(found: Match, today: date) -> tuple[date, int]:
+    prefix, name = found.groups
     weekday = "1234567".find(name) if name.isdigit() else _WEEKDAYS.index(name.replace("天", "日"))
     monday = today - timedelta(days=today.weekday())
     if prefix:
@@ -150,53 +171,58 @@ def _weekday(found: re.Match[str], today: date) -> tuple[date, int]:
     return today + timedelta(days=(weekday - today.weekday()) % 7), 1
 
 
-def _weekend(found: re.Match[str], today: date) -> tuple[date, int]:
+def _weekend(found: Match, today: date) -> tuple[date, int]:
     monday = today - timedelta(days=today.weekday())
-    saturday = monday + timedelta(weeks=found.group().count("下"), days=5)
+    saturday = monday + timedelta(weeks=found.taken.count("下"), days=5)
     # On a Sunday what is left of the weekend is today.
     return (today, 1) if today > saturday else (saturday, 2)
 
 
-def _date(found: re.Match[str], today: date) -> tuple[date, int]:
-    year, month, day = (number and _integer(number) for number in found.group("y", "m", "d"))
-    if year and month and day:
-        return date(year, month, day), 1
-    if month and day:
-        # In December, 1月2日 is next year's.
-        this_year = date(today.year, month, day)
-        return (this_year if this_year >= today else date(today.year + 1, month, day)), 1
-    first = today.replace(day=day or 0)
-    return (first if first >= today else _months_later(today, 1).replace(day=day or 0)), 1
+def _date(found: Match, today: date) -> tuple[date, int]:
+    year, month, *days = found.groups
+    month, day = _integer(month), _integer(next(filter(None, days)))
+    if year:
+        return date(int(year), month, day), 1
+    # In December, 1月2日 is next year's.
+    this_year = date(today.year, month, day)
+    return (this_year if this_year >= today else date(today.year + 1, month, day)), 1
 
 
-_DAYS: list[tuple[re.Pattern[str], Callable[[re.Match[str], date], tuple[date, int]]]] = [
-    (re.compile(r"大前天|前天|昨[天日晚早]?|yesterday"), _ahead(-1)),
-    (re.compile(r"大后天"), _ahead(3)),
-    (re.compile(r"后[天日]"), _ahead(2)),
-    (re.compile(r"明[天日晚早]|tomorrow"), _ahead(1)),
+def _day_of_month(found: Match, today: date) -> tuple[date, int]:
+    day = _integer(found["d"])
+    first = today.replace(day=day)
+    return (first if first >= today else _months_later(today, 1).replace(day=day)), 1
+
+
+_DAYS: list[tuple[Pattern, Callable[[Match, date], tuple[date, int]]]] = [
+    (Pattern(r"大前天|前天|昨[天日晚早]?|yesterday"), _ahead(-1)),
+    (Pattern(r"大后天"), _ahead(3)),
+    (Pattern(r"后[天日]"), _ahead(2)),
+    (Pattern(r"明[天日晚早]|tomorrow"), _ahead(1)),
     (
-        re.compile(rf"({_COUNT})[天日](?:之|以)?后"),
-        lambda found, today: (today + timedelta(days=_integer(found[1])), 1),
+        Pattern(rf"(?P<n>{_COUNT})[天日](?:之|以)?后"),
+        lambda found, today: (today + timedelta(days=_integer(found["n"])), 1),
     ),
     (
-        re.compile(rf"(?:未来|接下来|今后|最近|近|往后)?的?({_COUNT})天(?!后)"),
-        lambda found, today: (today, max(1, _integer(found[1]))),
+        Pattern(rf"(?P<taken>(?:未来|接下来|今后|最近|近|往后)?的?(?P<n>{_COUNT})天)(?:[^后]|$)"),
+        lambda found, today: (today, max(1, _integer(found["n"]))),
     ),
-    (re.compile(r"这几天|未来几天|接下来几天|最近几天|最近(?!一)"), _ahead(0, 3)),
-    (re.compile(rf"(这|这个|本|下+|下个)?{_WEEK}末"), _weekend),
     (
-        re.compile(rf"(?:(这|这个|本|下+|下个)?{_WEEK})([一二三四五六日天1-7])(?![天号日])"),
+        Pattern(r"这几天|未来几天|接下来几天|最近几天|(?P<taken>最近)(?:[^一]|$)"),
+        _ahead(0, 3),
+    ),
+    (Pattern(rf"(这|这个|本|下+|下个)?{_WEEK}末"), _weekend),
+    (
+        Pattern(rf"(?P<taken>(这|这个|本|下+|下个)?{_WEEK}([一二三四五六日天1-7]))(?:[^天号日]|$)"),
         _weekday,
     ),
-    (re.compile(rf"(?:未来|这|本|接下来|最近)?一?个?(?:一|这|本){_WEEK}|一星期"), _ahead(0, 7)),
+    (Pattern(rf"(?:未来|这|本|接下来|最近)?一?个?(?:一|这|本){_WEEK}|一星期"), _ahead(0, 7)),
     (
-        re.compile(
-            rf"(?:(?P<y>\d{{4}})[-/年])?(?P<m>{_COUNT})(?:月|[-/](?=\d))(?P<d>{_COUNT})[日号]?"
-        ),
+        Pattern(rf"(?:(\d{{4}})[-/年])?({_COUNT})(?:月({_COUNT})|[-/](\d{{1,2}}))[日号]?"),
         _date,
     ),
-    (re.compile(rf"(?P<y>(?!))?(?P<m>(?!))?(?P<d>{_COUNT})[号日]"), _date),
-    (re.compile(r"今[天日晚早]|现在|此刻|当前|today|now"), _ahead(0)),
+    (Pattern(rf"(?P<d>{_COUNT})[号日]"), _day_of_month),
+    (Pattern(r"今[天日晚早]|现在|此刻|当前|today|now"), _ahead(0)),
 ]
 
 
@@ -212,69 +238,83 @@ def _months_later(day: date, months: int) -> date:
     return date(day.year + years, month + 1, 1)
 
 
-def _month_ago(found: re.Match[str], today: date) -> date:
-    return _months_later(today, -found.group().count("上"))
+def _month_ago(found: Match, today: date) -> date:
+    return _months_later(today, -found.taken.count("上"))
 
 
-def _quarter_ago(found: re.Match[str], today: date) -> date:
+def _quarter_ago(found: Match, today: date) -> date:
     quarter = date(today.year, 3 * _quarter(today) - 2, 1)
-    return _months_later(quarter, -3 * found.group().count("上"))
+    return _months_later(quarter, -3 * found.taken.count("上"))
 
 
-def _year_of(found: re.Match[str], today: date) -> int | None:
-    said = found["y"]
-    if not said:
-        return None
+def _year(said: str, today: date) -> int:
     named = {"今": 0, "本": 0, "去": -1, "上": -1, "前": -2}
-    if said[0] in named:
-        return today.year + named[said[0]]
-    return int(re.sub(r"\D", "", said))
+    return today.year + named[said[0]] if said[0] in named else int(said[:4])
 
 
-def _named(first_month: Callable[[re.Match[str]], int]) -> Callable[[re.Match[str], date], date]:
-    def read(found: re.Match[str], today: date) -> date:
-        year = _year_of(found, today)
-        first = date(year or today.year, first_month(found), 1)
-        return first.replace(year=first.year - 1) if year is None and first > today else first
+def _named(month_of: Callable[[str], int]) -> Callable[[Match, date], date]:
+    """Read a period from a group `y` for its year and `n` for its number in the year."""
+
+    def read(found: Match, today: date) -> date:
+        return date(_year(found["y"], today), month_of(found["n"]), 1)
 
     return read
 
 
-def _quarter_number(found: re.Match[str]) -> int:
-    return _integer(found["q"] or found["n"])
+def _latest(month_of: Callable[[str], int]) -> Callable[[Match, date], date]:
+    """Read one whose year is not said."""
+
+    def read(found: Match, today: date) -> date:
+        first = date(today.year, month_of(found["n"]), 1)
+        return first.replace(year=first.year - 1) if first > today else first
+
+    return read
 
 
-_YEAR = r"(?P<y>今年|本年|去年|上年|前年|\d{4}年?-?)?的?\s*"
+def _month_of_quarter(said: str) -> int:
+    return 3 * _integer(said) - 2
+
+
+_YEAR = r"(?P<y>今年|本年|去年|上年|前年|\d{4}年?-?)的?\s*"
+_NO_YEAR = r"的?\s*"
+_MONTH = r"(?P<n>\d{1,2}|十[一二]?|[一二三四五六七八九])月份?"
+_QUARTER = r"第?(?P<n>[1-4一二三四])季度?"
+_Q = r"q(?P<n>[1-4])"
 _PERIODS: list[
     tuple[
-        re.Pattern[str],
+        Pattern,
         Literal["month", "quarter", "year"],
-        Callable[[re.Match[str], date], date],
+        Callable[[Match, date], date],
     ]
 ] = [
-    (re.compile(r"本季度?|这个?季度?|当季"), "quarter", _quarter_ago),
-    (re.compile(r"上+一?个?季度?"), "quarter", _quarter_ago),
+    (Pattern(r"本季度?|这个?季度?|当季"), "quarter", _quarter_ago),
+    (Pattern(r"上+一?个?季度?"), "quarter", _quarter_ago),
+    (Pattern(f"{_YEAR}{_QUARTER}"), "quarter", _named(_month_of_quarter)),
     (
-        re.compile(rf"{_YEAR}(?:第?(?P<n>[1-4一二三四])季度?|(?<![a-z])q(?P<q>[1-4])(?!\d))"),
+        Pattern(rf"(?P<taken>{_YEAR}{_Q})(?:\D|$)"),
         "quarter",
-        _named(lambda found: 3 * _quarter_number(found) - 2),
+        _named(_month_of_quarter),
     ),
-    (re.compile(r"本月|这个?月|当月"), "month", _month_ago),
-    (re.compile(r"上+一?个?月"), "month", _month_ago),
+    (Pattern(f"{_NO_YEAR}{_QUARTER}"), "quarter", _latest(_month_of_quarter)),
     (
-        re.compile(rf"{_YEAR}(?P<m>\d{{1,2}}|十[一二]?|(?<!十)[一二三四五六七八九])月份?"),
+        Pattern(rf"(?:^|[^a-z])(?P<taken>{_NO_YEAR}{_Q})(?:\D|$)"),
+        "quarter",
+        _latest(_month_of_quarter),
+    ),
+    (Pattern(r"本月|这个?月|当月"), "month", _month_ago),
+    (Pattern(r"上+一?个?月"), "month", _month_ago),
+    (Pattern(f"{_YEAR}{_MONTH}"), "month", _named(_integer)),
+    # 十三月 is not March.
+    (Pattern(f"(?:^|[^十])(?P<taken>{_NO_YEAR}{_MONTH})"), "month", _latest(_integer)),
+    (
+        Pattern(r"(?P<taken>(?P<y>\d{4})[-/.](?P<n>\d{1,2}))(?:\D|$)"),
         "month",
-        _named(lambda found: _integer(found["m"])),
+        _named(_integer),
     ),
     (
-        re.compile(r"(?P<y>\d{4})[-/.](?P<m>\d{1,2})(?!\d)"),
-        "month",
-        _named(lambda found: int(found["m"])),
-    ),
-    (
-        re.compile(r"(?P<y>今年|本年度?|去年|上年度?|前年|20\d{2}年?)(?:度|全年)?"),
+        Pattern(r"(?P<y>今年|本年度?|去年|上年度?|前年|20\d{2}年?)(?:度|全年)?"),
         "year",
-        _named(lambda _: 1),
+        lambda found, today: date(_year(found["y"], today), 1, 1),
     ),
 ]
 
@@ -282,26 +322,32 @@ _PERIODS: list[
 # Prices ----------------------------------------------------------------------------------------
 
 _YUAN = r"\s*(?:元|块钱?|圆|rmb|¥)?\s*"
-_AMOUNT = rf"(?<![a-z\d.])¥?(\d{{1,7}}(?:\.\d{{1,2}})?|{_CHINESE}{{1,6}})"
-_PRICES: list[tuple[re.Pattern[str], Callable[..., tuple[Decimal | None, Decimal | None]]]] = [
+_AMOUNT = rf"¥?(\d{{1,7}}(?:\.\d{{1,2}})?|{_CHINESE}{{1,6}})"
+# No price begins within a word or a number.
+_START = r"(?:^|[^a-z\d.])"
+_PRICES: list[tuple[Pattern, Callable[..., tuple[Decimal | None, Decimal | None]]]] = [
     (
-        re.compile(
-            rf"{_AMOUNT}{_YUAN}(?:-|~|—|到|至){_YUAN}{_AMOUNT}{_YUAN}(?:之间|以?内)?(?![a-z\d])"
+        Pattern(
+            rf"{_START}(?P<taken>{_AMOUNT}{_YUAN}(?:-|~|—|到|至){_YUAN}{_AMOUNT}{_YUAN}"
+            r"(?:之间|以?内)?)(?:[^a-z\d]|$)"
         ),
         lambda low, high: (low, high),
     ),
-    (re.compile(rf"(?:不低于|不少于|至少|最少){_YUAN}{_AMOUNT}{_YUAN}"), lambda low: (low, None)),
+    (Pattern(rf"(?:不低于|不少于|至少|最少){_YUAN}{_AMOUNT}{_YUAN}"), lambda low: (low, None)),
     (
-        re.compile(
+        Pattern(
             rf"(?:不超过|不高于|低于|少于|小于|最多|最高|预算){_YUAN}{_AMOUNT}{_YUAN}(?:以?内)?"
         ),
         lambda high: (None, high),
     ),
-    (re.compile(rf"(?:高于|超过|大于|多于){_YUAN}{_AMOUNT}{_YUAN}"), lambda low: (low, None)),
-    (re.compile(rf"{_AMOUNT}{_YUAN}(?:以内|以下|之内|之下|内|封顶)"), lambda high: (None, high)),
-    (re.compile(rf"{_AMOUNT}{_YUAN}(?:以上|之上|起)"), lambda low: (low, None)),
+    (Pattern(rf"(?:高于|超过|大于|多于){_YUAN}{_AMOUNT}{_YUAN}"), lambda low: (low, None)),
     (
-        re.compile(rf"{_AMOUNT}{_YUAN}(?:左右|上下)"),
+        Pattern(rf"{_START}(?P<taken>{_AMOUNT}{_YUAN}(?:以内|以下|之内|之下|内|封顶))"),
+        lambda high: (None, high),
+    ),
+    (Pattern(rf"{_START}(?P<taken>{_AMOUNT}{_YUAN}(?:以上|之上|起))"), lambda low: (low, None)),
+    (
+        Pattern(rf"{_START}(?P<taken>{_AMOUNT}{_YUAN}(?:左右|上下))"),
         lambda about: (about * Decimal("0.8"), about * Decimal("1.2")),
     ),
 ]
@@ -309,20 +355,3 @@ _PRICES: list[tuple[re.Pattern[str], Callable[..., tuple[Decimal | None, Decimal
 
 def _price(said: str) -> Decimal:
     return Decimal(said) if said[0].isdigit() else Decimal(_integer(said))
-
-
-def _integer(said: str) -> int:
-    """Read `25` or 二十五; what is neither is no number."""
-    if said.isdigit() and said.isascii():
-        return int(said)
-    total, section, digit = 0, 0, None
-    for character in said:
-        if character in _DIGITS:
-            digit = _DIGITS[character]
-            continue
-        unit = _UNITS[character]
-        if unit == _UNITS["万"]:
-            total, section, digit = (section + (digit or 0)) * unit, 0, None
-        else:
-            section, digit = section + (1 if digit is None else digit) * unit, None
-    return total + section + (digit or 0)

@@ -1,18 +1,32 @@
-"""Reading Chinese as people type it: folded for matching, answered in the asker's own script."""
+"""Reading Chinese as people type it: folded for matching, answered in the asker's own script.
 
-import re
+Nobody's text is read beyond `MAX_CHARS`, here or anywhere: each function cuts what it is given
+before it does anything else, so that a text of 64 KiB costs no more than one of 500 characters.
+"""
+
 import unicodedata
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 
 from opencc import OpenCC
 
+from worker.patterns import Pattern
+
+MAX_CHARS = 500
+"""What is read of a text; a longer one is no command."""
+MAX_RAW_CHARS = 4 * MAX_CHARS
+"""The same with the invisible characters in it, which do not count."""
+
 # NFKC turns … into three dots; a single one may belong to a number or a name.
-_SEPARATORS = re.compile(r"(?:[\s,。、!?;:~·\"'“”‘’()\[\]【】《》<>|/\\-]|\.{2,})+")
+_SEPARATORS = Pattern(r"(?:[\s,。、!?;:~·\"'“”‘’()\[\]【】《》<>|/\\-]|\.{2,})+")
 _EDGES = " \t\r\n,。、!?;:~…·的"
-_MENTION_BEFORE = re.compile(r"^(?:[@＠]\S+\s+)+")
-_MENTION_AFTER = re.compile(r"(?:\s*[@＠]\S*)+$")
+# Before folding there are other blanks than those of `\s`.
+_MENTION_BEFORE = Pattern(r"^(?:[@＠][^\s\p{Z}]+[\s\p{Z}]+)+")
+_MENTION_AFTER = Pattern(r"(?:[\s\p{Z}]*[@＠][^\s\p{Z}]*)+$")
 _LINE_BREAKS = "\t\r\n"
+# The blanks that NFKC leaves.
+_BLANKS = {0x1680: " ", 0x2028: "\n", 0x2029: "\n"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,26 +35,30 @@ class Words:
 
     shown: str
     matched: str
-    """Simplified, in one case and half width."""
+    """Simplified, in one case and half width, with ASCII's digits and blanks."""
 
     @classmethod
     def of(cls, text: str) -> "Words":
-        """Prepare what somebody typed for reading."""
+        """Prepare what somebody typed for reading: the first `MAX_CHARS` of it, no more."""
         # Cleaned and narrowed around the case and once more, for each can bring forth what another
         # takes out (Unicode's NFKC_Casefold).
-        shown = clean(_narrow(clean(text)))
-        matched = to_simplified(clean(_narrow(shown.casefold())))
+        shown = clean(_narrow(clean(text)[:MAX_CHARS]))
+        matched = to_simplified(_with_plain_digits(clean(_narrow(shown.casefold()))))
         # A few characters change their number when folded; then positions would lie.
         return cls(shown, matched) if len(shown) == len(matched) else cls(matched, matched)
 
     def without(self, start: int, end: int) -> "Words":
         """What is left when a part has been read."""
-        return Words(*(f"{text[:start]} {text[end:]}" for text in (self.shown, self.matched)))
+        return self.without_all([(start, end)])
+
+    def without_all(self, spans: Sequence[tuple[int, int]]) -> "Words":
+        """What is left when several parts have been read, given from the first to the last."""
+        return Words(*(" ".join(_around(text, spans)) for text in (self.shown, self.matched)))
 
     @property
     def folded(self) -> str:
         """The text as commands are compared: punctuation and blanks don't count either."""
-        return _SEPARATORS.sub(" ", self.matched).strip()
+        return _SEPARATORS.replace(" ", self.matched).strip()
 
     @property
     def rest(self) -> str:
@@ -52,13 +70,17 @@ def clean(text: str) -> str:
     """What a person meant to type: without invisible characters and surrounding blanks.
 
     DingTalk leaves a blank where it took the bot's mention out, at either end.
+
+    Returns:
+        At most `MAX_RAW_CHARS` characters, the first.
     """
-    return "".join(character for character in text if not _invisible(character)).strip()
+    looked_at = text.strip()[:MAX_RAW_CHARS]
+    return "".join(character for character in looked_at if not _invisible(character)).strip()
 
 
 def without_mentions(text: str) -> str:
     """The text without mentions before or after it: some clients leave the bot's own in."""
-    return _MENTION_AFTER.sub("", _MENTION_BEFORE.sub("", text)).strip()
+    return _MENTION_AFTER.replace("", _MENTION_BEFORE.replace("", text)).strip()
 
 
 def fold(text: str) -> str:
@@ -68,7 +90,8 @@ def fold(text: str) -> str:
 
 def is_traditional(text: str) -> bool:
     """Whether somebody writes traditional characters: some would differ in simplified ones."""
-    return to_simplified(text) != text
+    beginning = text[:MAX_CHARS]
+    return to_simplified(beginning) != beginning
 
 
 def to_simplified(text: str) -> str:
@@ -82,7 +105,21 @@ def to_traditional(text: str) -> str:
 
 
 def _narrow(text: str) -> str:
-    return unicodedata.normalize("NFKC", text)
+    # One character may become eighteen (U+FDFA).
+    return unicodedata.normalize("NFKC", text).translate(_BLANKS)[:MAX_CHARS]
+
+
+def _with_plain_digits(text: str) -> str:
+    """Of every script: what `str.isdigit` and `int` know, patterns need not."""
+    if text.isascii():
+        return text
+    return "".join(str(unicodedata.decimal(c)) if c.isdecimal() else c for c in text)
+
+
+def _around(text: str, spans: Sequence[tuple[int, int]]) -> list[str]:
+    begins = (0, *(end for _, end in spans))
+    ends = (*(start for start, _ in spans), len(text))
+    return [text[begin:end] for begin, end in zip(begins, ends, strict=True)]
 
 
 def _invisible(character: str) -> bool:

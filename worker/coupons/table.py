@@ -1,6 +1,5 @@
 """Offers from a table of one's own: any database that SQLAlchemy speaks to. See docs/skills."""
 
-import re
 from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal
@@ -28,6 +27,7 @@ from sqlalchemy import (
 from worker.coupons.offer import Offer
 from worker.coupons.wish import Order, Wish
 from worker.database import Databases
+from worker.patterns import Pattern
 
 SERVICE = "优惠券数据库"
 MAX_TOKENS = 5
@@ -63,7 +63,7 @@ _ORDERS = {
     Order.CHEAPEST: (_PRICE.asc(), _C.volume.desc()),
     Order.BEST_SELLING: (_C.volume.desc(), _C.coupon_amount.desc()),
 }
-_RUNS = re.compile(r"[\u3400-\u9fff]+|[^\s\u3400-\u9fff]+")
+_RUNS = Pattern(r"[\x{3400}-\x{9fff}]+|[^\s\x{3400}-\x{9fff}]+")
 
 
 async def search_table(databases: Databases, url: str, wish: Wish, now: datetime) -> list[Offer]:
@@ -127,7 +127,8 @@ def _has_all(tokens: list[str]) -> ColumnElement[bool]:
 
 
 def _has_most(tokens: list[str]) -> ColumnElement[bool]:
-    return and_(*(_has_half(_pairs(run)) for token in tokens for run in _RUNS.findall(token)))
+    runs = (found.taken for token in tokens for found in _RUNS.find_all(token))
+    return and_(*(_has_half(_pairs(run)) for run in runs))
 
 
 def _has_half(parts: list[str]) -> ColumnElement[bool]:

@@ -1,6 +1,6 @@
 """What somebody wishes to buy, read from how they say it: 便宜的机械键盘 200元以内 包邮."""
 
-import re
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import Enum
@@ -10,6 +10,7 @@ from typing import ClassVar, Self
 from opencc import OpenCC
 
 from worker.errors import UnclearError
+from worker.patterns import Pattern
 from worker.slots import PriceLimit
 from worker.text import Words, fold
 
@@ -20,23 +21,35 @@ _QUESTION = "想找什么商品的优惠券？"
 _SUGGESTIONS = ("机械键盘 200元以内", "茶叶 包邮", "耳机")
 
 # What Taobao's app puts around the title that it shares: the link, a code, an instruction.
-_SHARED = re.compile(
-    r"https?://\S*(?:\s+[a-z]{2}\d{4}\b)?|¥\w{6,}¥|点击链接.*|复制.{0,4}这[段条].*", re.DOTALL
+_SHARED = Pattern(
+    r"(?s)https?://\S*(?:\s+[a-z]{2}\d{4}\b)?|¥\w{6,}¥|点击链接.*|复制.{0,4}这[段条].*"
 )
-_TITLE = re.compile(r"「([^」]+)」")
+_TITLE = Pattern(r"「(?P<title>[^」]+)」")
 # Shorter ones are marks such as 【淘宝】 and 【假一赔四】.
-_TITLE_OR_MARK = re.compile(r"【([^】]{5,})】")
+_TITLE_OR_MARK = Pattern(r"【(?P<title>[^】]{5,})】")
 
-_TMALL = re.compile(r"天猫超市|天猫")
-_FREE_SHIPPING = re.compile(r"包邮")
-_CHEAPEST = re.compile(r"便宜点?|低价")
-_BEST_SELLING = re.compile(r"销量(?:最?[高好])?|热卖|爆款")
-_STOP_WORDS = re.compile(
-    r"帮我|帮忙|给我|请问|我?想[买要找]|有没有|有什么|有(?=优惠|[\s券吗]|$)|优惠券?|领券|找券|淘宝客|淘宝|一下|多少钱"
+_TMALL = Pattern(r"天猫超市|天猫")
+_FREE_SHIPPING = Pattern(r"包邮")
+_CHEAPEST = Pattern(r"便宜点?|低价")
+_BEST_SELLING = Pattern(r"销量(?:最?[高好])?|热卖|爆款")
+_STOP_WORDS = Pattern(
+    r"帮我|帮忙|给我|请问|我?想[买要找]|有没有|有什么|有?优惠券?|(?P<taken>有)(?:[\s券吗]|$)|领券|找券|淘宝客|淘宝|一下|多少钱"
 )
 # One character alone may be part of a name (美的, 检查), so these only go where a word ends.
-_BEFORE_WORD = re.compile(r"(?:^|(?<=\s))(?:[找查买的求]|[一两几]?[个件](?=[^\W\d]))+")
-_AFTER_WORD = re.compile(r"(?:(?<!美)的|[吗呢券])+(?=[\s?!,。]|$)")
+_BEFORE_WORD = Pattern(r"(?:^|\s)(?P<taken>(?:[找查买的求]|[一两几]?[个件])+)[\pL_]")
+_BEFORE_BLANK = Pattern(r"(?:^|\s)(?P<taken>[找查买的求]+)(?:[^\pL_]|$)")
+_WORD = Pattern(r"[^\s?!,。]+")
+_AFTER_WORD = "的吗呢券"
+_UNNAMING = (
+    _TMALL,
+    _FREE_SHIPPING,
+    _CHEAPEST,
+    _BEST_SELLING,
+    _STOP_WORDS,
+    _BEFORE_WORD,
+    _BEFORE_BLANK,
+)
+"""What names no product, in the order to take it out."""
 _EDGES = " \t\r\n,。、!?;:~…·\"'“”‘’()[]【】「」《》"
 
 
@@ -73,12 +86,12 @@ class Wish:
         words = _cut(words, _SHARED)
         title = _TITLE.search(words.shown) or _TITLE_OR_MARK.search(words.shown)
         if title:
-            words = words.without(*title.span())
+            words = words.without(*title.span)
         price = None
         if taken := PriceLimit.take(words, now):
             price, words = taken
         asked_for = words.matched
-        shown = _tidy(title[1]) if title else _product(words)
+        shown = _tidy(title["title"]) if title else _product(words)
         if not fold(shown):
             raise UnclearError(_QUESTION, suggestions=_SUGGESTIONS)
         wish = cls(
@@ -97,9 +110,9 @@ class Wish:
 
 
 def _product(words: Words) -> str:
-    for pattern in (_TMALL, _FREE_SHIPPING, _CHEAPEST, _BEST_SELLING, _STOP_WORDS):
+    for pattern in _UNNAMING:
         words = _cut(words, pattern)
-    return _tidy(_cut(_cut(words, _BEFORE_WORD), _AFTER_WORD).shown)
+    return _tidy(words.without_all(list(_particles(words.matched))).shown)
 
 
 def _order(asked_for: str) -> Order:
@@ -108,11 +121,19 @@ def _order(asked_for: str) -> Order:
     return Order.BEST_SELLING if _BEST_SELLING.search(asked_for) else Order.BEST_COUPON
 
 
-def _cut(words: Words, pattern: re.Pattern[str]) -> Words:
-    # From the end, so that the positions before stay true.
-    for found in reversed(list(pattern.finditer(words.matched))):
-        words = words.without(*found.span())
-    return words
+def _cut(words: Words, pattern: Pattern) -> Words:
+    return words.without_all([found.span for found in pattern.find_all(words.matched)])
+
+
+def _particles(text: str) -> Iterator[tuple[int, int]]:
+    """Where particles stand at the end of words."""
+    for word in _WORD.find_all(text):
+        begin, end = word.span
+        bare = word.taken.rstrip(_AFTER_WORD)
+        if bare.endswith("美") and text.startswith("的", begin + len(bare)):
+            bare += "的"
+        if bare != word.taken:
+            yield begin + len(bare), end
 
 
 def _tidy(text: str) -> str:

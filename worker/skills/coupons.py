@@ -28,7 +28,7 @@ NOT_SET_UP = "找优惠券的功能还没有配置好，请联系管理员"
 _PATTERN = (
     r"优惠券?|找券|领券|有券|淘宝客"
     # What Taobao's app shares; the pattern takes nothing away, for the skill knows these as well.
-    r"|(?=https?://(?:m\.tb\.cn|item\.taobao\.com|detail\.tmall\.com)/)|(?=¥\w{8,}¥)"
+    r"|(?P<taken>)(?:https?://(?:m\.tb\.cn|item\.taobao\.com|detail\.tmall\.com)/|¥\w{8,}¥)"
 )
 
 

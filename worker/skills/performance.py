@@ -4,7 +4,6 @@
 """
 
 import logging
-import re
 from collections.abc import Sequence
 from typing import Annotated
 
@@ -12,12 +11,13 @@ from pydantic import AfterValidator, Field, SecretStr
 from sqlalchemy import make_url
 from sqlalchemy.exc import ArgumentError
 
+from worker.patterns import Pattern
 from worker.performance.rights import Subject, find_subject
 from worker.performance.sources import QUERY, Row, check_query, read_service, read_table
 from worker.performance.wording import NOT_KNOWN, NOT_SET_UP, show
 from worker.skill import Ask, Markdown, RefusalError, Skill, SkillSettings
 from worker.slots import Period
-from worker.text import fold, to_simplified
+from worker.text import MAX_CHARS, fold, to_simplified
 
 logger = logging.getLogger(__name__)
 
@@ -25,10 +25,12 @@ skill = Skill("performance", summary="查绩效", private=True)
 
 _PATTERN = r"绩效|kpi"
 _OWN = frozenset({"", "我", "我自己", "本人", "自己", "我本人", "个人", "my", "me", "mine"})
-_NOISE = re.compile(
-    r"^(?:考核|成绩|结果|情况|得分|分数|等级|请问|麻烦|你好|帮忙|帮我|给我|我想|想|查询|查看|查一下|查|看一下|看看|看|告诉我|一下|关于|\s)+"
-    r"|(?:怎么样|怎样|如何|是多少|多少分|多少|几分|是什么|什么|好不好|好吗|出来了吗|出来|了|吗|呢|吧|啊|呀"
-    r"|谢谢|\s)+$"
+_BLANKS = r"[\s的,，。？?!！：:]"
+_NOISE = Pattern(
+    r"^(?:考核|成绩|结果|情况|得分|分数|等级|请问|麻烦|你好|帮忙|帮我|给我|我想|想|查询|查看|查一下|查|看一下|看看|看|告诉我|一下|关于"
+    rf"|{_BLANKS})+"
+    r"|(?:怎么样|怎样|如何|是多少|多少分|多少|几分|是什么|什么|好不好|好吗|出来|了|吗|呢|吧|啊|呀|谢谢"
+    rf"|{_BLANKS})+$"
 )
 
 
@@ -87,10 +89,7 @@ def name_in(words: str) -> str:
 
     Politeness and question words around it are left out.
     """
-    bare = to_simplified(" ".join(words.split()))
-    previous = None
-    while bare != previous:
-        previous, bare = bare, _NOISE.sub("", bare).strip(" 的,，。？?!！：:")
+    bare = _NOISE.replace("", to_simplified(" ".join(words[:MAX_CHARS].split())))
     return "" if fold(bare) in _OWN else bare
 
 

@@ -4,7 +4,6 @@
 """
 
 import logging
-import re
 from datetime import date, timedelta
 from typing import Annotated, Literal
 from zoneinfo import ZoneInfo
@@ -13,6 +12,7 @@ from pydantic import BeforeValidator, Field, SecretStr
 from pydantic_settings import NoDecode
 
 from worker.http import Http
+from worker.patterns import Pattern
 from worker.places import Place
 from worker.skill import Ask, Markdown, RefusalError, Skill, SkillSettings, UnclearError
 from worker.slots import Day
@@ -32,10 +32,10 @@ WHERE = "查哪里的天气？"
 _USUAL_DAYS = 3
 _EXAMPLES = ("天气 北京", "天气 上海 明天", "天气 杭州 周末")
 _PATTERN = (
-    r"天气(?!温)(?:预报|情况|状况)?|气温|温度|(?:会|要|有没有|会不会)?(?:下雨|下雪|刮风|降温)|多少度|几度"
+    r"天气(?:预报|情况|状况)|(?P<taken>天气)(?:[^温]|$)|气温|温度|(?:会|要|有没有|会不会)?(?:下雨|下雪|刮风|降温)|多少度|几度"
     r"|冷不冷|热不热|冷吗|热吗|要?带伞|weather(?: forecast)?|forecast|temperature"
 )
-_NOISE = re.compile(
+_NOISE = Pattern(
     r"请问|麻烦|你好|帮我|帮忙|我想|想|知道|查询|查一下|查查|查|看一下|看看|告诉我|一下|今年|现在|当前|目前|实时"
     r"|怎么样|怎样|如何|会不会|要不要|需不需要|是不是|有没有|多少|什么|好不好|好吗|会|吗|呢|吧|啊|呀|嘛|的|在|去"
     r"|\b(?:how|is|the|what|whats|will|it|be|like|in|for|of|at|s|please|tell|me)\b|'"
@@ -146,7 +146,7 @@ async def weather(
 
 async def _look_up(typed: str, settings: WeatherSettings, http: Http) -> Place:
     """Find a place that our lexicon lacks, by the name that is left of what was typed."""
-    name = " ".join(_NOISE.sub(" ", typed.casefold()).split())
+    name = " ".join(_NOISE.replace(" ", typed.casefold()).split())
     if not 1 < len(name) <= _LONGEST_NAME:
         raise UnclearError(WHERE, suggestions=_EXAMPLES)
     place = await settings.open_meteo(http).find(name)

@@ -133,3 +133,19 @@ def test_whatever_is_typed_binds_or_is_asked_back(text: str) -> None:
 
     arguments = bound(function, text)
     assert set(arguments) == {"fruit", "number", "what"}
+
+
+@pytest.mark.parametrize("text", ["٣", "۳", "3", "３", "𝟛"])
+def test_a_number_is_read_in_the_digits_of_any_script(text: str) -> None:
+    def function(number: int) -> None: ...
+
+    assert bound(function, text) == {"number": 3}
+
+
+@pytest.mark.parametrize("kind", [int, float, Decimal])
+def test_a_number_of_more_digits_than_anybody_means_is_none(kind: Any) -> None:
+    def function(number: Any) -> None: ...
+
+    function.__annotations__["number"] = kind
+    with pytest.raises(UnclearError):
+        bound(function, "9" * 400)

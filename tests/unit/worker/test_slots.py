@@ -196,3 +196,23 @@ def test_nothing_that_is_typed_breaks_a_slot(
     except RefusalError:
         return
     assert taken is None or len(taken[1].matched) < len(text) + 2
+
+
+@pytest.mark.parametrize("digits", ["3", "３", "٣", "۳", "३", "𝟑"])
+def test_slots_read_the_digits_of_any_script(digits: str) -> None:
+    days = Day.take(Words.of(f"未来{digits}天"), NOW)
+    period = Period.take(Words.of(f"{digits}月"), NOW)
+    price = PriceLimit.take(Words.of(f"{digits}元以内"), NOW)
+    assert days is not None
+    assert period is not None
+    assert price is not None
+    assert (days[0].count, period[0].key, price[0].high) == (3, "2026-03", Decimal(3))
+
+
+@pytest.mark.parametrize("typed", ["²天", "①天", "½天", "Ⅲ月", "〸天", "廿天", "٣٣٣月", "0月0日"])
+def test_what_only_looks_like_a_number_breaks_no_slot(typed: str) -> None:
+    for slot in (Day, Period, PriceLimit):
+        try:
+            slot.take(Words.of(typed), NOW)
+        except RefusalError as refusal:
+            assert str(refusal)
