@@ -30,7 +30,7 @@ from worker.services import Services
 from worker.sweeper import sweep_forever
 
 _BLOCKING_CALLS = 32
-"""Skills and database drivers that may block a thread at once."""
+"""Skills that may block a thread at once."""
 
 
 @asynccontextmanager
@@ -42,7 +42,7 @@ async def open_answerer(settings: Settings) -> AsyncIterator[tuple[Answerer, Led
     skills = load_skills(settings.skills)
     threads = ThreadPoolExecutor(_BLOCKING_CALLS, thread_name_prefix="skill")
     cache = RedisCache(redis, prefix=settings.queue)
-    databases = Databases(threads)
+    databases = Databases()
     async with http.create_client() as backends, delivery.create_client() as replies:
         to_backends = Http(backends)
         dingtalk = _dingtalk(settings, to_backends, replies, cache)

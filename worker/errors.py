@@ -1,7 +1,7 @@
 """What can go wrong in a skill, each with the sentence that the asker gets."""
 
 from shared.errors import DingdaError
-from shared.texts import MISCONFIGURED, UNAVAILABLE
+from shared.texts import CROWDED, MISCONFIGURED, UNAVAILABLE
 
 
 class SkillError(DingdaError):
@@ -33,6 +33,12 @@ class BackendError(SkillError):
 
 class BackendUnavailableError(BackendError):
     """It is down, too slow or overloaded: another one, or later, may help."""
+
+
+class BackendBusyError(BackendError):
+    """So many were asking that the call was never made: no fault of the backend's."""
+
+    sentence = CROWDED
 
 
 class BackendProtocolError(BackendError):

@@ -103,7 +103,7 @@ async def listen(  # noqa: PLR0913 - the circumstances that a test may choose
     given = {type(each): each for each in settings}
     async with httpx.AsyncClient(transport=transport or httpx.MockTransport(_closed)) as client:
         with ThreadPoolExecutor(1) as threads:
-            databases = Databases(threads)
+            databases = Databases()
             services = Services(
                 http=Http(client),
                 cache=cache or MemoryCache(),

@@ -4,9 +4,6 @@ from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
 
-from sqlalchemy import text
-from sqlalchemy.exc import ArgumentError
-
 from worker.database import Databases
 from worker.errors import BackendProtocolError, BackendRefusedError
 from worker.http import Http
@@ -32,6 +29,9 @@ def check_query(query: str) -> str:
     Raises:
         ValueError: saying what it must be instead.
     """
+    from sqlalchemy import text  # noqa: PLC0415 - slow to import, and often there is no database
+    from sqlalchemy.exc import ArgumentError  # noqa: PLC0415
+
     statement = query.strip().rstrip(";").rstrip()
     if not statement.upper().startswith(("SELECT", "WITH")) or ";" in statement:
         raise ValueError("must be one SELECT")
@@ -59,6 +59,8 @@ async def read_table(
     Raises:
         BackendError: if they can't be read.
     """
+    from sqlalchemy import text  # noqa: PLC0415 - as above
+
     statement = text(query)
     given = {"staff_id": staff_id, "period": period}
     values = {name: given[name] for name in statement.compile().params}

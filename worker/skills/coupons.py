@@ -7,12 +7,9 @@ import logging
 from typing import Annotated
 
 from pydantic import AfterValidator, Field, SecretStr
-from sqlalchemy import make_url
-from sqlalchemy.exc import ArgumentError
 
 from worker.coupons.feed import feed, nothing_found
 from worker.coupons.offer import Offer
-from worker.coupons.table import search_table
 from worker.coupons.taobao import App, search_taobao
 from worker.coupons.top_signature import SignMethod
 from worker.coupons.wish import Wish
@@ -33,6 +30,10 @@ _PATTERN = (
 
 
 def _database_url(url: SecretStr) -> SecretStr:
+    # SQLAlchemy is slow to import: only where there is a database, and at the start.
+    from sqlalchemy import make_url  # noqa: PLC0415
+    from sqlalchemy.exc import ArgumentError  # noqa: PLC0415
+
     try:
         make_url(url.get_secret_value())
     except ArgumentError:
@@ -87,6 +88,8 @@ async def find(wish: Wish, ask: Ask, settings: CouponSettings) -> Reply:
 
 async def _search(wish: Wish, ask: Ask, settings: CouponSettings) -> list[Offer]:
     if settings.coupons_url:
+        from worker.coupons.table import search_table  # noqa: PLC0415 - as above
+
         url = settings.coupons_url.get_secret_value()
         return await search_table(ask.services.databases, url, wish, ask.now)
     if app := settings.taobao_app:

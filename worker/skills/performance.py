@@ -8,8 +8,6 @@ from collections.abc import Sequence
 from typing import Annotated
 
 from pydantic import AfterValidator, Field, SecretStr
-from sqlalchemy import make_url
-from sqlalchemy.exc import ArgumentError
 
 from worker.patterns import Pattern
 from worker.performance.rights import Subject, find_subject
@@ -40,8 +38,14 @@ def _http(url: str) -> bool:
 
 def _url(url: SecretStr) -> SecretStr:
     value = url.get_secret_value()
+    if _http(value):
+        return url
+    # SQLAlchemy is slow to import: only where there is a database, and at the start.
+    from sqlalchemy import make_url  # noqa: PLC0415
+    from sqlalchemy.exc import ArgumentError  # noqa: PLC0415
+
     try:
-        _http(value) or make_url(value)
+        make_url(value)
     except ArgumentError:
         raise ValueError("must be an HR service's https:// URL, or SQLAlchemy's") from None
     return url

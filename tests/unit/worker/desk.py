@@ -205,7 +205,7 @@ async def desk(
             services = Services(
                 http=Http(backends),
                 cache=MemoryCache(),
-                databases=Databases(threads),
+                databases=Databases(),
                 dingtalk=dingtalk,
             )
             made.answerer = Answerer(

@@ -2,7 +2,6 @@
 
 import sqlite3
 from collections.abc import AsyncIterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from datetime import datetime
 from decimal import Decimal
@@ -66,10 +65,9 @@ class Shop:
 
 @pytest_asyncio.fixture
 async def shop(tmp_path: Path) -> AsyncIterator[Shop]:
-    with ThreadPoolExecutor(1) as threads:
-        databases = Databases(threads)
-        yield Shop(tmp_path / "coupons.db", databases)
-        databases.close()
+    databases = Databases()
+    yield Shop(tmp_path / "coupons.db", databases)
+    databases.close()
 
 
 async def test_an_offer_is_read_whole(shop: Shop) -> None:
@@ -240,12 +238,11 @@ def test_other_databases_are_opened_as_they_are_written(url: str) -> None:
 
 async def test_the_demo_s_offers_are_found_but_not_the_one_that_has_ended(tmp_path: Path) -> None:
     create(tmp_path / "new" / "demo.db")
-    with ThreadPoolExecutor(1) as threads:
-        databases = Databases(threads)
-        wish = Wish(shown="键盘", keyword="键盘")
-        url = f"sqlite:///{tmp_path}/new/demo.db"
-        found = {offer.title for offer in await search_table(databases, url, wish, NOW)}
-        databases.close()
+    databases = Databases()
+    wish = Wish(shown="键盘", keyword="键盘")
+    url = f"sqlite:///{tmp_path}/new/demo.db"
+    found = {offer.title for offer in await search_table(databases, url, wish, NOW)}
+    databases.close()
     assert found == {o.title for o in OFFERS if "键盘" in o.title and o.ends is None}
 
 

@@ -3,20 +3,26 @@
 import asyncio
 import logging
 import sqlite3
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import make_url, text
 
 from worker import database
-from worker.database import Databases
-from worker.errors import BackendRefusedError, BackendUnavailableError
+from worker.database import Bounds, Databases
+from worker.errors import BackendBusyError, BackendRefusedError, BackendUnavailableError
 
 SERVICE = "绩效库"
 CANARY = "s3cret-canary"
+ENDLESS = """
+    WITH RECURSIVE count(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM count)
+    SELECT max(n) FROM count
+"""
 
 
 @pytest.fixture
@@ -34,16 +40,33 @@ def url(tmp_path: Path) -> str:
 
 @pytest.fixture
 def databases() -> Iterator[Databases]:
-    with ThreadPoolExecutor(2) as threads:
-        opened = Databases(threads)
-        yield opened
-        opened.close()
+    opened = Databases()
+    yield opened
+    opened.close()
 
 
 async def fetched(
-    databases: Databases, url: str, statement: str, *, limit: int = 10, **values: Any
+    databases: Databases,
+    url: str,
+    statement: str,
+    *,
+    limit: int = 10,
+    bounds: Bounds | None = None,
+    **values: Any,
 ) -> list[dict[str, Any]]:
-    return await databases.fetch(SERVICE, url, text(statement), values, limit=limit)
+    return await databases.fetch(
+        SERVICE, url, text(statement), values, limit=limit, bounds=bounds or Bounds()
+    )
+
+
+def threads_at_work() -> int:
+    return sum(thread.name == "database" for thread in threading.enumerate())
+
+
+async def until(condition: Callable[[], Any]) -> None:
+    async with asyncio.timeout(10):
+        while not condition():  # noqa: ASYNC110 - threads tell nobody
+            await asyncio.sleep(0.01)
 
 
 async def test_rows_come_as_mappings_by_column(databases: Databases, url: str) -> None:
@@ -84,7 +107,7 @@ async def test_one_database_is_opened_once_and_two_are_kept_apart(
     await fetched(databases, url, "SELECT 1")
     with pytest.raises(BackendUnavailableError):
         await fetched(databases, other, "SELECT id FROM person")
-    assert set(databases._engines) == {url, other}
+    assert {opened for opened, _ in databases._databases} == {url, other}
 
 
 async def test_an_unreachable_database_is_unavailable(databases: Databases, tmp_path: Path) -> None:
@@ -99,17 +122,112 @@ async def test_a_refused_statement_is_ours_to_mend(databases: Databases, url: st
         await fetched(databases, url, "SELECT id FROM person WHERE id = :id")
 
 
-async def test_a_query_that_takes_too_long_is_given_up(
+async def test_a_query_that_takes_too_long_is_given_up(databases: Databases, url: str) -> None:
+    with pytest.raises(BackendUnavailableError) as raised:
+        await fetched(databases, url, ENDLESS, bounds=Bounds(timeout_s=0.05))
+    assert raised.value.reason == "TimeoutError"
+    await until(lambda: not threads_at_work())
+
+
+async def test_a_query_whose_asker_has_gone_ends(databases: Databases, url: str) -> None:
+    asking = asyncio.create_task(fetched(databases, url, ENDLESS))
+    await until(threads_at_work)
+    asking.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await asking
+    await until(lambda: not threads_at_work())
+    assert await fetched(databases, url, "SELECT 1 AS one") == [{"one": 1}]
+
+
+async def test_who_gets_no_connection_in_time_hears_of_a_crowd_and_not_of_a_fault(
+    databases: Databases, url: str
+) -> None:
+    one = Bounds(timeout_s=0.3, at_once=1, wait_s=0.1)
+    asking = [asyncio.create_task(fetched(databases, url, ENDLESS, bounds=one)) for _ in range(3)]
+    failures = [str(failure) for failure in await asyncio.gather(*asking, return_exceptions=True)]
+    assert failures[0] == "绩效库暂时连不上，不是你的问题，请稍后再试"
+    assert failures[1:] == ["现在查绩效库的人太多了，没有轮到你，请过几分钟再问"] * 2
+
+
+async def test_a_database_whose_calls_all_hang_leaves_another_alone(
+    databases: Databases, url: str, tmp_path: Path
+) -> None:
+    sqlite3.connect(tmp_path / "other.db").close()
+    other = f"sqlite:///{tmp_path / 'other.db'}"
+    asking = [asyncio.create_task(fetched(databases, url, ENDLESS)) for _ in range(20)]
+    await until(lambda: threads_at_work() == Bounds().at_once)
+    assert await fetched(databases, other, "SELECT 1 AS one") == [{"one": 1}]
+    for task in asking:
+        task.cancel()
+    await asyncio.gather(*asking, return_exceptions=True)
+    await until(lambda: not threads_at_work())
+
+
+async def test_a_thread_that_nothing_brings_back_is_counted_until_it_comes(
     databases: Databases, url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(database, "TIMEOUT_S", 0.05)
-    endless = """
-        WITH RECURSIVE count(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM count WHERE n < 2000000)
-        SELECT max(n) FROM count
-    """
-    with pytest.raises(BackendUnavailableError) as raised:
-        await fetched(databases, url, endless)
-    assert raised.value.reason == "TimeoutError"
+    free = threading.Event()
+    monkeypatch.setattr(database, "_CANCEL_S", 0.01)
+    monkeypatch.setattr(database, "_read", lambda *_: free.wait() and [])
+    one = Bounds(timeout_s=0.02, at_once=1, wait_s=0.1)
+    with pytest.raises(BackendUnavailableError):
+        await fetched(databases, url, "SELECT 1", bounds=one)
+    await until(lambda: databases.stuck_calls == 1)
+    assert databases.is_stuck
+    with pytest.raises(BackendBusyError):
+        await fetched(databases, url, "SELECT 1", bounds=one)
+    free.set()
+    await until(lambda: databases.stuck_calls == 0)
+    assert not databases.is_stuck
+    assert await fetched(databases, url, "SELECT 1", bounds=one) == []
+
+
+async def test_one_stuck_thread_of_several_is_no_stuck_database(
+    databases: Databases, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    free = threading.Event()
+    monkeypatch.setattr(database, "_CANCEL_S", 0.01)
+    monkeypatch.setattr(database, "_read", lambda *_: free.wait() and [])
+    with pytest.raises(BackendUnavailableError):
+        await fetched(databases, url, "SELECT 1", bounds=Bounds(timeout_s=0.02, at_once=2))
+    await until(lambda: databases.stuck_calls == 1)
+    assert not databases.is_stuck
+    free.set()
+
+
+async def test_a_missing_driver_is_ours_to_mend(databases: Databases) -> None:
+    with pytest.raises(BackendRefusedError) as raised:
+        await fetched(databases, "mysql+pymysql://bot@127.0.0.1/hr", "SELECT 1")
+    assert raised.value.reason == "ModuleNotFoundError"
+
+
+@pytest.mark.parametrize(
+    ("url", "argument", "expected"),
+    [
+        ("postgresql+psycopg://bot@db/hr", "connect_timeout", 4),
+        ("postgresql+psycopg://bot@db/hr", "tcp_user_timeout", 8000),
+        ("postgresql+psycopg2://bot@db/hr", "connect_timeout", 4),
+        ("postgresql+pg8000://bot@db/hr", "timeout", 8.0),
+        ("mysql+pymysql://bot@db/hr", "connect_timeout", 4),
+        ("mysql+pymysql://bot@db/hr", "read_timeout", 8),
+        ("mysql://bot@db/hr", "read_timeout", 8),
+        ("mariadb+mariadbconnector://bot@db/hr", "read_timeout", 8),
+        ("mysql+mysqlconnector://bot@db/hr", "connection_timeout", 4),
+        ("sqlite:///people.db", "timeout", 8.0),
+    ],
+)
+def test_drivers_are_told_the_time_in_their_own_words(
+    url: str, argument: str, expected: float
+) -> None:
+    assert database._connect_arguments(make_url(url), Bounds())[argument] == expected
+
+
+@pytest.mark.parametrize(
+    "module", ["worker.app", "worker.skills.coupons", "worker.skills.performance"]
+)
+def test_sqlalchemy_is_not_imported_until_there_is_a_database(module: str) -> None:
+    code = f"import sys, {module}; sys.exit('sqlalchemy' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
 async def test_the_loop_goes_on_while_a_database_is_read(databases: Databases, url: str) -> None:
