@@ -23,6 +23,7 @@ from worker.routing import Route, Router
 from worker.safe_reply import question_back, reason, sentence
 from worker.services import Services
 from worker.skill import Answer, Ask, Skill
+from worker.skill_clock import skill_time
 from worker.text import clean
 
 logger = logging.getLogger(__name__)
@@ -119,7 +120,7 @@ class Conversation:
             settings=self._services.settings,
         )
         timeout_s = route.skill.timeout_s or self._skill_timeout_s
-        async with asyncio.timeout(min(timeout_s, left_s)):
+        async with skill_time(timeout_s, latest_s=left_s):
             if inspect.iscoroutinefunction(command.function):
                 return cast("Answer", await command.function(**arguments))
             loop = asyncio.get_running_loop()

@@ -1,7 +1,11 @@
 """What can go wrong in a skill, each with the sentence that the asker gets."""
 
+from datetime import datetime, timedelta, timezone
+
 from shared.errors import DingdaError
-from shared.texts import CROWDED, MISCONFIGURED, UNAVAILABLE
+from shared.texts import CROWDED, MISCONFIGURED, UNAVAILABLE, USED_UP
+
+_CHINA = timezone(timedelta(hours=8))
 
 
 class SkillError(DingdaError):
@@ -32,13 +36,29 @@ class BackendError(SkillError):
 
 
 class BackendUnavailableError(BackendError):
-    """It is down, too slow or overloaded: another one, or later, may help."""
+    """It is down, too slow or overloaded: another one, or later, may help.
+
+    `retry_after_s` is how long it asked to be left alone, if it did.
+    """
+
+    def __init__(self, service: str, reason: str, *, retry_after_s: float | None = None) -> None:
+        super().__init__(service, reason)
+        self.retry_after_s = retry_after_s
 
 
 class BackendBusyError(BackendError):
     """So many were asking that the call was never made: no fault of the backend's."""
 
     sentence = CROWDED
+
+
+class BackendQuotaError(BackendError):
+    """Our quota there is used up until `until`; the sentence says when, not just "later"."""
+
+    def __init__(self, service: str, reason: str, *, until: datetime, now: datetime) -> None:
+        self.sentence = USED_UP.replace("{until}", _moment(until, now))
+        super().__init__(service, reason)
+        self.until = until
 
 
 class BackendProtocolError(BackendError):
@@ -49,3 +69,11 @@ class BackendRefusedError(BackendError):
     """It refuses us: a key, a quota or a permission is wrong. An operator must act."""
 
     sentence = MISCONFIGURED
+
+
+def _moment(moment: datetime, now: datetime) -> str:
+    """A moment to come as people say it in China: 今天 15:00, 明天 08:00, 12月1日 00:00."""
+    local = moment.astimezone(_CHINA)
+    away = (local.date() - now.astimezone(_CHINA).date()).days
+    day = {0: "今天", 1: "明天"}.get(away, f"{local.month}月{local.day}日")
+    return f"{day} {local:%H:%M}"

@@ -1,33 +1,45 @@
-"""Calling backends with care: bounded in time and size, few at once, none while they are down."""
+"""Calling backends with care: within their bounds, once for equal calls, never while they are down.
+
+A call goes: an equal one under way? > the line (`worker.line`) > the breaker (`worker.breaker`) >
+the wire, within the backend's own time > what the answer means for the calls after it.
+"""
 
 import asyncio
 import json
 import logging
 import time
-from collections import defaultdict
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Hashable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+from functools import partial
 from http import HTTPStatus
+from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Any
 
+import aiohttp
 import httpx
 import stamina
 from httpx_aiohttp import AiohttpTransport
-from purgatory import AsyncCircuitBreakerFactory
-from purgatory.domain.model import OpenedState
 
-from worker.errors import BackendProtocolError, BackendUnavailableError
+from worker.backend import Backend
+from worker.breaker import Breaker
+from worker.errors import (
+    BackendError,
+    BackendProtocolError,
+    BackendQuotaError,
+    BackendUnavailableError,
+)
+from worker.line import Line
+from worker.single_flight import SharedCallCancelledError, SingleFlight
 
 logger = logging.getLogger(__name__)
 
-TIMEOUT_S = 10.0
-"""For one call, in seconds; a skill's own timeout stands around all of them."""
 CONNECT_TIMEOUT_S = 3.0
-MAX_ANSWER_BYTES = 1024 * 1024
-PER_HOST = 4
-"""Calls to one host at once; more wait."""
-_FAILURES_TO_OPEN = 5
-_OPEN_S = 20.0
+MAX_REST_S = 600.0
+"""As long as this a backend is left alone that asks for it (Retry-After), in seconds."""
+_MAX_RETRY_PAUSE_S = 2.0
+_SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,27 +50,63 @@ class JSONAnswer:
     data: Any
 
 
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    status: int
+    body: bytes = field(repr=False)
+    retry_after: str | None
+
+
+@dataclass(slots=True)
+class _Endpoint:
+    """What one process knows of a backend at one host."""
+
+    line: Line
+    breaker: Breaker
+    resting: "_Rest | None" = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Rest:
+    """Until when no calls are made, and why."""
+
+    until: datetime
+    is_quota: bool
+
+    def error(self, service: str, now: datetime) -> BackendError:
+        if self.is_quota:
+            reason = f"our quota is used up until {self.until.isoformat(timespec='minutes')}"
+            return BackendQuotaError(service, reason, until=self.until, now=now)
+        return BackendUnavailableError(service, "it asked to be left alone")
+
+
+def _utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
 class Http:
     """One process's way to all backends.
 
-    Each host has a semaphore and a circuit breaker: after five failures in a row it is left alone
-    for twenty seconds. Nothing comes from the environment, redirects are not followed, and no URL
+    Each backend has at each host a line for those who wait to call it, and a circuit breaker.
+    Nothing comes from the environment, redirects are not followed, no cookies are kept, and no URL
     is logged: keys stand in them.
 
     Args:
         client: the httpx client to use; see `create_client`.
+        now: the wall clock, for quotas that come back at midnight.
     """
 
-    def __init__(self, client: httpx.AsyncClient) -> None:
+    def __init__(
+        self, client: httpx.AsyncClient, *, now: Callable[[], datetime] = _utc_now
+    ) -> None:
         self._client = client
-        self._slots: dict[str, asyncio.Semaphore] = defaultdict(lambda: asyncio.Semaphore(PER_HOST))
-        self._breakers = AsyncCircuitBreakerFactory(
-            default_threshold=_FAILURES_TO_OPEN, default_ttl=_OPEN_S
-        )
+        self._now = now
+        self._endpoints: dict[tuple[Backend, bytes], _Endpoint] = {}
+        self._flights = SingleFlight()
 
     async def json(  # noqa: PLR0913 - what an HTTP request has
         self,
-        service: str,
+        backend: Backend | str,
         method: str,
         url: str,
         *,
@@ -67,11 +115,14 @@ class Http:
         form: Mapping[str, str] | None = None,
         headers: Mapping[str, str] | None = None,
         retries: int = 0,
+        shared: bool | None = None,
     ) -> JSONAnswer:
         """Call a backend and read its JSON.
 
+        Time that is spent in line, while others call the same backend, is not the skill's.
+
         Args:
-            service: the backend's name as people know it, for the log and for apologies.
+            backend: the service with its bounds; or only its name as people know it.
             method: the HTTP method.
             url: where, without a query.
             params: the query.
@@ -80,6 +131,9 @@ class Http:
             headers: besides the usual ones.
             retries: how often to try again when the backend is unavailable. Only for calls that may
                 be repeated, and only where the service says that it helps.
+            shared: whether calls that are equal in everything, headers too, are made once if they
+                come while one is under way; None: if the method is a safe one, such as GET. True
+                only for calls that may be repeated, False for what is looked up for a person.
 
         Returns:
             The answer, whatever its status below 500 except 429: what it means is the service's.
@@ -87,64 +141,169 @@ class Http:
         Raises:
             BackendUnavailableError: if it can't be reached in time, is overloaded, or has failed so
                 often that it is left alone for a while.
+            BackendBusyError: if too many others were asking.
+            BackendQuotaError: if the backend's `quota` says so.
             BackendProtocolError: if the answer is too large or no JSON.
         """
+        if isinstance(backend, str):
+            backend = Backend(backend)
         request = self._client.build_request(
             method, url, params=params, json=json, data=form, headers=headers
         )
+        call = partial(self._call_patiently, backend, request, retries)
+        if request.method in _SAFE if shared is None else shared:
+            try:
+                answer = await self._flights.run(_identity(backend, request), call)
+            except SharedCallCancelledError as error:
+                raise BackendUnavailableError(backend.name, str(error)) from None
+        else:
+            answer = await call()
+        # Each reads it for himself, for a skill may change what it gets.
+        return JSONAnswer(answer.status, _parse(backend.name, answer.body))
+
+    async def _call_patiently(
+        self, backend: Backend, request: httpx.Request, retries: int
+    ) -> _Answer:
         async for attempt in stamina.retry_context(
-            on=BackendUnavailableError, attempts=1 + retries, wait_initial=0.2, wait_max=2.0
+            on=_retry_pause, attempts=1 + retries, wait_initial=0.2, wait_max=2.0
         ):
             with attempt:
-                return await self._call(service, request)
+                return await self._call(backend, request)
         raise AssertionError("stamina ends with an answer or an exception")
 
-    async def _call(self, service: str, request: httpx.Request) -> JSONAnswer:
-        host = request.url.host
-        breaker = await self._breakers.get_breaker(host, exclude=[BackendProtocolError])
-        began = time.monotonic()
-        status, size = "failed", 0
+    async def _call(self, backend: Backend, request: httpx.Request) -> _Answer:
+        endpoint = self._endpoint(backend, request)
+        began = called = time.monotonic()
+        outcome, size = "failed", 0
         try:
-            async with self._slots[host], breaker, asyncio.timeout(TIMEOUT_S):
-                response = await self._client.send(request, stream=True)
-                status = str(response.status_code)
-                body = await _read(service, response)
-                size = len(body)
-        except OpenedState:
-            status = "left alone"
-            raise BackendUnavailableError(service, "it failed too often just now") from None
-        except (httpx.HTTPError, TimeoutError, OSError) as error:
-            raise BackendUnavailableError(service, type(error).__name__) from None
+            # Nobody waits in vain; and again with a place, for others have tried meanwhile.
+            self._check(backend, endpoint)
+            async with endpoint.line.place():
+                self._check(backend, endpoint)
+                called = time.monotonic()
+                with endpoint.breaker.call():
+                    answer = await self._exchange(backend, request)
+                    outcome, size = str(answer.status), len(answer.body)
+                    self._judge(backend, endpoint, answer)
+        except BackendError as error:
+            outcome = error.reason
+            raise
         finally:
-            took_ms = round((time.monotonic() - began) * 1000)
-            logger.info("%s (%s) %s in %d ms, %d bytes", service, host, status, took_ms, size)
-        return JSONAnswer(response.status_code, _parse(service, body))
+            logger.info(
+                "%s (%s) %s in %d ms, %d bytes, after %d ms in line",
+                backend.name,
+                request.url.host,
+                outcome,
+                (time.monotonic() - called) * 1000,
+                size,
+                (called - began) * 1000,
+            )
+        return answer
+
+    def _check(self, backend: Backend, endpoint: _Endpoint) -> None:
+        """Fail at once where a call would be in vain."""
+        now = self._now()
+        if endpoint.resting and now < endpoint.resting.until:
+            raise endpoint.resting.error(backend.name, now)
+        endpoint.breaker.check()
+
+    async def _exchange(self, backend: Backend, request: httpx.Request) -> _Answer:
+        try:
+            async with asyncio.timeout(backend.timeout_s):
+                response = await self._client.send(request, stream=True)
+                body = await _read(backend, response)
+        except (httpx.HTTPError, TimeoutError, OSError) as error:
+            raise BackendUnavailableError(backend.name, type(error).__name__) from None
+        return _Answer(response.status_code, body, response.headers.get("retry-after"))
+
+    def _judge(self, backend: Backend, endpoint: _Endpoint, answer: _Answer) -> None:
+        """Raise what an answer means, and remember until when it leaves no call any chance."""
+        now = self._now()
+        if backend.quota and (until := backend.quota(answer.status, _json(answer.body), now)):
+            endpoint.resting = _Rest(until, is_quota=True)
+            raise endpoint.resting.error(backend.name, now)
+        is_too_many = answer.status == HTTPStatus.TOO_MANY_REQUESTS
+        if answer.status < HTTPStatus.INTERNAL_SERVER_ERROR and not is_too_many:
+            return
+        pause_s = None
+        if is_too_many or answer.status == HTTPStatus.SERVICE_UNAVAILABLE:
+            pause_s = _seconds(answer.retry_after, now)
+        if pause_s and pause_s > _MAX_RETRY_PAUSE_S:
+            endpoint.resting = _Rest(now + timedelta(seconds=pause_s), is_quota=False)
+        reason = f"HTTP {answer.status}"
+        raise BackendUnavailableError(backend.name, reason, retry_after_s=pause_s)
+
+    def _endpoint(self, backend: Backend, request: httpx.Request) -> _Endpoint:
+        key = (backend, request.url.netloc)
+        endpoint = self._endpoints.get(key)
+        if endpoint is None:
+            breaker = Breaker(backend.name, now_s=time.monotonic)
+            endpoint = self._endpoints[key] = _Endpoint(Line(backend), breaker)
+        return endpoint
 
 
 def create_client() -> httpx.AsyncClient:
-    """An HTTP client for backends: pooled, with nothing from the environment, no redirects."""
+    """An HTTP client for backends: pooled, nothing from the environment, no redirects or cookies.
+
+    It bounds only connecting: how many calls there are and how long they take is each backend's.
+    """
+    ssl_context = httpx.create_ssl_context(trust_env=False)
+
+    def open_session() -> aiohttp.ClientSession:
+        return aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=0, ssl=ssl_context),
+            cookie_jar=aiohttp.DummyCookieJar(),
+        )
+
     return httpx.AsyncClient(
-        transport=AiohttpTransport(trust_env=False),
+        transport=AiohttpTransport(trust_env=False, client=open_session),
+        cookies=CookieJar(DefaultCookiePolicy(allowed_domains=())),
         trust_env=False,
         follow_redirects=False,
-        timeout=httpx.Timeout(TIMEOUT_S, connect=CONNECT_TIMEOUT_S),
+        timeout=httpx.Timeout(None, connect=CONNECT_TIMEOUT_S),
         headers={"user-agent": "dingda/0.1"},
     )
 
 
-async def _read(service: str, response: httpx.Response) -> bytes:
+def _identity(backend: Backend, request: httpx.Request) -> Hashable:
+    """What equal calls have in common: everything that is sent."""
+    headers = tuple(sorted(request.headers.raw))
+    return backend, request.method, str(request.url), headers, request.content
+
+
+def _retry_pause(error: Exception) -> bool | float:
+    """Whether another attempt may help, or after how many seconds (stamina's backoff hook)."""
+    if not isinstance(error, BackendUnavailableError):
+        return False
+    if error.retry_after_s is None:
+        return True
+    return error.retry_after_s if error.retry_after_s <= _MAX_RETRY_PAUSE_S else False
+
+
+async def _read(backend: Backend, response: httpx.Response) -> bytes:
     try:
         body = bytearray()
         async for chunk in response.aiter_bytes():
             body += chunk
-            if len(body) > MAX_ANSWER_BYTES:
-                raise BackendProtocolError(service, f"more than {MAX_ANSWER_BYTES} bytes")
+            if len(body) > backend.max_bytes:
+                raise BackendProtocolError(backend.name, f"more than {backend.max_bytes} bytes")
     finally:
         await response.aclose()
-    status = response.status_code
-    if status >= HTTPStatus.INTERNAL_SERVER_ERROR or status == HTTPStatus.TOO_MANY_REQUESTS:
-        raise BackendUnavailableError(service, f"HTTP {status}")
     return bytes(body)
+
+
+def _seconds(retry_after: str | None, now: datetime) -> float | None:
+    """Read Retry-After, seconds or a date (RFC 9110); None if it is neither or not there."""
+    text = (retry_after or "").strip()
+    if text.isascii() and text.isdigit():
+        return min(float(text), MAX_REST_S)
+    try:
+        moment = parsedate_to_datetime(text)
+    except ValueError:
+        return None
+    if moment.tzinfo is None:  # the zone "-0000": unknown
+        moment = moment.replace(tzinfo=UTC)
+    return min(max(0.0, (moment - now).total_seconds()), MAX_REST_S)
 
 
 def _parse(service: str, body: bytes) -> Any:
@@ -152,3 +311,10 @@ def _parse(service: str, body: bytes) -> Any:
         return json.loads(body)
     except (ValueError, RecursionError):
         raise BackendProtocolError(service, "the answer is no JSON") from None
+
+
+def _json(body: bytes) -> Any:
+    try:
+        return json.loads(body)
+    except (ValueError, RecursionError):
+        return None

@@ -32,9 +32,12 @@ from shared.reply import (
     plain,
 )
 from worker.arguments import Signature
+from worker.backend import Backend, Limits, LimitsSetting
 from worker.cache import Cache
 from worker.errors import (
+    BackendBusyError,
     BackendProtocolError,
+    BackendQuotaError,
     BackendRefusedError,
     BackendUnavailableError,
     RefusalError,
@@ -50,13 +53,18 @@ __all__ = [
     "Allow",
     "Ask",
     "At",
+    "Backend",
+    "BackendBusyError",
     "BackendProtocolError",
+    "BackendQuotaError",
     "BackendRefusedError",
     "BackendUnavailableError",
     "Button",
     "Cache",
     "FeedCard",
     "FeedLink",
+    "Limits",
+    "LimitsSetting",
     "Markdown",
     "RefusalError",
     "Reply",

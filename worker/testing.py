@@ -9,6 +9,8 @@ assert await ask(skill, "咖啡") == Text("咖啡好了")
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from copy import deepcopy
 from datetime import datetime
 from typing import Any
 
@@ -18,7 +20,7 @@ from pydantic_settings import BaseSettings
 
 from shared.message import Message
 from shared.reply import Reply
-from worker.cache import Cache
+from worker.cache import Cache, Fetch, as_it_is
 from worker.conversation import Conversation, Said, china_now
 from worker.database import Databases
 from worker.dingtalk import DingTalk
@@ -26,6 +28,7 @@ from worker.http import Http
 from worker.loading import load_skill_settings
 from worker.routing import Router
 from worker.services import Services
+from worker.single_flight import SingleFlight
 from worker.skill import Skill
 
 _SESSION_S = 5400.0
@@ -36,17 +39,33 @@ class MemoryCache:
 
     def __init__(self, now_s: Callable[[], float] = time.monotonic) -> None:
         self._now_s = now_s
+        self._flights = SingleFlight()
         self.entries: dict[str, tuple[float, Any]] = {}
         """What is in it: key → (when it is forgotten, value)."""
 
     async def get(self, key: str) -> Any | None:
         """Return what was put there, or None."""
         until, value = self.entries.get(key, (0.0, None))
-        return value if self._now_s() < until else None
+        return deepcopy(value) if self._now_s() < until else None
 
     async def set(self, key: str, value: Any, *, ttl_s: int) -> None:
         """Put a value there for `ttl_s` seconds."""
-        self.entries[key] = (self._now_s() + ttl_s, value)
+        self.entries[key] = (self._now_s() + ttl_s, deepcopy(value))
+
+    async def remember(
+        self, key: str, fetch: Fetch, *, ttl_s: int, read: Callable[[Any], Any] = as_it_is
+    ) -> Any:
+        """Return what was put there; else fetch it, once for all who want it at this moment."""
+        kept = await self.get(key)
+        if kept is not None:
+            with suppress(ValueError):
+                return read(kept)
+
+        async def fetch_and_keep() -> None:
+            await self.set(key, await fetch(), ttl_s=ttl_s)
+
+        await self._flights.run(key, fetch_and_keep)
+        return read(deepcopy(self.entries[key][1]))
 
 
 async def ask(skill: Skill, text: str, **circumstances: Any) -> Reply | None:
