@@ -138,6 +138,11 @@ class Settings(BaseSettings):
     oapi_url: Annotated[str, AfterValidator(_base_url)] = Field(
         "https://oapi.dingtalk.com", description="DingTalk's older OpenAPI."
     )
+    openapi_limits: str = Field(
+        "",
+        description="What one worker asks of both: any of at_once, per_s, timeout_s, wait_s and "
+        "max_bytes, as at_once=50,per_s=10. What is not named stays as it is.",
+    )
     allow: Annotated[tuple[Danger, ...], NoDecode, _Commas] = Field(
         (),
         description="Dangers to start with all the same, by name: open-redis, eviction, "

@@ -8,18 +8,21 @@ the asker's own choice.
 import asyncio
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from http import HTTPStatus
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 import stamina
 
 from shared.reply import ActionCard, FeedCard, Markdown, Reply, Text, link
+from worker.backend import NO_LIMITS, Backend, Limits
 from worker.cache import Cache
 from worker.classify import classify, parse_object
 from worker.delivery import HTTPAnswer, send_once
 from worker.errors import (
+    BackendBusyError,
     BackendError,
     BackendProtocolError,
     BackendRefusedError,
@@ -29,7 +32,12 @@ from worker.http import Http, JSONAnswer
 from worker.outcome import Delivered, Outcome, Refused, Retry, Trouble, Unknown
 from worker.transport import BeforeSend
 
-SERVICE = "钉钉"
+OPENAPI = Backend("钉钉")
+SERVICE = OPENAPI.name
+_OFFICIAL = replace(OPENAPI, per_s=15)
+"""About 20 calls a second are allowed for an application and an API; what is sent counts as well.
+"""
+_OFFICIAL_HOSTS = frozenset({"api.dingtalk.com", "oapi.dingtalk.com"})
 _MAX_TOKEN_S, _TOKEN_MARGIN_S = 7200, 300
 _MAX_FOUND = 20
 _ATTEMPTS = 3
@@ -70,6 +78,7 @@ class DingTalk:
         robot_code: its robot.
         openapi_url: `https://api.dingtalk.com`.
         oapi_url: `https://oapi.dingtalk.com`.
+        limits: what is set of its bounds.
     """
 
     def __init__(  # noqa: PLR0913 - an account at two addresses, and how to get there
@@ -83,6 +92,7 @@ class DingTalk:
         robot_code: str,
         openapi_url: str,
         oapi_url: str,
+        limits: Limits = NO_LIMITS,
     ) -> None:
         self._http = http
         self._sender = sender
@@ -92,6 +102,7 @@ class DingTalk:
         self._robot_code = robot_code
         self._openapi_url = openapi_url
         self._oapi_url = oapi_url
+        self._limits = limits
         self._asking_for_token = asyncio.Lock()
 
     async def person(self, staff_id: str) -> Person | None:
@@ -125,7 +136,11 @@ class DingTalk:
             with attempt:
                 answer = await self._with_token(
                     lambda token: self._http.json(
-                        SERVICE, "POST", url, json=query, headers={_TOKEN_HEADER: token}
+                        self._backend(url),
+                        "POST",
+                        url,
+                        json=query,
+                        headers={_TOKEN_HEADER: token},
                     ),
                     is_stale=lambda answer: _is_stale(answer.status, answer.data),
                 )
@@ -155,7 +170,7 @@ class DingTalk:
         try:
             async with asyncio.timeout(left_s):
                 token = await self._token()
-        except (BackendUnavailableError, TimeoutError) as error:
+        except (BackendUnavailableError, BackendBusyError, TimeoutError) as error:
             return Retry(Trouble.BUSY, f"private: no access token ({type(error).__name__})")
         except BackendError as error:
             return Refused(f"private: no access token: {error.reason}")
@@ -182,13 +197,14 @@ class DingTalk:
 
     async def _oapi(self, path: str, body: Mapping[str, Any]) -> dict[str, Any] | None:
         """Call the older API, which says in an errcode what became of it; None: no such user."""
+        url = self._oapi_url + path
         async for attempt in _patiently():
             with attempt:
                 answer = await self._with_token(
                     lambda token: self._http.json(
-                        SERVICE,
+                        self._backend(url),
                         "POST",
-                        self._oapi_url + path,
+                        url,
                         params={"access_token": token},
                         json=body,
                     ),
@@ -221,10 +237,11 @@ class DingTalk:
             kept = await self._cache.get(self._token_key)
             if kept:
                 return str(kept)
+            url = f"{self._openapi_url}/v1.0/oauth2/accessToken"
             answer = await self._http.json(
-                SERVICE,
+                self._backend(url),
                 "POST",
-                f"{self._openapi_url}/v1.0/oauth2/accessToken",
+                url,
                 json={"appKey": self._app_key, "appSecret": self._app_secret},
             )
             fields = _fields(answer)
@@ -242,6 +259,10 @@ class DingTalk:
         async with self._asking_for_token:
             if await self._cache.get(self._token_key) == token:
                 await self._cache.set(self._token_key, None, ttl_s=1)
+
+    def _backend(self, url: str) -> Backend:
+        is_official = urlsplit(url).hostname in _OFFICIAL_HOSTS
+        return (_OFFICIAL if is_official else OPENAPI).limited(self._limits)
 
     @property
     def _token_key(self) -> str:

@@ -6,10 +6,11 @@ from typing import Annotated, Literal
 from pydantic import Field, SecretStr
 from pydantic_settings import SettingsConfigDict
 
-from worker.skill import Ask, BackendRefusedError, RefusalError, Skill, SkillSettings
+from worker.skill import Ask, Backend, BackendRefusedError, RefusalError, Skill, SkillSettings
 
 Kind = Literal["年假", "病假", "调休"]
 SERVICE = "人事系统"
+HR = Backend(SERVICE, at_once=20, timeout_s=5)
 
 
 class LeaveSettings(SkillSettings):
@@ -35,12 +36,13 @@ async def leave(
         raise RefusalError("钉钉没有告诉我你是谁，等机器人上线后再试")
     kind = kind or "年假"
     answer = await ask.services.http.json(
-        SERVICE,
+        HR,
         "GET",
         f"{settings.url}/leave",
         params={"staff_id": ask.staff_id, "kind": kind},
         headers={"authorization": f"Bearer {settings.token.get_secret_value()}"},
         retries=1,
+        shared=False,  # looked up for a person
     )
     if answer.status != HTTPStatus.OK:
         raise BackendRefusedError(SERVICE, f"HTTP {answer.status}")

@@ -27,6 +27,7 @@ _CURRENT = {
 
 OVERLOADED = (503, "The service is overloaded")
 TOO_MANY_A_MINUTE = (429, "Minutely API request limit exceeded. Please try again in one minute.")
+TOO_MANY_AN_HOUR = (429, "Hourly API request limit exceeded. Please try again in the next hour.")
 TOO_MANY_A_DAY = (429, "Daily API request limit exceeded. Please try again tomorrow.")
 BAD_KEY = (400, "The supplied API key is invalid.")
 

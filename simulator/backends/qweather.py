@@ -21,6 +21,7 @@ _LONGEST_S = 24 * 3600
 _TWO_DECIMALS = re.compile(r"-?\d{1,3}(\.\d{1,2})?")
 
 TOO_MANY = (429, "Too Many Requests")
+OVER_MONTHLY_LIMIT = (429, "Over Monthly Limit")
 NO_CREDIT = (403, "No Credit")
 UNKNOWN_ERROR = (500, "Unknown Error")
 

@@ -8,6 +8,7 @@ from typing import Final
 
 import stamina
 
+from worker.backend import Backend
 from worker.coupons.offer import Offer
 from worker.coupons.top_answer import Failure, read_answer
 from worker.coupons.top_signature import SignMethod, sign, timestamp
@@ -20,7 +21,9 @@ from worker.errors import (
 )
 from worker.http import Http
 
-SERVICE = "淘宝联盟"
+TAOBAO = Backend("淘宝联盟", at_once=20)
+"""How many calls it bears it does not say; who makes too many is shut out for a second (code 7)."""
+SERVICE = TAOBAO.name
 METHOD = "taobao.tbk.dg.material.optional.upgrade"
 TOO_OFTEN = "查询太频繁了，请过一会儿再试"
 FETCHED = 50
@@ -47,6 +50,8 @@ class App:
     adzone_id: str
     """The last number of the alliance's PID, `mm_<member>_<site>_<adzone>`."""
     sign_method: SignMethod = "hmac-sha256"
+    backend: Backend = TAOBAO
+    """With the bounds that are set."""
 
 
 class _TransientError(BackendUnavailableError):
@@ -79,7 +84,7 @@ async def search_taobao(http: Http, app: App, wish: Wish, now: datetime) -> list
 
 
 async def _call(http: Http, app: App, wish: Wish, now: datetime) -> list[Offer]:
-    answer = await http.json(SERVICE, "POST", app.url, form=_form(app, wish, now))
+    answer = await http.json(app.backend, "POST", app.url, form=_form(app, wish, now), shared=True)
     if answer.status != HTTPStatus.OK:
         raise BackendProtocolError(SERVICE, f"HTTP {answer.status}")
     match read_answer(SERVICE, _ROOT, answer.data, now):

@@ -4,11 +4,13 @@ from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
 
+from worker.backend import Backend
 from worker.database import Databases
 from worker.errors import BackendProtocolError, BackendRefusedError
 from worker.http import Http
 
-SERVICE = "绩效系统"
+HR = Backend("绩效系统")
+SERVICE = HR.name
 MOST_ROWS = 3
 """Periods that are shown at the most, the newest first."""
 
@@ -68,7 +70,7 @@ async def read_table(
 
 
 async def read_service(
-    http: Http, url: str, token: str, *, staff_id: str, period: str
+    http: Http, url: str, token: str, *, staff_id: str, period: str, backend: Backend = HR
 ) -> Sequence[Row]:
     """Read somebody's rows from an HR service: `GET url?userid=…&period=…&limit=…`.
 
@@ -78,11 +80,13 @@ async def read_service(
         BackendError: if it can't be asked, refuses us, or answers something else.
     """
     answer = await http.json(
-        SERVICE,
+        backend,
         "GET",
         url,
         params={"userid": staff_id, "period": period, "limit": MOST_ROWS},
         headers={"authorization": f"Bearer {token}"} if token else None,
+        # What is looked up for a person is shared with nobody, however equal the question.
+        shared=False,
     )
     if answer.status == HTTPStatus.NOT_FOUND:
         return []

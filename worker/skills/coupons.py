@@ -8,9 +8,10 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field, SecretStr
 
+from worker.backend import LIMITS_MEANING, NO_LIMITS, LimitsSetting
 from worker.coupons.feed import feed, nothing_found
 from worker.coupons.offer import Offer
-from worker.coupons.taobao import App, search_taobao
+from worker.coupons.taobao import TAOBAO, App, search_taobao
 from worker.coupons.top_signature import SignMethod
 from worker.coupons.wish import Wish
 from worker.skill import Ask, RefusalError, Reply, Skill, SkillSettings, Text
@@ -62,6 +63,9 @@ class CouponSettings(SkillSettings):
     taobao_sign_method: SignMethod = Field(
         "hmac-sha256", description="How calls are signed: hmac-sha256, hmac or md5."
     )
+    taobao_limits: LimitsSetting = Field(
+        NO_LIMITS, description=LIMITS_MEANING.format(service="Taobao")
+    )
 
     @property
     def taobao_app(self) -> App | None:
@@ -74,6 +78,7 @@ class CouponSettings(SkillSettings):
             secret=self.taobao_app_secret.get_secret_value(),
             adzone_id=self.taobao_adzone_id,
             sign_method=self.taobao_sign_method,
+            backend=TAOBAO.limited(self.taobao_limits),
         )
 
 

@@ -9,9 +9,10 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field, SecretStr
 
+from worker.backend import LIMITS_MEANING, NO_LIMITS, LimitsSetting
 from worker.patterns import Pattern
 from worker.performance.rights import Subject, find_subject
-from worker.performance.sources import QUERY, Row, check_query, read_service, read_table
+from worker.performance.sources import HR, QUERY, Row, check_query, read_service, read_table
 from worker.performance.wording import NOT_KNOWN, NOT_SET_UP, show
 from worker.skill import Ask, Markdown, RefusalError, Skill, SkillSettings
 from worker.slots import Period
@@ -67,6 +68,9 @@ class PerformanceSettings(SkillSettings):
     performance_token: SecretStr | None = Field(
         None, description="The bearer token for an HR service."
     )
+    performance_limits: LimitsSetting = Field(
+        NO_LIMITS, description=LIMITS_MEANING.format(service="the HR service")
+    )
 
 
 @skill.command("绩效", "我的绩效", "查绩效", "业绩", "performance", pattern=_PATTERN)
@@ -105,7 +109,12 @@ async def _read(
     if _http(url):
         token = settings.performance_token.get_secret_value() if settings.performance_token else ""
         return await read_service(
-            ask.services.http, url, token, staff_id=subject.staff_id, period=key
+            ask.services.http,
+            url,
+            token,
+            staff_id=subject.staff_id,
+            period=key,
+            backend=HR.limited(settings.performance_limits),
         )
     return await read_table(
         ask.services.databases,

@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 from pydantic import BeforeValidator, Field, SecretStr
 from pydantic_settings import NoDecode
 
+from worker.backend import LIMITS_MEANING, NO_LIMITS, LimitsSetting
 from worker.http import Http
 from worker.patterns import Pattern
 from worker.places import Place
@@ -70,6 +71,9 @@ class WeatherSettings(SkillSettings):
     open_meteo_api_key: SecretStr = Field(
         SecretStr(""), description="A key, which commercial use needs."
     )
+    open_meteo_limits: LimitsSetting = Field(
+        NO_LIMITS, description=LIMITS_MEANING.format(service="Open-Meteo")
+    )
     qweather_url: str = Field(
         "", description="The account's own API host at QWeather, with https://."
     )
@@ -78,8 +82,12 @@ class WeatherSettings(SkillSettings):
     qweather_private_key: SecretStr = Field(
         SecretStr(""), description="Its Ed25519 key in PEM; \\n stands for a line break."
     )
+    qweather_limits: LimitsSetting = Field(
+        NO_LIMITS, description=LIMITS_MEANING.format(service="QWeather")
+    )
     amap_url: str = Field("https://restapi.amap.com", description="AMap's web services.")
     amap_key: SecretStr = Field(SecretStr(""), description="A key of the kind web service.")
+    amap_limits: LimitsSetting = Field(NO_LIMITS, description=LIMITS_MEANING.format(service="AMap"))
 
     def open_meteo(self, http: Http) -> OpenMeteo:
         """Open-Meteo, which needs no account."""
@@ -88,6 +96,7 @@ class WeatherSettings(SkillSettings):
             url=self.open_meteo_url.rstrip("/"),
             geocoding_url=self.open_meteo_geocoding_url.rstrip("/"),
             api_key=self.open_meteo_api_key.get_secret_value(),
+            limits=self.open_meteo_limits,
         )
 
     def providers(self, http: Http) -> list[Provider]:
@@ -104,7 +113,8 @@ class WeatherSettings(SkillSettings):
         if name == "open-meteo":
             return self.open_meteo(http)
         if name == "amap":
-            return AMap(http, url=self.amap_url.rstrip("/"), key=amap_key) if amap_key else None
+            url, limits = self.amap_url.rstrip("/"), self.amap_limits
+            return AMap(http, url=url, key=amap_key, limits=limits) if amap_key else None
         account = (self.qweather_url, self.qweather_project_id, self.qweather_key_id, private_key)
         if not all(account):
             return None
@@ -114,6 +124,7 @@ class WeatherSettings(SkillSettings):
             project_id=self.qweather_project_id,
             key_id=self.qweather_key_id,
             private_key=private_key,
+            limits=self.qweather_limits,
         )
 
 

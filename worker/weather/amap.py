@@ -1,23 +1,45 @@
 """AMap 高德: China's administrative divisions only, by their adcodes.
 
 Source: lbs.amap.com, weatherInfo and its table of infocodes. It answers 200 whatever happens; all
-values are strings.
+values are strings. Its quotas are the key's own: so many a day, and so many a second.
 """
 
-from datetime import date
+from dataclasses import replace
+from datetime import date, datetime, timedelta
 from typing import Any
 from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo
 
+from worker.backend import Backend, Limits
 from worker.errors import BackendProtocolError, BackendRefusedError, BackendUnavailableError
 from worker.http import Http
 from worker.places import Place
-from worker.weather.report import DayForecast, Now
+from worker.weather.report import DayForecast, Days, Now
 
-SERVICE = "高德天气"
 _HOST = "restapi.amap.com"
 _OK = "10000"
-# Too many in this second or minute, and its own trouble; a day's quota does not come back so soon.
-_PASSING = frozenset({"10002", "10004", "10014", "10015", "10021", "20003"})
+# Too many in this second, and its own trouble.
+_PASSING = frozenset({"10002", "10014", "10015", "10019", "10020", "10021", "20003"})
+# The key's or the account's quota for a day; and a ban "until the next minute".
+_DAY_USED_UP = frozenset({"10003", "10044", "10045"})
+_TOO_FREQUENT = "10004"
+_CHINA = ZoneInfo("Asia/Shanghai")
+
+
+def _quota(_: int, data: Any, now: datetime) -> datetime | None:
+    code = str(data.get("infocode")) if isinstance(data, dict) else ""
+    if code in _DAY_USED_UP:
+        tomorrow = now.astimezone(_CHINA) + timedelta(days=1)
+        return tomorrow.replace(hour=0, minute=0, second=0, microsecond=0)
+    if code == _TOO_FREQUENT:
+        return (now + timedelta(minutes=1)).replace(second=0, microsecond=0)
+    return None
+
+
+AMAP = Backend("高德天气", quota=_quota)
+SERVICE = AMAP.name
+# What a personal account gets; a company's more, see its console.
+_PUBLIC = replace(AMAP, per_s=3)
 
 
 class AMap:
@@ -27,15 +49,17 @@ class AMap:
         http: calls it.
         url: `https://restapi.amap.com`.
         key: of the kind "web service".
+        limits: what is set of its bounds.
     """
 
     name = "amap"
 
-    def __init__(self, http: Http, *, url: str, key: str) -> None:
+    def __init__(self, http: Http, *, url: str, key: str, limits: Limits) -> None:
         self._http = http
         self.url = url
         self._key = key
         host = urlsplit(url).netloc
+        self._backend = (_PUBLIC if host == _HOST else AMAP).limited(limits)
         self.attribution = (
             "数据来自 [高德地图](https://lbs.amap.com)"
             if host == _HOST
@@ -54,7 +78,7 @@ class AMap:
         except (KeyError, TypeError, ValueError):
             raise BackendProtocolError(SERVICE, "no current weather") from None
 
-    async def days(self, place: Place) -> tuple[DayForecast, ...]:
+    async def days(self, place: Place) -> Days:
         """Today's weather, and that of the three days after it."""
         forecast = await self._first("forecasts", place, "all")
         try:
@@ -74,7 +98,7 @@ class AMap:
         if not place.adcode:
             raise BackendUnavailableError(SERVICE, "it knows China's divisions only")
         answer = await self._http.json(
-            SERVICE,
+            self._backend,
             "GET",
             f"{self.url}/v3/weather/weatherInfo",
             params={

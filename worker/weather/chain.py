@@ -1,9 +1,12 @@
 """One service after another, until one answers; what they said lately is remembered."""
 
+import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, TypeVar
+from functools import partial
+from typing import TypeVar
 from zoneinfo import ZoneInfo
 
 from pydantic import TypeAdapter
@@ -11,7 +14,7 @@ from pydantic import TypeAdapter
 from worker.cache import Cache
 from worker.errors import BackendError
 from worker.places import Place
-from worker.weather.report import DayForecast, Now, Provider, Report
+from worker.weather.report import Days, Now, OneCallService, Provider, Report
 
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -20,7 +23,8 @@ NOW_S = 600
 """How long the present weather is remembered: services renew it every quarter of an hour."""
 DAYS_S = 3600
 _NOW = TypeAdapter(Now)
-_DAYS = TypeAdapter(tuple[DayForecast, ...])
+_DAYS = TypeAdapter(Days)
+_BOTH = TypeAdapter(tuple[Now, Days])
 
 
 async def ask_in_turn(
@@ -49,28 +53,50 @@ async def ask_in_turn(
 async def _ask(
     provider: Provider, place: Place, *, with_now: bool, cache: Cache, at: datetime
 ) -> Report:
-    key = f"weather:{provider.url}:{place.latitude:.3f},{place.longitude:.3f},{place.adcode}"
-    midnight_s = _until_midnight_s(place, at)
-    days = await _remembered(
-        cache, f"{key}:days", _DAYS, lambda: provider.days(place), ttl_s=min(DAYS_S, midnight_s)
+    memory = _Memory(
+        cache,
+        f"weather:{provider.url}:{place.latitude:.3f},{place.longitude:.3f},{place.adcode}",
+        _until_midnight_s(place, at),
     )
-    now = None
-    if with_now:
-        now = await _remembered(
-            cache, f"{key}:now", _NOW, lambda: provider.now(place), ttl_s=min(NOW_S, midnight_s)
-        )
+    now, days = await _now_and_days(provider, place, memory, with_now=with_now)
     return Report(provider.attribution, now, {forecast.day: forecast for forecast in days})
 
 
-async def _remembered(
-    cache: Cache, key: str, kind: TypeAdapter[T], ask: Callable[[], Awaitable[T]], *, ttl_s: int
-) -> T:
-    kept: Any = await cache.get(key)
-    if kept is not None:
-        return kind.validate_python(kept, strict=False)
-    answer = await ask()
-    await cache.set(key, kind.dump_python(answer, mode="json"), ttl_s=ttl_s)
-    return answer
+async def _now_and_days(
+    provider: Provider, place: Place, memory: "_Memory", *, with_now: bool
+) -> tuple[Now | None, Days]:
+    """Ask in as few calls as the service allows, and those at once."""
+    if not with_now:
+        return None, await memory.of("days", _DAYS, partial(provider.days, place), ttl_s=DAYS_S)
+    if isinstance(provider, OneCallService):
+        both = partial(provider.now_and_days, place)
+        return await memory.of("both", _BOTH, both, ttl_s=NOW_S)
+    now = memory.of("now", _NOW, partial(provider.now, place), ttl_s=NOW_S)
+    days = memory.of("days", _DAYS, partial(provider.days, place), ttl_s=DAYS_S)
+    return await asyncio.gather(now, days)
+
+
+@dataclass(frozen=True, slots=True)
+class _Memory:
+    """What is remembered of one place by one service, never over the place's own midnight."""
+
+    cache: Cache
+    key: str
+    midnight_s: int
+
+    async def of(
+        self, what: str, kind: TypeAdapter[T], ask: Callable[[], Awaitable[T]], *, ttl_s: int
+    ) -> T:
+        async def fetch() -> object:
+            return kind.dump_python(await ask(), mode="json")
+
+        kept: T = await self.cache.remember(
+            f"{self.key}:{what}",
+            fetch,
+            ttl_s=min(ttl_s, self.midnight_s),
+            read=kind.validate_python,
+        )
+        return kept
 
 
 def _until_midnight_s(place: Place, at: datetime) -> int:

@@ -1,24 +1,27 @@
 """Open-Meteo: no key, CC BY 4.0, free for what is not commercial (open-meteo.com/en/terms).
 
-Sources: its OpenAPI description and the server's own code; a bad key is a 400 there, and only two
-of its four kinds of 429 end soon.
+Sources: its OpenAPI description and the server's own code (RateLimiter.swift): a bad key is a 400
+there; without a key an address gets 5 calls at once, 600 a minute, 5,000 an hour and 10,000 a day.
 """
 
-from datetime import date
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import urlsplit
 
+from worker.backend import Backend, Limits
 from worker.errors import BackendProtocolError, BackendRefusedError
 from worker.http import Http
 from worker.places import Place
-from worker.weather.report import DayForecast, Now
+from worker.weather.report import DayForecast, Days, Now
 
-SERVICE = "Open-Meteo"
 _HOSTS = frozenset({"api.open-meteo.com", "customer-api.open-meteo.com"})
+_FREE_HOSTS = frozenset({"api.open-meteo.com", "geocoding-api.open-meteo.com"})
 _CURRENT = "temperature_2m,relative_humidity_2m,apparent_temperature,weather_code,wind_speed_10m"
 _DAILY = "weather_code,temperature_2m_max,temperature_2m_min,precipitation_probability_max"
 _DAYS = 8
+_LIMITS_END = {"Minutely": timedelta(minutes=1), "Hourly": timedelta(hours=1)}
 _CHINESE = frozenset({"CN", "HK", "MO", "TW"})
 
 # Every code that the server emits (its WeatherCode.swift).
@@ -31,6 +34,23 @@ _TEXTS = {
 }  # fmt: skip
 
 
+def _quota(status: int, data: Any, now: datetime) -> datetime | None:
+    """Its fourth kind of 429, too many at once, has no end of its own."""
+    reason = str(data.get("reason")) if isinstance(data, dict) else ""
+    if status != HTTPStatus.TOO_MANY_REQUESTS or "limit exceeded" not in reason:
+        return None
+    # All are counted by the clock in UTC: the whole minute, hour and day.
+    period = _LIMITS_END.get(reason.split()[0], timedelta(days=1))
+    now = now.astimezone(UTC)
+    midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
+    return midnight + ((now - midnight) // period + 1) * period
+
+
+OPEN_METEO = Backend("Open-Meteo", quota=_quota)
+SERVICE = OPEN_METEO.name
+_WITHOUT_KEY = replace(OPEN_METEO, at_once=4, per_s=10)
+
+
 class OpenMeteo:
     """One account's way to it; without a key the public one.
 
@@ -39,12 +59,16 @@ class OpenMeteo:
         url: `https://api.open-meteo.com`, or `https://customer-api.open-meteo.com` with a key.
         geocoding_url: `https://geocoding-api.open-meteo.com`.
         api_key: "" without an account.
+        limits: what is set of its bounds.
     """
 
     name = "open-meteo"
 
-    def __init__(self, http: Http, *, url: str, geocoding_url: str, api_key: str) -> None:
+    def __init__(
+        self, http: Http, *, url: str, geocoding_url: str, api_key: str, limits: Limits
+    ) -> None:
         self._http = http
+        self._limits = limits
         self.url = url
         self._geocoding_url = geocoding_url
         self._key = {"apikey": api_key} if api_key else {}
@@ -55,42 +79,14 @@ class OpenMeteo:
             else f"模拟数据，来自 {host}，不是真实天气"
         )
 
-    async def now(self, place: Place) -> Now:
-        """The weather at present."""
-        answer = await self._forecast(place, current=_CURRENT)
-        try:
-            fields = answer["current"]
-            return Now(
-                text=_text(fields["weather_code"]),
-                temperature=float(fields["temperature_2m"]),
-                feels_like=_number(fields.get("apparent_temperature")),
-                humidity=_number(fields.get("relative_humidity_2m")),
-                wind=_number(fields.get("wind_speed_10m")),
-            )
-        except (KeyError, TypeError, ValueError):
-            raise BackendProtocolError(SERVICE, "no current weather") from None
-
-    async def days(self, place: Place) -> tuple[DayForecast, ...]:
+    async def days(self, place: Place) -> Days:
         """Today's weather, and that of the seven days after it."""
-        answer = await self._forecast(place, daily=_DAILY, forecast_days=_DAYS)
-        try:
-            daily = answer["daily"]
-            rows = zip(
-                daily["time"],
-                daily["weather_code"],
-                daily["temperature_2m_min"],
-                daily["temperature_2m_max"],
-                daily["precipitation_probability_max"],
-                strict=True,
-            )
-            return tuple(
-                DayForecast(date.fromisoformat(day), _text(code), low, high, chance)
-                for day, code, low, high, chance in rows
-                # Far days may be null.
-                if None not in (code, low, high)
-            )
-        except (KeyError, TypeError, ValueError):
-            raise BackendProtocolError(SERVICE, "no daily weather") from None
+        return _days(await self._forecast(place))
+
+    async def now_and_days(self, place: Place) -> tuple[Now, Days]:
+        """The present as well."""
+        answer = await self._forecast(place, current=_CURRENT)
+        return _now(answer), _days(answer)
 
     async def find(self, name: str) -> Place | None:
         """Look a place up that our lexicon lacks; None if nothing there is likely to be meant.
@@ -99,9 +95,8 @@ class OpenMeteo:
         20), so what counts is a populated place in China, the largest of them.
         """
         query: dict[str, str | int] = {"name": name, "count": 10, "language": "zh", **self._key}
-        answer = await self._http.json(
-            SERVICE, "GET", f"{self._geocoding_url}/v1/search", params=query
-        )
+        url = f"{self._geocoding_url}/v1/search"
+        answer = await self._http.json(self._backend(url), "GET", url, params=query)
         found = _checked(answer.status, answer.data).get("results") or []
         hits = [
             hit
@@ -122,19 +117,60 @@ class OpenMeteo:
             timezone=str(best.get("timezone") or "Asia/Shanghai"),
         )
 
-    async def _forecast(self, place: Place, **wanted: str | int) -> dict[str, Any]:
-        query = {
+    async def _forecast(self, place: Place, **wanted: str) -> dict[str, Any]:
+        query: dict[str, str | float] = {
             "latitude": place.latitude,
             "longitude": place.longitude,
             "timezone": place.timezone,
             "wind_speed_unit": "ms",
+            "daily": _DAILY,
+            "forecast_days": _DAYS,
             **wanted,
             **self._key,
         }
         url = f"{self.url}/v1/forecast"
         # What is overloaded answers 503; that and lost connections are worth a second try.
-        answer = await self._http.json(SERVICE, "GET", url, params=query, retries=1)
+        answer = await self._http.json(self._backend(url), "GET", url, params=query, retries=1)
         return _checked(answer.status, answer.data)
+
+    def _backend(self, url: str) -> Backend:
+        host = urlsplit(url).hostname
+        return (_WITHOUT_KEY if host in _FREE_HOSTS else OPEN_METEO).limited(self._limits)
+
+
+def _now(answer: dict[str, Any]) -> Now:
+    try:
+        fields = answer["current"]
+        return Now(
+            text=_text(fields["weather_code"]),
+            temperature=float(fields["temperature_2m"]),
+            feels_like=_number(fields.get("apparent_temperature")),
+            humidity=_number(fields.get("relative_humidity_2m")),
+            wind=_number(fields.get("wind_speed_10m")),
+        )
+    except (AttributeError, KeyError, TypeError, ValueError):
+        raise BackendProtocolError(SERVICE, "no current weather") from None
+
+
+def _days(answer: dict[str, Any]) -> Days:
+    try:
+        daily = answer["daily"]
+        rows = zip(
+            daily["time"],
+            daily["weather_code"],
+            daily["temperature_2m_min"],
+            daily["temperature_2m_max"],
+            daily["precipitation_probability_max"],
+            strict=True,
+        )
+        return tuple(
+            DayForecast(date.fromisoformat(day), _text(code), low, high, chance)
+            for day, code, low, high, chance in rows
+            # Far days may be null.
+            if None not in (code, low, high)
+        )
+    except (KeyError, TypeError, ValueError):
+        raise BackendProtocolError(SERVICE, "no daily weather") from None
 
 
 def _checked(status: int, data: Any) -> dict[str, Any]:

@@ -6,7 +6,7 @@ request that was refused counts as an attack there, so only an overload is tried
 
 import time
 from collections.abc import Callable
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import urlsplit
@@ -14,16 +14,29 @@ from zoneinfo import ZoneInfo
 
 import jwt
 
+from worker.backend import Backend, Limits
 from worker.errors import BackendProtocolError, BackendRefusedError
 from worker.http import Http
 from worker.places import Place
-from worker.weather.report import DayForecast, Now
+from worker.weather.report import DayForecast, Days, Now
 
-SERVICE = "和风天气"
 _HOST = ".qweatherapi.com"
 _DAYS = 8
 _TOKEN_S = 900
 _SKEW_S = 30
+_CHINA = ZoneInfo("Asia/Shanghai")
+
+
+def _quota(status: int, data: Any, now: datetime) -> datetime | None:
+    """One of its two kinds of 429 lasts until the next month; its bills are China's."""
+    if status != HTTPStatus.TOO_MANY_REQUESTS or "Monthly" not in _title(data):
+        return None
+    first = now.astimezone(_CHINA).replace(day=1, hour=0, minute=0, second=0, microsecond=0)
+    return (first + timedelta(days=31)).replace(day=1)
+
+
+QWEATHER = Backend("和风天气", quota=_quota)
+SERVICE = QWEATHER.name
 
 
 class QWeather:
@@ -35,6 +48,7 @@ class QWeather:
         project_id: the token's subject.
         key_id: which key signs.
         private_key: that key, Ed25519 in PEM.
+        limits: what is set of its bounds.
         now_s: the clock, in seconds since 1970.
     """
 
@@ -48,9 +62,11 @@ class QWeather:
         project_id: str,
         key_id: str,
         private_key: str,
+        limits: Limits,
         now_s: Callable[[], float] = time.time,
     ) -> None:
         self._http = http
+        self._backend = QWEATHER.limited(limits)
         self.url = url
         self._project_id = project_id
         self._key_id = key_id
@@ -77,7 +93,7 @@ class QWeather:
         except (KeyError, TypeError, ValueError):
             raise BackendProtocolError(SERVICE, "no current weather") from None
 
-    async def days(self, place: Place) -> tuple[DayForecast, ...]:
+    async def days(self, place: Place) -> Days:
         """Today's weather, and that of the seven days after it."""
         fields = await self._get("daily", place, {"days": _DAYS})
         try:
@@ -87,7 +103,7 @@ class QWeather:
 
     async def _get(self, what: str, place: Place, wanted: dict[str, int]) -> dict[str, Any]:
         answer = await self._http.json(
-            SERVICE,
+            self._backend,
             "GET",
             f"{self.url}/weather/v1/{what}/{place.latitude:.2f}/{place.longitude:.2f}",
             params={"localTime": "true", "lang": "zh", **wanted},

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from worker.places import Place
 
@@ -30,7 +30,11 @@ class DayForecast:
     rain_chance: float | None = None
 
 
-class Provider(Protocol):
+Days = tuple[DayForecast, ...]
+"""Today's weather and that of the days after it, up to a week."""
+
+
+class _Service(Protocol):
     """A weather service."""
 
     name: str
@@ -40,6 +44,31 @@ class Provider(Protocol):
     attribution: str
     """The line that its licence asks for, in markdown."""
 
+    async def days(self, place: Place) -> Days:
+        """The forecast alone.
+
+        Raises:
+            BackendError: if it can't be had.
+        """
+        ...
+
+
+@runtime_checkable
+class OneCallService(_Service, Protocol):
+    """A service that tells the present and the forecast in one call."""
+
+    async def now_and_days(self, place: Place) -> tuple[Now, Days]:
+        """Both.
+
+        Raises:
+            BackendError: if they can't be had.
+        """
+        ...
+
+
+class TwoCallService(_Service, Protocol):
+    """A service that wants a call for each."""
+
     async def now(self, place: Place) -> Now:
         """The weather at present.
 
@@ -48,13 +77,8 @@ class Provider(Protocol):
         """
         ...
 
-    async def days(self, place: Place) -> tuple[DayForecast, ...]:
-        """Today's weather and that of the days after it, up to a week.
 
-        Raises:
-            BackendError: if it can't be had.
-        """
-        ...
+Provider = OneCallService | TwoCallService
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,6 @@
 """The weather as people ask for it, from each service, with its errors and limits."""
 
+import asyncio
 import logging
 from datetime import datetime
 from pathlib import Path
@@ -17,13 +18,17 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from pydantic import SecretStr
 
+from shared.errors import SettingsError
 from shared.ledger import End
 from shared.reply import ActionCard, Markdown, Reply
 from simulator.backends import amap, open_meteo, qweather
 from simulator.backends.amap import AMapStandIn
 from simulator.backends.open_meteo import OpenMeteoStandIn
 from simulator.backends.qweather import QWeatherStandIn
-from worker.loading import load_skill_settings
+from worker.backend import Limits
+from worker.http import Http
+from worker.loading import load_skill_settings, read_settings
+from worker.places import Place
 from worker.skills.weather import WeatherSettings, skill
 from worker.testing import MemoryCache, ask, listen
 
@@ -200,13 +205,62 @@ async def test_a_second_question_asks_nobody(sky: Sky) -> None:
     first = await sky.told("天气 北京")
     asked = len(sky.open_meteo.asked)
     assert await sky.told("北京的天气") == first
-    assert len(sky.open_meteo.asked) == asked == 2
+    assert len(sky.open_meteo.asked) == asked == 1
 
 
-async def test_each_capability_is_remembered_for_as_long_as_it_lasts(sky: Sky) -> None:
+@pytest.mark.parametrize("provider", ["open-meteo", "amap"])
+async def test_each_capability_is_remembered_for_as_long_as_it_lasts(
+    sky: Sky, provider: str
+) -> None:
+    sky.uses(provider)
+    sky.cache = MemoryCache(lambda: 0.0)
     await sky.told("天气 北京")
+    await sky.told("天气 北京 明天")
     kept = {key.rpartition(":")[2]: until for key, (until, _) in sky.cache.entries.items()}
-    assert 2900 < kept["days"] - kept["now"] <= 3000
+    present = "both" if provider == "open-meteo" else "now"
+    assert kept == {present: 600, "days": 3600}
+
+
+@pytest.mark.parametrize(("text", "with_now"), [("天气 北京", True), ("天气 北京 明天", False)])
+async def test_open_meteo_is_asked_once_for_the_present_and_the_days(
+    sky: Sky, text: str, *, with_now: bool
+) -> None:
+    await sky.told(text)
+    (query,) = sky.open_meteo.asked
+    assert "daily" in query
+    assert ("current" in query) is with_now
+
+
+async def test_a_hundred_who_ask_the_same_at_one_moment_are_one_call(sky: Sky) -> None:
+    told = await asyncio.gather(*(sky.told("天气 北京") for _ in range(100)))
+    assert len(set(told)) == 1
+    assert len(sky.open_meteo.asked) == 1
+
+
+async def test_the_two_calls_that_amap_wants_are_made_at_once(sky: Sky) -> None:
+    sky.uses("amap")
+    both = asyncio.Barrier(2)
+    transport = sky.transport()
+
+    async def meet(request: httpx.Request) -> httpx.Response:
+        async with asyncio.timeout(5):
+            await both.wait()
+        return await transport.handle_async_request(request)
+
+    circumstances = sky.circumstances | {"transport": httpx.MockTransport(meet)}
+    assert isinstance(await ask(skill, "天气 北京", **circumstances), Markdown)
+
+
+@pytest.mark.parametrize(
+    "spoilt", ["nonsense", [], {"text": "晴"}, [{"text": "晴", "temperature": "warm"}, []], 7]
+)
+async def test_what_is_remembered_and_spoilt_fails_no_answer(sky: Sky, spoilt: Any) -> None:
+    told = await sky.told("天气 北京")
+    for key in list(sky.cache.entries):
+        await sky.cache.set(key, spoilt, ttl_s=600)
+    assert await sky.told("天气 北京") == told
+    assert await sky.told("天气 北京") == told
+    assert len(sky.open_meteo.asked) == 2
 
 
 async def test_nothing_is_remembered_over_the_places_own_midnight(sky: Sky) -> None:
@@ -222,7 +276,7 @@ async def test_nothing_is_remembered_over_the_places_own_midnight(sky: Sky) -> N
 @pytest.mark.parametrize(
     ("fault", "sentence"),
     [
-        (open_meteo.TOO_MANY_A_DAY, "Open-Meteo暂时连不上，不是你的问题"),
+        (open_meteo.OVERLOADED, "Open-Meteo暂时连不上，不是你的问题"),
         (open_meteo.BAD_KEY, "Open-Meteo的配置有问题，不是你的问题"),
     ],
 )
@@ -277,7 +331,10 @@ async def test_qweather_is_asked_with_a_token_of_the_accounts_own(sky: Sky) -> N
     assert "**现在** 少云 10℃，体感 7℃，湿度 69%，风力 3 级" in told
     assert "小雨 4～12℃，降水概率 64%" in told
     assert told.endswith("数据来自 [和风天气](https://www.qweather.com)")
-    assert sky.qweather.asked[0] == "/weather/v1/daily/39.91/116.40"
+    assert set(sky.qweather.asked) == {
+        "/weather/v1/daily/39.91/116.40",
+        "/weather/v1/current/39.91/116.40",
+    }
 
 
 @pytest.mark.parametrize(
@@ -302,7 +359,7 @@ async def test_what_qweather_refuses_is_not_repeated(sky: Sky) -> None:
     sky.uses("qweather")
     sky.qweather.faults.append(qweather.NO_CREDIT)
     await sky.ask("天气 北京")
-    assert len(sky.qweather.asked) == 1
+    assert len(sky.qweather.asked) == len(set(sky.qweather.asked))
 
 
 async def test_another_key_is_refused_by_qweather(sky: Sky) -> None:
@@ -333,8 +390,6 @@ async def test_a_city_abroad_is_none_of_amaps(sky: Sky) -> None:
     ("fault", "sentence"),
     [
         (amap.BAD_KEY, "高德天气的配置有问题"),
-        (amap.DAY_USED_UP, "高德天气的配置有问题"),
-        (amap.TOO_FREQUENT, "高德天气暂时连不上"),
         (amap.OUT_OF_SERVICE, "高德天气暂时连不上"),
     ],
 )
@@ -346,6 +401,110 @@ async def test_each_infocode_of_amap_is_told_apart(
     said = await listen(skill, "天气 北京", **sky.circumstances)
     assert said is not None
     assert sentence in str(said.reply.to_payload())
+
+
+# When a quota is used up.
+
+
+class Worker:
+    """One worker's HTTP, asked again and again, with a clock to turn."""
+
+    def __init__(self, sky: Sky, now: datetime) -> None:
+        self.sky, self.now = sky, now
+
+    async def ask(self, text: str, monkeypatch: pytest.MonkeyPatch, times: int) -> list[str]:
+        async with httpx.AsyncClient(transport=self.sky.transport()) as client:
+            http = Http(client, now=lambda: self.now)
+            monkeypatch.setattr("worker.testing.Http", lambda _: http)
+            said = [await listen(skill, text, **self.sky.circumstances) for _ in range(times)]
+        return [str(each.reply.to_payload()) for each in said if each]
+
+
+@pytest.mark.parametrize(
+    ("provider", "fault", "back"),
+    [
+        ("open-meteo", open_meteo.TOO_MANY_A_DAY, "明天 08:00"),
+        ("open-meteo", open_meteo.TOO_MANY_AN_HOUR, "今天 15:00"),
+        ("open-meteo", open_meteo.TOO_MANY_A_MINUTE, "今天 14:31"),
+        ("amap", amap.DAY_USED_UP, "明天 00:00"),
+        ("amap", amap.ACCOUNT_USED_UP, "明天 00:00"),
+        ("amap", amap.TOO_FREQUENT, "今天 14:31"),
+        ("qweather", qweather.OVER_MONTHLY_LIMIT, "12月1日 00:00"),
+    ],
+)
+async def test_a_quota_that_is_used_up_is_said_with_its_end_and_not_tried_for_each_message(
+    sky: Sky,
+    monkeypatch: pytest.MonkeyPatch,
+    provider: str,
+    fault: Any,
+    back: str,
+) -> None:
+    sky.uses(provider)
+    services: dict[str, Any] = {
+        "open-meteo": sky.open_meteo,
+        "amap": sky.amap,
+        "qweather": sky.qweather,
+    }
+    asked = services[provider]
+    asked.faults.extend([fault] * 100)
+    worker = Worker(sky, datetime(2026, 11, 23, 14, 30, 20, tzinfo=CHINA))
+    for sentence in await worker.ask("天气 北京", monkeypatch, times=10):
+        assert f"查询次数用完了，{back} 才会恢复" in sentence
+        assert "稍后" not in sentence
+    # The present and the days are asked for at one moment, where it takes two calls.
+    assert len(asked.asked) <= (1 if provider == "open-meteo" else 2)
+
+
+async def test_a_service_whose_quota_is_used_up_leaves_the_answer_to_the_next(
+    sky: Sky, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sky.uses("open-meteo", "amap")
+    sky.open_meteo.faults.append(open_meteo.TOO_MANY_A_DAY)
+    for sentence in await Worker(sky, NOW).ask("天气 北京", monkeypatch, times=3):
+        assert "高德地图" in sentence
+    assert len(sky.open_meteo.asked) == 1
+
+
+# Their bounds.
+
+
+@pytest.mark.parametrize(
+    ("url", "limits", "at_once"),
+    [
+        ("https://api.open-meteo.com", "", 4),
+        ("https://api.open-meteo.com", "at_once=2", 2),
+        ("https://customer-api.open-meteo.com", "", None),
+        ("http://127.0.0.1:8102", "", None),
+    ],
+)
+async def test_only_who_has_no_account_is_bound_to_what_it_allows_without(
+    sky: Sky, url: str, limits: str, at_once: int | None
+) -> None:
+    transport, under_way, most = sky.transport(), 0, 0
+
+    async def handle(request: httpx.Request) -> httpx.Response:
+        nonlocal under_way, most
+        under_way, most = under_way + 1, max(most, under_way + 1)
+        await asyncio.sleep(0.01)
+        under_way -= 1
+        request.url = request.url.copy_with(host="api.open-meteo.com")
+        return await transport.handle_async_request(request)
+
+    sky.uses("open-meteo", open_meteo_url=url, open_meteo_limits=Limits.parse(limits))
+    places = [Place(str(n), "", "CN", 30.0 + n, 110.0, "Asia/Shanghai") for n in range(8)]
+    async with httpx.AsyncClient(transport=httpx.MockTransport(handle)) as client:
+        service = sky.settings.open_meteo(Http(client))
+        await asyncio.gather(*(service.days(place) for place in places))
+    assert most == (at_once or len(places))
+
+
+@pytest.mark.parametrize("service", ["OPEN_METEO", "QWEATHER", "AMAP"])
+def test_limits_that_are_wrong_are_named_in_words(
+    monkeypatch: pytest.MonkeyPatch, service: str
+) -> None:
+    monkeypatch.setenv(f"DINGDA_{service}_LIMITS", "at_most=3")
+    with pytest.raises(SettingsError, match=f"^DINGDA_{service}_LIMITS: 'at_most' is no bound"):
+        read_settings(WeatherSettings)
 
 
 # Secrets.
