@@ -22,6 +22,8 @@ from rq.results import Result
 from rq.utils import as_text, now, utcformat
 from rq.worker import WorkerStatus
 
+from worker.repair import report
+
 
 class Started(NamedTuple):
     """A job that has started."""
@@ -69,8 +71,10 @@ class Books:
             ExecutionRegistry("", self._connection).key,
         )
 
-    def start(self, most: int, *, waiting: str = "") -> list[Started]:
+    def start(self, most: int, *, waiting: bytes | None = None) -> list[Started]:
         """Take jobs off the queue, and write down that they started.
+
+        An id that RQ can't have written is taken off as well, and named in the log.
 
         Args:
             most: how many at the most.
@@ -91,20 +95,23 @@ class Books:
                 utcformat(at),
                 at_s,
                 self._beat_s,
-                waiting,
+                b"" if waiting is None else b"=" + waiting,
                 *(uuid4().hex for _ in range(most)),
             ),
         )
-        return [
-            Started(as_text(job_id), as_text(execution_id), data, at_s)
-            for job_id, execution_id, data in zip(found[::3], found[1::3], found[2::3], strict=True)
-        ]
+        started = []
+        for job_id, execution_id, data in zip(found[::3], found[1::3], found[2::3], strict=True):
+            if execution_id:
+                started.append(Started(as_text(job_id), as_text(execution_id), data, at_s))
+            else:
+                report(self._queue.key, job_id)
+        return started
 
     def end(self, batch: Sequence[Ended], *, idle: bool) -> None:
         """Write down that jobs ended; `idle` if the worker has no more of them."""
         entries: list[Any] = []
         for (job_id, execution_id, _, began_s), status, failure, ended_s in batch:
-            encoded = b64encode(zlib.compress(failure.encode())) if failure else ""
+            encoded = b64encode(zlib.compress(failure.encode(errors="replace"))) if failure else ""
             ended_at = utcformat(datetime.fromtimestamp(ended_s, UTC))
             entries += (job_id, execution_id, status.value, encoded, began_s, ended_s, ended_at)
         self._end(

@@ -1,6 +1,7 @@
 """The RQ job: which function may run, and how a stock RQ worker runs it."""
 
 import json
+import re
 import zlib
 from typing import Any, NoReturn
 
@@ -12,6 +13,7 @@ from shared.queue import JOB_FUNCTION
 from shared.settings import load_settings
 
 _MAX_CALL_BYTES = 1024
+_ID = re.compile(r"[\w=+/-]{1,128}", re.ASCII)
 
 
 class ForbiddenJobError(DingdaError):
@@ -64,7 +66,9 @@ def message_id_of(data: bytes) -> str:
     except (zlib.error, ValueError, TypeError, RecursionError):
         raise ForbiddenJobError("the job's call is unreadable") from None
     match function, instance, arguments:
-        case (called, None, [str(message_id)]) if called == JOB_FUNCTION:
+        case (called, None, [str(message_id)]) if called == JOB_FUNCTION and _ID.fullmatch(
+            message_id
+        ):
             return message_id
     raise ForbiddenJobError(f"this queue's jobs call {JOB_FUNCTION} with an id, and nothing else")
 

@@ -108,7 +108,7 @@ def test_a_job_that_waits_in_the_intermediate_queue_starts_first(
 ) -> None:
     ids = [enqueue(queue, "well") for _ in range(2)]
     client.lmove(queue.key, queue.intermediate_queue_key)
-    started = books.start(5, waiting=ids[0])
+    started = books.start(5, waiting=ids[0].encode())
     assert [each.job_id for each in started] == ids
     assert client.llen(queue.intermediate_queue_key) == 0
 

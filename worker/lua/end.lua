@@ -26,9 +26,9 @@ for at = 9, #ARGV, 7 do
   local key, both = JOB .. job_id, job_id .. ':' .. execution_id
   -- A call whose answer got lost is made again: what it has ended has no execution any more.
   if redis.call('DEL', EXECUTION .. both) == 1 then
-    redis.call('ZREM', WIP, both)
+    try('ZREM', WIP, both)
     try('ZREM', REGISTRY .. job_id, execution_id)
-    redis.call('SREM', EXECUTIONS, both)
+    try('SREM', EXECUTIONS, both)
     local kept = try('HMGET', key, 'result_ttl', 'failure_ttl')
     local ttl, registry, result
     if status == 'finished' then
@@ -43,11 +43,12 @@ for at = 9, #ARGV, 7 do
     try('XADD', RESULTS .. job_id, 'MAXLEN', '~', 10, '*', 'execution_id', execution_id,
                'execution_started_at', began, 'execution_ended_at', ended, unpack(result))
     redis.call('EXPIRE', RESULTS .. job_id, ttl)
-    redis.call('ZADD', registry, math.floor(ended) + ttl, job_id)
+    try('ZADD', registry, math.floor(ended) + ttl, job_id)
     worked_s = worked_s + ended - began
   end
 end
-if succeeded > 0 then redis.call('HINCRBY', WORKER, 'successful_job_count', succeeded) end
-if failed > 0 then redis.call('HINCRBY', WORKER, 'failed_job_count', failed) end
-if worked_s > 0 then redis.call('HINCRBYFLOAT', WORKER, 'total_working_time', worked_s) end
-if state ~= '' then redis.call('HSET', WORKER, 'state', state) end
+-- A counter that holds no number must not keep the jobs from ending either.
+if succeeded > 0 then redis.pcall('HINCRBY', WORKER, 'successful_job_count', succeeded) end
+if failed > 0 then redis.pcall('HINCRBY', WORKER, 'failed_job_count', failed) end
+if worked_s > 0 then redis.pcall('HINCRBYFLOAT', WORKER, 'total_working_time', worked_s) end
+if state ~= '' then try('HSET', WORKER, 'state', state) end

@@ -4,15 +4,17 @@
 -- KEYS 1 the queue   2 its intermediate queue   3 its StartedJobRegistry   4 the worker
 --      5 the worker's executions
 -- ARGV 1 prefix of jobs' keys   2 of executions'   3 of jobs' execution registries   4 the worker's
---      name   5 now as RQ writes it   6 now (s)   7 seconds between heartbeats   8 a job that stands
---      in the intermediate queue already, or ''   9... ids for the executions, one for each job wanted
+--      name   5 now as RQ writes it   6 now (s)   7 seconds between heartbeats   8 '=' and a
+--      job that is in the intermediate queue already, or ''   9... ids for the executions, one for each job wanted
 -- It begins with a write that takes no memory, so a full Redis lets it run: see shared/lua/common.lua.
--- Returns job's id, execution's id, the job's data; and so on for each job that started.
+-- Returns job's id, execution's id, the job's data; and so on for each job that started. For an id
+--   that RQ can't have written: the id, '' and ''.
 
 local QUEUE, INTERMEDIATE, WIP, WORKER, EXECUTIONS = unpack(KEYS)
 local JOB, EXECUTION, REGISTRY, name, at, now = unpack(ARGV, 1, 6)
 local beat_s, waiting = tonumber(ARGV[7]), ARGV[8]
-local started, longest_s = {}, 0
+local found, longest_s = {}, 0
+local LONGEST_ID = 128
 
 -- `BaseWorker.get_heartbeat_ttl`: a minute beyond the next heartbeat, or beyond the job's timeout.
 local function ttl_of(timeout)
@@ -24,33 +26,39 @@ end
 for nth = 9, #ARGV do
   local execution_id, job_id = ARGV[nth], nil
   if waiting ~= '' then
-    job_id, waiting = waiting, ''
-    redis.call('LREM', INTERMEDIATE, 1, job_id)
+    job_id, waiting = string.sub(waiting, 2), ''
+    try('LREM', INTERMEDIATE, 1, job_id)
   else
     job_id = redis.call('LPOP', QUEUE)
   end
   if not job_id then break end
-  local job = try('HMGET', JOB .. job_id, 'data', 'timeout')
-  if job[1] then
+  -- RQ's own ids (`rq.job.validate_job_id`), and not too long to be shown.
+  local readable = #job_id <= LONGEST_ID and string.find(job_id, '^[%w_-]+$')
+  local job = readable and try('HMGET', JOB .. job_id, 'data', 'timeout') or {}
+  if not readable then
+    found[#found + 1] = job_id
+    found[#found + 1] = ''
+    found[#found + 1] = ''
+  elseif job[1] then
     local ttl, both = ttl_of(job[2]), job_id .. ':' .. execution_id
     redis.call('HSET', EXECUTION .. both, 'id', execution_id, 'job_id', job_id, 'created_at', now,
                'last_heartbeat', now, 'worker_name', name)
     redis.call('EXPIRE', EXECUTION .. both, ttl)
     try('ZADD', REGISTRY .. job_id, math.floor(now) + ttl + 60, execution_id)
     try('EXPIRE', REGISTRY .. job_id, ttl + 60)
-    redis.call('ZADD', WIP, math.floor(now) + ttl, both)
-    redis.call('SADD', EXECUTIONS, both)
+    try('ZADD', WIP, math.floor(now) + ttl, both)
+    try('SADD', EXECUTIONS, both)
     try('HSET', JOB .. job_id, 'status', 'started', 'started_at', at, 'last_heartbeat', at,
                'worker_name', name)
     redis.call('PERSIST', JOB .. job_id)
     longest_s = math.max(longest_s, ttl)
-    started[#started + 1] = job_id
-    started[#started + 1] = execution_id
-    started[#started + 1] = job[1]
+    found[#found + 1] = job_id
+    found[#found + 1] = execution_id
+    found[#found + 1] = job[1]
   end
 end
-if #started > 0 then
+if longest_s > 0 then
   redis.call('EXPIRE', EXECUTIONS, longest_s + 60)
-  redis.call('HSET', WORKER, 'state', 'busy')
+  try('HSET', WORKER, 'state', 'busy')
 end
-return started
+return found
