@@ -1,20 +1,33 @@
-"""Logging: one line an event, and no session token in it, whoever wrote the line."""
+"""Logging: one line an event, and in it no session token and nothing that an exception says."""
 
 import logging
 import re
+import sys
+import threading
+from collections.abc import Iterator
+from types import TracebackType
 
 _SESSION = re.compile(r"(session=)[^&\s\"'<>]+")
+_MAX_FRAMES = 20
+_MAX_CHAINED = 10
+_MAX_NAME_CHARS = 100
 
 
 class RedactingFormatter(logging.Formatter):
-    """Blanks the token of a sessionWebhook, in messages and tracebacks alike.
+    """Blanks the token of a sessionWebhook, and shows of an exception where it was raised.
 
-    Ours never log one; libraries put whole URLs into their exceptions.
+    Ours never log a token; libraries put whole URLs into their messages.
     """
 
     def format(self, record: logging.LogRecord) -> str:
         """Format as the base class does, then redact."""
         return redact(super().format(record))
+
+    def formatException(  # noqa: N802 - logging's own name
+        self, ei: tuple[type[BaseException], BaseException, TracebackType | None] | tuple[None, ...]
+    ) -> str:
+        """Show where an exception was raised, without its words."""
+        return trace(ei[1]) if ei[1] else ""
 
 
 def redact(text: str) -> str:
@@ -39,6 +52,25 @@ def _escaped(character: str) -> str:
     return character.encode("unicode_escape").decode("ascii")
 
 
+def trace(error: BaseException) -> str:
+    """An exception's class and where it was raised, and the same of those that it came from.
+
+    Never its own words, notes or values: `int(text)` says what somebody typed, and libraries name
+    URLs and keys. Never fails, whatever the exception is.
+    """
+    try:
+        return "\n".join(_lines(error))
+    except BaseException:  # noqa: BLE001 - an exception's attributes may be properties that raise
+        return class_name(error)
+
+
+def class_name(error: object) -> str:
+    """The name of an object's class, cut and cleaned, for a class may be named anything."""
+    # `type(error).__name__` asks the metaclass, which may answer differently or raise.
+    name: str = type.__dict__["__name__"].__get__(type(error))
+    return re.sub(r"\W", "?", name[:_MAX_NAME_CHARS])
+
+
 def configure_logging(level: str) -> None:
     """Send everything from `level` up to standard error, one process's whole logging set-up."""
     handler = logging.StreamHandler()
@@ -46,3 +78,46 @@ def configure_logging(level: str) -> None:
     logging.basicConfig(level=level, handlers=[handler], force=True)
     for chatty in ("httpx", "httpcore", "rq.worker", "rq.job"):
         logging.getLogger(chatty).setLevel(max(logging.WARNING, logging.getLevelName(level)))
+    # Python would print what an exception says where nobody catches it.
+    threading.excepthook = _log_thread_failure
+    sys.unraisablehook = _log_unraisable
+
+
+def _lines(error: BaseException) -> Iterator[str]:
+    told: set[int] = set()
+    waiting = [("", error)]
+    while waiting and len(told) < _MAX_CHAINED:
+        relation, each = waiting.pop(0)
+        if id(each) in told:
+            continue
+        told.add(id(each))
+        yield f"{relation}{class_name(each)}"
+        yield from _frames(each.__traceback__)
+        if each.__cause__:
+            waiting.append(("caused by ", each.__cause__))
+        elif each.__context__ and not each.__suppress_context__:
+            waiting.append(("while handling ", each.__context__))
+        if isinstance(each, BaseExceptionGroup):
+            waiting += [("one of them: ", member) for member in each.exceptions]
+
+
+def _frames(traceback: TracebackType | None) -> list[str]:
+    """A line for each frame; of a deep recursion the innermost."""
+    found: list[str] = []
+    while traceback:
+        code = traceback.tb_frame.f_code
+        found.append(f"  {code.co_filename}:{traceback.tb_lineno} in {code.co_name}")
+        traceback = traceback.tb_next
+    return found[-_MAX_FRAMES:]
+
+
+def _log_thread_failure(failure: threading.ExceptHookArgs) -> None:
+    thread = failure.thread.name if failure.thread else "a thread"
+    error = failure.exc_value or failure.exc_type()
+    logging.getLogger("thread").error("%s failed: %s", thread, trace(error))
+
+
+def _log_unraisable(failure: "sys.UnraisableHookArgs") -> None:
+    where = class_name(failure.object)
+    error = failure.exc_value or failure.exc_type()
+    logging.getLogger("python").error("nobody hears what %s raises: %s", where, trace(error))

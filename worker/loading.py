@@ -12,6 +12,7 @@ from pydantic_settings import BaseSettings
 from pydantic_settings import SettingsError as UnreadableSettingsError
 
 from shared.errors import SettingsError
+from shared.logs import trace
 from worker import skills as shipped
 from worker.skill import Skill
 
@@ -79,8 +80,12 @@ def _in_words(kind: type[BaseSettings], problem: ErrorDetails) -> str:
 def _load(name: str) -> Skill | None:
     try:
         skill = getattr(importlib.import_module(name), "skill", None)
-    except Exception:
-        logger.exception("skills of %s are missing: the module cannot be imported", name)
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # noqa: BLE001 - a module may raise anything, or exit
+        # These speak of the code; others may hold a value, such as a secret that does not fit.
+        said = f" {error}" if isinstance(error, ImportError | SyntaxError | TypeError) else ""
+        logger.error("skills of %s are missing:%s %s", name, said, trace(error))
         return None
     if not isinstance(skill, Skill):
         logger.error("skills of %s are missing: the module has no `skill = Skill(...)`", name)

@@ -10,6 +10,7 @@ from redis import Redis
 
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT[\d:.]+Z|\d{10}\.\d+")
 _WORKERS_OWN = {"birth", "hostname", "ip_address", "pid", "python_version", "version"}
+_ERROR = re.compile(r"^\w+Error\b", re.MULTILINE)
 _ROUND_S = 10
 
 
@@ -85,7 +86,7 @@ def _field(field: str, value: bytes, names: dict[str, str]) -> str:
     if field == "total_working_time":
         return "SECONDS"
     if field == "exc_string":
-        # Where it was raised from is not RQ's business.
-        return zlib.decompress(b64decode(value)).decode().strip().rpartition("\n")[2]
+        # Ours has no words of the exception's; where it was raised from is not RQ's business.
+        return " ".join(_ERROR.findall(zlib.decompress(b64decode(value)).decode()))
     text = zlib.decompress(value) if field == "data" else value
     return _named(text.decode(), names)

@@ -1,12 +1,13 @@
 import logging
-from collections.abc import Iterator
+import sys
+import threading
+from collections.abc import Callable, Iterator
 
 import pytest
 
-from shared.logs import RedactingFormatter, configure_logging, redact
+from shared.logs import RedactingFormatter, configure_logging, redact, trace
 from tests.builders import SESSION_WEBHOOK
 
-TOKEN = "0123456789abcdef0123456789abcdef"
 REDACTED_WEBHOOK = "https://oapi.dingtalk.com/robot/sendBySession?session=***"
 
 
@@ -16,12 +17,14 @@ def a_record(message: str, *arguments: object) -> logging.LogRecord:
 
 @pytest.fixture
 def root_logger() -> Iterator[logging.Logger]:
-    """The root logger, put back afterwards as pytest has set it up."""
+    """The root logger and Python's hooks, put back afterwards as pytest has set them up."""
+    hooks = threading.excepthook, sys.unraisablehook
     root, chatty = logging.getLogger(), logging.getLogger("httpx")
     handlers, level, chatty_level = root.handlers[:], root.level, chatty.level
     for handler in handlers:
         root.removeHandler(handler)
     yield root
+    threading.excepthook, sys.unraisablehook = hooks
     for handler in root.handlers[:]:
         root.removeHandler(handler)
     for handler in handlers:
@@ -59,15 +62,119 @@ def test_a_token_in_an_argument_is_not_logged() -> None:
     assert shown == f"POST {REDACTED_WEBHOOK} failed: ValueError('{REDACTED_WEBHOOK}')"
 
 
-def test_a_token_in_a_traceback_is_not_logged() -> None:
-    error = RuntimeError(f"could not POST to {SESSION_WEBHOOK}")
-    error.__cause__ = ValueError(SESSION_WEBHOOK)
-    record = a_record("delivery failed")
-    record.exc_info = (RuntimeError, error, None)
+WORDS = "我的工资 s3cret"
+
+
+def raised(error: BaseException) -> BaseException:
+    try:
+        raise error  # noqa: TRY301 - so that it has a traceback
+    except BaseException as caught:  # noqa: BLE001 - whatever it is
+        return caught
+
+
+def of_a_group() -> BaseException:
+    return BaseExceptionGroup(WORDS, [raised(ValueError(WORDS)), raised(KeyError(WORDS))])
+
+
+def with_a_cause() -> BaseException:
+    error = RuntimeError(WORDS)
+    error.__cause__ = raised(ValueError(WORDS))
+    return error
+
+
+def with_a_context() -> BaseException:
+    error = RuntimeError(WORDS)
+    error.__context__ = raised(ValueError(WORDS))
+    return error
+
+
+def with_a_note() -> BaseException:
+    error = raised(ValueError())
+    error.add_note(WORDS)
+    return error
+
+
+def whose_name_is_typed() -> BaseException:
+    return raised(type(f"ValueError\n{WORDS[-6:]}!" * 100, (Exception,), {})())
+
+
+ERRORS = [
+    lambda: ValueError(WORDS),
+    of_a_group,
+    with_a_cause,
+    with_a_context,
+    with_a_note,
+]
+
+
+@pytest.mark.parametrize("make", ERRORS)
+def test_a_trace_has_the_classes_and_nothing_that_an_exception_says(
+    make: Callable[[], BaseException],
+) -> None:
+    shown = trace(raised(make()))
+    assert "ValueError" in shown
+    assert f"{__file__}:" in shown
+    assert not any(word in shown for word in WORDS.split())
+
+
+@pytest.mark.parametrize("make", ERRORS)
+def test_a_line_in_the_log_has_nothing_that_an_exception_says(
+    make: Callable[[], BaseException],
+) -> None:
+    error, record = raised(make()), a_record("it failed")
+    record.exc_info = (type(error), error, error.__traceback__)
     shown = RedactingFormatter("%(message)s").format(record)
-    assert TOKEN not in shown
-    assert f"ValueError: {REDACTED_WEBHOOK}" in shown
-    assert f"RuntimeError: could not POST to {REDACTED_WEBHOOK}" in shown
+    assert shown.startswith("it failed\n")
+    assert "ValueError" in shown
+    assert not any(word in shown for word in WORDS.split())
+
+
+def test_the_name_of_a_class_is_cut_and_one_line() -> None:
+    (first, *_) = trace(whose_name_is_typed()).splitlines()
+    assert len(first) == 100
+    assert first.startswith("ValueError?s3cret?")
+
+
+def test_a_trace_ends_though_exceptions_cause_each_other() -> None:
+    first, second = raised(ValueError()), raised(KeyError())
+    first.__cause__, second.__cause__ = second, first
+    assert [line for line in trace(first).splitlines() if line[0] != " "] == [
+        "ValueError",
+        "caused by KeyError",
+    ]
+
+
+def test_a_trace_of_a_deep_recursion_is_short() -> None:
+    def deeper() -> None:
+        deeper()
+
+    with pytest.raises(RecursionError) as caught:
+        deeper()
+    assert len(trace(caught.value).splitlines()) < 30
+
+
+def test_an_exception_whose_attributes_raise_has_its_class_in_the_log() -> None:
+    class OddError(Exception):
+        __cause__ = property(lambda _: 1 / 0)
+
+        def __str__(self) -> str:
+            raise SystemExit
+
+    assert trace(raised(OddError())) == "OddError"
+
+
+@pytest.mark.usefixtures("root_logger")
+@pytest.mark.filterwarnings("default")
+def test_what_a_thread_raises_is_logged_without_its_words(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    configure_logging("INFO")
+    thread = threading.Thread(target=int, args=(WORDS,), name="a-thread")
+    thread.start()
+    thread.join()
+    shown = capsys.readouterr().err
+    assert "a-thread failed: ValueError" in shown
+    assert "s3cret" not in shown
 
 
 @pytest.mark.usefixtures("root_logger")
