@@ -1,16 +1,18 @@
 """`python -m worker`: answer messages until told to stop; or run one of its commands."""
 
 import logging
+import os
 import sys
+from typing import NoReturn
 
 import uvloop
 from redis.exceptions import RedisError
 
 from shared.errors import SettingsError
 from shared.failpoints import warn_of_failpoints
-from shared.logs import configure_logging
+from shared.logs import configure_logging, trace
 from shared.selfcheck import start_checked
-from shared.settings import load_settings
+from shared.settings import Settings, load_settings
 from worker.app import run_worker
 from worker.commands import create_parser, run_command
 
@@ -27,14 +29,33 @@ def main() -> int:
             return uvloop.run(run_command(arguments, settings))
         start_checked(settings)
         warn_of_failpoints()
-        uvloop.run(run_worker(settings))
+        uvloop.run(_work(settings))
     except SettingsError as error:
         print(error, file=sys.stderr)  # noqa: T201 - before there may be a log
         return 2
     except RedisError as error:
         logger.error("Redis (DINGDA_REDIS_URL) cannot be used: %s", error)
         return 1
-    return 0
+
+
+async def _work(settings: Settings) -> NoReturn:
+    """Work until told to stop, and leave with an exit status.
+
+    At once: Python and asyncio would wait for the threads and tasks that skills left behind, which
+    may never end.
+    """
+    status = 1
+    try:
+        await run_worker(settings)
+        status = 0
+    except SettingsError:
+        raise
+    except RedisError as error:
+        logger.error("Redis (DINGDA_REDIS_URL) cannot be used: %s", error)
+    except Exception as error:  # noqa: BLE001 - without the exception's own words
+        logger.error("the worker ends: %s", trace(error))
+    logging.shutdown()
+    os._exit(status)
 
 
 if __name__ == "__main__":

@@ -16,10 +16,12 @@ from redis.exceptions import RedisError
 from shared.errors import LeaseLostError
 from shared.failpoints import failpoint
 from shared.ledger import End, Ending, Lease, Ledger, Prepared
+from shared.logs import class_name
 from shared.message import Message, parse_message
 from shared.reply import Reply, Text, to_body
 from shared.texts import ASK_PRIVATELY, LOOKING_UP, REJECTED, SENT_PRIVATELY, TOO_MANY
 from worker.concurrent import STOPPED
+from worker.contained import is_cancelled
 from worker.conversation import ANSWERED, Conversation, Said
 from worker.delivery import Delivery
 from worker.dingtalk import DingTalk
@@ -211,24 +213,28 @@ class Answerer:
             yield
         except LeaseLostError:
             logger.warning("message %.8s was taken over by another worker", lease.id)
-        except asyncio.CancelledError as cancelled:
-            with suppress(LeaseLostError, RedisError, OSError):
-                if cancelled.args == (STOPPED,):
-                    # Refused while the reply may be on the wire: the sweeper calls that unknown.
-                    await self._ledger.renew(lease)
-                    await self._end(lease, Ending(End.DEAD, "failed: stopped by an operator"))
-                else:
-                    await self._ledger.hand_back(lease)
-            raise
         except (RedisError, OSError):
             # The sweeper takes it from here: it knows what the ledger last heard.
             raise
-        except Exception as error:
-            with suppress(LeaseLostError):
-                await self._end(lease, Ending(End.DEAD, f"failed: {type(error).__name__}"))
+        except BaseException as error:
+            if is_cancelled(error):
+                with suppress(LeaseLostError, RedisError, OSError):
+                    await self._let_go(lease, stopped=error.args == (STOPPED,))
+            else:
+                with suppress(LeaseLostError):
+                    await self._end(lease, Ending(End.DEAD, f"failed: {class_name(error)}"))
             raise
         finally:
             renewing.cancel()
+
+    async def _let_go(self, lease: Lease, *, stopped: bool) -> None:
+        """Leave a message that is in hand: to the next worker, or for good if it was stopped."""
+        if stopped:
+            # Refused while the reply may be on the wire: the sweeper calls that unknown.
+            await self._ledger.renew(lease)
+            await self._end(lease, Ending(End.DEAD, "failed: stopped by an operator"))
+        else:
+            await self._ledger.hand_back(lease)
 
     async def _renew(self, lease: Lease) -> None:
         """Renew until cancelled, or until there is nothing left to renew."""

@@ -10,7 +10,6 @@ import asyncio
 import logging
 import signal
 import time
-import traceback
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
@@ -23,12 +22,14 @@ from rq.command import parse_payload
 from rq.exceptions import DequeueTimeout
 from rq.job import JobStatus
 from rq.suspension import is_suspended
-from rq.utils import as_text
 from rq.worker import BaseWorker, WorkerStatus
+from rq.worker_registration import WORKERS_BY_QUEUE_KEY
 
 from shared.failpoints import failpoint
-from shared.logs import redact
+from shared.logs import class_name, trace
 from worker.books import Books, Ended, Started, ended
+from worker.contained import contain_tasks, is_cancelled
+from worker.repair import Kind, remove_other_kinds, remove_unreadable
 
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -109,6 +110,7 @@ class ConcurrentWorker(BaseWorker):
         of `alongside` raises ends the worker in the same way, and is raised when it has ended.
         """
         self._loop = asyncio.get_running_loop()
+        contain_tasks(self._loop)
         await self._in(self._bookkeeper, self._sign_on)
         logger.info(
             "worker %s takes up to %d jobs at once from %s",
@@ -154,6 +156,7 @@ class ConcurrentWorker(BaseWorker):
         self._loop.call_soon_threadsafe(self._stop_job, payload.get("job_id"))
 
     def _sign_on(self) -> None:
+        remove_other_kinds(self.connection, self._kinds)
         self.bootstrap("WARNING")
         self.set_state(WorkerStatus.IDLE)
 
@@ -191,7 +194,7 @@ class ConcurrentWorker(BaseWorker):
             return []
         if self.get_state() == WorkerStatus.SUSPENDED:
             self.set_state(WorkerStatus.IDLE if self._is_idle else WorkerStatus.BUSY)
-        waiting = ""
+        waiting = None
         if self._is_queue_empty:
             try:
                 _, found = Queue.lmove(self.connection, self._queue.key, _WAIT_S)
@@ -201,7 +204,7 @@ class ConcurrentWorker(BaseWorker):
                 # A full Redis lets nothing be moved, but what is taken and ended makes room.
                 time.sleep(_REST_S)
             else:
-                waiting = as_text(found)
+                waiting = found
                 failpoint("after-pop")
         most = min(room, _MAX_BATCH)
         # Said before it is written, or who writes ends meanwhile would call the worker idle.
@@ -218,18 +221,19 @@ class ConcurrentWorker(BaseWorker):
         status, failure = JobStatus.FINISHED, ""
         try:
             await self._perform(started.data)
-        except asyncio.CancelledError as cancelled:
-            if cancelled.args == (STOPPED,):
+        except BaseException as error:  # noqa: BLE001 - recorded, for the registry of failed jobs
+            if not is_cancelled(error):
+                status, failure = JobStatus.FAILED, trace(error)
+                logger.error("job %s failed: %s", started.job_id, failure)
+            elif error.args == (STOPPED,):
                 status, failure = JobStatus.STOPPED, "stopped on request"
             else:
                 status, failure = JobStatus.FAILED, "the worker ended before the job did"
-        except Exception:  # noqa: BLE001 - recorded, for the registry of failed jobs
-            status, failure = JobStatus.FAILED, redact(traceback.format_exc())
-            logger.error("job %s failed\n%s", started.job_id, failure)
-        self._ended.append(ended(started, status, failure))
-        del self._running[started]
-        self._room.set()
-        self._books_due.set()
+        finally:
+            self._ended.append(ended(started, status, failure))
+            del self._running[started]
+            self._room.set()
+            self._books_due.set()
 
     def _stop_job(self, job_id: str | None) -> None:
         for started, task in list(self._running.items()):
@@ -292,18 +296,55 @@ class ConcurrentWorker(BaseWorker):
         except _OUTAGE:
             raise
         except Exception as error:  # noqa: BLE001 - whatever stands in Redis
-            logger.error("RQ cannot tidy its registries (%s)", type(error).__name__)
+            logger.error("RQ cannot tidy its registries (%s)", class_name(error))
+            remove_unreadable(self.connection, self._kinds)
 
     def _write_beat(self) -> None:
+        remove_other_kinds(self.connection, self._kinds)
         with self.connection.pipeline() as pipeline:
             self.heartbeat(pipeline=pipeline)
-            forgotten = pipeline.execute()[0] == 1
-            if forgotten:
-                # The heartbeat made the worker's hash anew: Redis has lost it, so register again.
-                pipeline.hset(self.key, mapping=self.serialize())
-                worker_registration.register(self, pipeline)
-                pipeline.execute()
+            for members in self._registries:
+                pipeline.sismember(members, self.key)
+            pipeline.hmget(self.key, "birth", "queues", "hostname", "state")
+            *_, everywhere, here, facts = pipeline.execute()
+        if not (everywhere and here and all(facts)):
+            self._register_again()
         self._books.beat(list(self._running))
+
+    def _register_again(self) -> None:
+        """Write down what RQ knows of a worker: Redis has lost all of it, or a part.
+
+        A heartbeat makes the worker's hash anew, with nothing else in it; so does what counts jobs.
+        """
+        logger.warning("Redis has forgotten worker %s; it registers again", self.name)
+        state = WorkerStatus.IDLE if self._is_idle else WorkerStatus.BUSY
+        with self.connection.pipeline() as pipeline:
+            pipeline.hset(self.key, mapping=self.serialize())
+            self.set_state(state, pipeline)
+            worker_registration.register(self, pipeline)
+            self.heartbeat(pipeline=pipeline)
+            pipeline.execute()
+
+    @property
+    def _kinds(self) -> dict[str, Kind]:
+        """The keys that every worker of the queue needs, and what RQ keeps in each."""
+        queue = self._queue
+        return {
+            Queue.redis_queues_keys: "set",
+            queue.key: "list",
+            queue.intermediate_queue_key: "list",
+            queue.started_job_registry.key: "zset",
+            queue.finished_job_registry.key: "zset",
+            queue.failed_job_registry.key: "zset",
+            **dict.fromkeys(self._registries, "set"),
+            self.key: "hash",
+            self.executions_key: "set",
+        }
+
+    @property
+    def _registries(self) -> tuple[str, str]:
+        """RQ's sets of workers: all of them, and this queue's."""
+        return self.redis_workers_keys, WORKERS_BY_QUEUE_KEY % self._queue.name
 
     def _close(self) -> None:
         try:

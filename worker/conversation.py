@@ -10,19 +10,22 @@ from collections.abc import Callable
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from typing import Any, Literal, cast
 from zoneinfo import ZoneInfo
 
 from shared import texts
 from shared.errors import InvalidReplyError
 from shared.ledger import End, Ending
+from shared.logs import class_name, trace
 from shared.message import Message
 from shared.reply import Reply, Text
+from worker.contained import AbortedError, contained, is_cancelled, settle
 from worker.errors import BackendError, RefusalError, SkillError, UnclearError
 from worker.routing import Route, Router
 from worker.safe_reply import question_back, reason, sentence
 from worker.services import Services
-from worker.skill import Answer, Ask, Skill
+from worker.skill import Ask, Skill
 from worker.skill_clock import skill_time
 from worker.text import clean
 
@@ -82,6 +85,17 @@ class Conversation:
 
     async def reply(self, message: Message, *, left_s: float) -> Said | None:
         """Answer a message within `left_s` seconds; None for silence."""
+        try:
+            return await self._reply(message, left_s)
+        except BaseException as error:
+            if is_cancelled(error):
+                raise
+            # Even the words of an error may raise one.
+            logger.error("message %.8s: it has no answer: %s", message.id, trace(error))
+            ending = Ending(End.DEAD, f"failed: {class_name(error)} in the skill")
+            return Said(Text(texts.LAST_RESORT), ending)
+
+    async def _reply(self, message: Message, left_s: float) -> Said | None:
         route = self._router.route(message.text)
         if route is None and self._unmatched == "empty":
             return None
@@ -100,18 +114,20 @@ class Conversation:
 
     async def _said(self, route: Route, ask: Ask, left_s: float) -> Said | None:
         """Ask the skill; whatever it raises becomes a sentence to the asker."""
-        skill = route.skill
         try:
-            private = _check_allowed(skill, ask)
-            answer = await self._call(route, ask, left_s)
-            if answer is None:
-                return None
-            return Said(_as_reply(answer), ANSWERED, private=private, secret=skill.private)
-        except (Exception, SystemExit) as error:  # noqa: BLE001 - sys.exit() must not end the worker
-            return _said_of(error, skill, ask)
+            return await self._call(route, ask, left_s)
+        except Exception as error:  # noqa: BLE001 - a skill may raise anything
+            return _said_of(error, route.skill, ask)
 
-    async def _call(self, route: Route, ask: Ask, left_s: float) -> Answer:
-        command = route.command
+    async def _call(self, route: Route, ask: Ask, left_s: float) -> Said | None:
+        timeout_s = route.skill.timeout_s or self._skill_timeout_s
+        async with skill_time(timeout_s, latest_s=left_s):
+            return await contained(self._answer(route, ask))
+
+    async def _answer(self, route: Route, ask: Ask) -> Said | None:
+        """All that runs the code of a skill: its settings, its slots, its function, its reply."""
+        skill, command = route.skill, route.command
+        private = _check_allowed(skill, ask)
         arguments = command.signature.bind(
             route.arguments,
             usage=command.usage,
@@ -119,15 +135,21 @@ class Conversation:
             now=ask.now,
             settings=self._services.settings,
         )
-        timeout_s = route.skill.timeout_s or self._skill_timeout_s
-        async with skill_time(timeout_s, latest_s=left_s):
-            if inspect.iscoroutinefunction(command.function):
-                return cast("Answer", await command.function(**arguments))
+        call = partial(command.function, **arguments)
+        answer: Any
+        if inspect.iscoroutinefunction(command.function):
+            answer = call()
+        else:
             loop = asyncio.get_running_loop()
-            answer: Any = await loop.run_in_executor(
-                self._threads, lambda: command.function(**arguments)
-            )
-            return cast("Answer", answer)
+            answer, error = await loop.run_in_executor(self._threads, settle, call)
+            if error is not None:
+                raise error
+        # A function that is not `async` may return what is to be awaited: a wrapped one does.
+        if inspect.isawaitable(answer):
+            answer = await answer
+        if answer is None:
+            return None
+        return Said(_as_reply(answer), ANSWERED, private=private, secret=skill.private)
 
 
 def _check_allowed(skill: Skill, ask: Ask) -> bool:
@@ -152,23 +174,25 @@ def _check_allowed(skill: Skill, ask: Ask) -> bool:
 
 
 def _as_reply(answer: object) -> Reply:
-    reply = Text(answer) if isinstance(answer, str) else answer
-    if not isinstance(reply, Reply):
-        why = f"a skill returns a reply, a string or None, not {type(reply).__name__}"
+    # Not isinstance(), which asks the object itself for its class. And a subclass of str may do
+    # anything in place of what str does; its characters are enough.
+    reply = Text(str.__str__(answer)) if issubclass(type(answer), str) else answer
+    if not issubclass(type(reply), Reply):
+        why = f"a skill returns a reply, a string or None, not {class_name(reply)}"
         raise InvalidReplyError("reply", why)
-    return reply
+    return cast("Reply", reply)
 
 
 def _said_of(error: BaseException, skill: Skill, ask: Ask) -> Said:
     """What the asker hears of an error, whatever it is made of."""
     try:
         return _in_words(error, skill, ask)
-    except Exception:
-        # An error's own attributes may raise or be missing: those of a subclass that forgot its
+    except BaseException as another:  # noqa: BLE001 - an error's own words may raise anything
+        # Its attributes may be missing as well: those of a subclass that forgot its
         # super().__init__(), say.
-        logger.exception("skill %s: %s can't be put into words", skill.name, type(error).__name__)
-        why = reason(f"failed: {type(error).__name__} in the skill")
-        return Said(Text(texts.LAST_RESORT), Ending(End.DEAD, why))
+        name = class_name(error)
+        logger.error("skill %s: %s can't be put into words: %s", skill.name, name, trace(another))
+        return Said(Text(texts.LAST_RESORT), Ending(End.DEAD, f"failed: {name} in the skill"))
 
 
 def _in_words(error: BaseException, skill: Skill, ask: Ask) -> Said:
@@ -189,8 +213,9 @@ def _in_words(error: BaseException, skill: Skill, ask: Ask) -> Said:
             logger.error("skill %s made an %s", skill.name, why)
             words = texts.FAILED
         case _:
-            logger.error("skill %s failed", skill.name, exc_info=error)
-            words, why = texts.FAILED, f"{type(error).__name__} in the skill"
+            logger.error("skill %s failed: %s", skill.name, trace(error))
+            name = error.name if isinstance(error, AbortedError) else class_name(error)
+            words, why = texts.FAILED, f"{name} in the skill"
     return _apology(ask, words.format(skill=skill.summary), why)
 
 

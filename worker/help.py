@@ -13,7 +13,7 @@ def help_skill(skills: Sequence[Skill]) -> Skill:
     listed = (*skills, skill)
 
     @skill.command("帮助", "help", "菜单")
-    def tell(ask: Ask) -> Markdown:
+    async def tell(ask: Ask) -> Markdown:
         # A blank line makes a paragraph; DingTalk runs single line breaks together.
         text = "\n\n".join((f"### {HELP_TITLE}", *map(_described, listed), HELP_HINT))
         return Markdown(title=ask.say(HELP_TITLE), text=ask.say(text))

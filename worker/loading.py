@@ -3,6 +3,7 @@
 import importlib
 import logging
 import pkgutil
+import traceback
 from collections.abc import Iterable, Sequence
 from importlib.metadata import entry_points
 
@@ -12,11 +13,13 @@ from pydantic_settings import BaseSettings
 from pydantic_settings import SettingsError as UnreadableSettingsError
 
 from shared.errors import SettingsError
-from shared.logs import trace
+from shared.logs import printable, trace
 from worker import skills as shipped
 from worker.skill import Skill
 
 logger = logging.getLogger(__name__)
+
+_MAX_CHARS = 500
 
 ENTRY_POINTS = "dingda.skills"
 """The group under which a package names the modules of its skills."""
@@ -83,9 +86,9 @@ def _load(name: str) -> Skill | None:
     except KeyboardInterrupt:
         raise
     except BaseException as error:  # noqa: BLE001 - a module may raise anything, or exit
-        # These speak of the code; others may hold a value, such as a secret that does not fit.
-        said = f" {error}" if isinstance(error, ImportError | SyntaxError | TypeError) else ""
-        logger.error("skills of %s are missing:%s %s", name, said, trace(error))
+        # Nobody has typed anything yet: what it says is the author's, and helps.
+        said = printable(traceback.format_exception_only(error)[-1].strip(), _MAX_CHARS)
+        logger.error("skills of %s are missing: %s\n%s", name, said, trace(error))
         return None
     if not isinstance(skill, Skill):
         logger.error("skills of %s are missing: the module has no `skill = Skill(...)`", name)

@@ -6,10 +6,15 @@ import os
 import signal
 import sys
 import time
+from typing import Any, NoReturn
 
 from worker.skill import Ask, Skill
 
 skill = Skill("bad", summary="捣乱")
+
+
+class PanicException(BaseException):
+    """What a library written in Rust raises when it panics."""
 
 
 @skill.command("不停")
@@ -52,3 +57,55 @@ async def crashes(ask: Ask) -> str:
 async def freezes(ask: Ask) -> str:
     os.kill(os.getpid(), signal.SIGSTOP)
     return ask.say("醒了")
+
+
+@skill.command("恐慌")
+async def panics() -> NoReturn:
+    raise PanicException
+
+
+@skill.command("打断")
+def interrupts() -> NoReturn:
+    raise KeyboardInterrupt
+
+
+@skill.command("撤销")
+async def awaits_what_is_cancelled() -> str:
+    shared = asyncio.ensure_future(asyncio.sleep(60))
+    asyncio.get_running_loop().call_soon(shared.cancel)
+    await shared
+    return "没有的事"
+
+
+@skill.command("自撤")
+async def cancels_itself(ask: Ask) -> str:
+    task = asyncio.current_task()
+    assert task is not None
+    task.cancel()
+    await asyncio.sleep(60)
+    return ask.say("没有的事")
+
+
+@skill.command("到头")
+def stops_an_iteration() -> str:
+    return next(iter(list[str]()))
+
+
+@skill.command("遗留")
+async def leaves_an_exit_behind(ask: Ask) -> str:
+    async def leave() -> NoReturn:
+        await asyncio.sleep(0)
+        sys.exit(ask.text)
+
+    asyncio.create_task(leave())  # noqa: RUF006 - that is the fault
+    return ask.say("好了")
+
+
+@skill.command("读数")
+async def quotes_what_was_typed(what: str) -> str:
+    return str(int(what))
+
+
+@skill.command("生成")
+def returns_a_generator() -> Any:
+    yield "没有的事"

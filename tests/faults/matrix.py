@@ -37,6 +37,7 @@ FAULTS = {
     "F34": "a backlog",
     "F35": "a secret is rotated; clocks are wrong",
     "F36": "all of it at once",
+    "F37": "a skill raises, returns or does to its task whatever it likes",
     "F56": "messages that wait for another attempt pile up",
 }
 

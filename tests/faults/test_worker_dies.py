@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from tests.builders import now_ms
 from tests.faults.conftest import Figure
 from tests.faults.load import load
 from tests.faults.scene import Scene
@@ -213,11 +212,12 @@ def test_a_skill_that_exits_ends_its_message_and_not_the_worker(scene: Scene) ->
 
 
 @pytest.mark.fault("F27")
-def test_a_skill_that_will_not_be_cut_off_ends_with_the_session(scene: Scene) -> None:
-    with scene.worker(DINGDA_SKILL_TIMEOUT="1"):
-        scene.accept("不听", sessionWebhookExpiredTime=now_ms() + 7_000)
+def test_a_skill_that_will_not_be_cut_off_is_left_behind_with_an_apology(scene: Scene) -> None:
+    with scene.worker(DINGDA_SKILL_TIMEOUT="1", DINGDA_CONCURRENCY="1") as answers:
+        scene.accept("不听")
         scene.accept("text")
-        scene.expect_ends(within_s=15, answered=1, dead={"expired": 1})
+        scene.expect_ends(within_s=15, answered=1, dead={"failed": 1})
+        assert answers.stop() == 0
 
 
 @pytest.mark.slow

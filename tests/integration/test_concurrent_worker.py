@@ -1,19 +1,23 @@
 """The concurrent worker is a worker like RQ's own, to RQ's eyes and to its commands."""
 
 import asyncio
+import logging
 import re
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from typing import Any
 
 import httpx
 import pytest
 import redis
+from redis.exceptions import ResponseError
 from rq.command import send_shutdown_command, send_stop_job_command
 from rq.job import Job
 from rq.serializers import JSONSerializer
 from rq.suspension import resume, suspend
-from rq.worker import WorkerStatus
+from rq.utils import now, utcformat
+from rq.worker import BaseWorker, WorkerStatus
 
 from tests.builders import a_callback
 from tests.integration.rq_stage import NAME, Called, Stage, until, working
@@ -39,6 +43,10 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Valkey]:
 def stage(server: Valkey) -> Iterator[Stage]:
     with redis.Redis.from_url(server.url) as connection:
         yield Stage(connection)
+
+
+class PanicException(BaseException):
+    """What a library written in Rust raises when it panics."""
 
 
 class Held:
@@ -317,6 +325,7 @@ async def test_heartbeats_keep_the_worker_and_what_it_runs(
     worker = stage.worker(held.perform)
     async with working(worker):
         await until(lambda: held.running)
+        await until(lambda: worker.last_cleaned_at)  # RQ tidies at the start, and once a minute
         execution = stage.execution_key()
         for key in (worker.key, execution):
             stage.connection.expire(key, 5)
@@ -330,15 +339,171 @@ async def test_heartbeats_keep_the_worker_and_what_it_runs(
         held.free.set()
 
 
+def forget_all(stage: Stage, _: str) -> None:
+    stage.connection.flushall()
+
+
+def forget_the_sets(stage: Stage, _: str) -> None:
+    stage.connection.delete("rq:workers", f"rq:workers:{NAME}")
+
+
+def forget_one_set(stage: Stage, _: str) -> None:
+    stage.connection.delete(f"rq:workers:{NAME}")
+
+
+def forget_the_hash(stage: Stage, key: str) -> None:
+    stage.connection.delete(key)
+
+
+def forget_the_state(stage: Stage, key: str) -> None:
+    stage.connection.hdel(key, "state")
+
+
+def forget_all_but_a_heartbeat(stage: Stage, key: str) -> None:
+    stage.connection.delete(key)
+    stage.connection.hset(key, "last_heartbeat", utcformat(now()))
+
+
+def plant_other_kinds(stage: Stage, key: str) -> None:
+    keys = ("rq:workers", f"rq:workers:{NAME}", key, f"{key}:executions")
+    stage.connection.mset(dict.fromkeys(keys, "planted"))
+
+
+@pytest.mark.parametrize("busy", [False, True])
+@pytest.mark.parametrize(
+    "forget",
+    [
+        forget_all,
+        forget_the_sets,
+        forget_one_set,
+        forget_the_hash,
+        forget_the_state,
+        forget_all_but_a_heartbeat,
+        plant_other_kinds,
+    ],
+)
 async def test_a_worker_that_redis_has_forgotten_registers_again(
-    stage: Stage, monkeypatch: pytest.MonkeyPatch
+    stage: Stage,
+    monkeypatch: pytest.MonkeyPatch,
+    forget: Callable[[Stage, str], None],
+    busy: bool,  # noqa: FBT001 - a parameter of the test
 ) -> None:
-    monkeypatch.setattr(concurrent, "_BEAT_S", 0.05)
-    async with working(stage.worker(at_once)):
-        await until(lambda: len(stage.workers()) == 1)
-        stage.connection.flushall()
-        await until(lambda: len(stage.workers()) == 1)
+    monkeypatch.setattr(concurrent, "_BEAT_S", 0.3)
+    held = Held()
+    worker = stage.worker(held.perform)
+    if busy:
+        stage.put("a-1")
+    async with working(worker):
+        await until(lambda: bool(held.running) is busy)
+        await until(lambda: stage.workers() and stage.workers()[0].get_state() != "started")
+        forget(stage, worker.key)
+        # What takes jobs sends heartbeats as well, and may come first.
+        with suppress(ResponseError):
+            worker.heartbeat()
+        await until(
+            lambda: (
+                [stage.connection.type(key) for key in ("rq:workers", f"rq:workers:{NAME}")]
+                == [b"set", b"set"]
+                and len(stage.workers()) == 1
+                and stage.connection.type(worker.key) == b"hash"
+                and stage.workers()[0].birth_date is not None
+                and stage.workers()[0].get_state() == ("busy" if busy else "idle")
+            )
+        )
+        assert BaseWorker.count(queue=stage.queue) == 1
         assert stage.workers()[0].queue_names() == [NAME]
+        held.free.set()
+
+
+SPOILT_IDS = [
+    b"",
+    b"\xff\xfe",
+    b"a\nERROR forged",
+    b"\x1b[2J",
+    b"a:b",
+    "也不是".encode(),
+    b"a" * 100_000,
+]
+
+
+@pytest.mark.parametrize("waiting", [0, 1])
+@pytest.mark.parametrize("job_id", SPOILT_IDS, ids=range(len(SPOILT_IDS)))
+async def test_an_id_that_rq_cannot_have_written_is_removed_and_named_once(
+    stage: Stage, caplog: pytest.LogCaptureFixture, job_id: bytes, waiting: int
+) -> None:
+    caplog.set_level(logging.INFO)
+    stage.connection.hset(b"rq:job:" + job_id, "data", b"x")
+    if waiting:
+        stage.put("a-1")
+    stage.connection.rpush(stage.queue.key, job_id)
+    async with working(stage.worker(at_once)) as running:
+        await until(lambda: "RQ cannot have written" in caplog.text)
+        stage.put("a-2")
+        await until(lambda: stage.registries()["finished"] == 1 + waiting)
+        assert not running.done()
+    assert stage.registries() == {
+        "started": 0,
+        "finished": 1 + waiting,
+        "failed": 0,
+        "queued": 0,
+        "taken": 0,
+    }
+    (line,) = [each.getMessage() for each in caplog.records if "written" in each.message]
+    assert line.isprintable()
+    assert len(line) < 500
+
+
+@pytest.mark.parametrize("key", ["rq:queue:dingda", "rq:wip:dingda", "rq:finished:dingda"])
+async def test_a_queue_or_registry_of_another_kind_is_removed(
+    stage: Stage, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch, key: str
+) -> None:
+    monkeypatch.setattr(concurrent, "_BEAT_S", 0.1)
+    held = Held()
+    stage.put("a-1")
+    async with working(stage.worker(held.perform)):
+        await until(lambda: held.running)
+        stage.connection.set(key, "planted")
+        await until(lambda: f"removed {key}" in caplog.text)
+        held.free.set()
+        stage.put("a-2")
+        await until(lambda: stage.status("a-2") == "finished")
+        assert stage.status("a-1") == "finished"
+
+
+@pytest.mark.parametrize("key", ["rq:workers:dingda", "rq:queue:dingda:intermediate"])
+async def test_a_member_that_is_no_text_is_removed_where_rq_tidies(
+    stage: Stage, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch, key: str
+) -> None:
+    monkeypatch.setattr(concurrent, "_BEAT_S", 0.1)
+    if key.endswith("intermediate"):
+        stage.connection.rpush(key, b"\xff")
+    else:
+        stage.connection.sadd(key, b"\xff")
+    async with working(stage.worker(at_once)):
+        await until(lambda: f"removed from {key}" in caplog.text)
+        await until(lambda: len(stage.workers()) == 1)
+        assert BaseWorker.count(queue=stage.queue) == 1
+
+
+@pytest.mark.parametrize(
+    "error", [SystemExit, KeyboardInterrupt, GeneratorExit, asyncio.CancelledError, PanicException]
+)
+async def test_whatever_a_job_raises_it_gives_its_place_back(
+    stage: Stage, error: type[BaseException]
+) -> None:
+    async def perform(job: Called) -> None:
+        if job.id.startswith("bad"):
+            raise error
+
+    for number in range(3):
+        stage.put(f"bad-{number}")
+    stage.put("a-1")
+    async with working(stage.worker(perform, concurrency=1)) as running:
+        await until(lambda: stage.registries()["finished"] == 1)
+        await until(lambda: stage.workers()[0].get_state() == WorkerStatus.IDLE)
+        assert not running.done()
+    assert stage.registries()["failed"] == 3
+    assert stage.registries()["started"] == 0
 
 
 async def test_what_runs_alongside_and_fails_ends_the_worker(stage: Stage) -> None:

@@ -11,13 +11,13 @@ _PICTURE = "https://img.alicdn.com/tfs/TB1NwmBEL9TBuNjy1zbXXXpepXa-2400-1218.png
 
 
 @skill.command("text")
-def text(ask: Ask) -> Text:
+async def text(ask: Ask) -> Text:
     """A text that mentions the asker."""
     return Text(f"{ask.say('你刚刚发的消息是：')}[{ask.text}]", at=ask.mention)
 
 
 @skill.command("markdown")
-def markdown(ask: Ask) -> Markdown:
+async def markdown(ask: Ask) -> Markdown:
     """A markdown message that mentions the asker."""
     return Markdown(
         title=ask.say("州的先生机器人助理"),
@@ -27,7 +27,7 @@ def markdown(ask: Ask) -> Markdown:
 
 
 @skill.command("整体跳转")
-def one_link(ask: Ask) -> ActionCard:
+async def one_link(ask: Ask) -> ActionCard:
     """A card that leads to one page as a whole."""
     return ActionCard(
         title=ask.say(_TITLE), text=ask.say(_CARD), link=Button(ask.say("阅读全文"), _SITE)
@@ -35,7 +35,7 @@ def one_link(ask: Ask) -> ActionCard:
 
 
 @skill.command("独立跳转")
-def two_buttons(ask: Ask) -> ActionCard:
+async def two_buttons(ask: Ask) -> ActionCard:
     """A card with a button for each page."""
     return ActionCard(
         title=ask.say(_TITLE),
@@ -45,7 +45,7 @@ def two_buttons(ask: Ask) -> ActionCard:
 
 
 @skill.command("feed")
-def feed(ask: Ask) -> FeedCard:
+async def feed(ask: Ask) -> FeedCard:
     """A list of pages with pictures."""
     return FeedCard(
         links=(
