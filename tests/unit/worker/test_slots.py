@@ -215,4 +215,4 @@ def test_what_only_looks_like_a_number_breaks_no_slot(typed: str) -> None:
         try:
             slot.take(Words.of(typed), NOW)
         except RefusalError as refusal:
-            assert str(refusal)
+            assert str(refusal)  # noqa: PT017 - it may be refused or not
