@@ -25,7 +25,7 @@ class LeaveSettings(SkillSettings):
 skill = Skill("leave", summary="查剩余假期", private=True)
 
 
-@skill.command("假期", "leave", pattern="还有(多少|几)天(?=年假|病假|调休|假)")
+@skill.command("假期", "leave", pattern="(?P<taken>还有(多少|几)天)(?:年假|病假|调休|假)")
 async def leave(
     kind: Annotated[Kind | None, "假期种类"],
     ask: Ask,
