@@ -6,11 +6,13 @@ import os
 import socket
 import sys
 from contextlib import suppress
+from functools import partial
 
 import uvicorn
 from uvicorn.supervisors import Multiprocess
 
 from gateway.app import Gateway, create_app
+from gateway.connections import KEEP_ALIVE_S, BoundedProtocol, Connections, connection_limit
 from shared.errors import SettingsError
 from shared.failpoints import warn_of_failpoints
 from shared.logs import configure_logging
@@ -66,6 +68,9 @@ def _config(app: Gateway | str, *, factory: bool = False) -> uvicorn.Config:
     return uvicorn.Config(
         app,
         factory=factory,
+        http=partial(BoundedProtocol, Connections(connection_limit())),  # type: ignore[arg-type]
+        ws="none",
+        timeout_keep_alive=KEEP_ALIVE_S,
         access_log=False,
         log_config=None,
         log_level=logging.WARNING,

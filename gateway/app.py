@@ -1,5 +1,11 @@
 """The gateway as an ASGI application: its routes, and what lives as long as it does."""
 
+import asyncio
+import logging
+import multiprocessing
+import os
+import signal
+import threading
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -14,7 +20,7 @@ from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from gateway.callback import Callback
-from gateway.intake import Intake
+from gateway.intake import TRIP_S, Intake
 from shared.connections import impatient
 from shared.errors import SettingsError
 from shared.ledger import Ledger
@@ -22,7 +28,11 @@ from shared.logs import configure_logging
 from shared.queue import JobQueue
 from shared.settings import Settings, load_settings
 
+logger = logging.getLogger(__name__)
+
 _REDIS_TIMEOUT_S = 0.5
+_ORPHANS_GRACE_S = 8.0
+"""Longer than uvicorn lets requests end (`gateway.__main__`), in seconds."""
 
 HOW_TO_SET_UP = """\
 DINGDA_APP_SECRET is not set: without it anybody could speak to the bot in DingTalk's name.
@@ -84,9 +94,13 @@ def create_app(
 
     async def ready(_: Request) -> JSONResponse:
         try:
-            await client.ping()
-        except (RedisError, OSError):
-            return JSONResponse({"ready": False, "why": "Redis does not answer"}, 503)
+            async with asyncio.timeout(2 * TRIP_S):
+                await ledger.probe()
+        except (RedisError, OSError, TimeoutError) as error:
+            why = f"Redis does not store ({type(error).__name__})"
+            return JSONResponse({"ready": False, "why": why}, 503)
+        if not intake.is_running:
+            return JSONResponse({"ready": False, "why": "nothing is being stored"}, 503)
         return JSONResponse({"ready": True})
 
     app = Gateway(
@@ -103,9 +117,25 @@ def create_app(
 
 def create_app_from_environment() -> Gateway:
     """Build the gateway in a process of its own, one of several that share a port."""
+    threading.Thread(target=_end_with_parent, name="parent", daemon=True).start()
     settings = load_settings()
     configure_logging(settings.log_level)
     return create_app(settings)
+
+
+def _end_with_parent() -> None:
+    """End in good order when the process that started us is gone, for nobody else would end us.
+
+    Orphans would hold the port, and keep the gateway from being started again.
+    """
+    parent = multiprocessing.parent_process()
+    if parent is None:
+        return
+    parent.join()
+    logger.error("the gateway's first process is gone, so this one ends too")
+    os.kill(os.getpid(), signal.SIGTERM)
+    time.sleep(_ORPHANS_GRACE_S)
+    os._exit(1)
 
 
 async def _alive(_: Request) -> JSONResponse:

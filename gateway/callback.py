@@ -4,6 +4,7 @@ The order of work keeps strangers cheap: headers, then the signature, and only t
 and parsed. `{"msgtype":"empty"}` means *stored*. It is never sent earlier.
 """
 
+import asyncio
 import logging
 from collections.abc import Callable
 from email.message import Message as MIMEHeaders
@@ -16,7 +17,7 @@ from starlette.responses import JSONResponse
 from starlette.types import Receive, Scope, Send
 
 from gateway.body import MAX_BODY_BYTES, BodyReader, drain, too_large
-from gateway.intake import Intake
+from gateway.intake import TRIP_S, Intake
 from gateway.rejection import RejectedError, RejectionLog
 from gateway.replay import ReplayGuard
 from shared.errors import BusyError, InvalidMessageError, InvalidSignatureError
@@ -75,10 +76,12 @@ class Callback:
     async def _hear(self, scope: Scope, receive: Receive) -> JSONResponse:
         headers: Headers = dict(scope["headers"])
         _check_method(scope["method"])
+        _check_upgrade(headers)
         _check_encoding(headers)
         _check_length(headers)
         self._check_signature(headers)
         body = await self._bodies.read(receive)
+        self._replays.admit(headers[b"sign"], len(body))
         try:
             message = parse_message(body)
         except InvalidMessageError as error:
@@ -114,14 +117,22 @@ class Callback:
                 "used up (errorCode 20001). Raise it in the console, under resource management."
             )
         try:
-            await self._ledger.ignore(ignored.reason)
-        except (RedisError, OSError):
+            async with asyncio.timeout(TRIP_S):
+                await self._ledger.ignore(ignored.reason)
+        except (RedisError, OSError, TimeoutError):
             logger.warning("could not count an ignored callback (%s)", ignored.reason)
 
 
 def _check_method(method: str) -> None:
     if method != "POST":
         raise RejectedError(HTTPStatus.METHOD_NOT_ALLOWED, "method", "DingTalk sends POST")
+
+
+def _check_upgrade(headers: Headers) -> None:
+    # As a rule such an offer is passed over (`gateway.connections`); its body can't be had here.
+    if b"upgrade" in headers:
+        detail = "leave out the Upgrade header: callbacks are taken as plain HTTP/1.1"
+        raise RejectedError(HTTPStatus.BAD_REQUEST, "upgrade", detail)
 
 
 def _check_encoding(headers: Headers) -> None:

@@ -403,6 +403,11 @@ class Ledger:
         """Take a dead letter off the list and forget its words; False if there is none."""
         return bool(await self._run(self._drop, message_id))
 
+    async def probe(self) -> None:
+        """Store nothing: it raises what storing a message would raise."""
+        await self.accept([], backlog_limit=1)
+        await self._redis.hincrby(self._count_key, "accepted", 0)
+
     async def ignore(self, reason: str) -> None:
         """Count a genuine callback that there is nothing to answer to."""
         await self._redis.hincrby(self._count_key, f"ignored:{reason}", 1)

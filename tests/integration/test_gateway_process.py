@@ -1,12 +1,14 @@
 """The gateway as a process, on a real server that goes away, hangs or is full."""
 
 import json
+import os
 import re
 import signal
 import socket
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -97,6 +99,56 @@ def test_a_full_redis_is_said_and_nothing_half_written(tmp_path: Path) -> None:
         assert say(address, "2")[0] == STORED
 
 
+@pytest.mark.parametrize(
+    ("commands", "error"),
+    [
+        (["set rq:queue:dingda x"], "ResponseError"),
+        (["set dingda:count x"], "ResponseError"),
+        (["set dingda:resting x"], "ResponseError"),
+        (["replicaof 127.0.0.1 1"], "ReadOnlyError"),
+        (["config set requirepass x", "client kill type normal skipme yes"], "ResponseError"),
+        (["config set maxmemory 1"], "OutOfMemoryError"),
+        (["config set min-replicas-to-write 1"], "ResponseError"),
+    ],
+    ids=["queue", "count", "resting", "read-only", "password", "full", "no replicas"],
+)
+def test_an_odd_answer_of_redis_is_said_at_once_and_it_is_not_ready(
+    server: Valkey, commands: list[str], error: str
+) -> None:
+    with gateway(server.url) as (hears, address), redis.Redis.from_url(server.url) as client:
+        ready = address.replace("/dd_robot/", "/readyz")
+        assert httpx.get(ready).json() == {"ready": True}
+        assert say(address)[0] == STORED
+        for key in ("rq:queue:dingda", "dingda:count", "dingda:resting"):
+            if f"set {key} x" in commands:
+                client.delete(key)
+        for command in commands:
+            client.execute_command(*command.split())
+        acknowledgement, took_s = say(address, "2")
+        answer = httpx.get(ready)
+        assert (acknowledgement, answer.status_code) == (SAID_BUSY, 503)
+        assert error in answer.json()["why"]
+        assert took_s < 1.0
+        assert "Traceback" not in hears.output
+
+
+def test_a_callback_that_needs_no_answer_does_not_wait_for_a_redis_that_hangs(
+    server: Valkey,
+) -> None:
+    with gateway(server.url) as (_, address), ThreadPoolExecutor(60) as askers:
+        say(address)
+        server.signal(signal.SIGSTOP)
+
+        def ignored(number: int) -> float:
+            began = time.monotonic()
+            body = a_callback(msgId=f"m{number}", msgtype="file")
+            answer = httpx.post(address, content=body, headers=signed(), timeout=10)
+            assert answer.json() == STORED
+            return time.monotonic() - began
+
+        assert max(askers.map(ignored, range(60))) < 3.0
+
+
 def test_a_body_that_does_not_arrive_is_408_and_the_line_is_closed(server: Valkey) -> None:
     with gateway(server.url) as (_, address):
         url = urlsplit(address)
@@ -117,6 +169,43 @@ def test_several_processes_share_the_port_and_the_ledger(server: Valkey) -> None
         with redis.Redis.from_url(server.url) as client:
             assert client.hget("dingda:count", "accepted") == b"10"
         assert hears.stop() == 0
+
+
+def test_children_of_a_killed_gateway_end_and_the_port_is_free_again(server: Valkey) -> None:
+    with gateway(server.url, DINGDA_GATEWAY_PROCESSES="3") as (hears, address):
+        wait_until(lambda: _answers(address))
+        idle = socket.create_connection(("127.0.0.1", httpx.URL(address).port or 0))
+        hears.kill()
+        wait_until(lambda: not _answers(address), within_s=15)
+        idle.close()
+        port = str(httpx.URL(address).port)
+        env = {"DINGDA_APP_SECRET": SECRET, "DINGDA_REDIS_URL": server.url, "DINGDA_PORT": port}
+        with process("-m", "gateway", env=env) as again:
+            again.wait_for("listening on")
+            assert say(address)[0] == STORED
+        assert "ends too" in hears.output
+        assert "Traceback" not in hears.output
+
+
+def test_a_child_that_is_killed_is_replaced(server: Valkey) -> None:
+    with gateway(server.url, DINGDA_GATEWAY_PROCESSES="2") as (hears, address):
+        wait_until(lambda: _answers(address))
+        killed = _children(hears)
+        os.kill(killed[0], signal.SIGKILL)
+        wait_until(lambda: len(set(_children(hears)) - set(killed)) == 1)
+        wait_until(lambda: _answers(address))
+        assert hears.stop() == 0
+
+
+def _children(hears: Process) -> list[int]:
+    """The processes that serve; Python's own tracker of resources is none of them."""
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            parent = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
+            if parent == hears.popen.pid and b"spawn_main" in (folder / "cmdline").read_bytes():
+                found.append(int(folder.name))
+    return found
 
 
 def _answers(address: str) -> bool:

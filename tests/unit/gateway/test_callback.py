@@ -13,6 +13,7 @@ from pydantic import SecretStr
 
 from gateway.app import create_app
 from gateway.body import MAX_BODY_BYTES
+from gateway.replay import BYTES_A_SIGNATURE
 from gateway.replay import MESSAGES_A_SIGNATURE as MOST
 from shared.errors import SettingsError
 from shared.settings import Settings
@@ -173,6 +174,29 @@ async def test_a_body_of_the_limit_is_read(door: Door) -> None:
     assert answer.json() == STORED
 
 
+async def test_a_quoted_reply_of_ours_is_no_body_above_the_limit(door: Door) -> None:
+    runs = [{"text": "天", "bold": "false", "color": "#000000"} for _ in range(4_500)]
+    body = a_callback(repliedMsg={"msgType": "interactiveCard", "content": {"runs": runs}})
+    assert 200_000 < len(body) <= MAX_BODY_BYTES
+    assert (await door.post(body)).json() == STORED
+
+
+async def test_one_signature_vouches_for_so_many_bytes_and_no_more(door: Door) -> None:
+    body = a_callback()
+    large = body[:-1] + b" " * (MAX_BODY_BYTES - len(body)) + b"}"
+    for _ in range(BYTES_A_SIGNATURE // MAX_BODY_BYTES):
+        assert (await door.post(large)).json() == STORED
+    answer = await door.post(large)
+    assert (answer.status_code, answer.json()["error"]) == (401, "replay")
+    assert (await door.post(large, timestamp=door.now_ms + 1)).json() == STORED
+
+
+async def test_an_offer_of_another_protocol_whose_body_is_lost_is_named(door: Door) -> None:
+    answer = await door.post(headers={"connection": "upgrade", "upgrade": "h2c"})
+    assert (answer.status_code, answer.json()["error"]) == (400, "upgrade")
+    assert "Upgrade" in answer.json()["detail"]
+
+
 async def test_a_body_above_the_limit_is_413_by_its_declared_length(door: Door) -> None:
     answer = await door.post(b"x" * (MAX_BODY_BYTES + 1))
     assert (answer.status_code, answer.json()["error"]) == (413, "size")
@@ -180,7 +204,7 @@ async def test_a_body_above_the_limit_is_413_by_its_declared_length(door: Door) 
 
 async def test_a_body_above_the_limit_is_413_though_no_length_is_declared(door: Door) -> None:
     async def chunks() -> AsyncIterator[bytes]:
-        for _ in range(80):
+        for _ in range(MAX_BODY_BYTES // 1024 + 16):
             yield b"x" * 1024
 
     answer = await door.client.post(

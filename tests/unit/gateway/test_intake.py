@@ -20,7 +20,7 @@ class ScriptedLedger(Ledger):
     def __init__(self) -> None:
         self.trips: list[list[str]] = []
         self.gate = asyncio.Event()
-        self.error: Exception | None = None
+        self.error: BaseException | None = None
         self.outcomes: dict[str, Acceptance] = {}
 
     async def accept(
@@ -150,3 +150,94 @@ async def test_a_full_intake_says_busy_at_once(monkeypatch: pytest.MonkeyPatch) 
             await intake.accept(MESSAGES[3], BODY)
         ledger.gate.set()
         await asyncio.gather(first, *waiting)
+
+
+class PanicError(BaseException):
+    """What a library in another language raises: no `Exception`."""
+
+
+@pytest.mark.parametrize("error", [ValueError("odd"), PanicError()], ids=["a bug", "a panic"])
+async def test_an_error_that_nobody_expected_leaves_nobody_waiting(error: BaseException) -> None:
+    ledger = ScriptedLedger()
+    ledger.error = error
+    intake = Intake(ledger, backlog_limit=10)
+    async with intake.running(), asyncio.timeout(1):
+        on_the_trip = accept(intake, MESSAGES[0])
+        await asyncio.sleep(0.01)
+        waiting = [accept(intake, message) for message in MESSAGES[1:3]]
+        await asyncio.sleep(0.01)
+        ledger.gate.set()
+        outcomes = await asyncio.gather(on_the_trip, *waiting, return_exceptions=True)
+        assert [type(outcome) for outcome in outcomes] == [BusyError] * 3
+
+
+@pytest.mark.parametrize("error", [ValueError("odd"), PanicError()], ids=["a bug", "a panic"])
+async def test_after_an_error_that_nobody_expected_it_stores_again(error: BaseException) -> None:
+    ledger = ScriptedLedger()
+    ledger.gate.set()
+    ledger.error = error
+    intake = Intake(ledger, backlog_limit=10)
+    async with intake.running(), asyncio.timeout(1):
+        with pytest.raises(BusyError):
+            await accept(intake, MESSAGES[0])
+        ledger.error = None
+        assert await accept(intake, MESSAGES[1]) is Acceptance.ACCEPTED
+        assert intake.is_running
+
+
+async def test_an_answer_for_too_few_messages_leaves_nobody_waiting() -> None:
+    class Forgetful(ScriptedLedger):
+        async def accept(
+            self, messages: Sequence[tuple[Message, bytes]], *, backlog_limit: int
+        ) -> list[Acceptance]:
+            return (await super().accept(messages, backlog_limit=backlog_limit))[1:]
+
+    ledger = Forgetful()
+    ledger.gate.set()
+    intake = Intake(ledger, backlog_limit=10)
+    async with intake.running(), asyncio.timeout(1):
+        with pytest.raises(BusyError):
+            await accept(intake, MESSAGES[0])
+
+
+async def test_who_waits_when_the_gateway_ends_hears_so() -> None:
+    intake = Intake(ScriptedLedger(), backlog_limit=10)
+    async with intake.running():
+        waiting = [accept(intake, message) for message in MESSAGES[:3]]
+        await asyncio.sleep(0.01)
+    outcomes = await asyncio.gather(*waiting, return_exceptions=True)
+    assert [type(outcome) for outcome in outcomes] == [BusyError] * 3
+    assert not intake.is_running
+    with pytest.raises(BusyError):
+        await intake.accept(MESSAGES[0], BODY)
+
+
+async def test_large_bodies_travel_in_small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_MAX_BATCH_BYTES", 2 * len(BODY))
+    ledger = ScriptedLedger()
+    intake = Intake(ledger, backlog_limit=10)
+    async with intake.running():
+        first = accept(intake, MESSAGES[0])
+        await asyncio.sleep(0.01)
+        others = [accept(intake, message) for message in MESSAGES[1:]]
+        await asyncio.sleep(0.01)
+        ledger.gate.set()
+        await asyncio.gather(first, *others)
+    assert [len(trip) for trip in ledger.trips] == [1, 2, 2, 1]
+
+
+async def test_what_waits_is_bounded_by_its_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_MAX_WAITING_BYTES", 2 * len(BODY))
+    ledger = ScriptedLedger()
+    intake = Intake(ledger, backlog_limit=10)
+    async with intake.running():
+        for _ in range(3):  # what was stored or gave up no longer counts
+            first = accept(intake, MESSAGES[0])
+            await asyncio.sleep(0.01)
+            waiting = [accept(intake, message) for message in MESSAGES[1:3]]
+            await asyncio.sleep(0.01)
+            with pytest.raises(BusyError, match="too many"):
+                await intake.accept(MESSAGES[3], BODY)
+            ledger.gate.set()
+            await asyncio.gather(first, *waiting)
+            ledger.gate.clear()
