@@ -32,6 +32,8 @@ class Callbacks:
         template = a_callback(
             text,
             msgId=f"msg{uuid.uuid4().hex}{_NUMBER}==",
+            # Each by somebody else: one person's questions are answered one after the other.
+            senderId=f"$:LWCP_v1:${_NUMBER}",
             sessionWebhook=f"{origin}/robot/sendBySession?session={_NUMBER}",
             conversationTitle=_TITLE,
         )

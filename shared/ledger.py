@@ -5,12 +5,18 @@ then ended: `answered`, `unmatched`, `refused` or `dead`. Each step is one atomi
 `shared/lua`), and every step after the lease shows the lease's token, so a worker that was paused
 while another took over can do no more harm. At every moment
 `accepted = answered + unmatched + refused + dead + open`.
+
+Messages of one sender in one conversation stand in a line, in the order in which they were accepted
+(see `shared/lua/common.lua`). A worker that leases one is told whether it is the first; if not, and
+its skill does not overtake, `park` puts it back until the one before it has ended, whichever worker
+that was with.
 """
 
 import json
 import logging
 import secrets
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from enum import StrEnum
 from importlib import resources
@@ -18,7 +24,7 @@ from typing import Any
 
 from redis.asyncio import Redis
 from redis.commands.core import AsyncScript
-from redis.exceptions import ResponseError
+from redis.exceptions import RedisError, ResponseError
 
 from shared.errors import LeaseLostError
 from shared.logs import printable
@@ -42,6 +48,11 @@ REMEMBER_S = 3 * 3600
 """How long an ended message is known, against redelivery: longer than a signature is valid."""
 DEAD_LETTER_S = 7 * 24 * 3600
 """How long a dead letter is kept for an operator."""
+RECHECK_MS = 10_000
+"""How soon the sweeper looks again at a message that is parked as the second of its line."""
+LONGEST_WAIT_MS = 5_000
+"""Later messages of a sender wait for one that rests no longer than this. In a longer rest it loses
+its place, or a throttled reply would keep its sender from all others until it is through."""
 LONGEST_SESSION_MS = 24 * 3_600_000
 """A session's stated end is believed up to here, so that nothing is kept for ever."""
 UNSTATED_SESSION_MS = 600_000
@@ -139,6 +150,12 @@ class Lease:
     failures: Failures
     """What went wrong with the attempts before this one."""
     prepared: Prepared | None = field(repr=False)
+    age_ms: int
+    """How long ago it was accepted."""
+    is_first: bool
+    """Whether no earlier message of its sender in this conversation is open."""
+    was_parked: bool
+    """Whether it has been leased before, and put back to wait for its turn."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,6 +236,7 @@ class Ledger:
         self._sending = self._script("sending")
         self._notice = self._script("notice")
         self._done = self._script("done")
+        self._park = self._script("park")
         self._retry = self._script("retry")
         self._sweep = self._script("sweep")
         self._requeue = self._script("requeue")
@@ -240,7 +258,8 @@ class Ledger:
         entries: list[Any] = []
         for message, body in messages:
             expires_ms = "" if message.session_expires_ms is None else message.session_expires_ms
-            entries += (message.id, body, expires_ms, job_data(message.id))
+            data = job_data(message.id)
+            entries += (message.id, body, expires_ms, data, message.ordering_key)
         outcomes = await self._run(
             self._accept,
             backlog_limit,
@@ -260,10 +279,12 @@ class Ledger:
             self._lease, message_id, token, self.lease_ms, MARGIN_MS, DEAD_LETTER_S
         )
         if not granted:
-            if held[0] == "spoilt":
+            why_not, woken = held
+            if why_not == "spoilt":
                 _name_spoilt(message_id)
-            return str(held[0])
-        payload, left_ms, attempt, failures, prepared = held
+            await self._enqueue(woken)
+            return str(why_not)
+        payload, left_ms, attempt, failures, prepared, age_ms, is_first, was_parked = held
         return Lease(
             id=message_id,
             token=token,
@@ -272,6 +293,9 @@ class Ledger:
             attempt=attempt,
             failures=_failures(failures),
             prepared=_prepared(prepared),
+            age_ms=age_ms,
+            is_first=bool(is_first),
+            was_parked=bool(was_parked),
         )
 
     async def renew(self, lease: Lease) -> None:
@@ -304,7 +328,21 @@ class Ledger:
         """
         remember_s = DEAD_LETTER_S if ending.end is End.DEAD else REMEMBER_S
         arguments = (lease.id, lease.token, ending.end.value, ending.reason, remember_s)
-        _still_ours(await self._step(self._done, *arguments))
+        await self._hand_on(await self._step(self._done, *arguments))
+
+    async def park(self, lease: Lease) -> bool:
+        """Put a message back until those before it of the same sender have ended.
+
+        Returns:
+            False if they have by now: it may go on, and the lease holds.
+
+        Raises:
+            LeaseLostError: if the message is somebody else's by now.
+        """
+        parked, *woken = await self._step(self._park, lease.id, lease.token, RECHECK_MS)
+        _still_ours(parked >= 0)
+        await self._enqueue(*woken)
+        return bool(parked)
 
     async def retry(
         self,
@@ -330,7 +368,7 @@ class Ledger:
         kept = prepared.to_json() if prepared else ""
         failures = lease.failures.plus(trouble).to_json() if trouble else ""
         arguments = (lease.id, lease.token, pause_ms, kept, "sending", failures, reason)
-        _still_ours(await self._step(self._retry, *arguments))
+        await self._hand_on(await self._step(self._retry, *arguments, LONGEST_WAIT_MS))
 
     async def hand_back(self, lease: Lease) -> None:
         """Give a message back untouched, for another worker to take at once.
@@ -338,7 +376,8 @@ class Ledger:
         Raises:
             LeaseLostError: if it is somebody else's, or its reply may be on the wire already.
         """
-        _still_ours(await self._step(self._retry, lease.id, lease.token, 0, "", "leased", "", ""))
+        arguments = (lease.id, lease.token, 0, "", "leased", "", "", LONGEST_WAIT_MS)
+        await self._hand_on(await self._step(self._retry, *arguments))
 
     async def sweep(self) -> int:
         """Hand on what is overdue, as every worker does every two seconds.
@@ -353,14 +392,11 @@ class Ledger:
             MAX_DEATHS,
             DEAD_LETTER_S,
             DEAD_LETTER_S * 1000,
+            RECHECK_MS,
         )
         for message_id in spoilt:
             _name_spoilt(message_id)
-        if not overdue:
-            return 0
-        entries = [part for message_id in overdue for part in (message_id, job_data(message_id))]
-        fields = self._queue.fields
-        return int(await self._run(self._requeue, rq_now(), len(fields), *fields, *entries))
+        return int(await self._run(self._requeue, *self._jobs(overdue))) if overdue else 0
 
     async def dead_letters(self) -> list[DeadLetter]:
         """What an operator must see, the newest first."""
@@ -429,6 +465,22 @@ class Ledger:
         folder = resources.files("shared") / "lua"
         source = [(folder / f"{part}.lua").read_text("utf-8") for part in ("common", name)]
         return self._redis.register_script("\n".join(source))
+
+    async def _hand_on(self, left: Sequence[Any]) -> None:
+        """Go on after a step that may have given the next message of a line its turn."""
+        granted, *woken = left
+        _still_ours(granted)
+        await self._enqueue(*woken)
+
+    async def _enqueue(self, *woken: str) -> None:
+        """Enqueue whose turn it is. Should that fail the next sweep does it: the step is done."""
+        if ids := [message_id for message_id in woken if message_id]:
+            with suppress(RedisError, OSError):
+                await self._step(self._requeue, *self._jobs(ids))
+
+    def _jobs(self, message_ids: Sequence[str]) -> tuple[Any, ...]:
+        entries = [part for each in message_ids for part in (each, job_data(each))]
+        return (rq_now(), len(self._queue.fields), *self._queue.fields, *entries)
 
     async def _step(self, script: AsyncScript, *arguments: Any) -> Any:
         """Take a step with one message, on a trip that others may share."""

@@ -16,6 +16,7 @@ OVER_QUOTA = 20001
 
 _MAX_ID_CHARS = 512
 _MAX_URL_CHARS = 2048
+_ORDERING_KEY_CHARS = 16
 _GROUP = "2"
 
 
@@ -40,6 +41,11 @@ class Message:
     bot_corp_id: str = ""
     mentioned_staff_ids: tuple[str, ...] = ()
     """Who else was mentioned, by userid, as far as DingTalk tells."""
+    sender_id: str = ""
+    """The asker as DingTalk encrypts the id: there also where `sender_staff_id` is not."""
+    ordering_key: str = ""
+    """Names the asker in this conversation with this robot, hashed: what shares one is answered in
+    order. "" where DingTalk names no sender."""
     pictures: tuple[str, ...] = field(default=(), repr=False)
     """The downloadCodes of pictures between the words (richText)."""
 
@@ -72,12 +78,17 @@ def parse_message(body: bytes) -> Message | Ignored:
     sender, bot = _string(fields, "senderId"), _string(fields, "chatbotUserId")
     if bot and sender == bot:
         return Ignored("own_message")
+    robot = f"{_string(fields, 'robotCode')}\n{bot}"
+    conversation_id = _required(fields, "conversationId", _MAX_ID_CHARS)
+    staff_id = _string(fields, "senderStaffId")
     return Message(
-        id=_identity(_string(fields, "robotCode"), bot, _required(fields, "msgId", _MAX_ID_CHARS)),
-        conversation_id=_required(fields, "conversationId", _MAX_ID_CHARS),
+        # Two robots mentioned in one message share its msgId; and a real msgId holds +/=, which RQ
+        # refuses in a job's id.
+        id=_hash(robot, _required(fields, "msgId", _MAX_ID_CHARS)),
+        conversation_id=conversation_id,
         conversation_title=_string(fields, "conversationTitle"),
         is_group=str(fields.get("conversationType")) == _GROUP,
-        sender_staff_id=_string(fields, "senderStaffId"),
+        sender_staff_id=staff_id,
         sender_nick=_string(fields, "senderNick"),
         text=text,
         session_webhook=_required(fields, "sessionWebhook", _MAX_URL_CHARS),
@@ -86,6 +97,12 @@ def parse_message(body: bytes) -> Message | Ignored:
         bot_corp_id=_string(fields, "chatbotCorpId"),
         mentioned_staff_ids=tuple(_strings(fields.get("atUsers"), "staffId")),
         pictures=tuple(_strings(_mapping(fields.get("content")).get("richText"), "downloadCode")),
+        sender_id=sender,
+        ordering_key=(
+            _hash(robot, conversation_id, staff_id, sender)[:_ORDERING_KEY_CHARS]
+            if staff_id or sender
+            else ""
+        ),
     )
 
 
@@ -174,7 +191,5 @@ def _integer(value: Any) -> int | None:
     return value if isinstance(value, int) and not isinstance(value, bool) else None
 
 
-def _identity(robot_code: str, bot: str, msg_id: str) -> str:
-    # Two robots mentioned in one message share its msgId; and a real msgId holds +/=, which RQ
-    # refuses in a job's id.
-    return hashlib.sha256(f"{robot_code}\n{bot}\n{msg_id}".encode()).hexdigest()
+def _hash(*parts: str) -> str:
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()

@@ -34,6 +34,7 @@ logger = logging.getLogger(__name__)
 _UNMATCHED = Ending(End.UNMATCHED)
 _EXPIRED = Ending(End.DEAD, "expired")
 _FLOOD = Ending(End.REFUSED, "flood")
+_NOTICE_GRACE_S = 0.5
 
 
 _Letter = Prepared | Said
@@ -80,7 +81,9 @@ class Answerer:
         async with self._held(lease):
             message = _parse(lease)
             letter = lease.prepared or await self._ask(message, lease, deadline_s)
-            if isinstance(letter, Ending):
+            if letter is None:
+                logger.info("message %.8s waits for its turn", lease.id)
+            elif isinstance(letter, Ending):
                 await self._end(lease, letter)
             elif _now_s() >= deadline_s:
                 await self._end(lease, _EXPIRED)
@@ -88,15 +91,24 @@ class Answerer:
                 outcome = await self._deliver(message, lease, letter, deadline_s)
                 await self._conclude(message, lease, letter, outcome, deadline_s)
 
-    async def _ask(self, message: Message, lease: Lease, deadline_s: float) -> _Letter | Ending:
-        """Find out what to say, with a word in between if that takes long; an end for silence."""
+    async def _ask(
+        self, message: Message, lease: Lease, deadline_s: float
+    ) -> _Letter | Ending | None:
+        """Find out what to say, with a word in between if that takes long.
+
+        Returns:
+            An end for silence; None if it is not this message's turn, and its lease is over.
+        """
         # Once a message: another attempt at it is not another message.
-        if self._floods and lease.attempt == 1:
+        if self._floods and lease.attempt == 1 and not lease.was_parked:
             verdict = await self._floods.judge(message)
             if verdict is Verdict.TELL:
                 return Prepared(to_body(_remark(message, TOO_MANY)), _FLOOD)
             if verdict is Verdict.DROP:
                 return _FLOOD
+        must_wait = not (lease.is_first or self._conversation.may_overtake(message))
+        if must_wait and await self._ledger.park(lease):
+            return None
         async with self._noticing(message, lease, deadline_s):
             said = await self._conversation.reply(message, left_s=deadline_s - _now_s())
         if said is None:
@@ -168,14 +180,16 @@ class Answerer:
     async def _noticing(
         self, message: Message, lease: Lease, deadline_s: float
     ) -> AsyncIterator[None]:
-        """Tell the asker once that the answer takes a while, if it does."""
+        """Tell the asker once, if the answer takes a while from when the question was asked."""
         if not self._notice_after_s:
             yield
             return
         begun = asyncio.Event()
 
         async def notice() -> None:
-            await asyncio.sleep(self._notice_after_s)
+            # A quick answer after a long wait needs no word before it.
+            left_s = self._notice_after_s - lease.age_ms / 1000
+            await asyncio.sleep(max(left_s, min(self._notice_after_s, _NOTICE_GRACE_S)))
             begun.set()
             if await self._ledger.notice(lease):
                 await self._tell(message, LOOKING_UP, deadline_s)

@@ -83,6 +83,11 @@ class Conversation:
         self._unmatched = unmatched
         self._now = now
 
+    def may_overtake(self, message: Message) -> bool:
+        """Whether what is said to a message need not wait for its sender's earlier ones."""
+        route = self._router.route(message.text)
+        return route is None or route.skill.overtakes
+
     async def reply(self, message: Message, *, left_s: float) -> Said | None:
         """Answer a message within `left_s` seconds; None for silence."""
         try:

@@ -54,14 +54,16 @@ class FloodLimits:
 
     async def judge(self, message: Message) -> Verdict:
         """Count a message and decide; when Redis can't be asked it passes."""
+        # DingTalk names nobody else by userid: external members, and all before the publishing.
+        sender = message.sender_staff_id or message.sender_id
         limits = {
-            f"sender\n{message.sender_corp_id}\n{message.sender_staff_id}": self._per_sender,
+            f"sender\n{message.sender_corp_id}\n{sender}": self._per_sender,
             f"conversation\n{message.conversation_id}": self._per_conversation,
         }
         limited = {
             self._key(who): limit
             for who, limit in limits.items()
-            # Before the robot is published nobody has an id.
+            # Who has no id at all is not taken for one person.
             if limit and not who.endswith("\n")
         }
         if not limited:

@@ -9,7 +9,7 @@ from worker.skill import Ask, Markdown, Skill
 
 def help_skill(skills: Sequence[Skill]) -> Skill:
     """Make the skill that lists all the others."""
-    skill = Skill("help", summary="看看我能做什么")
+    skill = Skill("help", summary="看看我能做什么", overtakes=True)
     listed = (*skills, skill)
 
     @skill.command("帮助", "help", "菜单")

@@ -177,6 +177,9 @@ class Skill:
         timeout_s: seconds that it may take; None for the setting `DINGDA_SKILL_TIMEOUT`.
         private: whether its answers go to the asker alone, even if asked in a group.
         allow: who may use it.
+        overtakes: whether its answers may come before those to earlier messages of the same person.
+            For what depends on nothing that was said before, and is quick: it is not kept waiting
+            behind something slow.
     """
 
     name: str
@@ -184,6 +187,7 @@ class Skill:
     timeout_s: float | None = None
     private: bool = False
     allow: Allow = EVERYONE
+    overtakes: bool = False
     commands: list[Command] = field(default_factory=list, init=False)
 
     def command(self, *names: str, pattern: str | None = None) -> Callable[[F], F]:

@@ -3,7 +3,8 @@
 -- KEYS, the same in every script:
 --   1 RQ's set of queues     2 RQ's queue (list)      3 queued: ids in RQ's queue, by sequence number
 --   4 due: ids by the time (ms) when somebody must look        5 dead: ids by the time of death (ms)
---   6 count: totals since the beginning        7 resting: ids of accepted messages that wait for another attempt (set)
+--   6 count: totals since the beginning        7 resting: ids of accepted messages that wait for another attempt, or for
+--     their turn (set)
 -- ARGV, the same in every script:
 --   1 prefix of a message's key     2 prefix of an RQ job's key     ARGV[3...]: the script's own
 --
@@ -17,6 +18,7 @@
 local QUEUES, QUEUE, QUEUED, DUE, DEAD, COUNT, RESTING = unpack(KEYS)
 local MESSAGE, JOB = ARGV[1], ARGV[2]
 local LETTER = string.gsub(MESSAGE, 'message:$', 'letter:')
+local LINE = string.gsub(MESSAGE, 'message:$', 'line:')
 
 -- Redis's clock decides, so workers whose clocks differ agree on leases and deadlines.
 local function now_ms()
@@ -56,10 +58,67 @@ local function enqueue(id, job_fields, data, created_at)
   redis.call('RPUSH', QUEUE, job_id)
   redis.call('ZADD', QUEUED, sequence, id)
   redis.call('HSET', MESSAGE .. id, 'job', sequence)
+  return sequence
+end
+
+-- A line holds one sender's open messages by the order in which they were accepted (a sorted set, gone
+-- when it is empty). Who is not the first of them may be parked: it is accepted, on no queue, with
+-- `turn` 'waiting', and it is looked at again in a while. Whoever leaves a line gives the next its turn.
+
+-- Asks a line; nothing is found in one that a foreign hand has spoilt.
+local function ask_line(command, line, ...)
+  local found = redis.pcall(command, LINE .. line, ...)
+  return not (type(found) == 'table' and found.err) and found
+end
+
+-- Finds the first open message of a line. An end that was written without leaving it (by a worker of
+-- an earlier release), and a record that is gone or unreadable, hold nobody up.
+local function head_of(line)
+  while true do
+    local head = (ask_line('ZRANGE', line, 0, 0) or {})[1]
+    if not head then return nil end
+    local state = redis.pcall('HGET', MESSAGE .. head, 'state')
+    if state == 'accepted' or state == 'leased' or state == 'sending' then return head end
+    redis.call('ZREM', LINE .. line, head)
+  end
+end
+
+-- Whether no earlier message of its sender is open; so it is for a message that stands in no line.
+local function is_first(id, line)
+  local rank = ask_line('ZRANK', line or '', id)
+  return not rank or rank == 0 or head_of(line) == id
+end
+
+-- Gives the first of a line its turn if it is parked. Returns its id, to be handed to requeue.lua, or
+-- ''; should that never happen, the next sweep names it.
+local function wake(line, now)
+  local head = head_of(line)
+  if not head or redis.call('HGET', MESSAGE .. head, 'turn') ~= 'waiting' then return '' end
+  redis.call('HSET', MESSAGE .. head, 'turn', 'come')
+  redis.call('ZADD', DUE, now, head)
+  return head
+end
+
+-- Lets a message wait for its turn, and says when to see whether that has come unnoticed: the further
+-- back it stands the later, so that a long line costs the sweeper little.
+local function park(id, line, expires_ms, recheck_ms, now)
+  local at = now + recheck_ms * redis.call('ZRANK', LINE .. line, id)
+  redis.call('HSET', MESSAGE .. id, 'state', 'accepted', 'turn', 'waiting')
+  redis.call('SADD', RESTING, id)
+  redis.call('ZADD', DUE, math.min(at, expires_ms), id)
+end
+
+-- Takes a message out of its line; returns what `wake` returns.
+local function leave(id, now)
+  local line = redis.call('HGET', MESSAGE .. id, 'line')
+  if not line or line == '' then return '' end
+  ask_line('ZREM', line, id)
+  return wake(line, now)
 end
 
 -- Ends a message: what was said in it goes, what became of it stays for `remember_s` seconds. Only a
 -- dead letter keeps what was said, until the session closes, so that an operator can try it again.
+-- Returns what `wake` returns.
 local function finish(id, state, reason, remember_s, now)
   local key = MESSAGE .. id
   redis.call('ZREM', QUEUED, id)
@@ -72,9 +131,10 @@ local function finish(id, state, reason, remember_s, now)
       redis.call('SET', LETTER .. id, said[1], 'PXAT', string.format('%.0f', expires_ms))
     end
   end
+  local woken = leave(id, now)
   redis.call('HSET', key, 'state', state, 'reason', reason, 'ended_ms', now)
   redis.call('HDEL', key, 'payload', 'prepared', 'token', 'claim', 'expires_ms', 'not_before_ms', 'attempts',
-             'failures', 'trouble')
+             'failures', 'trouble', 'line', 'turn')
   redis.call('EXPIRE', key, remember_s)
   if state == 'dead' then
     redis.call('ZADD', DEAD, now, id)
@@ -82,12 +142,14 @@ local function finish(id, state, reason, remember_s, now)
   else
     redis.call('HINCRBY', COUNT, state, 1)
   end
+  return woken
 end
 
 -- Ends a message whose session has closed: without a reply, for the last trouble there was with that.
+-- Returns what `wake` returns.
 local function expire(id, remember_s, now)
   local trouble = redis.call('HGET', MESSAGE .. id, 'trouble')
-  finish(id, 'dead', trouble and 'expired: ' .. trouble or 'expired', remember_s, now)
+  return finish(id, 'dead', trouble and 'expired: ' .. trouble or 'expired', remember_s, now)
 end
 
 -- Whether the caller still holds the message: its token, and one of the states named.

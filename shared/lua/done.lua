@@ -1,7 +1,6 @@
 -- Ends a message. ARGV 3 id, 4 token, 5 end (answered, unmatched, refused, dead), 6 reason,
---   7 remember (s). Returns 1, or 0 if somebody else has ended or taken it.
+--   7 remember (s). Returns {1, whose turn it is now, or ''}, or {0} if somebody else has ended or taken it.
 
 local id, token, state, reason, remember_s = unpack(ARGV, 3, 7)
-if not holds(id, token, 'leased', 'sending') then return 0 end
-finish(id, state, reason, remember_s, now_ms())
-return 1
+if not holds(id, token, 'leased', 'sending') then return {0} end
+return {1, finish(id, state, reason, remember_s, now_ms())}

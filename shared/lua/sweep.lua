@@ -1,31 +1,39 @@
 -- Looks at what is overdue: ends what can only be ended, and names what must be enqueued again.
 -- ARGV 3 how many at the most, 4 time to lease what was taken from the queue (ms), 5 how often a
---   worker may die over a message, 6 remember (s), 7 how long dead letters are listed (ms)
+--   worker may die over a message, 6 remember (s), 7 how long dead letters are listed (ms), 8 how soon to
+--   look again at who is parked as the second of its line (ms); who stands further back, the later
 -- Returns the ids to hand to requeue.lua (should that never happen, the next sweep names them again), and
 -- the ids whose records are spoilt: ended, or passed over if the id is none of ours.
 
 local limit, handover_ms, max_deaths, remember_s, keep_dead_ms = ARGV[3], ARGV[4], tonumber(ARGV[5]), ARGV[6], ARGV[7]
+local recheck_ms = tonumber(ARGV[8])
 local now = now_ms()
 local again, spoilt = {}, {}
+local function hand_on(id)
+  if id ~= '' then again[#again + 1] = id end
+end
 
 for _, id in ipairs(redis.call('ZRANGEBYSCORE', DUE, '-inf', now, 'LIMIT', 0, limit)) do
-  local held = fields_of(id, 'state', 'expires_ms', 'deaths')
+  local held = fields_of(id, 'state', 'expires_ms', 'deaths', 'turn', 'line')
   local state = held and held[1]
   if not held or is_spoilt(state, redis.call('HEXISTS', MESSAGE .. id, 'payload') == 1, held[2]) then
     redis.call('SREM', RESTING, id)
-    finish(id, 'dead', SPOILT, remember_s, now)
+    hand_on(finish(id, 'dead', SPOILT, remember_s, now))
     spoilt[#spoilt + 1] = id
   elseif state == 'sending' then
-    finish(id, 'dead', 'unknown: the worker died while sending', remember_s, now)
+    hand_on(finish(id, 'dead', 'unknown: the worker died while sending', remember_s, now))
   elseif state ~= 'accepted' and state ~= 'leased' then
     redis.call('ZREM', DUE, id)
   elseif number(held[2]) <= now then
     redis.call('SREM', RESTING, id)
-    expire(id, remember_s, now)
+    hand_on(expire(id, remember_s, now))
   elseif state == 'leased' and (number(held[3]) or 0) + 1 >= max_deaths then
-    finish(id, 'dead', 'failed: workers died over it', remember_s, now)
+    hand_on(finish(id, 'dead', 'failed: workers died over it', remember_s, now))
+  elseif held[4] == 'waiting' and not is_first(id, held[5]) then
+    park(id, held[5], number(held[2]), recheck_ms, now)
   elseif string.match(id, '^%x+$') then
-    again[#again + 1] = id
+    if held[4] then redis.call('HSET', MESSAGE .. id, 'turn', 'come') end
+    hand_on(id)
   else
     redis.call('ZREM', DUE, id)
     spoilt[#spoilt + 1] = id

@@ -20,6 +20,8 @@ _DELIVERIES = 5
 _AGAIN_S = 1.0
 _SHORT_MS = 7_000
 _SHORT_SHARE = 0.005
+_PEOPLE = 300
+"""Few enough that some ask again before they have their answer."""
 
 
 @dataclass
@@ -77,6 +79,7 @@ class Callers:
         body = a_callback(
             self._words(),
             msgId=f"msg{session}",
+            senderId=f"$:LWCP_v1:$s{self.dice.randrange(_PEOPLE)}",
             sessionWebhook=address,
             sessionWebhookExpiredTime=ends_ms,
         )

@@ -100,7 +100,11 @@ class Road:
 
     def body(self, text: str, **fields: Any) -> bytes:
         self._messages += 1
-        own = {"msgId": f"msg{time.time_ns()}", "sessionWebhook": self.webhook.url()}
+        own = {
+            "msgId": f"msg{time.time_ns()}",
+            "senderId": f"$:LWCP_v1:$s{self._messages}",
+            "sessionWebhook": self.webhook.url(),
+        }
         return a_callback(f" {text}", **own | fields)
 
     def say(self, text: str, **fields: Any) -> httpx.Response:

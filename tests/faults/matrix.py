@@ -38,6 +38,10 @@ FAULTS = {
     "F35": "a secret is rotated; clocks are wrong",
     "F36": "all of it at once",
     "F37": "a skill raises, returns or does to its task whatever it likes",
+    "F40": "one person asks something slow, then something quick",
+    "F41": "a worker is killed over the first of one person's messages",
+    "F42": "somebody floods the bot under an id that DingTalk encrypts",
+    "F45": "one person asks 600 slow questions at once",
     "F56": "messages that wait for another attempt pile up",
 }
 

@@ -64,9 +64,13 @@ class Scene:
             yield started, address
 
     def body(self, text: str, **fields: Any) -> bytes:
-        """A callback of its own, whose session is its number."""
+        """A callback of its own, by a person of its own, whose session is its number."""
         self.said += 1
-        own = {"msgId": f"msg{self.said}", "sessionWebhook": self.webhook.url(f"s{self.said}")}
+        own = {
+            "msgId": f"msg{self.said}",
+            "senderId": f"$:LWCP_v1:$s{self.said}",
+            "sessionWebhook": self.webhook.url(f"s{self.said}"),
+        }
         return a_callback(text, **own | fields)
 
     def say(self, text: str, **fields: Any) -> httpx.Response:

@@ -24,6 +24,7 @@ from shared.errors import LeaseLostError
 from shared.ledger import (
     HANDOVER_MS,
     LEASE_MS,
+    LONGEST_WAIT_MS,
     Acceptance,
     End,
     Ending,
@@ -33,14 +34,18 @@ from shared.ledger import (
     Prepared,
 )
 from shared.queue import JobQueue
-from tests.builders import SESSION_MS, a_callback, a_message
+from tests.builders import SESSION_MS, a_callback, a_message, now_ms
 from tests.processes import valkey
 
 T = TypeVar("T")
 ENDED = {end.value for end in End}
 ANSWERED = Ending(End.ANSWERED)
 PREPARED = Prepared(b"{}", ANSWERED)
-MESSAGES = [a_message(msgId=f"msg{number}") for number in range(4)]
+SENDERS = ["one", "one", "one", "other"]
+MESSAGES = [a_message(msgId=f"msg{n}", senderId=sender) for n, sender in enumerate(SENDERS)]
+OPEN = {"accepted", "leased", "sending"}
+_DRAINED_IN_MS = 300_000
+_ROUNDS = 12
 ENDINGS = [
     ANSWERED,
     Ending(End.UNMATCHED),
@@ -72,6 +77,10 @@ class LedgerMachine(RuleBasedStateMachine):
         self.shown: Counter[str] = Counter()
         self.holder: dict[str, str] = {}
         self.failures = defaultdict[str, Failures](Failures)
+        self.order: list[Any] = []
+        """The messages, as they were accepted."""
+        self.out_of_line: set[str] = set()
+        """Those that wait for none, and for which none waits."""
 
     def run(self, step: Awaitable[T]) -> T:
         async def awaited() -> T:
@@ -95,6 +104,8 @@ class LedgerMachine(RuleBasedStateMachine):
         body = a_callback(createAt=0)
         (outcome,) = self.run(self.ledger.accept([(message, body)], backlog_limit=100))
         assert outcome is (Acceptance.DUPLICATE if known else Acceptance.ACCEPTED)
+        if not known:
+            self.order.append(message)
 
     @rule(target=jobs)
     def a_worker_takes_a_job(self) -> Any:
@@ -110,8 +121,20 @@ class LedgerMachine(RuleBasedStateMachine):
         assert message_id not in self.ends
         assert self.shown[message_id] == 0
         assert lease.failures == self.failures[message_id]
+        assert lease.is_first == (not self.open_before(message_id))
         self.holder[message_id] = lease.token
         return lease
+
+    @rule(lease=leases)
+    def a_worker_parks(self, lease: Lease) -> None:
+        try:
+            parked = self.run(self.ledger.park(lease))
+        except LeaseLostError:
+            return
+        self.check_it_holds(lease)
+        assert parked == self.open_before(lease.id)
+        if parked:
+            del self.holder[lease.id]
 
     @rule(lease=leases)
     def a_worker_renews(self, lease: Lease) -> None:
@@ -142,6 +165,8 @@ class LedgerMachine(RuleBasedStateMachine):
             self.failures[lease.id] = self.failures[lease.id].plus(trouble)
             self.shown[lease.id] = 0
             del self.holder[lease.id]
+            if pause_ms > LONGEST_WAIT_MS:
+                self.out_of_line.add(lease.id)
 
     @rule(lease=consumes(leases))
     def a_worker_is_stopped(self, lease: Lease) -> None:
@@ -165,6 +190,7 @@ class LedgerMachine(RuleBasedStateMachine):
         ended = self.ends.get(message.id)
         if self.run(self.ledger.revive(message.id)) == "accepted" and ended:
             assert ended[0] == "dead"
+            self.out_of_line.add(message.id)
             del self.ends[message.id]
             self.failures.pop(message.id, None)
             self.shown[message.id] = 0  # whoever retries an unknown one has been told
@@ -200,12 +226,13 @@ class LedgerMachine(RuleBasedStateMachine):
         states = Counter(filter(None, (self.state_of(message.id) for message in MESSAGES)))
         counts = self.run(self.ledger.counts())
         assert counts.accepted == states.total()
-        assert counts.open == sum(states[state] for state in ("accepted", "leased", "sending"))
+        assert counts.open == sum(states[state] for state in OPEN)
         ended = (counts.answered, counts.unmatched, counts.refused, sum(counts.dead.values()))
         assert ended == tuple(states[end.value] for end in End)
 
     def teardown(self) -> None:
         """Whatever happened, it all comes to an end once workers take what is there."""
+        self.nobody_waits_for_ever()
         self.run(self.shift(2 * SESSION_MS))
         for _ in range(3):
             self.run(self.ledger.sweep())
@@ -218,7 +245,46 @@ class LedgerMachine(RuleBasedStateMachine):
         self.run(self.redis.aclose())
         self.runner.close()
 
+    def nobody_waits_for_ever(self) -> None:
+        """Workers that keep the order end everything long before the sessions do."""
+        lasting = [message.id for message in MESSAGES if self.left_ms(message.id) > _DRAINED_IN_MS]
+        for _ in range(_ROUNDS):
+            self.run(self.shift(_DRAINED_IN_MS // _ROUNDS))
+            self.run(self.ledger.sweep())
+            while job_id := self.run(self.redis.lpop("rq:queue:dingda")):
+                message_id = str(job_id).rpartition("-")[0]
+                lease = self.run(self.ledger.lease(message_id))
+                if not isinstance(lease, Lease):
+                    continue
+                if lease.is_first or not self.run(self.ledger.park(lease)):
+                    assert not self.open_before(message_id)
+                    self.run(self.ledger.done(lease, ANSWERED))
+        for message_id in lasting:
+            state, reason = self.story_of(message_id)
+            assert state in ENDED
+            assert reason != "expired"
+
     # ---------------------------------------------------------------------------------------------
+
+    def open_before(self, message_id: str) -> bool:
+        """Whether an earlier message of its sender is open that it must not overtake."""
+        if message_id in self.out_of_line:
+            return False
+        ids = [message.id for message in self.order]
+        here = ids.index(message_id)
+        return any(
+            message.ordering_key == self.order[here].ordering_key
+            and message.id not in self.out_of_line
+            and self.state_of(message.id) in OPEN
+            for message in self.order[:here]
+        )
+
+    def left_ms(self, message_id: str) -> float:
+        """How long an open message's session lasts; 0 if it has ended."""
+        held: Any = self.run(
+            self.redis.hmget(f"dingda:message:{message_id}", "state", "expires_ms")
+        )
+        return float(held[1]) - now_ms() if held[0] in OPEN else 0.0
 
     def check_it_holds(self, lease: Lease) -> None:
         """Only the last one to lease a message is let through, and nobody once it has ended."""

@@ -2,7 +2,7 @@
 
 from worker.skill import ActionCard, Ask, Button, FeedCard, FeedLink, Markdown, Skill, Text
 
-skill = Skill("demo", summary="看看五种回复的样子")
+skill = Skill("demo", summary="看看五种回复的样子", overtakes=True)
 
 _TITLE = "州的先生 Python 实战教程合集"
 _CARD = f" \n #### {_TITLE} \n\n 学习Python的一个好方法就是用实际的项目来熟练语言"

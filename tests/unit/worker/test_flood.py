@@ -69,9 +69,20 @@ async def test_without_limits_nothing_is_counted(
     assert await redis.keys() == []
 
 
-async def test_who_has_no_id_yet_is_not_taken_for_one_person(limited: Limited) -> None:
+async def test_who_has_no_staff_id_is_counted_by_the_id_that_everybody_has(
+    limited: Limited,
+) -> None:
     floods = limited(per_sender=1)
-    assert [await floods.judge(a_message(senderStaffId="")) for _ in range(3)] == [PASS] * 3
+    outsider: Any = {"senderStaffId": "", "senderId": "$:LWCP_v1:$outsider"}
+    verdicts = [await floods.judge(a_message(**outsider)) for _ in range(3)]
+    assert verdicts == [PASS, TELL, DROP]
+    assert await floods.judge(a_message(senderStaffId="", senderId="$:LWCP_v1:$other")) is PASS
+
+
+async def test_who_has_no_id_at_all_is_not_taken_for_one_person(limited: Limited) -> None:
+    floods = limited(per_sender=1)
+    nobody = a_message(senderStaffId="", senderId="")
+    assert [await floods.judge(nobody) for _ in range(3)] == [PASS] * 3
 
 
 async def test_the_counts_name_nobody_and_do_not_stay(

@@ -1,0 +1,13 @@
+-- Puts a message back until it is its turn, unless it is by now.
+-- ARGV 3 id, 4 token, 5 how soon to look again at the second of a line (ms)
+-- Returns {1, whose turn it is or ''}, {0} if it is the first and may go on, or {-1} if the lease was lost.
+
+local id, token, recheck_ms = ARGV[3], ARGV[4], tonumber(ARGV[5])
+if not holds(id, token, 'leased') then return {-1} end
+local key, now = MESSAGE .. id, now_ms()
+local held = redis.call('HMGET', key, 'line', 'expires_ms')
+if is_first(id, held[1]) then return {0} end
+redis.call('HDEL', key, 'token')
+redis.call('HINCRBY', key, 'leases', -1)
+park(id, held[1], tonumber(held[2]), recheck_ms, now)
+return {1, wake(held[1], now)}

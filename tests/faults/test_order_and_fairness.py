@@ -1,0 +1,144 @@
+"""What one person, one conversation and one skill may do to everybody else, and in which order."""
+
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from typing import Any
+
+import pytest
+
+from shared import texts
+from tests.builders import now_ms
+from tests.faults.conftest import Figure
+from tests.faults.scene import EMPTY, Scene, session_of
+from tests.processes import Script, wait_until
+
+NOTICED_WITHIN_S = 25.0
+
+
+# One person's messages ----------------------------------------------------------------------
+
+
+@pytest.mark.fault("F40")
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_quick_answer_waits_for_the_slow_one_that_was_asked_for_before(
+    scene: Scene, workers: int
+) -> None:
+    with ExitStack() as stack:
+        for _ in range(workers):
+            stack.enter_context(scene.worker())
+        for person in range(10):
+            for number, text in enumerate(["慢 0.7", "慢 0.3", "慢 0"]):
+                ask(scene, text, person, f"p{person}n{number}")
+        scene.expect_ends(answered=30)
+    assert_in_order(scene, people=10, questions=3)
+
+
+@pytest.mark.fault("F40")
+def test_what_may_overtake_does(scene: Scene) -> None:
+    with scene.worker():
+        for number, text in enumerate(["慢 1.5", "帮助", "慢 0", "text", "吃了吗"]):
+            ask(scene, text, 1, f"p1n{number}")
+        scene.expect_ends(answered=4, unmatched=1)
+    told = [session_of(post.path) for post in scene.webhook.posts]
+    assert set(told[:2]) == {"p1n1", "p1n3"}
+    assert told[2:] == ["p1n0", "p1n2"]
+
+
+@pytest.mark.fault("F40")
+def test_a_short_trouble_of_dingtalk_changes_no_order(scene: Scene) -> None:
+    scene.webhook.first.extend([Script(status=503, shows=False)] * 2)
+    with scene.worker():
+        for number in range(3):
+            ask(scene, "慢 0", 1, f"p1n{number}")
+        scene.expect_ends(answered=3)
+    told = [session_of(post.path) for post in scene.webhook.shown]
+    assert told == ["p1n0", "p1n1", "p1n2"]
+
+
+@pytest.mark.slow
+@pytest.mark.fault("F41")
+@pytest.mark.timeout(180)
+def test_the_order_outlives_the_worker_that_held_the_first(scene: Scene, figure: Figure) -> None:
+    with scene.worker() as doomed:
+        for number, text in enumerate(["慢 3", "慢 0", "慢 0"]):
+            ask(scene, text, 1, f"p1n{number}")
+        scene.wait_for_state("leased")
+        time.sleep(0.5)
+        with scene.worker():
+            doomed.kill()
+            took_s = scene.took_s(lambda: scene.webhook.posts, within_s=NOTICED_WITHIN_S + 5)
+            scene.expect_ends(answered=3)
+    assert_in_order(scene, people=1, questions=3)
+    figure("first of three answered after", f"{took_s:.1f} s")
+
+
+@pytest.mark.slow
+@pytest.mark.fault("F45")
+@pytest.mark.timeout(180)
+def test_one_persons_questions_run_one_at_a_time_and_keep_nobody_waiting(
+    scene: Scene, figure: Figure
+) -> None:
+    ends_ms = now_ms() + 20_000
+    bodies = [
+        scene.body("慢 2.5", senderId="$:LWCP_v1:$one", sessionWebhookExpiredTime=ends_ms)
+        for _ in range(600)
+    ]
+    with scene.worker():
+        post_all(scene, bodies)
+        waits_s = [another(scene, f"other{number}") for number in range(5)]
+        held = scene.counts()
+        scene.expect_ends(
+            within_s=40,
+            answered=(answered := wait_for_the_rest(scene)).answered,
+            dead=answered.dead,
+        )
+    assert held.answered < 30
+    assert max(waits_s) < 5
+    figure("600 questions of 2.5 s", f"another waited {max(waits_s) * 1000:.0f} ms at most")
+
+
+@pytest.mark.fault("F42")
+def test_a_limit_counts_who_has_no_staff_id(scene: Scene) -> None:
+    with scene.worker(DINGDA_SENDER_LIMIT="3"):
+        scene.accept("text", 20, senderStaffId="", senderId="$:LWCP_v1:$outsider")
+        scene.accept("text", senderStaffId="", senderId="$:LWCP_v1:$other")
+        scene.expect_ends(answered=4, refused=17)
+    told = [post.payload["text"]["content"] for post in scene.webhook.posts]
+    assert sum(texts.TOO_MANY in each for each in told) == 1
+
+
+# --------------------------------------------------------------------------------------------
+
+
+def ask(scene: Scene, text: str, person: int, session: str, **fields: Any) -> None:
+    sender = f"$:LWCP_v1:$p{person}"
+    scene.accept(text, senderId=sender, sessionWebhook=scene.webhook.url(session), **fields)
+
+
+def another(scene: Scene, session: str, **fields: Any) -> float:
+    """Ask something quick as somebody else; returns how long the answer took, in seconds."""
+    elsewhere = {"conversationId": "cidELSEWHERE=="}
+    began = time.monotonic()
+    scene.accept("慢 0", sessionWebhook=scene.webhook.url(session), **elsewhere | fields)
+    wait_until(lambda: session in scene.shown())
+    return time.monotonic() - began
+
+
+def post_all(scene: Scene, bodies: Sequence[bytes]) -> None:
+    with ThreadPoolExecutor(16) as pool:
+        assert all(ack.json() == EMPTY for ack in pool.map(scene.post, bodies))
+
+
+def wait_for_the_rest(scene: Scene) -> Any:
+    wait_until(lambda: scene.counts().open == 0, within_s=60)
+    return scene.counts()
+
+
+def assert_in_order(scene: Scene, *, people: int, questions: int) -> None:
+    told = [session_of(post.path) for post in scene.webhook.posts]
+    for person in range(people):
+        mine = [each for each in told if each.startswith(f"p{person}n")] if people > 1 else told
+        assert len(mine) == questions
+        assert mine == sorted(mine)
