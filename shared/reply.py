@@ -227,7 +227,7 @@ def to_body(reply: Reply) -> bytes:
 
 
 _ACTIVE = r"\`*_~[]()<>#!|&"
-_INERT = {ord(c): chr(ord(c) + 0xFEE0) for c in _ACTIVE}
+_INERT = {character: chr(ord(character) + 0xFEE0) for character in _ACTIVE}
 _BEGINS_A_BLOCK = re.compile(r"^(?=[-+=]|\d+\.)")
 
 
@@ -238,8 +238,10 @@ def plain(text: str) -> str:
     markdown's escapes its clients know. A link's `://` is parted, for clients link what looks like
     one.
     """
-    inert = text.translate(_INERT).replace("://", "：//")
-    return _BEGINS_A_BLOCK.sub("\u200b", " ".join(inert.split()))
+    for character, inert in _INERT.items():
+        text = text.replace(character, inert)
+    parted = text.replace("://", "：//")
+    return _BEGINS_A_BLOCK.sub("\u200b", " ".join(parted.split()))
 
 
 def link(title: str, url: str) -> str:

@@ -136,8 +136,12 @@ def _lexicon() -> dict[str, list[_Entry]]:
 
 
 @cache
-def _longest() -> int:
-    return max(map(len, _lexicon()))
+def _lengths() -> dict[str, list[int]]:
+    """How long the names are that begin with a character, the longest first."""
+    lengths = defaultdict[str, set[int]](set)
+    for name in _lexicon():
+        lengths[name[0]].add(len(name))
+    return {first: sorted(each, reverse=True) for first, each in lengths.items()}
 
 
 def _first_mention(text: str) -> _Mention | None:
@@ -158,9 +162,10 @@ def _distinct(entries: Sequence[_Entry]) -> list[_Entry]:
 
 def _next_mention(text: str, start: int) -> _Mention | None:
     for at in range(start, len(text)):
-        for end in range(min(len(text), at + _longest()), at + 1, -1):
+        for length in _lengths().get(text[at], ()):
+            end = at + length
             entries = _lexicon().get(text[at:end])
-            if entries and not _cuts_a_word(text, at, end):
+            if entries and end <= len(text) and not _cuts_a_word(text, at, end):
                 return _Mention(at, end, entries)
     return None
 

@@ -13,6 +13,7 @@ parameters are read from the text by their types, see `worker.arguments`.
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cached_property
 from typing import Any, Literal, TypeVar
 
 from anyio import to_process
@@ -78,7 +79,7 @@ __all__ = [
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Ask:
     """One question: the words, who asks them where, and what may be used to answer."""
 
@@ -106,7 +107,11 @@ class Ask:
 
     def say(self, text: str) -> str:
         """A text of the bot's own in the script that the asker writes."""
-        return to_traditional(text) if is_traditional(self.text) else text
+        return to_traditional(text) if self._is_traditional else text
+
+    @cached_property
+    def _is_traditional(self) -> bool:
+        return is_traditional(self.text)
 
     async def in_process(self, function: Callable[..., T], *arguments: Any) -> T:
         """Run what keeps a CPU busy in another process, and return what it returns.

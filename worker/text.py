@@ -96,12 +96,12 @@ def is_traditional(text: str) -> bool:
 
 def to_simplified(text: str) -> str:
     """Turn traditional characters into simplified ones."""
-    return text if text.isascii() else str(_converter("t2s").convert(text))
+    return _convert("t2s", text)
 
 
 def to_traditional(text: str) -> str:
-    """Turn simplified characters into traditional ones."""
-    return text if text.isascii() else str(_converter("s2t").convert(text))
+    """Turn simplified characters into traditional ones; this may be a long text of our own."""
+    return _convert("s2t", text)
 
 
 def _narrow(text: str) -> str:
@@ -124,6 +124,15 @@ def _around(text: str, spans: Sequence[tuple[int, int]]) -> list[str]:
 
 def _invisible(character: str) -> bool:
     return unicodedata.category(character) in ("Cf", "Cc") and character not in _LINE_BREAKS
+
+
+def _convert(conversion: str, text: str) -> str:
+    if text.isascii():
+        return text
+    # OpenCC copies the rest of a line at each word that it converts.
+    lines = text.splitlines(keepends=True)
+    parts = (line[at : at + MAX_CHARS] for line in lines for at in range(0, len(line), MAX_CHARS))
+    return "".join(map(_converter(conversion).convert, parts))
 
 
 @cache

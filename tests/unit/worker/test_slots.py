@@ -1,5 +1,6 @@
 """Days, periods and prices are found as people type them."""
 
+from contextlib import suppress
 from datetime import date, datetime
 from decimal import Decimal
 from zoneinfo import ZoneInfo
@@ -212,7 +213,6 @@ def test_slots_read_the_digits_of_any_script(digits: str) -> None:
 @pytest.mark.parametrize("typed", ["²天", "①天", "½天", "Ⅲ月", "〸天", "廿天", "٣٣٣月", "0月0日"])
 def test_what_only_looks_like_a_number_breaks_no_slot(typed: str) -> None:
     for slot in (Day, Period, PriceLimit):
-        try:
-            slot.take(Words.of(typed), NOW)
-        except RefusalError as refusal:
-            assert str(refusal)  # noqa: PT017 - it may be refused or not
+        with suppress(RefusalError):
+            taken = slot.take(Words.of(typed), NOW)
+            assert taken is None or taken[1].matched != typed
