@@ -10,7 +10,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, BeforeValidator, ValidationError
 
 from worker.coupons.offer import Offer
-from worker.errors import BackendProtocolError
+from worker.errors import BackendProtocolError, BackendRefusedError
 
 _COUPON = "券"
 _ZONE = timezone(timedelta(hours=8))
@@ -18,6 +18,10 @@ _TOO_OFTEN = frozenset({7, 8})
 _UNAVAILABLE = 10
 _BUSINESS = 15
 _NOTHING_SUB_CODE = "50001"
+_NONE_LISTED = (
+    "it counts {total} products and lists none: DINGDA_TAOBAO_ADZONE_ID does not belong to the "
+    "account of DINGDA_TAOBAO_APP_KEY"
+)
 _SUB_CODE = re.compile(r"[\w.:-]{1,80}")
 
 # What an operator can do, by code; the first thing that most meet is 11.
@@ -82,6 +86,8 @@ def read_answer(service: str, root: str, data: Any, now: datetime) -> list[Offer
         now: offers whose coupon has ended by now, or not begun, are left out.
 
     Raises:
+        BackendRefusedError: if products are counted and none is listed, which is how TOP answers
+            for an ad zone of another account (node-topsdk issue 4).
         BackendProtocolError: if it is neither a good answer nor an error.
     """
     if not isinstance(data, dict):
@@ -92,8 +98,10 @@ def read_answer(service: str, root: str, data: Any, now: datetime) -> list[Offer
         found = _Found.model_validate(data[root])
     except (KeyError, ValidationError):
         raise BackendProtocolError(service, f"the answer holds no {root}") from None
-    items = _items(found.result_list.map_data if found.result_list else [])
-    return [_offer(item) for item in items if item.coupons_hold(now)]
+    entries = found.result_list.map_data if found.result_list else []
+    if not entries and found.total_results > 0:
+        raise BackendRefusedError(service, _NONE_LISTED.format(total=found.total_results))
+    return [_offer(item) for item in _items(entries) if item.coupons_hold(now)]
 
 
 def _failure(service: str, error: dict[str, Any]) -> Failure:
@@ -111,6 +119,16 @@ def _some(value: Any) -> Any:
 def _listed(value: Any) -> Any:
     """A list of one may come as the one itself."""
     return [] if value is None else value if isinstance(value, list) else [value]
+
+
+def _nothing_if_blank(value: Any) -> Any:
+    """An empty list may come as an empty string, or as the list itself."""
+    return value or None
+
+
+def _count(value: Any) -> int:
+    """0 for what is no count."""
+    return int(value) if str(value).isdecimal() else 0
 
 
 def _absolute(value: Any) -> Any:
@@ -185,7 +203,8 @@ class _List(BaseModel):
 
 
 class _Found(BaseModel):
-    result_list: _List | None = None
+    result_list: Annotated[_List | None, BeforeValidator(_nothing_if_blank)] = None
+    total_results: Annotated[int, BeforeValidator(_count)] = 0
 
 
 def _items(entries: list[Any]) -> Iterator[_Item]:

@@ -162,6 +162,46 @@ async def test_nothing_found_is_no_error_either_way_taobao_says_it() -> None:
     assert await search(taobao) == []
 
 
+ROOT = "tbk_dg_material_optional_upgrade_response"
+
+
+@pytest.mark.parametrize("total", [100, "100", 1])
+@pytest.mark.parametrize(
+    "listed",
+    [
+        {},
+        {"result_list": None},
+        {"result_list": ""},
+        {"result_list": []},
+        {"result_list": {}},
+        {"result_list": {"map_data": []}},
+        {"result_list": {"map_data": None}},
+    ],
+)
+async def test_products_that_are_counted_but_not_listed_are_a_wrong_ad_zone_and_not_nothing(
+    total: Any, listed: dict[str, Any]
+) -> None:
+    answer = {ROOT: {"total_results": total, "request_id": "x", **listed}}
+    with pytest.raises(BackendRefusedError) as refused:
+        await search(lambda _: httpx.Response(200, json=answer))
+    assert "DINGDA_TAOBAO_ADZONE_ID does not belong" in refused.value.reason
+    assert "没有" not in str(refused.value)
+
+
+@pytest.mark.parametrize("total", [0, "0", None, "many", -1])
+async def test_products_that_are_neither_counted_nor_listed_are_nothing_found(total: Any) -> None:
+    answer = {ROOT: {"total_results": total, "request_id": "x"}}
+    assert await search(lambda _: httpx.Response(200, json=answer)) == []
+
+
+async def test_a_refused_product_number_is_not_nothing_found() -> None:
+    taobao = a_taobao()
+    taobao.failures.append(Failure(15, "Remote service error", "-4003", "您输入的商品ID不合法"))
+    with pytest.raises(BackendRefusedError) as refused:
+        await search(taobao)
+    assert refused.value.reason.startswith("code 15 -4003")
+
+
 @pytest.mark.parametrize("failure", [SERVICE_ERROR, TIMEOUT, SERVER_ERROR, APP_CALL_LIMITED])
 async def test_taobao_s_own_trouble_is_tried_again_once(failure: Failure) -> None:
     taobao = a_taobao()
