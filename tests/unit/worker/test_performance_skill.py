@@ -200,7 +200,18 @@ async def test_without_an_address_book_nobody_elses_is_shown(office: Office) -> 
 
 
 @pytest.mark.parametrize(
-    ("by", "message"), [("", {}), (ZHANG, {"sender_corp_id": "another company"})]
+    ("by", "message"),
+    [
+        ("", {}),
+        (ZHANG, {"sender_corp_id": "another company"}),
+        (ZHANG, {"sender_corp_id": ""}),
+        (ZHANG, {"bot_corp_id": ""}),
+        (ZHANG, {"sender_corp_id": "", "bot_corp_id": ""}),
+        (ZHANG, {"sender_corp_id": " ", "bot_corp_id": " "}),
+        (ZHANG, {"sender_corp_id": "\u3000", "bot_corp_id": ""}),
+        (ZHANG, {"sender_corp_id": "\u200b", "bot_corp_id": "\u200b"}),
+        (ZHANG, {"sender_corp_id": "CORP"}),
+    ],
 )
 async def test_who_is_not_known_by_id_in_this_organisation_sees_nothing(
     office: Office, by: str, message: dict[str, str]
