@@ -24,8 +24,10 @@ end
 for at = 9, #ARGV, 7 do
   local job_id, execution_id, status, failure, began, ended, ended_at = unpack(ARGV, at, at + 6)
   local key, both = JOB .. job_id, job_id .. ':' .. execution_id
-  -- A call whose answer got lost is made again: what it has ended has no execution any more.
-  if redis.call('DEL', EXECUTION .. both) == 1 then
+  -- A call whose answer got lost is made again: what it has ended has no execution any more. Neither
+  -- may have a job that went on beyond its heartbeats; RQ has put it down as abandoned, and failed.
+  local held = redis.call('DEL', EXECUTION .. both) == 1
+  if held or status == 'finished' and try('HGET', key, 'status') == 'failed' then
     try('ZREM', WIP, both)
     try('ZREM', REGISTRY .. job_id, execution_id)
     try('SREM', EXECUTIONS, both)
@@ -33,6 +35,7 @@ for at = 9, #ARGV, 7 do
     local ttl, registry, result
     if status == 'finished' then
       ttl, registry = seconds(kept[1], result_ttl), FINISHED
+      try('ZREM', FAILED, job_id)
       result, succeeded = {'type', 1, 'worker_name', name}, succeeded + 1
     else
       ttl, registry = seconds(kept[2], failure_ttl), FAILED
