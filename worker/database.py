@@ -19,7 +19,7 @@ import threading
 import time
 from concurrent.futures import Future
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
 from urllib.parse import quote
 
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from sqlalchemy import URL, Connection, Engine, Executable
+
+    from worker.backend import Limits
 
 logger = logging.getLogger(__name__)
 Rows: TypeAlias = "list[dict[str, Any]]"
@@ -67,8 +69,14 @@ class Bounds:
     timeout_s: float = 8.0
     wait_s: float = 15.0
 
+    def limited(self, limits: Limits) -> Bounds:
+        """The same with what is set in place of its own; a database knows these three alone."""
+        names = ("at_once", "timeout_s", "wait_s")
+        chosen = {name: value for name in names if (value := getattr(limits, name)) is not None}
+        return replace(self, **chosen)
 
-_BOUNDS = Bounds()
+
+BOUNDS = Bounds()
 
 
 class Databases:
@@ -98,7 +106,7 @@ class Databases:
         values: Mapping[str, Any],
         *,
         limit: int,
-        bounds: Bounds = _BOUNDS,
+        bounds: Bounds = BOUNDS,
     ) -> list[dict[str, Any]]:
         """Read rows.
 

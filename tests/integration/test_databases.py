@@ -27,6 +27,7 @@ from worker.skills.performance import PerformanceSettings
 from worker.testing import ask
 
 SERVICE = "人事库"
+OF_THE_CORP = {"sender_corp_id": "corp", "bot_corp_id": "corp"}
 QUICK = Bounds(timeout_s=1.0, at_once=2, wait_s=1.0)
 NOW = datetime(2026, 10, 9, 12, 0, tzinfo=ZoneInfo("Asia/Shanghai"))
 
@@ -265,6 +266,22 @@ async def test_coupons_are_found_in_a_postgresql(filled: Postgres, words: str, t
     assert title in said.links[0].title
 
 
+async def test_a_shipped_skill_asks_its_database_within_the_bounds_that_are_set(
+    filled: Postgres,
+) -> None:
+    settings = settings_of(
+        PerformanceSettings,
+        performance_url=filled.url,
+        performance_query="SELECT pg_sleep(60), :staff_id AS period",
+        performance_limits="timeout_s=0.5",
+    )
+    began = time.monotonic()
+    said = await ask(performance.skill, "我的绩效", settings=[settings], group=False, **OF_THE_CORP)
+    assert isinstance(said, Text)
+    assert "绩效系统暂时连不上" in said.content
+    assert time.monotonic() - began < 5
+
+
 async def test_no_coupons_in_a_postgresql_are_said_to_be_none(filled: Postgres) -> None:
     settings = settings_of(CouponSettings, coupons_url=filled.url)
     assert isinstance(await ask(coupons.skill, "优惠券 电冰箱", settings=[settings], now=NOW), Text)
@@ -279,9 +296,7 @@ async def test_performance_is_read_from_a_postgresql(filled: Postgres, words: st
         settings=[settings],
         now=NOW,
         group=False,
-        staff_id="0001",
-        sender_corp_id="corp",
-        bot_corp_id="corp",
+        **OF_THE_CORP,
     )
     assert isinstance(said, Markdown)
     assert "92.5" in said.text

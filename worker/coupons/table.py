@@ -24,9 +24,10 @@ from sqlalchemy import (
     select,
 )
 
+from worker.backend import NO_LIMITS, Limits
 from worker.coupons.offer import Offer
 from worker.coupons.wish import Order, Wish
-from worker.database import Databases
+from worker.database import BOUNDS, Databases
 from worker.patterns import Pattern
 
 SERVICE = "优惠券数据库"
@@ -66,7 +67,9 @@ _ORDERS = {
 _RUNS = Pattern(r"[\x{3400}-\x{9fff}]+|[^\s\x{3400}-\x{9fff}]+")
 
 
-async def search_table(databases: Databases, url: str, wish: Wish, now: datetime) -> list[Offer]:
+async def search_table(
+    databases: Databases, url: str, wish: Wish, now: datetime, limits: Limits = NO_LIMITS
+) -> list[Offer]:
     """Search the table.
 
     Every word must be in the title. Where nothing has them all, Chinese words are looked for in
@@ -77,16 +80,18 @@ async def search_table(databases: Databases, url: str, wish: Wish, now: datetime
         url: SQLAlchemy's URL.
         wish: what to search for.
         now: coupons that have ended by now, or not begun, are left out.
+        limits: what is set of the database's bounds.
 
     Raises:
         BackendUnavailableError: see `worker.database`.
         BackendRefusedError: see `worker.database`.
     """
+    bounds = BOUNDS.limited(limits)
     tokens = wish.keyword.split()[:MAX_TOKENS]
     for matches in (_has_all(tokens), _has_most(tokens)):
         # Any: `fetch` names textual statements only, and runs these as well.
         statement: Any = _statement(matches, wish, now)
-        rows = await databases.fetch(SERVICE, url, statement, {}, limit=FETCHED)
+        rows = await databases.fetch(SERVICE, url, statement, {}, limit=FETCHED, bounds=bounds)
         if rows:
             return [_offer(row) for row in rows]
     return []

@@ -5,7 +5,7 @@ from http import HTTPStatus
 from typing import Any
 
 from worker.backend import Backend
-from worker.database import Databases
+from worker.database import BOUNDS, Bounds, Databases
 from worker.errors import BackendProtocolError, BackendRefusedError
 from worker.http import Http
 
@@ -47,7 +47,13 @@ def check_query(query: str) -> str:
 
 
 async def read_table(
-    databases: Databases, url: str, query: str, *, staff_id: str, period: str
+    databases: Databases,
+    url: str,
+    query: str,
+    *,
+    staff_id: str,
+    period: str,
+    bounds: Bounds = BOUNDS,
 ) -> Sequence[Row]:
     """Read somebody's rows with the operator's query.
 
@@ -57,6 +63,7 @@ async def read_table(
         query: as `check_query` left it.
         staff_id: whose.
         period: a `Period.key`; "" for the newest.
+        bounds: what the database may be asked.
 
     Raises:
         BackendError: if they can't be read.
@@ -66,7 +73,7 @@ async def read_table(
     statement = text(query)
     given = {"staff_id": staff_id, "period": period}
     values = {name: given[name] for name in statement.compile().params}
-    return await databases.fetch(SERVICE, url, statement, values, limit=MOST_ROWS)
+    return await databases.fetch(SERVICE, url, statement, values, limit=MOST_ROWS, bounds=bounds)
 
 
 async def read_service(

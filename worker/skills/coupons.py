@@ -50,6 +50,10 @@ class CouponSettings(SkillSettings):
         description="An SQLAlchemy URL of a database with the table `coupon_items`. "
         "Set: it is searched rather than Taobao.",
     )
+    coupons_limits: LimitsSetting = Field(
+        NO_LIMITS,
+        description="What one worker asks of that database: any of at_once, timeout_s and wait_s.",
+    )
     taobao_url: str = Field(
         "https://eco.taobao.com/router/rest", description="Taobao's open platform (TOP)."
     )
@@ -96,7 +100,9 @@ async def _search(wish: Wish, ask: Ask, settings: CouponSettings) -> list[Offer]
         from worker.coupons.table import search_table  # noqa: PLC0415 - as above
 
         url = settings.coupons_url.get_secret_value()
-        return await search_table(ask.services.databases, url, wish, ask.now)
+        return await search_table(
+            ask.services.databases, url, wish, ask.now, settings.coupons_limits
+        )
     if app := settings.taobao_app:
         return await search_taobao(ask.services.http, app, wish, ask.now)
     logger.warning(

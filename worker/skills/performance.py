@@ -10,6 +10,7 @@ from typing import Annotated
 from pydantic import AfterValidator, Field, SecretStr
 
 from worker.backend import LIMITS_MEANING, NO_LIMITS, LimitsSetting
+from worker.database import BOUNDS
 from worker.patterns import Pattern
 from worker.performance.rights import Subject, find_subject
 from worker.performance.sources import HR, QUERY, Row, check_query, read_service, read_table
@@ -69,7 +70,7 @@ class PerformanceSettings(SkillSettings):
         None, description="The bearer token for an HR service."
     )
     performance_limits: LimitsSetting = Field(
-        NO_LIMITS, description=LIMITS_MEANING.format(service="the HR service")
+        NO_LIMITS, description=LIMITS_MEANING.format(service="the database or HR service")
     )
 
 
@@ -120,6 +121,7 @@ async def _read(
         ask.services.databases,
         url,
         settings.performance_query,
+        bounds=BOUNDS.limited(settings.performance_limits),
         staff_id=subject.staff_id,
         period=key,
     )
