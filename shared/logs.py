@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from types import TracebackType
 
 _SESSION = re.compile(r"(session=)[^&\s\"'<>]+")
+_PLAIN_ID = re.compile(r"[\w.@:$+/=-]{1,64}")
+_MAX_MESSAGE_CHARS = 2000
 _MAX_FRAMES = 20
 _MAX_CHAINED = 10
 _MAX_NAME_CHARS = 100
@@ -16,12 +18,18 @@ _MAX_NAME_CHARS = 100
 class RedactingFormatter(logging.Formatter):
     """Blanks the token of a sessionWebhook, and shows of an exception where it was raised.
 
-    Ours never log a token; libraries put whole URLs into their messages.
+    Ours never log a token; libraries put whole URLs into their messages. A message is one line
+    whatever is in it, so nobody forges another by what he calls a group, or himself.
     """
 
     def format(self, record: logging.LogRecord) -> str:
         """Format as the base class does, then redact."""
         return redact(super().format(record))
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - logging's own name
+        """Escape and cut the message; the traceback that may follow has lines of its own."""
+        record.message = printable(record.message.rstrip(), _MAX_MESSAGE_CHARS)
+        return super().formatMessage(record)
 
     def formatException(  # noqa: N802 - logging's own name
         self, ei: tuple[type[BaseException], BaseException, TracebackType | None] | tuple[None, ...]
@@ -46,6 +54,11 @@ def printable(text: str, most: int = 200) -> str:
     if cut.isprintable():
         return cut
     return "".join(c if c.isprintable() or c == "\u3000" else _escaped(c) for c in cut)
+
+
+def identifier(text: str) -> str:
+    """An id as a log line shows it: quoted unless it is plain, so that it passes for no more."""
+    return text if _PLAIN_ID.fullmatch(text) else repr(text[:64])
 
 
 def _escaped(character: str) -> str:
@@ -114,10 +127,12 @@ def _frames(traceback: TracebackType | None) -> list[str]:
 def _log_thread_failure(failure: threading.ExceptHookArgs) -> None:
     thread = failure.thread.name if failure.thread else "a thread"
     error = failure.exc_value or failure.exc_type()
-    logging.getLogger("thread").error("%s failed: %s", thread, trace(error))
+    logging.getLogger("thread").error("%s failed: %s", thread, class_name(error), exc_info=error)
 
 
 def _log_unraisable(failure: "sys.UnraisableHookArgs") -> None:
     where = class_name(failure.object)
     error = failure.exc_value or failure.exc_type()
-    logging.getLogger("python").error("nobody hears what %s raises: %s", where, trace(error))
+    logging.getLogger("python").error(
+        "nobody hears what %s raises: %s", where, class_name(error), exc_info=error
+    )

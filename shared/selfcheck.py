@@ -17,6 +17,7 @@ from redis.exceptions import RedisError, ResponseError
 from rq.utils import get_version
 
 from shared.errors import SettingsError
+from shared.logs import printable
 from shared.queue import JobQueue
 from shared.settings import Settings
 
@@ -197,6 +198,10 @@ def _one_queue(client: Redis, queue: JobQueue) -> Finding:
     for worker in sorted(members):
         listened: Any = client.hget(worker, "queues")
         if listened and b"," in listened:
-            what = f"{worker.decode()} listens to several queues ({listened.decode()})"
+            what = f"{_shown(worker)} listens to several queues ({_shown(listened)})"
             return Finding("queue", Severity.WARNING, what, "let each worker listen to one")
     return Finding("queue", Severity.OK, f"exactly one: {queue.name}")
+
+
+def _shown(stored: bytes) -> str:
+    return printable(stored.decode("utf-8", "replace"))

@@ -9,6 +9,7 @@ from redis.asyncio import Redis
 
 from shared.connections import impatient
 from shared.ledger import Ledger
+from shared.logs import printable
 from shared.queue import JobQueue
 from shared.settings import Settings
 from worker.loading import load_skills
@@ -74,13 +75,14 @@ async def _dead(arguments: argparse.Namespace, ledger: Ledger) -> int:
     for name in arguments.ids:
         letter = find_letter(letters, name)
         if letter is None:
-            print(f"{name}  fits no dead letter, or several; see: python -m worker dead list")
+            where = "see: python -m worker dead list"
+            print(f"{printable(name)}  fits no dead letter, or several; {where}")
             failures += 1
         elif arguments.act == "show":
             print(show_letter(letter, as_json=arguments.json, now_s=time.time()))
         elif arguments.act == "drop":
             await ledger.drop(letter.id)
-            print(f"{letter.id}  dropped")
+            print(f"{printable(letter.id)}  dropped")
         else:
             retried, sentence = await retry_letter(ledger, letter)
             print(sentence)

@@ -53,7 +53,8 @@ def load_skill_settings(skills: Iterable[Skill]) -> dict[type[BaseSettings], Bas
         try:
             loaded[kind] = read_settings(kind)
         except SettingsError as error:
-            logger.error("%s", error)
+            for problem in str(error).splitlines():
+                logger.error("%s", problem)
     return loaded
 
 

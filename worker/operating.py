@@ -1,4 +1,7 @@
-"""What an operator asks the ledger: how things stand, and what became of the dead letters."""
+"""What an operator asks the ledger: how things stand, and what became of the dead letters.
+
+What others have chosen, such as a group's name, is shown as one line that a terminal can't obey.
+"""
 
 import json
 from collections.abc import Sequence
@@ -8,6 +11,7 @@ from redis.asyncio import Redis
 
 from shared.errors import InvalidMessageError
 from shared.ledger import DeadLetter, Ledger
+from shared.logs import printable
 from shared.message import Message, parse_message
 from shared.queue import JobQueue
 
@@ -71,13 +75,13 @@ def show_status(status: Status, *, as_json: bool) -> str:
     """A line for each figure, or one JSON object."""
     facts = asdict(status)
     if as_json:
-        return json.dumps(facts)
+        return _as_json(facts)
     lines = []
     for name, value in facts.items():
-        shown = (
-            ", ".join(f"{k} {n}" for k, n in value.items()) if isinstance(value, dict) else value
-        )
-        lines.append(f"{name:10} {shown if shown != '' else 0}")
+        shown = value
+        if isinstance(value, dict):
+            shown = ", ".join(f"{printable(k)} {n}" for k, n in value.items()) or 0
+        lines.append(f"{name:10} {shown}")
     return "\n".join(lines)
 
 
@@ -85,12 +89,12 @@ def show_letters(letters: Sequence[DeadLetter], *, as_json: bool, now_s: float) 
     """A line for each dead letter, the newest first, or a JSON list. Never what was said."""
     facts = [_facts(letter, now_s) for letter in letters]
     if as_json:
-        return json.dumps(facts, ensure_ascii=False)
+        return _as_json(facts)
     if not facts:
         return "no dead letters"
     return "\n".join(
-        f"{str(fact['id'])[:_SHORT]}  {fact['age_s']:>7.0f} s ago  {fact['attempts']} attempt(s)  "
-        f"{fact['conversation'] or '-'}  {fact['reason']}"
+        f"{_short(fact['id'])}  {fact['age_s']:>7.0f} s ago  {fact['attempts']} attempt(s)  "
+        f"{_shown(fact['conversation'] or '-')}  {_shown(fact['reason'])}"
         for fact in facts
     )
 
@@ -99,9 +103,9 @@ async def retry_letter(ledger: Ledger, letter: DeadLetter) -> tuple[bool, str]:
     """Try a dead letter again; whether it is on its way, and a sentence about it."""
     outcome = await ledger.revive(letter.id)
     if outcome == "accepted":
-        return True, f"{letter.id[:_SHORT]}  accepted again"
-    why = _REFUSALS.get(outcome, f"it is {outcome}")
-    return False, f"{letter.id[:_SHORT]}  not retried: {why}"
+        return True, f"{_short(letter.id)}  accepted again"
+    why = _REFUSALS.get(outcome, f"it is {printable(outcome)}")
+    return False, f"{_short(letter.id)}  not retried: {why}"
 
 
 def find_letter(letters: Sequence[DeadLetter], name: str) -> DeadLetter | None:
@@ -114,8 +118,23 @@ def show_letter(letter: DeadLetter, *, as_json: bool, now_s: float) -> str:
     """All that may be told of a dead letter, a line for each fact, or a JSON object."""
     facts = _facts(letter, now_s)
     if as_json:
-        return json.dumps(facts, ensure_ascii=False)
-    return "\n".join(f"{name:12} {value}" for name, value in facts.items())
+        return _as_json(facts)
+    return "\n".join(f"{name:12} {_shown(value)}" for name, value in facts.items())
+
+
+def _shown(value: object) -> str:
+    return printable(str(value))
+
+
+def _short(message_id: object) -> str:
+    return _shown(str(message_id)[:_SHORT])
+
+
+def _as_json(facts: object) -> str:
+    """As JSON, whose own escapes stand for what a terminal might obey."""
+    return "".join(
+        c if c.isprintable() else json.dumps(c)[1:-1] for c in json.dumps(facts, ensure_ascii=False)
+    )
 
 
 def _facts(letter: DeadLetter, now_s: float) -> dict[str, object]:

@@ -9,6 +9,7 @@ import asyncio
 import logging
 from dataclasses import dataclass
 
+from shared.logs import identifier
 from shared.message import Message
 from worker.dingtalk import DingTalk
 
@@ -69,8 +70,8 @@ def _decided(message: Message, subject: Subject | None, rule: str) -> Subject | 
     logger.info(
         "performance: message %.8s, asker %s, subject %s, %s chat, %s (%s)",
         message.id,
-        message.sender_staff_id or "-",
-        subject.staff_id if subject else "-",
+        identifier(message.sender_staff_id) if message.sender_staff_id else "-",
+        identifier(subject.staff_id) if subject else "-",
         "group" if message.is_group else "single",
         "allowed" if subject else "refused",
         rule,

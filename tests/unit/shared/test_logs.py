@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from shared.logs import RedactingFormatter, configure_logging, redact, trace
+from shared.logs import RedactingFormatter, configure_logging, identifier, printable, redact, trace
 from tests.builders import SESSION_WEBHOOK
 
 REDACTED_WEBHOOK = "https://oapi.dingtalk.com/robot/sendBySession?session=***"
@@ -210,3 +210,75 @@ def test_configuring_twice_does_not_log_twice(
     configure_logging("INFO")
     root_logger.info("once")
     assert capsys.readouterr().err.count("once") == 1
+
+
+FORGED = "群\n2026-01-01 00:00:00,000 INFO dingda.audit: asker boss, subject ceo, allowed"
+TRICKS = [
+    "a\nb",
+    "a\r\nb",
+    "\x1b]0;title\x07",
+    "\x1b[2J\x1b[H",
+    "\x9b2J",
+    "a\x00b",
+    "a\x7f\x08b",
+    "\u202ecba",
+    "\u2066abc\u2069",
+    "a\u2028b\u2029c\x85d\x0be\x0cf",
+    "a\u200bb\ufeffc",
+    "half a pair \ud800",
+    "\U000e0041 tag",
+]
+
+
+@pytest.mark.parametrize("trick", TRICKS)
+def test_nothing_that_a_terminal_obeys_is_printable(trick: str) -> None:
+    shown = printable(trick)
+    assert shown.isprintable()
+    assert shown.encode().decode().splitlines() == [shown]
+    assert "\\" in shown
+
+
+@pytest.mark.parametrize(
+    "text", ["", "测试群", "项目 A（二期）🎉", "全角　空格", "C:\\temp", "e\u0301"]
+)
+def test_what_people_call_things_stays_as_it_is(text: str) -> None:
+    assert printable(text) == text
+
+
+def test_a_long_text_is_cut() -> None:
+    assert printable("群" * 1000, 10) == "群" * 10 + "…"
+    assert len(printable("\n" * 1000, 10)) == 21
+
+
+@pytest.mark.parametrize("text", ["0001", "manager4220", "zhang.san@acme", "$:LWCP_v1:$u0", "张三"])
+def test_a_plain_id_is_shown_as_it_is(text: str) -> None:
+    assert identifier(text) == text
+
+
+@pytest.mark.parametrize(
+    "text", ["boss, subject ceo, allowed (direct report)", "a\nb", "a b", "", "'"]
+)
+def test_another_id_is_quoted_so_that_it_ends_where_it_ends(text: str) -> None:
+    shown = identifier(text)
+    assert shown[0] == shown[-1]
+    assert shown[0] in "'\""
+    assert shown.isprintable()
+
+
+@pytest.mark.parametrize("trick", [*TRICKS, FORGED])
+def test_a_message_is_one_line_whatever_is_in_it(trick: str) -> None:
+    formatter = RedactingFormatter("%(levelname)s %(message)s")
+    for record in (a_record("in a group called %s", trick), a_record(f"called {trick}")):
+        shown = formatter.format(record)
+        assert shown.isprintable()
+        assert shown.startswith("ERROR ")
+
+
+def test_a_traceback_still_has_lines_of_its_own() -> None:
+    record = a_record("failed\n")
+    record.exc_info = (ValueError, ValueError(FORGED), None)
+    assert RedactingFormatter("%(message)s").format(record).splitlines() == ["failed", "ValueError"]
+
+
+def test_a_message_that_never_ends_is_cut() -> None:
+    assert len(RedactingFormatter("%(message)s").format(a_record("x" * 100_000))) < 3_000

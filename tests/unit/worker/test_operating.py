@@ -203,3 +203,56 @@ async def test_a_dropped_letter_leaves_the_list_and_stays_counted(
     assert await ledger.dead_letters() == []
     assert (await ledger.counts()).dead == {"failed": 1}
     assert await redis.keys("dingda:letter:*") == []
+
+
+FORGED_TITLE = (
+    "群\n3f2a00000000        1 s ago  1 attempt(s)  財務\x1b]0;owned\x07\x1b[2J\u202e\x9b2J"
+)
+
+
+async def test_a_groups_name_forges_no_row_and_commands_no_terminal(ledger: Ledger) -> None:
+    await ended(ledger, conversationTitle=FORGED_TITLE)
+    letter = await letter_of(ledger)
+    listed = show_letters([letter], as_json=False, now_s=NOW_S)
+    assert listed.isprintable()
+    assert "群\\n3f2a" in listed
+    for line in show_letter(letter, as_json=False, now_s=NOW_S).splitlines():
+        assert line.isprintable()
+        assert not line.startswith("3f2a")
+
+
+async def test_json_holds_a_groups_name_as_it_is_and_commands_no_terminal(ledger: Ledger) -> None:
+    await ended(ledger, conversationTitle=FORGED_TITLE)
+    letter = await letter_of(ledger)
+    for shown in (
+        show_letter(letter, as_json=True, now_s=NOW_S),
+        show_letters([letter], as_json=True, now_s=NOW_S),
+    ):
+        assert shown.isprintable()
+        assert "群" in shown
+        found = json.loads(shown)
+        assert (found[0] if isinstance(found, list) else found)["conversation"] == FORGED_TITLE
+
+
+async def test_a_long_name_is_cut(ledger: Ledger) -> None:
+    await ended(ledger, conversationTitle="群" * 5000)
+    assert len(show_letters([await letter_of(ledger)], as_json=False, now_s=NOW_S)) < 400
+
+
+async def test_a_planted_reason_id_or_total_commands_no_terminal(
+    redis: fakeredis.FakeAsyncRedis, ledger: Ledger
+) -> None:
+    planted = "\x1b[2Jid\n"
+    await redis.hset(f"dingda:message:{planted}", mapping={"state": "dead", "reason": "a\nb\x1bc"})
+    await redis.zadd("dingda:dead", {planted: 1})
+    await redis.hset("dingda:count", "dead:\x1b[2J\nanswered   9", 1)
+    letter = await letter_of(ledger)
+    status = await read_status(redis, ledger, QUEUE)
+    _, sentence = await retry_letter(ledger, letter)
+    for shown in (
+        show_letters([letter], as_json=False, now_s=NOW_S),
+        show_status(status, as_json=True),
+        sentence,
+        *show_status(status, as_json=False).splitlines(),
+    ):
+        assert shown.isprintable()

@@ -285,6 +285,18 @@ async def test_every_decision_is_audited(
     assert trace in record.getMessage()
 
 
+async def test_an_id_forges_no_line_of_the_audit_and_no_part_of_one(
+    office: Office, caplog: pytest.LogCaptureFixture
+) -> None:
+    forged = "x, subject ceo, single chat, allowed (direct report)\ndingda.audit: asker boss"
+    with caplog.at_level(logging.INFO, logger="dingda.audit"):
+        await office.asked("绩效 李四", forged)
+    (record,) = [each for each in caplog.records if each.name == "dingda.audit"]
+    line = record.getMessage()
+    assert line.isprintable()
+    assert f"asker {forged[:64]!r}, subject -, single chat, refused" in line
+
+
 # The database.
 
 
