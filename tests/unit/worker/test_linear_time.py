@@ -60,6 +60,7 @@ OWN_RE = {
     "gateway/connections.py": {"_UPGRADE": "a fixed word"},
     "shared/logs.py": {
         "_SESSION": "one repetition behind a literal, which it never reads again",
+        "_PLAIN_ID": "one class, at most 64 times",
         "class_name": "one class, in a class's name",
     },
     "shared/origin.py": {"_NETLOC": "a whole URL's host", "_PLAIN": "one class, repeated"},
