@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from benchmarks import backlog, gateway, latency, lookups, memory, profiles, replies, worker
+from benchmarks import backlog, burst, gateway, latency, lookups, memory, profiles, replies, worker
 from benchmarks.contestants import a_server
 from benchmarks.errors import BenchmarkError
 from benchmarks.machine import describe
@@ -30,6 +30,7 @@ QUESTIONS: dict[str, _Measure] = {
     "gateway": gateway.measure,
     "worker": worker.measure,
     "lookups": lookups.measure,
+    "burst": burst.measure,
     "latency": latency.measure,
     "replies": replies.measure,
     "backlog": backlog.measure,
@@ -40,6 +41,7 @@ TABLES = (
     gateway.TABLE,
     worker.TABLE,
     lookups.TABLE,
+    burst.TABLE,
     latency.TABLE,
     replies.TABLE,
     backlog.TABLE,

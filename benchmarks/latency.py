@@ -98,7 +98,7 @@ async def _send(road: _Road, port: int, messages: int) -> list[float]:
     replies: asyncio.Queue[float] = asyncio.Queue()
     loop = asyncio.get_running_loop()
     sink = await loop.create_server(
-        lambda: Sink(Taken(), lambda _: replies.put_nowait(time.perf_counter())), "127.0.0.1", port
+        lambda: Sink(Taken(), lambda *_: replies.put_nowait(time.perf_counter())), "127.0.0.1", port
     )
     address = urlsplit(road.url)
     callbacks = Callbacks(address.netloc, text="查 0", origin=f"http://127.0.0.1:{port}")

@@ -30,12 +30,12 @@ _SESSION, _UTIME, _CSTIME = 3, 11, 14
 class Served:
     """A process and all its children, in a session of their own."""
 
-    def __init__(self, *command: str, env: Mapping[str, str]) -> None:
+    def __init__(self, *command: str, env: Mapping[str, str], folder: Path = ROOT) -> None:
         self._output = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the process
         self._command = " ".join(command)
         self.popen = subprocess.Popen(
             command,
-            cwd=ROOT,
+            cwd=folder,
             env=environment() | dict(env),
             stdin=subprocess.DEVNULL,
             stdout=self._output,
@@ -100,9 +100,11 @@ class Served:
 
 
 @contextmanager
-def served(*command: str, env: Mapping[str, str], ready: str = "") -> Iterator[Served]:
-    """Run a process for as long as the context is open, from when it printed `ready`."""
-    process = Served(*command, env=env)
+def served(
+    *command: str, env: Mapping[str, str], ready: str = "", folder: Path = ROOT
+) -> Iterator[Served]:
+    """Run a process in a folder as long as the context is open, from when it printed `ready`."""
+    process = Served(*command, env=env, folder=folder)
     try:
         if ready:
             process.wait_for(ready)

@@ -39,7 +39,7 @@ def render(
     )
     parts = [f"# Benchmarks ({plan.name})", introduction, _targets(samples, targets)]
     parts += [f"![{path}]({path})" for path in pictures]
-    parts += [_section(samples, table) for table in tables if samples.variants(table.question)]
+    parts += [section(samples, table) for table in tables if samples.variants(table.question)]
     parts += ["## Machine and versions", _rows(("what", "which"), machine.items())]
     return "\n\n".join(part.strip() for part in parts) + "\n"
 
@@ -56,7 +56,8 @@ def _targets(samples: Samples, targets: Sequence[Target]) -> str:
     return f"## Targets\n\n{_rows(('what', 'target', 'reached', 'met'), rows)}"
 
 
-def _section(samples: Samples, table: Table) -> str:
+def section(samples: Samples, table: Table) -> str:
+    """Write one question's table, with its title and its note."""
     heads = ["", *(column.heading for column in table.columns)]
     if table.yardstick:
         heads.append(f"× {table.yardstick} ({_compared(table).heading})")

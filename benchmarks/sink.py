@@ -37,10 +37,12 @@ class Sink(asyncio.Protocol):
 
     Args:
         taken: what all connections count together.
-        on_reply: called with the path of each reply as it arrives.
+        on_reply: called with the path and the body of each reply as it arrives.
     """
 
-    def __init__(self, taken: Taken, on_reply: Callable[[bytes], None] | None = None) -> None:
+    def __init__(
+        self, taken: Taken, on_reply: Callable[[bytes, bytes], None] | None = None
+    ) -> None:
         self._taken = taken
         self._on_reply = on_reply
         self._received = b""
@@ -58,17 +60,18 @@ class Sink(asyncio.Protocol):
             length = content_length(head)
             if not blank or len(rest) < length:
                 return
-            self._received = rest[length:]
+            body, self._received = rest[:length], rest[length:]
             method, path, _ = head.split(b" ", 2)
-            self._transport.write(self._report() if method == b"GET" else self._take(path))
+            answer = self._report() if method == b"GET" else self._take(path, body)
+            self._transport.write(answer)
 
-    def _take(self, path: bytes) -> bytes:
+    def _take(self, path: bytes, body: bytes) -> bytes:
         taken = self._taken
         taken.last_s = time.monotonic()
         taken.first_s = taken.first_s or taken.last_s
         taken.count += 1
         if self._on_reply:
-            self._on_reply(path)
+            self._on_reply(path, body)
         return _ANSWER
 
     def _report(self) -> bytes:
