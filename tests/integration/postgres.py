@@ -34,6 +34,11 @@ class Postgres:
         """As SQLAlchemy takes it."""
         return self.address.replace("postgresql://", "postgresql+psycopg://")
 
+    @property
+    def socket(self) -> str:
+        """The path of its Unix socket."""
+        return f"{self._server.get_postmaster_info().socket_dir}/.s.PGSQL.5432"
+
     def run(self, statement: str) -> list[tuple[Any, ...]]:
         """What it answers to a statement of the test's own."""
         with psycopg.connect(self.address, autocommit=True, application_name=_OURS) as connection:

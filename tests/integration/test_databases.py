@@ -163,6 +163,42 @@ async def test_a_server_that_freezes_in_mid_query_keeps_nobody(
     assert await fetched(databases, server.url, "SELECT 1 AS one") == [{"one": 1}]
 
 
+async def test_a_network_that_passes_nothing_on_in_mid_query_keeps_nobody(
+    databases: Databases, server: Postgres
+) -> None:
+    passing = asyncio.Event()
+    passing.set()
+    links: list[asyncio.Task[None]] = []
+
+    async def pass_on(source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
+        while data := await source.read(65536):
+            await passing.wait()
+            sink.write(data)
+        sink.close()
+
+    async def link(source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
+        answers, questions = await asyncio.open_unix_connection(server.socket)
+        both = ((source, questions), (answers, sink))
+        links.extend(asyncio.create_task(pass_on(*ends)) for ends in both)
+
+    network = await asyncio.start_server(link, "127.0.0.1", 0)
+    port = network.sockets[0].getsockname()[1]
+    url = f"postgresql+psycopg://postgres@127.0.0.1:{port}/postgres"
+    assert await fetched(databases, url, "SELECT 1 AS one") == [{"one": 1}]
+    asking = asyncio.create_task(fetched(databases, url, "SELECT pg_sleep(0.5)"))
+    await until(server.active)
+    passing.clear()
+    with pytest.raises(BackendUnavailableError):
+        await asking
+    await until(lambda: not threads_at_work())
+    assert databases.stuck_calls == 0
+    passing.set()
+    assert await fetched(databases, url, "SELECT 1 AS one") == [{"one": 1}]
+    network.close()
+    databases.close()
+    await asyncio.gather(*links, return_exceptions=True)
+
+
 async def test_an_idle_connection_whose_server_froze_meanwhile_is_given_up_too(
     databases: Databases, server: Postgres
 ) -> None:
