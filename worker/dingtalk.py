@@ -49,6 +49,7 @@ _TOKEN_HEADER = "x-acs-dingtalk-access-token"  # noqa: S105 - a header's name
 _TOO_OFTEN = frozenset({90002, 90018})
 _BUSY = frozenset({-1}) | _TOO_OFTEN
 _SEE_SUB_CODE = 88
+_MAX_CODE_CHARS = 80
 _BAD_TOKEN = frozenset({40014, 42001})
 _NO_SUCH_USER = frozenset({33012, 60121})
 # Codes and lists of the newer one.
@@ -250,6 +251,8 @@ class DingTalk:
                 raise _refusal(answer)
             if not isinstance(token, str) or type(lasts_s) is not int:
                 raise BackendProtocolError(SERVICE, "no access token with its expireIn")
+            if not (token.isascii() and token.isprintable()):
+                raise BackendProtocolError(SERVICE, "an access token that no header holds")
             ttl_s = max(60, min(lasts_s, _MAX_TOKEN_S) - _TOKEN_MARGIN_S)
             await self._cache.set(self._token_key, token, ttl_s=ttl_s)
             return token
@@ -300,7 +303,8 @@ def _errcode(answer: JSONAnswer) -> int:
     code, sub_code = fields.get("errcode"), str(fields.get("sub_code"))
     if not isinstance(code, int) or isinstance(code, bool):
         raise BackendProtocolError(SERVICE, f"HTTP {answer.status} without an errcode")
-    return int(sub_code) if code == _SEE_SUB_CODE and sub_code.isdecimal() else code
+    in_sub_code = code == _SEE_SUB_CODE and sub_code.isascii() and sub_code.isdecimal()
+    return int(sub_code[:_MAX_CODE_CHARS]) if in_sub_code else code
 
 
 def _is_stale(status: int, fields: object) -> bool:
@@ -314,7 +318,7 @@ def _refusal(answer: JSONAnswer) -> BackendError:
     fields = _fields(answer)
     code = fields.get("code", fields.get("errcode"))
     sub_code = f"/{fields['sub_code']}" if "sub_code" in fields else ""
-    reason = f"HTTP {answer.status}, {code}{sub_code}"
+    reason = f"HTTP {answer.status}, {code!s:.{_MAX_CODE_CHARS}}{sub_code:.{_MAX_CODE_CHARS}}"
     if "QpsLimit" in str(code) or ("errcode" in fields and _errcode(answer) in _BUSY):
         return BackendUnavailableError(SERVICE, reason)
     return BackendRefusedError(SERVICE, reason)
@@ -323,7 +327,7 @@ def _refusal(answer: JSONAnswer) -> BackendError:
 def _classify_private(answer: HTTPAnswer, staff_id: str) -> Outcome:
     """Decide what became of a private message: a 200 may still say that it was not sent."""
     fields = parse_object(answer.body) or {}
-    code = str(fields.get("code", ""))
+    code = str(fields.get("code", ""))[:_MAX_CODE_CHARS]
     reason = f"private: HTTP {answer.status} {code}".strip()
     if answer.status == HTTPStatus.OK:
         if any(_lists(fields, name, staff_id) for name in _NOT_REACHED):

@@ -8,6 +8,10 @@ from shared.texts import CROWDED, MISCONFIGURED, UNAVAILABLE, USED_UP
 _CHINA = timezone(timedelta(hours=8))
 
 
+MALFORMED = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
+"""What reading an answer may raise whose JSON is not built as it should be."""
+
+
 class SkillError(DingdaError):
     """The root of what a skill may raise; its text is a plain sentence to the asker."""
 

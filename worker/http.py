@@ -7,6 +7,7 @@ the wire, within the backend's own time > what the answer means for the calls af
 import asyncio
 import json
 import logging
+import math
 import time
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, field
@@ -39,6 +40,7 @@ CONNECT_TIMEOUT_S = 3.0
 MAX_REST_S = 600.0
 """As long as this a backend is left alone that asks for it (Retry-After), in seconds."""
 _MAX_RETRY_PAUSE_S = 2.0
+_MAX_DIGITS = 300
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
@@ -307,10 +309,27 @@ def _seconds(retry_after: str | None, now: datetime) -> float | None:
 
 
 def _parse(service: str, body: bytes) -> Any:
+    """Read JSON that can be worked with: its numbers fit into a float, its strings are text."""
     try:
-        return json.loads(body)
+        data = json.loads(body, parse_constant=_finite, parse_float=_finite, parse_int=_whole)
+        if b"\\u" in body:
+            # An escape may stand for half of a surrogate pair, which fails wherever it goes.
+            json.dumps(data, ensure_ascii=False).encode()
     except (ValueError, RecursionError):
         raise BackendProtocolError(service, "the answer is no JSON") from None
+    return data
+
+
+def _finite(number: str) -> float:
+    if math.isfinite(value := float(number)):
+        return value
+    raise ValueError("no finite number")
+
+
+def _whole(number: str) -> int:
+    if len(number) > _MAX_DIGITS:
+        raise ValueError("no float holds this number")
+    return int(number)
 
 
 def _json(body: bytes) -> Any:

@@ -7,10 +7,10 @@ from datetime import datetime, timedelta, timezone
 from decimal import Decimal
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ValidationError
+from pydantic import BaseModel, BeforeValidator, Field, ValidationError
 
 from worker.coupons.offer import Offer
-from worker.errors import BackendProtocolError, BackendRefusedError
+from worker.errors import MALFORMED, BackendProtocolError, BackendRefusedError
 
 _COUPON = "券"
 _ZONE = timezone(timedelta(hours=8))
@@ -107,7 +107,7 @@ def read_answer(service: str, root: str, data: Any, now: datetime) -> list[Offer
 def _failure(service: str, error: dict[str, Any]) -> Failure:
     try:
         code = int(error["code"])
-    except (KeyError, TypeError, ValueError):
+    except MALFORMED:
         raise BackendProtocolError(service, "the error has no code") from None
     return Failure(code, str(error.get("sub_code") or ""), str(error.get("sub_msg") or ""))
 
@@ -149,12 +149,14 @@ def _moment(value: Any) -> Any:
 
 _Text = Annotated[str, BeforeValidator(_some)]
 _Address = Annotated[str, BeforeValidator(_absolute)]
+# Written out, 1e999999999 would be a gigabyte.
+_Yuan = Annotated[Decimal, Field(ge=0, max_digits=15, decimal_places=6)]
 _Moment = Annotated[datetime | None, BeforeValidator(_moment)]
 
 
 class _Promotion(BaseModel):
     promotion_title: _Text = ""
-    promotion_fee: Decimal = Decimal(0)
+    promotion_fee: _Yuan = Decimal(0)
     promotion_start_time: _Moment = None
     promotion_end_time: _Moment = None
 
@@ -168,7 +170,7 @@ class _Path(BaseModel):
 
 
 class _Prices(BaseModel):
-    final_promotion_price: Decimal
+    final_promotion_price: _Yuan
     final_promotion_path_list: _Path | None = None
 
 

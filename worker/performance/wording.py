@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Sequence
 from decimal import Decimal
 
-from shared.reply import Markdown, plain
+from shared.reply import Markdown, plain, shorten
 from worker.performance.sources import Row
 
 NOT_KNOWN = "没有权限或没有数据"
@@ -20,6 +20,7 @@ _LABELS = {
     "comment": "评语",
     "updated_at": "更新时间",
 }
+_MAX_NAME_CHARS = 40
 _UNSHOWN = frozenset({"period", "userid", "staff_id"})
 _MONTH = re.compile(r"(\d{4})-(\d{2})")
 _QUARTER = re.compile(r"(\d{4})-Q([1-4])")
@@ -33,7 +34,7 @@ def show(rows: Sequence[Row], name: str, *, say: Callable[[str], str]) -> Markdo
         name: whose it is; "" for the asker's own.
         say: turns our words into the asker's script.
     """
-    title = f"{plain(name)}的绩效" if name else "你的绩效"
+    title = f"{plain(shorten(name, _MAX_NAME_CHARS))}的绩效" if name else "你的绩效"
     parts = [f"### {title}", *(_part(row) for row in rows)]
     return Markdown(title=say(title), text=say("\n\n".join(parts)))
 

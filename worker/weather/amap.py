@@ -11,7 +11,12 @@ from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 from worker.backend import Backend, Limits
-from worker.errors import BackendProtocolError, BackendRefusedError, BackendUnavailableError
+from worker.errors import (
+    MALFORMED,
+    BackendProtocolError,
+    BackendRefusedError,
+    BackendUnavailableError,
+)
 from worker.http import Http
 from worker.places import Place
 from worker.weather.report import DayForecast, Days, Now
@@ -75,7 +80,7 @@ class AMap:
                 temperature=float(live["temperature"]),
                 humidity=float(live["humidity"]),
             )
-        except (KeyError, TypeError, ValueError):
+        except MALFORMED:
             raise BackendProtocolError(SERVICE, "no current weather") from None
 
     async def days(self, place: Place) -> Days:
@@ -91,7 +96,7 @@ class AMap:
                 )
                 for cast in forecast["casts"]
             )
-        except (KeyError, TypeError, ValueError):
+        except MALFORMED:
             raise BackendProtocolError(SERVICE, "no daily weather") from None
 
     async def _first(self, name: str, place: Place, extensions: str) -> dict[str, Any]:

@@ -9,9 +9,10 @@ from datetime import UTC, date, datetime, timedelta
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo
 
 from worker.backend import Backend, Limits
-from worker.errors import BackendProtocolError, BackendRefusedError
+from worker.errors import MALFORMED, BackendProtocolError, BackendRefusedError
 from worker.http import Http
 from worker.places import Place
 from worker.weather.report import DayForecast, Days, Now
@@ -97,25 +98,11 @@ class OpenMeteo:
         query: dict[str, str | int] = {"name": name, "count": 10, "language": "zh", **self._key}
         url = f"{self._geocoding_url}/v1/search"
         answer = await self._http.json(self._backend(url), "GET", url, params=query)
-        found = _checked(answer.status, answer.data).get("results") or []
-        hits = [
-            hit
-            for hit in found
-            if str(hit.get("feature_code", "")).startswith("PPL")
-            and (name.isascii() or hit.get("country_code") in _CHINESE)
-        ]
-        if not hits:
-            return None
-        best = max(hits, key=lambda hit: hit.get("population") or 0)
-        within = (best.get("country"), best.get("admin1"))
-        return Place(
-            name=str(best["name"]),
-            within="".join(str(part) for part in within if part and part != "中国"),
-            country=str(best.get("country_code", "")),
-            latitude=float(best["latitude"]),
-            longitude=float(best["longitude"]),
-            timezone=str(best.get("timezone") or "Asia/Shanghai"),
-        )
+        found = _checked(answer.status, answer.data)
+        try:
+            return _likeliest(found.get("results") or [], name)
+        except (*MALFORMED, OSError):  # OSError: a time zone that is a folder of them
+            raise BackendProtocolError(SERVICE, "no list of places") from None
 
     async def _forecast(self, place: Place, **wanted: str) -> dict[str, Any]:
         query: dict[str, str | float] = {
@@ -148,7 +135,7 @@ def _now(answer: dict[str, Any]) -> Now:
             humidity=_number(fields.get("relative_humidity_2m")),
             wind=_number(fields.get("wind_speed_10m")),
         )
-    except (AttributeError, KeyError, TypeError, ValueError):
+    except MALFORMED:
         raise BackendProtocolError(SERVICE, "no current weather") from None
 
 
@@ -164,13 +151,36 @@ def _days(answer: dict[str, Any]) -> Days:
             strict=True,
         )
         return tuple(
-            DayForecast(date.fromisoformat(day), _text(code), low, high, chance)
+            DayForecast(
+                date.fromisoformat(day), _text(code), float(low), float(high), _number(chance)
+            )
             for day, code, low, high, chance in rows
             # Far days may be null.
             if None not in (code, low, high)
         )
-    except (KeyError, TypeError, ValueError):
+    except MALFORMED:
         raise BackendProtocolError(SERVICE, "no daily weather") from None
+
+
+def _likeliest(found: list[dict[str, Any]], name: str) -> Place | None:
+    hits = [
+        hit
+        for hit in found
+        if str(hit.get("feature_code", "")).startswith("PPL")
+        and (name.isascii() or hit.get("country_code") in _CHINESE)
+    ]
+    if not hits:
+        return None
+    best = max(hits, key=lambda hit: hit.get("population") or 0)
+    within = (best.get("country"), best.get("admin1"))
+    return Place(
+        name=str(best["name"]),
+        within="".join(str(part) for part in within if part and part != "中国"),
+        country=str(best.get("country_code", "")),
+        latitude=float(best["latitude"]),
+        longitude=float(best["longitude"]),
+        timezone=ZoneInfo(str(best.get("timezone") or "Asia/Shanghai")).key,
+    )
 
 
 def _checked(status: int, data: Any) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo
 import jwt
 
 from worker.backend import Backend, Limits
-from worker.errors import BackendProtocolError, BackendRefusedError
+from worker.errors import MALFORMED, BackendProtocolError, BackendRefusedError
 from worker.http import Http
 from worker.places import Place
 from worker.weather.report import DayForecast, Days, Now
@@ -90,7 +90,7 @@ class QWeather:
                 humidity=float(fields["humidity"]) * 100,
                 wind=float(fields["wind"]["speed"]["value"]),
             )
-        except (KeyError, TypeError, ValueError):
+        except MALFORMED:
             raise BackendProtocolError(SERVICE, "no current weather") from None
 
     async def days(self, place: Place) -> Days:
@@ -98,7 +98,7 @@ class QWeather:
         fields = await self._get("daily", place, {"days": _DAYS})
         try:
             return tuple(_day(day, place) for day in fields["days"])
-        except (KeyError, TypeError, ValueError):
+        except MALFORMED:
             raise BackendProtocolError(SERVICE, "no daily weather") from None
 
     async def _get(self, what: str, place: Place, wanted: dict[str, int]) -> dict[str, Any]:

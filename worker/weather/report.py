@@ -1,5 +1,6 @@
 """What the weather is, whoever says so."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
@@ -18,6 +19,9 @@ class Now:
     humidity: float | None = None
     wind: float | None = None
 
+    def __post_init__(self) -> None:
+        _check(self.temperature, self.feels_like, self.humidity, self.wind)
+
 
 @dataclass(frozen=True, slots=True)
 class DayForecast:
@@ -28,6 +32,9 @@ class DayForecast:
     low: float
     high: float
     rain_chance: float | None = None
+
+    def __post_init__(self) -> None:
+        _check(self.low, self.high, self.rain_chance)
 
 
 Days = tuple[DayForecast, ...]
@@ -88,6 +95,12 @@ class Report:
     attribution: str
     now: Now | None
     days: Mapping[date, DayForecast]
+
+
+def _check(*numbers: float | None) -> None:
+    """A service that sends numbers as strings may send "Infinity"."""
+    if not all(map(math.isfinite, filter(None, numbers))):
+        raise ValueError("no finite number")
 
 
 def beaufort(metres_per_second: float) -> int:

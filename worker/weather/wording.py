@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from datetime import date
 
-from shared.reply import Markdown, plain
+from shared.reply import MAX_TITLE_CHARS, Markdown, plain, shorten
 from worker.places import Place
 from worker.weather.report import DayForecast, Now, Report, beaufort
 
@@ -35,7 +35,8 @@ def tell(
     told = [_day(report.days[day], today) for day in days if day in report.days]
     parts.append("\n".join(told))
     parts.append(report.attribution)
-    return Markdown(title=say(f"{where}天气"), text=say("\n\n".join(parts)))
+    title = shorten(say(f"{where}天气"), MAX_TITLE_CHARS)
+    return Markdown(title=title, text=say("\n\n".join(parts)))
 
 
 def _named(place: Place) -> str:
