@@ -45,7 +45,7 @@ format: setup ## let ruff mend what it can
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
 
-fuzz: setup ## strange requests at a real gateway, for ten minutes (MINUTES=10, SEED=1)
+fuzz: setup ## strange requests, texts and answers, for ten minutes (MINUTES=10, SEED=1)
 	@$(BIN)/python -m scripts.fuzz $(if $(filter command line,$(origin MINUTES)),--minutes $(MINUTES)) --seed $(SEED)
 
 bench: setup $(PEERS:%=benchmarks/.venv/%/.ready) ## measure beside what people would use instead (QUICK=1: 3 minutes)

@@ -1,10 +1,12 @@
-"""`make fuzz`: strange requests at a real gateway on a real server, for ten minutes (MINUTES=).
+"""`make fuzz`: strange requests, texts and answers for ten minutes (MINUTES=), half for each side.
 
-Signed and unsigned, with bodies and headers mutated from a real callback's. No answer may be a 5xx,
-none may be missing, and the gateway must still store a good message at the end.
+The gateway is a real one on a real server. It gets requests signed and unsigned, with bodies and
+headers mutated from a real callback's. No answer may be a 5xx, none may be missing, and the gateway
+must still store a good message at the end. What the worker gets, see `scripts.fuzz_worker`.
 """
 
 import argparse
+import asyncio
 import json
 import random
 import socket
@@ -19,6 +21,7 @@ from urllib.parse import urlsplit
 
 import httpx
 
+from scripts.fuzz_worker import Findings, fuzz_worker
 from tests.builders import a_callback, callback_fields
 from tests.processes import gateway, signed, valkey
 
@@ -27,35 +30,63 @@ _STRANGE: tuple[Any, ...] = (
 )  # fmt: skip
 _TIMEOUT_S = 10.0
 _SAY_EVERY_S = 30.0
+_ENOUGH_WRONG = 100
 
 
 def main() -> int:
-    """Send strange requests, and count what comes back; returns the process's exit status."""
+    """Try both sides, and count what comes of it; returns the process's exit status."""
     parser = argparse.ArgumentParser(prog="python -m scripts.fuzz")
     parser.add_argument("--minutes", type=float, default=10.0)
     parser.add_argument("--seed", type=int, default=1)
     arguments = parser.parse_args()
-    dice = random.Random(arguments.seed)  # noqa: S311 - repeatable, not secret
+    half_s = arguments.minutes * 30
+    failed = [_fuzz_gateway(arguments.seed, half_s), _fuzz_worker(arguments.seed, half_s)]
+    print(f"seed {arguments.seed}: {'something is wrong' if any(failed) else 'all is well'}")
+    return int(any(failed))
+
+
+def _fuzz_worker(seed: int, for_s: float) -> bool:
+    """Try texts and answers; returns whether something went wrong."""
+    until_s = time.monotonic() + for_s
+    say_at_s = 0.0
+
+    def is_enough(findings: Findings) -> bool:
+        nonlocal say_at_s
+        if time.monotonic() > say_at_s:
+            say_at_s = time.monotonic() + _SAY_EVERY_S
+            print(f"worker  {dict(findings.tried)}, wrong: {len(findings.wrong)}", flush=True)
+        return time.monotonic() > until_s or len(findings.wrong) >= _ENOUGH_WRONG
+
+    findings = asyncio.run(fuzz_worker(seed, until=is_enough))
+    print(f"worker  {dict(findings.tried)}, wrong: {len(findings.wrong)}")
+    for wrong in findings.wrong:
+        print(f"  {wrong}")
+    return bool(findings.wrong)
+
+
+def _fuzz_gateway(seed: int, for_s: float) -> bool:
+    """Send strange requests; returns whether something went wrong."""
+    dice = random.Random(seed)  # noqa: S311 - repeatable, not secret
     statuses: Counter[int] = Counter()
     with (
         tempfile.TemporaryDirectory() as folder,
         valkey(Path(folder)) as server,
         gateway(server.url, DINGDA_BACKLOG_LIMIT="1000000") as (process, address),
     ):
-        until_s = time.monotonic() + arguments.minutes * 60
+        until_s = time.monotonic() + for_s
         say_at_s = 0.0
         while time.monotonic() < until_s:
             statuses[_send(address, *_request(dice))] += 1
             if time.monotonic() > say_at_s:
                 say_at_s = time.monotonic() + _SAY_EVERY_S
-                print(f"{statuses.total():>8} requests  {dict(statuses)}", flush=True)
+                print(f"gateway {statuses.total()} requests  {dict(statuses)}", flush=True)
         last = httpx.post(address, content=a_callback(), headers=signed(), timeout=_TIMEOUT_S)
         alive = process.popen.poll() is None and last.json() == {"msgtype": "empty"}
         traceback = "Traceback" in process.output
     bad = {status: n for status, n in statuses.items() if not 200 <= status < 500}  # noqa: PLR2004
-    print(f"{statuses.total():>8} requests  {dict(sorted(statuses.items()))}")
-    print(f"seed {arguments.seed}; not 2xx-4xx: {bad or 'none'}; still alive: {alive}")
-    return int(bool(bad) or traceback or not alive)
+    print(f"gateway {statuses.total()} requests  {dict(sorted(statuses.items()))}")
+    print(f"gateway not 2xx-4xx: {bad or 'none'}; still alive: {alive}")
+    return bool(bad) or traceback or not alive
 
 
 def _request(dice: random.Random) -> tuple[dict[str, bytes], bytes]:
