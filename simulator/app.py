@@ -7,6 +7,7 @@ POST /robot/sendBySession?session=…  a reply; answered with DingTalk's errcode
 """
 
 import asyncio
+import gzip
 import logging
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -22,7 +23,7 @@ from starlette.routing import Mount, Route
 from starlette.types import Receive, Scope, Send
 
 from simulator.api import ApiError, api_routes, in_words
-from simulator.bad_day import HANG_S, ReplyTrouble
+from simulator.bad_day import HANG_S, RETRY_AFTER_S, ReplyTrouble
 from simulator.changes import Changes
 from simulator.courier import Courier
 from simulator.dingtalk import DingTalk
@@ -108,7 +109,13 @@ class _ReplyTaker:
     async def _answer(self, verdict: Verdict, trouble: ReplyTrouble | None) -> Response:
         match trouble:
             case ReplyTrouble.FAIL:
-                return PlainTextResponse("Internal Server Error", HTTPStatus.INTERNAL_SERVER_ERROR)
+                return _failure(HTTPStatus.INTERNAL_SERVER_ERROR)
+            case ReplyTrouble.UNAVAILABLE:
+                return _failure(HTTPStatus.SERVICE_UNAVAILABLE, {"retry-after": str(RETRY_AFTER_S)})
+            case ReplyTrouble.GATEWAY:
+                return _failure(HTTPStatus.BAD_GATEWAY)
+            case ReplyTrouble.PACKED:
+                return _packed(_answer(verdict))
             case ReplyTrouble.HANG:
                 await self._changes.wait_until(lambda: False, wait_s=HANG_S)
                 return _BrokenOff()
@@ -126,6 +133,16 @@ class _BrokenOff(Response):
         headers = [(b"content-type", b"application/json"), (b"content-length", b"27")]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         await send({"type": "http.response.body", "body": b"", "more_body": True})
+
+
+def _failure(status: HTTPStatus, headers: Mapping[str, str] | None = None) -> Response:
+    return PlainTextResponse(status.phrase, status, headers)
+
+
+def _packed(response: Response) -> Response:
+    headers = {"content-encoding": "gzip"}
+    media_type = response.media_type
+    return Response(gzip.compress(bytes(response.body)), headers=headers, media_type=media_type)
 
 
 def _answer(verdict: Verdict) -> Response:

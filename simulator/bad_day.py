@@ -8,6 +8,8 @@ from pydantic import ConfigDict, TypeAdapter
 
 CLOCK_OFF_MS = 2 * 3_600_000
 """How far a wrong clock is behind; DingTalk says that a signature is good for one hour."""
+RETRY_AFTER_S = 5
+"""How long a sender is asked to wait with the status 503."""
 HANG_S = 30.0
 """How long a reply is left without an answer: longer than any worker waits."""
 
@@ -26,10 +28,20 @@ class ReplyTrouble(StrEnum):
 
     THROTTLE = "throttle"
     """errcode 130101."""
+    BUSY = "busy"
+    """errcode -1."""
     REFUSE = "refuse"
     """errcode 300001."""
+    CONTENT = "content"
+    """errcode 430104."""
     FAIL = "fail"
     """HTTP status 500; the reply is not shown."""
+    UNAVAILABLE = "unavailable"
+    """HTTP status 503 with a Retry-After; the reply is not shown."""
+    GATEWAY = "gateway"
+    """HTTP status 502; the reply is shown."""
+    PACKED = "packed"
+    """The reply is shown, and the answer is gzip although nobody asked for it."""
     HANG = "hang"
     """The reply is shown, and its sender never hears so."""
     CLOSE = "close"

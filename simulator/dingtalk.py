@@ -18,6 +18,7 @@ from simulator.record import Ack, Record, Reply
 from simulator.throttle import Throttle
 from simulator.verdict import (
     BUSY,
+    IMPROPER,
     NO_SESSION,
     OK,
     Verdict,
@@ -36,7 +37,13 @@ REPLIES_PER_MINUTE = 20
 
 # In captured callbacks the stated end is 45 to 341 ms later than 90 minutes after `createAt`.
 _SESSION_EXTRA_MS = 188
-_UNHEARD = (ReplyTrouble.FAIL, ReplyTrouble.HANG, ReplyTrouble.CLOSE)
+_UNHEARD = (
+    ReplyTrouble.FAIL,
+    ReplyTrouble.UNAVAILABLE,
+    ReplyTrouble.GATEWAY,
+    ReplyTrouble.HANG,
+    ReplyTrouble.CLOSE,
+)
 """The troubles in which nobody hears the errcode."""
 
 
@@ -221,7 +228,9 @@ class DingTalk:
                 return too_fast(self._replies_per_minute or REPLIES_PER_MINUTE)
             case ReplyTrouble.REFUSE:
                 return NO_SESSION
-            case ReplyTrouble.FAIL:
+            case ReplyTrouble.CONTENT:
+                return IMPROPER
+            case ReplyTrouble.BUSY | ReplyTrouble.FAIL | ReplyTrouble.UNAVAILABLE:
                 return BUSY
             case _:
                 return None

@@ -22,6 +22,8 @@ _TEXTS = {
     "feedCard": (),
 }
 """The texts that each msgtype must have, in the object of its own name."""
+_MISSING_FROM_MARKDOWN = {"title": 400402, "text": 400403}
+"""robot/send has a code of its own for each; of the other msgtypes no such code was reported."""
 _MENTIONING = {"text": "content", "markdown": "text", "actionCard": "text"}
 """Where a msgtype has its mentions; the others cannot mention anybody."""
 _FLAGS = ("btnOrientation", "hideAvatar")
@@ -38,6 +40,7 @@ class Verdict:
 OK = Verdict(0, "ok")
 NEEDS_POST = Verdict(43002, "需要POST请求")
 BUSY = Verdict(-1, "系统繁忙")
+IMPROPER = Verdict(430104, "消息内容不合适")
 NO_SESSION = Verdict(300001, "session 不存在")
 
 
@@ -100,6 +103,8 @@ def notified_by(payload: dict[str, Any]) -> tuple[str, ...]:
 
 
 def _fault_of_content(msgtype: str, content: dict[str, Any]) -> Verdict | None:
+    if msgtype == "markdown":
+        return _fault_of_markdown(content)
     fault = _first_missing(content, _TEXTS[msgtype], msgtype)
     if msgtype == "actionCard":
         fault = fault or _fault_of_flags(content) or _fault_of_jumps(content)
@@ -107,6 +112,13 @@ def _fault_of_content(msgtype: str, content: dict[str, Any]) -> Verdict | None:
         links = content.get("links")
         fault = _fault_of_list(links, ("title", "messageURL", "picURL"), "feedCard.links")
     return fault
+
+
+def _fault_of_markdown(content: dict[str, Any]) -> Verdict | None:
+    for name, errcode in _MISSING_FROM_MARKDOWN.items():
+        if not _is_filled(content.get(name)):
+            return Verdict(errcode, f"参数 markdown --》 {name} 缺失")
+    return None
 
 
 def _fault_of_flags(card: dict[str, Any]) -> Verdict | None:

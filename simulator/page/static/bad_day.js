@@ -6,7 +6,10 @@ import { element, refill } from "./dom.js";
 import { texts } from "./texts.js";
 
 const TROUBLES = {
-  replies: ["throttle", "refuse", "fail", "hang", "close"],
+  replies: [
+    ...["throttle", "busy", "refuse", "content"],
+    ...["fail", "unavailable", "gateway", "packed", "hang", "close"],
+  ],
   callbacks: ["wrong_signature", "clock_off", "quota"],
 };
 

@@ -117,7 +117,7 @@ function itemsOf(record, isMine) {
 function replyItem(key, sent, reply) {
   const item = { key, at_ms: sent + reply.after_ms, look: reply };
   if (replyIsShown(reply)) return { ...item, kind: "reply", reply };
-  const words = reply.trouble ? texts.failedReply : texts.refusedReply(reply.errcode, reply.errmsg);
+  const words = texts.unheard[reply.trouble] ?? texts.refusedReply(reply.errcode, reply.errmsg);
   return { ...item, kind: "note", tone: "bad", words };
 }
 

@@ -36,8 +36,7 @@ function ackStep(name, sent, { status, body, after_ms: after }) {
 }
 
 function replyStep(name, sent, { errcode, errmsg, trouble, after_ms: after }) {
-  const heard = { fail: "HTTP 500", hang: texts.unheard.hang, close: texts.unheard.close }[trouble];
-  const detail = heard ?? `errcode ${errcode} ${errmsg}`;
+  const detail = texts.unheard[trouble] ?? `errcode ${errcode} ${errmsg}`;
   return step(name, sent + after, texts.steps[name], detail, errcode || trouble ? "bad" : "good");
 }
 

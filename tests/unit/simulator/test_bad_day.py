@@ -1,9 +1,11 @@
 import json
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
+import simulator
 from shared.errors import InvalidSignatureError
 from shared.message import Ignored, parse_message
 from shared.signature import verify
@@ -12,6 +14,7 @@ from simulator.callback import Said
 from simulator.dingtalk import DingTalk, SignedCallback
 from tests.unit.simulator.stage import NOW_MS, SECRET, Bot
 
+PAGE = Path(simulator.__file__).parent / "page" / "static"
 HELLO: dict[str, Any] = {"msgtype": "text", "text": {"content": "你好"}}
 
 
@@ -60,7 +63,14 @@ def test_without_quota_the_callback_has_no_text(dingtalk: DingTalk) -> None:
 
 
 @pytest.mark.parametrize(
-    ("trouble", "errcode"), [(ReplyTrouble.THROTTLE, 130101), (ReplyTrouble.REFUSE, 300001)]
+    ("trouble", "errcode"),
+    [
+        (ReplyTrouble.THROTTLE, 130101),
+        (ReplyTrouble.BUSY, -1),
+        (ReplyTrouble.REFUSE, 300001),
+        (ReplyTrouble.CONTENT, 430104),
+        (ReplyTrouble.PACKED, 0),
+    ],
 )
 def test_a_reply_is_answered_with_the_days_errcode(
     dingtalk: DingTalk, trouble: ReplyTrouble, errcode: int
@@ -74,7 +84,13 @@ def test_a_reply_is_answered_with_the_days_errcode(
 
 @pytest.mark.parametrize(
     ("trouble", "is_shown"),
-    [(ReplyTrouble.FAIL, False), (ReplyTrouble.HANG, True), (ReplyTrouble.CLOSE, True)],
+    [
+        (ReplyTrouble.FAIL, False),
+        (ReplyTrouble.UNAVAILABLE, False),
+        (ReplyTrouble.GATEWAY, True),
+        (ReplyTrouble.HANG, True),
+        (ReplyTrouble.CLOSE, True),
+    ],
 )
 def test_a_reply_whose_sender_never_hears_the_errcode_is_recorded_as_such(
     dingtalk: DingTalk, trouble: ReplyTrouble, *, is_shown: bool
@@ -124,8 +140,38 @@ def test_a_day_survives_its_json(bad_day: BadDay) -> None:
     assert BadDay.from_json(bad_day.to_json()) == bad_day
 
 
-async def test_an_error_500_has_no_errcode(http: httpx.AsyncClient, bot: Bot) -> None:
+@pytest.mark.parametrize(
+    ("trouble", "status", "text", "retry_after"),
+    [
+        ("fail", 500, "Internal Server Error", None),
+        ("unavailable", 503, "Service Unavailable", "5"),
+        ("gateway", 502, "Bad Gateway", None),
+    ],
+)
+async def test_an_http_error_has_no_errcode(
+    http: httpx.AsyncClient, bot: Bot, trouble: str, status: int, text: str, retry_after: str | None
+) -> None:
     await http.post("/api/messages", json={"text": "你好"})
-    await http.put("/api/bad-day", json={"replies": "fail"})
+    await http.put("/api/bad-day", json={"replies": trouble})
     response = await http.post(bot.callbacks[0]["sessionWebhook"], json=HELLO)
-    assert (response.status_code, response.text) == (500, "Internal Server Error")
+    assert (response.status_code, response.text) == (status, text)
+    assert response.headers.get("retry-after") == retry_after
+
+
+async def test_a_packed_answer_is_gzip_whatever_was_asked_for(
+    http: httpx.AsyncClient, bot: Bot
+) -> None:
+    await http.post("/api/messages", json={"text": "你好"})
+    await http.put("/api/bad-day", json={"replies": "packed"})
+    headers = {"accept-encoding": "identity"}
+    response = await http.post(bot.callbacks[0]["sessionWebhook"], json=HELLO, headers=headers)
+    assert response.headers["content-encoding"] == "gzip"
+    assert response.json() == {"errcode": 0, "errmsg": "ok"}
+
+
+def test_the_page_has_every_trouble_in_both_languages() -> None:
+    texts = (PAGE / "texts.js").read_text("utf-8")
+    switches = (PAGE / "bad_day.js").read_text("utf-8")
+    for trouble in (*ReplyTrouble, *CallbackTrouble):
+        assert f'"{trouble}"' in switches
+        assert texts.count(f"    {trouble}: ") >= 2

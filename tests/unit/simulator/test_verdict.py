@@ -105,8 +105,6 @@ def test_an_unknown_msgtype_is_400105(msgtype: object) -> None:
         {"msgtype": "text", "text": {}},
         {"msgtype": "text", "text": {"content": ""}},
         {"msgtype": "text", "text": {"content": 5}},
-        {"msgtype": "markdown", "markdown": {"text": "x"}},
-        {"msgtype": "markdown", "markdown": {"title": "t", "text": ""}},
         {"msgtype": "link", "link": {"title": "t", "text": "x", "messageURL": "https://a.cn/"}},
         a_card(),
         a_card(singleTitle="看"),
@@ -124,6 +122,25 @@ def test_an_unknown_msgtype_is_400105(msgtype: object) -> None:
 )
 def test_what_lacks_a_required_field_is_40035(payload: dict[str, Any]) -> None:
     assert errcode_of(payload) == 40035
+
+
+@pytest.mark.parametrize(
+    ("markdown", "errcode", "name"),
+    [
+        ({"text": "x"}, 400402, "title"),
+        ({"title": "", "text": "x"}, 400402, "title"),
+        ({}, 400402, "title"),
+        ({"title": "t"}, 400403, "text"),
+        ({"title": "t", "text": ""}, 400403, "text"),
+        ({"title": "t", "text": 5}, 400403, "text"),
+    ],
+)
+def test_a_markdown_without_title_or_text_has_codes_of_its_own_as_at_robot_send(
+    markdown: dict[str, Any], errcode: int, name: str
+) -> None:
+    fault = fault_of_payload({"msgtype": "markdown", "markdown": markdown})
+    assert fault is not None
+    assert (fault.errcode, fault.errmsg) == (errcode, f"参数 markdown --》 {name} 缺失")
 
 
 def test_the_verdict_names_the_missing_field() -> None:
