@@ -42,6 +42,10 @@ FAULTS = {
     "F41": "a worker is killed over the first of one person's messages",
     "F42": "somebody floods the bot under an id that DingTalk encrypts",
     "F45": "one person asks 600 slow questions at once",
+    "F50": "DingTalk comes back hesitantly: one trouble after another",
+    "F51": "DingTalk is in trouble until just before the session closes",
+    "F52": "DingTalk's name can't be looked up for a while",
+    "F53": "DingTalk's answers are packed, or object to a field",
     "F56": "messages that wait for another attempt pile up",
 }
 

@@ -2,10 +2,14 @@
 
 import asyncio
 import datetime as dt
+import gzip
+import socket
 import ssl
+import zlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from cryptography import x509
@@ -165,6 +169,27 @@ async def test_without_a_connection_nothing_is_claimed() -> None:
     assert claims.count == 0
 
 
+async def test_a_name_that_cannot_be_looked_up_is_tried_again_until_it_can(
+    peer: Peer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked_up = list[str]()
+
+    def getaddrinfo(host: Any, port: Any, *_: Any, **__: Any) -> Any:
+        looked_up.append(host)
+        if len(looked_up) <= 2:
+            raise socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolution")
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", port))]
+
+    monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
+    url, claims = peer.url.replace("127.0.0.1", "oapi.dingtalk.example"), Claims()
+    for _ in range(2):
+        outcome = await posted(url, claims)
+        assert outcome == Retry(Trouble.CONNECTION, "not connected: ClientConnectorDNSError")
+    assert claims.count == 0
+    assert await posted(url, claims) == Delivered()
+    assert looked_up == ["oapi.dingtalk.example"] * 3
+
+
 async def test_who_has_lost_the_lease_sends_nothing(peer: Peer) -> None:
     with pytest.raises(LeaseLostError):
         await posted(peer.url, Claims(LeaseLostError()))
@@ -273,6 +298,55 @@ async def test_a_longer_answer_is_not_read_to_its_end(peer: Peer) -> None:
     await peer.hung_up.wait()
     # What lies in the sockets' buffers is not ours to bound.
     assert peer.written < 32 * 1024 * 1024
+
+
+@pytest.mark.parametrize(
+    ("packed", "encoding"),
+    [
+        (gzip.compress(OK), "gzip"),
+        (zlib.compress(OK), "deflate"),
+        (zlib.compress(OK)[2:-4], "deflate"),
+        (gzip.compress(OK), "identity"),
+        (OK, "gzip"),
+    ],
+)
+async def test_an_answer_that_is_packed_although_nobody_asked_is_read(
+    peer: Peer, packed: bytes, encoding: str
+) -> None:
+    peer.answer = response(packed, f"content-encoding: {encoding}")
+    assert await posted(peer.url, Claims()) == Delivered()
+    peer.answer = response(gzip.compress(b'{"errcode":-1}'), f"content-encoding: {encoding}")
+    assert await posted(peer.url, Claims()) == Retry(Trouble.BUSY, "errcode -1")
+
+
+@pytest.mark.parametrize(
+    "packed",
+    [
+        gzip.compress(OK)[:-6],
+        gzip.compress(OK)[:12] + b"spoilt",
+        gzip.compress(OK + b" " * 50_000_000),
+        b"\x1f\x8b",
+    ],
+)
+async def test_what_cannot_be_unpacked_is_unknown_and_is_not_unpacked_without_end(
+    peer: Peer, packed: bytes
+) -> None:
+    peer.answer = response(packed, "content-encoding: gzip")
+    outcome = await posted(peer.url, Claims())
+    assert outcome == Unknown("the answer is not a JSON object of at most 16 KiB")
+    assert len(peer.requests) == 1
+
+
+@pytest.mark.parametrize("status", ["500 Internal Server Error", "503 Service Unavailable"])
+async def test_an_error_is_believed_before_its_body_has_ended(peer: Peer, status: str) -> None:
+    async def endless(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await peer.write(writer, f"HTTP/1.1 {status}\r\nretry-after: 7\r\n\r\n".encode())
+        while True:
+            await peer.write(writer, b" " * 65536)
+
+    peer.answer = endless
+    assert await posted(peer.url, Claims()) == Retry(Trouble.BUSY, f"HTTP {status[:3]}", 7)
+    await peer.hung_up.wait()
 
 
 async def reset(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

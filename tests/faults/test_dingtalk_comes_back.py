@@ -1,0 +1,212 @@
+"""A DingTalk that comes back hesitantly: no answer is given up while its session is open."""
+
+import gzip
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from shared.ledger import MARGIN_MS
+from shared.texts import REJECTED
+from tests.builders import now_ms
+from tests.faults import name_service
+from tests.faults.conftest import Figure
+from tests.faults.scene import SKILLS, Scene
+from tests.processes import OK, Post, Process, Script, SessionWebhook, free_port, wait_until
+from worker.outcome import LAST_TRY_MS
+
+
+def saying(errcode: int) -> Script:
+    """What DingTalk answers to a reply that it doesn't show."""
+    return Script(body=f'{{"errcode": {errcode}, "errmsg": "…"}}'.encode(), shows=False)
+
+
+HESITATES: dict[str, Script] = {
+    "errcode -1": saying(-1),
+    "errcode 34015": saying(34015),
+    "errcode 500100": saying(500100),
+    "HTTP 500": Script(status=500, shows=False),
+    "HTTP 503": Script(status=503, shows=False),
+}
+
+
+def unreachable(scene: Scene) -> tuple[int, dict[str, str]]:
+    """A port where DingTalk does not listen yet, and the settings of a worker for it."""
+    port = free_port()
+    scene.accept("text", sessionWebhook=f"http://127.0.0.1:{port}/robot/send?session=s1")
+    return port, {"DINGDA_SESSION_WEBHOOK_ORIGINS": f"http://127.0.0.1:{port}"}
+
+
+def wait_for_failures(worker: Process, count: int) -> None:
+    wait_until(lambda: worker.output.count("not connected") >= count, within_s=40)
+
+
+def rests_s(scene: Scene) -> float:
+    """How long the only message rests before its next attempt, in seconds."""
+    with scene.server.client() as client:
+        (key,) = client.scan_iter("dingda:message:*")
+        not_before_ms: Any = client.hget(key, "not_before_ms")
+    return (int(not_before_ms) - now_ms()) / 1000
+
+
+@pytest.mark.slow
+@pytest.mark.fault("F50")
+@pytest.mark.parametrize("way", HESITATES)
+def test_after_a_spell_without_connection_a_first_trouble_of_another_kind_is_a_first(
+    scene: Scene, figure: Figure, way: str
+) -> None:
+    port, settings = unreachable(scene)
+    with scene.worker(**settings) as answers:
+        wait_for_failures(answers, 4)
+        with SessionWebhook(port) as back:
+            back.first.append(HESITATES[way])
+            back.wait_for(1, within_s=20)
+            took_s = scene.took_s(lambda: scene.counts().open == 0, within_s=10)
+            scene.expect_ends(answered=1)
+            assert len(back.posts) == 2
+    figure(way, f"answered {took_s:.1f} s after that")
+
+
+@pytest.mark.slow
+@pytest.mark.fault("F50")
+def test_after_a_spell_without_connection_the_first_throttle_rests_a_minute(
+    scene: Scene, figure: Figure
+) -> None:
+    port, settings = unreachable(scene)
+    with scene.worker(**settings) as answers:
+        wait_for_failures(answers, 3)
+        with SessionWebhook(port) as back:
+            back.first.append(saying(130101))
+            back.wait_for(1, within_s=20)
+            answers.wait_for("errcode 130101")
+            scene.wait_for_state("accepted")
+            rested_s = rests_s(scene)
+    assert 50 < rested_s <= 66
+    figure("130101", f"rests {rested_s:.0f} s")
+
+
+@pytest.mark.slow
+@pytest.mark.fault("F50")
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize("way", HESITATES)
+def test_a_dingtalk_that_is_in_trouble_for_long_is_tried_on(
+    scene: Scene, figure: Figure, way: str
+) -> None:
+    with scene.worker():
+        scene.webhook.first.extend([HESITATES[way]] * 5)
+        scene.accept("text")
+        took_s = scene.took_s(lambda: scene.counts().open == 0, within_s=60)
+        scene.expect_ends(answered=1)
+    assert len(scene.webhook.posts) == 6
+    assert len({post.body for post in scene.webhook.posts}) == 1
+    figure(f"{way} five times", f"answered after {took_s:.0f} s")
+
+
+@pytest.mark.slow
+@pytest.mark.fault("F50")
+def test_a_worker_that_dies_between_two_attempts_takes_no_count_with_it(scene: Scene) -> None:
+    scene.webhook.first.extend([saying(-1)] * 3)
+    with scene.worker() as first:
+        scene.accept("text")
+        scene.webhook.wait_for(3)
+        first.wait_for("again in .* ms(?s:.*)again in .* ms(?s:.*)again in .* ms")
+        first.kill()
+    rested_s = rests_s(scene)
+    assert rested_s <= 2.4  # the third pause, and none that begins anew
+    with scene.worker():
+        scene.expect_ends(answered=1)
+    assert len(scene.webhook.posts) == 4
+
+
+class FailingUntil:
+    """Turns replies away until a moment, and notes when each came."""
+
+    def __init__(self, until_ms: float, way: Script) -> None:
+        self.came_ms = list[int]()
+        self._until_ms = until_ms
+        self._way = way
+
+    def __call__(self, _: Post) -> Script:
+        self.came_ms.append(now_ms())
+        return Script() if now_ms() >= self._until_ms else self._way
+
+
+@pytest.mark.slow
+@pytest.mark.fault("F51")
+@pytest.mark.parametrize("errcode", [130101, -1])
+def test_just_before_the_session_closes_there_is_a_last_try(
+    scene: Scene, figure: Figure, errcode: int
+) -> None:
+    closes_ms = now_ms() + 25_000
+    last_ms = closes_ms - MARGIN_MS - LAST_TRY_MS
+    scene.webhook.decide = dingtalk = FailingUntil(last_ms - 500, saying(errcode))
+    with scene.worker():
+        scene.accept("text", sessionWebhookExpiredTime=closes_ms)
+        scene.expect_ends(answered=1, within_s=30)
+    left_s = (closes_ms - dingtalk.came_ms[-1]) / 1000
+    assert left_s > MARGIN_MS / 1000
+    figure(f"errcode {errcode}", f"answered {left_s:.1f} s before the end")
+
+
+@pytest.mark.slow
+@pytest.mark.fault("F51")
+def test_a_message_expires_only_after_its_last_try_and_says_of_what(
+    scene: Scene, figure: Figure
+) -> None:
+    closes_ms = now_ms() + 20_000
+    scene.webhook.decide = dingtalk = FailingUntil(float("inf"), saying(-1))
+    with scene.worker() as answers:
+        scene.accept("text", sessionWebhookExpiredTime=closes_ms)
+        scene.expect_ends(dead={"expired": 1}, within_s=25)
+        assert "dead (expired: errcode -1)" in answers.output
+    left_s = (closes_ms - dingtalk.came_ms[-1]) / 1000
+    assert left_s <= (MARGIN_MS + LAST_TRY_MS) / 1000 + 1
+    figure("errcode -1 for good", f"last try {left_s:.1f} s before the end")
+
+
+@pytest.mark.slow
+@pytest.mark.fault("F52")
+@pytest.mark.timeout(120)
+def test_a_name_that_cannot_be_looked_up_for_a_while_is_tried_until_it_can(
+    scene: Scene, figure: Figure, tmp_path: Path
+) -> None:
+    mended, origin = tmp_path / "mended", f"http://{name_service.NAME}:{free_port()}"
+    port = int(origin.rpartition(":")[2])
+    settings = {
+        "DINGDA_SKILLS": f"{SKILLS},tests.faults.name_service",
+        "DINGDA_SESSION_WEBHOOK_ORIGINS": origin,
+        "DINGDA_ALLOW": "http-origin",
+        name_service.MENDED: str(mended),
+    }
+    with SessionWebhook(port) as webhook, scene.worker(**settings) as answers:
+        scene.accept("text", sessionWebhook=f"{origin}/robot/send?session=s1")
+        answers.wait_for("not connected: ClientConnectorDNSError")
+        time.sleep(20)
+        mended.touch()
+        # By then the pauses have grown to half a minute and a fifth, and a sweep comes after it.
+        took_s = scene.took_s(lambda: webhook.posts, within_s=60)
+        scene.expect_ends(answered=1)
+        assert len(webhook.posts) == 1
+    figure("no such name for 20 s", f"answered {took_s:.1f} s after there was one")
+
+
+@pytest.mark.fault("F53")
+def test_an_answer_that_is_gzip_all_the_same_is_read(scene: Scene) -> None:
+    scene.webhook.script = Script(body=gzip.compress(OK), headers={"content-encoding": "gzip"})
+    with scene.worker():
+        scene.accept("text")
+        scene.expect_ends(answered=1)
+    assert len(scene.webhook.posts) == 1
+
+
+@pytest.mark.fault("F53")
+@pytest.mark.parametrize("errcode", [400402, 400403, 460101])
+def test_a_reply_whose_fields_dingtalk_refuses_is_followed_by_a_plain_text(
+    scene: Scene, errcode: int
+) -> None:
+    scene.webhook.first.append(saying(errcode))
+    with scene.worker():
+        scene.accept("text")
+        scene.expect_ends(dead={"failed": 1})
+    assert [post.payload["text"]["content"] for post in scene.webhook.posts][1:] == [REJECTED]
