@@ -3,6 +3,7 @@
 Each is an environment variable that begins with `DINGDA_`, or a line in `.env`; the former wins.
 """
 
+import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -39,12 +40,34 @@ def _base_url(url: str) -> str:
     return url.rstrip("/")
 
 
+def _proxy_url(secret: SecretStr) -> SecretStr:
+    url = secret.get_secret_value()
+    parts = _PROXY_URL.fullmatch(url)
+    try:
+        if url:
+            origin_of(f"http://{parts['host'] if parts else ''}")
+    except InvalidOriginError:
+        raise ValueError(
+            "write it as http://proxy.example:3128 or http://user:password@proxy.example:3128, "
+            "with what is special in a password percent-encoded"
+        ) from None
+    return secret
+
+
+def _host(name: str) -> str:
+    if not _HOST.fullmatch(name):
+        raise ValueError("a host is written as hr.example or 10.0.0.5, without a port")
+    return name.lower()
+
+
 def _path(path: str) -> str:
     if not path.startswith("/") or "{" in path:
         raise ValueError("a path starts with / and holds no braces, as /dd_robot/")
     return path
 
 
+_PROXY_URL = re.compile(r"http://([A-Za-z0-9._~!$&'()*+,;=%:-]*@)?(?P<host>[^@/?#]+)/?")
+_HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?")
 _Commas = BeforeValidator(_split)
 
 Danger = Literal["open-redis", "eviction", "http-origin"]
@@ -142,6 +165,19 @@ class Settings(BaseSettings):
         "",
         description="What one worker asks of both: any of at_once, per_s, timeout_s, wait_s and "
         "max_bytes, as at_once=50,per_s=10. What is not named stays as it is.",
+    )
+    proxy_url: Annotated[SecretStr, AfterValidator(_proxy_url)] = Field(
+        SecretStr(""),
+        description="An HTTP proxy through which workers reach DingTalk and HTTP backends, such as "
+        "http://proxy.example:3128, perhaps with a user and a password. Never taken from "
+        "HTTPS_PROXY.",
+    )
+    no_proxy: Annotated[tuple[Annotated[str, AfterValidator(_host)], ...], NoDecode, _Commas] = (
+        Field(
+            (),
+            description="Hosts that are reached without it, each with its subdomains, such as "
+            "hr.example,10.0.0.5.",
+        )
     )
     allow: Annotated[tuple[Danger, ...], NoDecode, _Commas] = Field(
         (),

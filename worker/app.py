@@ -30,6 +30,7 @@ from worker.loading import load_skill_settings, load_skills
 from worker.routing import Router
 from worker.services import Services
 from worker.sweeper import sweep_forever
+from worker.way_out import WayOut
 
 _BLOCKING_CALLS = 32
 """Skills that may block a thread at once."""
@@ -45,7 +46,11 @@ async def open_answerer(settings: Settings) -> AsyncIterator[tuple[Answerer, Led
     threads = ThreadPoolExecutor(_BLOCKING_CALLS, thread_name_prefix="skill")
     cache = RedisCache(redis, prefix=settings.queue)
     databases = Databases()
-    async with http.create_client() as backends, delivery.create_client() as replies:
+    way_out = WayOut(settings.proxy_url.get_secret_value(), settings.no_proxy)
+    async with (
+        http.create_client(way_out) as backends,
+        delivery.create_client(way_out) as replies,
+    ):
         to_backends = Http(backends)
         dingtalk = _dingtalk(settings, to_backends, replies, cache)
         conversation = Conversation(

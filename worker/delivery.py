@@ -10,6 +10,7 @@ import time
 import zlib
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from datetime import UTC
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from http.cookiejar import CookieJar, DefaultCookiePolicy
@@ -23,6 +24,7 @@ from shared.origin import origin_of
 from worker.classify import MAX_ANSWER_BYTES, classify
 from worker.outcome import Outcome, Refused, Retry, Trouble, Unknown
 from worker.transport import BEFORE_SEND, BeforeSend, ClaimingTransport
+from worker.way_out import STRAIGHT, WayOut
 
 CONNECT_TIMEOUT_S = 5.0
 POST_TIMEOUT_S = 15.0
@@ -150,10 +152,10 @@ async def _exchange(
         )
 
 
-def create_client() -> httpx.AsyncClient:
+def create_client(way_out: WayOut = STRAIGHT) -> httpx.AsyncClient:
     """An HTTP client for replies: nothing from the environment, no redirects, no cookies."""
     return httpx.AsyncClient(
-        transport=ClaimingTransport(),
+        **way_out.transports(ClaimingTransport),
         cookies=CookieJar(DefaultCookiePolicy(allowed_domains=())),
         trust_env=False,
         follow_redirects=False,
@@ -174,9 +176,12 @@ def seconds_asked(retry_after: str, *, now_s: float) -> float:
     if retry_after.isascii() and retry_after.isdigit():
         return float(retry_after[:9])
     try:
-        return max(0.0, parsedate_to_datetime(retry_after).timestamp() - now_s)
+        moment = parsedate_to_datetime(retry_after)
     except (ValueError, OverflowError):
         return 0.0
+    if moment.tzinfo is None:  # the zone "-0000": unknown
+        moment = moment.replace(tzinfo=UTC)
+    return max(0.0, moment.timestamp() - now_s)
 
 
 def unpacked(body: bytes, encoding: str) -> bytes:
@@ -213,6 +218,8 @@ def _not_sent(error: Exception, name: str) -> Retry | Refused:
         return Refused(name)
     if isinstance(error.__cause__, aiohttp.ClientConnectorCertificateError):
         return Retry(Trouble.CERTIFICATE, "tls: invalid certificate")
+    if isinstance(error.__cause__, aiohttp.ClientHttpProxyError):
+        return Retry(Trouble.CONNECTION, f"not connected: the proxy says {error.__cause__.status}")
     return Retry(Trouble.CONNECTION, f"not connected: {name}")
 
 

@@ -33,6 +33,7 @@ from worker.errors import (
 )
 from worker.line import Line
 from worker.single_flight import SharedCallCancelledError, SingleFlight
+from worker.way_out import STRAIGHT, WayOut
 
 logger = logging.getLogger(__name__)
 
@@ -244,7 +245,7 @@ class Http:
         return endpoint
 
 
-def create_client() -> httpx.AsyncClient:
+def create_client(way_out: WayOut = STRAIGHT) -> httpx.AsyncClient:
     """An HTTP client for backends: pooled, nothing from the environment, no redirects or cookies.
 
     It bounds only connecting: how many calls there are and how long they take is each backend's.
@@ -257,8 +258,11 @@ def create_client() -> httpx.AsyncClient:
             cookie_jar=aiohttp.DummyCookieJar(),
         )
 
+    def create(proxy: httpx.Proxy | None) -> AiohttpTransport:
+        return AiohttpTransport(trust_env=False, client=open_session, proxy=proxy)
+
     return httpx.AsyncClient(
-        transport=AiohttpTransport(trust_env=False, client=open_session),
+        **way_out.transports(create),
         cookies=CookieJar(DefaultCookiePolicy(allowed_domains=())),
         trust_env=False,
         follow_redirects=False,

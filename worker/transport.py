@@ -29,12 +29,16 @@ class ClaimingTransport(AiohttpTransport):
     Each request has a connection of its own: on one that is reused, "server disconnected" could
     mean that the request was never read or that its answer was lost. Nothing is taken from the
     environment: no proxies, no .netrc, no certificates.
+
+    Args:
+        proxy: to go through, if any. To an https address it is asked for a tunnel (CONNECT), and
+            `before_send` is awaited when TLS stands at the far end of that.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, proxy: httpx.Proxy | None = None) -> None:
         self._next_connect_s = 0.0
         self._before_send: ContextVar[BeforeSend | None] = ContextVar("before_send", default=None)
-        super().__init__(trust_env=False, client=self._open_session)
+        super().__init__(trust_env=False, client=self._open_session, proxy=proxy)
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Send one request as the base class does."""

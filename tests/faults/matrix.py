@@ -46,6 +46,7 @@ FAULTS = {
     "F51": "DingTalk is in trouble until just before the session closes",
     "F52": "DingTalk's name can't be looked up for a while",
     "F53": "DingTalk's answers are packed, or object to a field",
+    "F54": "the only way out is a proxy",
     "F56": "messages that wait for another attempt pile up",
 }
 

@@ -191,6 +191,21 @@ def test_a_name_that_cannot_be_looked_up_for_a_while_is_tried_until_it_can(
     figure("no such name for 20 s", f"answered {took_s:.1f} s after there was one")
 
 
+@pytest.mark.fault("F54")
+def test_where_a_proxy_is_the_only_way_out_replies_go_through_it(scene: Scene) -> None:
+    # A proxy takes a request for another host; here it is DingTalk as well.
+    origin = f"http://{name_service.NAME}"
+    settings = {
+        "DINGDA_SESSION_WEBHOOK_ORIGINS": origin,
+        "DINGDA_ALLOW": "http-origin",
+        "DINGDA_PROXY_URL": scene.webhook.origin,
+    }
+    with scene.worker(**settings):
+        scene.accept("text", sessionWebhook=f"{origin}/robot/send?session=s1")
+        scene.expect_ends(answered=1)
+    assert [post.path for post in scene.webhook.posts] == [f"{origin}/robot/send?session=s1"]
+
+
 @pytest.mark.fault("F53")
 def test_an_answer_that_is_gzip_all_the_same_is_read(scene: Scene) -> None:
     scene.webhook.script = Script(body=gzip.compress(OK), headers={"content-encoding": "gzip"})

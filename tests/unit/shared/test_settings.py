@@ -236,3 +236,37 @@ def test_settings_stay_as_they_were_read(dingda: Environment) -> None:
     settings = dingda.settings()
     with pytest.raises(ValueError, match="frozen"):
         settings.port = 9000
+
+
+@pytest.mark.parametrize(
+    "url", ["http://proxy.example:3128", "http://proxy/", "http://worker:p%40ss@10.0.0.1:8080"]
+)
+def test_a_proxy_is_taken_as_it_is_written_and_not_shown(dingda: Environment, url: str) -> None:
+    settings = dingda.settings(PROXY_URL=url, NO_PROXY="HR.example, 10.0.0.5")
+    assert settings.proxy_url.get_secret_value() == url
+    assert url not in repr(settings)
+    assert settings.no_proxy == ("hr.example", "10.0.0.5")
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "proxy.example:3128",
+        "https://proxy.example",
+        "socks5://proxy.example:1080",
+        "http://worker:c4nary@",
+        "http://worker:c4n@ry@proxy.example",
+        "http://proxy.example/c4nary",
+        "http://proxy.example:99999",
+        "http://proxy.example?c4nary",
+    ],
+)
+def test_what_is_no_proxy_is_refused_without_its_words(dingda: Environment, url: str) -> None:
+    complaint = dingda.complaint(PROXY_URL=url)
+    assert complaint.startswith("DINGDA_PROXY_URL: write it as http://proxy.example:3128")
+    assert "c4n" not in complaint
+
+
+@pytest.mark.parametrize("host", ["*.example", ".example", "hr.example:80", "http://hr", "a/b"])
+def test_a_host_without_the_proxy_is_a_name(dingda: Environment, host: str) -> None:
+    assert "DINGDA_NO_PROXY: a host is written as" in dingda.complaint(NO_PROXY=host)

@@ -69,6 +69,7 @@ OWN_RE = {
         "missing_from": "a fixed word, an id",
         "_is_joined": "at most 32 characters",
     },
+    "shared/settings.py": {"_PROXY_URL": "an operator's setting", "_HOST": "an operator's setting"},
     "shared/signature.py": {"_TIMESTAMP": "13 digits"},
     "worker/coupons/top_answer.py": {"_SUB_CODE": "at most 80 characters"},
     "worker/classify.py": {"_CODE": "at most 9 digits"},
