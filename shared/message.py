@@ -9,7 +9,19 @@ import json
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
+from shared.content import (
+    Content,
+    File,
+    Kind,
+    Picture,
+    Quoted,
+    Voice,
+    read_content,
+    read_quoted,
+    without_mentions,
+)
 from shared.errors import InvalidMessageError
+from shared.fields import integer, objects, string
 
 OVER_QUOTA = 20001
 """DingTalk: the organisation's monthly quota is used up; the message comes without its text."""
@@ -21,33 +33,70 @@ _GROUP = "2"
 
 
 @dataclass(frozen=True, slots=True)
+class Mention:
+    """Somebody besides the bot who was mentioned."""
+
+    staff_id: str
+    """The userid, or "" where DingTalk hides it: then it is known that somebody is meant, not who.
+    """
+    name: str = field(default="", repr=False)
+    """As the client shows it, where it tells; names are not unique."""
+
+
+@dataclass(frozen=True, slots=True)
 class Message:
-    """Somebody's words to the bot, and where the answer goes."""
+    """Somebody's words to the bot, and where the answer goes. A skill may read all of it."""
 
     id: str
     """Names the message in the ledger: SHA-256 over the robot and DingTalk's msgId, in hex."""
     conversation_id: str
     conversation_title: str
+    """The group's name; "" in a single chat."""
     is_group: bool
+    """Whether it was said in a group, and not to the bot alone."""
     sender_staff_id: str
-    """The asker's userid, or "": DingTalk leaves it out until the robot is published."""
+    """The asker's userid, or "": DingTalk leaves it out until the robot is published, and for
+    people of other organisations."""
     sender_nick: str = field(repr=False)
+    """What the asker is called; their own choice, so it identifies nobody."""
     text: str = field(repr=False)
+    """The words, without those mentions that the client told apart from them."""
     session_webhook: str = field(repr=False)
     """Where to POST the reply. A bearer credential: never log it."""
     session_expires_ms: int | None
     """When the session closes, in ms since 1970; None where DingTalk did not say."""
+    kind: Kind = Kind.TEXT
+    """What kind of message it is."""
     sender_corp_id: str = ""
     bot_corp_id: str = ""
-    mentioned_staff_ids: tuple[str, ...] = ()
-    """Who else was mentioned, by userid, as far as DingTalk tells."""
     sender_id: str = ""
     """The asker as DingTalk encrypts the id: there also where `sender_staff_id` is not."""
     ordering_key: str = ""
     """Names the asker in this conversation with this robot, hashed: what shares one is answered in
     order. "" where DingTalk names no sender."""
-    pictures: tuple[str, ...] = field(default=(), repr=False)
-    """The downloadCodes of pictures between the words (richText)."""
+    robot_code: str = ""
+    """Which robot was spoken to."""
+    sender_platform: str = ""
+    """The asker's client, such as Mac, Win, iOS, Android; "" where DingTalk does not say."""
+    mentions: tuple[Mention, ...] = ()
+    """Who else was mentioned."""
+    pictures: tuple[Picture, ...] = ()
+    files: tuple[File, ...] = ()
+    """Files and videos."""
+    voice: Voice | None = None
+    """What was spoken; its words are in `text` as well."""
+    quoted: Quoted | None = None
+    """The message that this one answers to."""
+
+    @property
+    def mentioned_staff_ids(self) -> tuple[str, ...]:
+        """Who else was mentioned, by userid, as far as DingTalk tells."""
+        return tuple(mention.staff_id for mention in self.mentions if mention.staff_id)
+
+    @property
+    def is_own_organisation(self) -> bool:
+        """Whether the asker belongs to the organisation that the bot does, as far as is known."""
+        return bool(self.sender_corp_id) and self.sender_corp_id == self.bot_corp_id
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,40 +119,62 @@ def parse_message(body: bytes) -> Message | Ignored:
         InvalidMessageError: if the body isn't strict UTF-8 and JSON, or lacks what an answer needs.
     """
     fields = _parse_object(body)
-    if _integer(fields.get("errorCode")) == OVER_QUOTA:
+    if integer(fields.get("errorCode")) == OVER_QUOTA:
         return Ignored("over_quota")
-    text = _text(fields)
-    if isinstance(text, Ignored):
-        return text
-    sender, bot = _string(fields, "senderId"), _string(fields, "chatbotUserId")
+    sender, bot = string(fields, "senderId"), string(fields, "chatbotUserId")
     if bot and sender == bot:
         return Ignored("own_message")
-    robot = f"{_string(fields, 'robotCode')}\n{bot}"
+    content = read_content(fields)
+    text, mentions = _text_and_mentions(content, objects(fields.get("atUsers")), bot)
+    robot_code = string(fields, "robotCode")
+    robot = f"{robot_code}\n{bot}"
     conversation_id = _required(fields, "conversationId", _MAX_ID_CHARS)
-    staff_id = _string(fields, "senderStaffId")
+    staff_id = string(fields, "senderStaffId")
     return Message(
         # Two robots mentioned in one message share its msgId; and a real msgId holds +/=, which RQ
         # refuses in a job's id.
         id=_hash(robot, _required(fields, "msgId", _MAX_ID_CHARS)),
         conversation_id=conversation_id,
-        conversation_title=_string(fields, "conversationTitle"),
+        conversation_title=string(fields, "conversationTitle"),
         is_group=str(fields.get("conversationType")) == _GROUP,
         sender_staff_id=staff_id,
-        sender_nick=_string(fields, "senderNick"),
+        sender_nick=string(fields, "senderNick"),
         text=text,
         session_webhook=_required(fields, "sessionWebhook", _MAX_URL_CHARS),
-        session_expires_ms=_integer(fields.get("sessionWebhookExpiredTime")),
-        sender_corp_id=_string(fields, "senderCorpId"),
-        bot_corp_id=_string(fields, "chatbotCorpId"),
-        mentioned_staff_ids=tuple(_strings(fields.get("atUsers"), "staffId")),
-        pictures=tuple(_strings(_mapping(fields.get("content")).get("richText"), "downloadCode")),
+        session_expires_ms=integer(fields.get("sessionWebhookExpiredTime")),
+        kind=content.kind,
+        sender_corp_id=string(fields, "senderCorpId"),
+        bot_corp_id=string(fields, "chatbotCorpId"),
         sender_id=sender,
         ordering_key=(
             _hash(robot, conversation_id, staff_id, sender)[:_ORDERING_KEY_CHARS]
             if staff_id or sender
             else ""
         ),
+        robot_code=robot_code,
+        sender_platform=string(fields, "senderPlatform"),
+        mentions=mentions,
+        pictures=content.pictures,
+        files=content.files,
+        voice=content.voice,
+        quoted=read_quoted(fields, bot),
     )
+
+
+def _text_and_mentions(
+    content: Content, at_users: list[dict[str, Any]], bot: str
+) -> tuple[str, tuple[Mention, ...]]:
+    """The words without the mentions among them, and who was mentioned besides the bot.
+
+    `atUsers` names the bot as well, in an order of its own.
+    """
+    others = [user for user in at_users if not bot or user.get("dingtalkId") != bot]
+    # Only rich text has them in runs of their own.
+    most = len(at_users) if content.kind is Kind.RICH_TEXT else 0
+    runs, names = without_mentions(content.runs, mentioned=most)
+    # Of two names one is the bot's, which people mention first; of more it's open whose is whose.
+    name = names[-1] if len(others) == 1 and len(names) == len(at_users) else ""
+    return "".join(runs), tuple(Mention(string(user, "staffId"), name) for user in others)
 
 
 def _parse_object(body: bytes) -> dict[str, Any]:
@@ -136,59 +207,13 @@ def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 _STRICT = json.JSONDecoder(parse_constant=_refuse, object_pairs_hook=_distinct)
 
 
-def _text(fields: dict[str, Any]) -> str | Ignored:
-    """The words of a text, a richText or a spoken message (DingTalk recognises speech itself)."""
-    msgtype = fields.get("msgtype")
-    if msgtype == "text":
-        words = _mapping(fields.get("text")).get("content")
-    elif msgtype == "richText":
-        words = "".join(_strings(_mapping(fields.get("content")).get("richText"), "text")) or None
-    elif msgtype == "audio":
-        words = _mapping(fields.get("content")).get("recognition")
-    else:
-        return Ignored("msgtype")
-    return encodable(words) if isinstance(words, str) else Ignored("no_content")
-
-
-def _mapping(value: Any) -> dict[str, Any]:
-    return value if isinstance(value, dict) else {}
-
-
-def _strings(items: Any, name: str) -> list[str]:
-    """One field of each object in a list, where it is there and a string."""
-    found = [_string(_mapping(item), name) for item in items] if isinstance(items, list) else []
-    return [text for text in found if text]
-
-
-def _string(fields: dict[str, Any], name: str) -> str:
-    value = fields.get(name)
-    return encodable(value) if isinstance(value, str) else ""
-
-
 def _required(fields: dict[str, Any], name: str, max_chars: int) -> str:
-    value = _string(fields, name)
+    value = string(fields, name)
     if not value:
         raise InvalidMessageError(f"{name} is missing or not a string")
     if len(value) > max_chars:
         raise InvalidMessageError(f"{name} is longer than {max_chars} characters")
     return value
-
-
-def encodable(text: str) -> str:
-    """The text with half surrogate pairs made whole, or replaced by U+FFFD."""
-    # JSON can escape half a surrogate pair, which later fails to encode wherever it goes.
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-    return text
-
-
-def _integer(value: Any) -> int | None:
-    """DingTalk documents times as strings and sends numbers, or the other way round: take both."""
-    if isinstance(value, str) and value.isascii() and value.isdigit():
-        value = int(value[:20])
-    return value if isinstance(value, int) and not isinstance(value, bool) else None
 
 
 def _hash(*parts: str) -> str:

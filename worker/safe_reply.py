@@ -13,7 +13,7 @@ from typing import Any
 from urllib.parse import quote
 
 from shared.errors import InvalidReplyError
-from shared.message import encodable
+from shared.fields import encodable
 from shared.reply import (
     MAX_BUTTON_CHARS,
     MAX_BUTTONS,
