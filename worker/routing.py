@@ -5,8 +5,9 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from worker.mentions import Reading, bare, named_otherwise, without_last
 from worker.skill import Command, Skill
-from worker.text import MAX_CHARS, MAX_RAW_CHARS, Words, clean, fold, without_mentions
+from worker.text import MAX_CHARS, MAX_RAW_CHARS, Words, clean, fold
 
 logger = logging.getLogger(__name__)
 
@@ -23,6 +24,8 @@ class Route:
     text: str = field(repr=False)
     arguments: Words = field(repr=False)
     """What stands besides the command."""
+    names: tuple[str, ...] = field(default=(), repr=False)
+    """The names behind an @ at the text's edges; see `worker.mentions`."""
 
 
 class Router:
@@ -49,6 +52,8 @@ class Router:
             key=len,
             reverse=True,
         )
+        self._names = tuple(self._commands)
+        self._longest = 2 * max(map(len, self._names), default=0)
 
     def route(self, text: str) -> Route | None:
         """Find who answers a text; None if nobody does, or if it is too long to be a question."""
@@ -57,38 +62,70 @@ class Router:
         typed = clean(text)
         if len(typed) > MAX_CHARS:
             return None
-        words, bare = Words.of(typed), without_mentions(typed)
-        whole = self._whole(typed, words)
-        if whole or bare == typed:
-            return whole or self._within(typed, words)
-        words = Words.of(bare)
-        return self._whole(bare, words) or self._within(bare, words)
+        whole = Reading.of(typed)
+        first = bare(whole)
+        return (
+            self._whole(whole)
+            or self._whole(first)
+            or self._begun(first)
+            or self._whole(without_last(first, glued=True))
+            or self._behind_another_name(typed)
+            or self._within(first)
+        )
 
     def similar(self, text: str) -> list[str]:
         """Commands that a text may have been meant as, the likeliest first."""
-        word = fold(without_mentions(clean(text))).partition(" ")[0]
+        word = bare(Reading.of(clean(text))).words.folded.partition(" ")[0]
         close = difflib.get_close_matches(word, self._commands, _MAX_SUGGESTIONS, _CLOSE)
         return list(dict.fromkeys(self._commands[name][1].names[0] for name in close))
 
-    def _whole(self, text: str, words: Words) -> Route | None:
-        found = self._commands.get(words.folded)
-        return Route(*found, text, Words("", "")) if found else None
+    def _whole(self, reading: Reading) -> Route | None:
+        found = self._commands.get(reading.words.folded)
+        return Route(*found, reading.text, Words("", ""), reading.names) if found else None
 
-    def _within(self, text: str, words: Words) -> Route | None:
-        """Find a command that the text begins with, or a pattern somewhere in it."""
+    def _begun(self, reading: Reading) -> Route | None:
+        """Find a command that the text begins with."""
+        words = reading.words
         begun = Words(words.shown.lstrip("/"), words.matched.lstrip("/"))
         for name in self._with_arguments:
             if begun.matched.startswith(name) and _ends_word(begun.matched, len(name)):
-                return Route(*self._commands[name], text, begun.without(0, len(name)))
+                return _route(*self._commands[name], reading, begun.without(0, len(name)))
+        return None
+
+    def _behind_another_name(self, typed: str) -> Route | None:
+        """Find a command behind a mention that has blanks in it, or is glued to the command."""
+        for name, rest in named_otherwise(typed):
+            # Folding all of each would take long.
+            if not fold(rest[: self._longest]).startswith(self._names):
+                continue
+            reading = Reading.of(rest, [name])
+            if route := self._whole(reading) or self._begun(reading):
+                return route
+        return None
+
+    def _within(self, reading: Reading) -> Route | None:
+        """Find a pattern somewhere in the text."""
+        words = reading.words
         for pattern, skill, command in self._patterns:
             if found := pattern.search(words.matched):
-                return Route(skill, command, text, words.without(*found.span))
+                return _route(skill, command, reading, words.without(*found.span))
         return None
 
     def _claim(self, name: str, skill: Skill, command: Command) -> None:
         owner, _ = self._commands.setdefault(fold(name), (skill, command))
         if owner is not skill:
             logger.warning("%s has %r, which %s claims as well", owner.name, name, skill.name)
+
+
+def _route(skill: Skill, command: Command, reading: Reading, arguments: Words) -> Route:
+    """A way to a command whose arguments end before the mentions, if any are left then."""
+    whole = Reading(arguments.shown.rstrip(), arguments, reading.names)
+    rest = without_last(whole, glued=False)
+    if not rest.text.strip():
+        rest = whole
+    if reading.kept:
+        rest = Reading.of(f"{reading.kept} {rest.text}", rest.names)
+    return Route(skill, command, reading.text, rest.words, rest.names)
 
 
 def _ends_word(text: str, end: int) -> bool:

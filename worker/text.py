@@ -21,9 +21,6 @@ MAX_RAW_CHARS = 4 * MAX_CHARS
 # NFKC turns … into three dots; a single one may belong to a number or a name.
 _SEPARATORS = Pattern(r"(?:[\s,。、!?;:~·\"'“”‘’()\[\]【】《》<>|/\\-]|\.{2,})+")
 _EDGES = " \t\r\n,。、!?;:~…·的"
-# Before folding there are other blanks than those of `\s`.
-_MENTION_BEFORE = Pattern(r"^(?:[@＠][^\s\p{Z}]+[\s\p{Z}]+)+")
-_MENTION_AFTER = Pattern(r"(?:[\s\p{Z}]*[@＠][^\s\p{Z}]*)+$")
 _LINE_BREAKS = "\t\r\n"
 # The blanks that NFKC leaves.
 _BLANKS = {0x1680: " ", 0x2028: "\n", 0x2029: "\n"}
@@ -76,11 +73,6 @@ def clean(text: str) -> str:
     """
     looked_at = text.strip()[:MAX_RAW_CHARS]
     return "".join(character for character in looked_at if not _invisible(character)).strip()
-
-
-def without_mentions(text: str) -> str:
-    """The text without mentions before or after it: some clients leave the bot's own in."""
-    return _MENTION_AFTER.replace("", _MENTION_BEFORE.replace("", text)).strip()
 
 
 def fold(text: str) -> str:

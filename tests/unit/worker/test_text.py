@@ -11,7 +11,6 @@ from worker.text import (
     is_traditional,
     to_simplified,
     to_traditional,
-    without_mentions,
 )
 
 INVISIBLE = "\u200b\u200c\u200d\u2060\ufeff\u200e\u202a\u00ad\x00\x07\x1b\x7f"
@@ -74,7 +73,7 @@ def test_folding_twice_changes_nothing(text: str) -> None:
 def test_no_text_whatever_makes_reading_it_fail(text: str) -> None:
     words = Words.of(text)
     assert len(words.shown) == len(words.matched)
-    for read in (fold, clean, without_mentions, to_simplified, to_traditional):
+    for read in (fold, clean, to_simplified, to_traditional):
         assert isinstance(read(text), str)
     assert is_traditional(text) in (True, False)
 
@@ -95,30 +94,6 @@ def test_width_and_case_change_nothing(text: str) -> None:
 
 def test_cleaning_keeps_case_width_and_what_stands_inside() -> None:
     assert clean("\u200b  Ｔext 天氣，\n北京\x00 ") == "Ｔext 天氣，\n北京"
-
-
-@pytest.mark.parametrize(
-    "typed",
-    [
-        "天气 北京",
-        "@钉答 天气 北京",
-        "＠钉答 天气 北京",
-        "@钉答\u2005天气 北京",
-        "@张三 @钉答  天气 北京",
-        "天气 北京 @钉答",
-        "天气 北京@钉答",
-        "天气 北京 @张三 @钉答",
-        "@张三 天气 北京 @钉答",
-        "天气 北京 @",
-    ],
-)
-def test_a_mention_before_or_after_the_words_is_left_out(typed: str) -> None:
-    assert without_mentions(clean(typed)) == "天气 北京"
-
-
-@pytest.mark.parametrize("typed", ["天气 @张三 北京", "a@b.c 是谁", "@钉答"])
-def test_a_mention_between_words_or_alone_is_not_taken_for_one_before_them(typed: str) -> None:
-    assert without_mentions(typed) == ("" if typed == "@钉答" else typed)
 
 
 @pytest.mark.parametrize(
