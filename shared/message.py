@@ -26,6 +26,12 @@ from shared.fields import integer, objects, string
 OVER_QUOTA = 20001
 """DingTalk: the organisation's monthly quota is used up; the message comes without its text."""
 
+EVENT_SUBSCRIPTION = (
+    "this is an event subscription's callback (encrypted, signed in the query). In the console, "
+    "enter this address as the robot's message-receiving address, not under event subscription"
+)
+"""What is wrong with a callback that DingTalk sends to whoever subscribes to events."""
+
 _MAX_ID_CHARS = 512
 _MAX_URL_CHARS = 2048
 _ORDERING_KEY_CHARS = 16
@@ -96,7 +102,7 @@ class Message:
     @property
     def is_own_organisation(self) -> bool:
         """Whether the asker belongs to the organisation that the bot does, as far as is known."""
-        return bool(self.sender_corp_id) and self.sender_corp_id == self.bot_corp_id
+        return bool(self.sender_corp_id.strip()) and self.sender_corp_id == self.bot_corp_id
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +125,10 @@ def parse_message(body: bytes) -> Message | Ignored:
         InvalidMessageError: if the body isn't strict UTF-8 and JSON, or lacks what an answer needs.
     """
     fields = _parse_object(body)
+    if "encrypt" in fields:
+        raise InvalidMessageError(EVENT_SUBSCRIPTION)
+    if not fields:
+        return Ignored("probe")
     if integer(fields.get("errorCode")) == OVER_QUOTA:
         return Ignored("over_quota")
     sender, bot = string(fields, "senderId"), string(fields, "chatbotUserId")

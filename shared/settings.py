@@ -137,8 +137,10 @@ class Settings(BaseSettings):
     skill_timeout: float = Field(
         30.0, gt=0, le=3600, description="Seconds that a skill may take, unless it sets its own."
     )
-    unmatched: Literal["empty", "help"] = Field(
-        "empty", description="What a message that no skill wants gets: no reply, or the help."
+    unmatched: Literal["hint", "help", "empty"] = Field(
+        "hint",
+        description="What a message that no skill wants gets: a line where one is waited for (a "
+        "typing error, a greeting, the bot's name alone, a picture), always the help, or nothing.",
     )
     notice_after: float = Field(
         0.0,

@@ -22,7 +22,7 @@ from shared.reply import Reply, Text, to_body
 from shared.texts import ASK_PRIVATELY, LOOKING_UP, REJECTED, SENT_PRIVATELY, TOO_MANY
 from worker.concurrent import STOPPED
 from worker.contained import is_cancelled
-from worker.conversation import ANSWERED, Conversation, Said
+from worker.conversation import ANSWERED, UNMATCHED, Conversation, Said
 from worker.delivery import Delivery
 from worker.dingtalk import DingTalk
 from worker.flood import FloodLimits, Verdict
@@ -31,7 +31,6 @@ from worker.text import is_traditional, to_traditional
 
 logger = logging.getLogger(__name__)
 
-_UNMATCHED = Ending(End.UNMATCHED)
 _EXPIRED = Ending(End.DEAD, "expired")
 _FLOOD = Ending(End.REFUSED, "flood")
 _NOTICE_GRACE_S = 0.5
@@ -112,7 +111,7 @@ class Answerer:
         async with self._noticing(message, lease, deadline_s):
             said = await self._conversation.reply(message, left_s=deadline_s - _now_s())
         if said is None:
-            return _UNMATCHED
+            return UNMATCHED
         if said.secret:
             return said
         return Prepared(to_body(said.reply), said.ending)

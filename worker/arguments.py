@@ -5,7 +5,9 @@ A parameter's type says how it is read:
 * a *slot* such as `worker.places.Place` or `worker.slots.Day`: found wherever it stands;
 * `int`, `float`, `Decimal`: the first number;
 * a `Literal[...]` of words: the one that is there;
-* `str`: what is left. Of several the last takes the rest, the others a word each.
+* `str`: what is left. Of several the last takes the rest, the others a word each;
+* `Picture`, `File`, `Voice`, `Quoted`: not read from the text, but what was sent beside it, or in
+  the message that it answers to.
 
 `X | None` or a default makes it optional; `Annotated[str, "城市"]` gives it a name that people
 know. A parameter of the type `Ask` gets the question itself, one of a pydantic-settings class its
@@ -34,7 +36,9 @@ from typing import (
 
 from pydantic_settings import BaseSettings
 
-from shared.texts import MISSING, NOT_UNDERSTOOD
+from shared.content import File, Picture, Quoted, Voice
+from shared.message import Message
+from shared.texts import MISSING, NOT_SENT, NOT_UNDERSTOOD
 from worker.errors import UnclearError
 from worker.patterns import Pattern
 from worker.text import Words, fold
@@ -44,6 +48,25 @@ _MAX_NUMBER_CHARS = 30
 """A longer one is none: float makes infinity of it."""
 _NUMERIC = (int, float, Decimal)
 _NUMBER_LABEL = "数字"
+
+
+def _picture(message: Message) -> Picture | None:
+    quoted = message.quoted.pictures if message.quoted else ()
+    return next(iter(message.pictures or quoted), None)
+
+
+def _file(message: Message) -> File | None:
+    quoted = message.quoted.files if message.quoted else ()
+    return next(iter(message.files or quoted), None)
+
+
+_SENT: dict[type, Callable[[Message], object]] = {
+    Picture: _picture,
+    File: _file,
+    Voice: lambda message: message.voice,
+    Quoted: lambda message: message.quoted,
+}
+"""What a message may carry besides its words, and where in it."""
 
 
 @runtime_checkable
@@ -85,6 +108,8 @@ class Signature:
     ask: str | None
     """The one that gets the question itself."""
     settings_parameters: tuple[tuple[str, type[BaseSettings]], ...]
+    sent_parameters: tuple[Parameter, ...] = ()
+    """Those that are sent beside the text."""
 
     @classmethod
     def of(cls, function: Callable[..., Any], *, ask_type: type) -> "Signature":
@@ -95,6 +120,7 @@ class Signature:
         """
         hints = get_type_hints(function, include_extras=True)
         parameters: list[Parameter] = []
+        sent: list[Parameter] = []
         settings: list[tuple[str, type[BaseSettings]]] = []
         ask = None
         for name, parameter in inspect.signature(function).parameters.items():
@@ -104,8 +130,9 @@ class Signature:
             elif isinstance(hint, type) and issubclass(hint, BaseSettings):
                 settings.append((name, hint))
             else:
-                parameters.append(_parameter(function, parameter, hint))
-        return cls(tuple(parameters), ask, tuple(settings))
+                read = _parameter(function, parameter, hint)
+                (sent if read.kind in _SENT else parameters).append(read)
+        return cls(tuple(parameters), ask, tuple(settings), tuple(sent))
 
     @property
     def settings(self) -> list[type[BaseSettings]]:
@@ -142,6 +169,11 @@ class Signature:
         bound: dict[str, Any] = {name: settings[kind] for name, kind in self.settings_parameters}
         if self.ask:
             bound[self.ask] = ask
+        for sent in self.sent_parameters:
+            value = _SENT[sent.kind](ask.message)
+            if value is None and sent.required:
+                raise UnclearError(NOT_SENT.format(label=sent.label, usage=usage))
+            bound[sent.name] = sent.default if value is None else value
         # Slots first, wherever they stand: they know what they look for. Text takes what is left.
         for parameter in sorted(self.parameters, key=lambda p: p.kind is str):
             last = parameter.kind is not str or parameter is self._texts[-1]
@@ -155,6 +187,13 @@ class Signature:
             else:
                 bound[parameter.name] = parameter.default
         return bound
+
+    def answers_to(self, message: Message) -> bool:
+        """Whether all that it needs is what a message carries besides its words."""
+        needed = [each for each in (*self.parameters, *self.sent_parameters) if each.required]
+        return bool(needed) and all(
+            each.kind in _SENT and _SENT[each.kind](message) is not None for each in needed
+        )
 
     @property
     def _texts(self) -> list[Parameter]:
@@ -193,7 +232,7 @@ def _without_none(hint: Any) -> tuple[Any, bool]:
 
 
 def _is_readable(kind: Any) -> bool:
-    if kind is str or kind in _NUMERIC or get_origin(kind) is Literal:
+    if kind is str or kind in _NUMERIC or kind in _SENT or get_origin(kind) is Literal:
         return True
     return isinstance(kind, type) and hasattr(kind, "take")
 

@@ -28,6 +28,7 @@ from worker.services import Services
 from worker.skill import Ask, Skill
 from worker.skill_clock import skill_time
 from worker.text import clean
+from worker.unmatched import hint
 
 logger = logging.getLogger(__name__)
 
@@ -35,6 +36,7 @@ CHINA = ZoneInfo("Asia/Shanghai")
 
 ANSWERED = Ending(End.ANSWERED)
 REFUSED = Ending(End.REFUSED)
+UNMATCHED = Ending(End.UNMATCHED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +64,8 @@ class Conversation:
         services: what skills may use.
         threads: runs skills that block.
         skill_timeout_s: seconds that a skill may take unless it sets its own.
-        unmatched: whether what no skill wants gets help, or silence.
+        unmatched: what a message gets that no skill wants: a hint where one is waited for, the
+            help, or nothing.
         now: the clock.
     """
 
@@ -73,7 +76,7 @@ class Conversation:
         services: Services,
         threads: Executor,
         skill_timeout_s: float,
-        unmatched: Literal["empty", "help"],
+        unmatched: Literal["hint", "help", "empty"],
         now: Callable[[], datetime] = china_now,
     ) -> None:
         self._router = router
@@ -101,21 +104,44 @@ class Conversation:
             return Said(Text(texts.LAST_RESORT), ending)
 
     async def _reply(self, message: Message, left_s: float) -> Said | None:
-        route = self._router.route(message.text)
-        if route is None and self._unmatched == "empty":
-            return None
+        route = self._route(message)
         ask = Ask(
             text=route.text if route else clean(message.text),
             message=message,
             now=self._now(),
             services=self._services,
+            names=route.names if route else (),
         )
         if route is None:
-            route = self._router.route("help")
-            similar = self._router.similar(message.text)
-            if similar or route is None:
-                return Said(question_back(ask, texts.DID_YOU_MEAN, similar), REFUSED)
+            return await self._said_to_unmatched(ask, left_s)
         return await self._said(route, ask, left_s)
+
+    def _route(self, message: Message) -> Route | None:
+        """Find who answers: the words, what is sent without any, or words that are only quoted."""
+        if message.text.strip():
+            return self._router.route(message.text)
+        if route := self._router.route_sent(message):
+            return route
+        quoted = message.quoted
+        if quoted is None or quoted.is_bots:
+            return None
+        route = self._router.route(quoted.text)
+        # Somebody else's words must not tell what is for the asker alone.
+        return None if route is None or route.skill.private else route
+
+    async def _said_to_unmatched(self, ask: Ask, left_s: float) -> Said | None:
+        match self._unmatched:
+            case "hint":
+                reply = hint(ask, self._router)
+                return Said(reply, UNMATCHED) if reply else None
+            case "help":
+                route = self._router.route("help")
+                similar = self._router.similar(ask.text)
+                if similar or route is None:
+                    return Said(question_back(ask, texts.DID_YOU_MEAN, similar), REFUSED)
+                return await self._said(route, ask, left_s)
+            case "empty":
+                return None
 
     async def _said(self, route: Route, ask: Ask, left_s: float) -> Said | None:
         """Ask the skill; whatever it raises becomes a sentence to the asker."""

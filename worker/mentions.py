@@ -84,4 +84,4 @@ def named_otherwise(text: str) -> Iterator[tuple[str, str]]:
     for count in range(2, min(_MOST_NAME_WORDS, len(words) - 1) + 1):
         yield " ".join(words[:count])[1:], text.split(maxsplit=count)[count]
     for end in range(2, min(_LONGEST_GLUED_NAME, len(words[0]) - 1) + 1):
-        yield text[1:end], text[end:]
+        yield text[1:end].removesuffix("的"), text[end:]

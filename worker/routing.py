@@ -5,8 +5,10 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from shared.message import Message
 from worker.mentions import Reading, bare, named_otherwise, without_last
 from worker.skill import Command, Skill
+from worker.sounds import sounding_alike
 from worker.text import MAX_CHARS, MAX_RAW_CHARS, Words, clean, fold
 
 logger = logging.getLogger(__name__)
@@ -37,16 +39,15 @@ class Router:
 
     def __init__(self, skills: Sequence[Skill]) -> None:
         self._commands: dict[str, tuple[Skill, Command]] = {}
+        self._all = [(skill, command) for skill in skills for command in skill.commands]
         self._patterns = [
             (pattern, skill, command)
-            for skill in skills
-            for command in skill.commands
+            for skill, command in self._all
             for pattern in command.patterns
         ]
-        for skill in skills:
-            for command in skill.commands:
-                for name in command.names:
-                    self._claim(name, skill, command)
+        for skill, command in self._all:
+            for name in command.names:
+                self._claim(name, skill, command)
         self._with_arguments = sorted(
             (name for name, (_, command) in self._commands.items() if command.signature.parameters),
             key=len,
@@ -67,21 +68,34 @@ class Router:
         return (
             self._whole(whole)
             or self._whole(first)
+            or self._whole(without_last(first, glued=True), needs_nothing=True)
             or self._begun(first)
-            or self._whole(without_last(first, glued=True))
             or self._behind_another_name(typed)
             or self._within(first)
         )
 
-    def similar(self, text: str) -> list[str]:
-        """Commands that a text may have been meant as, the likeliest first."""
-        word = bare(Reading.of(clean(text))).words.folded.partition(" ")[0]
-        close = difflib.get_close_matches(word, self._commands, _MAX_SUGGESTIONS, _CLOSE)
-        return list(dict.fromkeys(self._commands[name][1].names[0] for name in close))
+    def route_sent(self, message: Message) -> Route | None:
+        """Find who wants a picture, a file or a quotation that comes without words."""
+        for skill, command in self._all:
+            if command.signature.answers_to(message):
+                return Route(skill, command, "", Words("", ""))
+        return None
 
-    def _whole(self, reading: Reading) -> Route | None:
+    def similar(self, text: str) -> list[str]:
+        """Commands that a text may have been meant as: that sound alike, then that look alike."""
+        folded = bare(Reading.of(clean(text))).words.folded
+        word = folded.partition(" ")[0]
+        alike = sounding_alike(folded, self._names)
+        close = difflib.get_close_matches(word, self._commands, _MAX_SUGGESTIONS, _CLOSE)
+        found = dict.fromkeys(self._commands[name][1].names[0] for name in (*alike, *close))
+        return list(found)[:_MAX_SUGGESTIONS]
+
+    def _whole(self, reading: Reading, *, needs_nothing: bool = False) -> Route | None:
+        """Find a command that is all of the text; with `needs_nothing` one that is enough so."""
         found = self._commands.get(reading.words.folded)
-        return Route(*found, reading.text, Words("", ""), reading.names) if found else None
+        if not found or (needs_nothing and any(p.required for p in found[1].signature.parameters)):
+            return None
+        return Route(*found, reading.text, Words("", ""), reading.names)
 
     def _begun(self, reading: Reading) -> Route | None:
         """Find a command that the text begins with."""

@@ -19,7 +19,8 @@ from typing import Any, Literal, TypeVar
 from anyio import to_process
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from shared.message import Message
+from shared.content import File, Picture, Quoted, Voice
+from shared.message import Mention, Message
 from shared.reply import (
     NOBODY,
     ActionCard,
@@ -64,15 +65,20 @@ __all__ = [
     "Cache",
     "FeedCard",
     "FeedLink",
+    "File",
     "Limits",
     "LimitsSetting",
     "Markdown",
+    "Mention",
+    "Picture",
+    "Quoted",
     "RefusalError",
     "Reply",
     "Skill",
     "SkillSettings",
     "Text",
     "UnclearError",
+    "Voice",
     "plain",
 ]
 
@@ -91,6 +97,9 @@ class Ask:
     """The present, in the time zone of China."""
     services: Services = field(repr=False)
     """`http`, `cache`, `databases`, `dingtalk`."""
+    names: tuple[str, ...] = field(default=(), repr=False)
+    """The names behind an @ at the text's edges, which were taken out of it: the bot's, or typed by
+    hand. Whoever was really mentioned is in `message.mentions`."""
 
     @property
     def staff_id(self) -> str:

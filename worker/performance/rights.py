@@ -43,10 +43,13 @@ async def find_subject(message: Message, name: str, dingtalk: DingTalk | None) -
         BackendError: if the address book can't be asked.
     """
     asker = message.sender_staff_id
-    if not (asker and _is_of_this_organisation(message)):
+    if not asker or not message.is_own_organisation:
         return _decided(message, None, "nobody of this organisation asks")
-    if not name and not message.mentioned_staff_ids:
+    if not name and not message.mentions:
         return _decided(message, Subject(asker, ""), "own")
+    if len(message.mentioned_staff_ids) < len(message.mentions):
+        # Somebody is meant, and DingTalk hides who: that is never the asker.
+        return _decided(message, None, "somebody unknown is mentioned")
     if dingtalk is None:
         return _decided(message, None, "no address book: set DINGDA_APP_KEY")
     named = message.mentioned_staff_ids or await dingtalk.find(name)
@@ -57,12 +60,6 @@ async def find_subject(message: Message, name: str, dingtalk: DingTalk | None) -
     if len(reports) != 1:
         return _decided(message, None, "not a direct report")
     return _decided(message, Subject(reports[0].staff_id, reports[0].name), "direct report")
-
-
-def _is_of_this_organisation(message: Message) -> bool:
-    """Whether DingTalk says so: ids that are absent, or blank, are not equal for that."""
-    is_named = any(map(str.isalnum, message.sender_corp_id))
-    return is_named and message.sender_corp_id == message.bot_corp_id
 
 
 def _decided(message: Message, subject: Subject | None, rule: str) -> Subject | None:

@@ -26,6 +26,7 @@ skill = Skill("performance", summary="查绩效", private=True)
 _PATTERN = r"绩效|kpi"
 _OWN = frozenset({"", "我", "我自己", "本人", "自己", "我本人", "个人", "my", "me", "mine"})
 _BLANKS = r"[\s的,，。？?!！：:]"
+_MINE = Pattern(r"我的|我自己|本人|\b(?:my|mine)\b")
 _NOISE = Pattern(
     r"^(?:考核|成绩|结果|情况|得分|分数|等级|请问|麻烦|你好|帮忙|帮我|给我|我想|想|查询|查看|查一下|查|看一下|看看|看|告诉我|一下|关于"
     rf"|{_BLANKS})+"
@@ -85,12 +86,24 @@ async def performance(
     if settings.performance_url is None:
         logger.warning("performance is not set up: set DINGDA_PERFORMANCE_URL")
         raise RefusalError(NOT_SET_UP)
-    subject = await find_subject(ask.message, name_in(who), ask.services.dingtalk)
+    subject = await find_subject(ask.message, _name_of(ask, who), ask.services.dingtalk)
     rows = await _read(ask, settings, subject, period) if subject else ()
     if not (subject and rows):
         # The same words whether there is no right, no data or no such person.
         raise RefusalError(NOT_KNOWN)
     return show(rows, subject.name, say=ask.say)
+
+
+def _name_of(ask: Ask, who: str) -> str:
+    """The name of whom a question is about; "" if it is the asker's own.
+
+    A name behind an @ at the edge of the text may be the bot's. So it counts unless the asker says
+    "my": a question about somebody must never be answered with one's own numbers.
+    """
+    name = name_in(who)
+    if name or not ask.names or _MINE.search(fold(ask.text)):
+        return name
+    return ask.names[-1]
 
 
 def name_in(words: str) -> str:
@@ -99,7 +112,7 @@ def name_in(words: str) -> str:
     Politeness and question words around it are left out.
     """
     bare = _NOISE.replace("", to_simplified(" ".join(words[:MAX_CHARS].split())))
-    return "" if fold(bare) in _OWN else bare
+    return "" if fold(bare) in _OWN else bare.lstrip("@＠")
 
 
 async def _read(

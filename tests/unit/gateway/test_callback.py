@@ -50,8 +50,8 @@ async def test_the_same_message_again_is_acknowledged_and_not_stored_again(door:
 @pytest.mark.parametrize(
     ("body", "reason"),
     [
-        (a_callback(None, msgtype="picture", content={"downloadCode": "x"}), "msgtype"),
-        (a_callback(None), "no_content"),
+        (a_callback(senderId="$:LWCP_v1:$bot"), "own_message"),
+        (b"{}", "probe"),
         (a_callback(None, errorCode=20001, errorMsg="quota"), "over_quota"),
     ],
 )

@@ -173,6 +173,16 @@ def test_a_text_may_be_empty() -> None:
     assert text_in(a_callback("")) == ""
 
 
+def test_an_empty_object_is_somebody_who_probes_the_address() -> None:
+    assert parse_message(b"{}") == Ignored("probe")
+
+
+def test_an_event_subscriptions_callback_is_refused_with_what_is_set_up_wrongly() -> None:
+    why = why_invalid(b'{"encrypt": "MDEy"}')
+    assert "event subscription" in why
+    assert "message-receiving address" in why
+
+
 @pytest.mark.parametrize("code", [20001, "20001"])
 def test_a_message_over_the_quota_is_ignored_by_that_name(code: object) -> None:
     body = a_callback(None, errorCode=code, errorMessage="受调用量超量影响")
@@ -476,7 +486,7 @@ def test_whatever_comes_is_a_message_or_ignored_or_invalid(body: bytes) -> None:
     except InvalidMessageError:
         return
     if isinstance(parsed, Ignored):
-        assert parsed.reason in {"over_quota", "own_message"}
+        assert parsed.reason in {"over_quota", "own_message", "probe"}
         return
     assert parsed.conversation_id
     assert parsed.session_webhook

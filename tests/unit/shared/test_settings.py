@@ -50,7 +50,7 @@ def test_the_defaults_are_those_that_the_design_promises(dingda: Environment) ->
     assert settings.concurrency == 100
     assert settings.skills == ()
     assert settings.skill_timeout == 30
-    assert settings.unmatched == "empty"
+    assert settings.unmatched == "hint"
 
 
 def test_the_other_defaults_suit_a_first_try(dingda: Environment) -> None:

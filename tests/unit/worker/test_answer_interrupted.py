@@ -113,7 +113,11 @@ async def test_an_outage_of_redis_while_the_skill_works_is_waited_out(
 
 @pytest.mark.parametrize(
     ("payload", "error"),
-    [("nonsense", InvalidMessageError), ("{}", TypeError), ('{"msgtype":"picture"}', TypeError)],
+    [
+        ("nonsense", InvalidMessageError),
+        ("{}", TypeError),
+        ('{"msgtype":"picture"}', InvalidMessageError),
+    ],
 )
 async def test_a_payload_that_is_no_message_is_a_dead_letter_and_a_failed_job(
     payload: str, error: type[Exception]

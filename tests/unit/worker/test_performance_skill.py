@@ -20,6 +20,7 @@ from starlette.routing import Route
 
 from scripts.demo_performance import create
 from shared.ledger import End
+from shared.message import Mention
 from shared.reply import Markdown, Text
 from simulator.backends import openapi
 from simulator.backends.openapi import OpenAPI, Person
@@ -148,7 +149,65 @@ async def test_of_namesakes_a_manager_sees_the_one_who_reports(office: Office) -
 
 
 async def test_who_is_mentioned_is_whom_it_is_about(office: Office) -> None:
-    assert "78.5" in await office.told("绩效", WANG, mentioned_staff_ids=(LI,))
+    assert "78.5" in await office.told("绩效", WANG, mentions=(Mention(LI),))
+
+
+@pytest.mark.parametrize(
+    "typed",
+    [
+        "绩效 @李四",
+        "@李四 的绩效",
+        "@李四的绩效",
+        "绩效＠李四",
+        "绩效@李四",
+        "@李四 绩效",
+        "@李四绩效",
+        "我想看绩效 @李四",
+        "查绩效 上个季度 @李四",
+        "@钉答 绩效 @李四",
+    ],
+)
+async def test_whoever_is_named_by_hand_is_whom_it_is_about(office: Office, typed: str) -> None:
+    told = await office.told(typed, WANG)
+    assert told.startswith("### 李四的绩效")
+
+
+@pytest.mark.parametrize(
+    "typed",
+    [
+        "绩效 @李四",
+        "@李四 的绩效",
+        "绩效＠李四",
+        "@李四 绩效",
+        "绩效 @李四 @王五",
+        "我想看绩效 @李四",
+        "绩效 @nobody",
+    ],
+)
+async def test_whoever_asks_about_somebody_else_never_sees_the_own(
+    office: Office, typed: str
+) -> None:
+    assert is_refused(await office.asked(typed, ZHANG))
+
+
+async def test_without_an_address_book_a_name_is_not_taken_for_the_askers(office: Office) -> None:
+    office.dingtalk = None
+    assert is_refused(await office.asked("绩效 @李四", ZHANG))
+    assert is_refused(await office.asked("@李四 绩效", ZHANG))
+
+
+@pytest.mark.parametrize(
+    "typed", ["我的绩效 @钉答", "@钉答 我的绩效", "@Ding Da 我的绩效", "@钉答我的绩效"]
+)
+async def test_the_bots_name_beside_my_performance_changes_nothing(
+    office: Office, typed: str
+) -> None:
+    assert "91.5" in await office.told(typed, ZHANG)
+
+
+async def test_a_mention_that_hides_who_is_meant_never_means_the_asker(office: Office) -> None:
+    assert is_refused(await office.asked("绩效", ZHANG, mentions=(Mention(""),)))
+    assert is_refused(await office.asked("绩效", WANG, mentions=(Mention(""), Mention(LI))))
 
 
 async def test_the_address_book_is_asked_anew_for_each_question(office: Office) -> None:

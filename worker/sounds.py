@@ -1,0 +1,35 @@
+"""How words sound: most typing errors in Chinese are homophones, for people type sounds."""
+
+from collections.abc import Sequence
+from functools import cache, lru_cache
+
+from xpinyin import Pinyin
+
+_FEWEST = 2
+"""Of one character there are too many that sound alike."""
+
+
+def sounding_alike(text: str, names: Sequence[str]) -> list[str]:
+    """The Chinese names that a text begins with, by their sound, tones aside.
+
+    Args:
+        text: what was typed, folded.
+        names: the names, folded.
+    """
+    return [
+        name for name in names if not name.isascii() and _sounds(text[: len(name)]) == _sounds(name)
+    ]
+
+
+def _sounds(text: str) -> tuple[str, ...]:
+    return tuple(map(_sound, text))
+
+
+@lru_cache(maxsize=8192)
+def _sound(character: str) -> str:
+    return str(_table().get_pinyin(character, ""))
+
+
+@cache
+def _table() -> Pinyin:
+    return Pinyin()
