@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from copy import deepcopy
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
 import httpx
 import pytest
@@ -89,6 +89,7 @@ async def listen(  # noqa: PLR0913 - the circumstances that a test may choose
     settings: Sequence[BaseSettings] = (),
     dingtalk: DingTalk | None = None,
     cache: Cache | None = None,
+    unmatched: Literal["hint", "help", "empty"] = "empty",
     **message_fields: Any,
 ) -> Said | None:
     """Ask a skill, and return what is said with the ending that it would make.
@@ -105,6 +106,8 @@ async def listen(  # noqa: PLR0913 - the circumstances that a test may choose
         settings: the skill's settings; those not given are read from the environment.
         dingtalk: DingTalk's OpenAPI; None as where it is not set up.
         cache: a new `MemoryCache` unless given.
+        unmatched: what a text gets that the skill doesn't want: by default nothing, so that a test
+            sees which words are the skill's.
         message_fields: other fields of `shared.message.Message`.
     """
     message = Message(
@@ -135,7 +138,7 @@ async def listen(  # noqa: PLR0913 - the circumstances that a test may choose
                 services=services,
                 threads=threads,
                 skill_timeout_s=30.0,
-                unmatched="empty",
+                unmatched=unmatched,
                 now=(lambda: now) if now else china_now,
             )
             try:

@@ -20,10 +20,10 @@ _GREETING = Pattern(
     rf"|在|在不在|有人|在不|测试|test|ping|good (?:morning|afternoon|evening)){_SOFTENERS}$"
 )
 _PLEA = Pattern(
-    r"(?:你|机器人|这个|它)?(?:都|还|到底)?(?:能|会|可以)(?:做|干|帮我做|帮我干)?(?:些)?(?:什么|啥|哪些)"
-    r"|怎么(?:用|使用|玩)|如何使用|使用(?:说明|方法|帮助)|有(?:什么|哪些|啥)(?:功能|指令|命令|用)|你是谁|说明书"
-    r"|帮帮我|帮帮忙|需要帮助|求助|救命"
-    r"|what can you do|how (?:do i|to) use|help me|need help|who are you"
+    r"^(?:请问 ?)?(?:你|您|机器人|这个?|它)?(?:都|还|到底|该|要)?"
+    r"(?:(?:能|会|可以)(?:做|干|帮我做|帮我干)?些?(?:什么|啥|哪些)|(?:怎么|如何)(?:用|使用|玩)"
+    r"|有(?:什么|哪些|啥)(?:功能|指令|命令|用)|使用(?:说明|方法|帮助)|是谁|帮帮[我忙]|需要帮助|求助|救命|说明书)"
+    r"|^(?:what can you do|how (?:do i|to) use|help me|(?:i )?need help|who are you)"
 )
 _BARE_PLEA = frozenset({"功能", "指令", "命令", "说明", "用法", "帮忙", "commands", "usage", "h"})
 _LONGEST_PLEA = 24
