@@ -13,7 +13,7 @@ from http import HTTPStatus
 
 from redis.exceptions import RedisError
 from starlette.requests import ClientDisconnect
-from starlette.responses import JSONResponse
+from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.types import Receive, Scope, Send
 
 from gateway.body import MAX_BODY_BYTES, BodyReader, drain, too_large
@@ -22,7 +22,7 @@ from gateway.rejection import RejectedError, RejectionLog
 from gateway.replay import ReplayGuard
 from shared.errors import BusyError, InvalidMessageError, InvalidSignatureError
 from shared.ledger import Acceptance, Ledger
-from shared.message import Ignored, parse_message
+from shared.message import EVENT_SUBSCRIPTION, Ignored, parse_message
 from shared.reply import EMPTY, Text
 from shared.signature import verify
 from shared.texts import BUSY
@@ -31,6 +31,9 @@ logger = logging.getLogger(__name__)
 
 _STORED = JSONResponse(EMPTY)
 _BUSY = JSONResponse(Text(BUSY).to_payload())
+_ADDRESS = PlainTextResponse("This is a robot's message-receiving address. DingTalk POSTs to it.\n")
+_LOOKS = ("GET", "HEAD")
+"""How DingTalk's console is said to try an address when it is saved; it wants any 200."""
 
 Headers = dict[bytes, bytes]
 """As ASGI has them: names in lower case."""
@@ -73,13 +76,18 @@ class Callback:
             return
         await response(scope, receive, send)
 
-    async def _hear(self, scope: Scope, receive: Receive) -> JSONResponse:
+    async def _hear(self, scope: Scope, receive: Receive) -> Response:
         headers: Headers = dict(scope["headers"])
+        if scope["method"] in _LOOKS:
+            return _ADDRESS
         _check_method(scope["method"])
         _check_upgrade(headers)
         _check_encoding(headers)
         _check_length(headers)
-        self._check_signature(headers)
+        if _is_probe(headers):
+            self._rejections.note_probe()
+            return _ADDRESS
+        self._check_signature(headers, scope.get("query_string", b""))
         body = await self._bodies.read(receive)
         self._replays.admit(headers[b"sign"], len(body))
         try:
@@ -99,7 +107,10 @@ class Callback:
             logger.debug("message %.8s came again", message.id)
         return _STORED
 
-    def _check_signature(self, headers: Headers) -> None:
+    def _check_signature(self, headers: Headers, query: bytes) -> None:
+        if b"sign" not in headers and b"signature=" in query and b"nonce=" in query:
+            reason = "event_subscription"
+            raise RejectedError(HTTPStatus.UNAUTHORIZED, reason, EVENT_SUBSCRIPTION)
         try:
             verify(
                 headers.get(b"timestamp", b""),
@@ -126,6 +137,12 @@ class Callback:
 def _check_method(method: str) -> None:
     if method != "POST":
         raise RejectedError(HTTPStatus.METHOD_NOT_ALLOWED, "method", "DingTalk sends POST")
+
+
+def _is_probe(headers: Headers) -> bool:
+    """Whether nobody signed anything: consoles and people try an address with an empty POST."""
+    is_signed = b"sign" in headers or b"timestamp" in headers
+    return headers.get(b"content-length") == b"0" and not is_signed
 
 
 def _check_upgrade(headers: Headers) -> None:
@@ -171,6 +188,6 @@ async def _refuse(rejected: RejectedError, receive: Receive) -> JSONResponse:
     if rejected.status is HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
         await drain(receive)
     if rejected.status is HTTPStatus.METHOD_NOT_ALLOWED:
-        headers["allow"] = "POST"
+        headers["allow"] = "GET, HEAD, POST"
     content = {"error": rejected.reason, "detail": rejected.detail}
     return JSONResponse(content, rejected.status, headers)

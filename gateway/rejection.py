@@ -29,9 +29,16 @@ class RejectionLog:
 
     def note(self, rejected: RejectedError) -> None:
         """Count a rejection, and log it unless its like has just been logged."""
-        self._counts[rejected.reason] += 1
+        self._note(rejected.reason, "rejected (%d so far): %s", rejected.detail)
+
+    def note_probe(self) -> None:
+        """Count somebody who tries the address without saying anything."""
+        detail = "an empty request without a signature tries the address; no message is in it"
+        self._note("probe", "probed (%d so far): %s", detail)
+
+    def _note(self, reason: str, line: str, detail: str) -> None:
+        self._counts[reason] += 1
         now = time.monotonic()
-        if now - self._logged_at.get(rejected.reason, -_LOG_INTERVAL_S) >= _LOG_INTERVAL_S:
-            self._logged_at[rejected.reason] = now
-            count = self._counts[rejected.reason]
-            logger.warning("rejected (%d so far): %s", count, rejected.detail)
+        if now - self._logged_at.get(reason, -_LOG_INTERVAL_S) >= _LOG_INTERVAL_S:
+            self._logged_at[reason] = now
+            logger.warning(line, self._counts[reason], detail)

@@ -147,10 +147,49 @@ def test_it_starts_only_with_a_secret_and_says_where_to_find_one() -> None:
 # Requests that are refused, each with its status and its reason.
 
 
-@pytest.mark.parametrize("method", ["GET", "PUT", "DELETE", "HEAD"])
-async def test_only_post_is_heard(door: Door, method: str) -> None:
+@pytest.mark.parametrize("method", ["PUT", "DELETE", "PATCH", "OPTIONS"])
+async def test_other_methods_are_not_heard(door: Door, method: str) -> None:
     answer = await door.client.request(method, CALLBACK)
-    assert (answer.status_code, answer.headers["allow"]) == (405, "POST")
+    assert (answer.status_code, answer.headers["allow"]) == (405, "GET, HEAD, POST")
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+async def test_whoever_looks_at_the_address_sees_that_it_is_one(door: Door, method: str) -> None:
+    answer = await door.client.request(method, CALLBACK)
+    assert answer.status_code == 200
+    assert "message-receiving address" in answer.text or method == "HEAD"
+    assert await door.counts() == {}
+
+
+async def test_an_empty_post_that_nobody_signed_is_a_probe_and_promises_nothing(
+    door: Door, caplog: pytest.LogCaptureFixture
+) -> None:
+    for _ in range(5):
+        answer = await door.client.post(CALLBACK, content=b"", headers={"content-length": "0"})
+        assert answer.status_code == 200
+        assert "msgtype" not in answer.text
+    assert await door.queued() == 0
+    assert caplog.text.count("probed") == 1
+
+
+async def test_an_empty_post_that_is_signed_wrongly_is_refused(door: Door) -> None:
+    answer = await door.post(b"", headers={"sign": "x"})
+    assert answer.status_code == 401
+
+
+async def test_words_that_nobody_signed_are_refused(door: Door) -> None:
+    answer = await door.client.post(CALLBACK, content=b"{}")
+    assert answer.status_code == 401
+
+
+async def test_an_event_subscriptions_callback_tells_the_operator_what_is_set_up_wrongly(
+    door: Door, caplog: pytest.LogCaptureFixture
+) -> None:
+    url = f"{CALLBACK}?signature=a&timestamp=1700000000000&nonce=b"
+    answer = await door.client.post(url, json={"encrypt": "MDEyMzQ1Njc4OWFiY2RlZg=="})
+    assert (answer.status_code, answer.json()["error"]) == (401, "event_subscription")
+    assert "event subscription" in caplog.text
+    assert "message-receiving address" in caplog.text
 
 
 @pytest.mark.parametrize(
