@@ -14,11 +14,11 @@ from worker.text import Words
 _MOST_NAME_WORDS = 3
 _LONGEST_GLUED_NAME = 12
 # A name has no slash, dot or second @: those are packages, addresses and versions, which are meant.
-_NAME = r"[@＠]([^\s\p{Z}@＠/.:,，]{1,40})"
+_NAME = r"[@＠][^\s\p{Z}@＠/.:,，]{1,40}"
 _EVERYBODY = Pattern(r"^[@＠](?:所有人|全体成员|all(?:[\s\p{Z}]|$))[\s\p{Z}]*")
-_FIRST = Pattern(rf"^{_NAME}[\s\p{{Z}}]+")
-_LAST = Pattern(rf"[\s\p{{Z}}]+(?:{_NAME}|[@＠])$")
-_LAST_GLUED = Pattern(rf"(?:{_NAME}|[@＠])$")
+_FIRST = Pattern(rf"^(?:{_NAME}[\s\p{{Z}}]+)+")
+_LAST = Pattern(rf"(?:[\s\p{{Z}}]+(?:{_NAME}|[@＠]))+$")
+_LAST_GLUED = Pattern(rf"(?:[\s\p{{Z}}]*(?:{_NAME}|[@＠]))+$")
 _OTHER_FIRST = Pattern(r"^[@＠][^\s\p{Z}]+[\s\p{Z}]+")
 # How clients that know no quotations put one into the text; what follows is what is asked.
 _QUOTATION = Pattern(r"^「[^」]*」[\s\p{Z}]*(?:(?:-[\s\p{Z}]*){5,}|(?:—[\s\p{Z}]*){2,})")
@@ -46,8 +46,8 @@ def bare(whole: Reading) -> Reading:
     """The text without what may be mentions at its beginning, however many."""
     text = _EVERYBODY.replace("", _QUOTATION.replace("", whole.text))
     names: list[str] = []
-    while found := _FIRST.search(text):
-        names.append(found.groups[0])
+    if found := _FIRST.search(text):
+        names = _names_in(found.taken)
         text = text[found.span[1] :]
     if found := _OTHER_FIRST.search(text):
         end = found.span[1]
@@ -62,11 +62,11 @@ def without_last(reading: Reading, *, glued: bool) -> Reading:
         reading: what to read.
         glued: whether a mention needs no blank before it, as in 帮助@钉答; so would an address.
     """
-    text, names = reading.text, list(reading.names)
-    while found := (_LAST_GLUED if glued else _LAST).search(text):
-        names += filter(None, found.groups)
-        text = text[: found.span[0]].rstrip()
-    return reading if text == reading.text else Reading.of(text, names, reading.kept)
+    found = (_LAST_GLUED if glued else _LAST).search(reading.text)
+    if found is None:
+        return reading
+    names = (*reading.names, *_names_in(found.taken))
+    return Reading.of(reading.text[: found.span[0]].rstrip(), names, reading.kept)
 
 
 def named_otherwise(text: str) -> Iterator[tuple[str, str]]:
@@ -85,3 +85,7 @@ def named_otherwise(text: str) -> Iterator[tuple[str, str]]:
         yield " ".join(words[:count])[1:], text.split(maxsplit=count)[count]
     for end in range(2, min(_LONGEST_GLUED_NAME, len(words[0]) - 1) + 1):
         yield text[1:end].removesuffix("的"), text[end:]
+
+
+def _names_in(mentions: str) -> list[str]:
+    return [name for each in mentions.replace("＠", "@").split("@") if (name := each.strip())]

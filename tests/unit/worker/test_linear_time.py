@@ -357,9 +357,7 @@ def test_what_is_tried_is_all_there_is() -> None:
     assert {"Day.take", "Period.take", "PriceLimit.take", "Place.take", "Wish.take"} <= set(
         FUNCTIONS
     )
-    assert {"worker.text.clean", "worker.text.without_mentions", "worker.text.fold"} <= set(
-        FUNCTIONS
-    )
+    assert {"worker.text.clean", "worker.text.fold"} <= set(FUNCTIONS)
 
 
 # What authors write -----------------------------------------------------------------------------
