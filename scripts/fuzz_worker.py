@@ -34,6 +34,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 
 from shared.logs import redact
+from shared.message import Mention
 from shared.reply import Markdown, Text, plain, to_body
 from simulator.backends.amap import AMapStandIn
 from simulator.backends.hr import create_hr
@@ -57,7 +58,7 @@ from worker.skills.coupons import CouponSettings
 from worker.skills.performance import PerformanceSettings, name_in
 from worker.skills.weather import WeatherSettings
 from worker.testing import MemoryCache
-from worker.text import MAX_CHARS, clean, fold, is_traditional, without_mentions
+from worker.text import MAX_CHARS, clean, fold, is_traditional
 
 ROOT = Path(__file__).parents[1]
 NOW = datetime(2026, 11, 23, 12, tzinfo=ZoneInfo("Asia/Shanghai"))
@@ -190,7 +191,6 @@ def _try_text(findings: Findings, bot: "_Bot", text: str) -> None:
         bot.router.similar,
         fold,
         clean,
-        without_mentions,
         is_traditional,
         name_in,
     ):
@@ -262,8 +262,8 @@ class _Bot:
                 now=lambda: NOW,
             )
             message = a_message(conversationType="2" if group else "1", senderCorpId="dingcorp")
-            mentioned = () if self.dice.random() < 0.5 else ("0002",)  # noqa: PLR2004 - a half
-            asked = replace(message, text=text, mentioned_staff_ids=mentioned)
+            mentions = () if self.dice.random() < 0.5 else (Mention("0002"),)  # noqa: PLR2004 - a half
+            asked = replace(message, text=text, mentions=mentions)
             return await conversation.reply(asked, left_s=60)
 
     def dingtalk(self, client: httpx.AsyncClient) -> DingTalk:

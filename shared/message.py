@@ -101,8 +101,12 @@ class Message:
 
     @property
     def is_own_organisation(self) -> bool:
-        """Whether the asker belongs to the organisation that the bot does, as far as is known."""
-        return bool(self.sender_corp_id.strip()) and self.sender_corp_id == self.bot_corp_id
+        """Whether DingTalk says that the asker belongs to the bot's organisation.
+
+        Ids that are absent, or blank, are not equal for that.
+        """
+        is_named = any(map(str.isalnum, self.sender_corp_id))
+        return is_named and self.sender_corp_id == self.bot_corp_id
 
 
 @dataclass(frozen=True, slots=True)
