@@ -14,7 +14,7 @@ from shared.reply import Text
 from worker.dingtalk import DingTalk
 from worker.errors import BackendError, BackendUnavailableError
 from worker.http import Http
-from worker.outcome import Delivered, Outcome, Refused, Retry, Unknown
+from worker.outcome import Delivered, Outcome, Refused, Retry, Trouble, Unknown
 from worker.testing import MemoryCache
 from worker.transport import BEFORE_SEND
 
@@ -204,6 +204,26 @@ async def test_a_200_that_does_not_say_what_became_of_it_is_unknown(body: bytes)
 async def test_429_is_tried_again_whatever_its_words(body: dict[str, str]) -> None:
     async with answering(body, 429) as asked:
         assert isinstance(await asked.send(), Retry)
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "trouble", "asked_s"),
+    [
+        (400, "InvalidAuthentication", Trouble.TOKEN, 0),
+        (401, "", Trouble.TOKEN, 0),
+        (403, "Forbidden.AccessDenied.QpsLimitForApi", Trouble.BUSY, 1),
+        (403, "Forbidden.AccessDenied.QpmLimitForApi", Trouble.THROTTLED, 0),
+        (400, "send.too.fast", Trouble.BUSY, 1),
+        (500, "system.error", Trouble.BUSY, 0),
+    ],
+)
+async def test_what_passes_is_tried_again_by_its_kind(
+    status: int, code: str, trouble: Trouble, asked_s: float
+) -> None:
+    async with answering({"code": code}, status) as asked:
+        outcome = await asked.send()
+        assert isinstance(outcome, Retry)
+        assert (outcome.trouble, outcome.asked_s) == (trouble, asked_s)
 
 
 @pytest.mark.parametrize(("status", "kind"), [(500, Retry), (503, Retry), (502, Unknown)])
