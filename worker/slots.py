@@ -1,4 +1,4 @@
-"""Days, periods and prices, found in a text wherever they stand.
+"""Days and periods, found in a text wherever they stand; prices are in `worker.prices`.
 
 Each class is a slot (`worker.arguments.Slot`): a parameter of its type is read from the text.
 Patterns run over `Words.matched`, which is simplified, lower case and half width. What is meant of
@@ -8,18 +8,18 @@ one that looks beside it as well is its group `taken`; see `worker.patterns`.
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from decimal import Decimal
 from typing import ClassVar, Literal, Self
 
 from shared.texts import IN_THE_PAST, NO_SUCH_DAY, NOT_YET
 from worker.errors import RefusalError
+from worker.numerals import DIGITS, integer
 from worker.patterns import Match, Pattern
+from worker.prices import PriceLimit
 from worker.text import Words
 
-_DIGITS = {digit: value for value, digit in enumerate("零一二三四五六七八九")} | {"两": 2, "〇": 0}
-_UNITS = {"十": 10, "百": 100, "千": 1000, "万": 10_000}
-_CHINESE = f"[{''.join(_DIGITS)}{''.join(_UNITS)}]"
-_COUNT = rf"(?:\d{{1,2}}|[{''.join(_DIGITS)}十]{{1,3}})"
+_COUNT = rf"(?:\d{{1,2}}|[{DIGITS}十]{{1,3}})"
+
+__all__ = ["Day", "Period", "PriceLimit"]
 
 _WEEKDAYS = "一二三四五六日"
 _WEEK = r"(?:周|星期|礼拜)"
@@ -115,45 +115,6 @@ class Period:
         return None
 
 
-@dataclass(frozen=True, slots=True)
-class PriceLimit:
-    """A price range in yuan: 200元以内, 100到200元, 五百块以上. At least one side is set."""
-
-    label: ClassVar[str] = "价格"
-
-    low: Decimal | None
-    high: Decimal | None
-
-    @classmethod
-    def take(cls, words: Words, now: datetime) -> tuple[Self, Words] | None:  # noqa: ARG003 - a slot's
-        """Find a price range."""
-        for pattern, side in _PRICES:
-            if found := pattern.search(words.matched):
-                prices = sorted(map(_price, found.groups))
-                return cls(*side(*prices)), words.without(*found.span)
-        return None
-
-
-# Numbers ---------------------------------------------------------------------------------------
-
-
-def _integer(said: str) -> int:
-    """Read `25` or 二十五; what is neither is no number."""
-    if said.isdigit():
-        return int(said)
-    total, section, digit = 0, 0, None
-    for character in said:
-        if character in _DIGITS:
-            digit = _DIGITS[character]
-            continue
-        unit = _UNITS[character]
-        if unit == _UNITS["万"]:
-            total, section, digit = (section + (digit or 0)) * unit, 0, None
-        else:
-            section, digit = section + (1 if digit is None else digit) * unit, None
-    return total + section + (digit or 0)
-
-
 # Days ------------------------------------------------------------------------------------------
 
 
@@ -180,7 +141,7 @@ def _weekend(found: Match, today: date) -> tuple[date, int]:
 
 def _date(found: Match, today: date) -> tuple[date, int]:
     year, month, *days = found.groups
-    month, day = _integer(month), _integer(next(filter(None, days)))
+    month, day = integer(month), integer(next(filter(None, days)))
     if year:
         return date(int(year), month, day), 1
     # In December, 1月2日 is next year's.
@@ -189,7 +150,7 @@ def _date(found: Match, today: date) -> tuple[date, int]:
 
 
 def _day_of_month(found: Match, today: date) -> tuple[date, int]:
-    day = _integer(found["d"])
+    day = integer(found["d"])
     first = today.replace(day=day)
     return (first if first >= today else _months_later(today, 1).replace(day=day)), 1
 
@@ -201,11 +162,11 @@ _DAYS: list[tuple[Pattern, Callable[[Match, date], tuple[date, int]]]] = [
     (Pattern(r"明[天日晚早]|tomorrow"), _ahead(1)),
     (
         Pattern(rf"(?P<n>{_COUNT})[天日](?:之|以)?后"),
-        lambda found, today: (today + timedelta(days=_integer(found["n"])), 1),
+        lambda found, today: (today + timedelta(days=integer(found["n"])), 1),
     ),
     (
         Pattern(rf"(?P<taken>(?:未来|接下来|今后|最近|近|往后)?的?(?P<n>{_COUNT})天)(?:[^后]|$)"),
-        lambda found, today: (today, max(1, _integer(found["n"]))),
+        lambda found, today: (today, max(1, integer(found["n"]))),
     ),
     (
         Pattern(r"这几天|未来几天|接下来几天|最近几天|(?P<taken>最近)(?:[^一]|$)"),
@@ -272,7 +233,7 @@ def _latest(month_of: Callable[[str], int]) -> Callable[[Match, date], date]:
 
 
 def _month_of_quarter(said: str) -> int:
-    return 3 * _integer(said) - 2
+    return 3 * integer(said) - 2
 
 
 _YEAR = r"(?P<y>今年|本年|去年|上年|前年|\d{4}年?-?)的?\s*"
@@ -303,13 +264,13 @@ _PERIODS: list[
     ),
     (Pattern(r"本月|这个?月|当月"), "month", _month_ago),
     (Pattern(r"上+一?个?月"), "month", _month_ago),
-    (Pattern(f"{_YEAR}{_MONTH}"), "month", _named(_integer)),
+    (Pattern(f"{_YEAR}{_MONTH}"), "month", _named(integer)),
     # 十三月 is not March.
-    (Pattern(f"(?:^|[^十])(?P<taken>{_NO_YEAR}{_MONTH})"), "month", _latest(_integer)),
+    (Pattern(f"(?:^|[^十])(?P<taken>{_NO_YEAR}{_MONTH})"), "month", _latest(integer)),
     (
         Pattern(r"(?P<taken>(?P<y>\d{4})[-/.](?P<n>\d{1,2}))(?:\D|$)"),
         "month",
-        _named(_integer),
+        _named(integer),
     ),
     (
         Pattern(r"(?P<y>今年|本年度?|去年|上年度?|前年|20\d{2}年?)(?:度|全年)?"),
@@ -317,41 +278,3 @@ _PERIODS: list[
         lambda found, today: date(_year(found["y"], today), 1, 1),
     ),
 ]
-
-
-# Prices ----------------------------------------------------------------------------------------
-
-_YUAN = r"\s*(?:元|块钱?|圆|rmb|¥)?\s*"
-_AMOUNT = rf"¥?(\d{{1,7}}(?:\.\d{{1,2}})?|{_CHINESE}{{1,6}})"
-# No price begins within a word or a number.
-_START = r"(?:^|[^a-z\d.])"
-_PRICES: list[tuple[Pattern, Callable[..., tuple[Decimal | None, Decimal | None]]]] = [
-    (
-        Pattern(
-            rf"{_START}(?P<taken>{_AMOUNT}{_YUAN}(?:-|~|—|到|至){_YUAN}{_AMOUNT}{_YUAN}"
-            r"(?:之间|以?内)?)(?:[^a-z\d]|$)"
-        ),
-        lambda low, high: (low, high),
-    ),
-    (Pattern(rf"(?:不低于|不少于|至少|最少){_YUAN}{_AMOUNT}{_YUAN}"), lambda low: (low, None)),
-    (
-        Pattern(
-            rf"(?:不超过|不高于|低于|少于|小于|最多|最高|预算){_YUAN}{_AMOUNT}{_YUAN}(?:以?内)?"
-        ),
-        lambda high: (None, high),
-    ),
-    (Pattern(rf"(?:高于|超过|大于|多于){_YUAN}{_AMOUNT}{_YUAN}"), lambda low: (low, None)),
-    (
-        Pattern(rf"{_START}(?P<taken>{_AMOUNT}{_YUAN}(?:以内|以下|之内|之下|内|封顶))"),
-        lambda high: (None, high),
-    ),
-    (Pattern(rf"{_START}(?P<taken>{_AMOUNT}{_YUAN}(?:以上|之上|起))"), lambda low: (low, None)),
-    (
-        Pattern(rf"{_START}(?P<taken>{_AMOUNT}{_YUAN}(?:左右|上下))"),
-        lambda about: (about * Decimal("0.8"), about * Decimal("1.2")),
-    ),
-]
-
-
-def _price(said: str) -> Decimal:
-    return Decimal(said) if said[0].isdigit() else Decimal(_integer(said))

@@ -11,7 +11,7 @@ from opencc import OpenCC
 
 from worker.errors import UnclearError
 from worker.patterns import Pattern
-from worker.slots import PriceLimit
+from worker.prices import PriceLimit
 from worker.text import Words, fold
 
 MAX_KEYWORD_CHARS = 60
