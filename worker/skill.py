@@ -33,6 +33,7 @@ from shared.reply import (
     Text,
     plain,
 )
+from worker import child
 from worker.arguments import Signature
 from worker.backend import Backend, Limits, LimitsSetting
 from worker.cache import Cache
@@ -129,9 +130,12 @@ class Ask:
             function: stands at the top of a module, for the process imports it.
             arguments: what it is given; they and the result are pickled.
 
-        The process is killed when the skill's time is up, which a thread can't be.
+        The process is killed when the skill's time is up, which a thread can't be, and when the
+        worker ends, however it ends.
         """
-        return await to_process.run_sync(function, *arguments, cancellable=True)
+        parent, call = child.pack(function, arguments)
+        returned: T = await to_process.run_sync(child.run, parent, call, cancellable=True)
+        return returned
 
 
 class SkillSettings(BaseSettings):

@@ -1,0 +1,46 @@
+"""What `Ask.in_process` runs in a process of its own, which ends when its worker ends.
+
+Otherwise what a worker that was killed had it compute would go on for ever: `kill -9` leaves nobody
+to end it, and it looks for nothing but its result.
+"""
+
+import ctypes
+import os
+import pickle
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+_SET_PARENT_DEATH_SIGNAL = 1
+"""PR_SET_PDEATHSIG of Linux's prctl(2)."""
+_LOOK_EVERY_S = 1.0
+
+
+def pack(function: Callable[..., Any], arguments: tuple[Any, ...]) -> tuple[int, bytes]:
+    """What `run` takes: this process's id and the call, read when its end is seen to."""
+    return os.getpid(), pickle.dumps((function, arguments), pickle.HIGHEST_PROTOCOL)
+
+
+def run(parent: int, call: bytes) -> Any:
+    """Call a function in this process, whose end is from here on that of its parent."""
+    _end_with(parent)
+    function, arguments = pickle.loads(call)  # noqa: S301 - the worker's own
+    return function(*arguments)
+
+
+def _end_with(parent: int) -> None:
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_SET_PARENT_DEATH_SIGNAL, signal.SIGKILL)
+    else:
+        threading.Thread(target=_watch, args=(parent,), daemon=True).start()
+    if os.getppid() != parent:  # it died before
+        os._exit(1)
+
+
+def _watch(parent: int) -> None:
+    while os.getppid() == parent:
+        time.sleep(_LOOK_EVERY_S)
+    os._exit(1)
