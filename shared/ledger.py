@@ -385,7 +385,7 @@ class Ledger:
         Returns:
             How many messages were enqueued again.
         """
-        overdue, spoilt = await self._run(
+        overdue, spoilt, given_up = await self._run(
             self._sweep,
             SWEEP_LIMIT,
             self._handover_ms,
@@ -396,6 +396,9 @@ class Ledger:
         )
         for message_id in spoilt:
             _name_spoilt(message_id)
+        for message_id in given_up:
+            words = "message %.8s is given up: %d workers died over it"
+            logger.error(words, message_id, MAX_DEATHS)
         return int(await self._run(self._requeue, *self._jobs(overdue))) if overdue else 0
 
     async def dead_letters(self) -> list[DeadLetter]:

@@ -5,7 +5,9 @@ import re
 import sys
 import threading
 from collections.abc import Iterator
-from types import TracebackType
+from itertools import islice
+from traceback import walk_stack
+from types import CodeType, FrameType, TracebackType
 
 _SESSION = re.compile(r"(session=)[^&\s\"'<>]+")
 _PLAIN_ID = re.compile(r"[\w.@:$+/=-]{1,64}")
@@ -77,6 +79,12 @@ def trace(error: BaseException) -> str:
         return class_name(error)
 
 
+def stack(frame: FrameType) -> str:
+    """What a thread does: a line for each of its innermost frames, the innermost last."""
+    frames = ((each.f_code, line) for each, line in walk_stack(frame))
+    return "\n".join(reversed([_place(code, line) for code, line in islice(frames, _MAX_FRAMES)]))
+
+
 def class_name(error: object) -> str:
     """The name of an object's class, cut and cleaned, for a class may be named anything."""
     # `type(error).__name__` asks the metaclass, which may answer differently or raise.
@@ -118,10 +126,13 @@ def _frames(traceback: TracebackType | None) -> list[str]:
     """A line for each frame; of a deep recursion the innermost."""
     found: list[str] = []
     while traceback:
-        code = traceback.tb_frame.f_code
-        found.append(f"  {code.co_filename}:{traceback.tb_lineno} in {code.co_name}")
+        found.append(_place(traceback.tb_frame.f_code, traceback.tb_lineno))
         traceback = traceback.tb_next
     return found[-_MAX_FRAMES:]
+
+
+def _place(code: CodeType, line: int | None) -> str:
+    return f"  {code.co_filename}:{line} in {code.co_name}"
 
 
 def _log_thread_failure(failure: threading.ExceptHookArgs) -> None:

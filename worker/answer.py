@@ -21,7 +21,7 @@ from shared.message import Message, parse_message
 from shared.reply import Reply, Text, to_body
 from shared.texts import ASK_PRIVATELY, LOOKING_UP, REJECTED, SENT_PRIVATELY, TOO_MANY
 from worker.concurrent import STOPPED
-from worker.contained import is_cancelled
+from worker.contained import Subject, is_cancelled, work_for
 from worker.conversation import ANSWERED, UNMATCHED, Conversation, Said
 from worker.delivery import Delivery
 from worker.dingtalk import DingTalk
@@ -68,9 +68,12 @@ class Answerer:
         self._dingtalk = dingtalk
         self._floods = floods
         self._notice_after_s = notice_after_s
+        self.in_hand: dict[str, Lease] = {}
+        """The messages that are being answered just now, by their ids."""
 
     async def answer(self, message_id: str) -> None:
         """Take one message as far as it goes now: to an end, or to another attempt later."""
+        work_for(Subject(message_id))
         lease = await self._ledger.lease(message_id)
         if not isinstance(lease, Lease):
             logger.info("message %.8s needs nothing: %s", message_id, lease)
@@ -222,6 +225,7 @@ class Answerer:
     async def _held(self, lease: Lease) -> AsyncIterator[None]:
         """Keep the lease while the answer is made, and leave the message in good order."""
         renewing = asyncio.create_task(self._renew(lease))
+        self.in_hand[lease.id] = lease
         try:
             yield
         except LeaseLostError:
@@ -239,6 +243,7 @@ class Answerer:
             raise
         finally:
             renewing.cancel()
+            del self.in_hand[lease.id]
 
     async def _let_go(self, lease: Lease, *, stopped: bool) -> None:
         """Leave a message that is in hand: to the next worker, or for good if it was stopped."""

@@ -1,16 +1,19 @@
 """The worker, put together from its settings."""
 
-from collections.abc import AsyncIterator
-from concurrent.futures import ThreadPoolExecutor
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import NamedTuple
 
 import httpx
 from rq import Queue
 from rq.serializers import JSONSerializer
 
-from shared.connections import patient, patient_for_rq
+from shared.connections import impatient, patient, patient_for_rq
 from shared.errors import SettingsError
-from shared.ledger import Ledger
+from shared.ledger import Lease, Ledger
 from shared.queue import JobQueue
 from shared.settings import Settings
 from worker import delivery, http
@@ -30,20 +33,57 @@ from worker.loading import load_skill_settings, load_skills
 from worker.routing import Router
 from worker.services import Services
 from worker.sweeper import sweep_forever
+from worker.threads import SkillThreads
+from worker.watchdog import Watchdog
 from worker.way_out import WayOut
 
-_BLOCKING_CALLS = 32
-"""Skills that may block a thread at once."""
+logger = logging.getLogger(__name__)
+
+_HAND_BACK_S = 4.0
+"""How long it may take to hand messages back when the loop can't any more."""
+
+
+class Parts(NamedTuple):
+    """What answers messages, and what looks after it needs."""
+
+    answerer: Answerer
+    ledger: Ledger
+    threads: SkillThreads
+    databases: Databases
+
+
+@dataclass(frozen=True)
+class _Watched:
+    """The worker as the watchdog sees it."""
+
+    worker: ConcurrentWorker
+    parts: Parts
+    settings: Settings
+
+    @property
+    def are_threads_stuck(self) -> bool:
+        return self.parts.threads.are_stuck or self.parts.databases.is_stuck
+
+    def give_up(self, reason: str) -> None:
+        self.worker.give_up(reason)
+
+    def hand_back(self, *, but: str) -> None:
+        in_hand = list(self.parts.answerer.in_hand.values())
+        others = [lease for lease in in_hand if lease.id != but]
+        asyncio.run(_hand_back(others, self.settings))
+
+    def sign_off(self) -> None:
+        self.worker.sign_off()
 
 
 @asynccontextmanager
-async def open_answerer(settings: Settings) -> AsyncIterator[tuple[Answerer, Ledger]]:
+async def open_answerer(settings: Settings) -> AsyncIterator[Parts]:
     """Build what answers messages, with connections that close at the end of the context."""
     redis = patient(settings.redis_url.get_secret_value())
     queue = JobQueue.create(settings.queue, skill_timeout_s=settings.skill_timeout)
     ledger = Ledger(redis, queue)
     skills = load_skills(settings.skills)
-    threads = ThreadPoolExecutor(_BLOCKING_CALLS, thread_name_prefix="skill")
+    threads = SkillThreads()
     cache = RedisCache(redis, prefix=settings.queue)
     databases = Databases()
     way_out = WayOut(settings.proxy_url.get_secret_value(), settings.no_proxy)
@@ -80,7 +120,7 @@ async def open_answerer(settings: Settings) -> AsyncIterator[tuple[Answerer, Led
             notice_after_s=settings.notice_after,
         )
         try:
-            yield answerer, ledger
+            yield Parts(answerer, ledger, threads, databases)
         finally:
             # A skill that blocks beyond its timeout can't be stopped, and must not stop us.
             threads.shutdown(wait=False, cancel_futures=True)
@@ -94,14 +134,31 @@ async def run_worker(settings: Settings) -> None:
     queue = Queue(
         settings.queue, connection=connection, job_class=AnswerJob, serializer=JSONSerializer
     )
-    async with open_answerer(settings) as (answerer, ledger):
+    async with open_answerer(settings) as parts:
+        asyncio.get_running_loop().set_default_executor(parts.threads)
         worker = ConcurrentWorker(
             queue,
-            perform=lambda data: answerer.answer(message_id_of(data)),
-            alongside=(lambda: sweep_forever(ledger),),
+            perform=lambda data: parts.answerer.answer(message_id_of(data)),
+            alongside=(lambda: sweep_forever(parts.ledger),),
             concurrency=settings.concurrency,
         )
-        await worker.run()
+        watchdog = Watchdog(_Watched(worker, parts, settings))
+        try:
+            await worker.run()
+        finally:
+            watchdog.close()
+
+
+async def _hand_back(leases: Sequence[Lease], settings: Settings) -> None:
+    """Hand messages back with connections of its own, for those of the worker's loop are stuck."""
+    redis = impatient(settings.redis_url.get_secret_value(), timeout_s=_HAND_BACK_S / 2)
+    ledger = Ledger(redis, JobQueue.create(settings.queue, skill_timeout_s=settings.skill_timeout))
+    try:
+        async with asyncio.timeout(_HAND_BACK_S):
+            ends = await asyncio.gather(*map(ledger.hand_back, leases), return_exceptions=True)
+    finally:
+        await redis.aclose()
+    logger.warning("handed %d other message(s) back", ends.count(None))
 
 
 def _dingtalk(

@@ -25,6 +25,7 @@ from rq.suspension import is_suspended
 from rq.worker import BaseWorker, WorkerStatus
 from rq.worker_registration import WORKERS_BY_QUEUE_KEY
 
+from shared.errors import DingdaError
 from shared.failpoints import failpoint
 from shared.logs import class_name, trace
 from worker.books import Books, Ended, Started, ended
@@ -38,6 +39,9 @@ GRACE_S = 45.0
 """How long jobs may go on after SIGTERM; a supervisor must wait a little longer than this."""
 STOPPED = "stopped"
 """What a job's cancellation says when it was stopped by command; otherwise the worker is ending."""
+_LAST_WORDS_S = 5.0
+"""How long jobs may take to end when they are cancelled, or when the worker gives up."""
+_CLOSE_S = 5.0
 _WAIT_S = 1
 _BEAT_S = 10.0
 _WORKER_TTL_S = 60
@@ -45,6 +49,10 @@ _MAINTENANCE_S = 60
 _REST_S = 1.0
 _MAX_BATCH = 100
 _OUTAGE = (RedisConnectionError, RedisTimeoutError, OSError)
+
+
+class StuckError(DingdaError):
+    """The worker can't work any more and has ended; the message says why."""
 
 
 class ConcurrentWorker(BaseWorker):
@@ -91,6 +99,7 @@ class ConcurrentWorker(BaseWorker):
         self._ended: list[Ended] = []
         self._is_queue_empty = True
         self._is_starting = False
+        self._stuck = ""
         self._room = asyncio.Event()
         self._books_due = asyncio.Event()
         self._stopping = asyncio.Event()
@@ -133,12 +142,31 @@ class ConcurrentWorker(BaseWorker):
             for keeper in keepers:
                 keeper.cancel()
             ends = await asyncio.gather(*keepers, return_exceptions=True)
-            await self._in(self._bookkeeper, self._close)
-            self._taker.shutdown()
-            self._bookkeeper.shutdown()
+            # An outage of Redis must not keep the process beyond its supervisor's patience.
+            await asyncio.wait({self._in(self._bookkeeper, self._close)}, timeout=_CLOSE_S)
+            self._bookkeeper.shutdown(wait=False)
         for end in ends:
             if isinstance(end, Exception):
                 raise end
+        if self._stuck:
+            raise StuckError(self._stuck)
+
+    def give_up(self, reason: str) -> None:
+        """End soon: what runs may go on for a moment only. `run` raises a `StuckError` then."""
+        if not self._stopping.is_set():
+            logger.critical("the worker ends: %s", reason)
+        self._stuck = reason
+        self._grace_s = min(self._grace_s, _LAST_WORDS_S)
+        self._stopping.set()
+
+    def sign_off(self) -> None:
+        """Tell RQ that the worker and its jobs are gone; from any thread, when the loop can't."""
+        gone = [
+            ended(started, JobStatus.FAILED, "the worker stopped working")
+            for started in list(self._running)
+        ]
+        self._books.end([*self._ended, *gone], idle=True)
+        self.register_death()  # type: ignore[no-untyped-call]
 
     def handle_payload(self, message: Any) -> None:
         """Obey RQ's commands (`rq.command`); called from RQ's own pubsub thread."""
@@ -255,7 +283,8 @@ class ConcurrentWorker(BaseWorker):
         rest = list(self._running.values())
         for task in rest:
             task.cancel()
-        await asyncio.gather(*rest, return_exceptions=True)
+        if rest:
+            await asyncio.wait(rest, timeout=_LAST_WORDS_S)
 
     # Keeping the books ---------------------------------------------------------------------
 
@@ -352,9 +381,12 @@ class ConcurrentWorker(BaseWorker):
             self.teardown()  # type: ignore[no-untyped-call]
         except (RedisError, OSError) as error:
             logger.warning("could not sign off from Redis (%s)", type(error).__name__)
+        self._taker.shutdown()
 
-    async def _in(self, thread: ThreadPoolExecutor, call: Callable[..., T], *arguments: Any) -> T:
-        return await self._loop.run_in_executor(thread, call, *arguments)
+    def _in(
+        self, thread: ThreadPoolExecutor, call: Callable[..., T], *arguments: Any
+    ) -> "asyncio.Future[T]":
+        return self._loop.run_in_executor(thread, call, *arguments)
 
 
 async def _first_of(*awaitables: Coroutine[Any, Any, Any]) -> None:

@@ -8,7 +8,8 @@ what somebody else cancelled; or it may cancel its own task. None of that is the
 import asyncio
 import logging
 from collections.abc import Callable, Coroutine
-from typing import Any, TypeVar
+from contextvars import ContextVar
+from typing import Any, NamedTuple, TypeVar
 
 from shared.errors import DingdaError
 from shared.logs import class_name, trace
@@ -84,6 +85,40 @@ async def _settled(work: Coroutine[Any, Any, T]) -> tuple[T | None, BaseExceptio
         return None, error
 
 
+class Subject(NamedTuple):
+    """Whom a task works for."""
+
+    message_id: str
+    skill: str = ""
+
+    def __str__(self) -> str:
+        return f"message {self.message_id:.8}" + (f" in the skill {self.skill}" * bool(self.skill))
+
+
+_subject: ContextVar[Subject | None] = ContextVar("subject", default=None)
+
+
+class _Task(asyncio.Task[Any]):
+    """A task that others can ask whom it works for; so can those that it starts."""
+
+    def __init__(self, work: Coroutine[Any, Any, Any], **traits: Any) -> None:
+        self.subject = _subject.get()
+        super().__init__(work, **traits)
+
+
+def work_for(subject: Subject) -> None:
+    """Say whom the running task works for, and those that it starts from here on."""
+    _subject.set(subject)
+    task = asyncio.current_task()
+    if isinstance(task, _Task):
+        task.subject = subject
+
+
+def subject_of(task: "asyncio.Task[Any]") -> Subject | None:
+    """Whom a task works for; None if for no message."""
+    return task.subject if isinstance(task, _Task) else None
+
+
 def contain_tasks(loop: asyncio.AbstractEventLoop) -> None:
     """Keep tasks that skills start from ending the loop, and their words out of the log."""
     loop.set_task_factory(_create_task)
@@ -91,7 +126,7 @@ def contain_tasks(loop: asyncio.AbstractEventLoop) -> None:
 
 
 def _create_task(loop: asyncio.AbstractEventLoop, work: Any, **traits: Any) -> "asyncio.Task[Any]":
-    return asyncio.Task(_without_exits(work), loop=loop, **traits)
+    return _Task(_without_exits(work), loop=loop, **traits)
 
 
 async def _without_exits(work: Coroutine[Any, Any, T]) -> T:

@@ -20,7 +20,14 @@ from shared.ledger import End, Ending
 from shared.logs import class_name, trace
 from shared.message import Message
 from shared.reply import Reply, Text
-from worker.contained import AbortedError, contained, is_cancelled, settle
+from worker.contained import (
+    AbortedError,
+    Subject,
+    contained,
+    is_cancelled,
+    settle,
+    work_for,
+)
 from worker.errors import BackendError, RefusalError, SkillError, UnclearError
 from worker.routing import Route, Router
 from worker.safe_reply import question_back, reason, sentence
@@ -158,6 +165,7 @@ class Conversation:
     async def _answer(self, route: Route, ask: Ask) -> Said | None:
         """All that runs the code of a skill: its settings, its slots, its function, its reply."""
         skill, command = route.skill, route.command
+        work_for(Subject(ask.message.id, skill.name))
         private = _check_allowed(skill, ask)
         arguments = command.signature.bind(
             route.arguments,

@@ -80,5 +80,5 @@ async def answer(message_id: str) -> None:
     """
     from worker.app import open_answerer  # noqa: PLC0415 - ours loads this module for its job class
 
-    async with open_answerer(load_settings()) as (answerer, _):
-        await answerer.answer(message_id)
+    async with open_answerer(load_settings()) as parts:
+        await parts.answerer.answer(message_id)

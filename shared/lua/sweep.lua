@@ -3,12 +3,13 @@
 --   worker may die over a message, 6 remember (s), 7 how long dead letters are listed (ms), 8 how soon to
 --   look again at who is parked as the second of its line (ms); who stands further back, the later
 -- Returns the ids to hand to requeue.lua (should that never happen, the next sweep names them again), and
--- the ids whose records are spoilt: ended, or passed over if the id is none of ours.
+-- the ids whose records are spoilt: ended, or passed over if the id is none of ours; and the ids of those
+-- over which too many workers died.
 
 local limit, handover_ms, max_deaths, remember_s, keep_dead_ms = ARGV[3], ARGV[4], tonumber(ARGV[5]), ARGV[6], ARGV[7]
 local recheck_ms = tonumber(ARGV[8])
 local now = now_ms()
-local again, spoilt = {}, {}
+local again, spoilt, given_up = {}, {}, {}
 local function hand_on(id)
   if id ~= '' then again[#again + 1] = id end
 end
@@ -29,6 +30,7 @@ for _, id in ipairs(redis.call('ZRANGEBYSCORE', DUE, '-inf', now, 'LIMIT', 0, li
     hand_on(expire(id, remember_s, now))
   elseif state == 'leased' and (number(held[3]) or 0) + 1 >= max_deaths then
     hand_on(finish(id, 'dead', 'failed: workers died over it', remember_s, now))
+    given_up[#given_up + 1] = id
   elseif held[4] == 'waiting' and not is_first(id, held[5]) then
     park(id, held[5], number(held[2]), recheck_ms, now)
   elseif string.match(id, '^%x+$') then
@@ -50,4 +52,4 @@ for _, id in ipairs(redis.call('ZRANGEBYSCORE', QUEUED, '-inf', before, 'LIMIT',
 end
 
 redis.call('ZREMRANGEBYSCORE', DEAD, '-inf', now - keep_dead_ms)
-return {again, spoilt}
+return {again, spoilt, given_up}

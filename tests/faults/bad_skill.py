@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 import time
+from pathlib import Path
 from typing import Any, NoReturn
 
 from worker.skill import Ask, Skill
@@ -33,6 +34,24 @@ def blocks(seconds: float, ask: Ask) -> str:
 async def blocks_the_loop(seconds: float, ask: Ask) -> str:
     time.sleep(seconds)  # noqa: ASYNC251 - that is the fault
     return ask.say("好了")
+
+
+@skill.command("线程")
+async def blocks_in_a_thread(seconds: float, ask: Ask) -> str:
+    await asyncio.to_thread(time.sleep, seconds)
+    return ask.say("好了")
+
+
+@skill.command("计算")
+async def computes(mark: str, ask: Ask) -> str:
+    await ask.in_process(touch_for_ever, mark)
+    return ask.say("没有的事")
+
+
+def touch_for_ever(path: str) -> None:
+    while True:
+        Path(path).touch()
+        time.sleep(0.01)
 
 
 @skill.command("不听")

@@ -1,6 +1,7 @@
 """The whole bot on real processes, for tests that break it, and the check that ends each."""
 
 import re
+import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -56,6 +57,28 @@ class Scene:
         env = {"DINGDA_SKILLS": SKILLS} | settings
         with worker(self.redis_url, self.webhook.origin, **env) as started:
             yield started
+
+    @contextmanager
+    def supervised_worker(self, **settings: str) -> Iterator[list[Process]]:
+        """A worker that is started again whenever it ends, as a supervisor does; all of them."""
+        started: list[Process] = []
+        over = threading.Event()
+
+        def supervise() -> None:
+            while not over.is_set():
+                with self.worker(**settings) as running:
+                    started.append(running)
+                    while not over.wait(0.1) and running.popen.poll() is None:
+                        pass
+
+        supervising = threading.Thread(target=supervise)
+        supervising.start()
+        wait_until(lambda: started)
+        try:
+            yield started
+        finally:
+            over.set()
+            supervising.join()
 
     @contextmanager
     def gateway(self, **settings: str) -> Iterator[tuple[Process, str]]:

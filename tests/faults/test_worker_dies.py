@@ -250,20 +250,6 @@ def test_a_skill_that_blocks_the_loop_for_a_while_only_delays(scene: Scene) -> N
         scene.expect_ends(answered=7)
 
 
-@pytest.mark.slow
-@pytest.mark.fault("F27")
-@pytest.mark.timeout(180)
-def test_a_skill_that_blocks_every_workers_loop_beyond_the_lease_is_given_up(
-    scene: Scene, figure: Figure
-) -> None:
-    with scene.worker() as first, scene.worker() as second:
-        scene.accept("堵路 24")
-        scene.expect_ends(within_s=100, dead={"failed": 1})
-        assert [each.popen.poll() for each in (first, second)] == [None, None]
-    assert scene.webhook.posts == []
-    figure("a loop blocked for 24 s", "given up after 3 leases, both workers alive")
-
-
 def _is_gone(process: Process) -> bool:
     """Whether a process is dead or frozen."""
     stat = Path(f"/proc/{process.popen.pid}/stat").read_text("ascii").rpartition(") ")[2]

@@ -1,0 +1,144 @@
+"""A Redis that has lost what it knew of a worker, wholly or in part, as real processes find it."""
+
+import json
+import signal
+import socket
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+from redis import Redis
+
+from tests.faults.conftest import Figure
+from tests.faults.scene import Scene
+from tests.processes import process, wait_until
+
+REGISTERED_WITHIN_S = 15.0
+SETS = ("rq:workers", "rq:workers:dingda")
+
+
+def everything(client: Redis, _: str) -> None:
+    client.flushall()
+
+
+def both_sets(client: Redis, _: str) -> None:
+    client.delete(*SETS)
+
+
+def the_queues_set(client: Redis, _: str) -> None:
+    client.delete("rq:workers:dingda")
+
+
+def the_hash(client: Redis, key: str) -> None:
+    client.delete(key)
+
+
+def the_state(client: Redis, key: str) -> None:
+    client.hdel(key, "state")
+
+
+def worker_key(client: Redis) -> str:
+    (key,) = wait_until(lambda: client.smembers("rq:workers"))
+    return str(key)
+
+
+def is_known(client: Redis, key: str) -> bool:
+    listed = all(client.sismember(each, key) for each in SETS)
+    facts: Any = client.hmget(key, "birth", "queues", "hostname", "state")
+    return listed and all(facts)
+
+
+def output_of(scene: Scene, *command: str) -> str:
+    env = {"DINGDA_REDIS_URL": scene.server.url}
+    with process("-m", *command, env=env) as run:
+        run.popen.wait(20)
+        run._reader.join()
+        return run.output
+
+
+def expect_to_be_known(scene: Scene, client: Redis, key: str) -> float:
+    """Wait until RQ knows the worker again, and see what operators see; returns the seconds."""
+    took_s = scene.took_s(lambda: is_known(client, key), within_s=REGISTERED_WITHIN_S)
+    assert client.hget(key, "state") == "idle"
+    info = output_of(scene, "rq.cli", "info", "-u", scene.server.url)
+    assert "1 workers, 1 queues" in info
+    assert f"{key.removeprefix('rq:worker:')} " in info
+    assert json.loads(output_of(scene, "worker", "status", "--json"))["workers"] == 1
+    return took_s
+
+
+@pytest.mark.slow
+@pytest.mark.fault("F48")
+@pytest.mark.timeout(180)
+@pytest.mark.parametrize("forget", [everything, both_sets, the_queues_set, the_hash, the_state])
+def test_a_worker_that_redis_has_forgotten_is_registered_again(
+    scene: Scene, figure: Figure, forget: Callable[[Redis, str], None]
+) -> None:
+    with scene.worker(), scene.server.client() as client:
+        key = worker_key(client)
+        wait_until(lambda: client.hget(key, "state") == "idle")
+        time.sleep(2)  # what takes jobs beats in between, and makes a part of the hash anew
+        forget(client, key)
+        client.sadd("rq:queues", "rq:queue:dingda")  # as the next message does
+        took_s = expect_to_be_known(scene, client, key)
+        scene.accept("text")
+        scene.wait_for_state("answered")
+    figure(f"forgotten: {forget.__name__.replace('_', ' ')}, registered after", f"{took_s:.0f} s")
+
+
+@pytest.mark.slow
+@pytest.mark.fault("F48")
+@pytest.mark.timeout(180)
+def test_a_worker_that_was_cleaned_away_while_it_was_frozen_is_registered_again(
+    scene: Scene,
+) -> None:
+    with scene.worker() as frozen, scene.server.client() as client:
+        key = worker_key(client)
+        frozen.freeze()
+        client.delete(key)
+        for each in SETS:
+            client.srem(each, key)
+        client.sadd("rq:queues", "rq:queue:dingda")
+        frozen.thaw()
+        expect_to_be_known(scene, client, key)
+
+
+@pytest.mark.fault("F48")
+def test_a_health_check_tells_a_worker_that_works_from_one_that_is_gone(scene: Scene) -> None:
+    def check() -> int:
+        env = {"DINGDA_REDIS_URL": scene.server.url}
+        with process("-m", "worker", "alive", env=env) as run:
+            return run.popen.wait(20)
+
+    assert check() == 1
+    with scene.worker() as works:
+        assert check() == 0
+        works.stop()
+    assert check() == 1
+
+
+@pytest.mark.slow
+@pytest.mark.fault("F39")
+def test_systemd_hears_of_a_worker_until_its_loop_stands_still(
+    scene: Scene, tmp_path: Path
+) -> None:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
+        systemd.bind(str(tmp_path / "notify"))
+        systemd.settimeout(5)
+        with scene.worker(NOTIFY_SOCKET=str(tmp_path / "notify")) as works:
+            assert all(hears(systemd) for _ in range(3))
+            scene.accept("堵路 10")
+            systemd.settimeout(4)
+            assert not all(hears(systemd) for _ in range(10))
+            systemd.settimeout(20)
+            assert hears(systemd)  # it goes on, and so do they
+            assert works.stop(signal.SIGTERM) == 0
+
+
+def hears(systemd: socket.socket) -> bool:
+    with suppress(TimeoutError):
+        return systemd.recv(100) == b"WATCHDOG=1"
+    return False

@@ -1,0 +1,187 @@
+"""Workers that live and work no more: their loop stands still, or their threads are all taken."""
+
+import re
+import signal
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.faults.conftest import Figure
+from tests.faults.scene import Scene
+from tests.processes import Process, wait_until
+from worker.threads import PLACES
+
+AN_END = r"the worker ends: "
+
+
+def ends(workers: list[Process]) -> list[Process]:
+    """Those that have ended of themselves."""
+    return [each for each in workers if each.popen.poll() is not None]
+
+
+# Threads ------------------------------------------------------------------------------------
+
+
+@pytest.mark.slow
+@pytest.mark.fault("F38")
+@pytest.mark.timeout(180)
+@pytest.mark.parametrize("text", ["占着 600", "线程 600"])
+def test_a_worker_whose_threads_are_all_taken_for_good_ends_and_another_goes_on(
+    scene: Scene, figure: Figure, text: str
+) -> None:
+    with scene.supervised_worker(DINGDA_SKILL_TIMEOUT="2") as workers:
+        scene.accept(text, PLACES)
+        scene.wait_for_state("dead", PLACES, within_s=30)
+        took_s = scene.took_s(lambda: ends(workers), within_s=20)
+        assert workers[0].popen.returncode == 1
+        assert re.search(AN_END + "its threads", workers[0].output)
+        wait_until(lambda: len(workers) == 2)
+        scene.accept("占着 0")
+        scene.expect_ends(answered=1, dead={"failed": PLACES})
+    assert sum(scene.shown().values()) == PLACES + 1
+    figure(f"{PLACES} calls hang; after the last apology the worker is gone in", f"{took_s:.1f} s")
+
+
+@pytest.mark.slow
+@pytest.mark.fault("F38")
+def test_calls_that_hang_do_not_silence_what_does_not_block(scene: Scene) -> None:
+    commands = ["帮助", "text", "markdown", "整体跳转", "feed"]
+    with scene.worker(DINGDA_SKILL_TIMEOUT="60") as answers:
+        scene.accept("占着 600", PLACES)
+        scene.wait_for_state("leased", PLACES)
+        for text in commands:
+            scene.accept(text)
+        wait_until(lambda: scene.counts().answered == len(commands), within_s=10)
+        assert answers.popen.poll() is None
+    assert scene.counts().open == PLACES
+
+
+@pytest.mark.slow
+@pytest.mark.fault("F38")
+@pytest.mark.timeout(180)
+@pytest.mark.parametrize("signals", [1, 2])
+def test_sigterm_ends_a_worker_whose_threads_hang(
+    scene: Scene, figure: Figure, signals: int
+) -> None:
+    with scene.worker(DINGDA_SKILL_TIMEOUT="4") as hung:
+        scene.accept("占着 600", 5)
+        scene.wait_for_state("dead", 5)
+        scene.accept("慢 3" if signals == 1 else "不停")
+        scene.wait_for_state("leased")
+        began = time.monotonic()
+        hung.popen.send_signal(signal.SIGTERM)
+        if signals == 2:
+            hung.wait_for("stopping")
+            hung.popen.send_signal(signal.SIGTERM)
+        assert hung.popen.wait(30) == 0
+        figure(f"{signals} signal(s), gone in", f"{time.monotonic() - began:.1f} s")
+    assert scene.counts().open == signals - 1
+
+
+# The loop -----------------------------------------------------------------------------------
+
+
+@pytest.mark.slow
+@pytest.mark.fault("F39")
+@pytest.mark.timeout(300)
+def test_a_message_that_stops_every_loop_is_given_up_and_the_others_are_answered(
+    scene: Scene, figure: Figure
+) -> None:
+    began = time.monotonic()
+    with scene.supervised_worker() as one, scene.supervised_worker() as other:
+        scene.accept("慢 8", 4)
+        scene.wait_for_state("leased", 4)
+        scene.accept("堵路 600")
+        scene.expect_ends(within_s=240, answered=4, dead={"failed": 1})
+        gone = ends(one) + ends(other)
+        assert {each.popen.returncode for each in gone} == {1}
+        assert len(gone) == 3
+        for each in gone:
+            assert re.search(
+                r"ends: its loop stands still at message \w{8} in the skill bad", each.output
+            )
+            assert "bad_skill.py" in each.output
+            assert "堵路" not in each.output
+        said = "".join(each.output for each in one + other)
+        assert re.search(r"message \w{8} is given up: 3 workers died over it", said)
+    with scene.server.client() as client:
+        deaths: list[Any] = [
+            client.hget(key, "deaths") for key in client.scan_iter("dingda:message:*")
+        ]
+        # The culprit's third death is its end; the others have none.
+        assert [count for count in deaths if count] == ["2"]
+    figure("given up after 3 workers, in", f"{time.monotonic() - began:.0f} s")
+
+
+@pytest.mark.slow
+@pytest.mark.fault("F39")
+@pytest.mark.timeout(180)
+def test_a_lone_worker_whose_loop_stands_still_is_gone_and_rq_knows(
+    scene: Scene, figure: Figure
+) -> None:
+    with scene.worker() as stuck:
+        scene.accept("堵路 600")
+        scene.wait_for_state("leased")
+        took_s = scene.took_s(lambda: stuck.popen.poll() is not None, within_s=60)
+        assert stuck.popen.returncode == 1
+        with scene.server.client() as client:
+            assert not client.exists("rq:workers", "rq:workers:dingda", "rq:wip:dingda")
+            assert client.zcard("rq:failed:dingda") == 1
+    figure("a loop that stands still ends the process after", f"{took_s:.0f} s")
+
+
+@pytest.mark.slow
+@pytest.mark.fault("F39")
+@pytest.mark.timeout(180)
+def test_a_loop_that_stands_still_without_redis_ends_the_process_all_the_same(
+    scene: Scene,
+) -> None:
+    with scene.worker() as stuck:
+        scene.accept("堵路 600")
+        scene.wait_for_state("leased")
+        with scene.server.frozen():
+            assert stuck.popen.wait(90) == 1
+
+
+@pytest.mark.slow
+@pytest.mark.fault("F39")
+@pytest.mark.timeout(180)
+def test_a_worker_that_was_frozen_for_longer_than_a_lease_goes_on(scene: Scene) -> None:
+    with scene.worker() as frozen:
+        scene.accept("text")
+        scene.wait_for_state("answered")
+        frozen.freeze()
+        time.sleep(45)
+        frozen.thaw()
+        time.sleep(3)
+        scene.accept("text")
+        scene.expect_ends(answered=2)
+        assert frozen.popen.poll() is None
+        assert "stands still" not in frozen.output
+
+
+# Children -----------------------------------------------------------------------------------
+
+
+@pytest.mark.fault("F49")
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+def test_no_child_computes_on_when_its_worker_is_gone(
+    scene: Scene, tmp_path: Path, number: signal.Signals
+) -> None:
+    marks = [tmp_path / name for name in ("one", "two")]
+    with scene.worker() as doomed:
+        for mark in marks:
+            scene.accept(f"计算 {mark}")
+        wait_until(lambda: all(mark.exists() for mark in marks))
+        doomed.popen.send_signal(number)
+        if number == signal.SIGTERM:
+            doomed.wait_for("stopping")
+            doomed.popen.send_signal(number)
+        doomed.popen.wait(30)
+        time.sleep(0.5)
+        for mark in marks:
+            mark.unlink(missing_ok=True)
+        time.sleep(0.5)
+        assert [mark for mark in marks if mark.exists()] == []
