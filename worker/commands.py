@@ -1,9 +1,11 @@
 """The commands of `python -m worker` for who operates it."""
 
 import argparse
+import socket
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 
 from redis.asyncio import Redis
 
@@ -15,6 +17,7 @@ from shared.settings import Settings
 from worker.loading import load_skills
 from worker.operating import (
     find_letter,
+    is_working,
     read_status,
     retry_letter,
     show_letter,
@@ -35,6 +38,7 @@ def create_parser() -> argparse.ArgumentParser:
     commands.add_parser("settings", help="list every setting, the skills' own included")
     status = commands.add_parser("status", help="how things stand: totals, queue, workers")
     status.add_argument("--json", action="store_true", help="one JSON object")
+    commands.add_parser("alive", help="for health checks: 0 if a worker of this host works")
     dead = commands.add_parser("dead", help="dead letters: list, show, retry or drop them")
     acts = dead.add_subparsers(dest="act", metavar="act", required=True)
     for act, what in (
@@ -63,6 +67,9 @@ async def run_command(arguments: argparse.Namespace, settings: Settings) -> int:
             status = await read_status(redis, ledger, queue)
             print(show_status(status, as_json=arguments.json))
             return 0
+        if arguments.command == "alive":
+            host, now = socket.gethostname(), datetime.now(UTC)
+            return 0 if await is_working(redis, queue, host=host, now=now) else 1
         return await _dead(arguments, ledger)
 
 

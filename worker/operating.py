@@ -5,9 +5,13 @@ What others have chosen, such as a group's name, is shown as one line that a ter
 
 import json
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
+from datetime import datetime, timedelta
+from typing import Any
 
 from redis.asyncio import Redis
+from rq.utils import utcparse
 
 from shared.errors import InvalidMessageError
 from shared.ledger import DeadLetter, Ledger
@@ -15,6 +19,8 @@ from shared.logs import printable
 from shared.message import Message, parse_message
 from shared.queue import JobQueue
 
+_SILENCE = timedelta(seconds=30)
+"""How long a worker may say nothing: it beats every ten seconds."""
 _SHORT = 12
 """How much of an id is shown; any beginning that fits one letter names it."""
 _REFUSALS = {
@@ -69,6 +75,24 @@ async def read_status(redis: Redis, ledger: Ledger, queue: JobQueue) -> Status:
         in_flight=due,
         workers=workers,
     )
+
+
+async def is_working(redis: Redis, queue: JobQueue, *, host: str, now: datetime) -> bool:
+    """Whether a worker of a host has lately told RQ that it lives, as only a loop that turns does.
+
+    Args:
+        redis: a client that decodes responses.
+        queue: the RQ queue.
+        host: the name of the host.
+        now: the present.
+    """
+    for key in await redis.smembers(queue.workers_key):
+        facts: list[Any] = await redis.hmget(key, "hostname", "last_heartbeat")
+        hostname, heartbeat = facts
+        with suppress(ValueError):
+            if hostname == host and heartbeat and now - utcparse(heartbeat) < _SILENCE:
+                return True
+    return False
 
 
 def show_status(status: Status, *, as_json: bool) -> str:

@@ -9,8 +9,10 @@ from typing import Any
 import pytest
 
 from shared.settings import Settings
+from worker.commands import create_parser
 from worker.loading import load_skills
 from worker.skill import Skill
+from worker.watchdog import PATIENCE_S
 
 ROOT = Path(__file__).parents[2]
 READMES = ("README.md", "README.zh-CN.md")
@@ -78,3 +80,24 @@ def test_both_readmes_show_the_same_commands() -> None:
         re.findall(r"^\$ (.*)$", (ROOT / page).read_text("utf-8"), re.MULTILINE) for page in READMES
     ]
     assert commands[0] == commands[1]
+
+
+def test_a_worker_that_ends_is_started_again_whatever_its_exit_status() -> None:
+    unit = (ROOT / "deploy" / "dingda-worker@.service").read_text("utf-8")
+    compose = (ROOT / "docker-compose.yml").read_text("utf-8")
+    assert "\nRestart=always\n" in unit
+    assert re.search(r"^x-dingda:.*?^  restart: always$", compose, re.MULTILINE | re.DOTALL)
+
+
+def test_a_supervisor_looks_at_workers_from_outside_too() -> None:
+    unit = (ROOT / "deploy" / "dingda-worker@.service").read_text("utf-8")
+    compose = (ROOT / "docker-compose.yml").read_text("utf-8")
+    watched_s = re.search(r"^WatchdogSec=(\d+)$", unit, re.MULTILINE)
+    assert watched_s is not None
+    assert int(watched_s[1]) > 2 * PATIENCE_S
+    assert "\nNotifyAccess=main\n" in unit
+    service = re.search(r"^  worker:\n(?:^    .*\n|^$\n)+", compose, re.MULTILINE)
+    assert service is not None
+    command = re.search(r'test: \["CMD", "python", "-m", "worker", "(\w+)"\]', service[0])
+    assert command is not None
+    assert create_parser().parse_args([command[1]]).command == "alive"

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 from typing import Any
 
 import fakeredis
@@ -13,6 +14,7 @@ from shared.queue import JobQueue
 from tests.builders import a_callback, a_message, now_ms
 from worker.operating import (
     find_letter,
+    is_working,
     read_status,
     retry_letter,
     show_letter,
@@ -256,3 +258,28 @@ async def test_a_planted_reason_id_or_total_commands_no_terminal(
         *show_status(status, as_json=False).splitlines(),
     ):
         assert shown.isprintable()
+
+
+HERE, NOW = "here", datetime(2026, 11, 24, 12, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("facts", "works"),
+    [
+        ({"hostname": HERE, "last_heartbeat": "2026-11-24T11:59:45.000000Z"}, True),
+        ({"hostname": HERE, "last_heartbeat": "2026-11-24T11:59:15.000000Z"}, False),
+        ({"hostname": "elsewhere", "last_heartbeat": "2026-11-24T11:59:45.000000Z"}, False),
+        ({"hostname": HERE, "last_heartbeat": "soon"}, False),
+        ({"hostname": HERE}, False),
+        ({"last_heartbeat": "2026-11-24T11:59:45.000000Z"}, False),
+        ({}, False),
+    ],
+)
+async def test_a_host_works_if_one_of_its_workers_was_heard_of_lately(
+    redis: fakeredis.FakeAsyncRedis, facts: dict[str, str], *, works: bool
+) -> None:
+    assert not await is_working(redis, QUEUE, host=HERE, now=NOW)
+    await redis.sadd(QUEUE.workers_key, "rq:worker:w")
+    for field, value in facts.items():
+        await redis.hset("rq:worker:w", field, value)
+    assert await is_working(redis, QUEUE, host=HERE, now=NOW) is works
