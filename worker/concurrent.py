@@ -9,6 +9,7 @@ one takes jobs, one writes the books.
 import asyncio
 import logging
 import signal
+import threading
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -99,6 +100,7 @@ class ConcurrentWorker(BaseWorker):
         self._ended: list[Ended] = []
         self._is_queue_empty = True
         self._is_starting = False
+        self._settling = threading.Lock()
         self._stuck = ""
         self._room = asyncio.Event()
         self._books_due = asyncio.Event()
@@ -221,7 +223,7 @@ class ConcurrentWorker(BaseWorker):
             time.sleep(_REST_S)
             return []
         if self.get_state() == WorkerStatus.SUSPENDED:
-            self.set_state(WorkerStatus.IDLE if self._is_idle else WorkerStatus.BUSY)
+            self._settle_state()
         waiting = None
         if self._is_queue_empty:
             try:
@@ -241,7 +243,11 @@ class ConcurrentWorker(BaseWorker):
         self._is_queue_empty = len(started) < most
         if started:
             failpoint("after-start")
-        return started
+            return started
+        self._is_starting = False
+        # Ends that were written meanwhile have left the state to this.
+        self._settle_state()
+        return []
 
     # Running them --------------------------------------------------------------------------
 
@@ -306,7 +312,12 @@ class ConcurrentWorker(BaseWorker):
         idle = self._is_idle
         self._books.end(batch, idle=idle)
         if idle and not self._is_idle:
-            self.set_state(WorkerStatus.BUSY)
+            self._settle_state()
+
+    def _settle_state(self) -> None:
+        """Write down whether the worker is idle, of two threads the one that looks last."""
+        with self._settling:
+            self.set_state(WorkerStatus.IDLE if self._is_idle else WorkerStatus.BUSY)
 
     async def _beat(self) -> None:
         """Show that the worker and what it runs are alive, and let RQ tidy its registries."""
