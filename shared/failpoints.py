@@ -25,6 +25,7 @@ Place = Literal[
     "before-claim",  # connected to DingTalk, the right to send not yet claimed
     "after-claim",  # claimed, not a byte sent
     "after-delivery",  # DingTalk took the reply, the ledger doesn't know yet
+    "between-parts",  # a part of a reply is delivered and written down, the next not yet claimed
 ]
 
 _VARIABLE = "DINGDA_FAILPOINTS"

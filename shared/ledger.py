@@ -17,7 +17,7 @@ import logging
 import secrets
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from importlib import resources
 from typing import Any
@@ -99,16 +99,34 @@ class Prepared:
 
     body: bytes = field(repr=False)
     ending: Ending
+    rest: tuple[bytes, ...] = field(default=(), repr=False)
+    """The parts of a long reply that follow this one."""
+    shown: int = 0
+    """How many parts were delivered before this one."""
+
+    @property
+    def next(self) -> "Prepared":
+        """What is left to send once this part is delivered."""
+        return Prepared(self.rest[0], self.ending, self.rest[1:], self.shown + 1)
+
+    @property
+    def part(self) -> str:
+        """Which part this is, as `part 2 of 3`; "" for a reply that is whole."""
+        total = self.shown + 1 + len(self.rest)
+        return f"part {self.shown + 1} of {total}" if total > 1 else ""
 
     def to_json(self) -> str:
         """Write it down for the ledger."""
-        return json.dumps([self.body.decode(), self.ending.end, self.ending.reason])
+        parts = [self.shown, *(body.decode() for body in self.rest)] if self.part else []
+        return json.dumps([self.body.decode(), self.ending.end, self.ending.reason, *parts])
 
     @classmethod
     def from_json(cls, text: str) -> "Prepared":
-        """Read what `to_json` wrote."""
-        body, end, reason = json.loads(text)
-        return cls(body.encode(), Ending(End(end), reason))
+        """Read what `to_json` wrote, in this version or one that knew no parts."""
+        body, end, reason, *parts = json.loads(text)
+        shown, *rest = parts or (0,)
+        ending = Ending(End(end), reason)
+        return cls(body.encode(), ending, tuple(part.encode() for part in rest), int(shown))
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,6 +252,7 @@ class Ledger:
         self._lease = self._script("lease")
         self._renew = self._script("renew")
         self._sending = self._script("sending")
+        self._next_part = self._script("next_part")
         self._notice = self._script("notice")
         self._done = self._script("done")
         self._park = self._script("park")
@@ -315,6 +334,25 @@ class Ledger:
         claim = secrets.token_hex(8)
         arguments = (lease.id, lease.token, self._outcome_ms, claim)
         _still_ours(await self._step(self._sending, *arguments))
+
+    async def next_part(self, lease: Lease, rest: Prepared) -> Lease:
+        """Go on to the next part of a reply, when one has been delivered.
+
+        From here on whoever holds the message sends what is left, and asks no skill again.
+
+        Args:
+            lease: the hold on it, which was used to send.
+            rest: what is left to send.
+
+        Returns:
+            The same hold, on what is left.
+
+        Raises:
+            LeaseLostError: if the message is somebody else's by now.
+        """
+        arguments = (lease.id, lease.token, self.lease_ms, rest.to_json(), rest.part)
+        _still_ours(await self._step(self._next_part, *arguments))
+        return replace(lease, attempt=1, failures=Failures(), prepared=rest)
 
     async def notice(self, lease: Lease) -> bool:
         """Whether this is the first time that the asker is told to wait, and may be told."""

@@ -14,8 +14,13 @@ from shared.errors import InvalidReplyError
 
 MAX_BODY_BYTES = 20_000
 """DingTalk refuses a longer body (errcode 460101)."""
+MAX_PARTS = 10
+"""A longer text is sent in parts, but one answer is no more than half of the 20 messages that
+DingTalk takes a minute from a robot in a group."""
 MAX_MENTIONS = 50
 """DingTalk: at most 50 people in one mention."""
+_MAX_MENTION_BYTES = 4_000
+"""A reply names everybody twice, and there must be room for its words."""
 MAX_USER_ID_CHARS = 64
 """DingTalk: administrators choose userids freely, of 1 to 64 characters."""
 # DingTalk documents no limits for these; beyond them its apps cut off what they show.
@@ -50,6 +55,9 @@ class At:
                 "at.atUserIds",
                 f"an id must be printable, without blanks, of 1 to {MAX_USER_ID_CHARS} characters",
             )
+        size = len("".join(self.user_ids).encode())
+        if size > _MAX_MENTION_BYTES:
+            raise InvalidReplyError("at.atUserIds", f"{size} bytes; at most {_MAX_MENTION_BYTES}")
 
     @classmethod
     def if_possible(cls, user_id: str) -> "At":
@@ -77,14 +85,16 @@ NOBODY = At()
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """Plain text; what users wrote is safe in here, for DingTalk makes nothing of it."""
+    """Plain text; what users wrote is safe in here, for DingTalk makes nothing of it.
+
+    It may be of any length: the worker sends it in parts (`worker.splitting`).
+    """
 
     content: str
     at: At = NOBODY
 
     def __post_init__(self) -> None:
         _check_filled("text.content", self.content)
-        _check_size("text.content", self)
 
     def to_payload(self) -> dict[str, Any]:
         """The JSON object that DingTalk takes."""
@@ -95,7 +105,10 @@ class Text:
 
 @dataclass(frozen=True, slots=True)
 class Markdown:
-    """DingTalk's markdown; the title shows in the list of conversations, not in the message."""
+    """DingTalk's markdown; the title shows in the list of conversations, not in the message.
+
+    Its text may be of any length, as a `Text`'s.
+    """
 
     title: str
     text: str
@@ -104,7 +117,6 @@ class Markdown:
     def __post_init__(self) -> None:
         _check_title("markdown.title", self.title)
         _check_filled("markdown.text", self.text)
-        _check_size("markdown.text", self)
 
     def to_payload(self) -> dict[str, Any]:
         """The JSON object that DingTalk takes."""
@@ -282,6 +294,7 @@ def _is_joined(text: str, at: int) -> bool:
 
 
 def _check_filled(field: str, value: str) -> None:
+    value = value[: MAX_PARTS * MAX_BODY_BYTES]  # what is beyond is never shown
     if not value.strip():
         raise InvalidReplyError(field, "must not be empty")
     try:

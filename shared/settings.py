@@ -13,6 +13,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from shared.errors import InvalidOriginError, SettingsError
 from shared.origin import origin_of
+from shared.reply import MAX_PARTS
 
 
 def _split(value: Any) -> Any:
@@ -147,6 +148,13 @@ class Settings(BaseSettings):
         ge=0,
         description="Seconds after which an asker is told that the answer takes a while; 0: never, "
         "for every reply may count against DingTalk's quota.",
+    )
+    reply_parts: int = Field(
+        3,
+        ge=1,
+        le=MAX_PARTS,
+        description="Messages that one long reply may be sent in before it is cut. DingTalk takes "
+        "20 a minute from a robot in a group, and shuts out for ten what goes on.",
     )
     app_key: str = Field(
         "",

@@ -8,6 +8,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
 from functools import partial
 from typing import TypeGuard
 
@@ -18,20 +19,28 @@ from shared.failpoints import failpoint
 from shared.ledger import End, Ending, Lease, Ledger, Prepared
 from shared.logs import class_name
 from shared.message import Message, parse_message
-from shared.reply import Reply, Text, to_body
-from shared.texts import ASK_PRIVATELY, LOOKING_UP, REJECTED, SENT_PRIVATELY, TOO_MANY
+from shared.reply import MAX_BODY_BYTES, Reply, Text, to_body
+from shared.texts import (
+    ASK_PRIVATELY,
+    CUT_OFF,
+    LOOKING_UP,
+    REJECTED,
+    REST_REJECTED,
+    SENT_PRIVATELY,
+    TOO_MANY,
+)
 from worker.concurrent import STOPPED
 from worker.contained import Subject, is_cancelled, work_for
 from worker.conversation import ANSWERED, UNMATCHED, Conversation, Said
 from worker.delivery import Delivery
-from worker.dingtalk import DingTalk
+from worker.dingtalk import MAX_PRIVATE_BYTES, DingTalk
 from worker.flood import FloodLimits, Verdict
 from worker.outcome import Again, Delivered, Outcome, Refused, TooLate, Unknown, decide
+from worker.splitting import split
 from worker.text import is_traditional, to_traditional
 
 logger = logging.getLogger(__name__)
 
-_EXPIRED = Ending(End.DEAD, "expired")
 _FLOOD = Ending(End.REFUSED, "flood")
 _NOTICE_GRACE_S = 0.5
 
@@ -50,6 +59,7 @@ class Answerer:
         dingtalk: sends private ones; None where it is not set up.
         floods: bounds what one person or conversation may ask; None: no bounds.
         notice_after_s: seconds until the asker is told that the answer takes a while; 0: never.
+        reply_parts: how many messages one reply may be sent in.
     """
 
     def __init__(
@@ -61,6 +71,7 @@ class Answerer:
         dingtalk: DingTalk | None = None,
         floods: FloodLimits | None = None,
         notice_after_s: float = 0.0,
+        reply_parts: int = 3,
     ) -> None:
         self._ledger = ledger
         self._conversation = conversation
@@ -68,6 +79,7 @@ class Answerer:
         self._dingtalk = dingtalk
         self._floods = floods
         self._notice_after_s = notice_after_s
+        self._reply_parts = reply_parts
         self.in_hand: dict[str, Lease] = {}
         """The messages that are being answered just now, by their ids."""
 
@@ -87,11 +99,8 @@ class Answerer:
                 logger.info("message %.8s waits for its turn", lease.id)
             elif isinstance(letter, Ending):
                 await self._end(lease, letter)
-            elif _now_s() >= deadline_s:
-                await self._end(lease, _EXPIRED)
             else:
-                outcome = await self._deliver(message, lease, letter, deadline_s)
-                await self._conclude(message, lease, letter, outcome, deadline_s)
+                await self._send(message, lease, letter, deadline_s)
 
     async def _ask(
         self, message: Message, lease: Lease, deadline_s: float
@@ -115,9 +124,32 @@ class Answerer:
             said = await self._conversation.reply(message, left_s=deadline_s - _now_s())
         if said is None:
             return UNMATCHED
+        cut_off = _in_script_of(message, CUT_OFF)
         if said.secret:
-            return said
-        return Prepared(to_body(said.reply), said.ending)
+            # Parts that wait for their turn would have to be kept in Redis.
+            max_bytes = MAX_PRIVATE_BYTES if said.private else MAX_BODY_BYTES
+            (cut,) = split(said.reply, max_parts=1, cut_off=cut_off, max_bytes=max_bytes)
+            return replace(said, reply=cut)
+        parts = split(said.reply, max_parts=self._reply_parts, cut_off=cut_off)
+        first, *rest = map(to_body, parts)
+        return Prepared(first, said.ending, tuple(rest))
+
+    async def _send(
+        self, message: Message, lease: Lease, letter: _Letter, deadline_s: float
+    ) -> None:
+        """Send a reply: what has several parts one after the other, each claimed on its own."""
+        while _now_s() < deadline_s:
+            outcome = await self._deliver(message, lease, letter, deadline_s)
+            if not (
+                isinstance(outcome, Delivered) and isinstance(letter, Prepared) and letter.rest
+            ):
+                await self._conclude(message, lease, letter, outcome, deadline_s)
+                return
+            failpoint("after-delivery")
+            letter = letter.next
+            lease = await self._ledger.next_part(lease, letter)
+            failpoint("between-parts")
+        await self._end(lease, _dead("expired", letter))
 
     async def _deliver(
         self, message: Message, lease: Lease, letter: _Letter, deadline_s: float
@@ -159,24 +191,25 @@ class Answerer:
                 if private:
                     await self._tell(message, SENT_PRIVATELY, deadline_s)
             case Unknown(reason):
-                await self._end(lease, Ending(End.DEAD, f"unknown: {reason}"))
+                await self._end(lease, _dead(f"unknown: {reason}", letter))
             case Again(pause_ms, trouble, reason):
                 logger.info("message %.8s: %s; again in %d ms", lease.id, reason, pause_ms)
                 await self._ledger.retry(
                     lease, pause_ms=pause_ms, prepared=kept, trouble=trouble, reason=reason
                 )
             case TooLate(reason):
-                await self._end(lease, Ending(End.DEAD, f"expired: {reason}"))
+                await self._end(lease, _dead(f"expired: {reason}", letter))
             case Refused(reason, for_content) if letter.ending == ANSWERED and (
                 for_content or private
             ):
                 # A plain text may pass where this reply did not; it goes as another attempt.
-                sentence = ASK_PRIVATELY if private else REJECTED
-                ending = Ending(End.DEAD, f"failed: {reason}")
+                rejected = REST_REJECTED if kept and kept.shown else REJECTED
+                sentence = ASK_PRIVATELY if private else rejected
+                ending = _dead(f"failed: {reason}", letter)
                 plainer = Prepared(to_body(_remark(message, sentence)), ending)
                 await self._ledger.retry(lease, pause_ms=0, prepared=plainer)
             case Refused(reason):
-                await self._end(lease, Ending(End.DEAD, f"failed: {reason}"))
+                await self._end(lease, _dead(f"failed: {reason}", letter))
 
     @asynccontextmanager
     async def _noticing(
@@ -277,9 +310,18 @@ def _is_private(letter: _Letter) -> TypeGuard[Said]:
     return isinstance(letter, Said) and letter.private
 
 
+def _dead(why: str, letter: _Letter) -> Ending:
+    """A dead letter, which says which part of a reply it was."""
+    part = letter.part if isinstance(letter, Prepared) else ""
+    return Ending(End.DEAD, f"{why} ({part})" if part else why)
+
+
 def _remark(message: Message, sentence: str) -> Reply:
-    words = to_traditional(sentence) if is_traditional(message.text) else sentence
-    return Text(words)
+    return Text(_in_script_of(message, sentence))
+
+
+def _in_script_of(message: Message, sentence: str) -> str:
+    return to_traditional(sentence) if is_traditional(message.text) else sentence
 
 
 async def _unclaimed() -> None:

@@ -118,6 +118,7 @@ async def open_answerer(settings: Settings) -> AsyncIterator[Parts]:
                 per_conversation=settings.conversation_limit,
             ),
             notice_after_s=settings.notice_after,
+            reply_parts=settings.reply_parts,
         )
         try:
             yield Parts(answerer, ledger, threads, databases)

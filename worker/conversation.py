@@ -19,7 +19,7 @@ from shared.errors import InvalidReplyError
 from shared.ledger import End, Ending
 from shared.logs import class_name, trace
 from shared.message import Message
-from shared.reply import Reply, Text
+from shared.reply import Reply, Text, to_body
 from worker.contained import (
     AbortedError,
     Subject,
@@ -34,6 +34,7 @@ from worker.safe_reply import question_back, reason, sentence
 from worker.services import Services
 from worker.skill import Ask, Skill
 from worker.skill_clock import skill_time
+from worker.splitting import split
 from worker.text import clean
 from worker.unmatched import hint
 
@@ -219,7 +220,11 @@ def _as_reply(answer: object) -> Reply:
     if not issubclass(type(reply), Reply):
         why = f"a skill returns a reply, a string or None, not {class_name(reply)}"
         raise InvalidReplyError("reply", why)
-    return cast("Reply", reply)
+    made = cast("Reply", reply)
+    # What can't be made into a body must fail here, where an apology still comes out.
+    (beginning,) = split(made, max_parts=1, cut_off="")
+    to_body(beginning)
+    return made
 
 
 def _said_of(error: BaseException, skill: Skill, ask: Ask) -> Said:

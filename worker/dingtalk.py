@@ -38,6 +38,8 @@ _OFFICIAL = replace(OPENAPI, per_s=15)
 """About 20 calls a second are allowed for an application and an API; what is sent counts as well.
 """
 _OFFICIAL_HOSTS = frozenset({"api.dingtalk.com", "oapi.dingtalk.com"})
+MAX_PRIVATE_BYTES = 15_000
+"""DingTalk's bound for a msgParam in groups; it documents none for a single chat."""
 _MAX_TOKEN_S, _TOKEN_MARGIN_S = 7200, 300
 _MAX_FOUND = 20
 _ATTEMPTS = 3

@@ -1,6 +1,7 @@
 """A skill that takes its time, for tests that kill who is answering."""
 
 import asyncio
+import secrets
 
 from worker.skill import Ask, Skill
 
@@ -11,3 +12,10 @@ skill = Skill("slow", summary="慢慢查")
 async def slow(seconds: float, ask: Ask) -> str:
     await asyncio.sleep(seconds)
     return ask.say("查好了")
+
+
+@skill.command("长")
+def long() -> str:
+    """An answer in three parts; each begins with what only this answer has."""
+    mark = secrets.token_hex(4)
+    return "\n\n".join(f"{mark} {number} {'字' * 6_000}" for number in (1, 2, 3))

@@ -44,6 +44,8 @@ FAULTS = {
     "F41": "a worker is killed over the first of one person's messages",
     "F42": "somebody floods the bot under an id that DingTalk encrypts",
     "F45": "one person asks 600 slow questions at once",
+    "F46": "a worker is killed between two parts of a long reply",
+    "F47": "a worker is killed, or the line broken, while a later part of a reply is on the wire",
     "F48": "Redis forgets a worker, or parts of it",
     "F49": "a worker is killed while a child computes for it",
     "F50": "DingTalk comes back hesitantly: one trouble after another",
@@ -52,6 +54,7 @@ FAULTS = {
     "F53": "DingTalk's answers are packed, or object to a field",
     "F54": "the only way out is a proxy",
     "F56": "messages that wait for another attempt pile up",
+    "F58": "DingTalk turns a later part of a reply away",
 }
 
 DOES_NOT_APPLY = {

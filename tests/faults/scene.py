@@ -123,13 +123,19 @@ class Scene:
         wait_until(reached, within_s=within_s)
 
     def expect_ends(
-        self, *, within_s: float = 20.0, dead: dict[str, int] | None = None, **expected: int
+        self,
+        *,
+        within_s: float = 20.0,
+        dead: dict[str, int] | None = None,
+        parts: int = 1,
+        **expected: int,
     ) -> None:
         """The check that ends every test: nothing is open, the sum is right, nobody read twice.
 
         Args:
             within_s: how long the last message may take to its end, in seconds.
             dead: the dead letters that are expected, by reason.
+            parts: how many messages a reply takes.
             expected: how many were answered, unmatched and refused; unsaid is none.
         """
         wait_until(lambda: self.counts().open == 0, within_s=within_s)
@@ -140,7 +146,7 @@ class Scene:
         wanted = dict.fromkeys(found, 0) | expected
         assert (found, counts.dead) == (wanted, dead or {})
         assert counts.accepted == sum(wanted.values()) + sum((dead or {}).values())
-        assert [session for session, times in self.shown().items() if times > 1] == []
+        assert [session for session, times in self.shown().items() if times > parts] == []
 
     def shown(self) -> Counter[str]:
         """How often each message's reply was seen in the chat."""

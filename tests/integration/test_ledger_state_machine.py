@@ -40,7 +40,7 @@ from tests.processes import valkey
 T = TypeVar("T")
 ENDED = {end.value for end in End}
 ANSWERED = Ending(End.ANSWERED)
-PREPARED = Prepared(b"{}", ANSWERED)
+PREPARED = Prepared(b"1", ANSWERED, (b"2", b"3"))
 SENDERS = ["one", "one", "one", "other"]
 MESSAGES = [a_message(msgId=f"msg{n}", senderId=sender) for n, sender in enumerate(SENDERS)]
 OPEN = {"accepted", "leased", "sending"}
@@ -60,7 +60,7 @@ class LedgerMachine(RuleBasedStateMachine):
 
     A worker that dies is one that does nothing more; one that was frozen goes on with a lease of
     long ago. A reply counts as shown from the moment when the right to send it is granted, unless
-    DingTalk turned it away for certain.
+    DingTalk turned it away for certain. Every reply has three parts.
     """
 
     url: str
@@ -74,7 +74,8 @@ class LedgerMachine(RuleBasedStateMachine):
         self.ledger = Ledger(self.redis, JobQueue.create("dingda", skill_timeout_s=30))
         self.run(self.redis.flushall())
         self.ends: dict[str, tuple[str, str]] = {}
-        self.shown: Counter[str] = Counter()
+        self.shown: Counter[tuple[str, int]] = Counter()
+        self.delivered: Counter[str] = Counter()
         self.holder: dict[str, str] = {}
         self.failures = defaultdict[str, Failures](Failures)
         self.order: list[Any] = []
@@ -119,7 +120,8 @@ class LedgerMachine(RuleBasedStateMachine):
         if not isinstance(lease, Lease):
             return multiple()
         assert message_id not in self.ends
-        assert self.shown[message_id] == 0
+        assert part_of(lease) == self.delivered[message_id]
+        assert self.shown[message_id, part_of(lease)] == 0
         assert lease.failures == self.failures[message_id]
         assert lease.is_first == (not self.open_before(message_id))
         self.holder[message_id] = lease.token
@@ -145,7 +147,22 @@ class LedgerMachine(RuleBasedStateMachine):
     def a_worker_sends(self, lease: Lease) -> None:
         if self.granted(self.ledger.sending(lease)):
             self.check_it_holds(lease)
-            self.shown[lease.id] += 1
+            self.shown[lease.id, part_of(lease)] += 1
+
+    @rule(target=leases, lease=consumes(leases))
+    def dingtalk_takes_a_part(self, lease: Lease) -> Any:
+        prepared = lease.prepared or PREPARED
+        if not prepared.rest:
+            return multiple()
+        try:
+            next_lease = self.run(self.ledger.next_part(lease, prepared.next))
+        except LeaseLostError:
+            return lease
+        self.check_it_holds(lease)
+        assert self.shown[lease.id, part_of(lease)] == 1
+        self.delivered[lease.id] += 1
+        self.failures.pop(lease.id, None)
+        return next_lease
 
     @rule(lease=leases, ending=st.sampled_from(ENDINGS))
     def a_worker_ends_it(self, lease: Lease, ending: Ending) -> None:
@@ -159,11 +176,12 @@ class LedgerMachine(RuleBasedStateMachine):
         trouble=st.sampled_from(["connection", "busy"]),
     )
     def dingtalk_turns_it_away(self, lease: Lease, pause_ms: int, trouble: str) -> None:
-        retry = self.ledger.retry(lease, pause_ms=pause_ms, prepared=PREPARED, trouble=trouble)
+        prepared = lease.prepared or PREPARED
+        retry = self.ledger.retry(lease, pause_ms=pause_ms, prepared=prepared, trouble=trouble)
         if self.granted(retry):
             self.check_it_holds(lease)
-            self.failures[lease.id] = self.failures[lease.id].plus(trouble)
-            self.shown[lease.id] = 0
+            self.failures[lease.id] = lease.failures.plus(trouble)
+            self.shown[lease.id, part_of(lease)] = 0
             del self.holder[lease.id]
             if pause_ms > LONGEST_WAIT_MS:
                 self.out_of_line.add(lease.id)
@@ -172,7 +190,7 @@ class LedgerMachine(RuleBasedStateMachine):
     def a_worker_is_stopped(self, lease: Lease) -> None:
         if self.granted(self.ledger.hand_back(lease)):
             self.check_it_holds(lease)
-            assert self.shown[lease.id] == 0
+            assert self.shown[lease.id, part_of(lease)] == 0
             del self.holder[lease.id]
 
     @rule()
@@ -193,7 +211,10 @@ class LedgerMachine(RuleBasedStateMachine):
             self.out_of_line.add(message.id)
             del self.ends[message.id]
             self.failures.pop(message.id, None)
-            self.shown[message.id] = 0  # whoever retries an unknown one has been told
+            # Whoever retries an unknown one, or one of which a part was shown, has been told.
+            del self.delivered[message.id]
+            for part in range(len(PREPARED.rest) + 1):
+                del self.shown[message.id, part]
 
     @rule(message=st.sampled_from(MESSAGES))
     def an_operator_drops(self, message: Any) -> None:
@@ -212,13 +233,18 @@ class LedgerMachine(RuleBasedStateMachine):
             assert self.ends.setdefault(message.id, (state, reason)) == (state, reason)
 
     @invariant()
-    def no_reply_is_shown_twice(self) -> None:
-        assert [message_id for message_id, times in self.shown.items() if times > 1] == []
+    def no_part_of_a_reply_is_shown_twice(self) -> None:
+        assert [part for part, times in self.shown.items() if times > 1] == []
+
+    @invariant()
+    def no_part_is_shown_before_those_before_it(self) -> None:
+        for message_id, part in self.shown:
+            assert part <= self.delivered[message_id]
 
     @invariant()
     def what_was_shown_is_not_waiting_to_be_answered(self) -> None:
-        for message_id, times in self.shown.items():
-            if times:
+        for (message_id, part), times in self.shown.items():
+            if times and part == self.delivered[message_id]:
                 assert self.state_of(message_id) not in {"accepted", "leased"}
 
     @invariant()
@@ -309,6 +335,11 @@ class LedgerMachine(RuleBasedStateMachine):
                     await self.redis.hincrby(key, name, -passed_ms)
         async for key in self.redis.scan_iter("dingda:letter:*"):
             await self.redis.pexpire(key, max(1, await self.redis.pttl(key) - passed_ms))
+
+
+def part_of(lease: Lease) -> int:
+    """Which part of the reply is its holder's to send, from 0."""
+    return lease.prepared.shown if lease.prepared else 0
 
 
 @pytest.mark.timeout(300)

@@ -33,6 +33,7 @@ from tests.unit.shared.world import (
     ANSWERED,
     ENDINGS,
     HANDOVER_MS,
+    LONG,
     PREPARED,
     STEPS,
     Step,
@@ -492,6 +493,23 @@ async def test_a_queue_of_another_name_shares_nothing(world: World, message: Mes
 def test_a_prepared_reply_is_read_as_it_was_written(ending: Ending) -> None:
     prepared = Prepared(to_body(Text("北京\n9℃ \0😀")), ending)
     assert Prepared.from_json(prepared.to_json()) == prepared
+
+
+@pytest.mark.parametrize("prepared", [LONG, LONG.next, LONG.next.next])
+def test_the_parts_of_a_reply_are_read_as_they_were_written(prepared: Prepared) -> None:
+    assert Prepared.from_json(prepared.to_json()) == prepared
+
+
+def test_a_reply_that_was_kept_by_a_version_without_parts_is_read() -> None:
+    kept = '["{\\"msgtype\\":\\"text\\"}", "dead", "failed: 430104"]'
+    expected = Prepared(b'{"msgtype":"text"}', Ending(End.DEAD, "failed: 430104"))
+    assert Prepared.from_json(kept) == expected
+    assert expected.to_json() == kept
+
+
+def test_a_part_says_which_it_is() -> None:
+    parts = [LONG.part, LONG.next.part, LONG.next.next.part, PREPARED.part]
+    assert parts == ["part 1 of 3", "part 2 of 3", "part 3 of 3", ""]
 
 
 def test_a_prepared_reply_shows_no_words() -> None:

@@ -328,14 +328,6 @@ def room_for(build: Any) -> int:
 @pytest.mark.parametrize(
     ("build", "field"),
     [
-        pytest.param(Text, "text.content", id="text"),
-        pytest.param(
-            lambda it: Text(it, at=At(("0001", "0002"), all=True)), "text.content", id="mentioning"
-        ),
-        pytest.param(lambda it: Markdown("t", it), "markdown.text", id="markdown"),
-        pytest.param(
-            lambda it: Markdown("t", it, at=At(("0001",))), "markdown.text", id="markdown at"
-        ),
         pytest.param(lambda it: a_card(text=it), "actionCard.text", id="card"),
         pytest.param(
             lambda it: a_card(text=it, link=None, buttons=buttons(10)),
@@ -344,7 +336,7 @@ def room_for(build: Any) -> int:
         ),
     ],
 )
-def test_a_body_has_at_most_20000_bytes(build: Any, field: str) -> None:
+def test_a_cards_body_has_at_most_20000_bytes(build: Any, field: str) -> None:
     room = room_for(build)
     assert len(to_body(build("a" * room))) == 20_000
     assert field_at_fault(build, "a" * (room + 1)) == field
@@ -352,9 +344,22 @@ def test_a_body_has_at_most_20000_bytes(build: Any, field: str) -> None:
 
 @pytest.mark.parametrize(("character", "size"), [("天", 3), ("😀", 4), ('"', 2), ("\0", 6)])
 def test_a_bodys_size_is_counted_in_bytes_as_sent(character: str, size: int) -> None:
-    room = room_for(Text)
-    assert len(to_body(Text("a" + character * ((room - 1) // size)))) <= 20_000
-    assert field_at_fault(Text, "a" * (room - size + 1) + character) == "text.content"
+    def build(text: str) -> ActionCard:
+        return a_card(text=text)
+
+    room = room_for(build)
+    assert len(to_body(build("a" + character * ((room - 1) // size)))) <= 20_000
+    assert field_at_fault(build, "a" * (room - size + 1) + character) == "actionCard.text"
+
+
+@pytest.mark.parametrize("build", [Text, lambda it: Markdown("t", it)])
+def test_a_text_may_be_of_any_length_for_it_is_sent_in_parts(build: Any) -> None:
+    assert len(to_body(build("天" * 100_000))) > 300_000
+
+
+def test_those_who_are_mentioned_leave_room_for_words() -> None:
+    assert At(("天" * 64,) * 20)
+    assert field_at_fault(At, ("天" * 64,) * 21) == "at.atUserIds"
 
 
 def test_a_feeds_body_has_at_most_20000_bytes() -> None:
@@ -411,7 +416,8 @@ def replies(draw: st.DrawFn) -> Reply | None:
 @settings(deadline=None, max_examples=500)
 @given(replies())
 def test_whatever_is_built_is_valid_json_that_dingtalk_has_room_for(reply: Reply | None) -> None:
+    # Texts are sent in parts (`tests/unit/worker/test_splitting.py`); the rest is checked here.
     if reply is not None:
         body = to_body(reply)
-        assert len(body) <= 20_000
+        assert len(body) <= 20_000 or isinstance(reply, Text | Markdown)
         assert json.loads(body.decode()) == reply.to_payload()

@@ -14,6 +14,8 @@ from tests.builders import a_callback, now_ms
 HANDOVER_MS = 30
 ANSWERED = Ending(End.ANSWERED)
 PREPARED = Prepared(to_body(Text("北京 9℃")), ANSWERED)
+LONG = Prepared(b'"1"', ANSWERED, (b'"2"', b'"3"'))
+"""A reply in three parts."""
 ENDINGS = [
     ANSWERED,
     Ending(End.UNMATCHED),
@@ -23,7 +25,7 @@ ENDINGS = [
     Ending(End.DEAD, "unknown: no answer"),
 ]
 OPEN_STATES = {"accepted", "leased", "sending"}
-Step = Callable[[Ledger, Lease], Awaitable[None]]
+Step = Callable[[Ledger, Lease], Awaitable[Any]]
 STEPS: dict[str, Step] = {
     "renew": Ledger.renew,
     "sending": Ledger.sending,
@@ -31,6 +33,7 @@ STEPS: dict[str, Step] = {
     "dead": lambda ledger, lease: ledger.done(lease, Ending(End.DEAD, "failed: late")),
     "retry": lambda ledger, lease: ledger.retry(lease, pause_ms=0, prepared=PREPARED),
     "hand_back": Ledger.hand_back,
+    "next_part": lambda ledger, lease: ledger.next_part(lease, LONG.next),
 }
 """What the holder of a lease can do."""
 

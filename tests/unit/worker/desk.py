@@ -41,6 +41,8 @@ class Line(httpx.AsyncBaseTransport):
 
     def __init__(self, well: dict[str, Any]) -> None:
         self.script: list[Step] = []
+        self.before_claim: list[Callable[[], Awaitable[None]] | None] = []
+        """What to await while the connection is made, for one request after the other."""
         self.taken: list[httpx.Request] = []
         self._well = well
 
@@ -52,6 +54,9 @@ class Line(httpx.AsyncBaseTransport):
         step = self.script.pop(0) if self.script else self._well
         if isinstance(step, httpx.ConnectError):
             raise step
+        connecting = self.before_claim.pop(0) if self.before_claim else None
+        if connecting:
+            await connecting()
         await request.extensions[BEFORE_SEND]()
         self.taken.append(request)
         if isinstance(step, Exception):

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 
 import httpx
 
-from shared.texts import ASK_PRIVATELY, LOOKING_UP, SENT_PRIVATELY
+from shared.texts import ASK_PRIVATELY, CUT_OFF, LOOKING_UP, SENT_PRIVATELY
 from tests.unit.worker.desk import Counting, desk, stop, well
 
 # In private ---------------------------------------------------------------------------------
@@ -77,6 +77,31 @@ async def test_a_private_answer_of_unknown_outcome_is_not_sent_again() -> None:
         message = await here.asked()
         assert await here.state(message) == "dead: unknown: ReadError"
         assert here.said == []
+
+
+async def test_a_long_private_answer_is_cut_to_one_and_stays_out_of_redis() -> None:
+    async with desk(lambda: "秘密。" * 10_000, private=True) as here:
+        seen: list[str] = []
+
+        async def look() -> None:
+            seen.append(await here.everything())
+
+        here.private.script = [look]
+        message = await here.asked()
+        assert await here.state(message) == "answered"
+        (sent,) = here.private.taken
+        values = json.loads(sent.content)["msgParam"]
+        assert len(values.encode()) <= 15_000
+        assert json.loads(values)["content"].endswith(CUT_OFF)
+        assert "秘密" not in seen[0]
+        assert here.said == [SENT_PRIVATELY]
+
+
+async def test_a_long_secret_in_a_single_chat_is_cut_to_one() -> None:
+    async with desk(lambda: "秘密。" * 10_000, private=True) as here:
+        await here.asked(conversationType="1")
+        (said,) = here.said
+        assert said.endswith(CUT_OFF)
 
 
 # A word in between --------------------------------------------------------------------------

@@ -80,6 +80,13 @@ OWN_RE = {
     },
     "worker/performance/wording.py": {"_MONTH": "7 characters", "_QUARTER": "7 characters"},
     "worker/safe_reply.py": {"_NOT_SHOWN": "one class, once"},
+    "worker/splitting.py": {
+        "_FENCE": "at the beginning of a line only, and bounded",
+        "_HEADING": "at the beginning of a line only",
+        "_ITEM": "at the beginning of a line only, and bounded",
+        "_TABLE_RULE": "at the beginning of a line only, and possessive",
+        "_TOGETHER": "possessive, and no repetition reads on over where another could begin",
+    },
     "simulator/backends/qweather.py": {"_TWO_DECIMALS": "at most 7 characters"},
 }
 

@@ -223,6 +223,32 @@ async def test_an_authors_own_mention_that_cannot_be_written_ends_in_an_apology(
     assert said.ending.reason.startswith("failed: invalid reply: at.atUserIds: an id must be")
 
 
+class Strange(Text):
+    """A reply that can't be made into a body."""
+
+    def to_payload(self) -> dict[str, Any]:
+        raise ValueError("a bug")
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda: Text("好", at=None),  # type: ignore[arg-type]
+        lambda: Text("好" * 30_000, at=None),  # type: ignore[arg-type]
+        lambda: Markdown("题", "好", at="0001"),  # type: ignore[arg-type]
+        lambda: Strange("好"),
+        lambda: Text(42),  # type: ignore[arg-type]
+        lambda: Text(None),  # type: ignore[arg-type]
+        lambda: "",
+        lambda: HALF_A_PAIR,
+    ],
+)
+async def test_what_can_be_made_into_no_body_ends_in_an_apology(function: Any) -> None:
+    said = await listen(a_skill(function), "问")
+    assert said is not None
+    assert words_of(said.reply).startswith("抱歉，处理「测试」时出错了")
+
+
 # What is suggested ----------------------------------------------------------------------------
 
 
