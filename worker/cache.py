@@ -17,6 +17,8 @@ logger = logging.getLogger(__name__)
 
 LOCK_S = 10.0
 """Seconds that the others wait for the one who fetches: as long as a call may take by default."""
+MAX_FETCH_S = 90.0
+"""Seconds that fetching may take. The skill's time does not bound it: others wait for it, too."""
 _FIRST_LOOK_S, _LAST_LOOK_S = 0.05, 0.5
 _PATIENCE_S = 1.0
 """A cache that takes longer is worse than none; the client alone would wait for Redis a minute."""
@@ -40,7 +42,7 @@ class Cache(Protocol):
 
         Args:
             key: where; everything that the value depends on belongs in it.
-            fetch: gets the JSON value. What it raises is raised here, and nothing is kept.
+            fetch: gets the JSON value, within 90 seconds. What it raises is raised here.
             ttl_s: seconds until it is forgotten.
             read: makes of the JSON value what is returned. A kept value for which it raises
                 ValueError, as pydantic does, is spoilt, and is fetched anew.
@@ -113,7 +115,8 @@ class RedisCache:
         if stored is not None:
             return stored
         try:
-            text = json.dumps(await fetch())
+            async with asyncio.timeout(MAX_FETCH_S):
+                text = json.dumps(await fetch())
         except BaseException:
             await self._unlock(key)
             raise

@@ -30,6 +30,7 @@ from worker.errors import (
 )
 from worker.http import Http, JSONAnswer
 from worker.outcome import Delivered, Outcome, Refused, Retry, Trouble, Unknown
+from worker.single_flight import SharedCallCancelledError, SingleFlight
 from worker.transport import BeforeSend
 
 OPENAPI = Backend("钉钉")
@@ -106,7 +107,7 @@ class DingTalk:
         self._openapi_url = openapi_url
         self._oapi_url = oapi_url
         self._limits = limits
-        self._asking_for_token = asyncio.Lock()
+        self._flights = SingleFlight()
 
     async def person(self, staff_id: str) -> Person | None:
         """Look somebody up by userid; None if the organisation has nobody of that id.
@@ -236,34 +237,39 @@ class DingTalk:
         return answer
 
     async def _token(self) -> str:
-        async with self._asking_for_token:
-            kept = await self._cache.get(self._token_key)
-            if kept:
-                return str(kept)
-            url = f"{self._openapi_url}/v1.0/oauth2/accessToken"
-            answer = await self._http.json(
-                self._backend(url),
-                "POST",
-                url,
-                json={"appKey": self._app_key, "appSecret": self._app_secret},
-            )
-            fields = _fields(answer)
-            token, lasts_s = fields.get("accessToken"), fields.get("expireIn")
-            if answer.status != HTTPStatus.OK or not token:
-                raise _refusal(answer)
-            if not isinstance(token, str) or type(lasts_s) is not int:
-                raise BackendProtocolError(SERVICE, "no access token with its expireIn")
-            if not (token.isascii() and token.isprintable()):
-                raise BackendProtocolError(SERVICE, "an access token that no header holds")
-            ttl_s = max(60, min(lasts_s, _MAX_TOKEN_S) - _TOKEN_MARGIN_S)
-            await self._cache.set(self._token_key, token, ttl_s=ttl_s)
-            return token
+        kept = await self._cache.get(self._token_key)
+        if kept:
+            return str(kept)
+        try:
+            # One after the other, all would wait for a DingTalk that hangs.
+            return await self._flights.run("token", self._new_token)
+        except SharedCallCancelledError:
+            return await self._new_token()
+
+    async def _new_token(self) -> str:
+        url = f"{self._openapi_url}/v1.0/oauth2/accessToken"
+        answer = await self._http.json(
+            self._backend(url),
+            "POST",
+            url,
+            json={"appKey": self._app_key, "appSecret": self._app_secret},
+        )
+        fields = _fields(answer)
+        token, lasts_s = fields.get("accessToken"), fields.get("expireIn")
+        if answer.status != HTTPStatus.OK or not token:
+            raise _refusal(answer)
+        if not isinstance(token, str) or type(lasts_s) is not int:
+            raise BackendProtocolError(SERVICE, "no access token with its expireIn")
+        if not (token.isascii() and token.isprintable()):
+            raise BackendProtocolError(SERVICE, "an access token that no header holds")
+        ttl_s = max(60, min(lasts_s, _MAX_TOKEN_S) - _TOKEN_MARGIN_S)
+        await self._cache.set(self._token_key, token, ttl_s=ttl_s)
+        return token
 
     async def _forget_token(self, token: str) -> None:
         # Somebody may have asked for another one in the meantime.
-        async with self._asking_for_token:
-            if await self._cache.get(self._token_key) == token:
-                await self._cache.set(self._token_key, None, ttl_s=1)
+        if await self._cache.get(self._token_key) == token:
+            await self._cache.set(self._token_key, None, ttl_s=1)
 
     def _backend(self, url: str) -> Backend:
         is_official = urlsplit(url).hostname in _OFFICIAL_HOSTS
@@ -277,7 +283,12 @@ class DingTalk:
 def _patiently() -> AsyncIterator[stamina.Attempt]:
     """Try again after a second, by when DingTalk counts anew how often it was called."""
     return stamina.retry_context(
-        on=BackendUnavailableError, attempts=_ATTEMPTS, wait_initial=_PAUSE_S, wait_jitter=0.5
+        on=BackendUnavailableError,
+        attempts=_ATTEMPTS,
+        # As in `worker.http`: who hangs is not asked again.
+        timeout=OPENAPI.timeout_s,
+        wait_initial=_PAUSE_S,
+        wait_jitter=0.5,
     )
 
 

@@ -33,11 +33,15 @@ from worker.errors import (
 )
 from worker.line import Line
 from worker.single_flight import SharedCallCancelledError, SingleFlight
+from worker.transport import CONNECT_GAP_S
 from worker.way_out import STRAIGHT, WayOut
 
 logger = logging.getLogger(__name__)
 
 CONNECT_TIMEOUT_S = 3.0
+_KEEP_ALIVE_S = 4.0
+"""Less than the five seconds of many servers: one that closes a connection as we use it loses us a
+call that may not be repeated."""
 MAX_REST_S = 600.0
 """As long as this a backend is left alone that asks for it (Retry-After), in seconds."""
 _MAX_RETRY_PAUSE_S = 2.0
@@ -168,7 +172,12 @@ class Http:
         self, backend: Backend, request: httpx.Request, retries: int
     ) -> _Answer:
         async for attempt in stamina.retry_context(
-            on=_retry_pause, attempts=1 + retries, wait_initial=0.2, wait_max=2.0
+            on=_retry_pause,
+            attempts=1 + retries,
+            # One that has kept us waiting for as long as it may won't be better the second time.
+            timeout=backend.timeout_s,
+            wait_initial=0.2,
+            wait_max=2.0,
         ):
             with attempt:
                 return await self._call(backend, request)
@@ -251,11 +260,17 @@ def create_client(way_out: WayOut = STRAIGHT) -> httpx.AsyncClient:
     It bounds only connecting: how many calls there are and how long they take is each backend's.
     """
     ssl_context = httpx.create_ssl_context(trust_env=False)
+    trace = aiohttp.TraceConfig()
+    # aiohttp awaits this before each connection that it opens.
+    trace.on_connection_create_start.append(_Pace().wait)
 
     def open_session() -> aiohttp.ClientSession:
         return aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=0, ssl=ssl_context),
+            connector=aiohttp.TCPConnector(
+                limit=0, keepalive_timeout=_KEEP_ALIVE_S, ssl=ssl_context
+            ),
             cookie_jar=aiohttp.DummyCookieJar(),
+            trace_configs=[trace],
         )
 
     def create(proxy: httpx.Proxy | None) -> AiohttpTransport:
@@ -269,6 +284,24 @@ def create_client(way_out: WayOut = STRAIGHT) -> httpx.AsyncClient:
         timeout=httpx.Timeout(None, connect=CONNECT_TIMEOUT_S),
         headers={"user-agent": "dingda/0.1"},
     )
+
+
+class _Pace:
+    """Opens connections a moment apart, for a hundred at once overflow a small server's queue.
+
+    Linux then drops the last word of a handshake, and we believe in a connection that the server
+    hears of only seconds later (`worker.transport` says more).
+    """
+
+    def __init__(self) -> None:
+        self._next_s = 0.0
+
+    async def wait(self, *_: object) -> None:
+        now_s = asyncio.get_running_loop().time()
+        turn_s = max(now_s, self._next_s)
+        self._next_s = turn_s + CONNECT_GAP_S
+        if turn_s > now_s:
+            await asyncio.sleep(turn_s - now_s)
 
 
 def _identity(backend: Backend, request: httpx.Request) -> Hashable:

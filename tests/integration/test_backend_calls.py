@@ -7,9 +7,12 @@ import asyncio
 import json
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -74,6 +77,44 @@ async def test_a_service_that_hangs_is_heard_of_in_time_and_touches_no_other() -
         assert all(isinstance(answer, BackendUnavailableError) for answer in answers)
         # Those under way when the breaker opened, and no more.
         assert backend.ask(hung_port).calls <= 110
+
+
+class OnePlace(BaseHTTPRequestHandler):
+    """Python's own server, in whose queue five connections fit; it sets a cookie, too."""
+
+    def do_GET(self) -> None:
+        self.server.cookies.add(self.headers["cookie"])  # type: ignore[attr-defined]
+        time.sleep(0.5)
+        self.send_response(200)
+        self.send_header("set-cookie", "who=canary")
+        self.send_header("content-length", "2")
+        self.end_headers()
+        self.wfile.write(b"{}")
+
+    def log_message(self, *_: Any) -> None:
+        """Say nothing."""
+
+
+@pytest.fixture
+def small_server() -> Iterator[ThreadingHTTPServer]:
+    with ThreadingHTTPServer(("127.0.0.1", 0), OnePlace) as started:
+        started.daemon_threads = True
+        started.cookies = set()  # type: ignore[attr-defined]
+        threading.Thread(target=started.serve_forever, daemon=True).start()
+        yield started
+        started.shutdown()
+
+
+async def test_a_server_with_a_short_queue_is_not_overrun_and_no_cookie_of_its_is_kept(
+    small_server: ThreadingHTTPServer,
+) -> None:
+    url = f"http://127.0.0.1:{small_server.server_port}"
+    async with create_client() as client:
+        http = Http(client)
+        for _ in range(2):
+            answers = await call(http, Backend("小", timeout_s=60), url, 60)
+            assert [answer.status for answer in answers] == [200] * 60
+    assert small_server.cookies == {None}  # type: ignore[attr-defined]
 
 
 _REMEMBER = """

@@ -71,6 +71,15 @@ async def test_a_retry_can_heal_a_passing_failure() -> None:
     assert answer.data == {"ok": True}
 
 
+async def test_a_backend_that_took_all_its_time_is_not_asked_again() -> None:
+    stamina.set_testing(False)
+    gauge = Gauge(takes_s=60)
+    async with http_to(gauge) as http:
+        with pytest.raises(BackendUnavailableError):
+            await http.json(Backend("API", timeout_s=0.05), "GET", URL, retries=2)
+    assert gauge.calls == 1
+
+
 async def test_after_five_failures_a_host_is_left_alone() -> None:
     calls = []
 

@@ -215,6 +215,18 @@ async def test_a_lock_whose_holder_died_is_waited_for_only_so_long(
     assert await redis.get("dingda:cache:k") == '"there"'
 
 
+async def test_a_fetch_that_never_ends_holds_up_nobody_who_asks_later(
+    cache: RedisCache, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def hangs() -> Any:
+        await asyncio.sleep(3600)
+
+    monkeypatch.setattr("worker.cache.MAX_FETCH_S", 0.05)
+    with pytest.raises(TimeoutError):
+        await cache.remember("k", hangs, ttl_s=60)
+    assert await cache.remember("k", Source("there"), ttl_s=60) == "there"
+
+
 async def test_without_redis_everybody_still_gets_an_answer_from_one_call(
     server: fakeredis.FakeServer, cache: RedisCache
 ) -> None:
