@@ -12,6 +12,7 @@ from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from shared.errors import InvalidOriginError, SettingsError
+from shared.limits import LIMITS_MEANING, NO_LIMITS, LimitsSetting
 from shared.origin import origin_of
 from shared.reply import MAX_PARTS
 
@@ -171,10 +172,8 @@ class Settings(BaseSettings):
     oapi_url: Annotated[str, AfterValidator(_base_url)] = Field(
         "https://oapi.dingtalk.com", description="DingTalk's older OpenAPI."
     )
-    openapi_limits: str = Field(
-        "",
-        description="What one worker asks of both: any of at_once, per_s, timeout_s, wait_s and "
-        "max_bytes, as at_once=50,per_s=10. What is not named stays as it is.",
+    openapi_limits: LimitsSetting = Field(
+        NO_LIMITS, description=LIMITS_MEANING.format(service="both")
     )
     proxy_url: Annotated[SecretStr, AfterValidator(_proxy_url)] = Field(
         SecretStr(""),

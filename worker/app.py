@@ -12,13 +12,11 @@ from rq import Queue
 from rq.serializers import JSONSerializer
 
 from shared.connections import impatient, patient, patient_for_rq
-from shared.errors import SettingsError
 from shared.ledger import Lease, Ledger
 from shared.queue import JobQueue
 from shared.settings import Settings
 from worker import delivery, http
 from worker.answer import Answerer
-from worker.backend import Limits
 from worker.cache import RedisCache
 from worker.concurrent import ConcurrentWorker
 from worker.conversation import Conversation
@@ -177,12 +175,5 @@ def _dingtalk(
         robot_code=settings.robot_code or settings.app_key,
         openapi_url=settings.openapi_url,
         oapi_url=settings.oapi_url,
-        limits=_limits(settings),
+        limits=settings.openapi_limits,
     )
-
-
-def _limits(settings: Settings) -> Limits:
-    try:
-        return Limits.parse(settings.openapi_limits)
-    except ValueError as error:
-        raise SettingsError(f"DINGDA_OPENAPI_LIMITS: {error}") from None

@@ -4,6 +4,7 @@ from pathlib import Path
 import pytest
 
 from shared.errors import SettingsError
+from shared.limits import Limits
 from shared.settings import Settings, load_settings
 
 
@@ -270,3 +271,10 @@ def test_what_is_no_proxy_is_refused_without_its_words(dingda: Environment, url:
 @pytest.mark.parametrize("host", ["*.example", ".example", "hr.example:80", "http://hr", "a/b"])
 def test_a_host_without_the_proxy_is_a_name(dingda: Environment, host: str) -> None:
     assert "DINGDA_NO_PROXY: a host is written as" in dingda.complaint(NO_PROXY=host)
+
+
+def test_limits_are_read_into_numbers_and_what_is_wrong_is_said(dingda: Environment) -> None:
+    limits = dingda.settings(OPENAPI_LIMITS="at_once=5, per_s=2.5").openapi_limits
+    assert limits == Limits(at_once=5, per_s=2.5)
+    with pytest.raises(SettingsError, match=r"^DINGDA_OPENAPI_LIMITS: per_s must be a number"):
+        dingda.settings(OPENAPI_LIMITS="per_s=fast")

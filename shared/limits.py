@@ -1,0 +1,74 @@
+"""What an operator sets of a backend's bounds: `at_once=50,per_s=10`."""
+
+import math
+from dataclasses import dataclass, fields
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, InstanceOf
+from pydantic_settings import NoDecode
+
+_WHOLE = frozenset({"at_once", "max_bytes"})
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What is set of a backend's bounds; None leaves the backend's own."""
+
+    at_once: int | None = None
+    per_s: float | None = None
+    timeout_s: float | None = None
+    wait_s: float | None = None
+    max_bytes: int | None = None
+
+    @classmethod
+    def parse(cls, text: object) -> "Limits":
+        """Read `at_once=50,per_s=10,timeout_s=8`; any of the five, in any order.
+
+        Raises:
+            ValueError: saying which part is wrong, and what it must be.
+        """
+        if isinstance(text, Limits):
+            return text
+        values: dict[str, Any] = {}
+        for part in filter(None, map(str.strip, str(text).split(","))):
+            name, _, value = map(str.strip, part.partition("="))
+            if name not in NAMES:
+                raise ValueError(
+                    f"{name[:20]!r} is no bound; write {', '.join(NAMES)}, as at_once=50,per_s=10"
+                )
+            if name in values:
+                raise ValueError(f"{name} is there twice")
+            values[name] = positive(name, value)
+        return cls(**values)
+
+    def __str__(self) -> str:
+        """The bounds that are set, as `parse` reads them."""
+        named = ((name, getattr(self, name)) for name in NAMES)
+        return ",".join(f"{name}={value:.12g}" for name, value in named if value is not None)
+
+
+NO_LIMITS = Limits()
+NAMES = tuple(field.name for field in fields(Limits))
+
+LimitsSetting = Annotated[InstanceOf[Limits], NoDecode, BeforeValidator(Limits.parse)]
+"""The type of a setting that holds limits."""
+LIMITS_MEANING = (
+    "What one worker asks of {service}: any of at_once, per_s, timeout_s, wait_s and max_bytes, "
+    "as at_once=50,per_s=10. What is not named stays as it is."
+)
+
+
+def positive(name: str, value: str | float) -> float:
+    """Read one bound.
+
+    Raises:
+        ValueError: if it is no number above 0, or not a whole one where it must be.
+    """
+    try:
+        number = int(value) if name in _WHOLE else float(value)
+    except ValueError:
+        number = 0
+    if not (number > 0 and math.isfinite(number)):
+        kind = "a whole number" if name in _WHOLE else "a number"
+        raise ValueError(f"{name} must be {kind} above 0")
+    return number
