@@ -1,6 +1,9 @@
 """Redis clients, each with the patience that its user can afford."""
 
+import re
+from contextlib import suppress
 from typing import Any
+from urllib.parse import parse_qsl, urlsplit
 
 import redis
 import redis.asyncio
@@ -15,6 +18,56 @@ _LEDGER_TRIES = 60
 _RQ_TRIES = 8
 _MAX_PAUSE_S = 1.0
 _WORKER_SOCKET_TIMEOUT_S = 5.0
+
+_OPTIONS = {
+    "db": r"\d{1,5}",
+    "protocol": r"[23]",
+    "health_check_interval": r"\d{1,5}",
+    "socket_keepalive": r"(?i)true|false|yes|no|1|0",
+    "ssl_ca_certs": r".+",
+    "ssl_ca_path": r".+",
+    "ssl_certfile": r".+",
+    "ssl_keyfile": r".+",
+    "ssl_cert_reqs": r"none|optional|required",
+    "ssl_check_hostname": r"(?i)true|false|yes|no|1|0",
+}
+"""Options that a Redis URL may have, and how their values look. redis-py takes any others too, and
+they win over what we set: patience, decoding, the number of connections. Then one process works
+and another doesn't."""
+
+
+def url_fault(url: str) -> str:
+    """What is wrong with a Redis URL, in words that hold nothing of it; "" if nothing is."""
+    if re.search(r"[\s\x00-\x1f\x7f]", url):
+        return "a URL holds no blanks; write one in a password as %20"
+    parts = urlsplit(url) if url.count("[") == url.count("]") else None
+    if parts is None or parts.scheme not in ("redis", "rediss", "unix"):
+        return "a URL begins with redis://, rediss:// or unix:// and is well formed"
+    if parts.fragment or "#" in url or _port(url) is None:
+        return (
+            "host, port or database cannot be read; as redis://:password@host:6379/0, and in a "
+            "password write / as %2F, ? as %3F, # as %23 and % as %25"
+        )
+    if parts.scheme == "unix" and not parts.path:
+        return "unix:// is followed by the path of a socket"
+    if parts.scheme != "unix" and not re.fullmatch(r"/?|/\d{1,5}/?", parts.path):
+        return "the database is a number, as in redis://host:6379/0"
+    for name, value in parse_qsl(parts.query, keep_blank_values=True):
+        if name not in _OPTIONS:
+            return f"an option in it is none that Dingda takes; those are {', '.join(_OPTIONS)}"
+        if not re.fullmatch(_OPTIONS[name], value):
+            return f"the option {name} has a value that it can't have"
+        if name.startswith("ssl_") and parts.scheme != "rediss":
+            return f"the option {name} is for rediss://"
+    return ""
+
+
+def _port(url: str) -> int | None:
+    """The port that a URL names or implies; None where it can't be read."""
+    with suppress(ValueError):
+        port = urlsplit(url).port
+        return 6379 if port is None else port or None
+    return None
 
 
 def impatient(url: str, *, timeout_s: float) -> "redis.asyncio.Redis":

@@ -5,21 +5,21 @@ Each finding has a name. One that is dangerous stops the start unless DINGDA_ALL
 
 import ipaddress
 import logging
+import re
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+from typing import Any, get_args
 from urllib.parse import urlsplit
 
 from redis import Redis
 from redis.exceptions import RedisError, ResponseError
-from rq.utils import get_version
 
 from shared.errors import SettingsError
 from shared.logs import printable
 from shared.queue import JobQueue
-from shared.settings import Settings
+from shared.settings import Danger, Settings, unknown_names
 
 logger = logging.getLogger(__name__)
 
@@ -27,6 +27,7 @@ MAX_SKEW_S = 30.0
 """How far our clock may be from Redis's before it is worth a word, in seconds."""
 _SHORTEST_SECRET = 16
 _OLDEST_REDIS = (6, 2, 0)
+"""With LMOVE, SET … PXAT and the like: nothing works on an older one."""
 _TIMEOUT_S = 1.0
 
 
@@ -64,9 +65,11 @@ def start_checked(settings: Settings) -> None:
         logger.warning("%s", finding)
     forbidden = [each for each in findings if is_forbidden(each, settings)]
     if forbidden:
-        names = ",".join(finding.name for finding in forbidden)
-        lines = "\n".join(map(str, forbidden))
-        raise SettingsError(f"{lines}\nTo start all the same: DINGDA_ALLOW={names}")
+        lines = list(map(str, forbidden))
+        if all(finding.name in get_args(Danger) for finding in forbidden):
+            names = ",".join(finding.name for finding in forbidden)
+            lines.append(f"To start all the same: DINGDA_ALLOW={names}")
+        raise SettingsError("\n".join(lines))
 
 
 def is_forbidden(finding: Finding, settings: Settings) -> bool:
@@ -79,17 +82,35 @@ def check(settings: Settings) -> list[Finding]:
     url = settings.redis_url.get_secret_value()
     try:
         client = Redis.from_url(
-            url, socket_timeout=_TIMEOUT_S, socket_connect_timeout=_TIMEOUT_S, retry=None
+            url,
+            socket_timeout=_TIMEOUT_S,
+            socket_connect_timeout=_TIMEOUT_S,
+            retry=None,
+            protocol=2,  # a Redis before 6 knows no other, and shall say that it is so old
         )
     except ValueError as error:
         raise SettingsError(f"DINGDA_REDIS_URL: {error}") from None
     with client:
         return [
+            _names(),
             _secret(settings),
             _origins(settings),
             _open_redis(url),
             *_redis(client, JobQueue.create(settings.queue, skill_timeout_s=1)),
         ]
+
+
+def _names() -> Finding:
+    unknown = unknown_names()
+    if not unknown:
+        return Finding("settings", Severity.OK, "every DINGDA_ name is known")
+    shown = (
+        f"{printable(name)} (did you mean {meant}?)" if meant else printable(name)
+        for name, meant in unknown.items()
+    )
+    what = f"nothing of Dingda reads {', '.join(shown)}"
+    advice = "correct the name, or leave it out unless a skill of yours reads it"
+    return Finding("settings", Severity.WARNING, what, advice)
 
 
 def _secret(settings: Settings) -> Finding:
@@ -155,14 +176,18 @@ def _redis(client: Redis, queue: JobQueue) -> Iterator[Finding]:
 
 
 def _version(client: Redis) -> Finding:
-    # RQ asks this way, and takes a Redis that it may not ask for an old one (`rq.utils`).
-    version = get_version(client)
-    shown = ".".join(map(str, version))
+    try:
+        server: Any = client.info("server")
+    except ResponseError:
+        # RQ takes a Redis that it may not ask for an old one (`rq.utils.get_version`).
+        what = "RQ can't see Redis's version, and takes jobs in a way that a crash can lose a while"
+        return Finding("redis-version", Severity.WARNING, what, "let our user call INFO: +info")
+    stated = str(server.get("redis_version", ""))
+    version = tuple(int(part) for part in re.findall(r"\d+", stated)[:3])
     if version >= _OLDEST_REDIS:
-        return Finding("redis-version", Severity.OK, f"RQ sees {shown}")
-    what = f"RQ sees Redis {shown}, and takes jobs in a way that a crash can lose for a while"
-    advice = "use 6.2 or newer, and let our user call INFO (ACL: +info)"
-    return Finding("redis-version", Severity.WARNING, what, advice)
+        return Finding("redis-version", Severity.OK, printable(stated))
+    what = f"Redis is {printable(stated) or 'of an unknown version'}, which lacks what we need"
+    return Finding("redis-version", Severity.DANGER, what, "use Redis 6.2 or newer, or Valkey")
 
 
 def _eviction(client: Redis) -> Finding:

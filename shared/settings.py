@@ -1,27 +1,66 @@
 """Every setting: its type, its default and what it means.
 
 Each is an environment variable that begins with `DINGDA_`, or a line in `.env`; the former wins.
+Blanks around a value don't count, and one in quotes is refused: docker's env-file keeps them.
 """
 
+import os
 import re
+from collections.abc import Collection
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
+from dotenv import dotenv_values
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    SecretStr,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from shared.connections import url_fault
 from shared.errors import InvalidOriginError, SettingsError
 from shared.limits import LIMITS_MEANING, NO_LIMITS, LimitsSetting
 from shared.origin import origin_of
 from shared.reply import MAX_PARTS
 
+_ENV_FILE = Path(".env")
+_QUOTES = ('""', "''", "``", "“”", "‘’")
+_PATH = re.compile(r"/|(/[A-Za-z0-9_~.:@!$&'()*+,;=-]+)+/?")
+_OWN_PATHS = ("/healthz", "/readyz")
+_SKILLS_NAME = re.compile(r"DINGDA_(WEATHER|OPEN_METEO|QWEATHER|AMAP|COUPONS|TAOBAO|PERFORMANCE)_")
+_OTHERS_NAME = re.compile(
+    r"DINGDA_(SIMULATOR|DEMO)_|DINGDA_FAILPOINTS$"
+    # What Kubernetes sets for a Service that is called dingda.
+    r"|DINGDA_(\w+_)?(SERVICE_(HOST|PORT)|PORT_\d+_(TCP|UDP))"
+)
+
+
+def _bare(value: str) -> str:
+    """Strip blanks and line ends; quotes that are still there would be part of the value."""
+    bare = value.strip()
+    if len(bare) > 1 and bare[0] + bare[-1] in _QUOTES:
+        raise ValueError("the value stands in quotes, which belong to it here: leave them out")
+    return bare
+
 
 def _split(value: Any) -> Any:
     """Read `a, b` as a list, as people write lists in the environment."""
     if isinstance(value, str):
-        return [item.strip() for item in value.split(",") if item.strip()]
+        return [_bare(item) for item in value.split(",") if item.strip()]
     return value
+
+
+def _redis_url(url: SecretStr) -> SecretStr:
+    if fault := url_fault(url.get_secret_value()):
+        raise ValueError(fault)
+    return url
 
 
 def _origin(url: str) -> str:
@@ -63,8 +102,13 @@ def _host(name: str) -> str:
 
 
 def _path(path: str) -> str:
-    if not path.startswith("/") or "{" in path:
-        raise ValueError("a path starts with / and holds no braces, as /dd_robot/")
+    if not _PATH.fullmatch(path) or {".", ".."} & set(path.split("/")):
+        raise ValueError(
+            "a path begins with / and is made of letters, digits and -_.~ between single slashes, "
+            "as /dd_robot/; no blanks, no percent signs, no ? or #, no . or .. alone"
+        )
+    if path.rstrip("/") in _OWN_PATHS:
+        raise ValueError("the gateway's health checks have this path")
     return path
 
 
@@ -76,24 +120,36 @@ Danger = Literal["open-redis", "eviction", "http-origin"]
 """What `shared.selfcheck` finds too dangerous to start with."""
 
 
-class Settings(BaseSettings):
-    """What both processes read at their start; nothing below the start sees it."""
+class PlainSettings(BaseSettings):
+    """What every class of settings begins with: variables `DINGDA_…`, or lines in `.env`."""
 
     model_config = SettingsConfigDict(
         env_prefix="DINGDA_",
-        env_file=".env",
+        env_file=_ENV_FILE,
         env_ignore_empty=True,
         extra="ignore",
         frozen=True,
         hide_input_in_errors=True,
     )
 
+    @field_validator("*", mode="before")
+    @classmethod
+    def _bare_value(cls, value: Any, info: ValidationInfo) -> Any:
+        """Take a value without what surrounds it; nothing but blanks means the default."""
+        if not isinstance(value, str) or not value:
+            return value
+        return _bare(value) or cls.model_fields[str(info.field_name)].get_default()
+
+
+class Settings(PlainSettings):
+    """What both processes read at their start; nothing below the start sees it."""
+
     app_secret: Annotated[tuple[SecretStr, ...], NoDecode, _Commas] = Field(
         (),
         description="The robot's AppSecret (Client Secret), which signs callbacks. "
         "Several, comma-separated, while a secret is rotated. The gateway needs it.",
     )
-    redis_url: SecretStr = Field(
+    redis_url: Annotated[SecretStr, AfterValidator(_redis_url)] = Field(
         SecretStr("redis://127.0.0.1:6379/0"),
         description="Where Redis or Valkey is (redis://, rediss://, unix://).",
     )
@@ -120,7 +176,8 @@ class Settings(BaseSettings):
     backlog_limit: int = Field(
         100_000,
         ge=1,
-        description="Messages that may wait; above it the gateway says that the bot is busy.",
+        description="Messages that may wait, on the queue or for another attempt; above it the "
+        "gateway says that the bot is busy.",
     )
     sender_limit: int = Field(
         0, ge=0, description="Messages a minute that one person may send; 0: any number."
@@ -203,17 +260,70 @@ class Settings(BaseSettings):
         return tuple(secret.get_secret_value() for secret in self.app_secret)
 
 
-def load_settings(env_file: Path | None = Path(".env")) -> Settings:
+def load_settings(env_file: Path | None = _ENV_FILE) -> Settings:
     """Read the settings from the environment and `env_file` (None: the environment only).
 
     Raises:
-        SettingsError: naming each wrong variable and why, without its value.
+        SettingsError: naming each wrong variable and why, without its value; or what is wrong with
+            the file.
     """
+    if env_file:
+        check_env_file(env_file)
     try:
         return Settings(_env_file=env_file)  # type: ignore[call-arg]  # pydantic-settings takes it
     except ValidationError as error:
         problems = error.errors(include_input=False, include_url=False)
         raise SettingsError("\n".join(map(_in_words, problems))) from None
+
+
+def check_env_file(path: Path) -> None:
+    """See that a file of settings can be read; one that is not there is all right.
+
+    Raises:
+        SettingsError: if it can't.
+    """
+    try:
+        text = path.read_bytes().decode("utf-8-sig")
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise SettingsError(f"{path} cannot be read: {os.strerror(error.errno or 0)}") from None
+    except UnicodeDecodeError:
+        text = "\0"
+    if "\0" in text:  # UTF-16 without a mark at its beginning
+        raise SettingsError(
+            f"{path} is not UTF-8: save it again in that encoding (not GBK, UTF-16)"
+        )
+
+
+def names_set(env_file: Path | None = _ENV_FILE) -> list[str]:
+    """The names that begin with DINGDA_, in the environment and in the file, in capitals."""
+    written = dotenv_values(env_file, interpolate=False) if env_file and env_file.is_file() else {}
+    names = {name.upper() for name in (*os.environ, *written)}
+    return sorted(name for name in names if name.startswith("DINGDA_"))
+
+
+def unknown_names(env_file: Path | None = _ENV_FILE) -> dict[str, str]:
+    """Names that are set and that nothing of Dingda reads, each with the nearest that is read.
+
+    What the shipped skills and the simulator read is theirs to know.
+    """
+    known = [f"DINGDA_{name}".upper() for name in Settings.model_fields]
+    return {
+        name: nearest(name, known)
+        for name in names_set(env_file)
+        if name not in known and not is_skills(name) and not _OTHERS_NAME.match(name)
+    }
+
+
+def is_skills(name: str) -> bool:
+    """Whether a variable has a name as the shipped skills' settings have."""
+    return bool(_SKILLS_NAME.match(name))
+
+
+def nearest(name: str, known: Collection[str]) -> str:
+    """The known name that a name is most likely meant to be; "" if it is like none."""
+    return next(iter(get_close_matches(name, known, 1, 0.8)), "")
 
 
 def _in_words(problem: ErrorDetails) -> str:

@@ -8,11 +8,11 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field, ValidationError
 from pydantic_core import ErrorDetails
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import SettingsConfigDict
 
 from shared.errors import InvalidOriginError, SettingsError
 from shared.origin import origin_of
-from shared.settings import Settings
+from shared.settings import PlainSettings, Settings, check_env_file
 
 _PREFIX = "DINGDA_SIMULATOR_"
 _LOOPBACK = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - what is *not* to be dialled
@@ -31,17 +31,10 @@ def _base_url(url: str) -> str:
     return _url(url).rstrip("/")
 
 
-class SimulatorSettings(BaseSettings):
+class SimulatorSettings(PlainSettings):
     """What the simulator's server and its clients read at their start."""
 
-    model_config = SettingsConfigDict(
-        env_prefix=_PREFIX,
-        env_file=".env",
-        env_ignore_empty=True,
-        extra="ignore",
-        frozen=True,
-        hide_input_in_errors=True,
-    )
+    model_config = SettingsConfigDict(env_prefix=_PREFIX)
 
     host: str = Field("127.0.0.1", description="The address that the simulator listens on.")
     port: int = Field(8100, ge=1, le=65535, description="The port that the simulator listens on.")
@@ -86,6 +79,8 @@ def load_simulator_settings(env_file: Path | None = Path(".env")) -> SimulatorSe
     Raises:
         SettingsError: naming each wrong variable and why, without its value.
     """
+    if env_file:
+        check_env_file(env_file)
     try:
         return SimulatorSettings(_env_file=env_file)  # type: ignore[call-arg]  # pydantic-settings takes it
     except ValidationError as error:

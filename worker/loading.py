@@ -14,6 +14,7 @@ from pydantic_settings import SettingsError as UnreadableSettingsError
 
 from shared.errors import SettingsError
 from shared.logs import printable, trace
+from shared.settings import is_skills, names_set, nearest
 from worker import skills as shipped
 from worker.skill import Skill
 
@@ -55,7 +56,19 @@ def load_skill_settings(skills: Iterable[Skill]) -> dict[type[BaseSettings], Bas
         except SettingsError as error:
             for problem in str(error).splitlines():
                 logger.error("%s", problem)
+    _warn_of_misspelt(loaded)
     return loaded
+
+
+def _warn_of_misspelt(kinds: Iterable[type[BaseSettings]]) -> None:
+    known = {
+        f"{kind.model_config.get('env_prefix', '')}{name}".upper()
+        for kind in kinds
+        for name in kind.model_fields
+    }
+    for name in names_set():
+        if name not in known and is_skills(name) and (meant := nearest(name, known)):
+            logger.warning("%s is read by no skill; did you mean %s?", name, meant)
 
 
 def read_settings(kind: type[BaseSettings]) -> BaseSettings:

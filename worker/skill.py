@@ -17,7 +17,6 @@ from functools import cached_property
 from typing import Any, Literal, TypeVar
 
 from anyio import to_process
-from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from shared.content import File, Picture, Quoted, Voice
 from shared.message import Mention, Message
@@ -33,6 +32,7 @@ from shared.reply import (
     Text,
     plain,
 )
+from shared.settings import PlainSettings
 from worker import child
 from worker.arguments import Signature
 from worker.backend import Backend, Limits, LimitsSetting
@@ -138,20 +138,11 @@ class Ask:
         return returned
 
 
-class SkillSettings(BaseSettings):
+class SkillSettings(PlainSettings):
     """What a skill's settings begin with: variables `DINGDA_…`, or lines in `.env`.
 
     Another prefix is set with `model_config = SettingsConfigDict(env_prefix="ACME_")`.
     """
-
-    model_config = SettingsConfigDict(
-        env_prefix="DINGDA_",
-        env_file=".env",
-        env_ignore_empty=True,
-        extra="ignore",
-        frozen=True,
-        hide_input_in_errors=True,
-    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,6 @@ local key, now = MESSAGE .. id, now_ms()
 local held = redis.call('HMGET', key, 'line', 'expires_ms')
 if is_first(id, held[1]) then return {0} end
 redis.call('HDEL', key, 'token')
-redis.call('HINCRBY', key, 'leases', -1)
-park(id, held[1], tonumber(held[2]), recheck_ms, now)
+redis.pcall('HINCRBY', key, 'leases', -1)
+park(id, held[1], number(held[2]) or now, recheck_ms, now)
 return {1, wake(held[1], now)}

@@ -54,6 +54,7 @@ FAULTS = {
     "F53": "DingTalk's answers are packed, or object to a field",
     "F54": "the only way out is a proxy",
     "F56": "messages that wait for another attempt pile up",
+    "F57": "Redis stores a message and says so too late",
     "F58": "DingTalk turns a later part of a reply away",
 }
 

@@ -1,5 +1,6 @@
 """Redis does what it is asked, and the answer is lost: the client asks again."""
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from shared.queue import JobQueue
 from tests.builders import a_message
 from tests.faults.conftest import Figure
 from tests.faults.proxy import Proxy
-from tests.faults.scene import EMPTY, Scene, scene_behind_proxy
+from tests.faults.scene import BUSY, EMPTY, Scene, scene_behind_proxy
 
 
 @pytest.fixture
@@ -57,3 +58,22 @@ def test_a_job_that_redis_gave_and_nobody_got_is_handed_out_again(
         assert proxy.was_cut.is_set()
         scene.expect_ends(answered=1)
     figure("answered after", f"{took_s:.1f} s")
+
+
+@pytest.mark.fault("F57")
+def test_who_hears_busy_because_redis_is_late_is_answered_once_all_the_same(
+    behind_proxy: tuple[Scene, Proxy], figure: Figure
+) -> None:
+    scene, proxy = behind_proxy
+    scene.accept("text")
+    body = scene.body("text")
+    proxy.latency_s = 0.6
+    began = time.monotonic()
+    assert BUSY in scene.post(body).text
+    busy_after_s = time.monotonic() - began
+    proxy.latency_s = 0.0
+    with scene.worker():
+        scene.expect_ends(answered=2)
+        assert scene.post(body).json() == EMPTY  # and comes again
+        scene.expect_ends(answered=2)
+    figure("Redis 600 ms late", f"busy after {busy_after_s * 1000:.0f} ms, and answered once")

@@ -58,6 +58,24 @@ async def test_a_callback_delivered_a_thousand_times_makes_one_reply(
 
 
 @pytest.mark.slow
+@pytest.mark.fault("F31")
+@pytest.mark.timeout(180)
+@pytest.mark.parametrize("again_after_s", [1, 16, 60])
+def test_a_callback_delivered_again_while_its_answer_is_made_and_afterwards_makes_one_reply(
+    scene: Scene, again_after_s: int
+) -> None:
+    body = scene.body(f"慢 {again_after_s + 3}")
+    with scene.worker(DINGDA_SKILL_TIMEOUT="90"):
+        for pause_s in (0, again_after_s, 0):
+            time.sleep(pause_s)
+            assert scene.post(body).json() == EMPTY
+        scene.webhook.wait_for(1)
+        time.sleep(again_after_s)
+        assert scene.post(body).json() == EMPTY
+        scene.expect_ends(answered=1)
+
+
+@pytest.mark.slow
 @pytest.mark.fault("F32")
 def test_slow_and_huge_and_deep_requests_do_not_keep_others_waiting(
     scene: Scene, figure: Figure

@@ -1,6 +1,7 @@
 """Things in Redis that nobody of ours put there, or that somebody left behind."""
 
 import signal
+from typing import Any
 
 import pytest
 
@@ -30,6 +31,23 @@ def test_a_message_whose_words_are_spoilt_is_a_dead_letter(scene: Scene) -> None
         assert client.hset(f"dingda:message:{spoilt}", "payload", '{"text":') == 0
     with scene.worker():
         scene.expect_ends(answered=2, dead={"failed": 1})
+
+
+@pytest.mark.fault("F28")
+def test_a_record_that_is_spoilt_is_a_dead_letter_and_stops_no_sweep(scene: Scene) -> None:
+    spoilt = [a_message(msgId=f"msg{number}").id for number in (1, 2, 3)]
+    scene.accept("text", 6)
+    with scene.server.client() as client:
+        client.hdel(f"dingda:message:{spoilt[0]}", "expires_ms")
+        client.hset(f"dingda:message:{spoilt[1]}", "expires_ms", "tomorrow")
+        client.delete(f"dingda:message:{spoilt[2]}")
+        client.set(f"dingda:message:{spoilt[2]}", "no hash at all")
+        lost: Any = client.lpop("rq:queue:dingda", 6)
+        assert len(lost) == 6  # so that only a sweep finds them
+    with scene.worker() as answers:
+        scene.expect_ends(answered=3, dead={"failed": 3}, within_s=30)
+        assert answers.popen.poll() is None
+        assert answers.output.count("is spoilt, so it has ended") == 3
 
 
 @pytest.mark.slow

@@ -2,12 +2,14 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import suppress
 from typing import Any
 
 import pytest
 from redis.asyncio import Redis
 
 from shared.connections import patient
+from shared.errors import LeaseLostError
 from shared.ledger import End, Ending, Lease, Ledger, Prepared
 from shared.queue import JobQueue
 from shared.story import read_stories
@@ -158,6 +160,27 @@ async def test_what_is_spoilt_in_a_workers_hands_still_comes_to_an_end(
     await redis.zadd("dingda:due", {SPOILT.id: 1})
     await ledger.sweep()
     assert (await ledger.counts()).open == 1
+
+
+@by_name(ENDS | GOES_ON)
+async def test_a_line_goes_on_although_a_record_in_it_is_spoilt(
+    redis: Redis, ledger: Ledger, spoil: Spoil
+) -> None:
+    first, other = await ledger.lease(HEALTHY.id), await ledger.lease(SPOILT.id)
+    assert isinstance(first, Lease)
+    assert isinstance(other, Lease)
+    await spoil(redis)
+    with suppress(LeaseLostError):
+        await ledger.park(first)
+    with suppress(LeaseLostError):
+        await ledger.park(other)
+    await redis.zadd("dingda:due", {SPOILT.id: 1, HEALTHY.id: 1})
+    await ledger.sweep()
+    for _ in range(2):
+        lease = await ledger.lease(HEALTHY.id)
+        if isinstance(lease, Lease):
+            await ledger.done(lease, Ending(End.ANSWERED))
+    assert (await ledger.counts()).answered == 1
 
 
 async def test_deaths_are_counted_although_their_number_was_spoilt(

@@ -1,7 +1,10 @@
 """The look that both processes take at their set-up, on real servers that are set up badly."""
 
+import socketserver
+import threading
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +36,7 @@ def severities(settings: Settings) -> dict[str, Severity]:
 
 
 def test_a_good_set_up_is_good_in_every_respect(server: Valkey) -> None:
-    names = ["secret", "http-origin", "open-redis", "redis"]
+    names = ["settings", "secret", "http-origin", "open-redis", "redis"]
     names += ["redis-version", "eviction", "append-only", "clock", "queue"]
     assert severities(settings(server)) == dict.fromkeys(names, OK)
 
@@ -156,7 +159,7 @@ def test_check_prints_every_finding_and_its_status_tells_whether_to_start(server
     with process("-m", "gateway", "check", env=env) as checked:
         assert checked.popen.wait(20) == 0
         checked.wait_for("ok: queue")
-    assert checked.output.count("\n") == 9
+    assert checked.output.count("\n") == 10
     env["DINGDA_SESSION_WEBHOOK_ORIGINS"] = "http://dingtalk.invalid"
     with process("-m", "gateway", "check", env=env) as checked:
         assert checked.popen.wait(20) == 1
@@ -165,3 +168,83 @@ def test_check_prints_every_finding_and_its_status_tells_whether_to_start(server
 def test_a_warning_is_logged_at_the_start(tmp_path: Path) -> None:
     with valkey(tmp_path, appendonly="no") as server, gateway(server.url) as (hears, _):
         assert "append-only" in hears.output
+
+
+@contextmanager
+def redis_that_says(version: str) -> Iterator[str]:
+    """The address of a server that speaks Redis's protocol and states a version."""
+    said = f"# Server\r\nredis_version:{version}\r\nmaxmemory:0\r\n".encode()
+    answers = {b"INFO": b"$%d\r\n%s\r\n" % (len(said), said), b"PING": b"+PONG\r\n"}
+
+    class Handler(socketserver.StreamRequestHandler):
+        def handle(self) -> None:
+            while line := self.rfile.readline():
+                lines = [self.rfile.readline() for _ in range(2 * int(line[1:]))]
+                answer = answers.get(lines[1].strip().upper(), b"-ERR unknown command\r\n")
+                self.wfile.write(answer)
+
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Handler) as server:
+        server.daemon_threads = True
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"redis://127.0.0.1:{server.server_address[1]}/0"
+        server.shutdown()
+
+
+@pytest.mark.parametrize("version", ["5.0.7", "6.0.16", "6.1.99", "3.2", "odd", ""])
+@pytest.mark.parametrize("command", ["gateway", "worker"])
+def test_a_redis_that_is_too_old_is_refused_in_a_sentence(version: str, command: str) -> None:
+    with redis_that_says(version) as url:
+        env = {"DINGDA_APP_SECRET": SECRET, "DINGDA_REDIS_URL": url}
+        with process("-m", command, env=env) as started:
+            assert started.popen.wait(20) == 2
+    assert "danger: redis-version: Redis is" in started.output
+    assert "use Redis 6.2 or newer" in started.output
+    assert "DINGDA_ALLOW" not in started.output
+    assert "Traceback" not in started.output
+
+
+@pytest.mark.parametrize("version", ["6.2.0", "7.2.4", "8.0.0-rc1", "7.4", "255.255.255"])
+def test_a_redis_that_is_new_enough_is_taken(version: str) -> None:
+    with redis_that_says(version) as url:
+        assert severities(settings(None, redis_url=url))["redis-version"] is OK
+
+
+@pytest.mark.parametrize("command", [["gateway"], ["gateway", "check"], ["worker"]], ids=" ".join)
+def test_a_misspelt_setting_is_named_at_the_start_with_the_one_that_is_meant(
+    server: Valkey, command: list[str]
+) -> None:
+    env = {
+        "DINGDA_APP_SECRET": SECRET,
+        "DINGDA_REDIS_URL": server.url,
+        "DINGDA_PORT": str(free_port()),
+        "DINGDA_SENDER_LIMITS": "canary",
+        "DINGDA_TAOBAO_APPKEY": "canary",
+    }
+    with process("-m", *command, env=env) as started:
+        started.wait_for(r"settings: .*SENDER_LIMITS \(did you mean DINGDA_SENDER_LIMIT\?\)")
+        if command == ["worker"]:
+            started.wait_for(r"TAOBAO_APPKEY is read by no skill.* mean DINGDA_TAOBAO_APP_KEY\?")
+    assert "canary" not in started.output
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "redis://:canary@127.0.0.1:6379/0?foo=1",
+        "redis://:canary@127.0.0.1:6379/abc",
+        "redis://:canary@127.0.0.1:6379/0?max_connections=1",
+        "redis://:can/ary@127.0.0.1:6379/0",
+    ],
+)
+@pytest.mark.parametrize(
+    "command", ["gateway", "gateway check", "worker", "worker status", "worker dead list"]
+)
+def test_a_redis_url_that_cannot_be_used_is_refused_by_every_command(
+    url: str, command: str
+) -> None:
+    env = {"DINGDA_APP_SECRET": SECRET, "DINGDA_REDIS_URL": url}
+    with process("-m", *command.split(), env=env) as started:
+        assert started.popen.wait(20) == 2
+    assert started.output.startswith("DINGDA_REDIS_URL: ")
+    assert started.output.count("\n") == 1
+    assert "ary" not in started.output

@@ -96,7 +96,7 @@ def test_a_list_keeps_its_order(dingda: Environment) -> None:
     assert dingda.settings(SKILLS="c,a,b").skills == ("c", "a", "b")
 
 
-@pytest.mark.parametrize("value", ["[1]", '{"a": 1}', '"quoted"', "天气"])
+@pytest.mark.parametrize("value", ["[1]", '{"a": 1}', 'half"quoted"', "天气", "a'b", '"'])
 def test_a_secret_is_taken_literally(dingda: Environment, value: str) -> None:
     assert dingda.settings(APP_SECRET=value).secrets == (value,)
 
@@ -139,7 +139,7 @@ def test_other_peoples_variables_are_ignored(
         ("SESSION_WEBHOOK_ORIGINS", "https://oapi.dingtalk.com,oapi-without-scheme"),
         ("QUEUE", "two words"),
         ("QUEUE", "one:two"),
-        ("QUEUE", "queue\n"),
+        ("QUEUE", "queue\nother"),
         ("QUEUE", "队列"),
         ("BACKLOG_LIMIT", "0"),
         ("BACKLOG_LIMIT", "many"),
