@@ -172,8 +172,8 @@ class Lease:
     """How long ago it was accepted."""
     is_first: bool
     """Whether no earlier message of its sender in this conversation is open."""
-    was_parked: bool
-    """Whether it has been leased before, and put back to wait for its turn."""
+    was_put_back: bool
+    """Whether it has been leased before, and put back to wait for something."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -303,7 +303,7 @@ class Ledger:
                 _name_spoilt(message_id)
             await self._enqueue(woken)
             return str(why_not)
-        payload, left_ms, attempt, failures, prepared, age_ms, is_first, was_parked = held
+        payload, left_ms, attempt, failures, prepared, age_ms, is_first, was_put_back = held
         return Lease(
             id=message_id,
             token=token,
@@ -314,7 +314,7 @@ class Ledger:
             prepared=_prepared(prepared),
             age_ms=age_ms,
             is_first=bool(is_first),
-            was_parked=bool(was_parked),
+            was_put_back=bool(was_put_back),
         )
 
     async def renew(self, lease: Lease) -> None:
@@ -408,13 +408,17 @@ class Ledger:
         arguments = (lease.id, lease.token, pause_ms, kept, "sending", failures, reason)
         await self._hand_on(await self._step(self._retry, *arguments, LONGEST_WAIT_MS))
 
-    async def hand_back(self, lease: Lease) -> None:
-        """Give a message back untouched, for another worker to take at once.
+    async def hand_back(self, lease: Lease, *, pause_ms: int = 0) -> None:
+        """Give a message back untouched, for another worker to take.
+
+        Args:
+            lease: the hold on it, which ends here.
+            pause_ms: how long it rests, in milliseconds. It keeps its place in its sender's line.
 
         Raises:
             LeaseLostError: if it is somebody else's, or its reply may be on the wire already.
         """
-        arguments = (lease.id, lease.token, 0, "", "leased", "", "", LONGEST_WAIT_MS)
+        arguments = (lease.id, lease.token, pause_ms, "", "leased", "", "", LONGEST_SESSION_MS)
         await self._hand_on(await self._step(self._retry, *arguments))
 
     async def sweep(self) -> int:

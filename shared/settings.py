@@ -186,7 +186,11 @@ class Settings(PlainSettings):
         0, ge=0, description="Messages a minute that one conversation may hold; 0: any number."
     )
     concurrency: int = Field(
-        100, ge=1, le=10_000, description="Messages that one worker process answers at once."
+        100,
+        ge=1,
+        le=10_000,
+        description="Messages of one conversation that each skill answers at once in a worker "
+        "process; a tenth more, one at the least, is kept for other conversations.",
     )
     skills: Annotated[tuple[str, ...], NoDecode, _Commas] = Field(
         (),
@@ -204,7 +208,8 @@ class Settings(PlainSettings):
     notice_after: float = Field(
         0.0,
         ge=0,
-        description="Seconds after which an asker is told that the answer takes a while; 0: never, "
+        description="Seconds from the question after which an asker is told that the answer takes "
+        "a while; 0: never, "
         "for every reply may count against DingTalk's quota.",
     )
     reply_parts: int = Field(

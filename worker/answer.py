@@ -78,10 +78,16 @@ class Answerer:
         self._delivery = delivery
         self._dingtalk = dingtalk
         self._floods = floods
+        self._admission = conversation.admission
         self._notice_after_s = notice_after_s
         self._reply_parts = reply_parts
         self.in_hand: dict[str, Lease] = {}
         """The messages that are being answered just now, by their ids."""
+
+    @property
+    def most_at_once(self) -> int:
+        """How many messages may be in hand at once, those included that wait for their skill."""
+        return self._admission.most
 
     async def answer(self, message_id: str) -> None:
         """Take one message as far as it goes now: to an end, or to another attempt later."""
@@ -96,7 +102,7 @@ class Answerer:
             message = _parse(lease)
             letter = lease.prepared or await self._ask(message, lease, deadline_s)
             if letter is None:
-                logger.info("message %.8s waits for its turn", lease.id)
+                logger.info("message %.8s is put back for now", lease.id)
             elif isinstance(letter, Ending):
                 await self._end(lease, letter)
             else:
@@ -108,10 +114,10 @@ class Answerer:
         """Find out what to say, with a word in between if that takes long.
 
         Returns:
-            An end for silence; None if it is not this message's turn, and its lease is over.
+            An end for silence; None if it was put back, as it is not its turn or its skill is full.
         """
         # Once a message: another attempt at it is not another message.
-        if self._floods and lease.attempt == 1 and not lease.was_parked:
+        if self._floods and lease.attempt == 1 and not lease.was_put_back:
             verdict = await self._floods.judge(message)
             if verdict is Verdict.TELL:
                 return Prepared(to_body(_remark(message, TOO_MANY)), _FLOOD)
@@ -119,6 +125,9 @@ class Answerer:
                 return _FLOOD
         must_wait = not (lease.is_first or self._conversation.may_overtake(message))
         if must_wait and await self._ledger.park(lease):
+            return None
+        if self._conversation.is_crowded(message, age_s=lease.age_ms / 1000):
+            await self._ledger.hand_back(lease, pause_ms=self._admission.rest_ms())
             return None
         async with self._noticing(message, lease, deadline_s):
             said = await self._conversation.reply(message, left_s=deadline_s - _now_s())
@@ -152,6 +161,12 @@ class Answerer:
         await self._end(lease, _dead("expired", letter))
 
     async def _deliver(
+        self, message: Message, lease: Lease, letter: _Letter, deadline_s: float
+    ) -> Outcome:
+        async with self._admission.posts:
+            return await self._post(message, lease, letter, deadline_s)
+
+    async def _post(
         self, message: Message, lease: Lease, letter: _Letter, deadline_s: float
     ) -> Outcome:
         claim = partial(self._ledger.sending, lease)

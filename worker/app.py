@@ -16,6 +16,7 @@ from shared.ledger import Lease, Ledger
 from shared.queue import JobQueue
 from shared.settings import Settings
 from worker import delivery, http
+from worker.admission import Admission
 from worker.answer import Answerer
 from worker.cache import RedisCache
 from worker.concurrent import ConcurrentWorker
@@ -81,6 +82,7 @@ async def open_answerer(settings: Settings) -> AsyncIterator[Parts]:
     queue = JobQueue.create(settings.queue, skill_timeout_s=settings.skill_timeout)
     ledger = Ledger(redis, queue)
     skills = load_skills(settings.skills)
+    admission = Admission(settings.concurrency, skills=len(skills) + 1)
     threads = SkillThreads()
     cache = RedisCache(redis, prefix=settings.queue)
     databases = Databases()
@@ -103,6 +105,7 @@ async def open_answerer(settings: Settings) -> AsyncIterator[Parts]:
             threads=threads,
             skill_timeout_s=settings.skill_timeout,
             unmatched=settings.unmatched,
+            admission=admission,
         )
         answerer = Answerer(
             ledger=ledger,
@@ -139,7 +142,7 @@ async def run_worker(settings: Settings) -> None:
             queue,
             perform=lambda data: parts.answerer.answer(message_id_of(data)),
             alongside=(lambda: sweep_forever(parts.ledger),),
-            concurrency=settings.concurrency,
+            concurrency=parts.answerer.most_at_once,
         )
         watchdog = Watchdog(_Watched(worker, parts, settings))
         try:

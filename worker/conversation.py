@@ -20,6 +20,7 @@ from shared.ledger import End, Ending
 from shared.logs import class_name, trace
 from shared.message import Message
 from shared.reply import Reply, Text, to_body
+from worker.admission import Admission, NoPlaceError, Places
 from worker.contained import (
     AbortedError,
     Subject,
@@ -33,7 +34,7 @@ from worker.routing import Route, Router
 from worker.safe_reply import question_back, reason, sentence
 from worker.services import Services
 from worker.skill import Ask, Skill
-from worker.skill_clock import skill_time
+from worker.skill_clock import skill_time, standing_still
 from worker.splitting import split
 from worker.text import clean
 from worker.unmatched import hint
@@ -42,6 +43,8 @@ logger = logging.getLogger(__name__)
 
 CHINA = ZoneInfo("Asia/Shanghai")
 
+_LONGEST_WAIT = 2
+"""How long a message may wait for a place of its skill, in the skill's own times."""
 ANSWERED = Ending(End.ANSWERED)
 REFUSED = Ending(End.REFUSED)
 UNMATCHED = Ending(End.UNMATCHED)
@@ -74,6 +77,7 @@ class Conversation:
         skill_timeout_s: seconds that a skill may take unless it sets its own.
         unmatched: what a message gets that no skill wants: a hint where one is waited for, the
             help, or nothing.
+        admission: the places of each skill.
         now: the clock.
     """
 
@@ -85,6 +89,7 @@ class Conversation:
         threads: Executor,
         skill_timeout_s: float,
         unmatched: Literal["hint", "help", "empty"],
+        admission: Admission | None = None,
         now: Callable[[], datetime] = china_now,
     ) -> None:
         self._router = router
@@ -92,12 +97,25 @@ class Conversation:
         self._threads = threads
         self._skill_timeout_s = skill_timeout_s
         self._unmatched = unmatched
+        self.admission = admission or Admission()
         self._now = now
 
     def may_overtake(self, message: Message) -> bool:
         """Whether what is said to a message need not wait for its sender's earlier ones."""
         route = self._router.route(message.text)
         return route is None or route.skill.overtakes
+
+    def is_crowded(self, message: Message, *, age_s: float) -> bool:
+        """Whether so many wait for the skill that a message should rest elsewhere.
+
+        Args:
+            message: what was asked.
+            age_s: how long ago, in seconds: not for ever, for its sender is to hear something.
+        """
+        route = self._router.route(message.text)
+        if route is None or age_s > _LONGEST_WAIT * self._timeout_s(route):
+            return False
+        return self._places_of(route).is_full
 
     async def reply(self, message: Message, *, left_s: float) -> Said | None:
         """Answer a message within `left_s` seconds; None for silence."""
@@ -159,9 +177,20 @@ class Conversation:
             return _said_of(error, route.skill, ask)
 
     async def _call(self, route: Route, ask: Ask, left_s: float) -> Said | None:
-        timeout_s = route.skill.timeout_s or self._skill_timeout_s
-        async with skill_time(timeout_s, latest_s=left_s):
+        timeout_s, latest_s = self._timeout_s(route), _now_s() + left_s
+        within_s = min(_LONGEST_WAIT * timeout_s, left_s)
+        async with (
+            self._places_of(route).place(ask.message.conversation_id, within_s=within_s),
+            skill_time(timeout_s, latest_s=latest_s - _now_s()),
+        ):
             return await contained(self._answer(route, ask))
+
+    def _timeout_s(self, route: Route) -> float:
+        return route.skill.timeout_s or self._skill_timeout_s
+
+    def _places_of(self, route: Route) -> Places:
+        blocks = not inspect.iscoroutinefunction(route.command.function)
+        return self.admission.places_of(route.skill.name, blocks=blocks)
 
     async def _answer(self, route: Route, ask: Ask) -> Said | None:
         """All that runs the code of a skill: its settings, its slots, its function, its reply."""
@@ -180,8 +209,7 @@ class Conversation:
         if inspect.iscoroutinefunction(command.function):
             answer = call()
         else:
-            loop = asyncio.get_running_loop()
-            answer, error = await loop.run_in_executor(self._threads, settle, call)
+            answer, error = await _in_thread(self._threads, call)
             if error is not None:
                 raise error
         # A function that is not `async` may return what is to be awaited: a wrapped one does.
@@ -190,6 +218,26 @@ class Conversation:
         if answer is None:
             return None
         return Said(_as_reply(answer), ANSWERED, private=private, secret=skill.private)
+
+
+async def _in_thread(
+    threads: Executor, call: Callable[[], Any]
+) -> tuple[Any, BaseException | None]:
+    """Call something in a thread; the skill's time stands still until one is free."""
+    loop = asyncio.get_running_loop()
+    begun = asyncio.Event()
+
+    def run() -> tuple[Any, BaseException | None]:
+        loop.call_soon_threadsafe(begun.set)
+        return settle(call)
+
+    future = loop.run_in_executor(threads, run)
+    try:
+        with standing_still():
+            await begun.wait()
+        return await future
+    finally:
+        future.cancel()
 
 
 def _check_allowed(skill: Skill, ask: Ask) -> bool:
@@ -249,6 +297,9 @@ def _in_words(error: BaseException, skill: Skill, ask: Ask) -> Said:
             return _apology(ask, error, why)
         case SkillError():
             return Said(sentence(ask, error), REFUSED)
+        case NoPlaceError():
+            words = texts.TOO_MANY_ASK.format(skill=skill.summary)
+            return Said(sentence(ask, words), Ending(End.REFUSED, f"busy: {error}"))
         case TimeoutError():
             logger.warning("skill %s took too long", skill.name)
             words, why = texts.TIMED_OUT, "the skill took too long"
@@ -265,3 +316,7 @@ def _in_words(error: BaseException, skill: Skill, ask: Ask) -> Said:
 
 def _apology(ask: Ask, words: object, why: str) -> Said:
     return Said(sentence(ask, words), Ending(End.DEAD, f"failed: {why}"))
+
+
+def _now_s() -> float:
+    return asyncio.get_running_loop().time()

@@ -2,7 +2,7 @@
 -- ARGV 3 id, 4 token, 5 lease (ms), 6 margin before the session's end (ms), 7 remember (s)
 -- Returns {1, payload, ms left to answer, which attempt this is, what went wrong so far by kind or '',
 --   prepared reply or '', ms since it was accepted, 1 if no earlier message of its sender is open, 1 if it was
---   parked before}, or {0, why not, whose turn it is now or ''}: the state that stands in the way, 'waiting' for
+--   put back before}, or {0, why not, whose turn it is now or ''}: the state that stands in the way, 'waiting' for
 --   a retry, 'expired', 'spoilt' or 'gone'.
 
 local id, token, lease_ms, margin_ms, remember_s = ARGV[3], ARGV[4], ARGV[5], tonumber(ARGV[6]), ARGV[7]
@@ -19,7 +19,8 @@ end
 local again = held[1] == 'leased' and held[6] == token
 if held[1] ~= 'accepted' and not again then return {0, held[1] or 'gone', ''} end
 if (number(held[5]) or 0) > now then return {0, 'waiting', ''} end
-if held[5] or held[11] then redis.call('SREM', RESTING, id) end
+local put_back = held[5] or held[11]
+if put_back then redis.call('SREM', RESTING, id) end
 local left_ms = number(held[3]) - margin_ms - now
 if left_ms <= 0 then return {0, 'expired', expire(id, remember_s, now)} end
 redis.call('ZREM', QUEUED, id)
@@ -28,4 +29,4 @@ redis.pcall('HINCRBY', key, 'leases', again and 0 or 1)
 redis.call('ZADD', DUE, now + lease_ms, id)
 if held[11] then redis.call('HSET', key, 'turn', 'come') end
 return {1, held[2], left_ms, (number(held[7]) or 0) + 1, held[8] or '', held[4] or '',
-        now - (number(held[9]) or now), is_first(id, held[10]) and 1 or 0, held[11] and 1 or 0}
+        now - (number(held[9]) or now), is_first(id, held[10]) and 1 or 0, put_back and 1 or 0}

@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from queue import SimpleQueue
+from typing import Any
 
 import httpx
 
@@ -54,8 +55,12 @@ def load(
     per_s: float,
     headers: Callable[[], dict[str, str]] = signed,
     senders: int = 16,
+    **fields: Any,
 ) -> Iterator[Load]:
-    """Say something so many times a second for as long as the context is open."""
+    """Say something so many times a second for as long as the context is open.
+
+    Each by somebody else, unless `fields` of the callback say otherwise.
+    """
     sent = Load()
     # One client each: threads that share one may be handed a connection that is just being closed.
     idle: SimpleQueue[httpx.Client] = SimpleQueue()
@@ -77,7 +82,7 @@ def load(
                 idle.put(stack.enter_context(_client()))
             pool = stack.enter_context(ThreadPoolExecutor(senders))
             while not sent.stop.wait(1 / per_s):
-                pool.submit(send, scene.body(text))
+                pool.submit(send, scene.body(text, **fields))
 
     thread = threading.Thread(target=run)
     thread.start()

@@ -43,6 +43,8 @@ FAULTS = {
     "F40": "one person asks something slow, then something quick",
     "F41": "a worker is killed over the first of one person's messages",
     "F42": "somebody floods the bot under an id that DingTalk encrypts",
+    "F43": "a skill hangs, and 500 questions wait for it",
+    "F44": "one conversation asks far more than the others",
     "F45": "one person asks 600 slow questions at once",
     "F46": "a worker is killed between two parts of a long reply",
     "F47": "a worker is killed, or the line broken, while a later part of a reply is on the wire",

@@ -6,15 +6,17 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from typing import Any
 
+import httpx
 import pytest
 
 from shared import texts
 from tests.builders import now_ms
 from tests.faults.conftest import Figure
 from tests.faults.scene import EMPTY, Scene, session_of
-from tests.processes import Script, wait_until
+from tests.processes import Script, signed, wait_until
 
 NOTICED_WITHIN_S = 25.0
+_POSTING = 4
 
 
 # One person's messages ----------------------------------------------------------------------
@@ -109,7 +111,47 @@ def test_a_limit_counts_who_has_no_staff_id(scene: Scene) -> None:
     assert sum(texts.TOO_MANY in each for each in told) == 1
 
 
+# One skill, one conversation ----------------------------------------------------------------
+
+
+@pytest.mark.slow
+@pytest.mark.fault("F43")
+@pytest.mark.timeout(180)
+@pytest.mark.parametrize("hangs", ["不停", "占着 20"])
+def test_a_skill_that_hangs_keeps_no_other_from_answering(
+    scene: Scene, figure: Figure, hangs: str
+) -> None:
+    bodies = [scene.body(hangs, conversationId=f"cid{number % 50}==") for number in range(500)]
+    with scene.worker(DINGDA_SKILL_TIMEOUT="4", DINGDA_NOTICE_AFTER="2"):
+        post_all(scene, bodies)
+        waits_s = [another(scene, f"other{number}") for number in range(20)]
+        wait_until(lambda: len(scene.shown()) == 520, within_s=20)
+    assert max(waits_s) < 1
+    what = "500 wait for a skill that " + ("blocks" if "20" in hangs else "hangs")
+    figure(what, f"another skill answered after {sorted(waits_s)[10] * 1000:.0f} ms")
+
+
+@pytest.mark.slow
+@pytest.mark.fault("F44")
+@pytest.mark.timeout(180)
+def test_one_conversation_leaves_places_to_the_others(scene: Scene, figure: Figure) -> None:
+    bodies = [scene.body("慢 1", conversationId="cidBUSY==") for _ in range(200)]
+    with scene.worker(DINGDA_CONCURRENCY="20"):
+        post_all(scene, bodies)
+        waits_s = [another(scene, f"other{number}") for number in range(20)]
+        took_s = scene.took_s(lambda: scene.counts().open == 0, within_s=60)
+        scene.expect_ends(answered=220)
+    assert max(waits_s) < 1
+    figure("200 look-ups from one group, 20 places", f"done in {took_s:.0f} s more")
+    figure("beside them", f"another group waited {sorted(waits_s)[10] * 1000:.0f} ms")
+
+
 # --------------------------------------------------------------------------------------------
+
+
+def told(scene: Scene, words: str) -> int:
+    """How many were told some words."""
+    return sum(words in str(post.payload) for post in scene.webhook.posts.copy())
 
 
 def ask(scene: Scene, text: str, person: int, session: str, **fields: Any) -> None:
@@ -127,8 +169,16 @@ def another(scene: Scene, session: str, **fields: Any) -> float:
 
 
 def post_all(scene: Scene, bodies: Sequence[bytes]) -> None:
-    with ThreadPoolExecutor(16) as pool:
-        assert all(ack.json() == EMPTY for ack in pool.map(scene.post, bodies))
+    """Post many callbacks in a moment: a client for each would take most of the time."""
+
+    def post(some: Sequence[bytes]) -> None:
+        with httpx.Client() as client:
+            for body in some:
+                ack = client.post(scene.address, content=body, headers=signed())
+                assert ack.json() == EMPTY
+
+    with ThreadPoolExecutor(_POSTING) as pool:
+        list(pool.map(post, [bodies[n::_POSTING] for n in range(_POSTING)]))
 
 
 def wait_for_the_rest(scene: Scene) -> Any:

@@ -81,7 +81,7 @@ async def test_a_parked_message_is_on_no_queue_until_the_one_before_it_ends(worl
     await world.ledger.done(first, ANSWERED)
     assert await world.waiting() == [SECOND.id]
     second = await world.lease(SECOND)
-    assert (second.is_first, second.was_parked, second.attempt) == (True, True, 1)
+    assert (second.is_first, second.was_put_back, second.attempt) == (True, True, 1)
     await world.ledger.done(second, ANSWERED)
     assert await world.waiting() == [SECOND.id, THIRD.id]
 

@@ -14,6 +14,7 @@ from shared.ledger import Counts, Lease, Ledger
 from shared.message import Message
 from shared.queue import JobQueue
 from tests.builders import a_callback, a_message
+from worker.admission import Admission
 from worker.answer import Answerer
 from worker.conversation import Conversation
 from worker.database import Databases
@@ -180,12 +181,15 @@ async def desk(
     notice_after_s: float = 0.0,
     lease_ms: int = 20_000,
     timeout_s: float = 30.0,
+    places: int = 100,
+    waiting: int = 100,
 ) -> AsyncIterator[Desk]:
     """A desk whose one skill answers `问`; at the end the ledger's invariant must hold."""
     server = fakeredis.FakeServer()
     redis = fakeredis.FakeAsyncRedis(server=server, decode_responses=True)
     queue = JobQueue.create("dingda", skill_timeout_s=30)
     made = Desk(Ledger(redis, queue, lease_ms=lease_ms), redis, server)
+    admission = Admission(places, waiting=waiting)
     skill = Skill("test", summary="测试", private=private)
     skill.command("问", "問")(function)
     tokens = httpx.MockTransport(
@@ -221,6 +225,7 @@ async def desk(
                     threads=threads,
                     skill_timeout_s=timeout_s,
                     unmatched="empty",
+                    admission=admission,
                 ),
                 delivery=Delivery(replies, origins=ORIGINS),
                 dingtalk=dingtalk,

@@ -1,0 +1,161 @@
+"""Bulkheads: so many messages at once for each skill, and a share of them for each conversation.
+
+A skill that hangs fills its own places and keeps no other skill from answering. Messages wait for a
+place in memory, before the skill's time begins.
+"""
+
+import asyncio
+from collections import Counter, defaultdict, deque
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from shared.errors import DingdaError
+
+DEFAULT_PLACES = 100
+BLOCKING_PLACES = 24
+"""Places of a skill that blocks: three quarters of the threads, so that others have the rest."""
+_RESERVE = 10
+"""One place for so many is kept for other conversations than the busiest, on top of them."""
+_WAITING = 5
+"""How many messages may wait for each place of a skill."""
+_LEAST_WAITING = 500
+_REST_S = 1.0
+_RETURNS_PER_S = 200
+
+
+class NoPlaceError(DingdaError):
+    """No place became free in time, or too many wait already."""
+
+
+class Places:
+    """The places of one skill.
+
+    A free place goes to the conversation that holds the fewest, and there to whoever came first; of
+    two that hold as many, to the one whose message has waited longer.
+
+    Args:
+        places: how many messages one conversation may have in the skill at once.
+        waiting: how many messages may wait; beyond it `is_full`.
+    """
+
+    def __init__(self, places: int, *, waiting: int) -> None:
+        self._places = places
+        self._in_all = places + max(1, places // _RESERVE)
+        self._most_waiting = waiting
+        self._held = Counter[str]()
+        self._lines = defaultdict[str, deque[asyncio.Future[None]]](deque)
+        self._since: dict[asyncio.Future[None], float] = {}
+
+    @property
+    def most(self) -> int:
+        """How many messages may be here at once, those that wait included."""
+        return self._in_all + self._most_waiting
+
+    @property
+    def is_full(self) -> bool:
+        """Whether so many wait already that one more should not."""
+        return len(self._since) >= self._most_waiting
+
+    @asynccontextmanager
+    async def place(self, conversation_id: str, *, within_s: float) -> AsyncIterator[None]:
+        """Wait for a place, and hold it for as long as the context is open.
+
+        Raises:
+            NoPlaceError: if there is none within `within_s` seconds, or it `is_full`.
+        """
+        if self._may_enter(conversation_id):
+            self._held[conversation_id] += 1
+        elif self.is_full:
+            raise NoPlaceError(f"{len(self._since)} wait already")
+        else:
+            await self._wait(conversation_id, within_s)
+        try:
+            yield
+        finally:
+            self._leave(conversation_id)
+
+    def _may_enter(self, conversation_id: str) -> bool:
+        # Who waits in another conversation has as many places as it may have, or there is none.
+        return self._held.total() < self._in_all and self._held[conversation_id] < self._places
+
+    async def _wait(self, conversation_id: str, within_s: float) -> None:
+        loop = asyncio.get_running_loop()
+        turn = loop.create_future()
+        self._lines[conversation_id].append(turn)
+        self._since[turn] = loop.time()
+        try:
+            async with asyncio.timeout(within_s):
+                await turn
+        except BaseException as error:
+            if turn.done() and not turn.cancelled():
+                self._leave(conversation_id)  # it was given in the moment of giving up
+            else:
+                self._lines[conversation_id].remove(turn)
+                self._tidy(conversation_id)
+            if isinstance(error, TimeoutError):
+                raise NoPlaceError(f"no place within {within_s:.0f} s") from None
+            raise
+        finally:
+            del self._since[turn]
+
+    def _leave(self, conversation_id: str) -> None:
+        self._held[conversation_id] -= 1
+        self._tidy(conversation_id)
+        while waiting := [each for each in self._lines if self._may_enter(each)]:
+            self._enter(min(waiting, key=self._rank))
+
+    def _rank(self, conversation_id: str) -> tuple[int, float]:
+        return self._held[conversation_id], self._since[self._lines[conversation_id][0]]
+
+    def _enter(self, conversation_id: str) -> None:
+        self._held[conversation_id] += 1
+        self._lines[conversation_id].popleft().set_result(None)
+        self._tidy(conversation_id)
+
+    def _tidy(self, conversation_id: str) -> None:
+        """Forget a conversation that nobody is here from."""
+        if not self._lines[conversation_id]:
+            del self._lines[conversation_id]
+        if not self._held[conversation_id]:
+            del self._held[conversation_id]
+
+
+class Admission:
+    """The places of every skill in one worker process, and those on the wire to DingTalk.
+
+    Args:
+        places: how many messages of one conversation a skill works on at once. A tenth more, one at
+            the least, is kept for other conversations.
+        skills: how many skills there are.
+        waiting: how many messages may wait for each; None for as many as suit the places.
+    """
+
+    def __init__(
+        self, places: int = DEFAULT_PLACES, *, skills: int = 1, waiting: int | None = None
+    ) -> None:
+        self._places = places
+        self._waiting = max(_LEAST_WAITING, _WAITING * places) if waiting is None else waiting
+        self._skills: dict[tuple[str, bool], Places] = {}
+        self._returns_s = 0.0
+        self.most = places + skills * Places(places, waiting=self._waiting).most
+        """How many messages the worker may hold: each skill can fill its places and its waiting
+        room, and there is still room for another's."""
+        self.posts = asyncio.Semaphore(places)
+        """How many replies are posted at once."""
+
+    def places_of(self, skill: str, *, blocks: bool) -> Places:
+        """The places for a skill's functions: those that block have their own."""
+        key = (skill, blocks)
+        if key not in self._skills:
+            places = min(self._places, BLOCKING_PLACES) if blocks else self._places
+            self._skills[key] = Places(places, waiting=self._waiting)
+        return self._skills[key]
+
+    def rest_ms(self) -> int:
+        """How long a message rests elsewhere for which a skill is full.
+
+        They come back one after the other, for each return costs the worker some work.
+        """
+        now_s = asyncio.get_running_loop().time()
+        self._returns_s = max(now_s + _REST_S, self._returns_s + 1 / _RETURNS_PER_S)
+        return int((self._returns_s - now_s) * 1000)
