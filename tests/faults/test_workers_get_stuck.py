@@ -7,6 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import redis
+from rq.command import send_stop_job_command
+from rq.serializers import JSONSerializer
 
 from tests.faults.conftest import Figure
 from tests.faults.scene import Scene
@@ -78,6 +81,22 @@ def test_sigterm_ends_a_worker_whose_threads_hang(
         assert hung.popen.wait(30) == 0
         figure(f"{signals} signal(s), gone in", f"{time.monotonic() - began:.1f} s")
     assert scene.counts().open == signals - 1
+
+
+@pytest.mark.fault("F38")
+@pytest.mark.parametrize("text", ["占着 600", "不听", "不停"])
+def test_rqs_stop_job_ends_a_message_whatever_its_skill_does(scene: Scene, text: str) -> None:
+    with scene.worker() as answers:
+        scene.accept(text)
+        scene.wait_for_state("leased")
+        time.sleep(0.5)
+        with redis.Redis.from_url(scene.server.url) as client:
+            (execution,) = client.zrange("rq:wip:dingda", 0, -1)
+            job_id = execution.decode().partition(":")[0]
+            send_stop_job_command(client, job_id, serializer=JSONSerializer)
+        scene.expect_ends(within_s=10, dead={"failed": 1})
+        answers.wait_for("stopped by an operator")
+        assert answers.popen.poll() is None
 
 
 # The loop -----------------------------------------------------------------------------------

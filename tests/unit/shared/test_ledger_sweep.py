@@ -178,8 +178,8 @@ async def test_every_job_of_a_message_has_an_id_of_its_own(world: World, message
     assert (first, second) == (f"{message.id}-1", f"{message.id}-2")
 
 
-async def test_a_message_over_which_three_workers_died_is_given_up(
-    world: World, message: Message
+async def test_a_message_over_which_three_workers_died_is_given_up_and_named(
+    world: World, message: Message, caplog: pytest.LogCaptureFixture
 ) -> None:
     await world.accept(message)
     for enqueued in (1, 1, 0):
@@ -188,6 +188,7 @@ async def test_a_message_over_which_three_workers_died_is_given_up(
         assert await world.ledger.sweep() == enqueued
     stored = await world.stored(message)
     assert (stored["state"], stored["reason"]) == ("dead", "failed: workers died over it")
+    assert f"message {message.id[:8]} is given up: 3 workers died over it" in caplog.text
     assert (await world.counts()).dead == {"failed": 1}
 
 
