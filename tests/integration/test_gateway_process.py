@@ -141,7 +141,7 @@ def test_a_callback_that_needs_no_answer_does_not_wait_for_a_redis_that_hangs(
 
         def ignored(number: int) -> float:
             began = time.monotonic()
-            body = a_callback(msgId=f"m{number}", msgtype="file")
+            body = a_callback(msgId=f"m{number}", senderId="$:LWCP_v1:$bot")  # its own
             answer = httpx.post(address, content=body, headers=signed(), timeout=10)
             assert answer.json() == STORED
             return time.monotonic() - began
