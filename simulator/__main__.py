@@ -3,13 +3,16 @@
 import argparse
 import asyncio
 import sys
+from dataclasses import replace
 from functools import partial
+from pathlib import Path
+from typing import get_args
 
 from shared.errors import DingdaError, SettingsError
 from shared.logs import configure_logging
 from shared.settings import load_settings
 from simulator.api import MAX_WAIT_S
-from simulator.callback import Said
+from simulator.callback import Kind, Mentioned, Quoted, Said
 from simulator.client import SimulatorClient
 from simulator.server import serve
 from simulator.settings import SimulatorSettings, load_simulator_settings
@@ -47,9 +50,30 @@ def _run(arguments: argparse.Namespace, settings: SimulatorSettings) -> int:
 
 
 async def _say(arguments: argparse.Namespace, url: str) -> int:
-    said = _said(arguments, text=arguments.text)
+    said = _read(arguments.callback) if arguments.callback else _said_once(arguments)
     async with SimulatorClient(url) as client:
         return await say(client, said, wait_s=arguments.wait, as_json=arguments.json)
+
+
+def _said_once(arguments: argparse.Namespace) -> Said:
+    try:
+        return replace(
+            _said(arguments, text=arguments.text),
+            kind=arguments.kind,
+            mentioned=tuple(map(Mentioned, arguments.at)),
+            quoted=None if arguments.quote is None else Quoted(arguments.quote),
+            client=arguments.client,
+            external=arguments.external,
+        )
+    except ValueError as error:
+        raise DingdaError(str(error)) from None
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise DingdaError(f"{path} can't be read: {error.strerror}") from None
 
 
 def _said(arguments: argparse.Namespace, *, text: str) -> Said:
@@ -64,7 +88,20 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", metavar="command")
     manner = _manner()
     saying = commands.add_parser("say", parents=[manner], help="say one thing to the bot")
-    saying.add_argument("text", help="what to say, without the mention")
+    saying.add_argument("text", nargs="?", default="", help="what to say, without the mention")
+    saying.add_argument("--kind", choices=get_args(Kind), default="text", help="text, unless told")
+    saying.add_argument(
+        "--at", action="append", default=[], metavar="NAME", help="mention somebody besides the bot"
+    )
+    saying.add_argument("--quote", metavar="TEXT", help="answer to a message of the bot's")
+    saying.add_argument("--client", default="Mac", help="Mac, Win, iOS, Android, HarmonyOS (Mac)")
+    saying.add_argument("--external", action="store_true", help="speak from another organisation")
+    saying.add_argument(
+        "--callback",
+        type=Path,
+        metavar="FILE",
+        help="send the callback in this file instead, with a fresh msgId and session",
+    )
     saying.add_argument("--json", action="store_true", help="print the record as one JSON object")
     commands.add_parser("chat", parents=[manner], help="hold a conversation; an empty line ends it")
     return parser

@@ -59,6 +59,7 @@ def api_routes(dingtalk: DingTalk, courier: Courier, changes: Changes) -> list[B
     return [
         Route("/api/messages", endpoints.list_messages, methods=["GET"]),
         Route("/api/messages", endpoints.send_message, methods=["POST"]),
+        Route("/api/callbacks", endpoints.send_callback, methods=["POST"]),
         Route(f"{message}/redeliver", endpoints.redeliver, methods=["POST"]),
         Route(f"{message}/expire", endpoints.expire, methods=["POST"]),
         Route(f"{message}/curl", endpoints.show_curl, methods=["GET"]),
@@ -91,6 +92,15 @@ class _Endpoints:
         else:
             self._dingtalk.undelivered(callback.msg_id, NOT_MENTIONED)
             await self._changes.announce()
+        return _show(self._record(callback.msg_id))
+
+    async def send_callback(self, request: Request) -> Response:
+        _check_json(request)
+        verbatim = request.query_params.get("verbatim", "0")
+        if verbatim not in ("0", "1"):
+            raise ApiError(HTTPStatus.BAD_REQUEST, "request", "verbatim: must be 0 or 1.")
+        callback = self._dingtalk.send_raw(await request.body(), verbatim=verbatim == "1")
+        await self._deliver(callback)
         return _show(self._record(callback.msg_id))
 
     async def redeliver(self, request: Request) -> Response:
@@ -215,7 +225,8 @@ async def _read(request: Request, parse: Callable[[bytes], T]) -> T:
     except ValidationError as error:
         first = error.errors(include_url=False, include_context=False)[0]
         place = ".".join(map(str, first["loc"])) or "body"
-        raise ApiError(HTTPStatus.BAD_REQUEST, "request", f"{place}: {first['msg']}.") from None
+        why = first["msg"].removeprefix("Value error, ")
+        raise ApiError(HTTPStatus.BAD_REQUEST, "request", f"{place}: {why}.") from None
 
 
 def _read_wait_s(request: Request) -> float:

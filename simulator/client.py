@@ -1,7 +1,8 @@
 """A client of the simulator's API, for the terminal and for tests."""
 
-from collections.abc import AsyncIterator, Callable
-from typing import Self, TypeVar
+import json
+from collections.abc import AsyncIterator, Callable, Mapping
+from typing import Any, Self, TypeVar
 from urllib.parse import quote
 
 import httpx
@@ -43,6 +44,21 @@ class SimulatorClient:
     async def send(self, said: Said) -> Record:
         """Say something to the bot; the record is that of the moment after the acknowledgement."""
         return await self._fetch(Record.from_json, "POST", "/api/messages", said.to_json())
+
+    async def send_callback(
+        self, callback: Mapping[str, Any] | bytes, *, verbatim: bool = False
+    ) -> Record:
+        """Let DingTalk sign and send any body.
+
+        Args:
+            callback: of a JSON object msgId, createAt, sessionWebhook and sessionWebhookExpiredTime
+                are made fresh, so that the reply shows in the record.
+            verbatim: whether it is sent byte for byte instead.
+        """
+        if not isinstance(callback, bytes):
+            callback = json.dumps(callback, ensure_ascii=False).encode()
+        path = f"/api/callbacks?verbatim={verbatim:d}"
+        return await self._fetch(Record.from_json, "POST", path, callback)
 
     async def record(self, msg_id: str, *, wait_s: float = 0) -> Record:
         """Look up what became of a message.

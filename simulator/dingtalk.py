@@ -8,12 +8,13 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
+from shared.errors import InvalidMessageError
 from shared.message import Message, parse_message
 from shared.signature import sign
 from shared.story import Story
 from simulator.archive import MAX_RECORDS, Archive
 from simulator.bad_day import CLOCK_OFF_MS, GOOD_DAY, BadDay, CallbackTrouble, ReplyTrouble
-from simulator.callback import Said, build_callback, over_quota
+from simulator.callback import Said, build_callback, new_msg_id, over_quota, said_in
 from simulator.record import Ack, Record, Reply
 from simulator.throttle import Throttle
 from simulator.verdict import (
@@ -37,6 +38,8 @@ REPLIES_PER_MINUTE = 20
 
 # In captured callbacks the stated end is 45 to 341 ms later than 90 minutes after `createAt`.
 _SESSION_EXTRA_MS = 188
+FRESH = ("msgId", "createAt", "sessionWebhook", "sessionWebhookExpiredTime")
+"""What is made anew of a raw callback, so that it is a message of its own and can be answered."""
 _UNHEARD = (
     ReplyTrouble.FAIL,
     ReplyTrouble.UNAVAILABLE,
@@ -107,13 +110,12 @@ class DingTalk:
         expires_ms = now_ms + self._session_life_ms + _SESSION_EXTRA_MS
         callback = build_callback(
             said,
-            session_webhook=f"{self._public_url}/robot/sendBySession?session={session}",
+            session_webhook=self._session_webhook(session),
             created_ms=now_ms,
             expires_ms=expires_ms,
         )
         if self._bad_day.callbacks is CallbackTrouble.QUOTA:
             callback = over_quota(callback)
-        body = _to_body(callback)
         record = Record(
             msg_id=callback["msgId"],
             sent_at_ms=now_ms,
@@ -121,17 +123,49 @@ class DingTalk:
             headers=self._headers(now_ms),
             callback=callback,
             session_expires_ms=expires_ms,
-            ledger_id=_ledger_id(body),
+            ledger_id=_ledger_id(_to_body(callback)),
         )
         self._remember(session, record)
-        return SignedCallback(record.msg_id, record.headers, body)
+        return _signed(record)
+
+    def send_raw(self, body: bytes, *, verbatim: bool = False) -> SignedCallback:
+        """Make a callback of any body, and begin its record.
+
+        Args:
+            body: of a JSON object what `FRESH` names is made anew, so that the reply comes back.
+            verbatim: whether it is sent byte for byte, as whatever is no JSON object is anyway.
+                Then a reply is seen only if its session is one of an earlier message.
+        """
+        now_ms = self._now_ms()
+        session = secrets.token_hex(16)
+        expires_ms = now_ms + self._session_life_ms + _SESSION_EXTRA_MS
+        callback = parse_reply(body) or {}
+        is_fresh = bool(callback) and not verbatim
+        if is_fresh:
+            webhook = self._session_webhook(session)
+            fresh = (new_msg_id(), now_ms, webhook, expires_ms)
+            callback |= zip(FRESH, fresh, strict=True)
+            body = _to_body(callback)
+        record = Record(
+            msg_id=callback["msgId"] if is_fresh else f"raw{secrets.token_hex(8)}",
+            sent_at_ms=now_ms,
+            said=said_in(callback),
+            headers=self._headers(now_ms),
+            callback=callback,
+            session_expires_ms=expires_ms,
+            ledger_id=_ledger_id(body),
+            raw=True,
+            verbatim=None if is_fresh else body,
+        )
+        self._remember(session, record)
+        return _signed(record)
 
     def send_again(self, msg_id: str) -> SignedCallback | None:
         """Sign a message's callback once more, its body being the same; None if it is unknown."""
         record = self.record(msg_id)
         if record is None:
             return None
-        return SignedCallback(msg_id, self._headers(self._now_ms()), _to_body(record.callback))
+        return replace(_signed(record), headers=self._headers(self._now_ms()))
 
     def acknowledged(self, msg_id: str, *, status: int, body: str) -> None:
         """Note how the gateway answered a callback, and show the reply that its answer may hold."""
@@ -206,6 +240,9 @@ class DingTalk:
         """What became of a message; None if it is unknown or forgotten."""
         return self.archive.get(msg_id)
 
+    def _session_webhook(self, session: str) -> str:
+        return f"{self._public_url}/robot/sendBySession?session={session}"
+
     def _remember(self, session: str, record: Record) -> None:
         self.archive.put(record)
         self._msg_ids[session] = record.msg_id
@@ -238,7 +275,7 @@ class DingTalk:
     def _fault_of_rate(self, record: Record | None, now_ms: int) -> Verdict | None:
         if record is None or self._replies_per_minute is None:
             return None
-        if self._throttles[record.callback["conversationId"]].takes(now_ms):
+        if self._throttles[str(record.callback.get("conversationId"))].takes(now_ms):
             return None
         return too_fast(self._replies_per_minute)
 
@@ -268,8 +305,16 @@ def _judged(payload: dict[str, Any] | None, verdict: Verdict, *, after_ms: int) 
     return Reply(payload, verdict.errcode, verdict.errmsg, notified, after_ms)
 
 
+def _signed(record: Record) -> SignedCallback:
+    body = _to_body(record.callback) if record.verbatim is None else record.verbatim
+    return SignedCallback(record.msg_id, record.headers, body)
+
+
 def _ledger_id(body: bytes) -> str | None:
-    message = parse_message(body)
+    try:
+        message = parse_message(body)
+    except InvalidMessageError:
+        return None
     return message.id if isinstance(message, Message) else None
 
 

@@ -5,15 +5,15 @@ from dataclasses import fields
 from pprint import pformat
 
 from simulator.callback import Said
-from simulator.dingtalk import SignedCallback
+from simulator.dingtalk import FRESH, SignedCallback
 from simulator.record import Record
 
 _TEST = """\
-from simulator.pytest_plugin import SimulatedDingTalk
+{imports}from simulator.pytest_plugin import SimulatedDingTalk
 
 
 def test_the_answer_to_{name}(dingtalk: SimulatedDingTalk) -> None:
-    record = dingtalk.ask({arguments})
+    record = dingtalk.{call}
     assert [reply.payload for reply in record.shown] == {payloads}
 """
 
@@ -32,16 +32,30 @@ def as_curl(callback: SignedCallback, url: str) -> str:
 
 def as_test(record: Record) -> str:
     """Write a message and the replies that it got as a test; see `simulator.pytest_plugin`."""
-    payloads = pformat([reply.payload for reply in record.shown], width=76, sort_dicts=False)
+    said = record.said
+    call = f"ask({', '.join([repr(said.text), *_manner(said)])})"
+    used = [name for name in ("Mentioned", "Quoted") if f"{name}(" in call]
     return _TEST.format(
-        name=_name(record.said.text),
-        arguments=", ".join([repr(record.said.text), *_manner(record.said)]),
-        payloads=payloads.replace("\n", "\n    "),
+        imports=f"from simulator.callback import {', '.join(used)}\n" if used else "",
+        name=_name(said.text),
+        call=_raw_call(record) if record.raw else call,
+        payloads=_pretty([reply.payload for reply in record.shown]),
     )
 
 
+def _raw_call(record: Record) -> str:
+    if record.verbatim is not None:
+        return f"ask_raw({_pretty(record.verbatim)}, verbatim=True)"
+    made = {name: value for name, value in record.callback.items() if name not in FRESH}
+    return f"ask_raw({_pretty(made)})"
+
+
+def _pretty(value: object) -> str:
+    return pformat(value, width=76, sort_dicts=False).replace("\n", "\n    ")
+
+
 def _quoted(body: bytes) -> str:
-    return shlex.quote(body.decode())
+    return shlex.quote(body.decode("utf-8", "replace"))
 
 
 def _manner(said: Said) -> list[str]:

@@ -23,6 +23,12 @@ _WAIT: _Json = {
     "description": "How long to wait for the message to be settled, in seconds.",
     "schema": {"type": "number", "minimum": 0, "maximum": 60, "default": 0},
 }
+_VERBATIM: _Json = {
+    "name": "verbatim",
+    "in": "query",
+    "description": "1: send the body byte for byte.",
+    "schema": {"type": "string", "enum": ["0", "1"], "default": "0"},
+}
 _SESSION: _Json = {
     "name": "session",
     "in": "query",
@@ -68,6 +74,15 @@ def _paths() -> _Json:
             "post": _operation(
                 "Say something; returns once the gateway has acknowledged it", record, body="Said"
             ),
+        },
+        "/api/callbacks": {
+            "post": _operation(
+                "Send any body, signed: of a JSON object msgId, createAt, sessionWebhook and "
+                "sessionWebhookExpiredTime are made fresh, so that the reply comes back to here",
+                record,
+                body={},
+                parameters=[_VERBATIM],
+            )
         },
         message: {
             "get": _operation("What became of a message", record, parameters=[_MSG_ID, _WAIT])
@@ -122,12 +137,16 @@ def _operation(
     return {
         "summary": summary,
         **({"parameters": parameters} if parameters else {}),
-        **({"requestBody": {"required": True, "content": _json(schema)}} if schema else {}),
+        **({"requestBody": _body(schema)} if schema is not None else {}),
         "responses": {
             "200": {"description": "As asked for", "content": content},
             "default": {"description": "What went wrong", "content": _json(_ERROR)},
         },
     }
+
+
+def _body(schema: _Json) -> _Json:
+    return {"required": True, "content": _json(schema)}
 
 
 def _json(schema: _Json) -> _Json:

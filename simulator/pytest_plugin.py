@@ -17,8 +17,9 @@ and in a test:
 What answers are the real gateway, queue and worker; they start once a session.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from typing import Any
 
 import pytest
 from anyio.from_thread import BlockingPortal, start_blocking_portal
@@ -45,37 +46,42 @@ class SimulatedDingTalk:
         self._client = client
         self._portal = portal
 
-    def ask(
-        self,
-        text: str,
-        *,
-        sender: str = "张三",
-        single: bool = False,
-        published: bool = True,
-        mention: bool = True,
-        wait_s: float = WAIT_S,
-    ) -> Record:
+    def ask(self, text: str, *, wait_s: float = WAIT_S, **manner: Any) -> Record:
         """Say something to the bot, and wait until it has replied or is known not to.
 
         Args:
             text: without the mention.
-            sender: who speaks.
-            single: whether in a single chat, instead of in the group.
-            published: whether DingTalk tells the asker's userid.
-            mention: whether the bot is mentioned.
             wait_s: how long to wait, in seconds.
+            manner: who says it, where and how; see `simulator.callback.Said`.
 
         Returns:
             What became of it: `.shown` are the replies that the chat shows.
         """
-        record = self.say(
-            Said(text, sender=sender, single=single, published=published, mention=mention)
-        )
-        return record if record.settled else self.look(record, wait_s=wait_s)
+        return self._settled(self.say(Said(text, **manner)), wait_s)
+
+    def ask_raw(
+        self, callback: Mapping[str, Any] | bytes, *, verbatim: bool = False, wait_s: float = WAIT_S
+    ) -> Record:
+        """Send any body as DingTalk would, and wait as `ask` does.
+
+        Args:
+            callback: of a JSON object msgId, createAt, sessionWebhook and sessionWebhookExpiredTime
+                are made fresh, so that the reply shows in the record.
+            verbatim: whether it is sent byte for byte instead.
+            wait_s: how long to wait, in seconds.
+        """
+
+        async def send() -> Record:
+            return await self._client.send_callback(callback, verbatim=verbatim)
+
+        return self._settled(self._portal.call(send), wait_s)
 
     def say(self, said: Said) -> Record:
         """Say something, and wait for the acknowledgement only."""
         return self._portal.call(self._client.send, said)
+
+    def _settled(self, record: Record, wait_s: float) -> Record:
+        return record if record.settled else self.look(record, wait_s=wait_s)
 
     def look(self, record: Record, *, wait_s: float = 0.0) -> Record:
         """What has become of a message by now, or within `wait_s` seconds."""

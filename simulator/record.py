@@ -1,9 +1,9 @@
 """What became of one message, as the server keeps it and its clients read it."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
-from pydantic import TypeAdapter
+from pydantic import ConfigDict, TypeAdapter
 
 from shared.story import Story
 from simulator.bad_day import ReplyTrouble
@@ -49,14 +49,22 @@ class Reply:
 class Record:
     """One message from its sending on."""
 
+    # A body may be no text.
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(
+        ser_json_bytes="base64", val_json_bytes="base64"
+    )
+
     msg_id: str
+    """DingTalk's id; of a body that was sent verbatim, one of the simulator's own."""
     sent_at_ms: int
     """Milliseconds since 1970; the callback's `createAt`."""
     said: Said
+    """Of a raw callback, what can be told of it."""
     headers: dict[str, str]
     """What the callback was sent with: the timestamp and the signature."""
     callback: dict[str, Any]
-    """The body that was sent. It holds the sessionWebhook: show a record, but never log it."""
+    """The body that was sent, {} if it was no JSON object. It holds the sessionWebhook: show a
+    record, but never log it."""
     session_expires_ms: int
     """When its session closes or was closed; the callback may say later."""
     ledger_id: str | None = None
@@ -73,6 +81,10 @@ class Record:
     """The gateway's answers to the same callback, sent again."""
     prompted: bool = True
     """Whether somebody said something; False where the bot speaks first, in a private message."""
+    raw: bool = False
+    """Whether the callback was given as it is, and not made from what was said."""
+    verbatim: bytes | None = None
+    """The body, in base64, where it was sent byte for byte."""
     stories: tuple[Story, ...] = ()
     """What the ledger told of it, one for each attempt that was seen; () where it tells nothing."""
 

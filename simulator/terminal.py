@@ -16,19 +16,20 @@ SUCCESS, FAILURE = 0, 1
 _MARGIN = " " * 9
 
 
-async def say(client: SimulatorClient, said: Said, *, wait_s: float, as_json: bool) -> int:
+async def say(client: SimulatorClient, said: Said | bytes, *, wait_s: float, as_json: bool) -> int:
     """Say one thing and print what comes back.
 
     Args:
         client: speaks to the simulator.
-        said: the message.
+        said: the message, or a callback's body.
         wait_s: how long to wait for a reply to show, in seconds.
         as_json: whether to print the record instead, as one JSON object.
 
     Returns:
         The exit status: 0 if the gateway took the message, and DingTalk whatever replied to it.
     """
-    record = await client.send(said)
+    send = client.send_callback(said) if isinstance(said, bytes) else client.send(said)
+    record = await send
     if not record.settled:
         record = await client.record(record.msg_id, wait_s=wait_s)
     print(record.to_json().decode() if as_json else render_record(record, wait_s=wait_s))
@@ -64,7 +65,7 @@ def render_record(record: Record, *, wait_s: float) -> str:
         record: of the message.
         wait_s: how long a reply was waited for, in seconds.
     """
-    names = {str(record.callback.get("senderStaffId")): str(record.callback["senderNick"])}
+    names = {str(record.callback.get("senderStaffId")): record.said.sender}
     replies = [reply for reply in (record.in_callback_reply, *record.replies) if reply]
     parts = [_drawn_ack(record.ack)] if record.ack else []
     parts += [_drawn_reply(reply, names) for reply in replies]

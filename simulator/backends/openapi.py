@@ -1,7 +1,7 @@
 """A stand-in for DingTalk's OpenAPI: the address book, and private messages from the robot.
 
-Facts: DingTalk's pages on accessToken, user/get, contact/users/search and oToMessages/batchSend,
-and the errors that their callers report.
+Facts: DingTalk's pages on accessToken, user/get, department/get, contact/users/search and
+oToMessages/batchSend, and the errors that their callers report.
 """
 
 import json
@@ -18,6 +18,9 @@ from starlette.responses import JSONResponse
 from starlette.routing import Route
 
 TOKEN_S = 7200
+ROOT = 1
+"""The department that is the organisation itself."""
+_MAX_PAGE = 100
 _HEADER = "x-acs-dingtalk-access-token"
 
 QPS_LIMIT = (403, {"code": "Forbidden.AccessDenied.QpsLimitForApi", "message": "too fast"})
@@ -28,6 +31,8 @@ FORGOTTEN = (200, {"errcode": 88, "sub_code": "40014", "sub_msg": "不合法的a
 UNAUTHORIZED = (400, {"code": "InvalidAuthentication", "message": "不合法的access_token"})
 EXPIRED = (200, {"errcode": 88, "sub_code": "42001", "sub_msg": "access_token已过期"})
 NO_SUCH_USER = (200, {"errcode": 60121, "errmsg": "找不到该用户"})
+NO_SUCH_DEPARTMENT = (200, {"errcode": 60003, "errmsg": "部门不存在"})
+NO_DEPARTMENT = (200, {"errcode": 400002, "errmsg": "无效的参数"})
 INVALID_USERID = (200, {"errcode": 33012, "errmsg": "无效的USERID"})
 NO_BODY = (400, {"code": "Missingbody", "message": "body is mandatory for this action."})
 WRONG_SECRET = (
@@ -62,6 +67,19 @@ class Person:
     name: str
     manager_userid: str = ""
     """The direct manager; "" where nobody filled it in."""
+    title: str = ""
+    departments: tuple[int, ...] = (ROOT,)
+    """The ids of theirs."""
+    is_external: bool = False
+    """Whether somebody is a contact only, and no member: DingTalk's member APIs don't know them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Department:
+    """A part of the organisation."""
+
+    id: int
+    name: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +119,7 @@ class OpenAPI:
 
     Args:
         people: the organisation, looked at anew for each call.
+        departments: its parts besides the root.
         app_key: the application's AppKey.
         app_secret: its AppSecret.
         on_private: is told of each private message.
@@ -113,10 +132,12 @@ class OpenAPI:
         *,
         app_key: str,
         app_secret: str,
+        departments: Iterable[Department] = (),
         on_private: Callable[[PrivateMessage], Awaitable[None]] = _nobody,
         now_s: Callable[[], float] = time.time,
     ) -> None:
         self._people = people
+        self._departments = {each.id: each.name for each in departments} | {ROOT: "公司"}
         self._app = (app_key, app_secret)
         self._on_private = on_private
         self._now_s = now_s
@@ -140,6 +161,7 @@ class OpenAPI:
             for path, endpoint in (
                 ("/v1.0/oauth2/accessToken", self._access_token),
                 ("/topapi/v2/user/get", self._user),
+                ("/topapi/v2/department/get", self._department),
                 ("/v1.0/contact/users/search", self._search),
                 ("/v1.0/robot/oToMessages/batchSend", self._send),
             )
@@ -165,23 +187,46 @@ class OpenAPI:
         return JSONResponse({"accessToken": token, "expireIn": TOKEN_S})
 
     async def _user(self, request: Request) -> JSONResponse:
-        self.asked.append(request.url.path)
-        if self.faults:
-            return _answer(self.faults.popleft())
-        token = request.query_params.get("access_token", "")
-        if not self._is_known(token):
-            return _answer(EXPIRED if token in self._tokens else FORGOTTEN)
-        fields = await _fields(request) or {}
-        userid = fields.get("userid")
+        if refusal := self._refused(request):
+            return _answer(refusal)
+        userid = (await _fields(request) or {}).get("userid")
         if not isinstance(userid, str) or not userid or userid.startswith("$:LWCP"):
             return _answer(INVALID_USERID)
         person = self._person(userid)
         if person is None:
             return _answer(NO_SUCH_USER)
-        # The manager is left out, not empty, where there is none.
-        manager = {"manager_userid": person.manager_userid} if person.manager_userid else {}
-        result = {"userid": person.userid, "name": person.name, "active": True, **manager}
+        # Fields without a value are left out, not empty.
+        filled = {"manager_userid": person.manager_userid, "title": person.title}
+        result = {
+            "userid": person.userid,
+            "name": person.name,
+            "active": True,
+            "dept_id_list": list(person.departments),
+            **{name: value for name, value in filled.items() if value},
+        }
         return JSONResponse({"errcode": 0, "errmsg": "ok", "result": result})
+
+    async def _department(self, request: Request) -> JSONResponse:
+        if refusal := self._refused(request):
+            return _answer(refusal)
+        id_ = (await _fields(request) or {}).get("dept_id")
+        if not isinstance(id_, int) or isinstance(id_, bool):
+            return _answer(NO_DEPARTMENT)
+        if id_ not in self._departments:
+            return _answer(NO_SUCH_DEPARTMENT)
+        parent = {} if id_ == ROOT else {"parent_id": ROOT}
+        result = {"dept_id": id_, "name": self._departments[id_], **parent}
+        return JSONResponse({"errcode": 0, "errmsg": "ok", "result": result})
+
+    def _refused(self, request: Request) -> tuple[int, dict[str, Any]] | None:
+        """Why the older API doesn't answer a call, if it doesn't."""
+        self.asked.append(request.url.path)
+        if self.faults:
+            return self.faults.popleft()
+        token = request.query_params.get("access_token", "")
+        if self._is_known(token):
+            return None
+        return EXPIRED if token in self._tokens else FORGOTTEN
 
     async def _search(self, request: Request) -> JSONResponse:
         self.asked.append(request.url.path)
@@ -190,10 +235,18 @@ class OpenAPI:
         if not self._is_known(request.headers.get(_HEADER, "")):
             return _answer(UNAUTHORIZED)
         fields = await _fields(request) or {}
-        name = fields.get("queryWord")
-        found = [person.userid for person in self._people if person.name == name]
-        page = found[: int(fields.get("size", 10))]
-        return JSONResponse({"hasMore": False, "totalCount": len(found), "list": page})
+        word, first = str(fields.get("queryWord") or ""), int(fields.get("offset", 0))
+        is_whole = fields.get("fullMatchField") == 1
+        found = [
+            person.userid
+            for person in self._people
+            if not person.is_external
+            and (person.name == word if is_whole else word and word in person.name)
+        ]
+        last = first + min(int(fields.get("size", 10)), _MAX_PAGE)
+        return JSONResponse(
+            {"hasMore": last < len(found), "totalCount": len(found), "list": found[first:last]}
+        )
 
     async def _send(self, request: Request) -> JSONResponse:
         self.asked.append(request.url.path)
@@ -224,7 +277,8 @@ class OpenAPI:
         )
 
     def _person(self, userid: str) -> Person | None:
-        return next((person for person in self._people if person.userid == userid), None)
+        members = (person for person in self._people if not person.is_external)
+        return next((person for person in members if person.userid == userid), None)
 
     def _is_known(self, token: str) -> bool:
         return self._tokens.get(token, 0.0) > self._now_s()

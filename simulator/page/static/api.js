@@ -13,6 +13,9 @@ async function request(method, url, body) {
 }
 
 export const say = (said) => request("POST", "/api/messages", said);
+/** A raw callback once more, as a new message where it can be one. */
+export const sendRaw = ({ callback, verbatim, msg_id: msgId }) =>
+  verbatim === null ? request("POST", "/api/callbacks", callback) : redeliver(msgId);
 export const redeliver = (msgId) => request("POST", path(msgId, "/redeliver"), {});
 export const expire = (msgId) => request("POST", path(msgId, "/expire"), {});
 export const haveBadDay = (badDay) => request("PUT", "/api/bad-day", badDay);

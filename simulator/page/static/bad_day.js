@@ -3,6 +3,7 @@
 import * as api from "./api.js";
 import { closeButton } from "./details.js";
 import { element, refill } from "./dom.js";
+import { wordsOf } from "./store.js";
 import { texts } from "./texts.js";
 
 const TROUBLES = {
@@ -71,7 +72,7 @@ function newest(store, { attempt }) {
     "fieldset",
     {},
     element("legend", {}, texts.newest),
-    element("p", { class: "quote" }, record?.said.text || texts.nothingYet),
+    element("p", { class: "quote" }, (record && wordsOf(record.said)) || texts.nothingYet),
     button(texts.redeliver, () => api.redeliver(record.msg_id)),
     button(texts.expire, () => api.expire(record.msg_id)),
   );

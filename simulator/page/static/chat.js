@@ -3,7 +3,7 @@
 import { avatar } from "./conversations.js";
 import { element } from "./dom.js";
 import { mention, renderReply } from "./replies.js";
-import { replyIsShown, stateOf, whyUndelivered } from "./store.js";
+import { replyIsShown, stateOf, whyUndelivered, wordsOf } from "./store.js";
 import { language, texts } from "./texts.js";
 
 const NEAR_END_PX = 80;
@@ -62,7 +62,7 @@ export class Chat {
         "div",
         { class: "bubble text" },
         said.single || !said.mention ? null : mention(texts.bot),
-        said.single || !said.mention ? said.text : ` ${said.text}`,
+        said.single || !said.mention ? wordsOf(said) : ` ${wordsOf(said)}`,
       ),
       element("button", {
         type: "button",

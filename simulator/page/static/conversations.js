@@ -2,7 +2,7 @@
 
 import { element, refill } from "./dom.js";
 import { preview } from "./replies.js";
-import { personOf, replyIsShown, titleOf } from "./store.js";
+import { personOf, replyIsShown, titleOf, wordsOf } from "./store.js";
 import { texts } from "./texts.js";
 
 export function drawConversations(nav, store, enter) {
@@ -33,7 +33,7 @@ function newest(store, conversation) {
   const record = store.inConversation(conversation).at(-1);
   if (!record) return texts.nothingYet;
   const reply = record.replies.filter(replyIsShown).at(-1);
-  return reply ? `${texts.bot}: ${preview(reply)}` : `${record.said.sender}: ${record.said.text}`;
+  return reply ? `${texts.bot}: ${preview(reply)}` : `${record.said.sender}: ${wordsOf(record.said)}`;
 }
 
 /** A round picture of a name: its last two letters, as DingTalk draws them. */

@@ -2,7 +2,7 @@
 
 import * as api from "./api.js";
 import { element, refill } from "./dom.js";
-import { stateOf } from "./store.js";
+import { stateOf, wordsOf } from "./store.js";
 import { texts } from "./texts.js";
 import { stepsOf } from "./timeline.js";
 
@@ -26,7 +26,7 @@ export function drawDetails(panel, record, page) {
     panel,
     element("h2", { id: "details-title", tabindex: "-1", "data-key": "title" }, texts.what),
     closeButton(page.close),
-    element("p", { class: "quote" }, record.said.text),
+    element("p", { class: "quote" }, wordsOf(record.said)),
     element("p", {}, element("code", { class: `state ${state}` }, state), ` ${texts.states[state] ?? ""}`),
     element("h3", {}, texts.timeline),
     timeline(record),
@@ -83,7 +83,7 @@ function actions(record, { attempt }, output) {
   return element(
     "div",
     { class: "actions" },
-    button(texts.sendAgain, () => api.say(record.said)),
+    button(texts.sendAgain, () => (record.raw ? api.sendRaw(record) : api.say(record.said))),
     button(texts.redeliver, () => api.redeliver(msgId)),
     button(texts.expire, () => api.expire(msgId)),
     button(texts.copyCurl, async () => copied(await api.asCurl(msgId))),

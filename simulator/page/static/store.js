@@ -77,4 +77,27 @@ export function stateOf(record) {
 export const whyUndelivered = ({ said, undelivered }) =>
   undelivered && !said.single && !said.mention ? texts.notMentioned : undelivered;
 
+/** As clients name what has no words. */
+const PLACEHOLDERS = {
+  audio: "[语音]",
+  picture: "[图片]",
+  file: "[文件]",
+  video: "[视频]",
+  chatRecord: "[聊天记录]",
+  interactiveCard: "[卡片]",
+};
+const MENTION = "@钉答";
+
+/** What somebody said, in a line: beside its mention of the bot, which the chat draws itself. */
+export function wordsOf({ kind, text, runs = [], pictures = 0, quoted, at_all: atAll }) {
+  const parts = [
+    quoted ? `「${wordsOf(quoted)}」` : "",
+    atAll ? "@所有人" : "",
+    PLACEHOLDERS.picture.repeat(pictures),
+    PLACEHOLDERS[kind],
+    text || runs.filter((run) => run.trim() !== MENTION).join(""),
+  ];
+  return parts.filter(Boolean).join(" ");
+}
+
 export const replyIsShown = (reply) => reply.errcode === 0;

@@ -6,13 +6,19 @@ from typing import Any
 import httpx
 import pytest
 
-from simulator.backends.openapi import BUSY, QPS_LIMIT, OpenAPI, Person, PrivateMessage
+from simulator.backends.openapi import BUSY, QPS_LIMIT, Department, OpenAPI, Person, PrivateMessage
 
 TOKEN = "/v1.0/oauth2/accessToken"
 USER_GET = "/topapi/v2/user/get"
 USER_SEARCH = "/v1.0/contact/users/search"
 BATCH_SEND = "/v1.0/robot/oToMessages/batchSend"
-PEOPLE = (Person("u1", "张三", "u3"), Person("u2", "李四", "u3"), Person("u3", "张三"))
+PEOPLE = (
+    Person("u1", "张三", "u3", "工程师", (1, 7)),
+    Person("u2", "李四", "u3"),
+    Person("u3", "张三"),
+    Person("out", "陈外", is_external=True),
+)
+DEPARTMENT_GET = "/topapi/v2/department/get"
 TEXT = {"msgKey": "sampleText", "msgParam": '{"content":"你好"}'}
 
 
@@ -21,7 +27,13 @@ class Caller:
 
     def __init__(self) -> None:
         self.now_s = 1000.0
-        self.api = OpenAPI(PEOPLE, app_key="ding", app_secret="s", now_s=lambda: self.now_s)
+        self.api = OpenAPI(
+            PEOPLE,
+            app_key="ding",
+            app_secret="s",
+            departments=[Department(7, "技术部")],
+            now_s=lambda: self.now_s,
+        )
 
     async def post(self, path: str, body: Any, **options: Any) -> httpx.Response:
         transport = httpx.ASGITransport(self.api.app())
@@ -37,6 +49,13 @@ class Caller:
         known = await self.token() if token is None else token
         answer = await self.post(USER_GET, {"userid": userid}, params={"access_token": known})
         assert answer.status_code == 200
+        fields: dict[str, Any] = answer.json()
+        return fields
+
+    async def department(self, dept_id: Any, token: str | None = None) -> dict[str, Any]:
+        known = await self.token() if token is None else token
+        body, params = {"dept_id": dept_id}, {"access_token": known}
+        answer = await self.post(DEPARTMENT_GET, body, params=params)
         fields: dict[str, Any] = answer.json()
         return fields
 
@@ -85,7 +104,32 @@ async def test_what_is_no_json_object_is_no_body(caller: Caller, body: bytes) ->
 async def test_somebody_is_told_with_their_manager_if_there_is_one(caller: Caller) -> None:
     result = (await caller.person("u1"))["result"]
     assert (result["userid"], result["name"], result["manager_userid"]) == ("u1", "张三", "u3")
-    assert "manager_userid" not in (await caller.person("u3"))["result"]
+    assert (result["title"], result["dept_id_list"]) == ("工程师", [1, 7])
+    assert {"manager_userid", "title"}.isdisjoint((await caller.person("u3"))["result"])
+
+
+async def test_a_department_has_a_name(caller: Caller) -> None:
+    assert (await caller.department(7))["result"] == {
+        "dept_id": 7,
+        "name": "技术部",
+        "parent_id": 1,
+    }
+    assert "parent_id" not in (await caller.department(1))["result"]
+
+
+@pytest.mark.parametrize(("dept_id", "errcode"), [(8, 60003), ("7", 400002), (None, 400002)])
+async def test_a_department_that_is_not_there_has_an_errcode(
+    caller: Caller, dept_id: Any, errcode: int
+) -> None:
+    assert (await caller.department(dept_id))["errcode"] == errcode
+    assert (await caller.department(7, "nonsense"))["sub_code"] == "40014"
+
+
+async def test_a_contact_outside_is_no_member(caller: Caller) -> None:
+    assert (await caller.person("out"))["errcode"] == 60121
+    query = {"queryWord": "陈外", "offset": 0, "size": 20, "fullMatchField": 1}
+    assert (await caller.v1(USER_SEARCH, query)).json()["list"] == []
+    assert (await caller.send("out")).json()["code"] == "staffId.notExisted"
 
 
 @pytest.mark.parametrize(
@@ -119,6 +163,10 @@ async def test_a_name_finds_who_has_just_that_up_to_a_page(caller: Caller) -> No
     assert (await caller.v1(USER_SEARCH, query)).json()["list"] == ["u1", "u3"]
     assert (await caller.v1(USER_SEARCH, {**query, "size": 1})).json()["list"] == ["u1"]
     assert (await caller.v1(USER_SEARCH, {**query, "queryWord": "张"})).json()["list"] == []
+    part = {"queryWord": "张", "offset": 1, "size": 20}
+    assert (await caller.v1(USER_SEARCH, part)).json()["list"] == ["u3"]
+    page = (await caller.v1(USER_SEARCH, {**query, "size": 1})).json()
+    assert (page["hasMore"], page["totalCount"]) == (True, 2)
 
 
 async def test_a_message_reaches_who_is_known_and_lists_who_is_not(caller: Caller) -> None:

@@ -9,7 +9,7 @@ from starlette.applications import Starlette
 from simulator.callback import Said, staff_id_of
 from simulator.changes import Changes
 from simulator.dingtalk import DingTalk
-from simulator.organisation import APP_KEY, create_openapi
+from simulator.organisation import APP_KEY, NAMESAKE, NAMESAKES, create_openapi
 
 
 class Organisation:
@@ -84,3 +84,24 @@ async def test_who_speaks_works_there_too_with_no_manager(here: Organisation) ->
     answer = await here.call("/topapi/v2/user/get", {"userid": staff_id_of("赵六")})
     assert isinstance(answer["result"], dict)
     assert "manager_userid" not in answer["result"]
+
+
+async def test_two_people_have_one_name_and_are_told_apart(here: Organisation) -> None:
+    query = {"queryWord": NAMESAKE, "offset": 0, "size": 20, "fullMatchField": 1}
+    found = (await here.call("/v1.0/contact/users/search", query))["list"]
+    assert found == list(NAMESAKES)
+    titles = set()
+    for userid in NAMESAKES:
+        result = (await here.call("/topapi/v2/user/get", {"userid": userid}))["result"]
+        assert isinstance(result, dict)
+        (dept_id,) = result["dept_id_list"]
+        department = (await here.call("/topapi/v2/department/get", {"dept_id": dept_id}))["result"]
+        assert isinstance(department, dict)
+        titles.add((department["name"], result["title"]))
+    assert titles == {("技术部", "测试工程师"), ("市场部", "设计师")}
+
+
+async def test_whoever_speaks_from_elsewhere_is_no_member(here: Organisation) -> None:
+    here.dingtalk.send(Said("你好", sender="赵六", external=True))
+    query = {"queryWord": "赵六", "offset": 0, "size": 20, "fullMatchField": 1}
+    assert (await here.call("/v1.0/contact/users/search", query))["list"] == []

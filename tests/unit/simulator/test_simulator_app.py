@@ -53,6 +53,14 @@ async def test_sending_returns_the_record_once_the_acknowledgement_is_there(
             "single": False,
             "published": True,
             "mention": True,
+            "kind": "text",
+            "runs": [],
+            "pictures": 0,
+            "mentioned": [],
+            "at_all": False,
+            "quoted": None,
+            "client": "Mac",
+            "external": False,
         },
         "headers": kept.headers,
         "callback": bot.callbacks[0],
@@ -64,6 +72,8 @@ async def test_sending_returns_the_record_once_the_acknowledgement_is_there(
         "replies": [],
         "redeliveries": [],
         "prompted": True,
+        "raw": False,
+        "verbatim": None,
         "stories": [],
     }
 

@@ -16,6 +16,7 @@ import httpx
 import pytest
 import uvicorn
 
+from tests.builders import a_callback
 from tests.unit.simulator.stage import SECRET, Bot, Clock
 
 ROOT = Path(__file__).parents[3]
@@ -124,6 +125,34 @@ async def test_a_message_goes_to_the_bot_and_its_reply_to_the_terminal(shell: Sh
     assert ended.out.endswith(" ms: text\n         你好\n")
     assert bot.callbacks[0]["text"]["content"] == "整体跳转"
     assert bot.callbacks[0]["senderNick"] == "李四"
+
+
+async def test_other_kinds_and_whole_callbacks_can_be_said_from_the_terminal(
+    shell: Shell, tmp_path: Path
+) -> None:
+    file = tmp_path / "callback.json"
+    file.write_bytes(a_callback("", msgtype="odd"))
+    async with a_listening_bot() as (bot, callback_url):
+        bot.replies = [HELLO]
+        shell.settings = {
+            "DINGDA_APP_SECRET": SECRET,
+            "DINGDA_SIMULATOR_CALLBACK_URL": callback_url,
+        }
+        async with a_running_simulator(shell):
+            options = ("--kind", "richText", "--at", "李四", "--quote", "旧的", "--client", "iOS")
+            told = await shell.run("say", "绩效", *options)
+            raw = await shell.run("say", "--callback", str(file))
+            wrong = await shell.run("say", "看", "--kind", "picture")
+            missing = await shell.run("say", "--callback", str(tmp_path / "none.json"))
+    assert (told.status, raw.status, wrong.status, missing.status) == (0, 0, 1, 1)
+    first, second = bot.callbacks
+    assert (first["msgtype"], first["senderPlatform"]) == ("richText", "iOS")
+    assert first["content"]["repliedMsg"]["content"] == {"text": "旧的"}
+    assert len(first["atUsers"]) == 2
+    assert second["msgtype"] == "odd"
+    assert raw.out.endswith("你好\n")
+    assert wrong.err == 'a picture has no words: text must be ""\n'
+    assert missing.err.endswith("none.json can't be read: No such file or directory\n")
 
 
 async def test_json_is_one_object_and_nothing_else(shell: Shell) -> None:
