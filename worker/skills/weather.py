@@ -1,8 +1,9 @@
 """The weather of places in China and of cities abroad, now and for a week.
 
-天气 北京 · 北京明天天气怎么样 · weather shanghai · 周六杭州会下雨吗 · 天气 西湖区
+天气 北京 · 北京明天天气怎么样 · weather shanghai · 周六杭州会下雨吗 · 明天北京后天上海风大吗
 """
 
+import asyncio
 import logging
 from datetime import date, timedelta
 from typing import Annotated, Literal
@@ -17,31 +18,43 @@ from worker.patterns import Pattern
 from worker.places import Place
 from worker.skill import Ask, Markdown, RefusalError, Skill, SkillSettings, UnclearError
 from worker.slots import Day
+from worker.text import Words
 from worker.weather.amap import AMap
+from worker.weather.asked import ASKING, Aspect, aspects_in
 from worker.weather.chain import ask_in_turn
 from worker.weather.open_meteo import OpenMeteo
+from worker.weather.question import NOWHERE, Asked, Question
 from worker.weather.qweather import QWeather
 from worker.weather.report import Provider
-from worker.weather.wording import NO_FORECAST, NO_SUCH_PLACE, NOT_SET_UP, TOO_FAR, tell
+from worker.weather.wording import (
+    NO_FORECAST,
+    NO_SUCH_PLACE,
+    NO_TYPHOON,
+    NOT_FOUND,
+    NOT_SET_UP,
+    ONLY_SO_FAR,
+    ONLY_SO_MANY,
+    TOO_FAR,
+    Told,
+    tell,
+)
 
 logger = logging.getLogger(__name__)
 
 skill = Skill("weather", summary="查天气，如：天气 北京 明天")
 
 MAX_DAYS = 7
+MAX_PLACES = 5
 WHERE = "查哪里的天气？"
 _USUAL_DAYS = 3
 _EXAMPLES = ("天气 北京", "天气 上海 明天", "天气 杭州 周末")
-_PATTERN = (
-    r"天气(?:预报|情况|状况)|(?P<taken>天气)(?:[^温]|$)|气温|温度|(?:会|要|有没有|会不会)?(?:下雨|下雪|刮风|降温)|多少度|几度"
-    r"|冷不冷|热不热|冷吗|热吗|要?带伞|weather(?: forecast)?|forecast|temperature"
+_NAMED = (
+    r"天气(?:预报|情况|状况)|(?P<taken>天气)(?:[^温之瓶丹]|$)|气温|多少度|几度"
+    r"|weather(?: forecast)?|forecast|temperature"
 )
-_NOISE = Pattern(
-    r"请问|麻烦|你好|帮我|帮忙|我想|想|知道|查询|查一下|查查|查|看一下|看看|告诉我|一下|今年|现在|当前|目前|实时"
-    r"|怎么样|怎样|如何|会不会|要不要|需不需要|是不是|有没有|多少|什么|好不好|好吗|会|吗|呢|吧|啊|呀|嘛|的|在|去"
-    r"|\b(?:how|is|the|what|whats|will|it|be|like|in|for|of|at|s|please|tell|me)\b|'"
-)
-_LONGEST_NAME = 12
+_PATTERN = rf"{_NAMED}|温度(?:[^计传系参控监曲敏场枪]|$)|{ASKING}"
+_BY_NAME = Pattern(_NAMED)
+"""Other questions may be about something else: 咖啡热吗."""
 
 ProviderName = Literal["open-meteo", "qweather", "amap"]
 
@@ -132,43 +145,76 @@ class WeatherSettings(SkillSettings):
     "天气", "天气预报", "查天气", "气温", "温度", "weather", "forecast", pattern=_PATTERN
 )
 async def weather(
-    ask: Ask,
-    settings: WeatherSettings,
-    # The day first, or 天长 would be found in 明天长沙, and 五台 in 周五台北.
-    day: Day | None = None,
-    place: Place | None = None,
-    name: Annotated[str, "地方"] = "",
-) -> Markdown:
-    """The present weather and that of three days, or of the days asked for."""
-    http = ask.services.http
-    providers = settings.providers(http)
-    if not providers:
+    ask: Ask, settings: WeatherSettings, question: Question = NOWHERE
+) -> Markdown | None:
+    """The present weather and three days, or the days asked for; of up to five places."""
+    text = Words.of(ask.text).matched
+    aspects = aspects_in(text)
+    if not settings.providers(ask.services.http):
         raise RefusalError(NOT_SET_UP)
-    place = place or await _look_up(name, settings, http)
+    if not question.asked:
+        if Aspect.TYPHOON in aspects:
+            raise RefusalError(NO_TYPHOON)
+        raise UnclearError(WHERE, suggestions=_EXAMPLES)
+    asked = question.asked[:MAX_PLACES]
+    places = await asyncio.gather(*(_find(each, settings, ask.services.http) for each in asked))
+    known = [(place, each.day) for each, place in zip(asked, places, strict=True) if place]
+    if not known:
+        if not _BY_NAME.search(text):
+            return None
+        raise UnclearError(
+            NO_SUCH_PLACE.format(name=_name(asked[0])),
+            suggestions=(*(f"天气 {each.hint}" for each in asked if each.hint), *_EXAMPLES),
+        )
+    told = await asyncio.gather(*(_ask(ask, settings, place, day) for place, day in known))
+    lost = [each for each, place in zip(asked, places, strict=True) if not place]
+    notes = [NOT_FOUND.format(name=_name(each)) for each in lost]
+    if more := question.asked[MAX_PLACES:]:
+        notes.append(ONLY_SO_MANY.format(most=MAX_PLACES, names="、".join(map(_name, more))))
+    if any(_is_too_far(day, each) for (_, day), each in zip(known, told, strict=True)):
+        notes.append(ONLY_SO_FAR.format(days=MAX_DAYS))
+    return tell(told, say=ask.say, aspects=aspects, notes=notes)
+
+
+async def _ask(ask: Ask, settings: WeatherSettings, place: Place, day: Day | None) -> Told:
     today = ask.now.astimezone(ZoneInfo(place.timezone)).date()
     days = _days(day, today)
     report = await ask_in_turn(
-        providers, place, with_now=today in days, cache=ask.services.cache, at=ask.now
+        settings.providers(ask.services.http),
+        place,
+        with_now=today in days,
+        cache=ask.services.cache,
+        at=ask.now,
     )
     if not set(days) & report.days.keys():
         raise RefusalError(NO_FORECAST.format(place=place.name))
-    return tell(report, place, days, today, say=ask.say)
+    return Told(place, report, days, today)
 
 
-async def _look_up(typed: str, settings: WeatherSettings, http: Http) -> Place:
-    """Find a place that our lexicon lacks, by the name that is left of what was typed."""
-    name = " ".join(_NOISE.replace(" ", typed.casefold()).split())
-    if not 1 < len(name) <= _LONGEST_NAME:
-        raise UnclearError(WHERE, suggestions=_EXAMPLES)
-    place = await settings.open_meteo(http).find(name)
-    if place is None:
-        raise UnclearError(NO_SUCH_PLACE.format(name=name), suggestions=_EXAMPLES)
-    return place
+async def _find(asked: Asked, settings: WeatherSettings, http: Http) -> Place | None:
+    """A place that our lexicon lacks is looked up; None if it is not found."""
+    if isinstance(asked.where, Place):
+        return asked.where
+    return await settings.open_meteo(http).find(asked.where)
+
+
+def _name(asked: Asked) -> str:
+    return asked.where.name if isinstance(asked.where, Place) else asked.where
 
 
 def _days(day: Day | None, today: date) -> tuple[date, ...]:
+    """Those that can be told.
+
+    Raises:
+        RefusalError: if none can.
+    """
     if day is None:
         return tuple(today + timedelta(days=n) for n in range(_USUAL_DAYS))
-    if day.dates[-1] > today + timedelta(days=MAX_DAYS):
+    days = tuple(each for each in day.dates if each <= today + timedelta(days=MAX_DAYS))
+    if not days:
         raise RefusalError(TOO_FAR.format(days=MAX_DAYS))
-    return day.dates
+    return days
+
+
+def _is_too_far(day: Day | None, told: Told) -> bool:
+    return day is not None and len(day.dates) > len(told.days)

@@ -15,12 +15,15 @@ from worker.backend import Backend, Limits
 from worker.errors import MALFORMED, BackendProtocolError, BackendRefusedError
 from worker.http import Http
 from worker.places import Place
+from worker.text import to_simplified
 from worker.weather.report import DayForecast, Days, Now
 
 _HOSTS = frozenset({"api.open-meteo.com", "customer-api.open-meteo.com"})
 _FREE_HOSTS = frozenset({"api.open-meteo.com", "geocoding-api.open-meteo.com"})
 _CURRENT = "temperature_2m,relative_humidity_2m,apparent_temperature,weather_code,wind_speed_10m"
 _DAILY = "weather_code,temperature_2m_max,temperature_2m_min,precipitation_probability_max"
+# Beyond ten of these one call would count as more.
+_DAILY_EXTRAS = "wind_speed_10m_max,uv_index_max,sunrise,sunset"
 _DAYS = 8
 _LIMITS_END = {"Minutely": timedelta(minutes=1), "Hourly": timedelta(hours=1)}
 _CHINESE = frozenset({"CN", "HK", "MO", "TW"})
@@ -93,7 +96,8 @@ class OpenMeteo:
         """Look a place up that our lexicon lacks; None if nothing there is likely to be meant.
 
         For Chinese names its first hits can be villages of other provinces (geocoding-api issue
-        20), so what counts is a populated place in China, the largest of them.
+        20). So what counts is the largest of the populated places in China, and of whatever
+        elsewhere has exactly that name in Chinese, be it an island or a mountain.
         """
         query: dict[str, str | int] = {"name": name, "count": 10, "language": "zh", **self._key}
         url = f"{self._geocoding_url}/v1/search"
@@ -110,7 +114,7 @@ class OpenMeteo:
             "longitude": place.longitude,
             "timezone": place.timezone,
             "wind_speed_unit": "ms",
-            "daily": _DAILY,
+            "daily": f"{_DAILY},{_DAILY_EXTRAS}",
             "forecast_days": _DAYS,
             **wanted,
             **self._key,
@@ -148,13 +152,22 @@ def _days(answer: dict[str, Any]) -> Days:
             daily["temperature_2m_min"],
             daily["temperature_2m_max"],
             daily["precipitation_probability_max"],
+            *(daily.get(name) or [None] * len(daily["time"]) for name in _DAILY_EXTRAS.split(",")),
             strict=True,
         )
         return tuple(
             DayForecast(
-                date.fromisoformat(day), _text(code), float(low), float(high), _number(chance)
+                day=date.fromisoformat(day),
+                text=_text(code),
+                low=float(low),
+                high=float(high),
+                rain_chance=_number(chance),
+                wind=_number(wind),
+                uv_index=_number(uv_index),
+                sunrise=_hour(sunrise),
+                sunset=_hour(sunset),
             )
-            for day, code, low, high, chance in rows
+            for day, code, low, high, chance, wind, uv_index, sunrise, sunset in rows
             # Far days may be null.
             if None not in (code, low, high)
         )
@@ -163,24 +176,29 @@ def _days(answer: dict[str, Any]) -> Days:
 
 
 def _likeliest(found: list[dict[str, Any]], name: str) -> Place | None:
-    hits = [
-        hit
-        for hit in found
-        if str(hit.get("feature_code", "")).startswith("PPL")
-        and (name.isascii() or hit.get("country_code") in _CHINESE)
-    ]
+    hits = [hit for hit in found if _may_be_meant(hit, name)]
     if not hits:
         return None
     best = max(hits, key=lambda hit: hit.get("population") or 0)
     within = (best.get("country"), best.get("admin1"))
     return Place(
-        name=str(best["name"]),
+        name=str(best["name"]) if name.isascii() else name,
         within="".join(str(part) for part in within if part and part != "中国"),
         country=str(best.get("country_code", "")),
         latitude=float(best["latitude"]),
         longitude=float(best["longitude"]),
         timezone=ZoneInfo(str(best.get("timezone") or "Asia/Shanghai")).key,
     )
+
+
+def _may_be_meant(hit: dict[str, Any], name: str) -> bool:
+    kind = str(hit.get("feature_code", ""))
+    if name.isascii():
+        return kind.startswith("PPL")
+    if to_simplified(str(hit.get("name"))) == to_simplified(name):
+        # A whole country or province has its weather nowhere.
+        return not kind.startswith(("PCL", "ADM1", "CONT"))
+    return kind.startswith("PPL") and hit.get("country_code") in _CHINESE
 
 
 def _checked(status: int, data: Any) -> dict[str, Any]:
@@ -194,6 +212,11 @@ def _checked(status: int, data: Any) -> dict[str, Any]:
 
 def _text(code: int) -> str:
     return _TEXTS.get(int(code), f"未知天气（{int(code)}）")
+
+
+def _hour(moment: Any) -> str:
+    """The hour and minute of 2026-11-23T07:05."""
+    return datetime.fromisoformat(moment).strftime("%H:%M") if moment else ""
 
 
 def _number(value: Any) -> float | None:

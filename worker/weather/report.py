@@ -25,16 +25,23 @@ class Now:
 
 @dataclass(frozen=True, slots=True)
 class DayForecast:
-    """One day's weather; temperatures in °C, the chance of rain in percent."""
+    """One day's weather; temperatures in °C, the chance of rain in percent, the wind in m/s.
+
+    Sunrise and sunset are the place's own time, as 07:05; "" where a service doesn't tell them.
+    """
 
     day: date
     text: str
     low: float
     high: float
     rain_chance: float | None = None
+    wind: float | None = None
+    uv_index: float | None = None
+    sunrise: str = ""
+    sunset: str = ""
 
     def __post_init__(self) -> None:
-        _check(self.low, self.high, self.rain_chance)
+        _check(self.low, self.high, self.rain_chance, self.wind, self.uv_index)
 
 
 Days = tuple[DayForecast, ...]

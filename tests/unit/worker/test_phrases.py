@@ -18,6 +18,7 @@ from worker.routing import Router
 from worker.skills.performance import name_in
 from worker.slots import Day, Period
 from worker.text import fold, to_traditional
+from worker.weather.question import Asked, Question
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=ZoneInfo("Asia/Shanghai"))
 SKILLS = load_skills(())
@@ -69,7 +70,7 @@ def understood(phrase: Phrase) -> str:
         return "?"
     match phrase.skill:
         case "weather":
-            return weather(bound["place"], bound["day"])
+            return weather(bound["question"])
         case "performance":
             period = bound["period"]
             return performance(name_in(bound["who"]), period)
@@ -79,13 +80,22 @@ def understood(phrase: Phrase) -> str:
             return wish.keyword
 
 
-def weather(place: Place | None, day: Day | None) -> str:
-    if place is None:
-        return "?"
+def weather(question: Question) -> str:
+    return "; ".join(map(one_place, question.asked)) or "?"
+
+
+def one_place(asked: Asked) -> str:
+    name = asked.where.name if isinstance(asked.where, Place) else f"={asked.where}"
+    return f"{name} {days(asked.day)}".strip()
+
+
+def days(day: Day | None) -> str:
     if day is None:
-        return place.name
-    ahead = (day.first - NOW.date()).days
-    return f"{place.name} {ahead}" + (f"x{day.count}" if day.count > 1 else "")
+        return ""
+    ahead = [(each - NOW.date()).days for each in day.dates]
+    if ahead != list(range(ahead[0], ahead[0] + len(ahead))):
+        return ",".join(map(str, ahead))
+    return f"{ahead[0]}" + (f"x{day.count}" if day.count > 1 else "")
 
 
 def performance(name: str, period: Period | None) -> str:

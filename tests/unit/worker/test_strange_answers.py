@@ -22,7 +22,7 @@ from worker.testing import MemoryCache
 from worker.weather.amap import AMap
 from worker.weather.open_meteo import OpenMeteo
 from worker.weather.report import DayForecast, Now, Report
-from worker.weather.wording import tell
+from worker.weather.wording import Told, tell
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=ZoneInfo("Asia/Shanghai"))
 BEIJING = Place("北京", "", "CN", 39.9, 116.4, "Asia/Shanghai")
@@ -142,7 +142,7 @@ def test_a_name_that_is_too_long_for_a_title_is_cut() -> None:
 def test_a_place_that_is_too_long_for_a_title_is_cut() -> None:
     report = Report("来源", Now("晴", 1.0), {NOW.date(): DayForecast(NOW.date(), "晴", 0.0, 1.0)})
     place = replace(BEIJING, name="北" * 2000)
-    told = tell(report, place, [NOW.date()], NOW.date(), say=str)
+    told = tell([Told(place, report, [NOW.date()], NOW.date())], say=str)
     assert len(told.title) == MAX_TITLE_CHARS
 
 

@@ -192,6 +192,120 @@ async def test_a_place_that_nobody_knows_is_said_by_its_name(sky: Sky) -> None:
     assert "无何有之乡" in str(said.reply.to_payload())
 
 
+async def test_an_island_abroad_is_looked_up_by_its_chinese_name(sky: Sky) -> None:
+    assert "皮皮岛（泰国）天气" in await sky.told("皮皮岛天气")
+
+
+@pytest.mark.parametrize("typed", ["中山公园天气", "北京路天气", "东方体育中心天气"])
+async def test_what_is_named_after_a_place_is_never_told_as_that_place(
+    sky: Sky, typed: str
+) -> None:
+    said = await listen(skill, typed, **sky.circumstances)
+    assert said is not None
+    assert f"没有找到「{typed.removesuffix('天气')}」" in str(said.reply.to_payload())
+
+
+@pytest.mark.parametrize(
+    "typed", ["天气之子好看", "温度传感器坏了", "咖啡热吗", "年会穿什么", "这个话题热吗"]
+)
+async def test_a_sentence_about_something_else_is_left_alone(sky: Sky, typed: str) -> None:
+    said = await listen(skill, typed, **sky.circumstances)
+    assert said is None or said.reply is None
+
+
+# Several places.
+
+
+async def test_several_places_are_told_together_with_one_call_each(sky: Sky) -> None:
+    told = await sky.told("明天北京后天上海天气")
+    beijing, shanghai = told.index("### 北京天气"), told.index("### 上海天气")
+    assert "- 明天（11月24日）" in told[beijing:shanghai]
+    assert "- 后天（11月25日）" in told[shanghai:]
+    assert told.count("数据来自") == 1
+    assert len(sky.open_meteo.asked) == 2
+
+
+async def test_places_that_are_too_many_are_named(sky: Sky) -> None:
+    told = await sky.told("北京、上海、广州、深圳、杭州、南京、武汉天气")
+    assert told.count("### ") == 5
+    assert "一次最多查 5 个地方，没有查：南京、武汉" in told
+
+
+async def test_a_place_of_several_that_nobody_knows_is_named(sky: Sky) -> None:
+    told = await sky.told("北京和无何有之乡天气")
+    assert "### 北京天气" in told
+    assert "没有找到「无何有" in told
+
+
+# What is asked besides.
+
+
+@pytest.mark.parametrize(
+    ("typed", "begins"),
+    [
+        ("杭州明天风大吗", "**明天风力最大 "),
+        ("杭州明天穿什么", "**明天 "),
+        ("杭州明天有没有雨", "**"),
+        ("杭州明天要带伞吗", "**明天"),
+        ("杭州明天冷不", "**明天 "),
+        ("杭州明天升温吗", "**明天"),
+        ("杭州明天紫外线强吗", "**明天紫外线指数 "),
+        ("杭州明天日出几点", "**明天日出 06:"),
+        ("杭州明天有雾吗", "**"),
+    ],
+)
+async def test_what_was_asked_is_answered_first(sky: Sky, typed: str, begins: str) -> None:
+    head, answer, *rest = (await sky.told(typed)).split("\n\n")
+    assert head == "### 杭州（浙江）天气"
+    assert answer.startswith(begins)
+    assert rest[0].startswith("- 明天")
+
+
+async def test_the_rain_that_is_told_is_that_of_the_days(sky: Sky) -> None:
+    told = await sky.told("杭州未来七天有雨吗")
+    wet = [
+        line
+        for line in told.splitlines()
+        if line.startswith("- ") and ("雨" in line or "雷" in line)
+    ]
+    answer = next(line for line in told.splitlines() if line.startswith("**有雨"))
+    assert answer.count("；") == len(wet) - 1
+
+
+@pytest.mark.parametrize(
+    ("typed", "sentence"),
+    [("杭州空气质量", "空气质量我查不到"), ("杭州台风", "台风的位置和路径我查不到")],
+)
+async def test_what_is_not_known_is_said_so(sky: Sky, typed: str, sentence: str) -> None:
+    told = await sky.told(typed)
+    assert told.startswith(sentence)
+    assert "### 杭州（浙江）天气" in told
+
+
+async def test_where_a_typhoon_is_is_not_known(sky: Sky) -> None:
+    said = await listen(skill, "台风到哪了", **sky.circumstances)
+    assert said is not None
+    assert "台风网" in str(said.reply.to_payload())
+    assert sky.open_meteo.asked == []
+
+
+# Which days.
+
+
+async def test_of_days_that_go_on_beyond_a_week_the_first_are_told(sky: Sky) -> None:
+    told = await sky.told("北京未来两周天气")
+    assert len([line for line in told.splitlines() if line.startswith("- ")]) == 8
+    assert "最多只能查未来 7 天的天气，再往后的还没有预报" in told
+
+
+@pytest.mark.parametrize("typed", ["北京春节天气", "北京明年天气", "北京1月天气", "北京下下周天气"])
+async def test_days_beyond_a_week_are_never_told_as_todays(sky: Sky, typed: str) -> None:
+    said = await listen(skill, typed, **sky.circumstances)
+    assert said is not None
+    assert "最多只能查未来 7 天" in str(said.reply.to_payload())
+    assert sky.open_meteo.asked == []
+
+
 async def test_more_than_a_week_ahead_is_refused(sky: Sky) -> None:
     said = await listen(skill, "天气 北京 12月20日", **sky.circumstances)
     assert said is not None
