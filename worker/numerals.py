@@ -1,6 +1,11 @@
 """Numbers in Chinese and Arabic numerals."""
 
-_DIGITS = {digit: value for value, digit in enumerate("零一二三四五六七八九")} | {"两": 2, "〇": 0}
+_DIGITS = {digit: value for value, digit in enumerate("零一二三四五六七八九")} | {
+    "两": 2,
+    "俩": 2,
+    "仨": 3,
+    "〇": 0,
+}
 _UNITS = {"十": 10, "百": 100, "千": 1000, "万": 10_000}
 DIGITS = "".join(_DIGITS)
 """Those of a pattern's class; so are `NUMERALS`."""
@@ -8,17 +13,22 @@ NUMERALS = f"{DIGITS}{''.join(_UNITS)}"
 
 
 def integer(said: str) -> int:
-    """Read `25` or 二十五; what is neither is no number."""
+    """Read `25`, 二十五, 一百零五, 二〇〇, or as people say it: 一百五 is 150, 一万二 12,000."""
     if said.isdigit():
         return int(said)
-    total, section, digit = 0, 0, None
+    if len(said) > 1 and not set(said) & set(_UNITS):
+        return int("".join(str(_DIGITS[each]) for each in said))
+    total, section, digit, before = 0, 0, None, 1
     for character in said:
         if character in _DIGITS:
             digit = _DIGITS[character]
+            # Behind 零 it counts one by one; behind a unit it is tenths of that.
+            before = 1 if digit == 0 else before
             continue
         unit = _UNITS[character]
         if unit == _UNITS["万"]:
-            total, section, digit = (section + (digit or 0)) * unit, 0, None
+            total, section, digit = (total + section + (digit or 0) or 1) * unit, 0, None
         else:
             section, digit = section + (1 if digit is None else digit) * unit, None
-    return total + section + (digit or 0)
+        before = unit
+    return total + section + (digit or 0) * max(1, before // 10)

@@ -41,6 +41,7 @@ _MONEY = Numeric(12, 2, asdecimal=False)
 ITEMS = Table(
     "coupon_items",
     MetaData(),
+    Column("item_id", String(64), nullable=False),
     Column("title", String(255), nullable=False),
     Column("title_fold", String(255), nullable=False),
     Column("shop_title", String(128)),
@@ -88,7 +89,9 @@ async def search_table(
     """
     bounds = BOUNDS.limited(limits)
     tokens = wish.keyword.split()[:MAX_TOKENS]
-    for matches in (_has_all(tokens), _has_most(tokens)):
+    by_words = (_has_all(tokens), _has_most(tokens)) if tokens else ()
+    by_number = (_C.item_id == wish.item_id,) if wish.item_id else ()
+    for matches in (*by_number, *by_words):
         # Any: `fetch` names textual statements only, and runs these as well.
         statement: Any = _statement(matches, wish, now)
         rows = await databases.fetch(SERVICE, url, statement, {}, limit=FETCHED, bounds=bounds)

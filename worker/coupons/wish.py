@@ -9,43 +9,59 @@ from typing import ClassVar, Self
 
 from opencc import OpenCC
 
+from worker.coupons.share import Share, read_share
 from worker.errors import UnclearError
 from worker.patterns import Pattern
 from worker.prices import PriceLimit
 from worker.text import Words, fold
 
+_PHONE = "机"
+"""What is left of 千元机."""
 MAX_KEYWORD_CHARS = 60
 """Taobao's own titles are no longer."""
 
 _QUESTION = "想找什么商品的优惠券？"
-_SUGGESTIONS = ("机械键盘 200元以内", "茶叶 包邮", "耳机")
-
-# What Taobao's app puts around the title that it shares: the link, a code, an instruction.
-_SHARED = Pattern(
-    r"(?s)https?://\S*(?:\s+[a-z]{2}\d{4}\b)?|¥\w{6,}¥|点击链接.*|复制.{0,4}这[段条].*"
-)
-_TITLE = Pattern(r"「(?P<title>[^」]+)」")
-# Shorter ones are marks such as 【淘宝】 and 【假一赔四】.
-_TITLE_OR_MARK = Pattern(r"【(?P<title>[^】]{5,})】")
+ONLY_A_LINK = "只凭链接或口令查不到是什么商品，请把商品的标题发给我"
+ONLY_TAOBAO = "只能找淘宝和天猫的优惠券。想找什么商品，请把它的标题发给我"
+SUGGESTIONS = ("机械键盘 200元以内", "茶叶 包邮", "耳机")
 
 _TMALL = Pattern(r"天猫超市|天猫")
 _FREE_SHIPPING = Pattern(r"包邮")
-_CHEAPEST = Pattern(r"便宜点?|低价")
-_BEST_SELLING = Pattern(r"销量(?:最?[高好])?|热卖|爆款")
+_CHEAPEST = Pattern(
+    r"(?:价格)?最?(?:便宜|低价|实惠|划算)一?[点些]?|价格最低"
+    r"|\b(?:cheap(?:est)?|lowest price)\b"
+)
+_BEST_SELLING = Pattern(
+    r"(?:月?销量|人气|卖[得的])(?:最?[高好多火旺])?|最?(?:热卖|热销|畅销|好卖)|最火|爆款"
+    r"|\bbest[ -]?sell(?:ing|ers?)\b"
+)
+_BEST_COUPON = Pattern(
+    r"性价比(?:最?[高好])?|(?:券|优惠|力度|折扣)最[大多高]|(?:最大|大额)(?:[的]?(?P<taken>)[优券折])"
+)
 _STOP_WORDS = Pattern(
-    r"帮我|帮忙|给我|请问|我?想[买要找]|有没有|有什么|有?优惠券?|(?P<taken>有)(?:[\s券吗]|$)|领券|找券|淘宝客|淘宝|一下|多少钱"
+    r"帮我|帮忙|给我|请问|求?推荐|我?想[买要找]|有没有|有什么|有?优惠[券卷劵]?|(?P<taken>有)(?:[\s券卷劵吗]|$)|领[券卷劵]|找[券卷劵]"
+    r"|淘宝客|淘宝|一下|多少钱|[有能]?打折[了吗么不嘛]*|有?折扣|有?满\d*减\d*|最[高低多少]|最好|尽量"
+    r"|(?:价格|价位|价钱|预算)(?:[在是要]|不要)*(?:\s|$)|\b(?:coupons?|discounts?)\b"
 )
 # One character alone may be part of a name (美的, 检查), so these only go where a word ends.
-_BEFORE_WORD = Pattern(r"(?:^|\s)(?P<taken>(?:[找查买的求]|[一两几]?[个件])+)[\pL_]")
-_BEFORE_BLANK = Pattern(r"(?:^|\s)(?P<taken>[找查买的求]+)(?:[^\pL_]|$)")
-_WORD = Pattern(r"[^\s?!,。]+")
-_AFTER_WORD = "的吗呢券"
+_BEFORE_WORD = Pattern(r"(?:^|\s)(?P<taken>(?:[找查买的求要搜]|[一两几]?[个件款])+)[^\PL月]")
+_BEFORE_BLANK = Pattern(r"(?:^|\s)(?P<taken>(?:[找查买的求要搜]|[一几]?[个款])+)(?:[^\pL_]|$)")
+_HAVING = Pattern(r"(?:^|\s)(?P<taken>有)[^\s机线声色道氧盖源]")
+_ENGLISH = Pattern(
+    r"^(?P<taken>\s*(?:(?:can you|find|get|show|give|me|please|any|an?|the|some|i (?:want|need)|for"
+    r"|on|looking for|are there|is there)\s+)+)"
+)
+_AFTER_WORD = "的吗呢券卷劵么嘛"
+_WORD_WITH_PARTICLE = Pattern(rf"(?P<taken>[^\s?!,。]*[{_AFTER_WORD}])(?:[\s?!,。]|$)")
 _UNNAMING = (
     _TMALL,
     _FREE_SHIPPING,
     _CHEAPEST,
     _BEST_SELLING,
+    _BEST_COUPON,
     _STOP_WORDS,
+    _ENGLISH,
+    _HAVING,
     _BEFORE_WORD,
     _BEFORE_BLANK,
 )
@@ -75,6 +91,8 @@ class Wish:
     tmall: bool = False
     free_shipping: bool = False
     order: Order = Order.BEST_COUPON
+    item_id: str = ""
+    """The number of a product whose link was sent; `keyword` is empty if there was nothing else."""
 
     @classmethod
     def take(cls, words: Words, now: datetime) -> tuple[Self, Words]:
@@ -83,30 +101,37 @@ class Wish:
         Raises:
             UnclearError: if no product is named.
         """
-        words = _cut(words, _SHARED)
-        title = _TITLE.search(words.shown) or _TITLE_OR_MARK.search(words.shown)
-        if title:
-            words = words.without(*title.span)
-        price = None
+        share = read_share(words)
+        price, words = None, share.words
         if taken := PriceLimit.take(words, now):
             price, words = taken
         asked_for = words.matched
-        shown = _tidy(title["title"]) if title else _product(words)
-        if not fold(shown):
-            raise UnclearError(_QUESTION, suggestions=_SUGGESTIONS)
+        shown = _tidy(share.title) or _product(words)
+        if shown == _PHONE:
+            shown = "手机"
+        keyword = fold(shown)
+        if not keyword and not share.item_id:
+            raise UnclearError(_question(share), suggestions=SUGGESTIONS)
         wish = cls(
             shown=shown,
-            keyword=fold(shown),
+            keyword=keyword,
             price=price,
             tmall=bool(_TMALL.search(asked_for)),
             free_shipping=bool(_FREE_SHIPPING.search(asked_for)),
             order=_order(asked_for),
+            item_id=share.item_id,
         )
         return wish, Words("", "")
 
     def in_mainland_words(self) -> Self:
         """The same for who writes as in Taiwan: 滑鼠 is 鼠标 there, not just another script."""
         return replace(self, keyword=fold(_mainland().convert(self.shown)))
+
+
+def _question(share: Share) -> str:
+    if share.is_from_elsewhere:
+        return ONLY_TAOBAO
+    return ONLY_A_LINK if share.is_share else _QUESTION
 
 
 def _product(words: Words) -> str:
@@ -127,13 +152,12 @@ def _cut(words: Words, pattern: Pattern) -> Words:
 
 def _particles(text: str) -> Iterator[tuple[int, int]]:
     """Where particles stand at the end of words."""
-    for word in _WORD.find_all(text):
+    for word in _WORD_WITH_PARTICLE.find_all(text):
         begin, end = word.span
         bare = word.taken.rstrip(_AFTER_WORD)
         if bare.endswith("美") and text.startswith("的", begin + len(bare)):
             bare += "的"
-        if bare != word.taken:
-            yield begin + len(bare), end
+        yield begin + len(bare), end
 
 
 def _tidy(text: str) -> str:

@@ -11,10 +11,11 @@ from pydantic import AfterValidator, Field, SecretStr
 from worker.backend import LIMITS_MEANING, NO_LIMITS, LimitsSetting
 from worker.coupons.feed import feed, nothing_found
 from worker.coupons.offer import Offer
+from worker.coupons.share import FROM_A_SHOP
 from worker.coupons.taobao import TAOBAO, App, search_taobao
 from worker.coupons.top_signature import SignMethod
-from worker.coupons.wish import Wish
-from worker.skill import Ask, RefusalError, Reply, Skill, SkillSettings, Text
+from worker.coupons.wish import ONLY_A_LINK, SUGGESTIONS, Wish
+from worker.skill import Ask, RefusalError, Reply, Skill, SkillSettings, Text, UnclearError
 from worker.text import is_traditional
 
 logger = logging.getLogger(__name__)
@@ -23,11 +24,25 @@ skill = Skill("coupons", summary="找优惠券")
 
 NOT_SET_UP = "找优惠券的功能还没有配置好，请联系管理员"
 
-_PATTERN = (
-    r"优惠券?|找券|领券|有券|淘宝客"
-    # What Taobao's app shares; the pattern takes nothing away, for the skill knows these as well.
-    r"|(?P<taken>)(?:https?://(?:m\.tb\.cn|item\.taobao\.com|detail\.tmall\.com)/|¥\w{8,}¥)"
+_COUPON = "[券卷劵]"
+# 证券, 入场券 and their like are other papers.
+_OTHERS = "证场库债奖彩礼餐饭粮票股邮金用换业货费"
+_ASKING = r"[吗呢么吧不嘛啊呀没有了\s]*[?!。]*$"
+# What asks for coupons, anywhere or as all that is said; so that 打折腿 and 打了折扣 don't.
+_ANYWHERE = (
+    rf"优惠{_COUPON}|优惠(?:[^政税利条期待]|$)|[找领有]{_COUPON}|淘宝客|\bcoupons?\b"
+    rf"|(?:要|找|领|求|搜|查|买|有|给|想)[^,。!?;]{{0,20}}[^{_OTHERS}]券[吗呢么吧不嘛啊呀\s]*(?:[?!,。]|$)"
+    r"|有没有打折|[找买求搜][^,。]{0,6}打折的|有(?:什么|没有)?(?:折扣|满减)"
+    r"|\bdiscounts? (?:on|for)\b"
 )
+_ALL = (
+    rf"[\s?!,。]*{_COUPON}{_ASKING}|[^这那我你他她它\s,。]{{1,16}}的券{_ASKING}"
+    rf"|[^\s,。!?{_OTHERS}]{{1,8}}[^{_OTHERS}发的]券{_ASKING}"
+    rf"|[^\s,。被把将腿骨手臂]{{1,16}}打折{_ASKING}|打折[的\s]"
+    rf"|[^,。!?]{{0,15}}[^打了个不大的\s]的?\s?折扣{_ASKING}|[^,。!?]{{1,16}}满减券?{_ASKING}"
+)
+# Nothing of it is taken away: a wish knows these words as well.
+_PATTERN = rf"^(?P<taken>)(?:{_ALL}|(?s:.*?)(?:{_ANYWHERE}|{FROM_A_SHOP}))"
 
 
 def _database_url(url: SecretStr) -> SecretStr:
@@ -86,12 +101,16 @@ class CouponSettings(SkillSettings):
         )
 
 
-@skill.command("优惠券", "找券", "淘宝客", "领券", "优惠", "coupon", "coupons", pattern=_PATTERN)
+@skill.command(
+    "优惠券", "优惠卷", "优惠劵", "找券", "淘宝客", "领券", "coupon", "coupons", pattern=_PATTERN
+)
 async def find(wish: Wish, ask: Ask, settings: CouponSettings) -> Reply:
     """Up to five offers, each with its price after the coupon."""
     if is_traditional(ask.text):
         wish = wish.in_mainland_words()
     offers = await _search(wish, ask, settings)
+    if not offers and not wish.keyword:
+        raise _only_a_link()
     return feed(offers, say=ask.say) or Text(ask.say(nothing_found(wish)), at=ask.mention)
 
 
@@ -104,9 +123,15 @@ async def _search(wish: Wish, ask: Ask, settings: CouponSettings) -> list[Offer]
             ask.services.databases, url, wish, ask.now, settings.coupons_limits
         )
     if app := settings.taobao_app:
+        if not wish.keyword:
+            raise _only_a_link()  # Taobao keeps products' numbers from ordinary apps
         return await search_taobao(ask.services.http, app, wish, ask.now)
     logger.warning(
         "coupons are not set up: set DINGDA_COUPONS_URL, or DINGDA_TAOBAO_APP_KEY, "
         "DINGDA_TAOBAO_APP_SECRET and DINGDA_TAOBAO_ADZONE_ID"
     )
     raise RefusalError(NOT_SET_UP)
+
+
+def _only_a_link() -> UnclearError:
+    return UnclearError(ONLY_A_LINK, suggestions=tuple(f"优惠券 {each}" for each in SUGGESTIONS))

@@ -1,6 +1,8 @@
 """Coupons as people ask for them, from either source."""
 
 import logging
+import sqlite3
+from contextlib import closing
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -82,6 +84,41 @@ async def test_without_a_product_there_are_examples_to_click(
     reply = await ask(skill, text, settings=[table], now=NOW)
     assert isinstance(reply, ActionCard)
     assert "优惠券 茶叶 包邮" in [button.title for button in reply.buttons]
+
+
+ITEM = "https://item.taobao.com/item.htm?spm=a1z10&id={}"
+
+
+async def test_a_products_link_is_looked_up_by_its_number_where_a_table_has_it(
+    tmp_path: Path, table: CouponSettings
+) -> None:
+    with closing(sqlite3.connect(tmp_path / "coupons.db")) as database, database:
+        database.execute(
+            "UPDATE coupon_items SET item_id = '678912345678' WHERE title LIKE '明前龙井%'"
+        )
+    shown = titles(await ask(skill, ITEM.format("678912345678"), settings=[table], now=NOW))
+    assert [title.startswith("【券30】¥158 明前龙井茶叶") for title in shown] == [True]
+
+
+async def test_a_products_link_that_no_table_has_gets_asked_for_its_title(
+    table: CouponSettings,
+) -> None:
+    reply = await ask(skill, ITEM.format("111111111111"), settings=[table], now=NOW)
+    assert isinstance(reply, ActionCard)
+    assert "请把商品的标题发给我" in reply.text
+
+
+async def test_taobao_is_not_asked_for_a_number_that_it_keeps_from_apps(taobao: Taobao) -> None:
+    reply = await ask(
+        skill,
+        f"优惠券 {ITEM.format('678912345678')}",
+        settings=[settings(**APP)],
+        now=NOW,
+        transport=httpx.ASGITransport(taobao.app),
+    )
+    assert isinstance(reply, ActionCard)
+    assert "请把商品的标题发给我" in reply.text
+    assert taobao.calls == []
 
 
 async def test_a_vain_search_says_so_in_the_asker_s_script(table: CouponSettings) -> None:
