@@ -10,8 +10,6 @@ import time
 import zlib
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from datetime import UTC
-from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from types import MappingProxyType
@@ -23,6 +21,7 @@ from shared.errors import InvalidOriginError, LeaseLostError
 from shared.origin import origin_of
 from worker.classify import MAX_ANSWER_BYTES, classify
 from worker.outcome import Outcome, Refused, Retry, Trouble, Unknown
+from worker.retry_after import seconds_asked
 from worker.transport import BEFORE_SEND, BeforeSend, ClaimingTransport
 from worker.way_out import STRAIGHT, WayOut
 
@@ -147,7 +146,7 @@ async def _exchange(
                     break
         return HTTPAnswer(
             response.status_code,
-            seconds_asked(response.headers.get("retry-after", ""), now_s=time.time()),
+            seconds_asked(response.headers.get("retry-after", ""), now_s=time.time()) or 0.0,
             unpacked(bytes(answer), response.headers.get("content-encoding", "")),
         )
 
@@ -161,27 +160,6 @@ def create_client(way_out: WayOut = STRAIGHT) -> httpx.AsyncClient:
         follow_redirects=False,
         timeout=httpx.Timeout(POST_TIMEOUT_S, connect=CONNECT_TIMEOUT_S, pool=None),
     )
-
-
-def seconds_asked(retry_after: str, *, now_s: float) -> float:
-    """Read a Retry-After, which is a number of seconds or a date (RFC 9110, 10.2.3).
-
-    Args:
-        retry_after: the header's value, or "".
-        now_s: the present, in seconds since 1970.
-
-    Returns:
-        How many seconds from now, 0 where it says nothing that can be read.
-    """
-    if retry_after.isascii() and retry_after.isdigit():
-        return float(retry_after[:9])
-    try:
-        moment = parsedate_to_datetime(retry_after)
-    except (ValueError, OverflowError):
-        return 0.0
-    if moment.tzinfo is None:  # the zone "-0000": unknown
-        moment = moment.replace(tzinfo=UTC)
-    return max(0.0, moment.timestamp() - now_s)
 
 
 def unpacked(body: bytes, encoding: str) -> bytes:

@@ -12,7 +12,6 @@ import time
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from email.utils import parsedate_to_datetime
 from functools import partial
 from http import HTTPStatus
 from http.cookiejar import CookieJar, DefaultCookiePolicy
@@ -32,6 +31,7 @@ from worker.errors import (
     BackendUnavailableError,
 )
 from worker.line import Line
+from worker.retry_after import seconds_asked
 from worker.single_flight import SharedCallCancelledError, SingleFlight
 from worker.transport import CONNECT_GAP_S
 from worker.way_out import STRAIGHT, WayOut
@@ -61,7 +61,7 @@ class JSONAnswer:
 class _Answer:
     status: int
     body: bytes = field(repr=False)
-    retry_after: str | None
+    retry_after: str
 
 
 @dataclass(slots=True)
@@ -226,7 +226,7 @@ class Http:
                 body = await _read(backend, response)
         except (httpx.HTTPError, TimeoutError, OSError) as error:
             raise BackendUnavailableError(backend.name, type(error).__name__) from None
-        return _Answer(response.status_code, body, response.headers.get("retry-after"))
+        return _Answer(response.status_code, body, response.headers.get("retry-after", ""))
 
     def _judge(self, backend: Backend, endpoint: _Endpoint, answer: _Answer) -> None:
         """Raise what an answer means, and remember until when it leaves no call any chance."""
@@ -239,9 +239,10 @@ class Http:
             return
         pause_s = None
         if is_too_many or answer.status == HTTPStatus.SERVICE_UNAVAILABLE:
-            pause_s = _seconds(answer.retry_after, now)
+            pause_s = seconds_asked(answer.retry_after, now_s=now.timestamp())
         if pause_s and pause_s > _MAX_RETRY_PAUSE_S:
-            endpoint.resting = _Rest(now + timedelta(seconds=pause_s), is_quota=False)
+            rest = timedelta(seconds=min(pause_s, MAX_REST_S))
+            endpoint.resting = _Rest(now + rest, is_quota=False)
         reason = f"HTTP {answer.status}"
         raise BackendUnavailableError(backend.name, reason, retry_after_s=pause_s)
 
@@ -329,20 +330,6 @@ async def _read(backend: Backend, response: httpx.Response) -> bytes:
     finally:
         await response.aclose()
     return bytes(body)
-
-
-def _seconds(retry_after: str | None, now: datetime) -> float | None:
-    """Read Retry-After, seconds or a date (RFC 9110); None if it is neither or not there."""
-    text = (retry_after or "").strip()
-    if text.isascii() and text.isdigit():
-        return min(float(text), MAX_REST_S)
-    try:
-        moment = parsedate_to_datetime(text)
-    except ValueError:
-        return None
-    if moment.tzinfo is None:  # the zone "-0000": unknown
-        moment = moment.replace(tzinfo=UTC)
-    return min(max(0.0, (moment - now).total_seconds()), MAX_REST_S)
 
 
 def _parse(service: str, body: bytes) -> Any:

@@ -294,7 +294,13 @@ async def test_a_backend_cannot_ask_to_be_left_alone_for_ever() -> None:
         assert (await http.json("API", "GET", URL)).status == 200
 
 
-@pytest.mark.parametrize("retry_after", ["", "soon", "-5", "٣", "Sat, 99 Nov 2026 00:01:00 GMT"])
+@pytest.mark.parametrize(
+    "retry_after",
+    [
+        *("", "soon", "-5", "٣", "Sat, 99 Nov 2026 00:01:00 GMT"),
+        "Sat, 28 Nov 99999999999999999999 00:01:00 GMT",
+    ],
+)
 async def test_a_strange_retry_after_counts_as_none(retry_after: str) -> None:
     answers = iter([httpx.Response(503, headers=[(b"retry-after", retry_after.encode())]), ANSWER])
     async with http_to(lambda _: next(answers)) as http:

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from worker.classify import ERRCODES, MAX_ANSWER_BYTES, Meaning, classify, parse_object
-from worker.delivery import seconds_asked, unpacked
+from worker.delivery import unpacked
 from worker.outcome import Delivered, Outcome, Refused, Retry, Trouble, Unknown
 
 NO_JSON = Unknown("the answer is not a JSON object of at most 16 KiB")
@@ -189,33 +189,6 @@ def test_what_a_gateway_in_front_of_dingtalk_says_leaves_the_outcome_unknown(sta
 @pytest.mark.parametrize("status", [301, 302, 307, 308, 304, 400, 401, 403, 404, 405, 413, 418])
 def test_redirects_and_refusals_are_final_whatever_the_body(status: int) -> None:
     assert answered({"errcode": 0}, status=status) == Refused(f"HTTP {status}")
-
-
-@pytest.mark.parametrize(
-    ("retry_after", "asked_s"),
-    [
-        ("", 0),
-        ("0", 0),
-        ("30", 30),
-        ("999999999999", 999_999_999),
-        ("-5", 0),
-        ("1.5", 0),
-        ("soon", 0),
-        ("１", 0),
-        ("Wed, 21 Oct 2026 07:28:00 GMT", 30),
-        ("Wednesday, 21-Oct-26 07:28:00 GMT", 30),
-        ("Wed Oct 21 07:27:00 2026", 0),
-        ("Wed, 21 Oct 99999 07:28:00 GMT", 0),
-    ],
-)
-def test_retry_after_is_a_number_of_seconds_or_a_date(retry_after: str, asked_s: float) -> None:
-    now_s = 1_792_567_650.0  # 07:27:30 that day
-    assert seconds_asked(retry_after, now_s=now_s) == asked_s
-
-
-@given(st.text(max_size=60) | st.from_regex(r"\A\w{3}, \d+ \w{3} \d+ \d\d?:\d\d:\d\d \S+\Z"))
-def test_any_retry_after_whatever_can_be_read(retry_after: str) -> None:
-    assert seconds_asked(retry_after, now_s=0.0) >= 0
 
 
 @given(
