@@ -264,7 +264,7 @@ class _Bot:
             message = a_message(conversationType="2" if group else "1", senderCorpId="dingcorp")
             mentions = () if self.dice.random() < 0.5 else (Mention("0002"),)  # noqa: PLR2004 - a half
             asked = replace(message, text=text, mentions=mentions)
-            return await conversation.reply(asked, left_s=60)
+            return await conversation.reply(asked, conversation.route(asked), left_s=60)
 
     def dingtalk(self, client: httpx.AsyncClient) -> DingTalk:
         """DingTalk's OpenAPI."""

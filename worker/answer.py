@@ -123,14 +123,16 @@ class Answerer:
                 return Prepared(to_body(_remark(message, TOO_MANY)), _FLOOD)
             if verdict is Verdict.DROP:
                 return _FLOOD
-        must_wait = not (lease.is_first or self._conversation.may_overtake(message))
-        if must_wait and await self._ledger.park(lease):
+        route = self._conversation.route(message)
+        overtakes = route is None or route.skill.overtakes
+        if not (lease.is_first or overtakes) and await self._ledger.park(lease):
             return None
-        if self._conversation.is_crowded(message, age_s=lease.age_ms / 1000):
+        if self._conversation.is_crowded(route, age_s=lease.age_ms / 1000):
             await self._ledger.hand_back(lease, pause_ms=self._admission.rest_ms())
             return None
         async with self._noticing(message, lease, deadline_s):
-            said = await self._conversation.reply(message, left_s=deadline_s - _now_s())
+            left_s = deadline_s - _now_s()
+            said = await self._conversation.reply(message, route, left_s=left_s)
         if said is None:
             return UNMATCHED
         cut_off = _in_script_of(message, CUT_OFF)

@@ -100,49 +100,7 @@ class Conversation:
         self.admission = admission or Admission()
         self._now = now
 
-    def may_overtake(self, message: Message) -> bool:
-        """Whether what is said to a message need not wait for its sender's earlier ones."""
-        route = self._router.route(message.text)
-        return route is None or route.skill.overtakes
-
-    def is_crowded(self, message: Message, *, age_s: float) -> bool:
-        """Whether so many wait for the skill that a message should rest elsewhere.
-
-        Args:
-            message: what was asked.
-            age_s: how long ago, in seconds: not for ever, for its sender is to hear something.
-        """
-        route = self._router.route(message.text)
-        if route is None or age_s > _LONGEST_WAIT * self._timeout_s(route):
-            return False
-        return self._places_of(route).is_full
-
-    async def reply(self, message: Message, *, left_s: float) -> Said | None:
-        """Answer a message within `left_s` seconds; None for silence."""
-        try:
-            return await self._reply(message, left_s)
-        except BaseException as error:
-            if is_cancelled(error):
-                raise
-            # Even the words of an error may raise one.
-            logger.error("message %.8s: it has no answer: %s", message.id, trace(error))
-            ending = Ending(End.DEAD, f"failed: {class_name(error)} in the skill")
-            return Said(Text(texts.LAST_RESORT), ending)
-
-    async def _reply(self, message: Message, left_s: float) -> Said | None:
-        route = self._route(message)
-        ask = Ask(
-            text=route.text if route else clean(message.text),
-            message=message,
-            now=self._now(),
-            services=self._services,
-            names=route.names if route else (),
-        )
-        if route is None:
-            return await self._said_to_unmatched(ask, left_s)
-        return await self._said(route, ask, left_s)
-
-    def _route(self, message: Message) -> Route | None:
+    def route(self, message: Message) -> Route | None:
         """Find who answers: the words, what is sent without any, or words that are only quoted."""
         if message.text.strip():
             return self._router.route(message.text)
@@ -154,6 +112,51 @@ class Conversation:
         route = self._router.route(quoted.text)
         # Somebody else's words must not tell what is for the asker alone.
         return None if route is None or route.skill.private else route
+
+    def is_crowded(self, route: Route | None, *, age_s: float) -> bool:
+        """Whether so many wait for the skill that a message should rest elsewhere.
+
+        Args:
+            route: to the skill.
+            age_s: how long ago the message came, in seconds: it does not rest for ever, for its
+                sender is to hear something.
+        """
+        if route is None or age_s > _LONGEST_WAIT * self._timeout_s(route):
+            return False
+        return self._places_of(route).is_full
+
+    async def reply(self, message: Message, route: Route | None, *, left_s: float) -> Said | None:
+        """Answer a message, by the skill that `route` found for it.
+
+        Args:
+            message: what was asked.
+            route: to the skill; None where none wants the message.
+            left_s: seconds until it is too late.
+
+        Returns:
+            What to say; None for silence.
+        """
+        try:
+            return await self._reply(message, route, left_s)
+        except BaseException as error:
+            if is_cancelled(error):
+                raise
+            # Even the words of an error may raise one.
+            logger.error("message %.8s: it has no answer: %s", message.id, trace(error))
+            ending = Ending(End.DEAD, f"failed: {class_name(error)} in the skill")
+            return Said(Text(texts.LAST_RESORT), ending)
+
+    async def _reply(self, message: Message, route: Route | None, left_s: float) -> Said | None:
+        ask = Ask(
+            text=route.text if route else clean(message.text),
+            message=message,
+            now=self._now(),
+            services=self._services,
+            names=route.names if route else (),
+        )
+        if route is None:
+            return await self._said_to_unmatched(ask, left_s)
+        return await self._said(route, ask, left_s)
 
     async def _said_to_unmatched(self, ask: Ask, left_s: float) -> Said | None:
         match self._unmatched:

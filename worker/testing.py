@@ -142,7 +142,8 @@ async def listen(  # noqa: PLR0913 - the circumstances that a test may choose
                 now=(lambda: now) if now else china_now,
             )
             try:
-                return await conversation.reply(message, left_s=_SESSION_S)
+                route = conversation.route(message)
+                return await conversation.reply(message, route, left_s=_SESSION_S)
             finally:
                 databases.close()
 

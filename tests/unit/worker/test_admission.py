@@ -11,6 +11,7 @@ from tests.unit.worker.desk import Counting, desk
 from worker.admission import BLOCKING_PLACES, Admission, NoPlaceError, Places
 
 GROUP, OTHER, THIRD = "cidGROUP==", "cidOTHER==", "cidTHIRD=="
+QUOTED_QUESTION = {"msgType": "text", "content": {"text": "问"}}
 
 
 class Hall:
@@ -206,6 +207,25 @@ async def test_a_message_of_a_full_skill_rests_in_the_ledger() -> None:
         for task in answering:
             task.cancel()
         await asyncio.gather(*answering, return_exceptions=True)
+
+
+async def test_a_quoted_question_for_a_full_skill_rests_in_the_ledger_too(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(Places, "is_full", True)
+    async with desk(lambda: "好") as here:
+        message = await here.asked(" ", repliedMsg=QUOTED_QUESTION)
+        assert await here.state(message) == "accepted"
+        assert here.said == []
+
+
+async def test_a_quoted_question_waits_for_what_its_sender_asked_before() -> None:
+    async with desk(lambda: "好") as here:
+        first = await here.accept(msgId="a")
+        assert isinstance(await here.ledger.lease(first.id), Lease)
+        second = await here.asked(" ", msgId="b", repliedMsg=QUOTED_QUESTION)
+        assert (await here.stored(second))["turn"] == "waiting"
+        assert here.said == []
 
 
 async def test_a_message_that_rested_is_counted_once(
