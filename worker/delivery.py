@@ -22,7 +22,7 @@ from shared.origin import origin_of
 from worker.classify import MAX_ANSWER_BYTES, classify
 from worker.outcome import Outcome, Refused, Retry, Trouble, Unknown
 from worker.retry_after import seconds_asked
-from worker.transport import BEFORE_SEND, BeforeSend, ClaimingTransport
+from worker.transport import BEFORE_SEND, USER_AGENT, BeforeSend, ClaimingTransport
 from worker.way_out import STRAIGHT, WayOut
 
 CONNECT_TIMEOUT_S = 5.0
@@ -35,7 +35,7 @@ _HEADERS = {
     "content-type": "application/json; charset=utf-8",
     "accept": "application/json",
     "accept-encoding": "identity",
-    "user-agent": "dingda/0.1",
+    "user-agent": USER_AGENT,
 }
 
 

@@ -33,7 +33,7 @@ from worker.errors import (
 from worker.line import Line
 from worker.retry_after import seconds_asked
 from worker.single_flight import SharedCallCancelledError, SingleFlight
-from worker.transport import CONNECT_GAP_S
+from worker.transport import USER_AGENT, Pace
 from worker.way_out import STRAIGHT, WayOut
 
 logger = logging.getLogger(__name__)
@@ -263,7 +263,7 @@ def create_client(way_out: WayOut = STRAIGHT) -> httpx.AsyncClient:
     ssl_context = httpx.create_ssl_context(trust_env=False)
     trace = aiohttp.TraceConfig()
     # aiohttp awaits this before each connection that it opens.
-    trace.on_connection_create_start.append(_Pace().wait)
+    trace.on_connection_create_start.append(Pace().wait)
 
     def open_session() -> aiohttp.ClientSession:
         return aiohttp.ClientSession(
@@ -283,26 +283,8 @@ def create_client(way_out: WayOut = STRAIGHT) -> httpx.AsyncClient:
         trust_env=False,
         follow_redirects=False,
         timeout=httpx.Timeout(None, connect=CONNECT_TIMEOUT_S),
-        headers={"user-agent": "dingda/0.1"},
+        headers={"user-agent": USER_AGENT},
     )
-
-
-class _Pace:
-    """Opens connections a moment apart, for a hundred at once overflow a small server's queue.
-
-    Linux then drops the last word of a handshake, and we believe in a connection that the server
-    hears of only seconds later (`worker.transport` says more).
-    """
-
-    def __init__(self) -> None:
-        self._next_s = 0.0
-
-    async def wait(self, *_: object) -> None:
-        now_s = asyncio.get_running_loop().time()
-        turn_s = max(now_s, self._next_s)
-        self._next_s = turn_s + CONNECT_GAP_S
-        if turn_s > now_s:
-            await asyncio.sleep(turn_s - now_s)
 
 
 def _identity(backend: Backend, request: httpx.Request) -> Hashable:

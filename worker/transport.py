@@ -17,10 +17,27 @@ BeforeSend = Callable[[], Awaitable[None]]
 
 BEFORE_SEND = "before_send"
 """The request extension that holds a `BeforeSend`."""
-CONNECT_GAP_S = 0.001
-"""Seconds between two connections. Many at once overflow a small server's queue, and then Linux
-drops the last word of a handshake: we believe in a connection that the server never hears of, and
-the reply that we claimed for it ends as unknown."""
+USER_AGENT = "dingda/0.1"
+_CONNECT_GAP_S = 0.001
+
+
+class Pace:
+    """Opens connections a moment apart, since many at once overflow a small server's queue.
+
+    Linux then drops the last packet of a handshake: we believe in a connection that the server
+    never hears of, or only seconds later. A reply that was claimed for it would end as unknown.
+    """
+
+    def __init__(self) -> None:
+        self._next_s = 0.0
+
+    async def wait(self, *_: object) -> None:
+        """Wait until the next connection may be opened; the arguments are a trace callback's."""
+        now_s = asyncio.get_running_loop().time()
+        turn_s = max(now_s, self._next_s)
+        self._next_s = turn_s + _CONNECT_GAP_S
+        if turn_s > now_s:
+            await asyncio.sleep(turn_s - now_s)
 
 
 class ClaimingTransport(AiohttpTransport):
@@ -36,25 +53,18 @@ class ClaimingTransport(AiohttpTransport):
     """
 
     def __init__(self, proxy: httpx.Proxy | None = None) -> None:
-        self._next_connect_s = 0.0
+        self._pace = Pace()
         self._before_send: ContextVar[BeforeSend | None] = ContextVar("before_send", default=None)
         super().__init__(trust_env=False, client=self._open_session, proxy=proxy)
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Send one request as the base class does."""
-        await self._wait_for_turn()
+        await self._pace.wait()
         token = self._before_send.set(request.extensions.get(BEFORE_SEND))
         try:
             return await super().handle_async_request(request)
         finally:
             self._before_send.reset(token)
-
-    async def _wait_for_turn(self) -> None:
-        now_s = asyncio.get_running_loop().time()
-        turn_s = max(now_s, self._next_connect_s)
-        self._next_connect_s = turn_s + CONNECT_GAP_S
-        if turn_s > now_s:
-            await asyncio.sleep(turn_s - now_s)
 
     def _open_session(self) -> aiohttp.ClientSession:
         trace = aiohttp.TraceConfig()
