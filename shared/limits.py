@@ -1,11 +1,13 @@
 """What an operator sets of a backend's bounds: `at_once=50,per_s=10`."""
 
 import math
-from dataclasses import dataclass, fields
-from typing import Annotated, Any
+from dataclasses import dataclass, fields, replace
+from typing import Annotated, Any, TypeVar
 
 from pydantic import BeforeValidator, InstanceOf
 from pydantic_settings import NoDecode
+
+D = TypeVar("D")
 
 _WHOLE = frozenset({"at_once", "max_bytes"})
 
@@ -40,6 +42,20 @@ class Limits:
                 raise ValueError(f"{name} is there twice")
             values[name] = positive(name, value)
         return cls(**values)
+
+    def over(self, declared: D) -> D:
+        """The declared bounds with those that are set in place of their own.
+
+        Args:
+            declared: a frozen dataclass with fields of these names; a bound that it does not have
+                is passed over.
+        """
+        chosen = {
+            name: value
+            for name in NAMES
+            if hasattr(declared, name) and (value := getattr(self, name)) is not None
+        }
+        return replace(declared, **chosen)  # type: ignore[type-var]
 
     def __str__(self) -> str:
         """The bounds that are set, as `parse` reads them."""

@@ -1,7 +1,7 @@
 """A backend as its skill declares it: its name, and how much it bears."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -55,5 +55,4 @@ class Backend:
 
     def limited(self, limits: Limits) -> "Backend":
         """The same backend with the bounds that are set in place of its own."""
-        chosen = {name: value for name in NAMES if (value := getattr(limits, name)) is not None}
-        return replace(self, **chosen)
+        return limits.over(self)

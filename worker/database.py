@@ -19,7 +19,7 @@ import threading
 import time
 from concurrent.futures import Future
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
 from urllib.parse import quote
 
@@ -71,9 +71,7 @@ class Bounds:
 
     def limited(self, limits: Limits) -> Bounds:
         """The same with what is set in place of its own; a database knows these three alone."""
-        names = ("at_once", "timeout_s", "wait_s")
-        chosen = {name: value for name in names if (value := getattr(limits, name)) is not None}
-        return replace(self, **chosen)
+        return limits.over(self)
 
 
 BOUNDS = Bounds()
