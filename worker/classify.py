@@ -127,11 +127,21 @@ def meaning_of(code: int, words: object = "") -> Meaning:
     return next(found, Meaning.FINAL)
 
 
+def errcode_in(fields: Mapping[str, Any]) -> int | None:
+    """The errcode of an answer, or what its sub_code says instead; None if it has none."""
+    code = _whole_number(fields.get("errcode"))
+    if code == _SEE_SUB_CODE:
+        sub_code = _whole_number(fields.get("sub_code"))
+        # 88 says that the call was stopped: a 0 beneath it is no success.
+        return sub_code or code
+    return code
+
+
 def _classify_answer(answer: bytes) -> Outcome:
     fields = parse_object(answer)
     if fields is None:
         return Unknown("the answer is not a JSON object of at most 16 KiB")
-    code = _code_in(fields)
+    code = errcode_in(fields)
     if code is None:
         if fields.get("punish"):  # what its flood protection says instead (limits page)
             return Retry(Trouble.THROTTLED, "flood protection")
@@ -151,15 +161,6 @@ def _classify_answer(answer: bytes) -> Outcome:
             return Refused(reason, for_content=True)
         case Meaning.FINAL:
             return Refused(reason)
-
-
-def _code_in(fields: Mapping[str, Any]) -> int | None:
-    code = _whole_number(fields.get("errcode"))
-    if code == _SEE_SUB_CODE:
-        sub_code = _whole_number(fields.get("sub_code"))
-        # 88 says that the call was stopped: a 0 beneath it is no success.
-        return sub_code or code
-    return code
 
 
 def _whole_number(code: object) -> int | None:

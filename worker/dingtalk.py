@@ -19,7 +19,7 @@ import stamina
 from shared.reply import ActionCard, FeedCard, Markdown, Reply, Text, link
 from worker.backend import NO_LIMITS, Backend, Limits
 from worker.cache import Cache
-from worker.classify import classify, parse_object
+from worker.classify import Meaning, classify, errcode_in, meaning_of, parse_object
 from worker.delivery import HTTPAnswer, send_once
 from worker.errors import (
     BackendBusyError,
@@ -48,11 +48,8 @@ _PAUSE_S = 1.0
 _MAX_VERTICAL_BUTTONS = 5
 _TOKEN_HEADER = "x-acs-dingtalk-access-token"  # noqa: S105 - a header's name
 
-# errcodes of the older API.
-_TOO_OFTEN = frozenset({90002, 90018})
-_BUSY = frozenset({-1}) | _TOO_OFTEN
-_SEE_SUB_CODE = 88
 _MAX_CODE_CHARS = 80
+# errcodes of the older API, beside those of `worker.classify`.
 _BAD_TOKEN = frozenset({40014, 42001})
 _NO_SUCH_USER = frozenset({33012, 60121})
 # Codes and lists of the newer one.
@@ -311,13 +308,11 @@ def _userid(value: object) -> str:
 
 
 def _errcode(answer: JSONAnswer) -> int:
-    """The older API's verdict; 88 only says that it stands in the sub_code."""
-    fields = _fields(answer)
-    code, sub_code = fields.get("errcode"), str(fields.get("sub_code"))
-    if not isinstance(code, int) or isinstance(code, bool):
+    """The older API's verdict."""
+    code = errcode_in(_fields(answer))
+    if code is None:
         raise BackendProtocolError(SERVICE, f"HTTP {answer.status} without an errcode")
-    in_sub_code = code == _SEE_SUB_CODE and sub_code.isascii() and sub_code.isdecimal()
-    return int(sub_code[:_MAX_CODE_CHARS]) if in_sub_code else code
+    return code
 
 
 def _is_stale(status: int, fields: object) -> bool:
@@ -332,7 +327,9 @@ def _refusal(answer: JSONAnswer) -> BackendError:
     code = fields.get("code", fields.get("errcode"))
     sub_code = f"/{fields['sub_code']}" if "sub_code" in fields else ""
     reason = f"HTTP {answer.status}, {code!s:.{_MAX_CODE_CHARS}}{sub_code:.{_MAX_CODE_CHARS}}"
-    if "QpsLimit" in str(code) or ("errcode" in fields and _errcode(answer) in _BUSY):
+    errcode = errcode_in(fields)
+    passes = errcode is not None and meaning_of(errcode) in (Meaning.BUSY, Meaning.THROTTLED)
+    if passes or "QpsLimit" in str(code):
         return BackendUnavailableError(SERVICE, reason)
     return BackendRefusedError(SERVICE, reason)
 

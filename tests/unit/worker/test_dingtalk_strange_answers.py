@@ -113,6 +113,14 @@ async def test_an_errcode_that_is_no_number_is_no_success(errcode: Any) -> None:
             await asked.dingtalk.person("u1")
 
 
+@pytest.mark.parametrize("sub_code", [0, "0", None])
+async def test_an_errcode_that_refers_to_a_sub_code_of_0_is_no_success(sub_code: Any) -> None:
+    answer = {"errcode": 88, "sub_code": sub_code, "result": {"name": "张三"}}
+    async with answering(answer) as asked:
+        with pytest.raises(BackendError):
+            await asked.dingtalk.person("u1")
+
+
 @pytest.mark.parametrize("manager", [5, True, ["u3"], {"userid": "u3"}])
 async def test_a_manager_that_is_no_userid_is_an_error(manager: Any) -> None:
     answer = {"errcode": 0, "result": {"name": "张三", "manager_userid": manager}}
