@@ -47,7 +47,6 @@ _NUMBER = Pattern(r"-?\d+(?:\.\d+)?")
 _MAX_NUMBER_CHARS = 30
 """A longer one is none: float makes infinity of it."""
 _NUMERIC = (int, float, Decimal)
-_NUMBER_LABEL = "数字"
 
 
 def _picture(message: Message) -> Picture | None:
