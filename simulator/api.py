@@ -31,6 +31,8 @@ T = TypeVar("T")
 
 MAX_WAIT_S = 60.0
 NOT_MENTIONED = "From a group DingTalk delivers only what mentions the bot."
+_LAST_PARTS_S = 1.0
+"""How long the rest of a reply is waited for, once it shows: the ledger may be out of sight."""
 _ALIVE_S = 15.0
 """How often a stream without news says that it is alive, so that a dead line is noticed."""
 
@@ -183,7 +185,13 @@ class _Endpoints:
             record = self._dingtalk.record(msg_id)
             return record is None or record.settled
 
+        def is_over() -> bool:
+            record = self._dingtalk.record(msg_id)
+            return record is None or record.over
+
         await self._changes.wait_until(is_settled, wait_s=wait_s)
+        if wait_s and is_settled():
+            await self._changes.wait_until(is_over, wait_s=_LAST_PARTS_S)
         if self._changes.closed and not is_settled():
             raise ApiError(
                 HTTPStatus.SERVICE_UNAVAILABLE, "closing", "The simulator is being stopped."

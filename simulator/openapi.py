@@ -20,7 +20,8 @@ _MSG_ID: _Json = {
 _WAIT: _Json = {
     "name": "wait_s",
     "in": "query",
-    "description": "How long to wait for the message to be settled, in seconds.",
+    "description": "How long to wait until a reply shows or there will be none, in seconds. "
+    "The other parts of one that shows are waited for as well, for a second at the most.",
     "schema": {"type": "number", "minimum": 0, "maximum": 60, "default": 0},
 }
 _VERBATIM: _Json = {

@@ -81,7 +81,7 @@ class SimulatedDingTalk:
         return self._portal.call(self._client.send, said)
 
     def _settled(self, record: Record, wait_s: float) -> Record:
-        return record if record.settled else self.look(record, wait_s=wait_s)
+        return record if record.over else self.look(record, wait_s=wait_s)
 
     def look(self, record: Record, *, wait_s: float = 0.0) -> Record:
         """What has become of a message by now, or within `wait_s` seconds."""

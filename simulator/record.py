@@ -111,6 +111,12 @@ class Record:
         ended = self.story is not None and self.story.ended
         return (answered and not self.acknowledged) or ended or bool(self.shown)
 
+    @property
+    def over(self) -> bool:
+        """Whether it is settled and no more comes: the parts of a long reply follow one another."""
+        ended = self.story is not None and self.story.ended
+        return self.settled and (ended or not self.shown)
+
     def to_json(self) -> bytes:
         """One JSON object, its keys being the attributes."""
         return _RECORD.dump_json(self)

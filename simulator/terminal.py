@@ -30,7 +30,7 @@ async def say(client: SimulatorClient, said: Said | bytes, *, wait_s: float, as_
     """
     send = client.send_callback(said) if isinstance(said, bytes) else client.send(said)
     record = await send
-    if not record.settled:
+    if not record.over:
         record = await client.record(record.msg_id, wait_s=wait_s)
     print(record.to_json().decode() if as_json else render_record(record, wait_s=wait_s))
     return FAILURE if not record.acknowledged or _only_refused(record) else SUCCESS

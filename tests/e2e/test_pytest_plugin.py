@@ -31,6 +31,11 @@ skill = Skill("coffee", summary="来一杯咖啡")
 async def brew(ask: Ask) -> Text:
     await asyncio.sleep(0.2)
     return Text("咖啡好了", at=ask.mention)
+
+
+@skill.command("咖啡单")
+def menu() -> Text:
+    return Text("\\n".join(f"{number} 号：美式" for number in range(2500)))
 """
 TESTS = """
 from simulator.bad_day import CallbackTrouble, ReplyTrouble
@@ -41,6 +46,10 @@ from simulator.export import as_test
 def test_coffee_is_ready_and_says_for_whom(dingtalk):
     record = dingtalk.ask("咖啡", sender="李四")
     assert record.shown[0].notified == (staff_id_of("李四"),)
+
+
+def test_a_long_reply_is_waited_for_to_its_last_part(dingtalk):
+    assert len(dingtalk.ask("咖啡单").shown) == 3
 
 
 def test_nobody_makes_tea(dingtalk):
@@ -95,7 +104,7 @@ def test_a_skill_is_tested_with_the_whole_bot_behind_it(tmp_path: Path) -> None:
         (tmp_path / f"{name}.py").write_text(text, "utf-8")
     ended = run_pytest(tmp_path)
     assert ended.returncode == 0, ended.stdout
-    assert "7 passed" in ended.stdout
+    assert "8 passed" in ended.stdout
 
 
 def test_the_example_in_the_docs_passes(tmp_path: Path) -> None:
