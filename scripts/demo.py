@@ -26,13 +26,14 @@ _STOPPED_WITHIN_S = 15.0
 _READY = """
   Dingda is ready. Talk to it in a browser: http://127.0.0.1:{simulator}/
   or in another terminal, from this folder:
-
+{chosen}
     .venv/bin/python -m simulator say "整体跳转"
     .venv/bin/python -m simulator say "北京明天天气怎么样"
     .venv/bin/python -m simulator say "优惠券 机械键盘 200元以内"
     .venv/bin/python -m simulator say --single "我的绩效"
     .venv/bin/python -m simulator say "帮助"
     .venv/bin/python -m simulator chat
+    DINGDA_REDIS_URL=redis://127.0.0.1:{redis}/0 .venv/bin/python -m worker status
 
   The gateway listens on http://127.0.0.1:{gateway}/dd_robot/, a simulated DingTalk on
   http://127.0.0.1:{simulator}, a Redis on 127.0.0.1:{redis} with its data under data/.
@@ -74,13 +75,8 @@ SIMULATOR = Port("the simulated DingTalk", "DINGDA_SIMULATOR_PORT", 8100)
 def main() -> int:
     """Start everything, say when it is ready, and stop everything at Ctrl-C."""
     taken = [port for port in (REDIS, GATEWAY, SIMULATOR) if port.is_taken]
-    for port in taken:
-        print(
-            f"Port {port.number} ({port.what}) is taken; "
-            f"choose another: make demo {port.variable}={port.number + 10}",
-            file=sys.stderr,
-        )
     if taken:
+        print("\n".join(_why_not(taken)), file=sys.stderr)
         return 1
     weather = _weather()
     # A session of its own, so that Ctrl-C reaches it once, from here, and not its children as well.
@@ -95,13 +91,28 @@ def main() -> int:
         if _is_ready(honcho):
             ports = {"gateway": GATEWAY, "simulator": SIMULATOR, "redis": REDIS}
             numbers = {name: port.number for name, port in ports.items()}
-            print(_READY.format(weather=weather.told, **numbers), flush=True)
+            print(_READY.format(weather=weather.told, chosen=_chosen(), **numbers), flush=True)
             _open_page()
         return honcho.wait()
     except KeyboardInterrupt:
         return 0
     finally:
         _stop(honcho)
+
+
+def _why_not(taken: list[Port]) -> list[str]:
+    others = " ".join(f"{port.variable}={port.number + 10}" for port in taken)
+    return [
+        *(f"Port {port.number} ({port.what}) is taken." for port in taken),
+        f"Choose another: make demo {others}",
+    ]
+
+
+def _chosen() -> str:
+    """What tells the other terminal of a port that was chosen; nothing where none was."""
+    if SIMULATOR.number == SIMULATOR.default:
+        return ""
+    return f"\n    export {SIMULATOR.variable}={SIMULATOR.number}"
 
 
 def _environment() -> dict[str, str]:
@@ -117,6 +128,8 @@ def _environment() -> dict[str, str]:
         "DINGDA_SIMULATOR_PORT": str(SIMULATOR.number),
         "DINGDA_SESSION_WEBHOOK_ORIGINS": simulator,
         "DINGDA_APP_KEY": APP_KEY,
+        "DINGDA_ROBOT_CODE": "",
+        "DINGDA_PROXY_URL": "",
         "DINGDA_OPENAPI_URL": f"{simulator}/openapi",
         "DINGDA_OAPI_URL": f"{simulator}/openapi",
     }
