@@ -8,10 +8,12 @@ import os
 import re
 from collections.abc import Collection
 from difflib import get_close_matches
+from io import StringIO
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from dotenv import dotenv_values
+from dotenv.parser import parse_stream
 from pydantic import (
     AfterValidator,
     BeforeValidator,
@@ -298,6 +300,14 @@ def check_env_file(path: Path) -> None:
     if "\0" in text:  # UTF-16 without a mark at its beginning
         raise SettingsError(
             f"{path} is not UTF-8: save it again in that encoding (not GBK, UTF-16)"
+        )
+    # dotenv would leave such a line out, and with it a setting.
+    wrong = next((line.original for line in parse_stream(StringIO(text)) if line.error), None)
+    if wrong:
+        blank_lines = wrong.string[: -len(wrong.string.lstrip())].count("\n")
+        raise SettingsError(
+            f"{path}, line {wrong.line + blank_lines}: write NAME=value, close what is quoted, "
+            "and begin a comment with #"
         )
 
 

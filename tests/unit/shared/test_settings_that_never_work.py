@@ -195,6 +195,19 @@ def test_a_file_in_another_encoding_is_named_in_a_sentence(tmp_path: Path, conte
         load_settings(env_file)
 
 
+@pytest.mark.parametrize(
+    "line", ['DINGDA_QUEUE="acme', "DINGDA_QUEUE: acme", "set DINGDA_QUEUE acme", "=acme"]
+)
+def test_a_line_that_cannot_be_read_is_named_rather_than_left_out(
+    tmp_path: Path, line: str
+) -> None:
+    env_file = tmp_path / ".env"
+    env_file.write_text(f"# ours\nexport DINGDA_PORT=8000  # and no other\n\n{line}\n", "utf-8")
+    with pytest.raises(SettingsError, match=r"\.env, line 4: write NAME=value") as refused:
+        load_settings(env_file)
+    assert "acme" not in str(refused.value)
+
+
 def test_a_folder_in_the_files_place_is_named_in_a_sentence(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="cannot be read: Is a directory"):
         load_settings(tmp_path)
