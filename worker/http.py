@@ -225,7 +225,9 @@ class Http:
                 response = await self._client.send(request, stream=True)
                 body = await _read(backend, response)
         except (httpx.HTTPError, TimeoutError, OSError) as error:
-            raise BackendUnavailableError(backend.name, type(error).__name__) from None
+            # The cause, for httpx-aiohttp calls a name that can't be looked up a time-out.
+            cause = error.__cause__ if isinstance(error, httpx.TransportError) else None
+            raise BackendUnavailableError(backend.name, type(cause or error).__name__) from None
         return _Answer(response.status_code, body, response.headers.get("retry-after", ""))
 
     def _judge(self, backend: Backend, endpoint: _Endpoint, answer: _Answer) -> None:

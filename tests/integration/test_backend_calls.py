@@ -64,6 +64,13 @@ async def test_a_hundred_and_twenty_calls_are_under_way_at_once_and_none_fails()
         assert backend.ask(port).most == 120
 
 
+async def test_a_name_that_cannot_be_looked_up_is_not_called_a_time_out() -> None:
+    async with create_client() as client:
+        with pytest.raises(BackendUnavailableError) as failed:
+            await Http(client).json("天气", "GET", "http://nobody.invalid/")
+    assert failed.value.reason == "ClientConnectorDNSError"
+
+
 async def test_a_service_that_hangs_is_heard_of_in_time_and_touches_no_other() -> None:
     hanging = Backend("天气", at_once=100, timeout_s=1.0)
     with a_backend(HANGS_S) as (hung_url, hung_port), a_backend(0.0) as (url, _):
