@@ -11,7 +11,7 @@ from functools import partial
 import uvicorn
 from uvicorn.supervisors import Multiprocess
 
-from gateway.app import Gateway, create_app
+from gateway.app import HOW_TO_SET_UP, Gateway, create_app
 from gateway.connections import KEEP_ALIVE_S, BoundedProtocol, Connections, connection_limit
 from shared.errors import SettingsError
 from shared.failpoints import warn_of_failpoints
@@ -61,6 +61,8 @@ def _parser() -> argparse.ArgumentParser:
 def _check(settings: Settings) -> int:
     findings = check(settings)
     print("\n".join(map(str, findings)))  # noqa: T201 - it was asked for
+    if not settings.secrets:
+        raise SettingsError(HOW_TO_SET_UP)
     return int(any(is_forbidden(finding, settings) for finding in findings))
 
 

@@ -117,7 +117,9 @@ def _secret(settings: Settings) -> Finding:
     if any(len(secret) < _SHORTEST_SECRET for secret in settings.secrets):
         what = f"DINGDA_APP_SECRET is shorter than {_SHORTEST_SECRET} characters"
         return Finding("secret", Severity.WARNING, what, "DingTalk's own have 64: copy it whole")
-    return Finding("secret", Severity.OK, f"{len(settings.secrets)} set")
+    count = len(settings.secrets)
+    what = f"{count} set" if count else "none set, which is enough for most workers"
+    return Finding("secret", Severity.OK, what)
 
 
 def _origins(settings: Settings) -> Finding:

@@ -165,6 +165,13 @@ def test_check_prints_every_finding_and_its_status_tells_whether_to_start(server
         assert checked.popen.wait(20) == 1
 
 
+def test_check_does_not_call_a_gateway_without_a_secret_ready_to_start(server: Valkey) -> None:
+    with process("-m", "gateway", "check", env={"DINGDA_REDIS_URL": server.url}) as checked:
+        assert checked.popen.wait(20) == 2
+        checked.wait_for("DINGDA_APP_SECRET is not set")
+        checked.wait_for("ok: queue")
+
+
 def test_a_warning_is_logged_at_the_start(tmp_path: Path) -> None:
     with valkey(tmp_path, appendonly="no") as server, gateway(server.url) as (hears, _):
         assert "append-only" in hears.output
