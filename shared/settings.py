@@ -197,7 +197,7 @@ class Settings(PlainSettings):
     skills: Annotated[tuple[str, ...], NoDecode, _Commas] = Field(
         (),
         description="Modules with skills, in order, such as worker.skills.demo,acme.leave. "
-        "Empty: all of worker.skills.",
+        "Empty: all of worker.skills, then what installed packages offer.",
     )
     skill_timeout: float = Field(
         30.0, gt=0, le=3600, description="Seconds that a skill may take, unless it sets its own."
@@ -219,7 +219,7 @@ class Settings(PlainSettings):
         ge=1,
         le=MAX_PARTS,
         description="Messages that one long reply may be sent in before it is cut. DingTalk takes "
-        "20 a minute from a robot in a group, and shuts out for ten what goes on.",
+        "20 a minute from a robot in a group, and shuts out for ten minutes whoever sends more.",
     )
     app_key: str = Field(
         "",
