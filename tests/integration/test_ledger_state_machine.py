@@ -151,9 +151,12 @@ class LedgerMachine(RuleBasedStateMachine):
 
     @rule(target=leases, lease=consumes(leases))
     def dingtalk_takes_a_part(self, lease: Lease) -> Any:
+        """As a rule the whole of it: it is claimed, posted, and written down."""
         prepared = lease.prepared or PREPARED
         if not prepared.rest:
             return multiple()
+        if self.state_of(lease.id) == "leased":
+            self.a_worker_sends(lease)
         try:
             next_lease = self.run(self.ledger.next_part(lease, prepared.next))
         except LeaseLostError:
@@ -192,6 +195,12 @@ class LedgerMachine(RuleBasedStateMachine):
             self.check_it_holds(lease)
             assert self.shown[lease.id, part_of(lease)] == 0
             del self.holder[lease.id]
+
+    @rule(target=leases, lease=consumes(leases))
+    def a_worker_dies_and_another_takes_over(self, lease: Lease) -> Any:
+        self.run(self.shift(LEASE_MS + 1))
+        self.run(self.ledger.sweep())
+        return self.a_worker_leases_what_it_took(lease.id)
 
     @rule()
     def a_worker_sweeps(self) -> None:
