@@ -36,13 +36,15 @@ _VERB = (
     r"(?:要|能够?|可以?|得|许|准|想|希望|打算|愿意?|会|应该?|该|宜|必|需要?|用|允许|让|给我?|推荐?|推|买|找"
     r"|看|选|考虑|接受|再|太|它|价格|价钱|单价|总价|预算|花|有|搜|是|be|go|want|cost|anything)"
 )
-_NOT = r"(?:最好|尽量|一定|请)?(?:不|别|勿|莫|甭|没|未|\b(?:not|never|don['’]?t|no|nothing)\b)"
+_NOT = (
+    r"(?:最好|尽量|一定|请|也|但|又)?(?:不|别|勿|莫|甭|没|未"
+    r"|\b(?:not|never|don['’]?t|no|nothing)\b)"
+)
 _DENIAL = rf"(?:(?:{_NO_DENIAL}(?:\s?{_VERB}){{0,3}}|(?P<denied>{_NOT}(?:\s?{_VERB}){{0,4}}))\s*)?"
 # 千万别超过300 names no ten million.
 _BY_ALL_MEANS = Pattern(r"(?P<taken>(?:千万)+)[都也要请记]?[别不勿莫甭]")
-_DISMISSED = (
-    r"(?P<dismissed>[的都就我也]*"
-    r"(?:不要|不考虑|不看|不买|不行|不接受|别|免谈|除外|排除|太贵|算了))?"
+_DISMISSAL = Pattern(
+    r"^(?P<taken>[的都就我也]*(?:不要|不考虑|不看|不买|不行|不接受|别|免谈|除外|排除|太贵|就?算了))"
 )
 _ENDS = r"[,。!?;:~)吧了哦啊呀哈]|$"
 _ENDS_DISMISSAL = Pattern(rf"^(?:\s|推|给|看|{_ENDS})")
@@ -74,7 +76,7 @@ def _money(number: int) -> str:
     """An amount: what stands before it, its number, 多 and such, its unit and tenths of that."""
     return (
         rf"(?P<currency{number}>(?:¥|\$|rmb)\s*)?(?P<number{number}>{_AMOUNT})"
-        rf"(?P<odd{number}>多|来|把|几|\+)?"
+        rf"(?P<odd{number}>多|来|把|几|\+|出头)?"
         rf"(?:\s*(?:块(?P<tenth{number}>[1-9一二三四五六七八九])|(?P<unit{number}>{_UNIT}))"
         rf"(?P<rest{number}>多|出头)?)?"
     )
@@ -85,7 +87,7 @@ _LIMIT = Pattern(
     rf"(?:(?:{_ABOUT_BEFORE})[\s:是为在]*(?P<about>)|(?:在|从|介于|\bbetween|\bfrom)\s*)?{_money(1)}"
     rf"(?:\s*(?P<joint>-|–|—|~|到|至|to|and)\s*{_money(2)})?"
     rf"(?:\s*(?:(?P<less_after>{_LESS_AFTER})|(?P<more_after>{_MORE_AFTER})"
-    rf"|(?P<about_after>{_ABOUT_AFTER})|之间|区间|[级档]))?{_DISMISSED}"
+    rf"|(?P<about_after>{_ABOUT_AFTER})|之间|区间|[级档]))?"
 )
 _COMPARED = Pattern(rf"{_DENIAL}比{_money(1)}[还要更]?(?:(?P<less>便宜|低|少)|(?P<more>贵|高|多))")
 
@@ -191,17 +193,16 @@ def _limit(found: Match, text: str) -> _Limit | None:
         return None
     if _IN_A_WORD.search(text[max(0, end - 2) : end + 1]):
         return None
-    dismissed = found["dismissed"] or ""
-    if dismissed and not _dismisses(found, text[end : end + 1]):
-        end, dismissed = end - len(dismissed), ""
+    dismissal = _DISMISSAL.search(text[end : end + 12])
     first = _amount(found, 1)
     is_less = _is_less(found)
     if found["number2"]:
         return _between(found, text[begin:end], text[end : end + 6], first)
     if is_less is None:
         return _roughly(found, (begin, end), text[end : end + 6], first)
-    if dismissed:
-        is_less = not is_less
+    if dismissal and _dismisses(found, dismissal.taken, text[end:]):
+        end += len(dismissal.taken)
+        return _sided(first, (begin, end), is_less=not is_less)
     if not _has_unit(found, 1) and not _follows(found) and _counts_else(text[end : end + 6]):
         return None
     return _sided(first, (begin, end), is_less=is_less)
@@ -237,12 +238,12 @@ def _is_less(found: Match) -> bool | None:
     return None
 
 
-def _dismisses(found: Match, behind: str) -> bool:
+def _dismisses(found: Match, dismissal: str, rest: str) -> bool:
     """Whether it is the price that 不要 behind it belongs to: 超过300的不要."""
-    dismissed = found["dismissed"]
+    behind = rest[len(dismissal) : len(dismissal) + 1]
     if _is_less(found) is False:
         return bool(_ENDS_DISMISSAL.search(behind))
-    is_of_it = dismissed[0] in "的都" and "太贵" not in dismissed
+    is_of_it = dismissal[0] in "的都" and "太贵" not in dismissal
     return is_of_it and bool(_ENDS_CLAUSE.search(behind) or behind.isspace())
 
 
@@ -287,7 +288,7 @@ def _is_price(found: Match, behind: str) -> bool:
         # 三元 is a brand, 一块 counts; 3元 and 三块钱 are prices.
         small = _amount(found, 1).high < _LEAST_WITHOUT_UNIT
         return not small or unit == "块钱" or (number.isdigit() and unit != "块") or number == "几"
-    if odd == "多" or (odd == "+" and _amount(found, 1).low >= 10 * _LEAST_WITHOUT_UNIT):
+    if odd in ("多", "出头") or (odd == "+" and _amount(found, 1).low >= 10 * _LEAST_WITHOUT_UNIT):
         return not _counts_else(behind)
     is_rough = number[0] in "几数好上" and len(number) > 1
     if _SEVERAL.search(number) and number[-1] != "十":

@@ -22,10 +22,15 @@ _SHAPE = r"[A-Za-z0-9]{8,13}"
 FROM_A_SHOP = (
     rf"(?:^|[^a-z0-9.-])(?:{_ITEM_HOSTS}|{_OTHER_HOSTS})"
     # A password between marks that no sentence has, or before slashes and brackets.
-    r"|\p{Sc}[a-z0-9]{8,13}\p{Sc}|\p{Sc}[a-z0-9]{10,13}(?:[^a-z0-9]|$)"
+    r"|[\p{Sc}\p{Greek}]\s?[a-z0-9]{8,13}\s?[\p{Sc}\p{Greek}]|\p{Sc}[a-z0-9]{10,13}(?:[^a-z0-9]|$)"
     r"|\p{So}[a-z0-9]{10,13}[\p{Sc}\p{So}]|(?:^|[\s(/:])[a-z0-9]{10,13}(?:[\p{Sc}\p{So}]|//|\(/|\)/)"
 )
 """What a text holds, in lower case, that was shared from such an app, as part of a pattern."""
+BRACKETED = (
+    r"[^\pL\d]*(?:\d{1,2}[^\pL\d]+)?"
+    r"[《(【\[<{](?:[a-z]+\d|\d+[a-z])[a-z0-9]{6,11}[》)】\]>}][^\pL\d]*$"
+)
+"""The same of a text that is a password in brackets and nothing else."""
 
 _LINK = Pattern(r"(?i)(?:https?://)?(?:[a-z0-9-]+\.)+(?:com|cn|hk)/[!-~]*|https?://[!-~]*")
 _TAOBAO = Pattern(rf"(?:^|[^a-z0-9.-]){_ITEM_HOSTS}")
@@ -35,9 +40,10 @@ _TITLE = Pattern(r"「(?P<title>[^」]+)」")
 # Shorter ones are marks such as 【淘宝】 and 【假一赔四】.
 _TITLE_OR_MARK = Pattern(r"【(?P<title>[^】]{5,})】")
 _MARKED = Pattern(
-    rf"[\p{{Sc}}\p{{So}}]\s*(?P<password>{_SHAPE})(?:[^A-Za-z0-9]|$)"
+    rf"(?:[\p{{Sc}}\p{{So}}\p{{Greek}}]\s*|^[^A-Za-z\d]*[《(【\[<{{])(?P<password>{_SHAPE})(?:[^A-Za-z0-9]|$)"
     rf"|(?:^|[^A-Za-z0-9])(?P<other>{_SHAPE})\s*(?:[\p{{Sc}}\p{{So}}]|//|[()]/)"
 )
+_ONE_TOKEN = Pattern(rf"^{_SHAPE}$")
 _TOKEN = Pattern(rf"(?:^|[^A-Za-z0-9])(?P<taken>{_SHAPE})")
 _CODE = Pattern(r"(?:^|[^A-Za-z0-9])(?P<taken>(?:\d{1,3}\s+)?[A-Z]{1,3}\d{3,5})(?:[^A-Za-z0-9]|$)")
 _ADVICE = Pattern(
@@ -49,8 +55,9 @@ _ASSURANCE = Pattern(
     r"|假一赔[一二三四五十\d]+|正品保[障证]|官方(?:正品|补贴|立减)|先用后付|极速退款|百亿补贴|破损包退"
 )
 _PRAISE_BEFORE_LINK = Pattern(r"(?P<taken>【.{1,4}】[^「【】]{0,40}?)https?://")
+_POINTS_AT_IT = Pattern(r"(?:帮我)?看一?[下看]|[这那]个|打开|复制|淘?口令|链接")
 _NUMBER_BEFORE = Pattern(r"^\s*(?P<taken>[A-Za-z0-9_]{1,3})(?:\s|$)")
-_MARKS = Pattern(r"[\p{Sc}\p{So}(){}\[\]/:|\\《》「」【】]+")
+_MARKS = Pattern(r"[\p{Sc}\p{So}\p{Greek}(){}\[\]/:|\\《》「」【】]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,9 +85,10 @@ def read_share(words: Words) -> Share:
         words = words.without(*title.span)
     if is_share or title:
         words = _without(words, _PRAISE_BEFORE_LINK, _LINK)
-        words = _without_advice(_without(_without_passwords(words), _CODE))
+        words = _without(_without_passwords(words), _CODE)
+        words = _without_advice(words, _ADVICE, _ASSURANCE)
     if is_share:
-        words = _without(words, _MARKS, _NUMBER_BEFORE)
+        words = _without_advice(_without(words, _MARKS, _NUMBER_BEFORE), _POINTS_AT_IT)
     return Share(
         title=title["title"] if title else "",
         words=words,
@@ -93,7 +101,9 @@ def read_share(words: Words) -> Share:
 def _title(shown: str) -> Match | None:
     for pattern in (_TITLE, _TITLE_OR_MARK):
         for found in pattern.find_all(shown):
-            if _ASSURANCE.replace("", to_simplified(found["title"])).strip():
+            title = to_simplified(found["title"])
+            is_password = _ONE_TOKEN.search(title) and _is_mixed(title)
+            if _ASSURANCE.replace("", title).strip() and not is_password:
                 return found
     return None
 
@@ -115,8 +125,8 @@ def _without_passwords(words: Words) -> Words:
     return words.without_all(spans)
 
 
-def _without_advice(words: Words) -> Words:
-    for pattern in (_ADVICE, _ASSURANCE):
+def _without_advice(words: Words, *patterns: Pattern) -> Words:
+    for pattern in patterns:
         words = words.without_all([found.span for found in pattern.find_all(words.matched)])
     return words
 

@@ -28,30 +28,32 @@ SUGGESTIONS = ("机械键盘 200元以内", "茶叶 包邮", "耳机")
 _TMALL = Pattern(r"天猫超市|天猫")
 _FREE_SHIPPING = Pattern(r"包邮")
 _CHEAPEST = Pattern(
-    r"(?:价格)?最?(?:便宜|低价|实惠|划算)一?[点些]?|价格最低"
+    r"(?:价格)?最?(?:便宜|低价|实惠|划算)一?[点些]?|价格最低|(?:不要|别|不想|不能)太贵的?"
     r"|\b(?:cheap(?:est)?|lowest price)\b"
 )
 _BEST_SELLING = Pattern(
-    r"(?:月?销量|人气|卖[得的])(?:最?[高好多火旺])?|最?(?:热卖|热销|畅销|好卖)|最火|爆款"
+    r"(?:月销|销量|人气|好评|评价|口碑|卖[得的])(?:最?[高好多火旺])?|最?(?:热卖|热销|畅销|好卖)|最火|爆款"
     r"|\bbest[ -]?sell(?:ing|ers?)\b"
 )
 _BEST_COUPON = Pattern(
     r"性价比(?:最?[高好])?|(?:券|优惠|力度|折扣)最[大多高]|(?:最大|大额)(?:[的]?(?P<taken>)[优券折])"
 )
 _STOP_WORDS = Pattern(
-    r"帮我|帮忙|给我|请问|求?推荐|我?想[买要找]|有没有|有什么|有?优惠[券卷劵]?|(?P<taken>有)(?:[\s券卷劵吗]|$)|领[券卷劵]|找[券卷劵]"
+    r"帮我|帮忙|给我|请问|求?推荐|看看|我?想[买要找]|有没有|有什么|有?优惠[券卷劵码]?|(?P<taken>有)(?:[\s券卷劵吗]|$)|领[券卷劵]|找[券卷劵]"
     r"|淘宝客|淘宝|一下|多少钱|[有能]?打折[了吗么不嘛]*|有?折扣|有?满\d*减\d*|最[高低多少]|最好|尽量"
     r"|(?:价格|价位|价钱|预算)(?:[在是要]|不要)*(?:\s|$)|\b(?:coupons?|discounts?)\b"
 )
 # One character alone may be part of a name (美的, 检查), so these only go where a word ends.
-_BEFORE_WORD = Pattern(r"(?:^|\s)(?P<taken>(?:[找查买的求要搜]|[一两几]?[个件款])+)[^\PL月]")
+_BEFORE_WORD = Pattern(
+    r"(?:^|\s)(?P<taken>(?:[找查买的求要搜]|[给发来]个|[一两几]?[个件款])+)[^\PL月]"
+)
 _BEFORE_BLANK = Pattern(r"(?:^|\s)(?P<taken>(?:[找查买的求要搜]|[一几]?[个款])+)(?:[^\pL_]|$)")
 _HAVING = Pattern(r"(?:^|\s)(?P<taken>有)[^\s机线声色道氧盖源]")
 _ENGLISH = Pattern(
     r"^(?P<taken>\s*(?:(?:can you|find|get|show|give|me|please|any|an?|the|some|i (?:want|need)|for"
     r"|on|looking for|are there|is there)\s+)+)"
 )
-_AFTER_WORD = "的吗呢券卷劵么嘛"
+_AFTER_WORD = "的吗呢券卷劵么嘛没"
 _WORD_WITH_PARTICLE = Pattern(rf"(?P<taken>[^\s?!,。]*[{_AFTER_WORD}])(?:[\s?!,。]|$)")
 _UNNAMING = (
     _TMALL,

@@ -11,7 +11,7 @@ from pydantic import AfterValidator, Field, SecretStr
 from worker.backend import LIMITS_MEANING, NO_LIMITS, LimitsSetting
 from worker.coupons.feed import feed, nothing_found
 from worker.coupons.offer import Offer
-from worker.coupons.share import FROM_A_SHOP
+from worker.coupons.share import BRACKETED, FROM_A_SHOP
 from worker.coupons.taobao import TAOBAO, App, search_taobao
 from worker.coupons.top_signature import SignMethod
 from worker.coupons.wish import ONLY_A_LINK, SUGGESTIONS, Wish
@@ -36,13 +36,14 @@ _ANYWHERE = (
     r"|\bdiscounts? (?:on|for)\b"
 )
 _ALL = (
-    rf"[\s?!,。]*{_COUPON}{_ASKING}|[^这那我你他她它\s,。]{{1,16}}的券{_ASKING}"
-    rf"|[^\s,。!?{_OTHERS}]{{1,8}}[^{_OTHERS}发的]券{_ASKING}"
+    rf"[\s?!,。]*{_COUPON}{_ASKING}|[求要]?券\s|[a-z\d -]{{2,40}} discounts?\s*[?!]*$"
+    rf"|[^这那我你他她它\s,。]{{1,16}}的券{_ASKING}"
+    rf"|[^\s,。!?{_OTHERS}]{{1,8}}[^{_OTHERS}发的]券(?:{_ASKING}|\s+\S{{0,9}}\d)"
     rf"|[^\s,。被把将腿骨手臂]{{1,16}}打折{_ASKING}|打折[的\s]"
     rf"|[^,。!?]{{0,15}}[^打了个不大的\s]的?\s?折扣{_ASKING}|[^,。!?]{{1,16}}满减券?{_ASKING}"
 )
 # Nothing of it is taken away: a wish knows these words as well.
-_PATTERN = rf"^(?P<taken>)(?:{_ALL}|(?s:.*?)(?:{_ANYWHERE}|{FROM_A_SHOP}))"
+_PATTERN = rf"^(?P<taken>)(?:{_ALL}|{BRACKETED}|(?s:.*?)(?:{_ANYWHERE}|{FROM_A_SHOP}))"
 
 
 def _database_url(url: SecretStr) -> SecretStr:

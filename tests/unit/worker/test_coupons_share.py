@@ -62,6 +62,12 @@ def test_a_share_is_searched_by_its_title(text: str, title: str) -> None:
         "优惠券 €aB3EXAMPLE9€",
         "69￥ CZ0001 aB3EXAMPLE9￥ https://m.tb.cn/h.Ex 打开淘宝",
         "https://e.tb.cn/h.Ex?tk=Yz CZ3456",
+        "28🗝aB3EXAMPLE9🗝 打开/",
+        "ΦaB3EXAMPLE9Φ",
+        "￥ aB3EXAMPLE9 ￥",
+        "《aB3EXAMPLE9》",
+        "【aB3EXAMPLE9】",
+        "帮我看下这个 https://e.tb.cn/h.Ex",
         "《aB3EXAMPLE9》 https://m.tb.cn/h.Ex",
         "【淘宝】7天无理由退货 https://e.tb.cn/h.Ex?tk=Yz CZ3456",
         "【淘宝】没见过的承诺 https://e.tb.cn/h.Ex?tk=Yz CZ3456",
@@ -129,7 +135,18 @@ def test_other_links_and_words_that_only_hold_a_coupons_stay_silent(text: str) -
 
 @pytest.mark.parametrize(
     "text",
-    ["键盘打折吗", "键盘折扣", "键盘满减", "要键盘券", "找一下键盘的券", "键盘的券", "优惠卷 键盘"],
+    [
+        "键盘打折吗",
+        "键盘折扣",
+        "键盘满减",
+        "要键盘券",
+        "找一下键盘的券",
+        "键盘的券",
+        "优惠卷 键盘",
+        "求券 键盘",
+        "键盘 优惠码",
+        "键盘别太贵 优惠券",
+    ],
 )
 def test_however_a_coupon_is_called_it_is_asked_for(text: str) -> None:
     assert keyword(text) == "键盘"

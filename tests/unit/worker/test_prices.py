@@ -130,6 +130,8 @@ def test_a_minimum_is_one_whatever_says_it(text: str) -> None:
         ("预算2000-3000", 2000, 3000),
         ("100以上200以下", 100, 200),
         ("不低于100不超过200", 100, 200),
+        ("不要低于100也不要高于200", 100, 200),
+        ("100以上不要超过200", 100, 200),
         ("between 100 and 200", 100, 200),
         ("from 100 to 200", 100, 200),
         ("300多", 300, 400),
@@ -199,6 +201,7 @@ def test_sizes_counts_and_names_are_no_prices(text: str) -> None:
         ("5号电池 20元以内", 20, "5号电池"),
         ("不超过300包包", 300, "包包"),
         ("100元话费 95以内", 95, "100元话费"),
+        ("50元键盘不要超过60", 60, "50元键盘"),
     ],
 )
 def test_a_price_beside_a_size_is_the_price(text: str, high: float, rest: str) -> None:
