@@ -4,7 +4,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from shared.reply import MAX_BODY_BYTES, MAX_TITLE_CHARS, FeedCard, to_body
@@ -89,6 +89,8 @@ def test_the_bot_s_own_words_are_said_in_the_asker_s_script() -> None:
     assert shown.links[0].title.endswith("（推廣）")
 
 
+# How long it takes says how busy the machine is.
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     st.lists(
         st.builds(

@@ -4,7 +4,7 @@ from datetime import datetime
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from worker.coupons.wish import ONLY_A_LINK, ONLY_TAOBAO, Wish
@@ -152,6 +152,7 @@ def test_however_a_coupon_is_called_it_is_asked_for(text: str) -> None:
     assert keyword(text) == "键盘"
 
 
+@settings(deadline=None)
 @given(
     st.sampled_from("€₳₰￥₤£₴₸🎵📲😺🔑"),
     st.text(

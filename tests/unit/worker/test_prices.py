@@ -255,7 +255,7 @@ AMOUNTS = ("300", "三百", "300元", "三百块", "1.5k", "一千五", "¥300",
 TAILS = ("", " ", "的", "的水壶", "，包邮", " 包邮", "的就行", "吧", "的那种")
 
 
-@settings(max_examples=500)
+@settings(deadline=None, max_examples=500)
 @given(
     st.sampled_from(LEADS),
     st.sampled_from(DENIALS),
@@ -272,7 +272,7 @@ def test_a_denied_side_is_always_the_other_one(
     assert is_maximum == (side in OVER)
 
 
-@settings(max_examples=300)
+@settings(deadline=None, max_examples=300)
 @given(
     st.sampled_from(("not", "no", "never", "don't go", "nothing")),
     st.sampled_from((("over", "max"), ("above", "max"), ("under", "min"), ("below", "min"))),
@@ -314,6 +314,7 @@ def test_what_only_looks_like_a_denial_leaves_a_minimum_one(text: str) -> None:
     assert limits[:2] == (300, None)
 
 
+@settings(deadline=None)
 @given(st.text("不别要超过低于以内上下起0123一百千万五元块kw.,-~到的没有千万比贵 ", max_size=25))
 def test_whatever_is_typed_is_a_range_with_an_end_or_none(text: str) -> None:
     limits = read(text)
