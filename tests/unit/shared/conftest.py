@@ -1,4 +1,4 @@
-"""What the tests of the ledger begin with."""
+"""What the tests of the ledger and of the settings begin with."""
 
 from collections.abc import AsyncIterator
 
@@ -7,6 +7,7 @@ import pytest
 
 from shared.message import Message
 from tests.builders import a_message
+from tests.unit.shared.environment import Environment
 from tests.unit.shared.world import World
 
 
@@ -32,3 +33,8 @@ def message() -> Message:
 @pytest.fixture
 def other() -> Message:
     return a_message(msgId="msgBBBB==")
+
+
+@pytest.fixture
+def dingda(monkeypatch: pytest.MonkeyPatch) -> Environment:
+    return Environment(monkeypatch)

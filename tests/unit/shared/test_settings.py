@@ -1,4 +1,3 @@
-import os
 from pathlib import Path
 
 import pytest
@@ -6,35 +5,9 @@ import pytest
 from shared.errors import SettingsError
 from shared.limits import Limits
 from shared.settings import Settings, load_settings
+from tests.unit.shared.environment import Environment
 
-
-@pytest.fixture(autouse=True)
-def _nothing_is_set(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in os.environ:
-        if name.upper().startswith("DINGDA_"):
-            monkeypatch.delenv(name)
-
-
-@pytest.fixture
-def dingda(monkeypatch: pytest.MonkeyPatch) -> "Environment":
-    return Environment(monkeypatch)
-
-
-class Environment:
-    """Reads the settings from an environment with these variables and no others."""
-
-    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        self._monkeypatch = monkeypatch
-
-    def settings(self, **variables: str) -> Settings:
-        for name, value in variables.items():
-            self._monkeypatch.setenv(f"DINGDA_{name}", value)
-        return load_settings(env_file=None)
-
-    def complaint(self, **variables: str) -> str:
-        with pytest.raises(SettingsError) as refusal:
-            self.settings(**variables)
-        return str(refusal.value)
+pytestmark = pytest.mark.usefixtures("dingda")
 
 
 def test_the_defaults_are_those_that_the_design_promises(dingda: Environment) -> None:

@@ -1,7 +1,6 @@
 """Settings as people paste and misspell them: taken as they are meant, or refused in a sentence."""
 
 import errno
-import os
 from pathlib import Path
 from typing import Any
 
@@ -11,35 +10,9 @@ from pydantic import ValidationError
 from shared.connections import impatient, patient, patient_for_rq
 from shared.errors import SettingsError
 from shared.settings import Settings, load_settings, unknown_names
+from tests.unit.shared.environment import Environment
 
-
-@pytest.fixture(autouse=True)
-def _nothing_is_set(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in os.environ:
-        if name.upper().startswith("DINGDA_"):
-            monkeypatch.delenv(name)
-
-
-@pytest.fixture
-def dingda(monkeypatch: pytest.MonkeyPatch) -> "Environment":
-    return Environment(monkeypatch)
-
-
-class Environment:
-    """Reads the settings from an environment with these variables and no others."""
-
-    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        self._monkeypatch = monkeypatch
-
-    def settings(self, **variables: str) -> Settings:
-        for name, value in variables.items():
-            self._monkeypatch.setenv(f"DINGDA_{name}", value)
-        return load_settings(env_file=None)
-
-    def complaint(self, **variables: str) -> str:
-        with pytest.raises(SettingsError) as refusal:
-            self.settings(**variables)
-        return str(refusal.value)
+pytestmark = pytest.mark.usefixtures("dingda")
 
 
 # What is pasted: blanks, line ends and quotes.
