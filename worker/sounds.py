@@ -6,7 +6,7 @@ from functools import cache, lru_cache
 from xpinyin import Pinyin
 
 _FEWEST = 2
-"""Of one character there are too many that sound alike."""
+"""How many characters a name has. Of one character there are too many that sound alike."""
 
 
 def sounding_alike(text: str, names: Sequence[str]) -> list[str]:
@@ -17,7 +17,11 @@ def sounding_alike(text: str, names: Sequence[str]) -> list[str]:
         names: the names, folded.
     """
     return [
-        name for name in names if not name.isascii() and _sounds(text[: len(name)]) == _sounds(name)
+        name
+        for name in names
+        if len(name) >= _FEWEST
+        and not name.isascii()
+        and _sounds(text[: len(name)]) == _sounds(name)
     ]
 
 

@@ -170,6 +170,12 @@ def test_nothing_is_similar_to_something_else() -> None:
     assert Router([weather()]).similar("吃了吗") == []
 
 
+def test_a_command_of_one_character_is_not_heard_in_all_that_sound_alike() -> None:
+    router = Router([a_skill("short", "查"), a_skill("long", "天气")])
+    assert router.similar("茶水") == []
+    assert router.similar("天汽") == ["天气"]
+
+
 def test_at_most_three_commands_are_suggested() -> None:
     router = Router([a_skill(f"s{n}", f"command{n}") for n in range(6)])
     assert len(router.similar("command")) == 3
