@@ -1,10 +1,14 @@
 """The ledger: the truth about every message, in Redis. RQ only dispatches.
 
 A message is `accepted`, then `leased` by one worker, then `sending` while its reply is on the wire,
-then ended: `answered`, `unmatched`, `refused` or `dead`. Each step is one atomic script (see
-`shared/lua`), and every step after the lease shows the lease's token, so a worker that was paused
-while another took over can do no more harm. At every moment
-`accepted = answered + unmatched + refused + dead + open`.
+then ended: `answered`, `unmatched`, `refused` or `dead`. From `leased` it goes back to `accepted`
+when a worker hands it back or dies, or its turn has not come. From `sending` it goes back to
+`accepted` when its reply was not shown for now, and to `leased` between two parts of a reply. A
+death while `sending` ends it, for the reply may have been shown.
+
+Each step is one atomic script (see `shared/lua`; `common.lua` lists all keys), and every step after
+the lease shows the lease's token, so a worker that was paused while another took over can do no
+more harm. At every moment `accepted = answered + unmatched + refused + dead + open`.
 
 Messages of one sender in one conversation stand in a line, in the order in which they were accepted
 (see `shared/lua/common.lua`). A worker that leases one is told whether it is the first; if not, and

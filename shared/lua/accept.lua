@@ -1,7 +1,8 @@
 -- Accepts a batch of messages: each is recorded and enqueued, or known already, or one too many.
--- ARGV 3 backlog limit (what waits on the queue, or for another attempt), 4 longest session (ms), 5 session where none is stated (ms), 6 now as RQ
---   writes it, 7 how many parts the job's fields have, then those parts; then for each message:
---   id, payload, session's end in ms (or ''), job's data, its sender's line (or '')
+-- ARGV 3 backlog limit (what waits on the queue, or for another attempt), 4 longest session (ms),
+--   5 session where none is stated (ms), 6 now as RQ writes it, 7 how many parts the job's fields have,
+--   then those parts; then for each message: id, payload, session's end in ms (or ''), job's data, its
+--   sender's line (or '')
 -- Returns for each message 'accepted', 'duplicate' or 'full'.
 
 local limit, longest_ms, unstated_ms, created_at = tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5]), ARGV[6]

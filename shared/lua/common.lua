@@ -1,12 +1,43 @@
 -- What every script of the ledger begins with; Ledger puts it before each of them.
 --
 -- KEYS, the same in every script:
---   1 RQ's set of queues     2 RQ's queue (list)      3 queued: ids in RQ's queue, by sequence number
---   4 due: ids by the time (ms) when somebody must look        5 dead: ids by the time of death (ms)
---   6 count: totals since the beginning        7 resting: ids of accepted messages that wait for another attempt, or for
---     their turn (set)
+--   1 QUEUES (set): RQ's queues
+--   2 QUEUE (list): RQ's queue, of jobs' ids
+--   3 QUEUED (sorted set): ids of messages in RQ's queue, by the number of their job
+--   4 DUE (sorted set): ids by the time (ms) when somebody must look at them
+--   5 DEAD (sorted set): ids of dead letters, by the time of death (ms)
+--   6 COUNT (hash): totals since the beginning: accepted, answered, unmatched, refused, dead:<kind>,
+--     ignored:<reason>; and enqueued, the number of the last job
+--   7 RESTING (set): ids of accepted messages that wait for another attempt, or for their turn
 -- ARGV, the same in every script:
 --   1 prefix of a message's key     2 prefix of an RQ job's key     ARGV[3...]: the script's own
+--
+-- Keys that are made from those prefixes:
+--   MESSAGE .. id (hash): one message, see below; expires some time after its end
+--   LETTER .. id (string): the payload of a dead letter; expires with the session
+--   LINE .. line (sorted set): ids of one sender's open messages, by the number of their first job; expires
+--     in two days
+--   JOB .. job's id (hash): RQ's record of a job
+--
+-- The fields of a message:
+--   state           accepted, leased, sending; or its end: answered, unmatched, refused, dead
+--   accepted_ms, leased_ms, sending_ms, ended_ms   when it entered a state last
+--   reason          why it ended so, or ''
+--   leases, deaths  how often it was leased; how many workers died over it
+--   job             the number of its last job
+--   noticed         set once its sender has been told to wait
+-- and until it ends:
+--   payload         the callback's body
+--   expires_ms      when its session closes
+--   line            its sender's line, or '': it stands in that, or has left it
+--   turn            in a line: waiting while it is parked, come once its turn has come
+--   token           of the lease that holds it
+--   claim           the claim to send its reply, by its own word
+--   not_before_ms   when it may be leased again, after a pause
+--   attempts        how many attempts to deliver its reply, or this part of it, have failed
+--   failures        the same by kind of trouble, as JSON
+--   trouble         the last trouble, which a dead letter names
+--   prepared        the reply, or the parts that are left of it, as JSON
 --
 -- A server that is full refuses a script whose first write may take memory, and lets one go on that
 -- has begun. So every step but the first begins with a write that takes none: what is under way when
@@ -61,9 +92,9 @@ local function enqueue(id, job_fields, data, created_at)
   return sequence
 end
 
--- A line holds one sender's open messages by the order in which they were accepted (a sorted set, gone
--- when it is empty). Who is not the first of them may be parked: it is accepted, on no queue, with
--- `turn` 'waiting', and it is looked at again in a while. Whoever leaves a line gives the next its turn.
+-- A line holds one sender's open messages in the order in which they were accepted; an empty one is gone.
+-- A message that is not the first may be parked: it is accepted, on no queue, with `turn` 'waiting', and
+-- is looked at again in a while. A message that leaves a line gives the next one its turn.
 
 -- Asks a line; nothing is found in one that a foreign hand has spoilt.
 local function ask_line(command, line, ...)

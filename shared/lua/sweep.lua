@@ -1,7 +1,7 @@
 -- Looks at what is overdue: ends what can only be ended, and names what must be enqueued again.
 -- ARGV 3 how many at the most, 4 time to lease what was taken from the queue (ms), 5 how often a
 --   worker may die over a message, 6 remember (s), 7 how long dead letters are listed (ms), 8 how soon to
---   look again at who is parked as the second of its line (ms); who stands further back, the later
+--   look again at a message that is parked as the second of its line (ms); those further back wait longer
 -- Returns the ids to hand to requeue.lua (should that never happen, the next sweep names them again), and
 -- the ids whose records are spoilt: ended, or passed over if the id is none of ours; and the ids of those
 -- over which too many workers died.
