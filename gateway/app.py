@@ -124,7 +124,7 @@ def create_app_from_environment() -> Gateway:
 
 
 def _end_with_parent() -> None:
-    """End in good order when the process that started us is gone, for nobody else would end us.
+    """End in good order when the process that started us is gone, since nobody else would end us.
 
     Orphans would hold the port, and keep the gateway from being started again.
     """

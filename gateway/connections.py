@@ -55,7 +55,7 @@ class Connections:
     def __init__(self, limit: int, clock: Callable[[], float] = time.monotonic) -> None:
         self.limit = limit
         self._clock = clock
-        # Since when (s); who entered the stage first stands first.
+        # Since when (s); the one that entered the stage first comes first.
         self._speaking: dict[BoundedProtocol, float] = {}
         self._answered: dict[BoundedProtocol, float] = {}
         self._idle: dict[BoundedProtocol, float] = {}

@@ -4,7 +4,7 @@ Who arrives during a round trip goes with the next one, so the busier it gets th
 share each trip. Nobody waits longer than two trips: one that Redis does not end in time fails
 everybody who waits by then. So no message needs a timer of its own.
 
-Whatever goes wrong, nobody is left waiting: who is not stored hears that we are busy.
+Whatever goes wrong, nobody is left waiting: a message that is not stored is answered with "busy".
 """
 
 import asyncio
@@ -154,7 +154,7 @@ class Intake:
             self._fail(batch)
 
     def _fail(self, batch: Sequence[_Waiting]) -> None:
-        """Tell who still waits that it was in vain."""
+        """Fail those that still wait: their messages are not stored."""
         for waiting in batch:
             if not waiting.outcome.done():
                 waiting.outcome.set_exception(BusyError("the message was not stored"))

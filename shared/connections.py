@@ -54,7 +54,7 @@ def url_fault(url: str) -> str:
         return "the database is a number, as in redis://host:6379/0"
     for name, value in parse_qsl(parts.query, keep_blank_values=True):
         if name not in _OPTIONS:
-            return f"an option in it is none that Dingda takes; those are {', '.join(_OPTIONS)}"
+            return f"it has an option that Dingda does not take; those are {', '.join(_OPTIONS)}"
         if not re.fullmatch(_OPTIONS[name], value):
             return f"the option {name} has a value that it can't have"
         if name.startswith("ssl_") and parts.scheme != "rediss":
@@ -111,7 +111,7 @@ def _async(url: str, timeout_s: float, retry: AsyncRetry, **greeting: Any) -> "r
             max_connections=16,
             timeout=None,
             decode_responses=True,
-            # A reply that cannot be decoded would fail all that share its trip.
+            # A reply that cannot be decoded would fail every call that shares its round trip.
             encoding_errors="replace",
             socket_timeout=timeout_s,
             socket_connect_timeout=timeout_s,

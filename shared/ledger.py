@@ -342,7 +342,7 @@ class Ledger:
     async def next_part(self, lease: Lease, rest: Prepared) -> Lease:
         """Go on to the next part of a reply, when one has been delivered.
 
-        From here on whoever holds the message sends what is left, and asks no skill again.
+        From here on the worker that holds the message sends what is left, and asks no skill again.
 
         Args:
             lease: the hold on it, which was used to send.
@@ -551,7 +551,7 @@ def count_of(stored: object) -> int:
 
 
 def _prepared(stored: str) -> Prepared | None:
-    """The reply that was kept; None if there is none to be read: then the skill is asked again."""
+    """The reply that was kept; None if none can be read: then the skill is asked again."""
     try:
         return Prepared.from_json(stored) if stored else None
     except (ValueError, TypeError, AttributeError):

@@ -21,7 +21,7 @@ class RedactingFormatter(logging.Formatter):
     """Blanks the token of a sessionWebhook, and shows of an exception where it was raised.
 
     Ours never log a token; libraries put whole URLs into their messages. A message is one line
-    whatever is in it, so nobody forges another by what he calls a group, or himself.
+    whatever is in it, so nobody forges another by the name of a group, or a nickname.
     """
 
     def format(self, record: logging.LogRecord) -> str:
@@ -49,7 +49,7 @@ def printable(text: str, most: int = 200) -> str:
     """Make a text from outside fit for a log or a terminal: one line, no sequences, no tricks.
 
     Control characters, line breaks and what turns the direction of writing around are written as
-    Python would escape them; beyond `most` characters an ellipsis stands for the rest. A wide
+    Python would escape them; beyond `most` characters an ellipsis replaces the rest. A wide
     blank (U+3000), which Chinese titles hold, stays.
     """
     cut = text if len(text) <= most else f"{text[:most]}…"

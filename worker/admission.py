@@ -15,7 +15,7 @@ DEFAULT_PLACES = 100
 BLOCKING_PLACES = 24
 """Places of a skill that blocks: three quarters of the threads, so that others have the rest."""
 _RESERVE = 10
-"""One place for so many is kept for other conversations than the busiest, on top of them."""
+"""For so many places there is one more, which the busiest conversation leaves to the others."""
 _WAITING = 5
 """How many messages may wait for each place of a skill."""
 _LEAST_WAITING = 500
@@ -75,7 +75,8 @@ class Places:
             self._leave(conversation_id)
 
     def _may_enter(self, conversation_id: str) -> bool:
-        # Who waits in another conversation has as many places as it may have, or there is none.
+        # A message that waits in another conversation can't take this place: that conversation has
+        # all of its own, or no place is free at all.
         return self._held.total() < self._in_all and self._held[conversation_id] < self._places
 
     async def _wait(self, conversation_id: str, within_s: float) -> None:
@@ -127,7 +128,7 @@ class Admission:
         places: how many messages of one conversation a skill works on at once. A tenth more, one at
             the least, is kept for other conversations.
         skills: how many skills there are.
-        waiting: how many messages may wait for each; None for as many as suit the places.
+        waiting: how many messages may wait for each skill; None: as many as suit the places.
     """
 
     def __init__(
@@ -154,7 +155,7 @@ class Admission:
     def rest_ms(self) -> int:
         """How long a message rests elsewhere for which a skill is full.
 
-        They come back one after the other, for each return costs the worker some work.
+        They come back one after the other, since each return costs the worker some work.
         """
         now_s = asyncio.get_running_loop().time()
         self._returns_s = max(now_s + _REST_S, self._returns_s + 1 / _RETURNS_PER_S)

@@ -1,8 +1,8 @@
 """A circuit breaker: a backend that failed five times in a row is left alone for a while.
 
-A library was in its place (purgatory 3.0), for which a call that we cancel ourselves is a failure
-of the service or, excluded, a success; and when the pause is over it lets everybody through who
-waited for that, where one call is enough to find out.
+Own code, because the libraries (purgatory 3.0 was used) count a call that we cancel ourselves as a
+failure of the service or, excluded, as a success; and when the pause is over they let all waiting
+calls through, where one is enough to find out.
 """
 
 from collections.abc import Callable, Iterator

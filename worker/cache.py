@@ -16,7 +16,7 @@ from worker.skill_clock import standing_still
 logger = logging.getLogger(__name__)
 
 LOCK_S = 10.0
-"""Seconds that the others wait for the one who fetches: as long as a call may take by default."""
+"""Seconds that others wait for the caller that fetches: as long as a call may take by default."""
 MAX_FETCH_S = 90.0
 """Seconds that fetching may take. The skill's time does not bound it: others wait for it, too."""
 _FIRST_LOOK_S, _LAST_LOOK_S = 0.05, 0.5
@@ -45,7 +45,7 @@ class Cache(Protocol):
             fetch: gets the JSON value, within 90 seconds. What it raises is raised here.
             ttl_s: seconds until it is forgotten.
             read: makes of the JSON value what is returned. A kept value for which it raises
-                ValueError, as pydantic does, is spoilt, and is fetched anew.
+                ValueError, as pydantic does, is spoilt, and is fetched again.
         """
         ...
 
@@ -90,15 +90,15 @@ class RedisCache:
     ) -> Any:
         """Return what was put there; else fetch it, once for all workers at this moment.
 
-        See `Cache.remember`. Who fetches holds a lock in Redis for ten seconds at the most; if its
-        process dies, or takes longer, others fetch for themselves, one in each process.
+        See `Cache.remember`. The call that fetches holds a lock in Redis for at most ten seconds;
+        if its process dies, or takes longer, others fetch for themselves, one in each process.
         """
         stored = await self._read(key)
         if stored is not None:
             try:
                 return read(json.loads(stored))
             except (ValueError, RecursionError):
-                logger.warning("the cache holds something spoilt; fetching it anew")
+                logger.warning("the cache holds something spoilt; fetching it again")
 
         async def fetch_once() -> str:
             return await self._fetch(key, fetch, ttl_s=ttl_s, spoilt=stored)
@@ -107,7 +107,7 @@ class RedisCache:
             text = await self._flights.run(key, fetch_once)
         except SharedCallCancelledError:
             text = json.dumps(await fetch())
-        # Each reads it for himself, for a skill may change what it gets.
+        # Parsed for each caller, since a skill may change what it gets.
         return read(json.loads(text))
 
     async def _fetch(self, key: str, fetch: Fetch, *, ttl_s: int, spoilt: str | None) -> str:
@@ -127,7 +127,7 @@ class RedisCache:
         return text
 
     async def _lock_or_find(self, key: str, spoilt: str | None) -> str | None:
-        """Become the one who fetches (None), or return what another one has fetched.
+        """Become the caller that fetches (None), or return what another one has fetched.
 
         None as well when Redis is away, or when the other one takes too long. Then two fetch, and
         the first to end takes the other's lock away: one call more, and no harm.

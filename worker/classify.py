@@ -106,7 +106,7 @@ def classify(status: int, asked_s: float, answer: bytes) -> Outcome:
 
 
 def parse_object(answer: bytes) -> dict[str, Any] | None:
-    """Read a JSON object; None if it is none, or was cut off."""
+    """Read a JSON object; None if the answer is something else, or was cut off."""
     if len(answer) > MAX_ANSWER_BYTES:
         return None
     try:

@@ -354,7 +354,7 @@ class ConcurrentWorker(BaseWorker):
     def _register_again(self) -> None:
         """Write down what RQ knows of a worker: Redis has lost all of it, or a part.
 
-        A heartbeat makes the worker's hash anew, with nothing else in it; so does what counts jobs.
+        A heartbeat creates the worker's hash again with nothing else in it, and so do its counters.
         """
         logger.warning("Redis has forgotten worker %s; it registers again", self.name)
         state = WorkerStatus.IDLE if self._is_idle else WorkerStatus.BUSY

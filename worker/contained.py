@@ -1,8 +1,9 @@
 """Running a skill's code so that whatever it does ends as a value or as an `Exception`.
 
 A skill may raise what is no `Exception`: `SystemExit`, `KeyboardInterrupt`, the `PanicException` of
-libraries written in Rust. It may be cancelled though nobody cancelled its message, for it awaited
-what somebody else cancelled; or it may cancel its own task. None of that is the worker's end.
+libraries written in Rust. It may be cancelled though nobody cancelled its message, because it
+awaited what somebody else cancelled; or it may cancel its own task. None of that may end the
+worker.
 """
 
 import asyncio
@@ -36,8 +37,8 @@ async def contained(work: Coroutine[Any, Any, T]) -> T:
         Exception: what it raises.
         AbortedError: if it raises what is no `Exception`, or was cancelled by another than the
             caller.
-        asyncio.CancelledError: if the caller is cancelled, and only then. It waits for what it runs
-            for a moment, for that may have something to tidy up, or refuse to end at all.
+        asyncio.CancelledError: if the caller is cancelled, and only then; a moment later, since
+            what it runs may have something to tidy up, or refuse to end at all.
     """
     task = asyncio.create_task(_settled(work))
     try:

@@ -1,9 +1,9 @@
 """Reading SQL databases from skills: one statement, bound values, within a time that is kept.
 
 Drivers block, so each call has a thread, and each database has its own few: one that hangs takes
-nobody else's. Who asks hears in time, whatever the driver does. The call is then ended in steps,
+nobody else's. The caller hears in time, whatever the driver does. The call is then ended in steps,
 each for what the one before does not reach: the database's own limit on statements, the driver's
-request to cancel, and hanging up. A thread that comes back from none of them is counted.
+request to cancel, and hanging up. A thread that none of them brings back is counted.
 
 Reading only, whatever a statement says: the session is told so where the database knows how.
 SQLAlchemy takes 0.4 s to import, so nothing does until there is a database to read.
@@ -199,7 +199,7 @@ class _Database:
     def _came_back(self, call: _Call, back: asyncio.Future[Any]) -> None:
         self._calls.discard(call)
         self._places.release()
-        # Who asked may have gone; asked for, the error is not reported as nobody's.
+        # The caller may have gone: once retrieved, the error is not logged as never retrieved.
         back.exception()
 
     def _opened(self) -> Engine:
@@ -230,11 +230,11 @@ class _Call(threading.Thread):
 
     @property
     def is_stuck(self) -> bool:
-        """Whether everything was done to end it, in vain."""
+        """Whether everything was done to end it, and it goes on."""
         return self._is_given_up and not self.outcome.done()
 
     def start_or_fail(self) -> None:
-        """Start; where there can be no more threads, that is how it went."""
+        """Start; where no more threads can be made, that is the call's outcome."""
         try:
             self.start()
         except RuntimeError as error:
@@ -244,7 +244,7 @@ class _Call(threading.Thread):
         """Read, and say how it went."""
         try:
             rows = self._read()
-        except BaseException as error:  # noqa: BLE001 - it is for who waits, whatever it is
+        except BaseException as error:  # noqa: BLE001 - it is for the caller, whatever it is
             self.outcome.set_exception(_told(self._service, error))
         else:
             self.outcome.set_result(rows)
@@ -353,7 +353,7 @@ def _connect_arguments(url: URL, bounds: Bounds) -> dict[str, Any]:
     connect_s, read_s = max(2, math.ceil(bounds.timeout_s / 2)), math.ceil(bounds.timeout_s)
     match url.get_backend_name(), url.get_driver_name():
         case "sqlite", _:
-            # How long it waits for who writes; another thread than the first may use it.
+            # How long it waits while another connection writes; and several threads may use it.
             return {"timeout": bounds.timeout_s, "check_same_thread": False}
         case "postgresql", "psycopg" | "psycopg2":
             return {

@@ -282,7 +282,7 @@ def _patiently() -> AsyncIterator[stamina.Attempt]:
     return stamina.retry_context(
         on=BackendUnavailableError,
         attempts=_ATTEMPTS,
-        # As in `worker.http`: who hangs is not asked again.
+        # As in `worker.http`: a service that hangs is not asked again.
         timeout=OPENAPI.timeout_s,
         wait_initial=_PAUSE_S,
         wait_jitter=0.5,

@@ -63,7 +63,7 @@ class FloodLimits:
         limited = {
             self._key(who): limit
             for who, limit in limits.items()
-            # Who has no id at all is not taken for one person.
+            # Senders without any id are not taken for one person.
             if limit and not who.endswith("\n")
         }
         if not limited:

@@ -40,10 +40,10 @@ logger = logging.getLogger(__name__)
 
 CONNECT_TIMEOUT_S = 3.0
 _KEEP_ALIVE_S = 4.0
-"""Less than the five seconds of many servers: one that closes a connection as we use it loses us a
-call that may not be repeated."""
+"""Less than the five seconds of many servers: a connection that is closed as we use it costs a call
+that may not be repeated."""
 MAX_REST_S = 600.0
-"""As long as this a backend is left alone that asks for it (Retry-After), in seconds."""
+"""How long a backend that asks to be left alone (Retry-After) is, at the most, in seconds."""
 _MAX_RETRY_PAUSE_S = 2.0
 _MAX_DIGITS = 300
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -94,7 +94,7 @@ def _utc_now() -> datetime:
 class Http:
     """One process's way to all backends.
 
-    Each backend has at each host a line for those who wait to call it, and a circuit breaker.
+    Each backend has at each host a line of calls that wait for it, and a circuit breaker.
     Nothing comes from the environment, redirects are not followed, no cookies are kept, and no URL
     is logged: keys stand in them.
 
@@ -165,7 +165,7 @@ class Http:
                 raise BackendUnavailableError(backend.name, str(error)) from None
         else:
             answer = await call()
-        # Each reads it for himself, for a skill may change what it gets.
+        # Parsed for each caller, since a skill may change what it gets.
         return JSONAnswer(answer.status, _parse(backend.name, answer.body))
 
     async def _call_patiently(
@@ -188,7 +188,7 @@ class Http:
         began = called = time.monotonic()
         outcome, size = "failed", 0
         try:
-            # Nobody waits in vain; and again with a place, for others have tried meanwhile.
+            # Before waiting, and again with a place: others have tried meanwhile.
             self._check(backend, endpoint)
             async with endpoint.line.place():
                 self._check(backend, endpoint)
@@ -213,7 +213,7 @@ class Http:
         return answer
 
     def _check(self, backend: Backend, endpoint: _Endpoint) -> None:
-        """Fail at once where a call would be in vain."""
+        """Fail at once where a call has no chance."""
         now = self._now()
         if endpoint.resting and now < endpoint.resting.until:
             raise endpoint.resting.error(backend.name, now)
@@ -321,7 +321,7 @@ def _parse(service: str, body: bytes) -> Any:
     try:
         data = json.loads(body, parse_constant=_finite, parse_float=_finite, parse_int=_whole)
         if b"\\u" in body:
-            # An escape may stand for half of a surrogate pair, which fails wherever it goes.
+            # An escape may be half of a surrogate pair, which can't be encoded anywhere later.
             json.dumps(data, ensure_ascii=False).encode()
     except (ValueError, RecursionError):
         raise BackendProtocolError(service, "the answer is no JSON") from None

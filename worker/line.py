@@ -11,7 +11,7 @@ from worker.skill_clock import standing_still
 
 
 class Line:
-    """Who calls one backend, and who waits to.
+    """The calls to one backend: those under way, and those that wait.
 
     Args:
         backend: its bounds.
@@ -42,7 +42,7 @@ class Line:
     async def _wait(self) -> None:
         backend = self._backend
         if backend.per_s and self._waiting / backend.per_s > backend.wait_s:
-            # Who can't be served in time hears so at once.
+            # A call that can't be made in time fails at once.
             raise BackendBusyError(backend.name, f"{self._waiting} wait already")
         self._waiting += 1
         try:

@@ -20,11 +20,11 @@ class Trouble(StrEnum):
     CONNECTION = "connection"
     """No connection stood: refused, timed out, no such name, reset or TLS before the first byte."""
     CERTIFICATE = "certificate"
-    """Whoever answers is not vouched for as DingTalk; an operator may mend it."""
+    """The certificate does not prove that it is DingTalk; an operator may mend that."""
     BUSY = "busy"
     """DingTalk says that it failed, or that it has no time."""
     THROTTLED = "throttled"
-    """Too many messages: 20 a minute, and who goes on is shut out for ten."""
+    """Too many messages: 20 a minute are allowed, and going on blocks the robot for ten minutes."""
     TOKEN = "token"  # noqa: S105 - a kind of trouble
     """DingTalk's OpenAPI doesn't know the access token; there is a new one for the next attempt."""
 

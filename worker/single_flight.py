@@ -1,4 +1,4 @@
-"""Equal calls at one moment are made once, and all who asked get the outcome."""
+"""Equal calls at one moment are made once, and every caller gets the outcome."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Hashable
@@ -12,7 +12,7 @@ T = TypeVar("T")
 
 
 class SharedCallCancelledError(DingdaError):
-    """The call that several waited for was cancelled; none of those who waited was."""
+    """The call that several waited for was cancelled; none of the waiting callers was."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,8 +30,8 @@ class _Flight:
 class SingleFlight:
     """The calls of one process that are under way.
 
-    A call belongs to nobody: it goes on when the one who began it is cancelled, for others may wait
-    for it. Its own time must bound it.
+    A call belongs to nobody: it goes on when the caller that began it is cancelled, since others
+    may wait for it. Its own time must bound it.
     """
 
     def __init__(self) -> None:

@@ -1,7 +1,7 @@
 """A skill's time, which stands still while the skill waits in a line of ours.
 
 Its time is for its own work and for the backends'. That many others are asking is neither's fault,
-so who waits for that is not the one whose time runs out.
+so waiting for them uses up none of it.
 """
 
 import asyncio
@@ -68,7 +68,7 @@ class SkillClock(Clock):
 
 
 class SharedClock(Clock):
-    """The clocks of all who wait for one shared call; they stand still together."""
+    """The clocks of all skills that wait for one shared call; they stand still together."""
 
     def __init__(self) -> None:
         super().__init__()
