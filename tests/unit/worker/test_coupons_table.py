@@ -17,7 +17,8 @@ from scripts.demo_coupons import OFFERS, create
 from worker.coupons.offer import Offer
 from worker.coupons.table import search_table
 from worker.coupons.wish import Order, Wish
-from worker.database import Databases, read_only
+from worker.database import Databases
+from worker.database_driver import read_only
 from worker.errors import BackendUnavailableError
 from worker.slots import PriceLimit
 from worker.text import fold

@@ -13,8 +13,9 @@ from typing import Any
 import pytest
 from sqlalchemy import make_url, text
 
-from worker import database
+from worker import database, database_call
 from worker.database import Bounds, Databases
+from worker.database_driver import connect_arguments
 from worker.errors import BackendBusyError, BackendRefusedError, BackendUnavailableError
 
 SERVICE = "绩效库"
@@ -167,8 +168,8 @@ async def test_a_thread_that_nothing_brings_back_is_counted_until_it_comes(
     databases: Databases, url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     free = threading.Event()
-    monkeypatch.setattr(database, "_CANCEL_S", 0.01)
-    monkeypatch.setattr(database, "_read", lambda *_: free.wait() and [])
+    monkeypatch.setattr(database_call, "_CANCEL_S", 0.01)
+    monkeypatch.setattr(database, "read_rows", lambda *_: free.wait() and [])
     one = Bounds(timeout_s=0.02, at_once=1, wait_s=0.1)
     with pytest.raises(BackendUnavailableError):
         await fetched(databases, url, "SELECT 1", bounds=one)
@@ -186,8 +187,8 @@ async def test_one_stuck_thread_of_several_is_no_stuck_database(
     databases: Databases, url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     free = threading.Event()
-    monkeypatch.setattr(database, "_CANCEL_S", 0.01)
-    monkeypatch.setattr(database, "_read", lambda *_: free.wait() and [])
+    monkeypatch.setattr(database_call, "_CANCEL_S", 0.01)
+    monkeypatch.setattr(database, "read_rows", lambda *_: free.wait() and [])
     with pytest.raises(BackendUnavailableError):
         await fetched(databases, url, "SELECT 1", bounds=Bounds(timeout_s=0.02, at_once=2))
     await until(lambda: databases.stuck_calls == 1)
@@ -219,7 +220,7 @@ async def test_a_missing_driver_is_ours_to_mend(databases: Databases) -> None:
 def test_drivers_are_told_the_time_in_their_own_words(
     url: str, argument: str, expected: float
 ) -> None:
-    assert database._connect_arguments(make_url(url), Bounds())[argument] == expected
+    assert connect_arguments(make_url(url), Bounds().timeout_s)[argument] == expected
 
 
 @pytest.mark.parametrize(
@@ -255,7 +256,11 @@ async def test_neither_log_nor_error_holds_the_statement_the_values_or_the_url(
             told = f"{error} {error.reason} {error.__cause__}"
             assert CANARY not in told
             assert "SELEKT" not in told
-    ours = [record.getMessage() for record in caplog.records if record.name == "worker.database"]
+    ours = [
+        record.getMessage()
+        for record in caplog.records
+        if record.name.startswith("worker.database")
+    ]
     assert len(ours) == 1
     assert ours[0].startswith("绩效库 (SQL) ")
     assert CANARY not in caplog.text
