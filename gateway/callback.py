@@ -21,10 +21,11 @@ from gateway.intake import TRIP_S, Intake
 from gateway.rejection import RejectedError, RejectionLog
 from gateway.replay import ReplayGuard
 from shared.errors import BusyError, InvalidMessageError, InvalidSignatureError
-from shared.ledger import Acceptance, Ledger
+from shared.ledger import Ledger
 from shared.message import EVENT_SUBSCRIPTION, Ignored, parse_message
 from shared.reply import EMPTY, Text
 from shared.signature import verify
+from shared.states import Acceptance
 from shared.texts import BUSY
 
 logger = logging.getLogger(__name__)

@@ -18,8 +18,9 @@ from redis.exceptions import RedisError
 
 from shared.errors import BusyError
 from shared.failpoints import failpoint
-from shared.ledger import Acceptance, Ledger
+from shared.ledger import Ledger
 from shared.message import Message
+from shared.states import Acceptance
 
 logger = logging.getLogger(__name__)
 

@@ -16,10 +16,11 @@ from redis.exceptions import RedisError
 
 from shared.errors import LeaseLostError
 from shared.failpoints import failpoint
-from shared.ledger import End, Ending, Lease, Ledger, Prepared
+from shared.ledger import Ledger
 from shared.logs import class_name
 from shared.message import Message, parse_message
 from shared.reply import MAX_BODY_BYTES, Reply, Text, to_body
+from shared.states import End, Ending, Lease, Prepared
 from shared.texts import (
     ASK_PRIVATELY,
     CUT_OFF,

@@ -12,9 +12,10 @@ from rq import Queue
 from rq.serializers import JSONSerializer
 
 from shared.connections import impatient, patient, patient_for_rq
-from shared.ledger import Lease, Ledger
+from shared.ledger import Ledger
 from shared.queue import JobQueue
 from shared.settings import Settings
+from shared.states import Lease
 from worker import delivery, http
 from worker.admission import Admission
 from worker.answer import Answerer

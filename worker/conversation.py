@@ -16,10 +16,10 @@ from zoneinfo import ZoneInfo
 
 from shared import texts
 from shared.errors import InvalidReplyError
-from shared.ledger import End, Ending
 from shared.logs import class_name, trace
 from shared.message import Message
 from shared.reply import Reply, Text, to_body
+from shared.states import End, Ending
 from worker.admission import Admission, NoPlaceError, Places
 from worker.contained import (
     AbortedError,

@@ -14,10 +14,11 @@ from redis.asyncio import Redis
 from rq.utils import utcparse
 
 from shared.errors import InvalidMessageError
-from shared.ledger import DeadLetter, Ledger
+from shared.ledger import Ledger
 from shared.logs import printable
 from shared.message import Message, parse_message
 from shared.queue import JobQueue
+from shared.states import DeadLetter
 
 _SILENCE = timedelta(seconds=30)
 """How long a worker may say nothing: it beats every ten seconds."""

@@ -11,7 +11,7 @@ from typing import Any
 
 import httpx
 
-from shared.ledger import Counts
+from shared.states import Counts
 from tests.builders import a_callback
 from tests.faults.proxy import Proxy
 from tests.processes import (

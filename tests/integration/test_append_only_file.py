@@ -3,8 +3,9 @@
 from pathlib import Path
 
 from shared.connections import patient
-from shared.ledger import End, Ending, Lease, Ledger
+from shared.ledger import Ledger
 from shared.queue import JobQueue
+from shared.states import End, Ending, Lease
 from tests.builders import a_callback, a_message
 from tests.processes import ROOT, valkey, wait_until
 

@@ -10,8 +10,9 @@ from redis.asyncio import Redis
 
 from shared.connections import patient
 from shared.errors import LeaseLostError
-from shared.ledger import End, Ending, Lease, Ledger, Prepared
+from shared.ledger import Ledger
 from shared.queue import JobQueue
+from shared.states import End, Ending, Lease, Prepared
 from shared.story import read_stories
 from tests.builders import a_callback, a_message
 from tests.processes import Valkey, valkey

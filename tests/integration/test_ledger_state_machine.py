@@ -21,19 +21,9 @@ from hypothesis.stateful import (
 from redis.asyncio import Redis
 
 from shared.errors import LeaseLostError
-from shared.ledger import (
-    HANDOVER_MS,
-    LEASE_MS,
-    LONGEST_WAIT_MS,
-    Acceptance,
-    End,
-    Ending,
-    Failures,
-    Lease,
-    Ledger,
-    Prepared,
-)
+from shared.ledger import HANDOVER_MS, LEASE_MS, LONGEST_WAIT_MS, Ledger
 from shared.queue import JobQueue
+from shared.states import Acceptance, End, Ending, Failures, Lease, Prepared
 from tests.builders import SESSION_MS, a_callback, a_message, now_ms
 from tests.processes import valkey
 

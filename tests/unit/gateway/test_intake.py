@@ -9,8 +9,9 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from gateway import intake as module
 from gateway.intake import TRIP_S, Intake
 from shared.errors import BusyError
-from shared.ledger import Acceptance, Ledger
+from shared.ledger import Ledger
 from shared.message import Message
+from shared.states import Acceptance
 from tests.builders import a_callback, a_message
 
 

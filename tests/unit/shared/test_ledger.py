@@ -17,17 +17,12 @@ from shared.ledger import (
     OUTCOME_MS,
     REMEMBER_S,
     UNSTATED_SESSION_MS,
-    Acceptance,
-    Counts,
-    End,
-    Ending,
-    Lease,
     Ledger,
-    Prepared,
 )
 from shared.message import Message
 from shared.queue import JOB_FUNCTION, JobQueue
 from shared.reply import Text, to_body
+from shared.states import Acceptance, Counts, End, Ending, Lease, Prepared
 from tests.builders import SESSION_MS, a_message, now_ms
 from tests.unit.shared.world import (
     ANSWERED,

@@ -3,8 +3,9 @@ import asyncio
 import pytest
 
 from shared.errors import LeaseLostError
-from shared.ledger import MARGIN_MS, Acceptance, End, Ending, Failures
+from shared.ledger import MARGIN_MS
 from shared.message import Message
+from shared.states import Acceptance, End, Ending, Failures
 from tests.builders import SESSION_MS, a_message, now_ms
 from tests.unit.shared.world import ANSWERED, ENDINGS, PREPARED, STEPS, Step, World, body_of
 

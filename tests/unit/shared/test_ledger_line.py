@@ -5,8 +5,9 @@ from typing import Any
 import pytest
 
 from shared.errors import LeaseLostError
-from shared.ledger import LONGEST_SESSION_MS, LONGEST_WAIT_MS, RECHECK_MS, End, Ending, Lease
+from shared.ledger import LONGEST_SESSION_MS, LONGEST_WAIT_MS, RECHECK_MS
 from shared.message import Message
+from shared.states import End, Ending, Lease
 from tests.builders import a_message
 from tests.unit.shared.world import ANSWERED, PREPARED, World
 

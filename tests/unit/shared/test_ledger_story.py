@@ -3,8 +3,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shared.errors import LeaseLostError
-from shared.ledger import Lease
 from shared.message import Message
+from shared.states import Lease
 from tests.builders import a_message
 from tests.unit.shared.world import ANSWERED, OPEN_STATES, STEPS, World
 

@@ -2,9 +2,9 @@ from typing import Any
 
 import pytest
 
-from shared.ledger import End, Ending
 from shared.message import Message
 from shared.queue import JobQueue
+from shared.states import End, Ending
 from shared.story import Story, read_stories
 from tests.builders import now_ms
 from tests.unit.shared.world import ANSWERED, PREPARED, World

@@ -10,9 +10,10 @@ from typing import Any
 import fakeredis
 import httpx
 
-from shared.ledger import Counts, Lease, Ledger
+from shared.ledger import Ledger
 from shared.message import Message
 from shared.queue import JobQueue
+from shared.states import Counts, Lease
 from tests.builders import a_callback, a_message
 from worker.admission import Admission
 from worker.answer import Answerer

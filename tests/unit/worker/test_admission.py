@@ -5,7 +5,7 @@ from contextlib import suppress
 
 import pytest
 
-from shared.ledger import Lease
+from shared.states import Lease
 from shared.texts import TOO_MANY_ASK
 from tests.unit.worker.desk import Counting, desk
 from worker.admission import BLOCKING_PLACES, Admission, NoPlaceError, Places

@@ -7,8 +7,8 @@ from typing import Any
 import httpx
 import pytest
 
-from shared.ledger import Lease, Prepared
 from shared.reply import Text
+from shared.states import Lease, Prepared
 from shared.texts import CUT_OFF, REJECTED, REST_REJECTED
 from tests.unit.worker.desk import Desk, desk, stop
 from worker.conversation import ANSWERED

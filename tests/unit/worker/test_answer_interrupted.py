@@ -9,8 +9,8 @@ import pytest
 from redis.exceptions import ConnectionError as RedisAwayError
 
 from shared.errors import InvalidMessageError
-from shared.ledger import End, Ending
 from shared.message import Message
+from shared.states import End, Ending
 from tests.unit.worker.desk import Counting, Desk, desk, stop, well
 from worker.concurrent import STOPPED
 from worker.skill import Ask, RefusalError

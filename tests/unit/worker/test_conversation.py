@@ -12,8 +12,8 @@ from zoneinfo import ZoneInfo
 import httpx
 import pytest
 
-from shared.ledger import End
 from shared.reply import ActionCard, Button, Markdown, Reply, Text
+from shared.states import End
 from worker.skill import (
     Allow,
     Ask,

@@ -13,8 +13,8 @@ import pytest
 from pydantic import SecretStr
 
 from scripts.demo_coupons import create
-from shared.ledger import End
 from shared.reply import ActionCard, FeedCard, Reply, Text
+from shared.states import End
 from simulator.backends.taobao import NO_PERMISSION, Taobao
 from worker.loading import load_skill_settings
 from worker.skills.coupons import NOT_SET_UP, CouponSettings, skill

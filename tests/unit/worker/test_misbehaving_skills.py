@@ -8,8 +8,8 @@ from typing import Any, NoReturn
 import anyio
 import pytest
 
-from shared.ledger import End
 from shared.reply import Text
+from shared.states import End
 from shared.texts import LAST_RESORT
 from tests.unit.worker.desk import Counting, desk
 from worker import contained

@@ -8,9 +8,10 @@ from typing import Any
 import fakeredis
 import pytest
 
-from shared.ledger import DeadLetter, End, Ending, Lease, Ledger
+from shared.ledger import Ledger
 from shared.message import Message
 from shared.queue import JobQueue
+from shared.states import DeadLetter, End, Ending, Lease
 from tests.builders import a_callback, a_message, now_ms
 from worker.operating import (
     find_letter,

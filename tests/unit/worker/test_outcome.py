@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.ledger import Failures
+from shared.states import Failures
 from worker.outcome import (
     LAST_TRY_MS,
     Again,

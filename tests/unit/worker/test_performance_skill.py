@@ -19,9 +19,9 @@ from starlette.responses import JSONResponse
 from starlette.routing import Route
 
 from scripts.demo_performance import create
-from shared.ledger import End
 from shared.message import Mention
 from shared.reply import Markdown, Text
+from shared.states import End
 from simulator.backends import openapi
 from simulator.backends.openapi import OpenAPI, Person
 from simulator.callback import staff_id_of

@@ -9,7 +9,6 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from shared.errors import InvalidReplyError
-from shared.ledger import End
 from shared.reply import (
     MAX_BODY_BYTES,
     MAX_BUTTON_CHARS,
@@ -21,6 +20,7 @@ from shared.reply import (
     Text,
     to_body,
 )
+from shared.states import End
 from shared.texts import DID_YOU_MEAN, LAST_RESORT
 from worker.conversation import Said
 from worker.skill import (

@@ -5,9 +5,9 @@ from typing import Annotated, Any
 import pytest
 
 from shared.content import File, Kind, Picture, Quoted, Voice
-from shared.ledger import End
 from shared.message import Mention
 from shared.reply import ActionCard, Reply
+from shared.states import End
 from shared.texts import AT_YOUR_SERVICE, NOT_HEARD, ONLY_WORDS
 from worker.conversation import Said
 from worker.skill import Ask, Skill

@@ -19,8 +19,8 @@ from cryptography.hazmat.primitives.serialization import (
 from pydantic import SecretStr
 
 from shared.errors import SettingsError
-from shared.ledger import End
 from shared.reply import ActionCard, Markdown, Reply
+from shared.states import End
 from simulator.backends import amap, open_meteo, qweather
 from simulator.backends.amap import AMapStandIn
 from simulator.backends.open_meteo import OpenMeteoStandIn
