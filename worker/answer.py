@@ -37,6 +37,7 @@ from worker.delivery import Delivery
 from worker.dingtalk import MAX_PRIVATE_BYTES, DingTalk
 from worker.flood import FloodLimits, Verdict
 from worker.outcome import Again, Delivered, Outcome, Refused, TooLate, Unknown, decide
+from worker.routing import Route
 from worker.splitting import split
 from worker.text import is_traditional, to_traditional
 
@@ -117,25 +118,41 @@ class Answerer:
         Returns:
             An end for silence; None if it was put back, as it is not its turn or its skill is full.
         """
-        # Once a message: another attempt at it is not another message.
-        if self._floods and lease.attempt == 1 and not lease.was_put_back:
-            verdict = await self._floods.judge(message)
-            if verdict is Verdict.TELL:
-                return Prepared(to_body(_remark(message, TOO_MANY)), _FLOOD)
-            if verdict is Verdict.DROP:
-                return _FLOOD
+        if flooded := await self._flooded(message, lease):
+            return flooded
         route = self._conversation.route(message)
-        overtakes = route is None or route.skill.overtakes
-        if not (lease.is_first or overtakes) and await self._ledger.park(lease):
-            return None
-        if self._conversation.is_crowded(route, age_s=lease.age_ms / 1000):
-            await self._ledger.hand_back(lease, pause_ms=self._admission.rest_ms())
+        if await self._put_back(lease, route):
             return None
         async with self._noticing(message, lease, deadline_s):
             left_s = deadline_s - _now_s()
             said = await self._conversation.reply(message, route, left_s=left_s)
-        if said is None:
-            return UNMATCHED
+        return self._letter(message, said) if said else UNMATCHED
+
+    async def _flooded(self, message: Message, lease: Lease) -> _Letter | Ending | None:
+        """What ends a message that is one too many; None if it is not."""
+        # Once a message: another attempt at it is not another message.
+        if self._floods is None or lease.attempt > 1 or lease.was_put_back:
+            return None
+        match await self._floods.judge(message):
+            case Verdict.TELL:
+                return Prepared(to_body(_remark(message, TOO_MANY)), _FLOOD)
+            case Verdict.DROP:
+                return _FLOOD
+            case Verdict.PASS:
+                return None
+
+    async def _put_back(self, lease: Lease, route: Route | None) -> bool:
+        """Put a message back if it is not its turn, or too many wait for its skill already."""
+        overtakes = route is None or route.skill.overtakes
+        if not (lease.is_first or overtakes) and await self._ledger.park(lease):
+            return True
+        if self._conversation.is_crowded(route, age_s=lease.age_ms / 1000):
+            await self._ledger.hand_back(lease, pause_ms=self._admission.rest_ms())
+            return True
+        return False
+
+    def _letter(self, message: Message, said: Said) -> _Letter:
+        """Make what can be sent of what is said: in parts, or cut."""
         cut_off = _in_script_of(message, CUT_OFF)
         if said.secret:
             # Parts that wait for their turn would have to be kept in Redis.
@@ -151,7 +168,8 @@ class Answerer:
     ) -> None:
         """Send a reply: what has several parts one after the other, each claimed on its own."""
         while _now_s() < deadline_s:
-            outcome = await self._deliver(message, lease, letter, deadline_s)
+            async with self._admission.posts:
+                outcome = await self._post(message, lease, letter, deadline_s)
             if not (
                 isinstance(outcome, Delivered) and isinstance(letter, Prepared) and letter.rest
             ):
@@ -162,12 +180,6 @@ class Answerer:
             lease = await self._ledger.next_part(lease, letter)
             failpoint("between-parts")
         await self._end(lease, _dead("expired", letter))
-
-    async def _deliver(
-        self, message: Message, lease: Lease, letter: _Letter, deadline_s: float
-    ) -> Outcome:
-        async with self._admission.posts:
-            return await self._post(message, lease, letter, deadline_s)
 
     async def _post(
         self, message: Message, lease: Lease, letter: _Letter, deadline_s: float
