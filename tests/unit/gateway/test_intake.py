@@ -43,9 +43,8 @@ def accept(intake: Intake, message: Message) -> "asyncio.Task[Acceptance]":
     return asyncio.create_task(intake.accept(message, BODY))
 
 
-async def test_who_arrives_during_a_trip_goes_with_the_next_one() -> None:
-    ledger = ScriptedLedger()
-    intake = Intake(ledger, backlog_limit=10)
+async def accept_all_but_the_first_meanwhile(intake: Intake, ledger: ScriptedLedger) -> None:
+    """Let the first message be on its way when the others arrive, and all be stored."""
     async with intake.running():
         first = accept(intake, MESSAGES[0])
         await asyncio.sleep(0.01)
@@ -53,6 +52,12 @@ async def test_who_arrives_during_a_trip_goes_with_the_next_one() -> None:
         await asyncio.sleep(0.01)
         ledger.gate.set()
         await asyncio.gather(first, *others)
+
+
+async def test_who_arrives_during_a_trip_goes_with_the_next_one() -> None:
+    ledger = ScriptedLedger()
+    intake = Intake(ledger, backlog_limit=10)
+    await accept_all_but_the_first_meanwhile(intake, ledger)
     assert ledger.trips == [[MESSAGES[0].id], [message.id for message in MESSAGES[1:]]]
 
 
@@ -217,13 +222,7 @@ async def test_large_bodies_travel_in_small_batches(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(module, "_MAX_BATCH_BYTES", 2 * len(BODY))
     ledger = ScriptedLedger()
     intake = Intake(ledger, backlog_limit=10)
-    async with intake.running():
-        first = accept(intake, MESSAGES[0])
-        await asyncio.sleep(0.01)
-        others = [accept(intake, message) for message in MESSAGES[1:]]
-        await asyncio.sleep(0.01)
-        ledger.gate.set()
-        await asyncio.gather(first, *others)
+    await accept_all_but_the_first_meanwhile(intake, ledger)
     assert [len(trip) for trip in ledger.trips] == [1, 2, 2, 1]
 
 
