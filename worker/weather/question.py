@@ -11,7 +11,6 @@ from worker.places import Mention, Place, mentions
 from worker.text import Words
 
 LONGEST_NAME = 12
-_MOST_LEFT = 20
 
 # What is asked, and politeness: no place is looked for in it, so that 知道里昂 is not about 道里.
 _PHRASES = Pattern(
