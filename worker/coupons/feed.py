@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from decimal import Decimal
 
 from shared.errors import InvalidReplyError
-from shared.reply import MAX_TITLE_CHARS, FeedCard, FeedLink
+from shared.reply import MAX_TITLE_CHARS, FeedCard, FeedLink, shorten
 from worker.coupons.offer import Offer
 from worker.coupons.wish import Wish
 
@@ -50,7 +50,7 @@ def _link(offer: Offer, say: Callable[[str], str]) -> FeedLink:
     label, ending = f"{_coupon(offer)}¥{_plain(offer.price_yuan)} ", say(_AFFILIATE)
     shop = f" · {offer.shop}" if offer.shop else ""
     room = MAX_TITLE_CHARS - len(label) - len(ending)
-    title = _cut(" ".join(f"{offer.title}{shop}".split()), room)
+    title = shorten(" ".join(f"{offer.title}{shop}".split()), room)
     return FeedLink(f"{label}{title}{ending}", offer.url, offer.picture_url or NO_PICTURE_URL)
 
 
@@ -76,7 +76,3 @@ def _price_limit(wish: Wish) -> str:
 def _plain(yuan: Decimal | float) -> str:
     text = f"{yuan:.2f}"
     return text.rstrip("0").rstrip(".")
-
-
-def _cut(text: str, max_chars: int) -> str:
-    return text if len(text) <= max_chars else f"{text[: max_chars - 1]}…"
