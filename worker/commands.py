@@ -1,4 +1,4 @@
-"""The commands of `python -m worker` for who operates it."""
+"""The commands of `python -m worker` for its operators."""
 
 import argparse
 import socket

@@ -1,9 +1,9 @@
 """A test kit for skills: ask one and see what the asker would see, with no Redis and no network.
 
-from worker.testing import ask
+    from worker.testing import ask
 
-async def test_coffee_is_served() -> None:
-assert await ask(skill, "咖啡") == Text("咖啡好了")
+    async def test_coffee_is_served() -> None:
+        assert await ask(skill, "咖啡") == Text("咖啡好了")
 """
 
 import time
@@ -154,5 +154,5 @@ def _closed(request: httpx.Request) -> httpx.Response:
 
 @pytest.fixture
 def ask_skill() -> Callable[..., Awaitable[Reply | None]]:
-    """`ask` as a fixture, for who prefers fixtures to imports."""
+    """`ask` as a fixture, for tests that prefer fixtures to imports."""
     return ask
