@@ -1,5 +1,7 @@
 """A test kit for skills: ask one and see what the asker would see, with no Redis and no network.
 
+For example:
+
     from worker.testing import ask
 
     async def test_coffee_is_served() -> None:

@@ -114,9 +114,9 @@ async def test_who_waits_long_is_told_so_before_the_answer() -> None:
 
 
 async def test_a_quick_answer_needs_no_word_in_between() -> None:
-    async with desk(well, notice_after_s=0.05) as here:
+    async with desk(well, notice_after_s=0.5) as here:
         await here.asked()
-        await asyncio.sleep(0.1)
+        await asyncio.sleep(0.6)
         assert here.said == ["好"]
 
 
