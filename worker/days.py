@@ -296,7 +296,8 @@ def _next_week(found: Match, today: date, _: date) -> tuple[date, int]:
 
 def _date(found: Match, _: date, since: date) -> tuple[date, int]:
     year, month, *days = found.groups
-    return _dated(year, integer(month), integer(next(filter(None, days))), since), 1
+    month = integer(month.replace("元", "一"))
+    return _dated(year, month, integer(next(filter(None, days))), since), 1
 
 
 def _dated(year: str | None, month: int, day: int, since: date) -> date:
@@ -352,7 +353,7 @@ def _several_numbered(found: Match, _: date, since: date) -> tuple[date, int]:
 
 def _month(found: Match, today: date, _: date) -> tuple[date, int]:
     year, month, part = found.groups
-    number = integer(month)
+    number = integer(month.replace("元", "一"))
     first = date(_year(year, today) if year else today.year, number, 1)
     if not year and months_later(first, 1) <= today:
         first = first.replace(year=first.year + 1)
@@ -452,13 +453,22 @@ _NAMES_OF_DAYS: list[_Row] = [
         not_after=_THINGS,
     ),
     _Row(
-        Pattern(r"()(\d{1,2})[./](\d{1,2})\s*[-~到至]\s*(\d{1,2})"),
+        Pattern(r"()(\d{1,2})[月./](\d{1,2})[日号]?\s*[-~到至、和]\s*(\d{1,2})"),
         _several_numbered,
         not_before=_DIGITS + ".",
         not_after=_DIGITS + "月./" + _UNITS,
     ),
     _Row(
-        Pattern(rf"{_YEAR}({_DAY})月(?:({_HAN}{{1,3}})[日号]|(\d{{1,2}})[日号]?){_HOURS}"),
+        Pattern(r"()()(\d{1,2})[到至](\d{1,2})"),
+        _several_numbered,
+        not_before=_DIGITS + ".月-",
+        not_after=_DIGITS + "月./" + _UNITS,
+    ),
+    _Row(
+        Pattern(
+            rf"{_YEAR}({_DAY}|元)月"
+            rf"(?:({_HAN}{{1,3}})[日号]|([二三]十{_HAN}?|十{_HAN})|(\d{{1,2}})[日号]?){_HOURS}"
+        ),
         _date,
         not_before=_ALL_DIGITS,
         not_after=_DIGITS + _UNITS,
@@ -539,7 +549,7 @@ _NAMES_OF_DAYS: list[_Row] = [
         _ahead(0, 7),
     ),
     _Row(
-        Pattern(rf"{_YEAR}({_DAY})月份?(初|中旬|中|上旬|下旬|底|末)?"),
+        Pattern(rf"{_YEAR}({_DAY}|元)月份?(初|中旬|中|上旬|下旬|底|末)?"),
         _month,
         not_before=_ALL_DIGITS,
     ),

@@ -26,7 +26,7 @@ _MOST_MENTIONS = 12
 # 北京道路结冰 is about Beijing.
 _ANOTHER_THING = Pattern(
     r"^(?:[东南西北中上下内外新老一二三四五六七八九十]{0,3}(?:路(?:[^面上况]|$)|大道|大街|街(?:[^头上]|$)|巷|胡同)"
-    r"|道(?:[^路]|$)|公园|广场|陵|岭|山(?:[^区上里]|$)|湖|湾|线(?:[^下上]|$)|寺|桥|步行街)"
+    r"|道(?:[^路]|$)|公园|广场|陵|岭|河(?:[^南北]|$)|海峡|山(?:[^区上里]|$)|湖|湾|线(?:[^下上]|$)|寺|桥|步行街)"
 )
 # What a city of the name probably has, unless it is named after Sun Yat-sen.
 _ITS_OWN = Pattern(r"^(?:[东南西北]?站|火车站|高铁站|国际机场|机场|大学|医院|大厦|饭店|酒店)")
@@ -116,7 +116,7 @@ class _Entry(NamedTuple):
         return f"{outer}{'市' if self.full.startswith('市') else ''}{self.full}"
 
     def is_in(self, outer: "_Entry") -> bool:
-        if outer.level is Level.ABROAD or self.level < outer.level or self == outer:
+        if self.level < outer.level or self == outer:
             return False
         return outer.short in self.within
 
@@ -205,8 +205,8 @@ def _lexicon() -> dict[str, list[_Entry]]:
     lexicon = defaultdict[str, list[_Entry]](list)
     for level, *fields in json.loads(source):
         entry = _Entry(Level(level), *fields)
-        for name in dict.fromkeys((entry.short, entry.full, *entry.other)):
-            lexicon[Words.of(name).matched].append(entry)
+        for name in {Words.of(each).matched for each in (entry.short, entry.full, *entry.other)}:
+            lexicon[name].append(entry)
     return dict(lexicon)
 
 

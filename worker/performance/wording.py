@@ -24,6 +24,7 @@ _MAX_NAME_CHARS = 40
 _UNSHOWN = frozenset({"period", "userid", "staff_id"})
 _MONTH = re.compile(r"(\d{4})-(\d{2})")
 _QUARTER = re.compile(r"(\d{4})-Q([1-4])")
+_HALF = re.compile(r"(\d{4})-H([12])")
 
 
 def show(rows: Sequence[Row], name: str, *, say: Callable[[str], str]) -> Markdown:
@@ -59,4 +60,6 @@ def _period(key: str) -> str:
         return f"{found[1]}年{int(found[2])}月"
     if found := _QUARTER.fullmatch(key):
         return f"{found[1]}年第{'一二三四'[int(found[2]) - 1]}季度"
+    if found := _HALF.fullmatch(key):
+        return f"{found[1]}年{'上下'[int(found[2]) - 1]}半年"
     return f"{key}年" if key.isdigit() else plain(key)

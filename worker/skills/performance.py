@@ -23,14 +23,28 @@ logger = logging.getLogger(__name__)
 
 skill = Skill("performance", summary="查绩效", private=True)
 
-_PATTERN = r"绩效|kpi"
+# 业绩 and 考核 alone are ordinary words; one's own are asked for, with a period between.
+_PATTERN = (
+    r"绩效|kpi|(?:\bmy (?:[a-z]+ ){0,3}"
+    r"|(?:我|本人)的?[的上下本这去今前大明年个月季度第一二三四五六七八九十\dq次终中底半全近\s]{0,12})"
+    r"(?P<taken>performance\b|业绩|考核|评级|评分)"
+)
 _OWN = frozenset({"", "我", "我自己", "本人", "自己", "我本人", "个人", "my", "me", "mine"})
 _BLANKS = r"[\s的,，。？?!！：:]"
 _MINE = Pattern(r"我的|我自己|本人|\b(?:my|mine)\b")
+# What names no period: the newest are shown anyhow.
+_ANY_PERIOD = Pattern(
+    r"最近|近期|近来|近?(?:\d{1,2}|[一二两三四五六七八九十几])个?(?:月|季度)(?:以来)?|近?[一半]年"
+    r"|历史|历年|历次|往年|每个?[月季年]度?"
+    r"|[月季]度|双[月周]|这次|本次|上次|\b(?:the )?(?:latest|recent)\b"
+)
+_RESULT = r"绩效|业绩|考核|评级|评分|评价|评估|考评|成绩|结果|情况|得分|分数|等级|排名|排行|名次"
 _NOISE = Pattern(
-    r"^(?:考核|成绩|结果|情况|得分|分数|等级|请问|麻烦|你好|帮忙|帮我|给我|我想|想|查询|查看|查一下|查|看一下|看看|看|告诉我|一下|关于"
+    rf"^(?:{_RESULT}|请问|麻烦|你好|帮忙|帮我|给我|我?想?知道|我想|想"
+    r"|查询|查看|查一下|查|看一下|看看|看|告诉我|一下|关于"
+    r"|\b(?:show|check|see|tell|please|what is|what's|how is)\b"
     rf"|{_BLANKS})+"
-    r"|(?:怎么样|怎样|如何|是多少|多少分|多少|几分|是什么|什么|好不好|好吗|出来|了|吗|呢|吧|啊|呀|谢谢"
+    rf"|(?:{_RESULT}|第几|怎么样|怎样|如何|是多少|多少分|多少|几分|是什么|什么|好不好|好吗|出来|了|吗|呢|吧|啊|呀|谢谢"
     rf"|{_BLANKS})+$"
 )
 
@@ -111,7 +125,8 @@ def name_in(words: str) -> str:
 
     Politeness and question words around it are left out.
     """
-    bare = _NOISE.replace("", to_simplified(" ".join(words[:MAX_CHARS].split())))
+    typed = _ANY_PERIOD.replace(" ", to_simplified(words[:MAX_CHARS]))
+    bare = _NOISE.replace("", " ".join(typed.split()))
     return "" if fold(bare) in _OWN else bare.lstrip("@＠")
 
 

@@ -72,6 +72,38 @@ def test_a_province_has_the_position_of_its_capital_and_says_so(text: str, near:
     assert (place.latitude, place.longitude) == (capital.latitude, capital.longitude)
 
 
+@pytest.mark.parametrize("text", ["中山公园", "中山北路", "北京路", "中山大学", "苏州河"])
+def test_what_is_only_named_after_a_place_is_none(text: str) -> None:
+    assert Place.take(Words.of(text), NOW) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "within", "name"),
+    [
+        ("北海道", "日本", "北海道"),
+        ("东方明珠", "上海", "东方明珠"),
+        ("小兴安岭", "黑龙江", "小兴安岭"),
+        ("恒山", "山西大同", "恒山"),
+        ("普陀山", "浙江舟山", "普陀山"),
+        ("九龍", "香港", "九龙"),
+        ("深圳北京路", "广东", "深圳"),
+        ("北京道路结冰", "", "北京"),
+        ("韩国首尔", "韩国", "首尔"),
+        ("奥克兰", "新西兰", "奥克兰"),
+        ("迪拜", "阿拉伯联合酋长国", "迪拜"),
+        ("oakland", "美国", "Oakland"),
+    ],
+)
+def test_a_place_ends_where_its_name_ends(text: str, within: str, name: str) -> None:
+    place, _ = found(text)
+    assert (place.within, place.name) == (within, name)
+
+
+def test_a_country_has_the_position_of_its_capital_and_says_so() -> None:
+    place, _ = found("日本")
+    assert (place.name, place.near) == ("日本", "东京")
+
+
 def test_what_stands_around_a_place_is_left() -> None:
     place, rest = found("明天北京冷吗")
     assert (place.name, rest) == ("北京", "明天 冷吗")

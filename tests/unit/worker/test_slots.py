@@ -50,6 +50,18 @@ NOW = datetime(2026, 11, 23, 12, tzinfo=ZoneInfo("Asia/Shanghai"))  # a Monday
         ("十二月一号", (12, 1), 1, ""),
         ("2026-11-25", (11, 25), 1, ""),
         ("today", (11, 23), 1, ""),
+        ("周五到周日", (11, 27), 3, ""),
+        ("明后两天", (11, 24), 2, ""),
+        ("周六日", (11, 28), 2, ""),
+        ("下周", (11, 30), 7, ""),
+        ("半个月", (11, 23), 15, ""),
+        ("100天", (11, 23), 100, ""),
+        ("11.28-11.30", (11, 28), 3, ""),
+        ("nov 28", (11, 28), 1, ""),
+        ("next monday", (11, 30), 1, ""),
+        ("双十二", (12, 12), 1, ""),
+        ("冬至", (12, 22), 1, ""),
+        ("昨天到明天", (11, 23), 2, ""),
         ("tomorrow", (11, 24), 1, ""),
     ],
 )
@@ -79,7 +91,9 @@ def test_on_a_sunday_the_weekend_is_today() -> None:
     assert taken[0].dates == (date(2026, 11, 29),)
 
 
-@pytest.mark.parametrize("text", ["昨天", "前天", "昨晚", "2025-11-25"])
+@pytest.mark.parametrize(
+    "text", ["昨天", "前天", "昨晚", "2025-11-25", "上周五", "去年今天", "三天前", "last week"]
+)
 def test_a_day_in_the_past_is_refused(text: str) -> None:
     with pytest.raises(RefusalError, match="已经过去了"):
         Day.take(Words.of(text), NOW)
@@ -91,7 +105,59 @@ def test_a_day_that_does_not_exist_is_refused(text: str) -> None:
         Day.take(Words.of(text), NOW)
 
 
-@pytest.mark.parametrize("text", ["", "北京", "weather shanghai", "天气"])
+@pytest.mark.parametrize(
+    ("text", "dates"),
+    [
+        ("周二和周四", ["11-24", "11-26"]),
+        ("明天、大后天", ["11-24", "11-26"]),
+        ("下周一、周三", ["11-30", "12-02"]),
+    ],
+)
+def test_a_list_of_days_has_none_between(text: str, dates: list[str]) -> None:
+    taken = Day.take(Words.of(text), NOW)
+    assert taken is not None
+    assert [f"{day:%m-%d}" for day in taken[0].dates] == dates
+
+
+def test_of_days_that_nothing_joins_the_first_are_meant() -> None:
+    taken = Day.take(Words.of("明天北京后天上海"), NOW)
+    assert taken is not None
+    assert taken[0].dates == (date(2026, 11, 24),)
+
+
+# As the State Council announced them, or the almanac has them.
+@pytest.mark.parametrize(
+    ("text", "year", "day"),
+    [
+        ("春节", 2026, date(2026, 2, 17)),
+        ("除夕", 2026, date(2026, 2, 16)),
+        ("元宵节", 2026, date(2026, 3, 3)),
+        ("清明", 2026, date(2026, 4, 5)),
+        ("端午", 2026, date(2026, 6, 19)),
+        ("七夕", 2026, date(2026, 8, 19)),
+        ("中秋", 2026, date(2026, 9, 25)),
+        ("重阳", 2026, date(2026, 10, 18)),
+        ("春节", 2027, date(2027, 2, 6)),
+        ("中秋", 2027, date(2027, 9, 15)),
+        ("母亲节", 2027, date(2027, 5, 9)),
+        ("感恩节", 2027, date(2027, 11, 25)),
+    ],
+)
+def test_festivals_are_on_the_days_of_the_calendar(text: str, year: int, day: date) -> None:
+    taken = Day.take(Words.of(text), NOW.replace(year=year, month=1, day=20))
+    assert taken is not None
+    assert taken[0].first == day
+
+
+def test_a_festival_that_is_on_is_meant_as_long_as_it_lasts() -> None:
+    taken = Day.take(Words.of("国庆"), NOW.replace(month=10, day=5))
+    assert taken is not None
+    assert taken[0].dates == tuple(date(2026, 10, day) for day in (5, 6, 7))
+
+
+@pytest.mark.parametrize(
+    "text", ["", "北京", "weather shanghai", "天气", "snow", "一号线", "五一广场", "气温36.5度"]
+)
 def test_no_day_is_found_where_there_is_none(text: str) -> None:
     assert Day.take(Words.of(text), NOW) is None
 
@@ -121,6 +187,14 @@ def test_no_day_is_found_where_there_is_none(text: str) -> None:
         ("今年", "2026", "2026年"),
         ("去年", "2025", "2025年"),
         ("2024年", "2024", "2024年"),
+        ("24年", "2024", "2024年"),
+        ("大前年", "2023", "2023年"),
+        ("上半年", "2026-H1", "2026年上半年"),
+        ("去年下半年", "2025-H2", "2025年下半年"),
+        ("25年三季度", "2025-Q3", "2025年第三季度"),
+        ("年终", "2026", "2026年"),
+        ("全年", "2026", "2026年"),
+        ("last month", "2026-10", "2026年10月"),
     ],
 )
 def test_periods_are_found(text: str, key: str, shown: str) -> None:
@@ -136,9 +210,21 @@ def test_in_january_last_month_and_last_quarter_are_last_years() -> None:
     assert [taken and taken[0].key for taken in keys] == ["2025-12", "2025-Q4"]
 
 
-@pytest.mark.parametrize("text", ["2027年", "2026年12月"])
+@pytest.mark.parametrize("text", ["2027年", "2026年12月", "明年", "下个月", "下季度"])
 def test_a_period_that_has_not_begun_is_refused(text: str) -> None:
     with pytest.raises(RefusalError, match="还没有到"):
+        Period.take(Words.of(text), NOW)
+
+
+def test_the_end_of_the_year_is_the_last_one_until_june() -> None:
+    taken = Period.take(Words.of("年终"), NOW.replace(month=2))
+    assert taken is not None
+    assert taken[0].key == "2025"
+
+
+@pytest.mark.parametrize("text", ["上周", "本周", "昨天"])
+def test_what_is_shorter_than_a_month_is_refused(text: str) -> None:
+    with pytest.raises(RefusalError, match="只能按月、季度、半年或年查"):
         Period.take(Words.of(text), NOW)
 
 
