@@ -93,7 +93,7 @@ def days_said(text: str, today: date) -> list[Said]:
         if joint is None and group:
             said.append(_together(text, group, today))
             group = []
-        group.append(_read(name, today, joint, group[-1] if group else None))
+        group.append(_read(name, today, text[end : name.start], group[-1] if group else None))
         end = name.end
     return [*said, _together(text, group, today)] if group else said
 
@@ -105,8 +105,11 @@ _MOST_DAYS = 366
 _RANGE, _LIST = "range", "list"
 _JOINTS = (
     (_RANGE, Pattern(r"^\s*(?:一直)?(?:到|至|-|~|—|–|直到|to|until|till|through)\s*$")),
-    (_LIST, Pattern(r"^[\s、,/(&]*(?:和|跟|与|及|以及|还有|或者?|的|and|or)?的?[\s]*$")),
+    (_LIST, Pattern(r"^[\s、,/(&]*(?:和|跟|与|及|以及|还有|或者?|的|起|开始|and|or)?的?[\s]*$")),
 )
+
+
+_SAYS_AND = Pattern(r"[和跟与及、,/]|还有|and")
 
 
 class _Name(NamedTuple):
@@ -152,7 +155,8 @@ def _joint(between: str) -> str | None:
     return next((kind for kind, pattern in _JOINTS if pattern.search(between)), None)
 
 
-def _read(name: _Name, today: date, joint: str | None, before: _Days | None) -> _Days:
+def _read(name: _Name, today: date, between: str, before: _Days | None) -> _Days:
+    joint = _joint(between) if before else None
     since = today
     if before and joint == _RANGE:
         since = max(today, before.first)
@@ -162,6 +166,8 @@ def _read(name: _Name, today: date, joint: str | None, before: _Days | None) -> 
         first, count = name.read(name.found, today, since)
     except (ValueError, OverflowError):
         raise RefusalError(NO_SUCH_DAY.format(day=name.found.taken)) from None
+    if name.read is _count and before and joint == _LIST and not _SAYS_AND.search(between):
+        first = before.first  # 周末两天, 明天起三天
     in_next_week = name.found.taken.startswith("下") or bool(before and before.in_next_week)
     return _Days(name.start, name.end, first, min(count, _MOST_DAYS), joint, in_next_week)
 
@@ -200,7 +206,15 @@ _HAN = f"[{DIGITS}十]"
 _DAY = rf"(?:\d{{1,2}}|{_HAN}{{1,3}})"
 _COUNT = rf"(?:\d+|[{DIGITS}十百]{{1,5}})"
 _YEAR = r"(?:(今年|明年|后年|去年|前年|\d{4}[年/.-])的?\s*)?"
-_WORKDAYS = _WEEKDAYS[:-1]
+# 五六 and 六日, the longest first.
+_RUNS = [_WEEKDAYS[at : at + size] for size in range(7, 1, -1) for at in range(8 - size)]
+# 周二三亚 is one day.
+_CITIES = (
+    "三亚", "三明", "三沙", "三门", "三河", "三台", "三原", "三江", "三水", "三都", "三穗",
+    "三峡", "四平", "四会", "四川", "四姑娘", "五指山", "五常", "五大连池", "五台", "五莲",
+    "五河", "五家渠", "五华", "五原", "五峰", "六安", "六盘水", "六合", "六枝", "日照", "日喀则",
+    "日土", "日本", "日内瓦", "日月潭", "日惹", "二连",
+)  # fmt: skip
 _WHICH_WEEK = rf"(下+一?个?{_WEEK}的?|下+个?|(?:这|本)一?个?{_WEEK}的?|这个?|本|每个?)?"
 # Half a day counts as the day.
 _HOURS = (
@@ -218,8 +232,12 @@ class _Row:
     read: _Read
     not_before: str = ""
     not_after: str = ""
+    not_into: tuple[str, ...] = ()
+    """Words whose first character it must not take for its last."""
 
     def stands_alone(self, text: str, start: int, end: int) -> bool:
+        if self.not_into and text.startswith(self.not_into, end - 1):
+            return False
         before, after = text[max(start - 1, 0) : start], text[end : end + 1]
         return not ((before and before in self.not_before) or (after and after in self.not_after))
 
@@ -263,9 +281,7 @@ def _monday(day: date) -> date:
 def _weekday(found: Match, today: date, since: date) -> tuple[date, int]:
     which, names = found.groups
     weekdays = [_index(name) for name in names]
-    first, count = weekdays[0], 1
-    if weekdays == sorted(set(weekdays)):  # 周六日
-        count = len(weekdays) if weekdays[-1] - first == len(weekdays) - 1 else 1
+    first, count = weekdays[0], len(weekdays)
     if which and not which.startswith("每"):
         return _monday(today) + timedelta(weeks=which.count("下"), days=first), count
     return since + timedelta(days=(first - since.weekday()) % 7), count
@@ -520,9 +536,10 @@ _NAMES_OF_DAYS: list[_Row] = [
         _ahead(0, 3),
     ),
     _Row(
-        Pattern(rf"{_WHICH_WEEK}{_WEEK}([{_WORKDAYS}]{{1,6}}日|[{_WORKDAYS}]{{2,6}}){_HOURS}"),
+        Pattern(rf"{_WHICH_WEEK}{_WEEK}({'|'.join(_RUNS)}){_HOURS}"),
         _weekday,
         not_before="一两二三几",
+        not_into=_CITIES,
         not_after="年出落点时号月个天度级十百",
     ),
     _Row(

@@ -120,6 +120,15 @@ class _Entry(NamedTuple):
             return False
         return outer.short in self.within
 
+    def is_spot_by(self, county: "_Entry") -> bool:
+        """Whether it is well known, but no division, and perhaps in a county: 海淀区中关村."""
+        return (
+            county.level is Level.COUNTY
+            and self.level is Level.PREFECTURE
+            and not self.adcode
+            and self.within[:1] == county.within[:1]
+        )
+
 
 class Mention(NamedTuple):
     """Where a text names a place, or something that is only named after one."""
@@ -191,7 +200,13 @@ def _joined(first: Mention, second: Mention, text: str) -> Mention | None:
     """The inner one of two of which one is a part of the other."""
     if first.is_another_thing or second.is_another_thing:
         return None
-    inner = [e for e in second.entries for outer in first.entries if e.is_in(outer)]
+    together = first.end == second.start
+    inner = [
+        e
+        for e in second.entries
+        for outer in first.entries
+        if e.is_in(outer) or (together and e.is_spot_by(outer))
+    ]
     outer = [e for e in first.entries for each in second.entries if e.is_in(each)]
     if not (inner or outer) or text[first.end : second.start].strip(_BETWEEN):
         return None

@@ -48,12 +48,11 @@ MAX_PLACES = 5
 WHERE = "查哪里的天气？"
 _USUAL_DAYS = 3
 _EXAMPLES = ("天气 北京", "天气 上海 明天", "天气 杭州 周末")
-_NAMED = (
-    r"天气(?:预报|情况|状况)|(?P<taken>天气)(?:[^温之瓶丹]|$)|气温|多少度|几度"
-    r"|weather(?: forecast)?|forecast|temperature"
-)
-_PATTERN = rf"{_NAMED}|温度(?:[^计传系参控监曲敏场枪]|$)|{ASKING}"
-_BY_NAME = Pattern(_NAMED)
+_NAMED = r"天气(?:预报|情况|状况)?|气温|多少度|几度|weather(?: forecast)?|forecast|temperature"
+# What makes another word of it: 天气之子, 温度计, 热不热闹, 怎么穿越; 今天气温 holds no 天气.
+_NOT_BEFORE = r"(?:[^温之瓶丹计传系参控监曲敏场枪闹心工丁静越镜]|$)"
+_PATTERN = rf"(?P<taken>{_NAMED}|温度|{ASKING}){_NOT_BEFORE}"
+_BY_NAME = Pattern(rf"(?P<taken>{_NAMED}){_NOT_BEFORE}")
 """Other questions may be about something else: 咖啡热吗."""
 
 ProviderName = Literal["open-meteo", "qweather", "amap"]

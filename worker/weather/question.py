@@ -17,7 +17,7 @@ _PHRASES = Pattern(
     r"请问|麻烦|你好|您好|帮我|帮忙|我想|想要|想|知道|查询|查一下|查查|看一下|看看|看下|查下|告诉我?|一下|今年|实时|最新"
     r"|怎么样|咋样|怎样|如何|会不会|要不要|需不需要|是不是|有没有|多少|什么|好不好|好吗|谢谢啦?|感谢|多谢|辛苦了?"
     r"|天气|气温|温度|预报|情况|状况|不错|真好|很好|挺好|合适|适合|出门|出行|出差|旅游|玩|最[高低]|平均|几度|度数"
-    r"|外面|外边|这里|这边|我们?这儿?|咱们?这儿?|我家|家里|公司|学校|本地|当地|楼下|那边|那里|左右|附近"
+    r"|外面|外边|这里|这边|我们?这儿?|咱们?这儿?|我家|老家|家里|公司|学校|本地|当地|楼下|那边|那里|左右|附近"
     r"|早上|早晨|上午|中午|下午|傍晚|晚上|夜里|白天|全天|整天"
     r"|\b(?:what|how|it)'s\b|\b(?:how|is|the|what|whats|will|it|be|like|in|for|of|at|on|to|s|please|tell|me|weather|do|does|i|need|there"
     r"|should|wear|going|degrees?|show|check|get|today|now)\b"
@@ -109,7 +109,10 @@ def _places(text: str, words: Words) -> list[_Place]:
         begin = found[number - 1].end if number else 0
         end = found[number + 1].start if number + 1 < len(found) else len(text)
         places += _listed_before(text[begin : mention.start], begin, words) if not number else []
-        places.append(_place(mention, text, words, begin, end))
+        place = _place(mention, text, words, begin, end)
+        # What is named after another place is a spot of the one that it stands at: 长沙橘子洲.
+        if not (number and isinstance(place.where, str) and place.start == begin):
+            places.append(place)
         places += _listed(text[mention.end : end], words, mention.end)
     return places
 
