@@ -113,6 +113,8 @@ def _drawn_silence(record: Record, wait_s: float) -> str:
         why = f" ({record.story.reason})" if record.story.reason else ""
         return f"no reply: the message is {record.story.state}{why}"
     why = "DingTalk took none" if _only_refused(record) else "the bot had nothing to say"
+    if record.story and record.story.retry_at_ms:
+        why += ", and the bot will try again"
     return f"no reply within {wait_s:g} s: {why}"
 
 

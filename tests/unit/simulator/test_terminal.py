@@ -57,6 +57,15 @@ def test_a_refused_reply_shows_why() -> None:
     )
 
 
+def test_a_refused_reply_that_is_tried_again_says_so() -> None:
+    throttled = Reply({"msgtype": "text"}, 130101, "send too fast", (), 12)
+    story = Story("accepted", "", 1, 2, 3, None, 1, 60_003, "")
+    record = replace(ACKNOWLEDGED, replies=(throttled,), stories=(story,))
+    assert render_record(record, wait_s=5).endswith(
+        "no reply within 5 s: DingTalk took none, and the bot will try again"
+    )
+
+
 def test_a_reply_within_the_acknowledgement_is_a_reply() -> None:
     rendered = render_record(replace(ACKNOWLEDGED, in_callback_reply=REPLY), wait_s=5)
     assert rendered.endswith("\nreply    after 41 ms: text\n         @张三 你好")
