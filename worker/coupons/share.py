@@ -84,7 +84,9 @@ def read_share(words: Words) -> Share:
     if title:
         words = words.without(*title.span)
     if is_share or title:
-        words = _without(words, _PRAISE_BEFORE_LINK, _LINK)
+        words = _without(words, _PRAISE_BEFORE_LINK)
+    words = _without(words, _LINK)
+    if is_share or title:
         words = _without(_without_passwords(words), _CODE)
         words = _without_advice(words, _ADVICE, _ASSURANCE)
     if is_share:

@@ -39,6 +39,7 @@ def keyword(text: str) -> str | None:
         ("復制打開手機淘寶 ￥aB3EXAMPLE9￥ 加厚棉拖鞋", "加厚棉拖鞋"),
         ("【京东】https://3.cn/Ex 「加厚棉拖鞋」点击链接打开", "加厚棉拖鞋"),
         ("优惠券 加厚棉拖鞋 https://m.tb.cn/h.Ex", "加厚棉拖鞋"),
+        ("优惠券 加厚棉拖鞋 https://example.com/a?id=1", "加厚棉拖鞋"),
         ("加厚棉拖鞋 https://s.click.taobao.com/Ex", "加厚棉拖鞋"),
     ],
 )
