@@ -7,13 +7,19 @@ lease the process ends. So it does when every thread for blocking calls is taken
 is up, but then the loop can still end it in good order.
 
 What is counted is the thread's own turns, not the time: of a process that was stopped (SIGSTOP) or
-a machine that slept neither has turned. A call that keeps Python's interpreter lock for good stops
-the thread as well; then the supervisor hears nothing any more (`notify`), and acts.
+a machine that slept neither has turned.
+
+A call that keeps Python's interpreter lock, such as a slow pattern of `re`, stops the thread as
+well. So each turn winds up a timer of the kernel's, which counts the CPU time of the process and at
+its end kills it (SIGPROF). Only a call that keeps the lock and sleeps is left to the supervisor,
+who hears nothing any more (`notify`).
 """
 
 import asyncio
+import faulthandler
 import logging
 import os
+import signal
 import socket
 import sys
 import threading
@@ -32,6 +38,10 @@ PATIENCE_S = LEASE_MS / 1000
 """How long the loop may stand still."""
 SIGN_OFF_S = 5.0
 """How long ending may take, with Redis away or the log's reader stuck."""
+CPU_S = PATIENCE_S / 2 + 2 * TURN_S * (os.cpu_count() or 1)
+"""How much CPU time the process may take between two turns of the thread: half of that on a machine
+that is busy with other things, and what runs without the lock, on all processors, besides."""
+_STDERR = 2
 ORDERLY_S = 30.0
 """How long the loop may take to end the worker in good order when its threads are stuck."""
 
@@ -79,6 +89,9 @@ class Watchdog:
         self._turned = threading.Event()
         self._turned.set()
         self._closed = threading.Event()
+        # Tells where, too; then comes what a signal does that nobody handles: the end.
+        faulthandler.register(signal.SIGPROF, file=_STDERR, chain=True)
+        _allow_cpu_s(CPU_S)
         self._thread = threading.Thread(target=self._watch, name="watchdog", daemon=True)
         self._thread.start()
 
@@ -87,8 +100,15 @@ class Watchdog:
         self._closed.set()
 
     def _watch(self) -> None:
+        try:
+            self._turn_until_closed()
+        finally:
+            _allow_cpu_s(0)
+
+    def _turn_until_closed(self) -> None:
         silent_s = stuck_s = 0.0
         while not self._closed.wait(self._turn_s):
+            _allow_cpu_s(CPU_S)
             if self._turned.is_set():
                 silent_s = 0.0
                 self._turned.clear()
@@ -158,6 +178,11 @@ class Watchdog:
     def _frames(self) -> str:
         frame = sys._current_frames().get(self._loop_thread)  # noqa: SLF001 - documented, for debuggers
         return stack(frame) if frame else ""
+
+
+def _allow_cpu_s(seconds: float) -> None:
+    """Let the kernel end the process when it has taken so much CPU time from now on; 0: never."""
+    signal.setitimer(signal.ITIMER_PROF, seconds)
 
 
 def notify(state: str) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import os
+import re
 import signal
 import sys
 import time
@@ -34,6 +35,18 @@ def blocks(seconds: float, ask: Ask) -> str:
 async def blocks_the_loop(seconds: float, ask: Ask) -> str:
     time.sleep(seconds)  # noqa: ASYNC251 - that is the fault
     return ask.say("好了")
+
+
+@skill.command("抱锁")
+async def keeps_the_interpreter_lock(ask: Ask) -> str:
+    re.match(r"(a+)+$", "a" * 60 + "b")
+    return ask.say("没有的事")
+
+
+@skill.command("抱锁线程")
+def keeps_the_interpreter_lock_in_a_thread(ask: Ask) -> str:
+    re.match(r"(a+)+$", "a" * 60 + "b")
+    return ask.say("没有的事")
 
 
 @skill.command("线程")

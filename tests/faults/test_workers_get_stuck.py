@@ -181,6 +181,22 @@ def test_a_worker_that_was_frozen_for_longer_than_a_lease_goes_on(scene: Scene) 
         assert "stands still" not in frozen.output
 
 
+@pytest.mark.slow
+@pytest.mark.fault("F39")
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("text", ["抱锁", "抱锁线程"])
+def test_a_call_that_keeps_the_interpreter_lock_ends_the_process_and_is_shown_in_the_log(
+    scene: Scene, figure: Figure, text: str
+) -> None:
+    with scene.worker() as stuck:
+        scene.accept(text)
+        scene.wait_for_state("leased")
+        took_s = scene.took_s(lambda: stuck.popen.poll() is not None, within_s=240)
+        assert stuck.popen.returncode == -signal.SIGPROF
+        assert re.search(r'bad_skill\.py", line \d+ in keeps_the_interpreter_lock', stuck.output)
+    figure(f"「{text}」 keeps the interpreter lock: the process is gone after", f"{took_s:.0f} s")
+
+
 # Children -----------------------------------------------------------------------------------
 
 
