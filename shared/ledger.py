@@ -47,6 +47,11 @@ MARGIN_MS = 5_000
 """How long before the session's end the last answer may start: clocks differ."""
 MAX_DEATHS = 3
 """How many workers may die over one message before it is given up."""
+APART_MS = 5_000
+"""How far apart messages get their last chance: those that died together would do so once more,
+though only one of them is to blame. Most answers take less than this."""
+LONGEST_APART_MS = 60_000
+"""How long a message may wait for that, where very many have died."""
 REMEMBER_S = 3 * 3600
 """How long an ended message is known, against redelivery: longer than a signature is valid."""
 DEAD_LETTER_S = 7 * 24 * 3600
@@ -74,7 +79,7 @@ class Ledger:
     Args:
         redis: a client that decodes responses.
         queue: the RQ queue that the messages go through.
-        lease_ms, outcome_ms, handover_ms: the times above, shorter in tests.
+        lease_ms, outcome_ms, handover_ms, apart_ms: the times above, shorter in tests.
     """
 
     def __init__(
@@ -85,12 +90,14 @@ class Ledger:
         lease_ms: int = LEASE_MS,
         outcome_ms: int = OUTCOME_MS,
         handover_ms: int = HANDOVER_MS,
+        apart_ms: int = APART_MS,
     ) -> None:
         self._redis = redis
         self._queue = queue
         self.lease_ms = lease_ms
         self._outcome_ms = outcome_ms
         self._handover_ms = handover_ms
+        self._apart_ms = apart_ms
         name = queue.name
         self._count_key = f"{name}:count"
         self._dead_key = f"{name}:dead"
@@ -291,6 +298,8 @@ class Ledger:
             DEAD_LETTER_S,
             DEAD_LETTER_S * 1000,
             RECHECK_MS,
+            self._apart_ms,
+            LONGEST_APART_MS,
         )
         for message_id in spoilt:
             _name_spoilt(message_id)

@@ -1,22 +1,41 @@
 -- Looks at what is overdue: ends what can only be ended, and names what must be enqueued again.
 -- ARGV 3 how many at the most, 4 time to lease what was taken from the queue (ms), 5 how often a
 --   worker may die over a message, 6 remember (s), 7 how long dead letters are listed (ms), 8 how soon to
---   look again at a message that is parked as the second of its line (ms); those further back wait longer
+--   look again at a message that is parked as the second of its line (ms); those further back wait longer;
+--   9 how far apart last chances begin (ms), 10 how long one may wait for that (ms)
 -- Returns the ids to hand to requeue.lua (should that never happen, the next sweep names them again), and
 -- the ids whose records are spoilt: ended, or passed over if the id is none of ours; and the ids of those
 -- over which too many workers died.
 
 local limit, handover_ms, max_deaths, remember_s, keep_dead_ms = ARGV[3], ARGV[4], tonumber(ARGV[5]), ARGV[6], ARGV[7]
-local recheck_ms = tonumber(ARGV[8])
+local recheck_ms, apart_ms, longest_apart_ms = tonumber(ARGV[8]), tonumber(ARGV[9]), tonumber(ARGV[10])
 local now = now_ms()
 local again, spoilt, given_up = {}, {}, {}
 local function hand_on(id)
   if id ~= '' then again[#again + 1] = id end
 end
 
+-- When a message may have its last chance: not together with others that died with it, for one of them is
+-- to blame, and would take all of them along to their end.
+local function last_chance_at()
+  local free_ms = number(redis.call('HGET', COUNT, 'last_chance_ms')) or 0
+  local at = math.max(now, math.min(free_ms, now + longest_apart_ms))
+  redis.call('HSET', COUNT, 'last_chance_ms', at + apart_ms)
+  return at
+end
+
+-- Counts a death, and lets the message rest.
+local function rest(id, deaths, at, expires_ms)
+  redis.call('HDEL', MESSAGE .. id, 'token')
+  redis.call('HSET', MESSAGE .. id, 'state', 'accepted', 'deaths', deaths, 'not_before_ms', at)
+  redis.call('SADD', RESTING, id)
+  redis.call('ZADD', DUE, math.min(at, expires_ms), id)
+end
+
 for _, id in ipairs(redis.call('ZRANGEBYSCORE', DUE, '-inf', now, 'LIMIT', 0, limit)) do
   local held = fields_of(id, 'state', 'expires_ms', 'deaths', 'turn', 'line')
   local state = held and held[1]
+  local deaths = held and (number(held[3]) or 0) + 1
   if not held or is_spoilt(state, redis.call('HEXISTS', MESSAGE .. id, 'payload') == 1, held[2]) then
     redis.call('SREM', RESTING, id)
     hand_on(finish(id, 'dead', SPOILT, remember_s, now))
@@ -28,14 +47,15 @@ for _, id in ipairs(redis.call('ZRANGEBYSCORE', DUE, '-inf', now, 'LIMIT', 0, li
   elseif number(held[2]) <= now then
     redis.call('SREM', RESTING, id)
     hand_on(expire(id, remember_s, now))
-  elseif state == 'leased' and (number(held[3]) or 0) + 1 >= max_deaths then
+  elseif state == 'leased' and deaths >= max_deaths then
     hand_on(finish(id, 'dead', 'failed: workers died over it', remember_s, now))
     given_up[#given_up + 1] = id
   elseif held[4] == 'waiting' and not is_first(id, held[5]) then
     park(id, held[5], number(held[2]), recheck_ms, now)
   elseif string.match(id, '^%x+$') then
     if held[4] then redis.call('HSET', MESSAGE .. id, 'turn', 'come') end
-    hand_on(id)
+    local at = state == 'leased' and deaths == max_deaths - 1 and last_chance_at() or now
+    if at > now then rest(id, deaths, at, number(held[2])) else hand_on(id) end
   else
     redis.call('ZREM', DUE, id)
     spoilt[#spoilt + 1] = id

@@ -241,6 +241,28 @@ def test_a_message_over_which_three_workers_died_is_given_up(
     )
 
 
+@pytest.mark.slow
+@pytest.mark.fault("F27")
+@pytest.mark.timeout(240)
+@pytest.mark.parametrize("other", ["text", "慢 2"])
+def test_a_message_that_kills_its_worker_takes_no_other_along(
+    scene: Scene, figure: Figure, other: str
+) -> None:
+    began = time.monotonic()
+    for _ in range(2):
+        scene.accept(other)
+    scene.accept("崩溃")
+    for _ in range(2):
+        scene.accept(other)
+    with scene.supervised_worker() as workers:
+        scene.expect_ends(within_s=200, answered=4, dead={"failed": 1})
+        assert len(workers) == 4
+    figure(
+        f"a message kills its worker, 4 others 「{other}」 beside it: all answered after",
+        f"{time.monotonic() - began:.0f} s",
+    )
+
+
 @pytest.mark.fault("F27")
 def test_a_skill_that_blocks_the_loop_for_a_while_only_delays(scene: Scene) -> None:
     with scene.worker():

@@ -7,7 +7,16 @@ from shared.ledger import MARGIN_MS
 from shared.message import Message
 from shared.states import Acceptance, End, Ending, Failures
 from tests.builders import SESSION_MS, a_message, now_ms
-from tests.unit.shared.world import ANSWERED, ENDINGS, PREPARED, STEPS, Step, World, body_of
+from tests.unit.shared.world import (
+    ANSWERED,
+    APART_MS,
+    ENDINGS,
+    PREPARED,
+    STEPS,
+    Step,
+    World,
+    body_of,
+)
 
 
 @pytest.mark.parametrize("ending", ENDINGS)
@@ -97,6 +106,7 @@ async def test_a_revived_message_may_see_as_many_deaths_as_any(
         await world.make_overdue(message)
         await world.ledger.sweep()
     await world.ledger.revive(message.id)
+    await asyncio.sleep(APART_MS / 1000)
     for enqueued in (1, 1, 0):
         await world.lease(message)
         await world.make_overdue(message)

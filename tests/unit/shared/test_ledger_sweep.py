@@ -8,7 +8,7 @@ from shared.message import Message
 from shared.reply import Text, to_body
 from shared.states import End, Ending, Failures, Lease, Prepared
 from tests.builders import a_message, now_ms
-from tests.unit.shared.world import ANSWERED, HANDOVER_MS, PREPARED, World, body_of
+from tests.unit.shared.world import ANSWERED, APART_MS, HANDOVER_MS, PREPARED, World, body_of
 
 
 async def test_a_message_rests_for_the_pause_of_a_retry(world: World, message: Message) -> None:
@@ -191,6 +191,46 @@ async def test_a_message_over_which_three_workers_died_is_given_up_and_named(
     assert (stored["state"], stored["reason"]) == ("dead", "failed: workers died over it")
     assert f"message {message.id[:8]} is given up: 3 workers died over it" in caplog.text
     assert (await world.counts()).dead == {"failed": 1}
+
+
+async def test_messages_that_died_together_have_their_last_chance_apart(world: World) -> None:
+    messages = [a_message(msgId=f"msg{number}") for number in range(3)]
+    await world.accept(*messages)
+    for enqueued in (3, 1):
+        for message in messages:
+            await world.lease(message)
+            await world.make_overdue(message)
+        assert await world.ledger.sweep() == enqueued
+    waits_ms = sorted([await world.due_in_ms(message) or 0.0 for message in messages])
+    assert 0 < waits_ms[1] <= APART_MS < waits_ms[2] <= 2 * APART_MS
+    for _ in (1, 2):
+        assert await world.ledger.sweep() == 0
+        await asyncio.sleep(APART_MS / 1000)
+        assert await world.ledger.sweep() == 1
+    deaths = [(await world.stored(message))["deaths"] for message in messages]
+    assert deaths == ["2", "2", "2"]
+    await world.check_the_invariant()
+
+
+async def test_a_last_chance_is_not_waited_for_beyond_the_sessions_end(world: World) -> None:
+    messages = [a_message(msgId=f"msg{number}") for number in range(2)]
+    await world.accept(*messages)
+    for _ in (1, 2):
+        for message in messages:
+            await world.lease(message)
+            await world.make_overdue(message)
+        await world.ledger.sweep()
+    (rests,) = [
+        m
+        for m in messages
+        if (await world.stored(m))["state"] == "accepted"
+        and "not_before_ms" in await world.stored(m)
+    ]
+    await world.end_session(rests)
+    await world.make_overdue(rests)
+    await world.ledger.sweep()
+    assert (await world.counts()).dead == {"expired": 1}
+    await world.check_the_invariant()
 
 
 async def test_a_reply_of_unknown_outcome_is_never_sent_again(

@@ -13,6 +13,7 @@ from shared.states import Acceptance, Counts, End, Ending, Lease, Prepared
 from tests.builders import a_callback, now_ms
 
 HANDOVER_MS = 30
+APART_MS = 300
 ANSWERED = Ending(End.ANSWERED)
 PREPARED = Prepared(to_body(Text("北京 9℃")), ANSWERED)
 LONG = Prepared(b'"1"', ANSWERED, (b'"2"', b'"3"'))
@@ -45,7 +46,7 @@ class World:
     def __init__(self, server: fakeredis.FakeServer) -> None:
         self.redis = fakeredis.FakeAsyncRedis(server=server, decode_responses=True)
         queue = JobQueue.create("dingda", skill_timeout_s=30)
-        self.ledger = Ledger(self.redis, queue, handover_ms=HANDOVER_MS)
+        self.ledger = Ledger(self.redis, queue, handover_ms=HANDOVER_MS, apart_ms=APART_MS)
 
     async def accept(self, *messages: Message, backlog_limit: int = 100) -> list[Acceptance]:
         """Accept messages, each with a body that says its id."""
