@@ -290,7 +290,7 @@ class Ledger:
         Returns:
             How many messages were enqueued again.
         """
-        overdue, spoilt, given_up = await self._run(
+        overdue, spoilt, given_up, removed = await self._run(
             self._sweep,
             SWEEP_LIMIT,
             self._handover_ms,
@@ -301,6 +301,8 @@ class Ledger:
             self._apart_ms,
             LONGEST_APART_MS,
         )
+        for key in removed:
+            logger.error("removed %s: it was of another kind than the ledger's", key)
         for message_id in spoilt:
             _name_spoilt(message_id)
         for message_id in given_up:

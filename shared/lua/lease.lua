@@ -10,6 +10,8 @@ local key = MESSAGE .. id
 local held = fields_of(id, 'state', 'payload', 'expires_ms', 'prepared', 'not_before_ms', 'token', 'attempts',
                        'failures', 'accepted_ms', 'line', 'turn')
 local now = now_ms()
+-- Fails before anything is written where something else stands in its place (see sweep.lua).
+redis.call('ZSCORE', DUE, id)
 if not held or is_spoilt(held[1], held[2], held[3]) then
   redis.call('SREM', RESTING, id)
   return {0, 'spoilt', finish(id, 'dead', SPOILT, remember_s, now)}

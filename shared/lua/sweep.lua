@@ -5,14 +5,31 @@
 --   9 how far apart last chances begin (ms), 10 how long one may wait for that (ms)
 -- Returns the ids to hand to requeue.lua (should that never happen, the next sweep names them again), and
 -- the ids whose records are spoilt: ended, or passed over if the id is none of ours; and the ids of those
--- over which too many workers died.
+-- over which too many workers died; and the names of our keys that were removed, for they were of another kind.
 
 local limit, handover_ms, max_deaths, remember_s, keep_dead_ms = ARGV[3], ARGV[4], tonumber(ARGV[5]), ARGV[6], ARGV[7]
 local recheck_ms, apart_ms, longest_apart_ms = tonumber(ARGV[8]), tonumber(ARGV[9]), tonumber(ARGV[10])
 local now = now_ms()
-local again, spoilt, given_up = {}, {}, {}
+local again, spoilt, given_up, removed = {}, {}, {}, {}
 local function hand_on(id)
   if id ~= '' then again[#again + 1] = id end
+end
+
+-- What a foreign hand put in the place of one of our keys stops every script, so it goes.
+for key, kind in pairs({[QUEUED] = 'zset', [DUE] = 'zset', [DEAD] = 'zset', [COUNT] = 'hash', [RESTING] = 'set'}) do
+  local found = redis.call('TYPE', key).ok
+  if found ~= kind and found ~= 'none' then
+    redis.call('DEL', key)
+    removed[#removed + 1] = key
+  end
+end
+
+-- What rests is in no other list, should this one be lost.
+if redis.call('EXISTS', DUE) == 0 then
+  for _, id in ipairs(redis.call('SMEMBERS', RESTING)) do
+    local held = fields_of(id, 'not_before_ms') or {}
+    redis.call('ZADD', DUE, math.max(now, number(held[1]) or 0), id)
+  end
 end
 
 -- When a message may have its last chance: not together with others that died with it, for one of them is
@@ -43,6 +60,7 @@ for _, id in ipairs(redis.call('ZRANGEBYSCORE', DUE, '-inf', now, 'LIMIT', 0, li
   elseif state == 'sending' then
     hand_on(finish(id, 'dead', 'unknown: the worker died while sending', remember_s, now))
   elseif state ~= 'accepted' and state ~= 'leased' then
+    redis.call('SREM', RESTING, id)
     redis.call('ZREM', DUE, id)
   elseif number(held[2]) <= now then
     redis.call('SREM', RESTING, id)
@@ -72,4 +90,4 @@ for _, id in ipairs(redis.call('ZRANGEBYSCORE', QUEUED, '-inf', before, 'LIMIT',
 end
 
 redis.call('ZREMRANGEBYSCORE', DEAD, '-inf', now - keep_dead_ms)
-return {again, spoilt, given_up}
+return {again, spoilt, given_up, removed}

@@ -8,6 +8,7 @@ import pytest
 from tests.builders import a_message
 from tests.faults.conftest import Figure
 from tests.faults.scene import Scene
+from tests.processes import Script, wait_until
 
 
 @pytest.mark.fault("F28")
@@ -64,3 +65,29 @@ def test_a_maintenance_lock_of_rq_that_was_left_behind_delays_nothing(
         took_s = scene.took_s(lambda: scene.webhook.posts, within_s=25)
         scene.expect_ends(answered=1)
     figure("answered after", f"{took_s:.1f} s")
+
+
+@pytest.mark.slow
+@pytest.mark.fault("F28")
+@pytest.mark.parametrize("name", ["due", "queued", "resting"])
+def test_something_else_in_the_place_of_a_list_of_ours_is_removed_and_named(
+    scene: Scene, name: str
+) -> None:
+    with scene.worker() as answers, scene.server.client() as client:
+        scene.accept("text")
+        wait_until(lambda: scene.counts().answered == 1)
+        client.delete(f"dingda:{name}")
+        client.set(f"dingda:{name}", "nonsense")
+        answers.wait_for(f"removed dingda:{name}")
+        scene.accept("text", 3)
+        scene.expect_ends(answered=4, within_s=30)
+
+
+@pytest.mark.fault("F28")
+def test_what_rests_is_found_again_when_the_list_of_what_is_due_is_lost(scene: Scene) -> None:
+    scene.webhook.first.extend([Script(status=500, shows=False)] * 2)
+    with scene.worker(), scene.server.client() as client:
+        scene.accept("text", 2)
+        wait_until(lambda: client.scard("dingda:resting") == 2)
+        client.delete("dingda:due")
+        scene.expect_ends(answered=2, within_s=30)
