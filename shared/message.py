@@ -95,6 +95,12 @@ class Message:
     """The message that this one answers to."""
 
     @property
+    def own_words(self) -> str:
+        """What the asker says: of a forwarded conversation or a card nothing, for the words in it
+        are others'."""
+        return "" if self.kind in (Kind.FORWARDED, Kind.CARD) else self.text
+
+    @property
     def mentioned_staff_ids(self) -> tuple[str, ...]:
         """Who else was mentioned, by userid, as far as DingTalk tells."""
         return tuple(mention.staff_id for mention in self.mentions if mention.staff_id)

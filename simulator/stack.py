@@ -1,6 +1,7 @@
 """Everything at once, for tests: a server for the ledger, a gateway, a worker and a simulator.
 
-The bot is started by name (`python -m gateway`, `python -m worker`), as a person would.
+The simulator plays DingTalk's OpenAPI and the weather service as well. The bot is started by name
+(`python -m gateway`, `python -m worker`), as a person would.
 """
 
 import os
@@ -15,6 +16,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from simulator.errors import StackError
+from simulator.organisation import APP_KEY
 
 _Process = subprocess.Popen[bytes]
 
@@ -47,6 +49,12 @@ def a_running_stack(folder: Path, settings: Mapping[str, str]) -> Iterator[str]:
             "DINGDA_SESSION_WEBHOOK_ORIGINS": url,
             "DINGDA_SIMULATOR_PORT": str(simulator),
             "DINGDA_SIMULATOR_REPLIES_PER_MINUTE": "0",
+            # The simulator plays these, too.
+            "DINGDA_APP_KEY": APP_KEY,
+            "DINGDA_OPENAPI_URL": f"{url}/openapi",
+            "DINGDA_OAPI_URL": f"{url}/openapi",
+            "DINGDA_OPEN_METEO_URL": f"{url}/open-meteo",
+            "DINGDA_OPEN_METEO_GEOCODING_URL": f"{url}/open-meteo",
             **settings,
         }
         processes = [

@@ -102,8 +102,8 @@ class Conversation:
 
     def route(self, message: Message) -> Route | None:
         """Find who answers: the words, what is sent without any, or words that are only quoted."""
-        if message.text.strip():
-            return self._router.route(message.text)
+        if message.own_words.strip():
+            return self._router.route(message.own_words)
         if route := self._router.route_sent(message):
             return route
         quoted = message.quoted
@@ -148,7 +148,7 @@ class Conversation:
 
     async def _reply(self, message: Message, route: Route | None, left_s: float) -> Said | None:
         ask = Ask(
-            text=route.text if route else clean(message.text),
+            text=route.text if route else clean(message.own_words),
             message=message,
             now=self._now(),
             services=self._services,

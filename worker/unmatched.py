@@ -41,8 +41,6 @@ def hint(ask: Ask, router: Router) -> Reply | None:
         return _to_nothing_said(ask, message)
     if _is_greeting_or_plea(words):
         return sentence(ask, AT_YOUR_SERVICE)
-    if message.kind is Kind.FORWARDED:
-        return _to_wordless(ask, message)
     similar = router.similar(ask.text)
     return question_back(ask, DID_YOU_MEAN, similar) if similar else None
 
