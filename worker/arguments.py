@@ -6,6 +6,7 @@ A parameter's type says how it is read:
 * `int`, `float`, `Decimal`: the first number;
 * a `Literal[...]` of words: the one that is there;
 * `str`: what is left. Of several the last takes the rest, the others a word each;
+* `Person`: whoever is mentioned, or named in what is left; `worker.people` looks them up;
 * `Picture`, `File`, `Voice`, `Quoted`: not read from the text, but what was sent beside it, or in
   the message that it answers to.
 
@@ -41,12 +42,15 @@ from shared.message import Message
 from shared.texts import MISSING, NOT_SENT, NOT_UNDERSTOOD
 from worker.errors import UnclearError
 from worker.patterns import Pattern
+from worker.people import Person, take_named
 from worker.text import Words, fold
 
 _NUMBER = Pattern(r"-?\d+(?:\.\d+)?")
 _MAX_NUMBER_CHARS = 30
 """A longer one is none: float makes infinity of it."""
 _NUMERIC = (int, float, Decimal)
+_TEXTS = (str, Person)
+"""What takes of what is left."""
 
 
 def _picture(message: Message) -> Picture | None:
@@ -131,6 +135,9 @@ class Signature:
             else:
                 read = _parameter(function, parameter, hint)
                 (sent if read.kind in _SENT else parameters).append(read)
+        if sum(read.kind is Person for read in parameters) > 1:
+            # Nor does DingTalk tell in which order people were mentioned.
+            raise TypeError(f"{_name(function)}: one Person at the most, or it's open who is who")
         return cls(tuple(parameters), ask, tuple(settings), tuple(sent))
 
     @property
@@ -174,9 +181,14 @@ class Signature:
                 raise UnclearError(NOT_SENT.format(label=sent.label, usage=usage))
             bound[sent.name] = sent.default if value is None else value
         # Slots first, wherever they stand: they know what they look for. Text takes what is left.
-        for parameter in sorted(self.parameters, key=lambda p: p.kind is str):
-            last = parameter.kind is not str or parameter is self._texts[-1]
-            taken = _take_for(usage, parameter.kind, words, now, last=last)
+        said = words.rest
+        for parameter in sorted(self.parameters, key=lambda p: p.kind in _TEXTS):
+            last = parameter.kind not in _TEXTS or parameter is self._texts[-1]
+            taken = (
+                take_named(words, ask.message, ask.names, last=last, usage=usage, said=said)
+                if parameter.kind is Person
+                else _take_for(usage, parameter.kind, words, now, last=last)
+            )
             if taken is not None:
                 bound[parameter.name], words = taken
             elif parameter.required:
@@ -196,7 +208,7 @@ class Signature:
 
     @property
     def _texts(self) -> list[Parameter]:
-        return [parameter for parameter in self.parameters if parameter.kind is str]
+        return [parameter for parameter in self.parameters if parameter.kind in _TEXTS]
 
 
 def _parameter(function: Callable[..., Any], parameter: inspect.Parameter, hint: Any) -> Parameter:
@@ -207,9 +219,8 @@ def _parameter(function: Callable[..., Any], parameter: inspect.Parameter, hint:
     if get_origin(kind) is Annotated:
         kind, label, *_ = get_args(kind)
     if not _is_readable(kind):
-        where = f"{function.__module__}.{function.__qualname__}"
         raise TypeError(
-            f"{where}: parameter {parameter.name!r} can't be read from text; "
+            f"{_name(function)}: parameter {parameter.name!r} can't be read from text; "
             "give it a type that worker.arguments names"
         )
     has_default = parameter.default is not inspect.Parameter.empty
@@ -222,6 +233,10 @@ def _parameter(function: Callable[..., Any], parameter: inspect.Parameter, hint:
     )
 
 
+def _name(function: Callable[..., Any]) -> str:
+    return f"{function.__module__}.{function.__qualname__}"
+
+
 def _without_none(hint: Any) -> tuple[Any, bool]:
     if get_origin(hint) in (Union, types.UnionType):
         kinds = [kind for kind in get_args(hint) if kind is not types.NoneType]
@@ -231,7 +246,7 @@ def _without_none(hint: Any) -> tuple[Any, bool]:
 
 
 def _is_readable(kind: Any) -> bool:
-    if kind is str or kind in _NUMERIC or kind in _SENT or get_origin(kind) is Literal:
+    if kind in _TEXTS or kind in _NUMERIC or kind in _SENT or get_origin(kind) is Literal:
         return True
     return isinstance(kind, type) and hasattr(kind, "take")
 

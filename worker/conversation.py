@@ -30,6 +30,7 @@ from worker.contained import (
     work_for,
 )
 from worker.errors import BackendError, RefusalError, SkillError, UnclearError
+from worker.people import Named, look_up
 from worker.routing import Route, Router
 from worker.safe_reply import question_back, reason, sentence
 from worker.services import Services
@@ -207,6 +208,9 @@ class Conversation:
             now=ask.now,
             settings=self._services.settings,
         )
+        for name, value in arguments.items():
+            if isinstance(value, Named):
+                arguments[name] = await look_up(value, ask.message, self._services.dingtalk)
         call = partial(command.function, **arguments)
         answer: Any
         if inspect.iscoroutinefunction(command.function):

@@ -1,14 +1,14 @@
 """DingTalk's OpenAPI: who works for whom, and a private word to somebody.
 
-Sources: DingTalk's pages on accessToken, topapi/v2/user/get, contact/users/search and
-oToMessages/batchSend. Who somebody is goes by userid alone: names are not unique and nicknames are
-the asker's own choice.
+Sources: DingTalk's pages on accessToken, topapi/v2/user/get, topapi/v2/department/get,
+contact/users/search and oToMessages/batchSend. Who somebody is goes by userid alone: names are not
+unique and nicknames are the asker's own choice.
 """
 
 import asyncio
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import urlsplit
@@ -30,6 +30,7 @@ from worker.errors import (
 )
 from worker.http import Http, JSONAnswer
 from worker.outcome import Delivered, Outcome, Refused, Retry, Trouble, Unknown
+from worker.people import Person
 from worker.single_flight import SharedCallCancelledError, SingleFlight
 from worker.transport import BeforeSend
 
@@ -51,20 +52,11 @@ _TOKEN_HEADER = "x-acs-dingtalk-access-token"  # noqa: S105 - a header's name
 _MAX_CODE_CHARS = 80
 # errcodes of the older API, beside those of `worker.classify`.
 _BAD_TOKEN = frozenset({40014, 42001})
-_NO_SUCH_USER = frozenset({33012, 60121})
+_NOT_THERE = frozenset({33012, 60121, 60003})
+"""No such userid, user or department."""
 # Codes and lists of the newer one.
 _NOT_REACHED = ("invalidStaffIdList", "filteredStaffIdList")
 _SENT_TOO_FAST = frozenset({"send.too.fast", "send.byToken.tooFast"})
-
-
-@dataclass(frozen=True, slots=True)
-class Person:
-    """Somebody in the organisation."""
-
-    staff_id: str
-    name: str = field(repr=False)
-    manager_staff_id: str
-    """The direct manager; "" where the address book names none."""
 
 
 class DingTalk:
@@ -123,7 +115,19 @@ class DingTalk:
             staff_id=staff_id,
             name=str(result.get("name") or ""),
             manager_staff_id=_userid(result.get("manager_userid") or ""),
+            title=str(result.get("title") or ""),
+            department_ids=_integers(result.get("dept_id_list")),
         )
+
+    async def department(self, department_id: int) -> str:
+        """Return the name of a department; "" if there is none of that id.
+
+        Raises:
+            BackendError: if DingTalk can't be asked, or refuses.
+        """
+        answer = await self._oapi("/topapi/v2/department/get", {"dept_id": department_id})
+        result = answer.get("result") if answer else None
+        return str(result.get("name") or "") if isinstance(result, dict) else ""
 
     async def find(self, name: str) -> list[str]:
         """Return the userids of the people of a name, at most twenty.
@@ -197,7 +201,7 @@ class DingTalk:
         return _classify_private(answer, staff_id)
 
     async def _oapi(self, path: str, body: Mapping[str, Any]) -> dict[str, Any] | None:
-        """Call the older API, which says in an errcode what became of it; None: no such user."""
+        """Call the older API, which says in an errcode what became of it; None: nothing there."""
         url = self._oapi_url + path
         async for attempt in _patiently():
             with attempt:
@@ -212,7 +216,7 @@ class DingTalk:
                     is_stale=lambda answer: _errcode(answer) in _BAD_TOKEN,
                 )
                 code = _errcode(answer)
-                if code in _NO_SUCH_USER:
+                if code in _NOT_THERE:
                     return None
                 if code != 0:
                     raise _refusal(answer)
@@ -299,6 +303,10 @@ def _userids(fields: Mapping[str, Any]) -> list[str]:
     if not isinstance(found, list):
         raise BackendProtocolError(SERVICE, "users/search answers without a list")
     return [_userid(staff_id) for staff_id in found]
+
+
+def _integers(value: object) -> tuple[int, ...]:
+    return tuple(each for each in value if type(each) is int) if isinstance(value, list) else ()
 
 
 def _userid(value: object) -> str:

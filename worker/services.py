@@ -7,8 +7,8 @@ from pydantic_settings import BaseSettings
 
 from worker.cache import Cache
 from worker.database import Databases
-from worker.dingtalk import DingTalk
 from worker.http import Http
+from worker.people import AddressBook
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +18,7 @@ class Services:
     http: Http
     cache: Cache
     databases: Databases
-    dingtalk: DingTalk | None
-    """DingTalk's OpenAPI; None unless `DINGDA_APP_KEY` and the secret are set."""
+    dingtalk: AddressBook | None
+    """DingTalk's address book; None unless `DINGDA_APP_KEY` and the secret are set."""
     settings: Mapping[type[BaseSettings], BaseSettings] = field(default_factory=dict)
     """What skills declare as settings of their own, read once at the start."""

@@ -47,6 +47,7 @@ from worker.errors import (
     UnclearError,
 )
 from worker.patterns import Pattern, UnsupportedPatternError
+from worker.people import Person
 from worker.services import Services
 from worker.text import is_traditional, to_traditional
 
@@ -71,6 +72,7 @@ __all__ = [
     "LimitsSetting",
     "Markdown",
     "Mention",
+    "Person",
     "Picture",
     "Quoted",
     "RefusalError",

@@ -9,7 +9,7 @@ For example:
 """
 
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from copy import deepcopy
@@ -25,9 +25,9 @@ from shared.reply import Reply
 from worker.cache import Cache, Fetch, as_it_is
 from worker.conversation import Conversation, Said, china_now
 from worker.database import Databases
-from worker.dingtalk import DingTalk
 from worker.http import Http
 from worker.loading import load_skill_settings
+from worker.people import AddressBook, Person
 from worker.routing import Router
 from worker.services import Services
 from worker.single_flight import SingleFlight
@@ -70,6 +70,31 @@ class MemoryCache:
         return read(deepcopy(self.entries[key][1]))
 
 
+class People:
+    """An address book of these people.
+
+    Args:
+        people: who is in it.
+        departments: the names of their departments, by id.
+    """
+
+    def __init__(self, *people: Person, departments: Mapping[int, str] | None = None) -> None:
+        self._people = {person.staff_id: person for person in people}
+        self._departments = departments or {}
+
+    async def find(self, name: str) -> list[str]:
+        """The userids of the people of a name."""
+        return [person.staff_id for person in self._people.values() if person.name == name]
+
+    async def person(self, staff_id: str) -> Person | None:
+        """Somebody by userid."""
+        return self._people.get(staff_id)
+
+    async def department(self, department_id: int) -> str:
+        """The name of a department."""
+        return self._departments.get(department_id, "")
+
+
 async def ask(skill: Skill, text: str, **circumstances: Any) -> Reply | None:
     """Ask a skill, and return what the asker would see; None if it stays silent.
 
@@ -89,7 +114,7 @@ async def listen(  # noqa: PLR0913 - the circumstances that a test may choose
     now: datetime | None = None,
     transport: httpx.AsyncBaseTransport | None = None,
     settings: Sequence[BaseSettings] = (),
-    dingtalk: DingTalk | None = None,
+    dingtalk: AddressBook | None = None,
     cache: Cache | None = None,
     unmatched: Literal["hint", "help", "empty"] = "empty",
     **message_fields: Any,
@@ -106,7 +131,8 @@ async def listen(  # noqa: PLR0913 - the circumstances that a test may choose
         transport: plays the backends, such as `httpx.MockTransport(handler)` or
             `httpx.ASGITransport(app)`; without one every call fails as if the network were closed.
         settings: the skill's settings; those not given are read from the environment.
-        dingtalk: DingTalk's OpenAPI; None as where it is not set up.
+        dingtalk: the address book, such as `People(Person("0002", "李四"))`; None as where none is
+            set up.
         cache: a new `MemoryCache` unless given.
         unmatched: what a text gets that the skill doesn't want: by default nothing, so that a test
             sees which words are the skill's.

@@ -7,11 +7,12 @@ what its owner makes it, and an administrator of DingTalk is not for that reason
 
 import asyncio
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from shared.logs import identifier
 from shared.message import Message
-from worker.dingtalk import DingTalk
+from worker.people import AddressBook
 
 logger = logging.getLogger("dingda.audit")
 
@@ -27,17 +28,20 @@ class Subject:
     """The name to show; "" for the asker."""
 
 
-async def find_subject(message: Message, name: str, dingtalk: DingTalk | None) -> Subject | None:
+async def find_subject(
+    message: Message, name: str, typed: Sequence[str], dingtalk: AddressBook | None
+) -> Subject | None:
     """Find out whom a question is about, and whether its asker may know.
 
     Args:
         message: the question. Somebody mentioned in it is whom it is about.
-        name: the name in it; "" where it names nobody.
+        name: the name in its words; "" where they name nobody.
+        typed: the names behind an @ that was typed by hand, one of which may be the bot's.
         dingtalk: the address book; None where it can't be asked, and then one sees only one's own.
 
     Returns:
         Who it is; None if it is not to be known, which is the same for somebody who doesn't exist,
-        somebody else's report, and a name that several of one's reports have.
+        somebody else's report, several people, and a name that several of one's reports have.
 
     Raises:
         BackendError: if the address book can't be asked.
@@ -45,14 +49,14 @@ async def find_subject(message: Message, name: str, dingtalk: DingTalk | None) -
     asker = message.sender_staff_id
     if not asker or not message.is_own_organisation:
         return _decided(message, None, "nobody of this organisation asks")
-    if not name and not message.mentions:
+    if not (name or typed or message.mentions):
         return _decided(message, Subject(asker, ""), "own")
     if len(message.mentioned_staff_ids) < len(message.mentions):
         # Somebody is meant, and DingTalk hides who: that is never the asker.
         return _decided(message, None, "somebody unknown is mentioned")
     if dingtalk is None:
         return _decided(message, None, "no address book: set DINGDA_APP_KEY")
-    named = message.mentioned_staff_ids or await dingtalk.find(name)
+    named = await _named(message, name, typed, dingtalk)
     if asker in named:
         return _decided(message, Subject(asker, ""), "own")
     people = await asyncio.gather(*(dingtalk.person(each) for each in named[:_MOST_CANDIDATES]))
@@ -60,6 +64,22 @@ async def find_subject(message: Message, name: str, dingtalk: DingTalk | None) -
     if len(reports) != 1:
         return _decided(message, None, "not a direct report")
     return _decided(message, Subject(reports[0].staff_id, reports[0].name), "direct report")
+
+
+async def _named(
+    message: Message, name: str, typed: Sequence[str], dingtalk: AddressBook
+) -> list[str]:
+    """Whoever all mentions and names may mean; nobody where they mean several people."""
+    names = list(dict.fromkeys(filter(None, (name, *typed))))
+    found = dict(
+        zip(names, await asyncio.gather(*(dingtalk.find(each) for each in names)), strict=True)
+    )
+    meant = [[staff_id] for staff_id in dict.fromkeys(message.mentioned_staff_ids)]
+    if name and not meant and not found[name]:
+        return []
+    # A name that nobody has may be the bot's, or just a word beside a mention.
+    meant += filter(None, found.values())
+    return [each for each in meant[0] if all(each in ids for ids in meant)] if meant else []
 
 
 def _decided(message: Message, subject: Subject | None, rule: str) -> Subject | None:

@@ -100,24 +100,17 @@ async def performance(
     if settings.performance_url is None:
         logger.warning("performance is not set up: set DINGDA_PERFORMANCE_URL")
         raise RefusalError(NOT_SET_UP)
-    subject = await find_subject(ask.message, _name_of(ask, who), ask.services.dingtalk)
+    name = name_in(who)
+    # A name behind an @ may be the bot's, so "my" counts for more; but a question about somebody
+    # must never be answered with one's own numbers.
+    is_own = not name and _MINE.search(fold(ask.text))
+    typed = () if is_own else ask.names
+    subject = await find_subject(ask.message, name, typed, ask.services.dingtalk)
     rows = await _read(ask, settings, subject, period) if subject else ()
     if not (subject and rows):
         # The same words whether there is no right, no data or no such person.
         raise RefusalError(NOT_KNOWN)
     return show(rows, subject.name, say=ask.say)
-
-
-def _name_of(ask: Ask, who: str) -> str:
-    """The name of whom a question is about; "" if it is the asker's own.
-
-    A name behind an @ at the edge of the text may be the bot's. So it counts unless the asker says
-    "my": a question about somebody must never be answered with one's own numbers.
-    """
-    name = name_in(who)
-    if name or not ask.names or _MINE.search(fold(ask.text)):
-        return name
-    return ask.names[-1]
 
 
 def name_in(words: str) -> str:

@@ -19,6 +19,7 @@ from starlette.responses import JSONResponse
 from starlette.routing import Route
 
 from scripts.demo_performance import create
+from shared.content import Kind, Quoted
 from shared.message import Mention
 from shared.reply import Markdown, Text
 from shared.states import End
@@ -188,6 +189,63 @@ async def test_whoever_asks_about_somebody_else_never_sees_the_own(
     office: Office, typed: str
 ) -> None:
     assert is_refused(await office.asked(typed, ZHANG))
+
+
+@pytest.mark.parametrize(
+    ("typed", "mentions"),
+    [
+        ("绩效 李四和王五", ()),
+        ("绩效 我和李四", ()),
+        ("我和李四的绩效", ()),
+        ("@李四 @张三 绩效", ()),
+        ("@张三 李四的绩效", ()),
+        ("@张三 王五四的绩效", ()),
+        ("绩效 @张三 @李四", ()),
+        ("李四呢 绩效", ()),
+        ("Li Si 的绩效", ()),
+        ("绩效 Li Si", ()),
+        ("@Li Si 绩效", ()),
+        ("performance of Li Si", ()),
+        ("他的绩效", ()),
+        ("她上个季度的绩效", ()),
+        ("他们的绩效怎么样", ()),
+        ("我们组的绩效", ()),
+        ("我们部门绩效", ()),
+        ("大家的绩效", ()),
+        ("我同事的绩效", ()),
+        ("我老板的绩效", ()),
+        ("绩效", (Mention(ZHANG), Mention(LI))),
+        ("绩效 李四", (Mention(ZHANG),)),
+        ("绩效", (Mention(ZHANG), Mention(""))),
+    ],
+)
+async def test_a_question_about_somebody_else_as_well_never_shows_the_own(
+    office: Office, typed: str, mentions: tuple[Mention, ...]
+) -> None:
+    quoted = Quoted(Kind.TEXT, "李四", "$:LWCP_v1:$li", is_bots=False)
+    said = await office.asked(typed, ZHANG, mentions=mentions, quoted=quoted)
+    assert is_refused(said), said
+
+
+@pytest.mark.parametrize(
+    ("typed", "mentions"),
+    [
+        ("@张三 @李四 绩效", ()),
+        ("绩效 李四 @张三", ()),
+        ("绩效 张三", (Mention(LI),)),
+        ("绩效", (Mention(LI), Mention(ZHANG))),
+    ],
+)
+async def test_of_two_reports_a_manager_sees_neither_at_once(
+    office: Office, typed: str, mentions: tuple[Mention, ...]
+) -> None:
+    assert is_refused(await office.asked(typed, WANG, mentions=mentions))
+
+
+async def test_a_name_beside_its_own_mention_is_the_same_person(office: Office) -> None:
+    told = await office.told("绩效 李四", WANG, mentions=(Mention(LI, "李四"),))
+    assert told.startswith("### 李四的绩效")
+    assert "78.5" in await office.told("绩效 怎么说呢", WANG, mentions=(Mention(LI),))
 
 
 async def test_without_an_address_book_a_name_is_not_taken_for_the_askers(office: Office) -> None:
