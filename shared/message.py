@@ -96,8 +96,7 @@ class Message:
 
     @property
     def own_words(self) -> str:
-        """What the asker says: of a forwarded conversation or a card nothing, for the words in it
-        are others'."""
+        """The text; "" of a forwarded conversation and of a card, for those words are others'."""
         return "" if self.kind in (Kind.FORWARDED, Kind.CARD) else self.text
 
     @property

@@ -29,8 +29,9 @@ from worker.contained import (
     settle,
     work_for,
 )
-from worker.errors import BackendError, RefusalError, SkillError, UnclearError
+from worker.errors import BackendError, SkillError, UnclearError
 from worker.people import Named, look_up
+from worker.permissions import check_allowed
 from worker.routing import Route, Router
 from worker.safe_reply import question_back, reason, sentence
 from worker.services import Services
@@ -200,7 +201,7 @@ class Conversation:
         """All that runs the code of a skill: its settings, its slots, its function, its reply."""
         skill, command = route.skill, route.command
         work_for(Subject(ask.message.id, skill.name))
-        private = _check_allowed(skill, ask)
+        private = check_allowed(skill, ask)
         arguments = command.signature.bind(
             route.arguments,
             usage=command.usage,
@@ -245,27 +246,6 @@ async def _in_thread(
         return await future
     finally:
         future.cancel()
-
-
-def _check_allowed(skill: Skill, ask: Ask) -> bool:
-    """Whether the answer must be private.
-
-    Raises:
-        RefusalError: if the asker may not use the skill, or not here.
-    """
-    allow, is_group = skill.allow, ask.message.is_group
-    if allow.chats == "group" and not is_group:
-        raise RefusalError(texts.GROUP_ONLY.format(skill=skill.summary))
-    if allow.chats == "single" and is_group:
-        raise RefusalError(texts.SINGLE_ONLY.format(skill=skill.summary))
-    known = not allow.staff_ids or ask.staff_id in allow.staff_ids
-    here = not allow.conversation_ids or ask.message.conversation_id in allow.conversation_ids
-    if not (known and here):
-        raise RefusalError(texts.NOT_ALLOWED.format(skill=skill.summary))
-    private = skill.private and is_group
-    if private and not (ask.staff_id and ask.services.dingtalk):
-        raise RefusalError(texts.ASK_PRIVATELY)
-    return private
 
 
 def _as_reply(answer: object) -> Reply:

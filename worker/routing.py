@@ -1,20 +1,26 @@
 """From text to skill: what somebody typed, however they typed it."""
 
-import difflib
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from shared.message import Message
 from worker.mentions import Reading, bare, named_otherwise, without_last
+from worker.patterns import Pattern
 from worker.skill import Command, Skill
-from worker.sounds import sounding_alike
+from worker.sounds import MAX_SIMILAR, similar_to
 from worker.text import MAX_CHARS, MAX_RAW_CHARS, Words, clean, fold
 
 logger = logging.getLogger(__name__)
 
-_MAX_SUGGESTIONS = 3
-_CLOSE = 0.6
+HELP = "帮助"
+"""A name of the command that explains the others."""
+_HELP = r"帮助|help|菜单"
+_HOW = r"(?:怎么|怎样|如何)(?:用|使用|玩)|how to use"
+_ABOUT = Pattern(
+    rf"^(?:(?:{_HELP}) (?P<typed>[^ ]+)|(?:{_HELP}|{_HOW}) ?(.+?)"
+    rf"|(.+?) ?(?:的?(?:用法|使用说明|说明)|{_HELP}|{_HOW}))[呢啊呀吗]?$"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +54,16 @@ class Router:
         for skill, command in self._all:
             for name in command.names:
                 self._claim(name, skill, command)
+        self._help = self._commands.get(HELP)
+        if self._help and self._help[0].name != "help":
+            self._help = None
         self._with_arguments = sorted(
-            (name for name, (_, command) in self._commands.items() if command.signature.parameters),
+            (
+                name
+                for name, found in self._commands.items()
+                # What follows 帮助 is most often a sentence; `_explained` knows when it is not.
+                if found[1].signature.parameters and found != self._help
+            ),
             key=len,
             reverse=True,
         )
@@ -69,6 +83,7 @@ class Router:
             self._whole(whole)
             or self._whole(first)
             or self._whole(without_last(first, glued=True), needs_nothing=True)
+            or self._explained(first)
             or self._begun(first)
             or self._behind_another_name(typed)
             or self._within(first)
@@ -82,13 +97,23 @@ class Router:
         return None
 
     def similar(self, text: str) -> list[str]:
-        """Commands that a text may have been meant as: that sound alike, then that look alike."""
+        """Commands that a text may have been meant as."""
         folded = bare(Reading.of(clean(text))).words.folded
-        word = folded.partition(" ")[0]
-        alike = sounding_alike(folded, self._names)
-        close = difflib.get_close_matches(word, self._commands, _MAX_SUGGESTIONS, _CLOSE)
-        found = dict.fromkeys(self._commands[name][1].names[0] for name in (*alike, *close))
-        return list(found)[:_MAX_SUGGESTIONS]
+        found = dict.fromkeys(
+            self._commands[n][1].names[0] for n in similar_to(folded, self._names)
+        )
+        return list(found)[:MAX_SIMILAR]
+
+    def _explained(self, reading: Reading) -> Route | None:
+        """Find the help for one command: 帮助 换算, 换算 帮助, 怎么用换算."""
+        found = _ABOUT.search(reading.words.folded)
+        if found is None or self._help is None:
+            return None
+        name = next(filter(None, found.groups)).strip()
+        # An unknown word may be a typing error, or the rest of a sentence.
+        if name in self._commands or (found["typed"] and similar_to(name, self._names)):
+            return Route(*self._help, reading.text, Words.of(name), reading.names)
+        return None
 
     def _whole(self, reading: Reading, *, needs_nothing: bool = False) -> Route | None:
         """Find a command that is all of the text; with `needs_nothing` one that is enough so."""

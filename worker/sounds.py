@@ -1,10 +1,13 @@
 """How words sound: most typing errors in Chinese are homophones, for people type sounds."""
 
+import difflib
 from collections.abc import Sequence
 from functools import cache, lru_cache
 
 from xpinyin import Pinyin
 
+MAX_SIMILAR = 3
+_CLOSE = 0.6
 _FEWEST = 2
 """How many characters a name has. Of one character there are too many that sound alike."""
 
@@ -23,6 +26,18 @@ def sounding_alike(text: str, names: Sequence[str]) -> list[str]:
         and not name.isascii()
         and _sounds(text[: len(name)]) == _sounds(name)
     ]
+
+
+def similar_to(text: str, names: Sequence[str]) -> list[str]:
+    """The names that a text may have been meant as: that sound alike, then that look alike.
+
+    Args:
+        text: what was typed, folded.
+        names: the names, folded.
+    """
+    word = text.partition(" ")[0]
+    close = difflib.get_close_matches(word, names, MAX_SIMILAR, _CLOSE)
+    return list(dict.fromkeys((*sounding_alike(text, names), *close)))
 
 
 def _sounds(text: str) -> tuple[str, ...]:

@@ -117,6 +117,7 @@ async def listen(  # noqa: PLR0913 - the circumstances that a test may choose
     dingtalk: AddressBook | None = None,
     cache: Cache | None = None,
     unmatched: Literal["hint", "help", "empty"] = "empty",
+    beside: Sequence[Skill] = (),
     **message_fields: Any,
 ) -> Said | None:
     """Ask a skill, and return what is said with the ending that it would make.
@@ -136,6 +137,7 @@ async def listen(  # noqa: PLR0913 - the circumstances that a test may choose
         cache: a new `MemoryCache` unless given.
         unmatched: what a text gets that the skill doesn't want: by default nothing, so that a test
             sees which words are the skill's.
+        beside: other skills that are loaded after it.
         message_fields: other fields of `shared.message.Message`.
     """
     message = Message(
@@ -150,6 +152,7 @@ async def listen(  # noqa: PLR0913 - the circumstances that a test may choose
         session_expires_ms=None,
         **message_fields,
     )
+    skills = [skill, *beside]
     given = {type(each): each for each in settings}
     async with httpx.AsyncClient(transport=transport or httpx.MockTransport(_closed)) as client:
         with ThreadPoolExecutor(1) as threads:
@@ -159,10 +162,10 @@ async def listen(  # noqa: PLR0913 - the circumstances that a test may choose
                 cache=cache or MemoryCache(),
                 databases=databases,
                 dingtalk=dingtalk,
-                settings=load_skill_settings([skill]) | given,
+                settings=load_skill_settings(skills) | given,
             )
             conversation = Conversation(
-                router=Router([skill]),
+                router=Router(skills),
                 services=services,
                 threads=threads,
                 skill_timeout_s=30.0,

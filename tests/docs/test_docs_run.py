@@ -4,11 +4,14 @@ import asyncio
 import inspect
 import re
 import tomllib
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from shared.content import File, Kind, Quoted, Voice
+from shared.message import Mention, Message
 from shared.settings import Settings
 from worker.commands import create_parser
 from worker.loading import load_skills
@@ -66,6 +69,23 @@ def test_the_example_environment_shows_the_defaults() -> None:
     defaults = Settings(_env_file=None)  # type: ignore[call-arg]
     for name in ("HOST", "PORT", "CALLBACK_PATH", "QUEUE", "BACKLOG_LIMIT", "CONCURRENCY"):
         assert shown[f"DINGDA_{name}"] == str(getattr(defaults, name.lower()))
+
+
+def test_all_that_a_skill_may_read_of_a_message_is_named() -> None:
+    text = (ROOT / "docs/skills.md").read_text("utf-8")
+    table = text.partition("\n## What was sent\n")[2].partition("\n\nAs parameters")[0]
+    rows = dict(re.findall(r"^\| (`.*?`) \| (.*) \|$", table, re.MULTILINE))
+    named = {name for names in rows for name in re.findall(r"`(\w+)`", names)}
+    ours = {"id", "session_webhook", "session_expires_ms", "ordering_key", "robot_code"}
+    compared = {"sender_corp_id", "bot_corp_id"}
+    properties = {name for name, each in vars(Message).items() if isinstance(each, property)}
+    assert named == {each.name for each in fields(Message)} - ours - compared | properties
+    told = {names: set(re.findall(r"`(\w+)`", what)) for names, what in rows.items()}
+    assert told["`voice`"] == {each.name for each in fields(Voice)}
+    assert told["`quoted`"] == {each.name for each in fields(Quoted)}
+    assert told["`pictures`, `files`"] == {each.name for each in fields(File)}
+    assert told["`mentions`, `mentioned_staff_ids`"] == {each.name for each in fields(Mention)}
+    assert told["`kind`"] == {kind.value for kind in Kind}
 
 
 def test_both_readmes_have_the_same_parts() -> None:

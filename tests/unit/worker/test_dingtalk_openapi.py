@@ -11,7 +11,7 @@ import pytest
 
 from shared.reply import ActionCard, Button, FeedCard, FeedLink, Markdown, Reply, Text
 from simulator.backends import openapi
-from simulator.backends.openapi import OpenAPI, Person
+from simulator.backends.openapi import Department, OpenAPI, Person
 from worker.dingtalk import DingTalk
 from worker.errors import (
     BackendError,
@@ -25,7 +25,7 @@ from worker.testing import MemoryCache
 
 SECRET = "app-secret-canary"
 PEOPLE = (
-    Person("u1", "张三", "boss"),
+    Person("u1", "张三", "boss", "工程师", (1, 7)),
     Person("u2", "李四", "boss"),
     Person("u3", "张三"),
     Person("boss", "王总"),
@@ -39,7 +39,13 @@ class Organisation:
 
     def __init__(self) -> None:
         self.clock_s = 0.0
-        self.api = OpenAPI(PEOPLE, app_key="key", app_secret=SECRET, now_s=lambda: self.clock_s)
+        self.api = OpenAPI(
+            PEOPLE,
+            app_key="key",
+            app_secret=SECRET,
+            departments=[Department(7, "技术部")],
+            now_s=lambda: self.clock_s,
+        )
         self.cache = MemoryCache(lambda: self.clock_s)
         self.client = httpx.AsyncClient(transport=httpx.ASGITransport(self.api.app()))
         self.claimed = 0
@@ -71,6 +77,26 @@ async def here() -> AsyncIterator[Organisation]:
 
 
 # Who somebody is.
+
+
+async def test_a_person_may_have_a_title_and_departments(here: Organisation) -> None:
+    person = await here.dingtalk().person("u1")
+    assert person is not None
+    assert (person.title, person.department_ids) == ("工程师", (1, 7))
+    person = await here.dingtalk().person("u3")
+    assert person is not None
+    assert person.title == ""
+
+
+async def test_a_department_has_a_name(here: Organisation) -> None:
+    assert await here.dingtalk().department(7) == "技术部"
+    assert await here.dingtalk().department(8) == ""
+
+
+async def test_departments_need_a_permission(here: Organisation) -> None:
+    here.api.faults.append(openapi.NO_PERMISSION)
+    with pytest.raises(BackendRefusedError):
+        await here.dingtalk().department(7)
 
 
 async def test_a_person_has_a_name_and_a_manager(here: Organisation) -> None:

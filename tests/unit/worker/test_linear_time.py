@@ -28,6 +28,7 @@ import gateway
 import shared
 import simulator
 import worker
+import worker.people
 import worker.text
 from shared.logs import redact
 from shared.reply import At, plain
@@ -181,6 +182,7 @@ def all_functions() -> dict[str, Callable[[str], object]]:
         "Signature.bind": binding,
         "Signature.bind of an author's": authors_arguments,
         "name_in": name_in,
+        "a person's name in words": worker.people.name_in,
         "plain": plain,
         "redact": redact,
         "At.missing_from": At(("0001", "张三", "a@b.c")).missing_from,

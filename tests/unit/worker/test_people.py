@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from shared.ledger import End
+from shared.states import End
 from shared.message import Mention
 from worker.errors import BackendRefusedError, BackendUnavailableError
 from worker.skill import Person, Skill

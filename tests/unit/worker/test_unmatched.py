@@ -176,6 +176,12 @@ async def test_what_the_bot_cannot_read_gets_a_line_that_says_so(
     assert await told("", kind=kind, group=group) == ONLY_WORDS
 
 
+@pytest.mark.parametrize("kind", [Kind.FORWARDED, Kind.CARD])
+@pytest.mark.parametrize("words", ["李四：天气 北京", "天气 北京", "李四：你好", "帮助"])
+async def test_words_that_are_others_ask_nothing(kind: Kind, words: str) -> None:
+    assert await told(words, kind=kind, group=False) == ONLY_WORDS
+
+
 async def test_a_picture_within_rich_text_is_told_so_too() -> None:
     assert await told("", kind=Kind.RICH_TEXT, pictures=(Picture("c"),)) == ONLY_WORDS
 
