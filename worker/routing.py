@@ -17,6 +17,8 @@ HELP = "帮助"
 """A name of the command that explains the others."""
 _HELP = r"帮助|help|菜单"
 _HOW = r"(?:怎么|怎样|如何)(?:用|使用|玩)|how to use"
+_ASKS_FOR_HELP = Pattern(rf"{_HELP}|{_HOW}|用法|说明")
+"""For most texts do not; folding them once more would take a while."""
 _ABOUT = Pattern(
     rf"^(?:(?:{_HELP}) (?P<typed>[^ ]+)|(?:{_HELP}|{_HOW}) ?(.+?)"
     rf"|(.+?) ?(?:的?(?:用法|使用说明|说明)|{_HELP}|{_HOW}))[呢啊呀吗]?$"
@@ -106,8 +108,10 @@ class Router:
 
     def _explained(self, reading: Reading) -> Route | None:
         """Find the help for one command: 帮助 换算, 换算 帮助, 怎么用换算."""
+        if self._help is None or not _ASKS_FOR_HELP.search(reading.words.matched):
+            return None
         found = _ABOUT.search(reading.words.folded)
-        if found is None or self._help is None:
+        if found is None:
             return None
         name = next(filter(None, found.groups)).strip()
         # An unknown word may be a typing error, or the rest of a sentence.
