@@ -7,8 +7,8 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from shared.states import End
 from shared.message import Mention
+from shared.states import End
 from worker.errors import BackendRefusedError, BackendUnavailableError
 from worker.skill import Person, Skill
 from worker.slots import Day
