@@ -19,6 +19,7 @@ _RESERVE = 10
 _WAITING = 5
 """How many messages may wait for each place of a skill."""
 _LEAST_WAITING = 500
+_ANY_NUMBER = 1_000_000
 _REST_S = 1.0
 _RETURNS_PER_S = 200
 
@@ -42,6 +43,7 @@ class Places:
         self._places = places
         self._in_all = places + max(1, places // _RESERVE)
         self._most_waiting = waiting
+        self._taken = 0
         self._held = Counter[str]()
         self._lines = defaultdict[str, deque[asyncio.Future[None]]](deque)
         self._since: dict[asyncio.Future[None], float] = {}
@@ -56,6 +58,11 @@ class Places:
         """Whether so many wait already that one more should not."""
         return len(self._since) >= self._most_waiting
 
+    @property
+    def is_busy(self) -> bool:
+        """Whether somebody may have to wait."""
+        return self._taken >= self._places
+
     @asynccontextmanager
     async def place(self, conversation_id: str, *, within_s: float) -> AsyncIterator[None]:
         """Wait for a place, and hold it for as long as the context is open.
@@ -63,8 +70,10 @@ class Places:
         Raises:
             NoPlaceError: if there is none within `within_s` seconds, or it `is_full`.
         """
-        if self._may_enter(conversation_id):
-            self._held[conversation_id] += 1
+        # A message that waits in another conversation can't take this place: that conversation has
+        # all of its own, or no place is free at all.
+        if self._taken < self._in_all and self._held[conversation_id] < self._places:
+            self._take(conversation_id)
         elif self.is_full:
             raise NoPlaceError(f"{len(self._since)} wait already")
         else:
@@ -74,10 +83,9 @@ class Places:
         finally:
             self._leave(conversation_id)
 
-    def _may_enter(self, conversation_id: str) -> bool:
-        # A message that waits in another conversation can't take this place: that conversation has
-        # all of its own, or no place is free at all.
-        return self._held.total() < self._in_all and self._held[conversation_id] < self._places
+    def _take(self, conversation_id: str) -> None:
+        self._taken += 1
+        self._held[conversation_id] += 1
 
     async def _wait(self, conversation_id: str, within_s: float) -> None:
         loop = asyncio.get_running_loop()
@@ -100,16 +108,18 @@ class Places:
             del self._since[turn]
 
     def _leave(self, conversation_id: str) -> None:
+        self._taken -= 1
         self._held[conversation_id] -= 1
         self._tidy(conversation_id)
-        while waiting := [each for each in self._lines if self._may_enter(each)]:
+        waiting = [each for each in self._lines if self._held[each] < self._places]
+        if waiting and self._taken < self._in_all:
             self._enter(min(waiting, key=self._rank))
 
     def _rank(self, conversation_id: str) -> tuple[int, float]:
         return self._held[conversation_id], self._since[self._lines[conversation_id][0]]
 
     def _enter(self, conversation_id: str) -> None:
-        self._held[conversation_id] += 1
+        self._take(conversation_id)
         self._lines[conversation_id].popleft().set_result(None)
         self._tidy(conversation_id)
 
@@ -141,8 +151,8 @@ class Admission:
         self.most = places + skills * Places(places, waiting=self._waiting).most
         """How many messages the worker may hold: each skill can fill its places and its waiting
         room, and there is still room for another's."""
-        self.posts = asyncio.Semaphore(places)
-        """How many replies are posted at once."""
+        self.posts = Places(places, waiting=_ANY_NUMBER)
+        """Those of replies on the wire, shared out between the skills that made them."""
 
     def places_of(self, skill: str, *, blocks: bool) -> Places:
         """The places for a skill's functions: those that block have their own."""

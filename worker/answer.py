@@ -7,7 +7,7 @@ the ledger lets exactly one of them through each step.
 import asyncio
 import logging
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from dataclasses import replace
 from functools import partial
 from typing import TypeGuard
@@ -30,6 +30,7 @@ from shared.texts import (
     SENT_PRIVATELY,
     TOO_MANY,
 )
+from worker.admission import NoPlaceError
 from worker.concurrent import STOPPED
 from worker.contained import Subject, is_cancelled, work_for
 from worker.conversation import ANSWERED, UNMATCHED, Conversation, Said
@@ -168,8 +169,11 @@ class Answerer:
     ) -> None:
         """Send a reply: what has several parts one after the other, each claimed on its own."""
         while _now_s() < deadline_s:
-            async with self._admission.posts:
-                outcome = await self._post(message, lease, letter, deadline_s)
+            try:
+                async with self._place_on_wire(message, deadline_s):
+                    outcome = await self._post(message, lease, letter, deadline_s)
+            except NoPlaceError:
+                break
             if not (
                 isinstance(outcome, Delivered) and isinstance(letter, Prepared) and letter.rest
             ):
@@ -180,6 +184,14 @@ class Answerer:
             lease = await self._ledger.next_part(lease, letter)
             failpoint("between-parts")
         await self._end(lease, _dead("expired", letter))
+
+    def _place_on_wire(
+        self, message: Message, deadline_s: float
+    ) -> AbstractAsyncContextManager[None]:
+        posts = self._admission.posts
+        # Many replies of one skill at one moment must not keep another's waiting.
+        route = self._conversation.route(message) if posts.is_busy else None
+        return posts.place(route.skill.name if route else "", within_s=deadline_s - _now_s())
 
     async def _post(
         self, message: Message, lease: Lease, letter: _Letter, deadline_s: float
@@ -270,12 +282,16 @@ class Answerer:
 
     async def _tell(self, message: Message, sentence: str, deadline_s: float) -> None:
         """Say something besides the answer; whether it arrives decides nothing."""
-        outcome = await self._delivery.post(
-            message.session_webhook,
-            to_body(_remark(message, sentence)),
-            before_send=_unclaimed,
-            left_s=deadline_s - _now_s(),
-        )
+        try:
+            async with self._place_on_wire(message, deadline_s):
+                outcome = await self._delivery.post(
+                    message.session_webhook,
+                    to_body(_remark(message, sentence)),
+                    before_send=_unclaimed,
+                    left_s=deadline_s - _now_s(),
+                )
+        except NoPlaceError:
+            return
         if not isinstance(outcome, Delivered):
             logger.info("message %.8s: a remark was not delivered: %s", message.id, outcome.reason)
 

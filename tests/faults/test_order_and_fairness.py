@@ -117,18 +117,27 @@ def test_a_limit_counts_who_has_no_staff_id(scene: Scene) -> None:
 @pytest.mark.slow
 @pytest.mark.fault("F43")
 @pytest.mark.timeout(180)
-@pytest.mark.parametrize("hangs", ["不停", "占着 20"])
-def test_a_skill_that_hangs_keeps_no_other_from_answering(
-    scene: Scene, figure: Figure, hangs: str
+def test_a_skill_that_hangs_keeps_no_other_waiting_and_whoever_waits_hears_something(
+    scene: Scene, figure: Figure
 ) -> None:
-    bodies = [scene.body(hangs, conversationId=f"cid{number % 50}==") for number in range(500)]
-    with scene.worker(DINGDA_SKILL_TIMEOUT="4", DINGDA_NOTICE_AFTER="2"):
-        post_all(scene, bodies)
-        waits_s = [another(scene, f"other{number}") for number in range(20)]
-        wait_until(lambda: len(scene.shown()) == 520, within_s=20)
-    assert max(waits_s) < 1
-    what = "500 wait for a skill that " + ("blocks" if "20" in hangs else "hangs")
-    figure(what, f"another skill answered after {sorted(waits_s)[10] * 1000:.0f} ms")
+    with scene.worker(DINGDA_SKILL_TIMEOUT="10"):
+        waits_s = waits_beside(scene, "不停")
+        # An apology, or that too many are asking.
+        wait_until(lambda: len(scene.shown()) == 520, within_s=60)
+    assert max(waits_s) < 5
+    figure("500 wait", f"another skill answered after {median_ms(waits_s):.0f} ms")
+
+
+@pytest.mark.slow
+@pytest.mark.fault("F43")
+@pytest.mark.timeout(180)
+def test_a_skill_that_blocks_its_threads_keeps_no_other_waiting(
+    scene: Scene, figure: Figure
+) -> None:
+    with scene.worker(DINGDA_SKILL_TIMEOUT="30"):
+        waits_s = waits_beside(scene, "占着 60")
+    assert max(waits_s) < 5
+    figure("500 wait for a thread", f"another skill answered after {median_ms(waits_s):.0f} ms")
 
 
 @pytest.mark.slow
@@ -139,19 +148,23 @@ def test_one_conversation_leaves_places_to_the_others(scene: Scene, figure: Figu
     with scene.worker(DINGDA_CONCURRENCY="20"):
         post_all(scene, bodies)
         waits_s = [another(scene, f"other{number}") for number in range(20)]
-        took_s = scene.took_s(lambda: scene.counts().open == 0, within_s=60)
-        scene.expect_ends(answered=220)
-    assert max(waits_s) < 1
-    figure("200 look-ups from one group, 20 places", f"done in {took_s:.0f} s more")
-    figure("beside them", f"another group waited {sorted(waits_s)[10] * 1000:.0f} ms")
+        scene.expect_ends(within_s=60, answered=220)
+    assert max(waits_s) < 5
+    what = "beside 200 look-ups of 1 s from one group, 20 places"
+    figure(what, f"another group waited {median_ms(waits_s):.0f} ms")
 
 
 # --------------------------------------------------------------------------------------------
 
 
-def told(scene: Scene, words: str) -> int:
-    """How many were told some words."""
-    return sum(words in str(post.payload) for post in scene.webhook.posts.copy())
+def waits_beside(scene: Scene, hangs: str) -> list[float]:
+    """How long others wait, in seconds, while 500 ask what does not come back."""
+    post_all(scene, [scene.body(hangs, conversationId=f"cid{n % 50}==") for n in range(500)])
+    return [another(scene, f"other{number}") for number in range(20)]
+
+
+def median_ms(waits_s: list[float]) -> float:
+    return sorted(waits_s)[len(waits_s) // 2] * 1000
 
 
 def ask(scene: Scene, text: str, person: int, session: str, **fields: Any) -> None:
@@ -174,8 +187,11 @@ def post_all(scene: Scene, bodies: Sequence[bytes]) -> None:
     def post(some: Sequence[bytes]) -> None:
         with httpx.Client() as client:
             for body in some:
-                ack = client.post(scene.address, content=body, headers=signed())
-                assert ack.json() == EMPTY
+                # A busy machine may be too slow for the gateway's second.
+                wait_until(lambda: say(client, body) == EMPTY)  # noqa: B023 - waits right here
+
+    def say(client: httpx.Client, body: bytes) -> Any:
+        return client.post(scene.address, content=body, headers=signed()).json()
 
     with ThreadPoolExecutor(_POSTING) as pool:
         list(pool.map(post, [bodies[n::_POSTING] for n in range(_POSTING)]))

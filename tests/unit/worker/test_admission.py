@@ -241,3 +241,11 @@ async def test_a_message_that_rested_is_counted_once(
         lease = await here.ledger.lease(message.id)
         assert isinstance(lease, Lease)
         assert (lease.was_put_back, lease.attempt) == (True, 1)
+
+
+async def test_many_replies_of_one_skill_leave_others_a_place_on_the_wire() -> None:
+    posts = Hall(Admission(10).posts)
+    await posts.come(*named("weather", 40), conversation="weather")
+    assert posts.places.is_busy
+    await posts.come("help", conversation="help")
+    assert posts.entered[-1] == "help"
