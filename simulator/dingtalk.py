@@ -29,6 +29,7 @@ from simulator.verdict import (
     notified_by,
     parse_reply,
     too_fast,
+    warnings_of,
 )
 
 SESSION_LIFE_MS = 5_400_000
@@ -301,8 +302,10 @@ def _in_callback_reply(ack: Ack) -> Reply | None:
 
 
 def _judged(payload: dict[str, Any] | None, verdict: Verdict, *, after_ms: int) -> Reply:
-    notified = notified_by(payload) if payload and verdict == OK else ()
-    return Reply(payload, verdict.errcode, verdict.errmsg, notified, after_ms)
+    if payload is None or verdict != OK:
+        return Reply(payload, verdict.errcode, verdict.errmsg, (), after_ms)
+    notified, warnings = notified_by(payload), warnings_of(payload)
+    return Reply(payload, verdict.errcode, verdict.errmsg, notified, after_ms, warnings=warnings)
 
 
 def _signed(record: Record) -> SignedCallback:

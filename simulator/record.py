@@ -38,6 +38,8 @@ class Reply:
     after_ms: int
     trouble: ReplyTrouble | None = None
     """How it was answered instead of with the errcode, on a bad day."""
+    warnings: tuple[str, ...] = ()
+    """What of it not every client shows; see `simulator.verdict.warnings_of`."""
 
     @property
     def shown(self) -> bool:

@@ -14,6 +14,10 @@ from simulator.rendering import render_reply, visible
 
 SUCCESS, FAILURE = 0, 1
 _MARGIN = " " * 9
+_WARNINGS = {
+    "html": "HTML in markdown: a PC shows it, phones show an empty message",
+    "font": "phones take no colour but <font color=#FF0000>, six digits without quotes",
+}
 
 
 async def say(client: SimulatorClient, said: Said | bytes, *, wait_s: float, as_json: bool) -> int:
@@ -124,4 +128,5 @@ def _drawn_reply(reply: Reply, names: dict[str, str]) -> str:
         return f"refused  after {reply.after_ms} ms: {why}"
     kind = (reply.payload or {})["msgtype"]
     drawn = indent(render_reply(reply, names), _MARGIN)
-    return f"reply    after {reply.after_ms} ms: {kind}\n{drawn}"
+    warned = "".join(f"\nwarning  {_WARNINGS[each]}" for each in reply.warnings)
+    return f"reply    after {reply.after_ms} ms: {kind}\n{drawn}{warned}"

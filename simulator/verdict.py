@@ -4,6 +4,7 @@ Codes and wording are those of DingTalk's "custom-robots-send-group-messages", "
 and of what sendBySession was seen to answer. A verdict always comes with HTTP status 200.
 """
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -13,6 +14,10 @@ from pydantic_core import from_json
 from simulator.callback import ENCRYPTED_ID
 
 MAX_BODY_BYTES = 20_000
+
+_HTML = re.compile(r"<(?!/?font\b|[a-z]+:)/?[a-z][^<>]*>", re.IGNORECASE)
+_FONT = re.compile(r"<font\b[^<>]*>", re.IGNORECASE)
+_COLOUR = re.compile(r"<font color=#[0-9a-f]{6}>", re.IGNORECASE)
 
 _TEXTS = {
     "text": ("content",),
@@ -70,6 +75,23 @@ def parse_reply(body: bytes) -> dict[str, Any] | None:
     except ValueError:
         return None
     return payload if isinstance(payload, dict) else None
+
+
+def warnings_of(payload: dict[str, Any]) -> tuple[str, ...]:
+    """What DingTalk takes and not every client shows; each a short name.
+
+    `html`: a PC shows it, phones show an empty message. `font`: phones want `<font color=#FF0000>`,
+    a number without quotes.
+    """
+    holder = payload.get(str(payload.get("msgtype")))
+    text = holder.get("text") if isinstance(holder, dict) else None
+    if payload.get("msgtype") not in ("markdown", "actionCard") or not isinstance(text, str):
+        return ()
+    fonts = _FONT.findall(text)
+    return (
+        *(("html",) if _HTML.search(text) else ()),
+        *(("font",) if any(not _COLOUR.fullmatch(font) for font in fonts) else ()),
+    )
 
 
 def fault_of_payload(payload: dict[str, Any] | None) -> Verdict | None:

@@ -7,12 +7,12 @@ So only what is surely meant for the bot is answered.
 from shared.content import Kind
 from shared.message import Message
 from shared.reply import Reply
-from shared.texts import AT_YOUR_SERVICE, DID_YOU_MEAN, NOT_HEARD, ONLY_WORDS
+from shared.texts import AT_YOUR_SERVICE, DID_YOU_MEAN, NOT_HEARD, ONLY_WORDS, TOO_LONG
 from worker.patterns import Pattern
 from worker.routing import Router
 from worker.safe_reply import question_back, sentence
 from worker.skill import Ask
-from worker.text import fold
+from worker.text import MAX_CHARS, fold
 
 _SOFTENERS = r"(?:[呀啊哇哦呢吗么吧了的诶 ]|机器人|小助手|助手|大家|everyone|there|bot)*"
 _GREETING = Pattern(
@@ -42,6 +42,8 @@ def hint(ask: Ask, router: Router) -> Reply | None:
     if _is_greeting_or_plea(words):
         return sentence(ask, AT_YOUR_SERVICE)
     similar = router.similar(ask.text)
+    if similar and len(ask.text) > MAX_CHARS:
+        return sentence(ask, TOO_LONG)
     return question_back(ask, DID_YOU_MEAN, similar) if similar else None
 
 

@@ -88,6 +88,13 @@ def test_all_that_a_skill_may_read_of_a_message_is_named() -> None:
     assert told["`kind`"] == {kind.value for kind in Kind}
 
 
+def test_every_test_that_a_page_names_is_there() -> None:
+    there = "".join(path.read_text("utf-8") for path in (ROOT / "tests").rglob("*.py"))
+    pages = [(ROOT / "docs" / page).read_text("utf-8") for page in ("tried.md", "faults.md")]
+    named = {name for text in pages for name in re.findall(r"`(test_\w+)`", text)}
+    assert [name for name in sorted(named) if f"def {name}(" not in there] == []
+
+
 def test_both_readmes_have_the_same_parts() -> None:
     parts = [
         [len(marks) for marks in re.findall(r"^(#+) ", (ROOT / page).read_text(), re.MULTILINE)]

@@ -147,6 +147,27 @@ CASES = {
     "C10 joiners, variation selectors, surrogate pairs": Case(
         group(" 天气\u200d 北京\ufe0f😀👨\u200d👩\u200d👧"), BEIJING
     ),
+    # What people copy from elsewhere, and ask at once.
+    "B04 a product shared from Taobao's app": Case(
+        group(
+            " 【淘宝】价保 https://e.tb.cn/h.EX1?tk=ExAmPlEtk01 MF278 「静音机械键盘」\n直接打开"
+        ),
+        "键盘",
+        ("MF278", "e.tb.cn"),
+    ),
+    "B04 the same behind a command": Case(
+        group(" 优惠券 https://e.tb.cn/h.EX1?tk=ExAmPlEtk01 CZ193 机械键盘"), "键盘", ("CZ193",)
+    ),
+    "B13 a password alone": Case(group(" €ExAmPlE1Abc€"), "把商品的标题发给我", ("没有找到",)),
+    "B13 a password behind a command": Case(
+        group(" 优惠券 8/F2iBEXAMPLE//"), "把商品的标题发给我", ("没有找到",)
+    ),
+    "B13 digits, a code and a password before a title": Case(
+        group(" 17 CZ8908 ExAmPlE2dZz https://m.tb.cn/h.EX 机械键盘"), "键盘", ("CZ8908",)
+    ),
+    "B19 two cities at once": Case(group(" 天气 北京 上海"), "上海"),
+    "B19 two cities in lines": Case(group(" 天气\n北京\n上海"), "上海"),
+    "a text of six hundred characters": Case(group(" 优惠券 " + "很长的问题" * 120), "太长了"),
     # What has no words.
     "B09 a picture": Case(sent("picture", PICTURE), ONLY_WORDS),
     "B09 a picture as rich text, the bot alone mentioned": Case(rich(PICTURE), ONLY_WORDS),

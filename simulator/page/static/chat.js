@@ -153,5 +153,6 @@ function shownReply(reply, inCallback, names) {
     renderReply(reply, names),
     inCallback ? element("p", { class: "remark" }, texts.inCallback) : null,
     unheard ? element("p", { class: "remark" }, unheard) : null,
+    ...reply.warnings.map((each) => element("p", { class: "remark" }, texts.warnings[each])),
   );
 }

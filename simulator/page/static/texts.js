@@ -37,6 +37,10 @@ const zh = {
     hang: "钉钉显示了回复，但一直不应答",
     close: "钉钉显示了回复，但应答途中断开了",
   },
+  warnings: {
+    html: "注意：markdown 里的 HTML 只有电脑上显示，手机上整条是空白",
+    font: "注意：手机上只认 <font color=#FF0000> 这样的颜色，六位数字，不带引号",
+  },
   notDelivered: "没有送到机器人",
   notAcknowledged: (status) => `网关没有收下：HTTP ${status}`,
   what: "这条消息怎么样了",
@@ -143,6 +147,10 @@ const en = {
     gateway: "DingTalk showed the reply and answered its sender with HTTP 502",
     hang: "DingTalk showed the reply and never answered its sender",
     close: "DingTalk showed the reply and broke off while answering",
+  },
+  warnings: {
+    html: "Mind: HTML in markdown shows on a PC; on phones the message is empty",
+    font: "Mind: phones take no colour but <font color=#FF0000>, six digits without quotes",
   },
   notDelivered: "Not delivered to the bot",
   notAcknowledged: (status) => `The gateway did not take it: HTTP ${status}`,

@@ -199,6 +199,7 @@ async def test_a_lookup_can_wait_for_the_reply(http: httpx.AsyncClient, bot: Bot
             "notified": [],
             "after_ms": 40,
             "trouble": None,
+            "warnings": [],
         }
     ]
 

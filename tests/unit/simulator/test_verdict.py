@@ -10,6 +10,7 @@ from simulator.verdict import (
     fault_of_size,
     notified_by,
     parse_reply,
+    warnings_of,
 )
 
 
@@ -190,3 +191,32 @@ def test_mentions_of_an_odd_shape_notify_nobody() -> None:
     assert notified_by({**text, "at": ["user1"]}) == ()
     assert notified_by({**text, "at": {"atUserIds": "user1"}}) == ()
     assert notified_by({**text, "at": {"atUserIds": [1, None, ""]}}) == ()
+
+
+@pytest.mark.parametrize(
+    ("text", "warnings"),
+    [
+        ("### 标题\n\n[a](https://example.com) 3 < 5 > 2", ()),
+        ("<https://example.com>", ()),
+        ("<font color=#FF0000>红</font>", ()),
+        ('<h2><a href="https://example.com">标题</a></h2>', ("html",)),
+        ("a<br>b", ("html",)),
+        ("a<br/>b", ("html",)),
+        ("<font color='#FF0000'>红</font>", ("font",)),
+        ("<font color=red>红</font>", ("font",)),
+        ("<font size=3>大</font><b>粗</b>", ("html", "font")),
+    ],
+)
+@pytest.mark.parametrize("msgtype", ["markdown", "actionCard"])
+def test_what_phones_do_not_show_is_warned_of(
+    msgtype: str, text: str, warnings: tuple[str, ...]
+) -> None:
+    assert warnings_of({"msgtype": msgtype, msgtype: {"title": "t", "text": text}}) == warnings
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [{}, {"msgtype": "text", "text": {"content": "<b>"}}, {"msgtype": "markdown", "markdown": 5}],
+)
+def test_what_is_no_markdown_is_not_warned_of(payload: dict[str, Any]) -> None:
+    assert warnings_of(payload) == ()

@@ -8,7 +8,7 @@ from shared.content import File, Kind, Picture, Quoted, Voice
 from shared.message import Mention
 from shared.reply import ActionCard, Reply
 from shared.states import End
-from shared.texts import AT_YOUR_SERVICE, NOT_HEARD, ONLY_WORDS
+from shared.texts import AT_YOUR_SERVICE, NOT_HEARD, ONLY_WORDS, TOO_LONG
 from worker.conversation import Said
 from worker.skill import Ask, Skill
 from worker.testing import listen
@@ -174,6 +174,11 @@ async def test_what_the_bot_cannot_read_gets_a_line_that_says_so(
     kind: Kind, *, group: bool
 ) -> None:
     assert await told("", kind=kind, group=group) == ONLY_WORDS
+
+
+async def test_a_text_too_long_to_be_read_is_told_so_where_it_begins_with_a_command() -> None:
+    assert await told("天气 " + "很长的问题" * 120) == TOO_LONG
+    assert await said_to("很长的闲聊" * 120) is None
 
 
 @pytest.mark.parametrize("kind", [Kind.FORWARDED, Kind.CARD])
