@@ -40,7 +40,7 @@ _ANY_PERIOD = Pattern(
 )
 _RESULT = r"绩效|业绩|考核|评级|评分|评价|评估|考评|成绩|结果|情况|得分|分数|等级|排名|排行|名次"
 _NOISE = Pattern(
-    rf"^(?:{_RESULT}|请问|麻烦|你好|帮忙|帮我|给我|我?想?知道|我想|想"
+    rf"^(?:{_RESULT}|请问|麻烦|你好|帮忙|帮我|给我|我?想?知道|我想|想(?:看看?|查查?|问问?|了解)"
     r"|查询|查看|查一下|查|看一下|看看|看|告诉我|一下|关于"
     r"|\b(?:show|check|see|tell|please|what is|what's|how is)\b"
     rf"|{_BLANKS})+"

@@ -183,6 +183,7 @@ async def test_whoever_is_named_by_hand_is_whom_it_is_about(office: Office, type
         "绩效 @李四 @王五",
         "我想看绩效 @李四",
         "绩效 @nobody",
+        "绩效 想想",
     ],
 )
 async def test_whoever_asks_about_somebody_else_never_sees_the_own(
