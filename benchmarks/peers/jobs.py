@@ -8,7 +8,7 @@ import os
 from collections.abc import Iterator
 from typing import Any
 
-BEGIN, END = "bench:begin", "bench:end"
+BEGIN, END = "bench-begin", "bench-end"
 """The lists that the first and the last job push to."""
 QUEUE = "bench"
 ANSWER: dict[str, Any] = {"msgtype": "text", "text": {"content": "查好了"}}

@@ -17,6 +17,8 @@ from shared.queue import JOB_FUNCTION, RESULT_TTL_S, JobQueue
 from worker.concurrent import ConcurrentWorker
 from worker.job import AnswerJob, message_id_of
 
+_NO_MARK = "-"
+"""Stands for no mark: a job of ours names a message."""
 _CONCURRENCY = 100
 _BATCH = 256
 _BACKLOG_LIMIT = 10**9
@@ -27,7 +29,8 @@ async def work() -> None:
     redis = AsyncRedis.from_url(redis_url())
 
     async def nothing(data: bytes) -> None:
-        if mark := message_id_of(data):
+        mark = message_id_of(data)
+        if mark != _NO_MARK:
             await redis.rpush(mark, 1)
 
     queue = _queue()
@@ -45,7 +48,8 @@ async def fill(count: int, origin: str, pause_s: float) -> None:
 def _fill_queue(count: int) -> None:
     queue = _queue()
     jobs = (
-        Queue.prepare_data(JOB_FUNCTION, (mark,), result_ttl=RESULT_TTL_S) for mark in marks(count)
+        Queue.prepare_data(JOB_FUNCTION, (mark or _NO_MARK,), result_ttl=RESULT_TTL_S)
+        for mark in marks(count)
     )
     while chunk := list(islice(jobs, _BATCH)):
         queue.enqueue_many(chunk)
