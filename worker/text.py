@@ -124,7 +124,8 @@ def _convert(conversion: str, text: str) -> str:
     # OpenCC copies the rest of a line at each word that it converts.
     lines = text.splitlines(keepends=True)
     parts = (line[at : at + MAX_CHARS] for line in lines for at in range(0, len(line), MAX_CHARS))
-    return "".join(map(_converter(conversion).convert, parts))
+    convert = _converter(conversion).convert
+    return "".join(part if part.isascii() else convert(part) for part in parts)
 
 
 @cache
