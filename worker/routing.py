@@ -8,7 +8,7 @@ from shared.message import Message
 from worker.mentions import Reading, bare, named_otherwise, without_last
 from worker.patterns import Pattern
 from worker.skill import Command, Skill
-from worker.sounds import MAX_SIMILAR, similar_to
+from worker.sounds import MAX_SIMILAR, similar_to, sounding_alike
 from worker.text import MAX_CHARS, MAX_RAW_CHARS, Words, clean, fold
 
 logger = logging.getLogger(__name__)
@@ -99,12 +99,16 @@ class Router:
         return None
 
     def similar(self, text: str) -> list[str]:
-        """Commands that a text may have been meant as."""
+        """What a text may have been meant as: a command, with the arguments that were typed."""
         folded = bare(Reading.of(clean(text))).words.folded
-        found = dict.fromkeys(
-            self._commands[n][1].names[0] for n in similar_to(folded, self._names)
-        )
-        return list(found)[:MAX_SIMILAR]
+        alike = sounding_alike(folded, self._names)
+        found = dict[str, str]()
+        for name in similar_to(folded, self._names):
+            command = self._commands[name][1]
+            typed = folded[len(name) :] if name in alike else folded.partition(" ")[2]
+            rest = typed.strip() if command.signature.parameters else ""
+            found.setdefault(command.names[0], f"{command.names[0]} {rest}".strip())
+        return list(found.values())[:MAX_SIMILAR]
 
     def _explained(self, reading: Reading) -> Route | None:
         """Find the help for one command: 帮助 换算, 换算 帮助, 怎么用换算."""

@@ -101,6 +101,11 @@ OWN_RE = {
         "_TOGETHER": "possessive, and no repetition reads on over where another could begin",
     },
     "simulator/backends/qweather.py": {"_TWO_DECIMALS": "at most 7 characters"},
+    "simulator/verdict.py": {
+        "_HTML": "begins at a < and reads no further than the next one",
+        "_FONT": "the same",
+        "_COLOUR": "of one length",
+    },
 }
 
 
