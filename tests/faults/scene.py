@@ -144,7 +144,7 @@ class Scene:
         found = {"answered": counts.answered, "unmatched": counts.unmatched}
         found["refused"] = counts.refused
         wanted = dict.fromkeys(found, 0) | expected
-        assert (found, counts.dead) == (wanted, dead or {})
+        assert (found, counts.dead) == (wanted, dead or {}), (found, counts.dead, wanted, dead)
         assert counts.accepted == sum(wanted.values()) + sum((dead or {}).values())
         assert [session for session, times in self.shown().items() if times > parts] == []
 

@@ -53,7 +53,7 @@ ROOT = Path(__file__).parents[3]
 ROOMS = ("gateway", "shared", "worker", "simulator", "examples")
 NOW = datetime(2026, 11, 23, 12, tzinfo=ZoneInfo("Asia/Shanghai"))
 MOST_S = 0.005
-TRIES = 6
+TRIES = 20
 
 # What Python's own `re` may still be used for: each stands before text that is nobody's typing, or
 # has one place to begin at and nothing nested; the test of growth tries these as well.
