@@ -34,6 +34,7 @@ def test_a_message_stored_by_a_gateway_that_died_before_acknowledging_is_answere
         scene.expect_ends(answered=1)
 
 
+@pytest.mark.slow
 @pytest.mark.fault("F31")
 async def test_a_callback_delivered_a_thousand_times_makes_one_reply(
     scene: Scene, figure: Figure

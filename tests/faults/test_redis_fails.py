@@ -23,6 +23,7 @@ def _note_acks(figure: Figure, sent: Load) -> None:
     figure("acks", f"{words}; longest {sent.longest_s * 1000:.0f} ms")
 
 
+@pytest.mark.slow
 @pytest.mark.fault("F14")
 @pytest.mark.parametrize("policy", ["always", "everysec"])
 def test_what_was_acknowledged_outlives_a_kill_of_redis(
@@ -101,6 +102,7 @@ def test_paused_writes_are_answered_with_busy_and_the_worker_goes_on(
         scene.expect_ends(answered=scene.counts().accepted)
 
 
+@pytest.mark.slow
 @pytest.mark.fault("F19")
 def test_a_full_redis_is_told_as_busy_and_drains_once_it_has_room(
     tmp_path: Path, figure: Figure

@@ -268,7 +268,10 @@ def filled(server: Postgres) -> Postgres:
         "volume": 7,
     }
     titles = ("无线蓝牙耳机", "机械键盘 100%纯铜")
-    rows = [{**offer, "title": title, "title_fold": title} for title in titles]
+    rows = [
+        {**offer, "item_id": str(number), "title": title, "title_fold": title}
+        for number, title in enumerate(titles)
+    ]
     with engine.begin() as connection:
         connection.execute(insert(ITEMS), rows)
     engine.dispose()
