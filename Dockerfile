@@ -13,6 +13,7 @@ COPY shared shared
 COPY gateway gateway
 COPY worker worker
 COPY simulator simulator
+COPY dingda dingda
 ENV PATH=/venv/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
 USER dingda
 CMD ["python", "-m", "gateway"]

@@ -1,3 +1,3 @@
 """Makes the simulated DingTalk's fixtures known to every test; see simulator/pytest_plugin.py."""
 
-pytest_plugins = ["simulator.pytest_plugin"]
+pytest_plugins = ["dingda.simulator.pytest_plugin"]

@@ -31,7 +31,7 @@ from benchmarks.processes import OURS, ROOT, served
 from benchmarks.report import section
 from benchmarks.samples import Column, Sample, Samples, Table, percentile
 from benchmarks.sink import Sink, Taken
-from shared.signature import sign
+from dingda.shared.signature import sign
 from tests.builders import a_callback
 from tests.processes import free_port
 
@@ -147,6 +147,7 @@ async def _a_bot(server: Server, code: Path, takes_s: float) -> AsyncIterator[Bo
         "PYTHONPATH": str(code),
         "DINGDA_PORT": str(gateway_port),
         "DINGDA_SESSION_WEBHOOK_ORIGINS": origin,
+        # Names that older checkouts know as well (`--code`).
         "DINGDA_SKILLS": "worker.skills.weather,worker.skills.demo",
         "DINGDA_CONCURRENCY": str(_PLACES),
         "DINGDA_OPEN_METEO_URL": weather,

@@ -3,7 +3,7 @@
 import time
 import uuid
 
-from shared.signature import sign
+from dingda.shared.signature import sign
 from tests.builders import a_callback
 
 SECRET = "the-benchmarks-own-secret"

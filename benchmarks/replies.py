@@ -20,7 +20,7 @@ from benchmarks.contestants import a_sink
 from benchmarks.plan import FULL, Plan
 from benchmarks.processes import OURS, run
 from benchmarks.samples import Column, Sample, Table
-from worker.delivery import HTTPAnswer, create_client, send_once
+from dingda.worker.delivery import HTTPAnswer, create_client, send_once
 
 DINGDA = "Dingda's: over httpx-aiohttp, a connection for each reply"
 POOLED = "httpx over httpx-aiohttp, pooled"

@@ -11,15 +11,15 @@ from functools import partial
 import uvicorn
 from uvicorn.supervisors import Multiprocess
 
-from gateway.app import HOW_TO_SET_UP, Gateway, create_app
-from gateway.connections import KEEP_ALIVE_S, BoundedProtocol, Connections, connection_limit
-from shared.errors import SettingsError
-from shared.failpoints import warn_of_failpoints
-from shared.logs import configure_logging
-from shared.selfcheck import check, is_forbidden, start_checked
-from shared.settings import Settings, load_settings
+from dingda.gateway.app import HOW_TO_SET_UP, Gateway, create_app
+from dingda.gateway.connections import KEEP_ALIVE_S, BoundedProtocol, Connections, connection_limit
+from dingda.shared.errors import SettingsError
+from dingda.shared.failpoints import warn_of_failpoints
+from dingda.shared.logs import configure_logging
+from dingda.shared.selfcheck import check, is_forbidden, start_checked
+from dingda.shared.settings import Settings, load_settings
 
-logger = logging.getLogger("gateway")
+logger = logging.getLogger("dingda.gateway")
 
 
 def main() -> int:
@@ -43,7 +43,7 @@ def main() -> int:
             uvicorn.Server(_config(app)).run(sockets=[listener])
         else:
             # The others make the application themselves, for it can't be handed over.
-            config = _config("gateway.app:create_app_from_environment", factory=True)
+            config = _config("dingda.gateway.app:create_app_from_environment", factory=True)
             config.workers = settings.gateway_processes
             Multiprocess(config, sockets=[listener]).run()
     return 0

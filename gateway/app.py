@@ -19,14 +19,14 @@ from starlette.responses import JSONResponse
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
-from gateway.callback import Callback
-from gateway.intake import TRIP_S, Intake
-from shared.connections import impatient
-from shared.errors import SettingsError
-from shared.ledger import Ledger
-from shared.logs import configure_logging
-from shared.queue import JobQueue
-from shared.settings import Settings, load_settings
+from dingda.gateway.callback import Callback
+from dingda.gateway.intake import TRIP_S, Intake
+from dingda.shared.connections import impatient
+from dingda.shared.errors import SettingsError
+from dingda.shared.ledger import Ledger
+from dingda.shared.logs import configure_logging
+from dingda.shared.queue import JobQueue
+from dingda.shared.settings import Settings, load_settings
 
 logger = logging.getLogger(__name__)
 

@@ -8,7 +8,7 @@ from typing import Any
 from starlette.requests import ClientDisconnect
 from starlette.types import Receive
 
-from gateway.rejection import RejectedError
+from dingda.gateway.rejection import RejectedError
 
 MAX_BODY_BYTES = 256 * 1024
 """Room for a quoted reply of ours (20,000 bytes), which DingTalk tells as a tree of short runs."""

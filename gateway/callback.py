@@ -16,17 +16,17 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.types import Receive, Scope, Send
 
-from gateway.body import MAX_BODY_BYTES, BodyReader, drain, too_large
-from gateway.intake import TRIP_S, Intake
-from gateway.rejection import RejectedError, RejectionLog
-from gateway.replay import ReplayGuard
-from shared.errors import BusyError, InvalidMessageError, InvalidSignatureError
-from shared.ledger import Ledger
-from shared.message import EVENT_SUBSCRIPTION, Ignored, parse_message
-from shared.reply import EMPTY, Text
-from shared.signature import verify
-from shared.states import Acceptance
-from shared.texts import BUSY
+from dingda.gateway.body import MAX_BODY_BYTES, BodyReader, drain, too_large
+from dingda.gateway.intake import TRIP_S, Intake
+from dingda.gateway.rejection import RejectedError, RejectionLog
+from dingda.gateway.replay import ReplayGuard
+from dingda.shared.errors import BusyError, InvalidMessageError, InvalidSignatureError
+from dingda.shared.ledger import Ledger
+from dingda.shared.message import EVENT_SUBSCRIPTION, Ignored, parse_message
+from dingda.shared.reply import EMPTY, Text
+from dingda.shared.signature import verify
+from dingda.shared.states import Acceptance
+from dingda.shared.texts import BUSY
 
 logger = logging.getLogger(__name__)
 

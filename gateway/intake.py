@@ -16,11 +16,11 @@ from typing import NamedTuple
 
 from redis.exceptions import RedisError
 
-from shared.errors import BusyError
-from shared.failpoints import failpoint
-from shared.ledger import Ledger
-from shared.message import Message
-from shared.states import Acceptance
+from dingda.shared.errors import BusyError
+from dingda.shared.failpoints import failpoint
+from dingda.shared.ledger import Ledger
+from dingda.shared.message import Message
+from dingda.shared.states import Acceptance
 
 logger = logging.getLogger(__name__)
 

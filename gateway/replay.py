@@ -7,7 +7,7 @@ do not.
 
 from http import HTTPStatus
 
-from gateway.rejection import RejectedError
+from dingda.gateway.rejection import RejectedError
 
 MESSAGES_A_SIGNATURE = 10
 """Distinct messages that one signature vouches for, in one gateway process."""

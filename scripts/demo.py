@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 
+from dingda.simulator.organisation import APP_KEY
 from scripts import demo_coupons, demo_performance
-from simulator.organisation import APP_KEY
 
 _DATA = Path("data")
 _OPEN_METEO = ("api.open-meteo.com", 443)

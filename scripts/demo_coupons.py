@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from worker.text import fold
+from dingda.worker.text import fold
 
 # The table of docs/skills/coupons.md.
 _SCHEMA = """

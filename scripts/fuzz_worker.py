@@ -33,32 +33,32 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 
-from shared.logs import redact
-from shared.message import Mention
-from shared.reply import Markdown, Text, plain, to_body
-from simulator.backends.amap import AMapStandIn
-from simulator.backends.hr import create_hr
-from simulator.backends.open_meteo import OpenMeteoStandIn
-from simulator.backends.openapi import OpenAPI, Person
-from simulator.backends.qweather import QWeatherStandIn
-from simulator.backends.taobao import Taobao
+from dingda.shared.logs import redact
+from dingda.shared.message import Mention
+from dingda.shared.reply import Markdown, Text, plain, to_body
+from dingda.simulator.backends.amap import AMapStandIn
+from dingda.simulator.backends.hr import create_hr
+from dingda.simulator.backends.open_meteo import OpenMeteoStandIn
+from dingda.simulator.backends.openapi import OpenAPI, Person
+from dingda.simulator.backends.qweather import QWeatherStandIn
+from dingda.simulator.backends.taobao import Taobao
+from dingda.worker.conversation import Conversation, Said
+from dingda.worker.database import Databases
+from dingda.worker.delivery import Delivery
+from dingda.worker.dingtalk import DingTalk
+from dingda.worker.errors import SkillError
+from dingda.worker.help import help_skill
+from dingda.worker.http import Http
+from dingda.worker.loading import load_skill_settings, load_skills
+from dingda.worker.outcome import Delivered, Refused, Retry, Unknown
+from dingda.worker.routing import Router
+from dingda.worker.services import Services
+from dingda.worker.skills.coupons import CouponSettings
+from dingda.worker.skills.performance import PerformanceSettings, name_in
+from dingda.worker.skills.weather import WeatherSettings
+from dingda.worker.testing import MemoryCache
+from dingda.worker.text import MAX_CHARS, clean, fold, is_traditional
 from tests.builders import SESSION_WEBHOOK, a_message
-from worker.conversation import Conversation, Said
-from worker.database import Databases
-from worker.delivery import Delivery
-from worker.dingtalk import DingTalk
-from worker.errors import SkillError
-from worker.help import help_skill
-from worker.http import Http
-from worker.loading import load_skill_settings, load_skills
-from worker.outcome import Delivered, Refused, Retry, Unknown
-from worker.routing import Router
-from worker.services import Services
-from worker.skills.coupons import CouponSettings
-from worker.skills.performance import PerformanceSettings, name_in
-from worker.skills.weather import WeatherSettings
-from worker.testing import MemoryCache
-from worker.text import MAX_CHARS, clean, fold, is_traditional
 
 ROOT = Path(__file__).parents[1]
 NOW = datetime(2026, 11, 23, 12, tzinfo=ZoneInfo("Asia/Shanghai"))

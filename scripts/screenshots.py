@@ -18,14 +18,14 @@ from playwright.async_api import (
     expect,
 )
 
-from simulator.stack import a_running_stack
+from dingda.simulator.stack import a_running_stack
 
 _ROOT = Path(__file__).parents[1]
 _PICTURES = _ROOT / "docs" / "img"
 _WINDOW: ViewportSize = {"width": 1180, "height": 760}
 _PHONE: ViewportSize = {"width": 390, "height": 760}
 _MARGIN_PX, _NARROWEST_PX = 10, 200
-_SKILLS = "worker.skills.demo,tests.e2e.slow_skill"
+_SKILLS = "dingda.worker.skills.demo,tests.e2e.slow_skill"
 _REPLIES = {
     "text": "text",
     "markdown": "markdown",

@@ -11,7 +11,7 @@ from redis.asyncio.retry import Retry as AsyncRetry
 from redis.backoff import ExponentialBackoff, NoBackoff
 from redis.retry import Retry
 
-from shared.errors import SettingsError
+from dingda.shared.errors import SettingsError
 
 # Tries before a command gives up; with pauses of up to a second, about a minute and five seconds.
 _LEDGER_TRIES = 60

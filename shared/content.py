@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, ClassVar
 
-from shared.fields import encodable, mapping, objects, string
+from dingda.shared.fields import encodable, mapping, objects, string
 
 MAX_QUOTED_CHARS = 4_000
 """How much of a quotation is kept: a card's text is told as a tree of many runs."""

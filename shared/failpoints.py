@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from functools import cache, partial
 from typing import Literal, get_args
 
-from shared.errors import SettingsError
+from dingda.shared.errors import SettingsError
 
 logger = logging.getLogger(__name__)
 

@@ -28,12 +28,21 @@ from redis.asyncio import Redis
 from redis.commands.core import AsyncScript
 from redis.exceptions import RedisError, ResponseError
 
-from shared.errors import LeaseLostError
-from shared.logs import printable
-from shared.message import Message
-from shared.queue import JobQueue, job_data, rq_now
-from shared.states import Acceptance, Counts, DeadLetter, End, Ending, Failures, Lease, Prepared
-from shared.trips import Trips
+from dingda.shared.errors import LeaseLostError
+from dingda.shared.logs import printable
+from dingda.shared.message import Message
+from dingda.shared.queue import JobQueue, job_data, rq_now
+from dingda.shared.states import (
+    Acceptance,
+    Counts,
+    DeadLetter,
+    End,
+    Ending,
+    Failures,
+    Lease,
+    Prepared,
+)
+from dingda.shared.trips import Trips
 
 logger = logging.getLogger(__name__)
 
@@ -374,7 +383,7 @@ class Ledger:
         )
 
     def _script(self, name: str) -> AsyncScript:
-        folder = resources.files("shared") / "lua"
+        folder = resources.files("dingda.shared") / "lua"
         source = [(folder / f"{part}.lua").read_text("utf-8") for part in ("common", name)]
         return self._redis.register_script("\n".join(source))
 

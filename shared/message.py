@@ -9,7 +9,7 @@ import json
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
-from shared.content import (
+from dingda.shared.content import (
     Content,
     File,
     Kind,
@@ -20,8 +20,8 @@ from shared.content import (
     read_quoted,
     without_mentions,
 )
-from shared.errors import InvalidMessageError
-from shared.fields import integer, objects, string
+from dingda.shared.errors import InvalidMessageError
+from dingda.shared.fields import integer, objects, string
 
 OVER_QUOTA = 20001
 """DingTalk: the organisation's monthly quota is used up; the message comes without its text."""

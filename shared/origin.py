@@ -3,7 +3,7 @@
 import re
 from urllib.parse import urlsplit
 
-from shared.errors import InvalidOriginError
+from dingda.shared.errors import InvalidOriginError
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 # A name or an IPv4 address, or an IPv6 address in brackets; then perhaps a port.

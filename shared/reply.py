@@ -10,7 +10,7 @@ import unicodedata
 from dataclasses import dataclass
 from typing import Any
 
-from shared.errors import InvalidReplyError
+from dingda.shared.errors import InvalidReplyError
 
 MAX_BODY_BYTES = 20_000
 """DingTalk refuses a longer body (errcode 460101)."""

@@ -16,10 +16,10 @@ from urllib.parse import urlsplit
 from redis import Redis
 from redis.exceptions import RedisError, ResponseError
 
-from shared.errors import SettingsError
-from shared.logs import printable
-from shared.queue import JobQueue
-from shared.settings import Danger, Settings, unknown_names
+from dingda.shared.errors import SettingsError
+from dingda.shared.logs import printable
+from dingda.shared.queue import JobQueue
+from dingda.shared.settings import Danger, Settings, unknown_names
 
 logger = logging.getLogger(__name__)
 

@@ -26,11 +26,11 @@ from pydantic import (
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from shared.connections import url_fault
-from shared.errors import InvalidOriginError, SettingsError
-from shared.limits import LIMITS_MEANING, NO_LIMITS, LimitsSetting
-from shared.origin import origin_of
-from shared.reply import MAX_PARTS
+from dingda.shared.connections import url_fault
+from dingda.shared.errors import InvalidOriginError, SettingsError
+from dingda.shared.limits import LIMITS_MEANING, NO_LIMITS, LimitsSetting
+from dingda.shared.origin import origin_of
+from dingda.shared.reply import MAX_PARTS
 
 _ENV_FILE = Path(".env")
 _QUOTES = ('""', "''", "``", "“”", "‘’")
@@ -196,8 +196,8 @@ class Settings(PlainSettings):
     )
     skills: Annotated[tuple[str, ...], NoDecode, _Commas] = Field(
         (),
-        description="Modules with skills, in order, such as worker.skills.demo,acme.leave. "
-        "Empty: all of worker.skills, then what installed packages offer.",
+        description="Modules with skills, in order, such as dingda.worker.skills.demo,acme.leave. "
+        "Empty: all of dingda.worker.skills, then what installed packages offer.",
     )
     skill_timeout: float = Field(
         30.0, gt=0, le=3600, description="Seconds that a skill may take, unless it sets its own."

@@ -10,7 +10,7 @@ import re
 from base64 import b64encode
 from collections.abc import Sequence
 
-from shared.errors import InvalidSignatureError
+from dingda.shared.errors import InvalidSignatureError
 
 WINDOW_MS = 3_600_000
 """How far a timestamp may be from now, either way, in milliseconds (DingTalk: one hour)."""

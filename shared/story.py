@@ -9,7 +9,7 @@ from typing import Any
 
 from redis.asyncio import Redis
 
-from shared.queue import JobQueue
+from dingda.shared.queue import JobQueue
 
 _FIELDS = (
     *("state", "reason", "accepted_ms", "leased_ms", "sending_ms", "ended_ms"),

@@ -8,15 +8,15 @@ from functools import partial
 from pathlib import Path
 from typing import get_args
 
-from shared.errors import DingdaError, SettingsError
-from shared.logs import configure_logging
-from shared.settings import load_settings
-from simulator.api import MAX_WAIT_S
-from simulator.callback import Kind, Mentioned, Quoted, Said
-from simulator.client import SimulatorClient
-from simulator.server import serve
-from simulator.settings import SimulatorSettings, load_simulator_settings
-from simulator.terminal import chat, say
+from dingda.shared.errors import DingdaError, SettingsError
+from dingda.shared.logs import configure_logging
+from dingda.shared.settings import load_settings
+from dingda.simulator.api import MAX_WAIT_S
+from dingda.simulator.callback import Kind, Mentioned, Quoted, Said
+from dingda.simulator.client import SimulatorClient
+from dingda.simulator.server import serve
+from dingda.simulator.settings import SimulatorSettings, load_simulator_settings
+from dingda.simulator.terminal import chat, say
 
 _WRONG_SETTINGS = 2
 _INTERRUPTED = 130

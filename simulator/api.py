@@ -16,15 +16,15 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
 from starlette.routing import BaseRoute, Route
 
-from simulator.bad_day import BadDay
-from simulator.callback import Said
-from simulator.changes import Changes
-from simulator.courier import Courier
-from simulator.dingtalk import DingTalk, SignedCallback
-from simulator.errors import CallbackUnansweredError
-from simulator.export import as_curl, as_test
-from simulator.openapi import describe
-from simulator.record import Record
+from dingda.simulator.bad_day import BadDay
+from dingda.simulator.callback import Said
+from dingda.simulator.changes import Changes
+from dingda.simulator.courier import Courier
+from dingda.simulator.dingtalk import DingTalk, SignedCallback
+from dingda.simulator.errors import CallbackUnansweredError
+from dingda.simulator.export import as_curl, as_test
+from dingda.simulator.openapi import describe
+from dingda.simulator.record import Record
 
 logger = logging.getLogger(__name__)
 T = TypeVar("T")

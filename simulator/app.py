@@ -22,15 +22,15 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Mount, Route
 from starlette.types import Receive, Scope, Send
 
-from simulator.api import ApiError, api_routes, in_words
-from simulator.bad_day import HANG_S, RETRY_AFTER_S, ReplyTrouble
-from simulator.changes import Changes
-from simulator.courier import Courier
-from simulator.dingtalk import DingTalk
-from simulator.hosts import KnownHosts
-from simulator.page import page_routes
-from simulator.verdict import NEEDS_POST, OK, Verdict
-from simulator.watch import LedgerWatch
+from dingda.simulator.api import ApiError, api_routes, in_words
+from dingda.simulator.bad_day import HANG_S, RETRY_AFTER_S, ReplyTrouble
+from dingda.simulator.changes import Changes
+from dingda.simulator.courier import Courier
+from dingda.simulator.dingtalk import DingTalk
+from dingda.simulator.hosts import KnownHosts
+from dingda.simulator.page import page_routes
+from dingda.simulator.verdict import NEEDS_POST, OK, Verdict
+from dingda.simulator.watch import LedgerWatch
 
 logger = logging.getLogger(__name__)
 

@@ -1,6 +1,6 @@
 """What is remembered of the messages: their records, and which of them changed since when."""
 
-from simulator.record import Record
+from dingda.simulator.record import Record
 
 MAX_RECORDS = 1000
 """How many messages are remembered, the newest; the sessions of older ones are closed."""

@@ -14,8 +14,8 @@ from typing import Annotated, Any, ClassVar, Literal, get_args
 
 from pydantic import ConfigDict, StringConstraints, TypeAdapter
 
-from shared.content import read_content
-from shared.fields import string
+from dingda.shared.content import read_content
+from dingda.shared.fields import string
 
 GROUP_TITLE = "钉答演示群"
 MENTION = "@钉答"

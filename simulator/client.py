@@ -7,10 +7,10 @@ from urllib.parse import quote
 
 import httpx
 
-from simulator.bad_day import BadDay
-from simulator.callback import Said
-from simulator.errors import RequestRefusedError, SimulatorAwayError
-from simulator.record import Record
+from dingda.simulator.bad_day import BadDay
+from dingda.simulator.callback import Said
+from dingda.simulator.errors import RequestRefusedError, SimulatorAwayError
+from dingda.simulator.record import Record
 
 T = TypeVar("T")
 

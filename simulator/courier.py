@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 import httpx
 
-from simulator.dingtalk import SignedCallback
-from simulator.errors import CallbackUnansweredError
+from dingda.simulator.dingtalk import SignedCallback
+from dingda.simulator.errors import CallbackUnansweredError
 
 PATIENCE_S = 2.5
 """DingTalk: a callback over HTTP has about two and a half seconds."""

@@ -8,16 +8,16 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
-from shared.errors import InvalidMessageError
-from shared.message import Message, parse_message
-from shared.signature import sign
-from shared.story import Story
-from simulator.archive import MAX_RECORDS, Archive
-from simulator.bad_day import CLOCK_OFF_MS, GOOD_DAY, BadDay, CallbackTrouble, ReplyTrouble
-from simulator.callback import Said, build_callback, new_msg_id, over_quota, said_in
-from simulator.record import Ack, Record, Reply
-from simulator.throttle import Throttle
-from simulator.verdict import (
+from dingda.shared.errors import InvalidMessageError
+from dingda.shared.message import Message, parse_message
+from dingda.shared.signature import sign
+from dingda.shared.story import Story
+from dingda.simulator.archive import MAX_RECORDS, Archive
+from dingda.simulator.bad_day import CLOCK_OFF_MS, GOOD_DAY, BadDay, CallbackTrouble, ReplyTrouble
+from dingda.simulator.callback import Said, build_callback, new_msg_id, over_quota, said_in
+from dingda.simulator.record import Ack, Record, Reply
+from dingda.simulator.throttle import Throttle
+from dingda.simulator.verdict import (
     BUSY,
     IMPROPER,
     NO_SESSION,

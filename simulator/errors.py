@@ -1,6 +1,6 @@
 """What can go wrong between a person, the simulator and the gateway."""
 
-from shared.errors import DingdaError
+from dingda.shared.errors import DingdaError
 
 
 class CallbackUnansweredError(DingdaError):

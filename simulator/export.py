@@ -4,9 +4,9 @@ import shlex
 from dataclasses import fields
 from pprint import pformat
 
-from simulator.callback import Said
-from simulator.dingtalk import FRESH, SignedCallback
-from simulator.record import Record
+from dingda.simulator.callback import Said
+from dingda.simulator.dingtalk import FRESH, SignedCallback
+from dingda.simulator.record import Record
 
 _TEST = """\
 {imports}from simulator.pytest_plugin import SimulatedDingTalk
@@ -36,7 +36,7 @@ def as_test(record: Record) -> str:
     call = f"ask({', '.join([repr(said.text), *_manner(said)])})"
     used = [name for name in ("Mentioned", "Quoted") if f"{name}(" in call]
     return _TEST.format(
-        imports=f"from simulator.callback import {', '.join(used)}\n" if used else "",
+        imports=f"from dingda.simulator.callback import {', '.join(used)}\n" if used else "",
         name=_name(said.text),
         call=_raw_call(record) if record.raw else call,
         payloads=_pretty([reply.payload for reply in record.shown]),

@@ -4,9 +4,9 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from simulator.bad_day import BadDay
-from simulator.callback import Said
-from simulator.record import Record
+from dingda.simulator.bad_day import BadDay
+from dingda.simulator.callback import Said
+from dingda.simulator.record import Record
 
 _Json = dict[str, Any]
 

@@ -2,12 +2,12 @@
 
 from collections.abc import Iterator
 
-from shared.fields import string
-from simulator.archive import Archive
-from simulator.backends.openapi import Department, OpenAPI, Person, PrivateMessage
-from simulator.callback import staff_id_of
-from simulator.changes import Changes
-from simulator.dingtalk import DingTalk
+from dingda.shared.fields import string
+from dingda.simulator.archive import Archive
+from dingda.simulator.backends.openapi import Department, OpenAPI, Person, PrivateMessage
+from dingda.simulator.callback import staff_id_of
+from dingda.simulator.changes import Changes
+from dingda.simulator.dingtalk import DingTalk
 
 APP_KEY = "dingsimulated"
 """The application's AppKey; its AppSecret is the bot's."""

@@ -2,7 +2,7 @@
 
 In `conftest.py`:
 
-    pytest_plugins = ["simulator.pytest_plugin"]
+    pytest_plugins = ["dingda.simulator.pytest_plugin"]
 
     @pytest.fixture(scope="session")
     def dingda_settings():
@@ -24,11 +24,11 @@ from typing import Any
 import pytest
 from anyio.from_thread import BlockingPortal, start_blocking_portal
 
-from simulator.bad_day import GOOD_DAY, BadDay, CallbackTrouble, ReplyTrouble
-from simulator.callback import Said
-from simulator.client import SimulatorClient
-from simulator.record import Record
-from simulator.stack import a_running_stack
+from dingda.simulator.bad_day import GOOD_DAY, BadDay, CallbackTrouble, ReplyTrouble
+from dingda.simulator.callback import Said
+from dingda.simulator.client import SimulatorClient
+from dingda.simulator.record import Record
+from dingda.simulator.stack import a_running_stack
 
 WAIT_S = 20.0
 """How long an answer is waited for, unless a test says otherwise."""

@@ -5,9 +5,9 @@ from typing import Any, ClassVar
 
 from pydantic import ConfigDict, TypeAdapter
 
-from shared.story import Story
-from simulator.bad_day import ReplyTrouble
-from simulator.callback import Said
+from dingda.shared.story import Story
+from dingda.simulator.bad_day import ReplyTrouble
+from dingda.simulator.callback import Said
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from simulator.record import Reply
+from dingda.simulator.record import Reply
 
 # A terminal obeys control characters, and a reply may quote whatever somebody wrote.
 _CONTROLS = dict.fromkeys((*range(0x20), *range(0x7F, 0xA0)), "\ufffd")

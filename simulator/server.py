@@ -13,20 +13,20 @@ import uvicorn
 from redis.asyncio import Redis
 from starlette.applications import Starlette
 
-from shared.connections import impatient
-from shared.errors import SettingsError
-from shared.origin import origin_of
-from shared.queue import JobQueue
-from shared.settings import Settings
-from shared.story import read_stories
-from simulator.app import create_app
-from simulator.backends.open_meteo import OpenMeteoStandIn
-from simulator.changes import Changes
-from simulator.courier import Courier
-from simulator.dingtalk import DingTalk
-from simulator.organisation import create_openapi
-from simulator.settings import SimulatorSettings
-from simulator.watch import LedgerWatch
+from dingda.shared.connections import impatient
+from dingda.shared.errors import SettingsError
+from dingda.shared.origin import origin_of
+from dingda.shared.queue import JobQueue
+from dingda.shared.settings import Settings
+from dingda.shared.story import read_stories
+from dingda.simulator.app import create_app
+from dingda.simulator.backends.open_meteo import OpenMeteoStandIn
+from dingda.simulator.changes import Changes
+from dingda.simulator.courier import Courier
+from dingda.simulator.dingtalk import DingTalk
+from dingda.simulator.organisation import create_openapi
+from dingda.simulator.settings import SimulatorSettings
+from dingda.simulator.watch import LedgerWatch
 
 logger = logging.getLogger(__name__)
 

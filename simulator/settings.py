@@ -10,9 +10,9 @@ from pydantic import AfterValidator, Field, ValidationError
 from pydantic_core import ErrorDetails
 from pydantic_settings import SettingsConfigDict
 
-from shared.errors import InvalidOriginError, SettingsError
-from shared.origin import origin_of
-from shared.settings import PlainSettings, Settings, check_env_file
+from dingda.shared.errors import InvalidOriginError, SettingsError
+from dingda.shared.origin import origin_of
+from dingda.shared.settings import PlainSettings, Settings, check_env_file
 
 _PREFIX = "DINGDA_SIMULATOR_"
 _LOOPBACK = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - what is *not* to be dialled

@@ -15,8 +15,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from simulator.errors import StackError
-from simulator.organisation import APP_KEY
+from dingda.simulator.errors import StackError
+from dingda.simulator.organisation import APP_KEY
 
 _Process = subprocess.Popen[bytes]
 

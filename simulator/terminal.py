@@ -6,11 +6,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from textwrap import indent
 
-from simulator.callback import Said
-from simulator.client import SimulatorClient
-from simulator.errors import RequestRefusedError
-from simulator.record import Ack, Record, Reply
-from simulator.rendering import render_reply, visible
+from dingda.simulator.callback import Said
+from dingda.simulator.client import SimulatorClient
+from dingda.simulator.errors import RequestRefusedError
+from dingda.simulator.record import Ack, Record, Reply
+from dingda.simulator.rendering import render_reply, visible
 
 SUCCESS, FAILURE = 0, 1
 _MARGIN = " " * 9

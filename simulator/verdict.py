@@ -11,7 +11,7 @@ from typing import Any
 
 from pydantic_core import from_json
 
-from simulator.callback import ENCRYPTED_ID
+from dingda.simulator.callback import ENCRYPTED_ID
 
 MAX_BODY_BYTES = 20_000
 

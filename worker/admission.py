@@ -9,7 +9,7 @@ from collections import Counter, defaultdict, deque
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from shared.errors import DingdaError
+from dingda.shared.errors import DingdaError
 
 DEFAULT_PLACES = 100
 BLOCKING_PLACES = 24

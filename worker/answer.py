@@ -14,14 +14,14 @@ from typing import TypeGuard
 
 from redis.exceptions import RedisError
 
-from shared.errors import LeaseLostError
-from shared.failpoints import failpoint
-from shared.ledger import Ledger
-from shared.logs import class_name
-from shared.message import Message, parse_message
-from shared.reply import MAX_BODY_BYTES, Reply, Text, to_body
-from shared.states import End, Ending, Lease, Prepared
-from shared.texts import (
+from dingda.shared.errors import LeaseLostError
+from dingda.shared.failpoints import failpoint
+from dingda.shared.ledger import Ledger
+from dingda.shared.logs import class_name
+from dingda.shared.message import Message, parse_message
+from dingda.shared.reply import MAX_BODY_BYTES, Reply, Text, to_body
+from dingda.shared.states import End, Ending, Lease, Prepared
+from dingda.shared.texts import (
     ASK_PRIVATELY,
     CUT_OFF,
     LOOKING_UP,
@@ -30,17 +30,17 @@ from shared.texts import (
     SENT_PRIVATELY,
     TOO_MANY,
 )
-from worker.admission import NoPlaceError
-from worker.concurrent import STOPPED
-from worker.contained import Subject, is_cancelled, work_for
-from worker.conversation import ANSWERED, UNMATCHED, Conversation, Said
-from worker.delivery import Delivery
-from worker.dingtalk import MAX_PRIVATE_BYTES, DingTalk
-from worker.flood import FloodLimits, Verdict
-from worker.outcome import Again, Delivered, Outcome, Refused, TooLate, Unknown, decide
-from worker.routing import Route
-from worker.splitting import split
-from worker.text import is_traditional, to_traditional
+from dingda.worker.admission import NoPlaceError
+from dingda.worker.concurrent import STOPPED
+from dingda.worker.contained import Subject, is_cancelled, work_for
+from dingda.worker.conversation import ANSWERED, UNMATCHED, Conversation, Said
+from dingda.worker.delivery import Delivery
+from dingda.worker.dingtalk import MAX_PRIVATE_BYTES, DingTalk
+from dingda.worker.flood import FloodLimits, Verdict
+from dingda.worker.outcome import Again, Delivered, Outcome, Refused, TooLate, Unknown, decide
+from dingda.worker.routing import Route
+from dingda.worker.splitting import split
+from dingda.worker.text import is_traditional, to_traditional
 
 logger = logging.getLogger(__name__)
 

@@ -11,31 +11,31 @@ import httpx
 from rq import Queue
 from rq.serializers import JSONSerializer
 
-from shared.connections import impatient, patient, patient_for_rq
-from shared.ledger import Ledger
-from shared.queue import JobQueue
-from shared.settings import Settings
-from shared.states import Lease
-from worker import delivery, http
-from worker.admission import Admission
-from worker.answer import Answerer
-from worker.cache import RedisCache
-from worker.concurrent import ConcurrentWorker
-from worker.conversation import Conversation
-from worker.database import Databases
-from worker.delivery import Delivery
-from worker.dingtalk import DingTalk
-from worker.flood import FloodLimits
-from worker.help import help_skill
-from worker.http import Http
-from worker.job import AnswerJob, message_id_of
-from worker.loading import load_skill_settings, load_skills
-from worker.routing import Router
-from worker.services import Services
-from worker.sweeper import sweep_forever
-from worker.threads import SkillThreads
-from worker.watchdog import Watchdog
-from worker.way_out import WayOut
+from dingda.shared.connections import impatient, patient, patient_for_rq
+from dingda.shared.ledger import Ledger
+from dingda.shared.queue import JobQueue
+from dingda.shared.settings import Settings
+from dingda.shared.states import Lease
+from dingda.worker import delivery, http
+from dingda.worker.admission import Admission
+from dingda.worker.answer import Answerer
+from dingda.worker.cache import RedisCache
+from dingda.worker.concurrent import ConcurrentWorker
+from dingda.worker.conversation import Conversation
+from dingda.worker.database import Databases
+from dingda.worker.delivery import Delivery
+from dingda.worker.dingtalk import DingTalk
+from dingda.worker.flood import FloodLimits
+from dingda.worker.help import help_skill
+from dingda.worker.http import Http
+from dingda.worker.job import AnswerJob, message_id_of
+from dingda.worker.loading import load_skill_settings, load_skills
+from dingda.worker.routing import Router
+from dingda.worker.services import Services
+from dingda.worker.sweeper import sweep_forever
+from dingda.worker.threads import SkillThreads
+from dingda.worker.watchdog import Watchdog
+from dingda.worker.way_out import WayOut
 
 logger = logging.getLogger(__name__)
 

@@ -37,13 +37,13 @@ from typing import (
 
 from pydantic_settings import BaseSettings
 
-from shared.content import File, Picture, Quoted, Voice
-from shared.message import Message
-from shared.texts import MISSING, NOT_SENT, NOT_UNDERSTOOD
-from worker.errors import UnclearError
-from worker.patterns import Pattern
-from worker.people import Person, take_named
-from worker.text import Words, fold
+from dingda.shared.content import File, Picture, Quoted, Voice
+from dingda.shared.message import Message
+from dingda.shared.texts import MISSING, NOT_SENT, NOT_UNDERSTOOD
+from dingda.worker.errors import UnclearError
+from dingda.worker.patterns import Pattern
+from dingda.worker.people import Person, take_named
+from dingda.worker.text import Words, fold
 
 _NUMBER = Pattern(r"-?\d+(?:\.\d+)?")
 _MAX_NUMBER_CHARS = 30
@@ -221,7 +221,7 @@ def _parameter(function: Callable[..., Any], parameter: inspect.Parameter, hint:
     if not _is_readable(kind):
         raise TypeError(
             f"{_name(function)}: parameter {parameter.name!r} can't be read from text; "
-            "give it a type that worker.arguments names"
+            "give it a type that dingda.worker.arguments names"
         )
     has_default = parameter.default is not inspect.Parameter.empty
     return Parameter(

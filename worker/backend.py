@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from shared.limits import LIMITS_MEANING, NAMES, NO_LIMITS, Limits, LimitsSetting, positive
+from dingda.shared.limits import LIMITS_MEANING, NAMES, NO_LIMITS, Limits, LimitsSetting, positive
 
 __all__ = [
     "LIMITS_MEANING",

@@ -22,7 +22,7 @@ from rq.results import Result
 from rq.utils import as_text, now, utcformat
 from rq.worker import WorkerStatus
 
-from worker.repair import report
+from dingda.worker.repair import report
 
 
 class Started(NamedTuple):
@@ -147,7 +147,7 @@ class Books:
             pipeline.execute(raise_on_error=False)
 
     def _script(self, name: str) -> Script:
-        folder = resources.files("worker") / "lua"
+        folder = resources.files("dingda.worker") / "lua"
         source = [(folder / f"{part}.lua").read_text("utf-8") for part in ("common", name)]
         return self._connection.register_script("\n".join(source))
 

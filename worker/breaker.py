@@ -8,7 +8,7 @@ calls through, where one is enough to find out.
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from worker.errors import BackendProtocolError, BackendUnavailableError
+from dingda.worker.errors import BackendProtocolError, BackendUnavailableError
 
 FAILURES_TO_OPEN = 5
 OPEN_S = 20.0

@@ -10,8 +10,8 @@ from typing import Any, Protocol, cast
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
-from worker.single_flight import SharedCallCancelledError, SingleFlight
-from worker.skill_clock import standing_still
+from dingda.worker.single_flight import SharedCallCancelledError, SingleFlight
+from dingda.worker.skill_clock import standing_still
 
 logger = logging.getLogger(__name__)
 

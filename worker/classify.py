@@ -12,7 +12,7 @@ from enum import StrEnum
 from http import HTTPStatus
 from typing import Any
 
-from worker.outcome import Delivered, Outcome, Refused, Retry, Trouble, Unknown
+from dingda.worker.outcome import Delivered, Outcome, Refused, Retry, Trouble, Unknown
 
 MAX_ANSWER_BYTES = 16 * 1024
 

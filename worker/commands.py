@@ -9,13 +9,13 @@ from datetime import UTC, datetime
 
 from redis.asyncio import Redis
 
-from shared.connections import impatient
-from shared.ledger import Ledger
-from shared.logs import printable
-from shared.queue import JobQueue
-from shared.settings import Settings
-from worker.loading import load_skills
-from worker.operating import (
+from dingda.shared.connections import impatient
+from dingda.shared.ledger import Ledger
+from dingda.shared.logs import printable
+from dingda.shared.queue import JobQueue
+from dingda.shared.settings import Settings
+from dingda.worker.loading import load_skills
+from dingda.worker.operating import (
     find_letter,
     is_working,
     read_status,
@@ -24,7 +24,7 @@ from worker.operating import (
     show_letters,
     show_status,
 )
-from worker.settings_list import list_settings
+from dingda.worker.settings_list import list_settings
 
 _REDIS_TIMEOUT_S = 5.0
 

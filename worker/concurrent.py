@@ -26,12 +26,12 @@ from rq.suspension import is_suspended
 from rq.worker import BaseWorker, WorkerStatus
 from rq.worker_registration import WORKERS_BY_QUEUE_KEY
 
-from shared.errors import DingdaError
-from shared.failpoints import failpoint
-from shared.logs import class_name, trace
-from worker.books import Books, Ended, Started, ended
-from worker.contained import contain_tasks, is_cancelled
-from worker.repair import Kind, remove_other_kinds, remove_unreadable
+from dingda.shared.errors import DingdaError
+from dingda.shared.failpoints import failpoint
+from dingda.shared.logs import class_name, trace
+from dingda.worker.books import Books, Ended, Started, ended
+from dingda.worker.contained import contain_tasks, is_cancelled
+from dingda.worker.repair import Kind, remove_other_kinds, remove_unreadable
 
 logger = logging.getLogger(__name__)
 T = TypeVar("T")

@@ -12,8 +12,8 @@ from collections.abc import Callable, Coroutine
 from contextvars import ContextVar
 from typing import Any, NamedTuple, TypeVar
 
-from shared.errors import DingdaError
-from shared.logs import class_name, trace
+from dingda.shared.errors import DingdaError
+from dingda.shared.logs import class_name, trace
 
 logger = logging.getLogger(__name__)
 T = TypeVar("T")

@@ -14,14 +14,14 @@ from functools import partial
 from typing import Any, Literal, cast
 from zoneinfo import ZoneInfo
 
-from shared import texts
-from shared.errors import InvalidReplyError
-from shared.logs import class_name, trace
-from shared.message import Message
-from shared.reply import Reply, Text, to_body
-from shared.states import End, Ending
-from worker.admission import Admission, NoPlaceError, Places
-from worker.contained import (
+from dingda.shared import texts
+from dingda.shared.errors import InvalidReplyError
+from dingda.shared.logs import class_name, trace
+from dingda.shared.message import Message
+from dingda.shared.reply import Reply, Text, to_body
+from dingda.shared.states import End, Ending
+from dingda.worker.admission import Admission, NoPlaceError, Places
+from dingda.worker.contained import (
     AbortedError,
     Subject,
     contained,
@@ -29,17 +29,17 @@ from worker.contained import (
     settle,
     work_for,
 )
-from worker.errors import BackendError, SkillError, UnclearError
-from worker.people import Named, look_up
-from worker.permissions import check_allowed
-from worker.routing import Route, Router
-from worker.safe_reply import question_back, reason, sentence
-from worker.services import Services
-from worker.skill import Ask, Skill
-from worker.skill_clock import skill_time, standing_still
-from worker.splitting import split
-from worker.text import clean
-from worker.unmatched import hint
+from dingda.worker.errors import BackendError, SkillError, UnclearError
+from dingda.worker.people import Named, look_up
+from dingda.worker.permissions import check_allowed
+from dingda.worker.routing import Route, Router
+from dingda.worker.safe_reply import question_back, reason, sentence
+from dingda.worker.services import Services
+from dingda.worker.skill import Ask, Skill
+from dingda.worker.skill_clock import skill_time, standing_still
+from dingda.worker.splitting import split
+from dingda.worker.text import clean
+from dingda.worker.unmatched import hint
 
 logger = logging.getLogger(__name__)
 

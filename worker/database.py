@@ -18,16 +18,16 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
-from worker.database_call import Call, Rows
-from worker.database_driver import open_engine, read_rows
-from worker.errors import BackendBusyError, BackendUnavailableError
+from dingda.worker.database_call import Call, Rows
+from dingda.worker.database_driver import open_engine, read_rows
+from dingda.worker.errors import BackendBusyError, BackendUnavailableError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from sqlalchemy import Engine, Executable
 
-    from worker.backend import Limits
+    from dingda.worker.backend import Limits
 
 logger = logging.getLogger(__name__)
 

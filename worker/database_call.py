@@ -13,7 +13,7 @@ from concurrent.futures import Future
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from worker.errors import BackendRefusedError, BackendUnavailableError
+from dingda.worker.errors import BackendRefusedError, BackendUnavailableError
 
 if TYPE_CHECKING:
     from collections.abc import Callable

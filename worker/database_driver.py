@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import URL, Connection, Engine, Executable
 
-    from worker.database_call import Call, Rows
+    from dingda.worker.database_call import Call, Rows
 
 _SESSION = {
     "sqlite": ("PRAGMA query_only = ON",),

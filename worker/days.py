@@ -10,13 +10,13 @@ from datetime import date, datetime, timedelta
 from itertools import islice
 from typing import ClassVar, NamedTuple, Self
 
-from shared.texts import IN_THE_PAST, NO_SUCH_DAY
-from worker.errors import RefusalError
-from worker.festivals import NAMES, festival
-from worker.numerals import DIGITS, integer
-from worker.patterns import Match, Pattern
-from worker.periods import months_later
-from worker.text import Words
+from dingda.shared.texts import IN_THE_PAST, NO_SUCH_DAY
+from dingda.worker.errors import RefusalError
+from dingda.worker.festivals import NAMES, festival
+from dingda.worker.numerals import DIGITS, integer
+from dingda.worker.patterns import Match, Pattern
+from dingda.worker.periods import months_later
+from dingda.worker.text import Words
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,13 +17,13 @@ from types import MappingProxyType
 import aiohttp
 import httpx
 
-from shared.errors import InvalidOriginError, LeaseLostError
-from shared.origin import origin_of
-from worker.classify import MAX_ANSWER_BYTES, classify
-from worker.outcome import Outcome, Refused, Retry, Trouble, Unknown
-from worker.retry_after import seconds_asked
-from worker.transport import BEFORE_SEND, USER_AGENT, BeforeSend, ClaimingTransport
-from worker.way_out import STRAIGHT, WayOut
+from dingda.shared.errors import InvalidOriginError, LeaseLostError
+from dingda.shared.origin import origin_of
+from dingda.worker.classify import MAX_ANSWER_BYTES, classify
+from dingda.worker.outcome import Outcome, Refused, Retry, Trouble, Unknown
+from dingda.worker.retry_after import seconds_asked
+from dingda.worker.transport import BEFORE_SEND, USER_AGENT, BeforeSend, ClaimingTransport
+from dingda.worker.way_out import STRAIGHT, WayOut
 
 CONNECT_TIMEOUT_S = 5.0
 POST_TIMEOUT_S = 15.0

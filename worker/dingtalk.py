@@ -16,23 +16,23 @@ from urllib.parse import urlsplit
 import httpx
 import stamina
 
-from shared.reply import ActionCard, FeedCard, Markdown, Reply, Text, link
-from worker.backend import NO_LIMITS, Backend, Limits
-from worker.cache import Cache
-from worker.classify import Meaning, classify, errcode_in, meaning_of, parse_object
-from worker.delivery import HTTPAnswer, send_once
-from worker.errors import (
+from dingda.shared.reply import ActionCard, FeedCard, Markdown, Reply, Text, link
+from dingda.worker.backend import NO_LIMITS, Backend, Limits
+from dingda.worker.cache import Cache
+from dingda.worker.classify import Meaning, classify, errcode_in, meaning_of, parse_object
+from dingda.worker.delivery import HTTPAnswer, send_once
+from dingda.worker.errors import (
     BackendBusyError,
     BackendError,
     BackendProtocolError,
     BackendRefusedError,
     BackendUnavailableError,
 )
-from worker.http import Http, JSONAnswer
-from worker.outcome import Delivered, Outcome, Refused, Retry, Trouble, Unknown
-from worker.people import Person
-from worker.single_flight import SharedCallCancelledError, SingleFlight
-from worker.transport import BeforeSend
+from dingda.worker.http import Http, JSONAnswer
+from dingda.worker.outcome import Delivered, Outcome, Refused, Retry, Trouble, Unknown
+from dingda.worker.people import Person
+from dingda.worker.single_flight import SharedCallCancelledError, SingleFlight
+from dingda.worker.transport import BeforeSend
 
 OPENAPI = Backend("钉钉")
 SERVICE = OPENAPI.name

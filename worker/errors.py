@@ -2,8 +2,8 @@
 
 from datetime import datetime, timedelta, timezone
 
-from shared.errors import DingdaError
-from shared.texts import CROWDED, MISCONFIGURED, UNAVAILABLE, USED_UP
+from dingda.shared.errors import DingdaError
+from dingda.shared.texts import CROWDED, MISCONFIGURED, UNAVAILABLE, USED_UP
 
 _CHINA = timezone(timedelta(hours=8))
 

@@ -9,7 +9,7 @@ from enum import Enum, auto
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
-from shared.message import Message
+from dingda.shared.message import Message
 
 logger = logging.getLogger(__name__)
 

@@ -4,8 +4,8 @@ import json
 from collections.abc import Sequence
 from typing import Annotated
 
-from shared.reply import plain
-from shared.texts import (
+from dingda.shared.reply import plain
+from dingda.shared.texts import (
     DID_YOU_MEAN,
     HELP_ALIASES,
     HELP_HINT,
@@ -15,12 +15,12 @@ from shared.texts import (
     HELP_USAGE,
     NO_SUCH_COMMAND,
 )
-from worker.errors import RefusalError, UnclearError
-from worker.permissions import refusal_of
-from worker.routing import HELP
-from worker.skill import Ask, Command, Markdown, Skill
-from worker.sounds import MAX_SIMILAR, similar_to
-from worker.text import fold
+from dingda.worker.errors import RefusalError, UnclearError
+from dingda.worker.permissions import refusal_of
+from dingda.worker.routing import HELP
+from dingda.worker.skill import Ask, Command, Markdown, Skill
+from dingda.worker.sounds import MAX_SIMILAR, similar_to
+from dingda.worker.text import fold
 
 _MAX_BYTES = 15_000
 """Of all that is listed; a reply has room for more, in traditional characters too."""

@@ -22,19 +22,19 @@ import httpx
 import stamina
 from httpx_aiohttp import AiohttpTransport
 
-from worker.backend import Backend
-from worker.breaker import Breaker
-from worker.errors import (
+from dingda.worker.backend import Backend
+from dingda.worker.breaker import Breaker
+from dingda.worker.errors import (
     BackendError,
     BackendProtocolError,
     BackendQuotaError,
     BackendUnavailableError,
 )
-from worker.line import Line
-from worker.retry_after import seconds_asked
-from worker.single_flight import SharedCallCancelledError, SingleFlight
-from worker.transport import USER_AGENT, Pace
-from worker.way_out import STRAIGHT, WayOut
+from dingda.worker.line import Line
+from dingda.worker.retry_after import seconds_asked
+from dingda.worker.single_flight import SharedCallCancelledError, SingleFlight
+from dingda.worker.transport import USER_AGENT, Pace
+from dingda.worker.way_out import STRAIGHT, WayOut
 
 logger = logging.getLogger(__name__)
 

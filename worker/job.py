@@ -8,9 +8,9 @@ from typing import Any, NoReturn
 from rq.exceptions import NoSuchJobError
 from rq.job import Job
 
-from shared.errors import DingdaError
-from shared.queue import JOB_FUNCTION
-from shared.settings import load_settings
+from dingda.shared.errors import DingdaError
+from dingda.shared.queue import JOB_FUNCTION
+from dingda.shared.settings import load_settings
 
 _MAX_CALL_BYTES = 1024
 _ID = re.compile(r"[\w=+/-]{1,128}", re.ASCII)
@@ -78,7 +78,7 @@ async def answer(message_id: str) -> None:
 
     Ours goes to the `Answerer` directly and keeps its connections from one message to the next.
     """
-    from worker.app import open_answerer  # noqa: PLC0415 - ours loads this module for its job class
+    from dingda.worker.app import open_answerer  # noqa: PLC0415 - ours loads this module for its job class
 
     async with open_answerer(load_settings()) as parts:
         await parts.answerer.answer(message_id)

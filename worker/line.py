@@ -5,9 +5,9 @@ from collections import deque
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from worker.backend import Backend
-from worker.errors import BackendBusyError
-from worker.skill_clock import standing_still
+from dingda.worker.backend import Backend
+from dingda.worker.errors import BackendBusyError
+from dingda.worker.skill_clock import standing_still
 
 
 class Line:

@@ -12,11 +12,11 @@ from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings
 from pydantic_settings import SettingsError as UnreadableSettingsError
 
-from shared.errors import SettingsError
-from shared.logs import printable, trace
-from shared.settings import is_skills, names_set, nearest
-from worker import skills as shipped
-from worker.skill import Skill
+from dingda.shared.errors import SettingsError
+from dingda.shared.logs import printable, trace
+from dingda.shared.settings import is_skills, names_set, nearest
+from dingda.worker import skills as shipped
+from dingda.worker.skill import Skill
 
 logger = logging.getLogger(__name__)
 
@@ -33,10 +33,10 @@ def load_skills(modules: Sequence[str]) -> list[Skill]:
 
     Args:
         modules: names of modules, or of entry points of the group `dingda.skills`. None named: all
-            of `worker.skills`, then every entry point.
+            of `dingda.worker.skills`, then every entry point.
     """
     offered = {point.name: point.value for point in entry_points(group=ENTRY_POINTS)}
-    names = [offered.get(name, name) for name in modules] or [
+    names = [offered.get(name, _current(name)) for name in modules] or [
         *(f"{shipped.__name__}.{module.name}" for module in pkgutil.iter_modules(shipped.__path__)),
         *offered.values(),
     ]
@@ -92,6 +92,11 @@ def _in_words(kind: type[BaseSettings], problem: ErrorDetails) -> str:
     # What is wrong with several together belongs to none of them.
     name = f"{prefix}{problem['loc'][0]}".upper() if problem["loc"] else kind.__name__
     return f"{name}: {problem['msg'].removeprefix('Value error, ')}"
+
+
+def _current(name: str) -> str:
+    """A module's name, if it is one that a shipped skill had before all were in `dingda`."""
+    return f"dingda.{name}" if name.startswith("worker.skills.") else name
 
 
 def _load(name: str) -> Skill | None:

@@ -8,8 +8,8 @@ a mention at either edge, and the names are kept for those skills that ask about
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from worker.patterns import Pattern
-from worker.text import Words
+from dingda.worker.patterns import Pattern
+from dingda.worker.text import Words
 
 _MOST_NAME_WORDS = 3
 _LONGEST_GLUED_NAME = 12

@@ -13,12 +13,12 @@ from typing import Any
 from redis.asyncio import Redis
 from rq.utils import utcparse
 
-from shared.errors import InvalidMessageError
-from shared.ledger import Ledger
-from shared.logs import printable
-from shared.message import Message, parse_message
-from shared.queue import JobQueue
-from shared.states import DeadLetter
+from dingda.shared.errors import InvalidMessageError
+from dingda.shared.ledger import Ledger
+from dingda.shared.logs import printable
+from dingda.shared.message import Message, parse_message
+from dingda.shared.queue import JobQueue
+from dingda.shared.states import DeadLetter
 
 _SILENCE = timedelta(seconds=30)
 """How long a worker may say nothing: it beats every ten seconds."""

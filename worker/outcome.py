@@ -4,7 +4,7 @@ import random
 from dataclasses import dataclass
 from enum import StrEnum
 
-from shared.states import Failures
+from dingda.shared.states import Failures
 
 LAST_TRY_MS = 6_000
 """How long before the last moment for an answer the last attempt is due: a sweep (2 s) hands it

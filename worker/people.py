@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar, Protocol
 
-from shared.message import Mention, Message
-from shared.texts import (
+from dingda.shared.message import Mention, Message
+from dingda.shared.texts import (
     ASKER_HIDDEN,
     NO_ADDRESS_BOOK,
     NOT_IN_ADDRESS_BOOK,
@@ -18,9 +18,9 @@ from shared.texts import (
     WHICH_PERSON,
     WHO,
 )
-from worker.errors import BackendRefusedError, RefusalError, UnclearError
-from worker.patterns import Pattern
-from worker.text import Words, fold, to_simplified, to_traditional
+from dingda.worker.errors import BackendRefusedError, RefusalError, UnclearError
+from dingda.worker.patterns import Pattern
+from dingda.worker.text import Words, fold, to_simplified, to_traditional
 
 _MOST_CANDIDATES = 10
 _MOST_PARTS = 5

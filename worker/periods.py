@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import ClassVar, Literal, Self
 
-from shared.texts import NO_SUCH_DAY, NO_SUCH_PERIOD, NOT_YET
-from worker.errors import RefusalError
-from worker.numerals import DIGITS, integer
-from worker.patterns import Match, Pattern
-from worker.text import Words
+from dingda.shared.texts import NO_SUCH_DAY, NO_SUCH_PERIOD, NOT_YET
+from dingda.worker.errors import RefusalError
+from dingda.worker.numerals import DIGITS, integer
+from dingda.worker.patterns import Match, Pattern
+from dingda.worker.text import Words
 
 _QUARTERS = "一二三四"
 

@@ -1,9 +1,9 @@
 """Who may use a skill, and where."""
 
-from shared.message import Message
-from shared.texts import ASK_PRIVATELY, GROUP_ONLY, NOT_ALLOWED, SINGLE_ONLY
-from worker.errors import RefusalError
-from worker.skill import Ask, Skill
+from dingda.shared.message import Message
+from dingda.shared.texts import ASK_PRIVATELY, GROUP_ONLY, NOT_ALLOWED, SINGLE_ONLY
+from dingda.worker.errors import RefusalError
+from dingda.worker.skill import Ask, Skill
 
 
 def refusal_of(skill: Skill, message: Message) -> str:

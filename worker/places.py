@@ -13,9 +13,9 @@ from functools import cache
 from importlib import resources
 from typing import ClassVar, NamedTuple, Self
 
-from worker.errors import UnclearError
-from worker.patterns import Pattern
-from worker.text import Words
+from dingda.worker.errors import UnclearError
+from dingda.worker.patterns import Pattern
+from dingda.worker.text import Words
 
 WHICH = "「{name}」有好几个，是哪一个？"
 _CHINA_TIME = "Asia/Shanghai"
@@ -216,7 +216,7 @@ def _joined(first: Mention, second: Mention, text: str) -> Mention | None:
 @cache
 def _lexicon() -> dict[str, list[_Entry]]:
     """Every name, as it is matched, with the places that have it."""
-    source = (resources.files("worker") / "data" / "places.json").read_text("utf-8")
+    source = (resources.files("dingda.worker") / "data" / "places.json").read_text("utf-8")
     lexicon = defaultdict[str, list[_Entry]](list)
     for level, *fields in json.loads(source):
         entry = _Entry(Level(level), *fields)

@@ -13,9 +13,9 @@ from decimal import Decimal
 from itertools import islice
 from typing import ClassVar, NamedTuple, Self
 
-from worker.numerals import DIGITS, NUMERALS, integer
-from worker.patterns import Match, Pattern
-from worker.text import Words
+from dingda.worker.numerals import DIGITS, NUMERALS, integer
+from dingda.worker.patterns import Match, Pattern
+from dingda.worker.text import Words
 
 _MOST_YUAN = Decimal(100_000_000)
 """More than that is no limit to a product's price, and may be none that a backend can hold."""

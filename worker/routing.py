@@ -4,12 +4,12 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from shared.message import Message
-from worker.mentions import Reading, bare, named_otherwise, without_last
-from worker.patterns import Pattern
-from worker.skill import Command, Skill
-from worker.sounds import MAX_SIMILAR, similar_to, sounding_alike
-from worker.text import MAX_CHARS, MAX_RAW_CHARS, Words, clean, fold
+from dingda.shared.message import Message
+from dingda.worker.mentions import Reading, bare, named_otherwise, without_last
+from dingda.worker.patterns import Pattern
+from dingda.worker.skill import Command, Skill
+from dingda.worker.sounds import MAX_SIMILAR, similar_to, sounding_alike
+from dingda.worker.text import MAX_CHARS, MAX_RAW_CHARS, Words, clean, fold
 
 logger = logging.getLogger(__name__)
 

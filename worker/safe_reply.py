@@ -12,9 +12,9 @@ from itertools import islice
 from typing import Any
 from urllib.parse import quote
 
-from shared.errors import InvalidReplyError
-from shared.fields import encodable
-from shared.reply import (
+from dingda.shared.errors import InvalidReplyError
+from dingda.shared.fields import encodable
+from dingda.shared.reply import (
     MAX_BUTTON_CHARS,
     MAX_BUTTONS,
     MAX_TITLE_CHARS,
@@ -28,8 +28,8 @@ from shared.reply import (
     plain,
     shorten,
 )
-from shared.texts import DID_YOU_MEAN, LAST_RESORT
-from worker.skill import Ask
+from dingda.shared.texts import DID_YOU_MEAN, LAST_RESORT
+from dingda.worker.skill import Ask
 
 # A character has four bytes at the most once those are out that JSON escapes at length, so these
 # fit into the 20,000 of a body together.

@@ -6,10 +6,10 @@ from pydantic import SecretStr
 from pydantic_core import PydanticUndefined
 from pydantic_settings import BaseSettings
 
-from shared.errors import SettingsError
-from shared.settings import Settings
-from worker.loading import read_settings
-from worker.skill import Skill
+from dingda.shared.errors import SettingsError
+from dingda.shared.settings import Settings
+from dingda.worker.loading import read_settings
+from dingda.worker.skill import Skill
 
 
 def list_settings(skills: Iterable[Skill]) -> str:

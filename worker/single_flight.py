@@ -5,8 +5,8 @@ from collections.abc import Awaitable, Callable, Hashable
 from dataclasses import dataclass, field
 from typing import Any, TypeVar, cast
 
-from shared.errors import DingdaError
-from worker.skill_clock import SharedClock, keeping
+from dingda.shared.errors import DingdaError
+from dingda.worker.skill_clock import SharedClock, keeping
 
 T = TypeVar("T")
 

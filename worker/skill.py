@@ -18,9 +18,9 @@ from typing import Any, Literal, TypeVar
 
 from anyio import to_process
 
-from shared.content import File, Picture, Quoted, Voice
-from shared.message import Mention, Message
-from shared.reply import (
+from dingda.shared.content import File, Picture, Quoted, Voice
+from dingda.shared.message import Mention, Message
+from dingda.shared.reply import (
     NOBODY,
     ActionCard,
     At,
@@ -32,12 +32,12 @@ from shared.reply import (
     Text,
     plain,
 )
-from shared.settings import PlainSettings
-from worker import child
-from worker.arguments import Signature
-from worker.backend import Backend, Limits, LimitsSetting
-from worker.cache import Cache
-from worker.errors import (
+from dingda.shared.settings import PlainSettings
+from dingda.worker import child
+from dingda.worker.arguments import Signature
+from dingda.worker.backend import Backend, Limits, LimitsSetting
+from dingda.worker.cache import Cache
+from dingda.worker.errors import (
     BackendBusyError,
     BackendProtocolError,
     BackendQuotaError,
@@ -46,10 +46,10 @@ from worker.errors import (
     RefusalError,
     UnclearError,
 )
-from worker.patterns import Pattern, UnsupportedPatternError
-from worker.people import Person
-from worker.services import Services
-from worker.text import is_traditional, to_traditional
+from dingda.worker.patterns import Pattern, UnsupportedPatternError
+from dingda.worker.people import Person
+from dingda.worker.services import Services
+from dingda.worker.text import is_traditional, to_traditional
 
 __all__ = [
     "EVERYONE",

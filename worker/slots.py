@@ -5,8 +5,8 @@ Patterns run over `Words.matched`, which is simplified, lower case and half widt
 one that looks beside it as well is its group `taken`; see `worker.patterns`.
 """
 
-from worker.days import Day
-from worker.periods import Period
-from worker.prices import PriceLimit
+from dingda.worker.days import Day
+from dingda.worker.periods import Period
+from dingda.worker.prices import PriceLimit
 
 __all__ = ["Day", "Period", "PriceLimit"]

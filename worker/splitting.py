@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from enum import IntEnum
 from itertools import dropwhile, islice, takewhile
 
-from shared.reply import (
+from dingda.shared.reply import (
     MAX_BODY_BYTES,
     MAX_PARTS,
     MAX_TITLE_CHARS,

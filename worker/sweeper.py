@@ -5,7 +5,7 @@ import logging
 
 from redis.exceptions import RedisError
 
-from shared.ledger import Ledger
+from dingda.shared.ledger import Ledger
 
 logger = logging.getLogger(__name__)
 

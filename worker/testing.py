@@ -2,7 +2,7 @@
 
 For example:
 
-    from worker.testing import ask
+    from dingda.worker.testing import ask
 
     async def test_coffee_is_served() -> None:
         assert await ask(skill, "咖啡") == Text("咖啡好了")
@@ -20,18 +20,18 @@ import httpx
 import pytest
 from pydantic_settings import BaseSettings
 
-from shared.message import Message
-from shared.reply import Reply
-from worker.cache import Cache, Fetch, as_it_is
-from worker.conversation import Conversation, Said, china_now
-from worker.database import Databases
-from worker.http import Http
-from worker.loading import load_skill_settings
-from worker.people import AddressBook, Person
-from worker.routing import Router
-from worker.services import Services
-from worker.single_flight import SingleFlight
-from worker.skill import Skill
+from dingda.shared.message import Message
+from dingda.shared.reply import Reply
+from dingda.worker.cache import Cache, Fetch, as_it_is
+from dingda.worker.conversation import Conversation, Said, china_now
+from dingda.worker.database import Databases
+from dingda.worker.http import Http
+from dingda.worker.loading import load_skill_settings
+from dingda.worker.people import AddressBook, Person
+from dingda.worker.routing import Router
+from dingda.worker.services import Services
+from dingda.worker.single_flight import SingleFlight
+from dingda.worker.skill import Skill
 
 _SESSION_S = 5400.0
 

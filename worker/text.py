@@ -11,7 +11,7 @@ from functools import cache
 
 from opencc import OpenCC
 
-from worker.patterns import Pattern
+from dingda.worker.patterns import Pattern
 
 MAX_CHARS = 500
 """What is read of a text; a longer one is no command."""

@@ -10,7 +10,7 @@ import aiohttp
 import httpx
 from httpx_aiohttp import AiohttpTransport
 
-from shared.failpoints import failpoint
+from dingda.shared.failpoints import failpoint
 
 BeforeSend = Callable[[], Awaitable[None]]
 """Awaited when the connection stands and nothing has been written; raising stops the request."""

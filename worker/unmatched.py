@@ -4,15 +4,15 @@ A group is full of sentences that are no questions, and a bot that comments on e
 So only what is surely meant for the bot is answered.
 """
 
-from shared.content import Kind
-from shared.message import Message
-from shared.reply import Reply
-from shared.texts import AT_YOUR_SERVICE, DID_YOU_MEAN, NOT_HEARD, ONLY_WORDS, TOO_LONG
-from worker.patterns import Pattern
-from worker.routing import Router
-from worker.safe_reply import question_back, sentence
-from worker.skill import Ask
-from worker.text import MAX_CHARS, fold
+from dingda.shared.content import Kind
+from dingda.shared.message import Message
+from dingda.shared.reply import Reply
+from dingda.shared.texts import AT_YOUR_SERVICE, DID_YOU_MEAN, NOT_HEARD, ONLY_WORDS, TOO_LONG
+from dingda.worker.patterns import Pattern
+from dingda.worker.routing import Router
+from dingda.worker.safe_reply import question_back, sentence
+from dingda.worker.skill import Ask
+from dingda.worker.text import MAX_CHARS, fold
 
 _SOFTENERS = r"(?:[呀啊哇哦呢吗么吧了的诶 ]|机器人|小助手|助手|大家|everyone|there|bot)*"
 _GREETING = Pattern(

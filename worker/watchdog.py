@@ -27,9 +27,9 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Protocol
 
-from shared.ledger import LEASE_MS
-from shared.logs import stack, trace
-from worker.contained import Subject, subject_of
+from dingda.shared.ledger import LEASE_MS
+from dingda.shared.logs import stack, trace
+from dingda.worker.contained import Subject, subject_of
 
 logger = logging.getLogger(__name__)
 

@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 
-from shared.signature import verify
+from dingda.shared.signature import verify
 
 _EMPTY = {"msgtype": "empty"}
 _PATH = "/dd_robot/"

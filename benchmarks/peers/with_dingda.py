@@ -10,12 +10,12 @@ from rq.serializers import JSONSerializer
 
 from benchmarks.callbacks import Callbacks
 from benchmarks.peers.jobs import QUEUE, marks, redis_url
-from shared.connections import patient_for_rq
-from shared.ledger import Ledger
-from shared.message import Message, parse_message
-from shared.queue import JOB_FUNCTION, RESULT_TTL_S, JobQueue
-from worker.concurrent import ConcurrentWorker
-from worker.job import AnswerJob, message_id_of
+from dingda.shared.connections import patient_for_rq
+from dingda.shared.ledger import Ledger
+from dingda.shared.message import Message, parse_message
+from dingda.shared.queue import JOB_FUNCTION, RESULT_TTL_S, JobQueue
+from dingda.worker.concurrent import ConcurrentWorker
+from dingda.worker.job import AnswerJob, message_id_of
 
 _NO_MARK = "-"
 """Stands for no mark: a job of ours names a message."""

@@ -3,8 +3,8 @@
 import httpx
 from acme_leave import LeaveSettings, skill
 
-from shared.reply import Text
-from worker.testing import ask
+from dingda.shared.reply import Text
+from dingda.worker.testing import ask
 
 SETTINGS = [LeaveSettings(url="http://hr.example", token="t0ken")]  # noqa: S106
 

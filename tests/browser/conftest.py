@@ -14,10 +14,10 @@ import pytest_asyncio
 import uvicorn
 from playwright.async_api import Browser, Page, async_playwright
 
-from simulator.app import create_app
-from simulator.changes import Changes
-from simulator.courier import Courier
-from simulator.dingtalk import DingTalk
+from dingda.simulator.app import create_app
+from dingda.simulator.changes import Changes
+from dingda.simulator.courier import Courier
+from dingda.simulator.dingtalk import DingTalk
 from tests.browser.chat_page import ChatPage
 from tests.builders import now_ms
 from tests.unit.simulator.stage import CALLBACK_URL, SECRET, Bot, Clock
@@ -28,7 +28,7 @@ _NAMES = ("chromium", "chromium-browser", "google-chrome")
 
 @pytest.fixture(scope="session")
 def dingda_settings() -> dict[str, str]:
-    return {"DINGDA_SKILLS": "worker.skills.demo,tests.e2e.slow_skill"}
+    return {"DINGDA_SKILLS": "dingda.worker.skills.demo,tests.e2e.slow_skill"}
 
 
 @pytest.fixture(scope="session")

@@ -14,8 +14,8 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
-from shared.ledger import Ledger
-from shared.queue import JobQueue
+from dingda.shared.ledger import Ledger
+from dingda.shared.queue import JobQueue
 from tests.chaos.callers import Callers
 from tests.chaos.dingtalk import DingTalk
 from tests.chaos.fleet import Fleet, Member
@@ -87,7 +87,7 @@ def _members(ports: list[int], webhook_port: int, redis_url: str, folder: Path) 
         for port in ports
     ]
     answers = common | {
-        "DINGDA_SKILLS": "worker.skills.demo,tests.e2e.slow_skill",
+        "DINGDA_SKILLS": "dingda.worker.skills.demo,tests.e2e.slow_skill",
         "DINGDA_SESSION_WEBHOOK_ORIGINS": f"http://127.0.0.1:{webhook_port}",
     }
     workers = [Member("worker", answers, folder / f"worker{n}.log") for n in range(WORKERS)]

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 import aiohttp
 
-from shared.message import Message, parse_message
+from dingda.shared.message import Message, parse_message
 from tests.builders import SESSION_MS, a_callback, now_ms
 from tests.faults.scene import EMPTY
 from tests.processes import signed

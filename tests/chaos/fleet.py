@@ -60,7 +60,9 @@ class Fleet:
         self.freezes = 0
 
     def start(self) -> None:
-        _context.set_forkserver_preload(["gateway.__main__", "worker.__main__", __name__])
+        _context.set_forkserver_preload(
+            ["dingda.gateway.__main__", "dingda.worker.__main__", __name__]
+        )
         for member in self.members:
             member.start()
 
@@ -117,4 +119,4 @@ def _run(kind: Kind, env: dict[str, str], log: str) -> None:
         del os.environ[name]
     os.environ.update(env)
     sys.argv = [kind]
-    sys.exit(import_module(f"{kind}.__main__").main())
+    sys.exit(import_module(f"dingda.{kind}.__main__").main())

@@ -6,8 +6,8 @@ from typing import Any
 
 from redis.asyncio import Redis
 
-from shared.ledger import Ledger
-from shared.queue import JobQueue
+from dingda.shared.ledger import Ledger
+from dingda.shared.queue import JobQueue
 from tests.chaos.callers import Asked, Callers
 from tests.chaos.dingtalk import DingTalk
 from tests.chaos.fleet import Fleet

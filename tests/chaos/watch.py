@@ -8,8 +8,8 @@ from typing import Any
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
-from shared.ledger import HANDOVER_MS, LEASE_MS, OUTCOME_MS
-from worker.sweeper import INTERVAL_S
+from dingda.shared.ledger import HANDOVER_MS, LEASE_MS, OUTCOME_MS
+from dingda.worker.sweeper import INTERVAL_S
 
 _LOOK_S = 0.2
 

@@ -3,8 +3,8 @@
 import re
 from pathlib import Path
 
-from worker.classify import ERRCODES
-from worker.outcome import Trouble
+from dingda.worker.classify import ERRCODES
+from dingda.worker.outcome import Trouble
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "delivery.md").read_text("utf-8")

@@ -10,13 +10,13 @@ from typing import Any
 
 import pytest
 
-from shared.content import File, Kind, Quoted, Voice
-from shared.message import Mention, Message
-from shared.settings import Settings
-from worker.commands import create_parser
-from worker.loading import load_skills
-from worker.skill import Skill
-from worker.watchdog import PATIENCE_S
+from dingda.shared.content import File, Kind, Quoted, Voice
+from dingda.shared.message import Mention, Message
+from dingda.shared.settings import Settings
+from dingda.worker.commands import create_parser
+from dingda.worker.loading import load_skills
+from dingda.worker.skill import Skill
+from dingda.worker.watchdog import PATIENCE_S
 
 ROOT = Path(__file__).parents[2]
 READMES = ("README.md", "README.zh-CN.md")

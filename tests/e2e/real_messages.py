@@ -7,7 +7,7 @@ what is odd in it, with its number in `docs/tried.md`.
 from dataclasses import dataclass
 from typing import Any
 
-from simulator.callback import staff_id_of
+from dingda.simulator.callback import staff_id_of
 from tests.builders import callback_fields
 
 BOT = {"dingtalkId": "$:LWCP_v1:$bot"}

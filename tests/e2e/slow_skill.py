@@ -3,7 +3,7 @@
 import asyncio
 import secrets
 
-from worker.skill import Ask, Skill
+from dingda.worker.skill import Ask, Skill
 
 skill = Skill("slow", summary="慢慢查")
 

@@ -12,7 +12,7 @@ _PYTHON = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
 CONFTEST = """
 import pytest
 
-pytest_plugins = ["simulator.pytest_plugin"]
+pytest_plugins = ["dingda.simulator.pytest_plugin"]
 
 
 @pytest.fixture(scope="session")
@@ -22,7 +22,7 @@ def dingda_settings():
 COFFEE = """
 import asyncio
 
-from worker.skill import Ask, Skill, Text
+from dingda.worker.skill import Ask, Skill, Text
 
 skill = Skill("coffee", summary="来一杯咖啡")
 
@@ -38,9 +38,9 @@ def menu() -> Text:
     return Text("\\n".join(f"{number} 号：美式" for number in range(2500)))
 """
 TESTS = """
-from simulator.bad_day import CallbackTrouble, ReplyTrouble
-from simulator.callback import Said, staff_id_of
-from simulator.export import as_test
+from dingda.simulator.bad_day import CallbackTrouble, ReplyTrouble
+from dingda.simulator.callback import Said, staff_id_of
+from dingda.simulator.export import as_test
 
 
 def test_coffee_is_ready_and_says_for_whom(dingtalk):

@@ -6,15 +6,17 @@ from collections.abc import Iterator
 import pytest
 from anyio.from_thread import start_blocking_portal
 
+from dingda.simulator.client import SimulatorClient
+from dingda.simulator.pytest_plugin import SimulatedDingTalk
+from dingda.simulator.record import Record
+from dingda.simulator.stack import a_running_stack
 from scripts import demo_coupons, demo_performance
-from simulator.client import SimulatorClient
-from simulator.pytest_plugin import SimulatedDingTalk
-from simulator.record import Record
-from simulator.stack import a_running_stack
 from tests.builders import callback_fields
 from tests.e2e.real_messages import CASES, HELP, Case
 
-SKILLS = "worker.skills.weather,worker.skills.coupons,worker.skills.performance"
+SKILLS = (
+    "dingda.worker.skills.weather,dingda.worker.skills.coupons,dingda.worker.skills.performance"
+)
 
 
 @pytest.fixture(scope="module")

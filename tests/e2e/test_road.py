@@ -132,7 +132,7 @@ def road(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Road]:
         worker(
             server.url,
             webhook.origin,
-            DINGDA_SKILLS="worker.skills.demo,tests.e2e.slow_skill",
+            DINGDA_SKILLS="dingda.worker.skills.demo,tests.e2e.slow_skill",
             DINGDA_LOG_LEVEL="DEBUG",
         ) as answers,
     ):
@@ -278,7 +278,7 @@ def test_rq_info_shows_the_queue_and_the_worker(road: Road) -> None:
 
 
 def test_a_killed_workers_message_is_answered_once_by_another(tmp_path: Path) -> None:
-    skills = "worker.skills.demo,tests.e2e.slow_skill"
+    skills = "dingda.worker.skills.demo,tests.e2e.slow_skill"
     with (
         valkey(tmp_path) as server,
         SessionWebhook() as webhook,

@@ -11,7 +11,7 @@ from typing import Any
 
 import httpx
 
-from shared.states import Counts
+from dingda.shared.states import Counts
 from tests.builders import a_callback
 from tests.faults.proxy import Proxy
 from tests.processes import (
@@ -27,7 +27,7 @@ from tests.processes import (
 
 EMPTY = {"msgtype": "empty"}
 BUSY = "系统繁忙"
-SKILLS = "worker.skills.demo,tests.e2e.slow_skill,tests.faults.bad_skill"
+SKILLS = "dingda.worker.skills.demo,tests.e2e.slow_skill,tests.faults.bad_skill"
 _SESSION = re.compile(r"session=(\w+)")
 _TRY_S = 30.0
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from redis.asyncio import Redis
 
-from shared.ledger import Ledger
-from shared.queue import JobQueue
+from dingda.shared.ledger import Ledger
+from dingda.shared.queue import JobQueue
 from tests.builders import a_message
 from tests.faults.conftest import Figure
 from tests.faults.proxy import Proxy

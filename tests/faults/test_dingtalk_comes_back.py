@@ -7,14 +7,14 @@ from typing import Any
 
 import pytest
 
-from shared.ledger import MARGIN_MS
-from shared.texts import REJECTED
+from dingda.shared.ledger import MARGIN_MS
+from dingda.shared.texts import REJECTED
+from dingda.worker.outcome import LAST_TRY_MS
 from tests.builders import now_ms
 from tests.faults import name_service
 from tests.faults.conftest import Figure
 from tests.faults.scene import SKILLS, Scene
 from tests.processes import OK, Post, Process, Script, SessionWebhook, free_port, wait_until
-from worker.outcome import LAST_TRY_MS
 
 
 def saying(errcode: int) -> Script:

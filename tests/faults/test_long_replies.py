@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from shared.texts import REST_REJECTED
+from dingda.shared.texts import REST_REJECTED
 from tests.faults.conftest import Figure
 from tests.faults.scene import Scene
 from tests.processes import Script

@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
-from shared import texts
+from dingda.shared import texts
 from tests.builders import now_ms
 from tests.faults.conftest import Figure
 from tests.faults.scene import EMPTY, Scene, session_of

@@ -11,10 +11,10 @@ import redis
 from rq.command import send_stop_job_command
 from rq.serializers import JSONSerializer
 
+from dingda.worker.threads import PLACES
 from tests.faults.conftest import Figure
 from tests.faults.scene import Scene
 from tests.processes import Process, wait_until
-from worker.threads import PLACES
 
 AN_END = r"the worker ends: "
 

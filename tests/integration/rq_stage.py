@@ -15,9 +15,9 @@ from rq.registry import FailedJobRegistry, FinishedJobRegistry, StartedJobRegist
 from rq.serializers import JSONSerializer
 from rq.worker import BaseWorker
 
-from shared.queue import JobQueue, job_data, rq_now
-from worker.concurrent import ConcurrentWorker
-from worker.job import AnswerJob, message_id_of
+from dingda.shared.queue import JobQueue, job_data, rq_now
+from dingda.worker.concurrent import ConcurrentWorker
+from dingda.worker.job import AnswerJob, message_id_of
 
 NAME = "dingda"
 WITHIN_S = 10.0

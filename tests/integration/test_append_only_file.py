@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from shared.connections import patient
-from shared.ledger import Ledger
-from shared.queue import JobQueue
-from shared.states import End, Ending, Lease
+from dingda.shared.connections import patient
+from dingda.shared.ledger import Ledger
+from dingda.shared.queue import JobQueue
+from dingda.shared.states import End, Ending, Lease
 from tests.builders import a_callback, a_message
 from tests.processes import ROOT, valkey, wait_until
 

@@ -21,6 +21,9 @@ import pytest
 
 from benchmarks import backend
 from benchmarks.burst import questions
+from dingda.worker.backend import Backend
+from dingda.worker.errors import BackendUnavailableError
+from dingda.worker.http import Http, create_client
 from tests.builders import a_callback
 from tests.processes import (
     ROOT,
@@ -34,9 +37,6 @@ from tests.processes import (
     wait_until,
     worker,
 )
-from worker.backend import Backend
-from worker.errors import BackendUnavailableError
-from worker.http import Http, create_client
 
 HANGS_S = 3600.0
 EMPTY = {"msgtype": "empty"}
@@ -127,8 +127,8 @@ async def test_a_server_with_a_short_queue_is_not_overrun_and_no_cookie_of_its_i
 _REMEMBER = """
 import asyncio, sys
 from redis.asyncio import Redis
-from worker.cache import RedisCache
-from worker.http import Http, create_client
+from dingda.worker.cache import RedisCache
+from dingda.worker.http import Http, create_client
 
 async def main(redis_url, url):
     async with create_client() as client, Redis.from_url(redis_url, decode_responses=True) as redis:
@@ -222,7 +222,7 @@ class Bot:
     def workers(self, count: int, weather_url: str) -> Iterator[None]:
         """So many workers with a hundred places each."""
         settings = {
-            "DINGDA_SKILLS": "worker.skills.weather,worker.skills.demo",
+            "DINGDA_SKILLS": "dingda.worker.skills.weather,dingda.worker.skills.demo",
             "DINGDA_OPEN_METEO_URL": weather_url,
             "DINGDA_OPEN_METEO_GEOCODING_URL": weather_url,
         }

@@ -13,11 +13,11 @@ from rq import Queue
 from rq.job import JobStatus
 from rq.serializers import JSONSerializer
 
+from dingda.worker.books import Books, ended
+from dingda.worker.concurrent import ConcurrentWorker
 from tests.integration import rq_jobs
 from tests.integration.rq_keys import read_keys
 from tests.processes import Valkey, process, valkey
-from worker.books import Books, ended
-from worker.concurrent import ConcurrentWorker
 
 JOBS = {"well": rq_jobs.look, "badly": rq_jobs.fail}
 

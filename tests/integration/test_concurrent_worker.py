@@ -19,6 +19,7 @@ from rq.suspension import resume, suspend
 from rq.utils import now, utcformat
 from rq.worker import BaseWorker, WorkerStatus
 
+from dingda.worker import concurrent
 from tests.builders import a_callback
 from tests.integration.rq_stage import NAME, Called, Stage, until, working
 from tests.processes import (
@@ -30,7 +31,6 @@ from tests.processes import (
     valkey,
     wait_until,
 )
-from worker import concurrent
 
 
 @pytest.fixture(scope="module")
@@ -619,7 +619,7 @@ def test_a_stock_worker_runs_our_jobs_end_to_end(server: Valkey, stage: Stage) -
         env = {
             "DINGDA_REDIS_URL": server.url,
             "DINGDA_SESSION_WEBHOOK_ORIGINS": webhook.origin,
-            "DINGDA_SKILLS": "worker.skills.demo",
+            "DINGDA_SKILLS": "dingda.worker.skills.demo",
         }
         body = a_callback(" feed", sessionWebhook=webhook.url())
         assert httpx.post(address, content=body, headers=signed()).json() == {"msgtype": "empty"}

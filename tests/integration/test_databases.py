@@ -16,15 +16,15 @@ import pytest
 from pydantic_settings import BaseSettings
 from sqlalchemy import create_engine, insert, text
 
-from shared.reply import FeedCard, Markdown, Text
+from dingda.shared.reply import FeedCard, Markdown, Text
+from dingda.worker.coupons.table import ITEMS
+from dingda.worker.database import Bounds, Databases
+from dingda.worker.errors import BackendBusyError, BackendRefusedError, BackendUnavailableError
+from dingda.worker.skills import coupons, performance
+from dingda.worker.skills.coupons import CouponSettings
+from dingda.worker.skills.performance import PerformanceSettings
+from dingda.worker.testing import ask
 from tests.integration.postgres import Postgres, postgres
-from worker.coupons.table import ITEMS
-from worker.database import Bounds, Databases
-from worker.errors import BackendBusyError, BackendRefusedError, BackendUnavailableError
-from worker.skills import coupons, performance
-from worker.skills.coupons import CouponSettings
-from worker.skills.performance import PerformanceSettings
-from worker.testing import ask
 
 SERVICE = "人事库"
 OF_THE_CORP = {"sender_corp_id": "corp", "bot_corp_id": "corp"}
@@ -101,7 +101,9 @@ async def test_a_refused_statement_is_told_by_its_state_alone(
     with caplog.at_level(logging.DEBUG), pytest.raises(BackendRefusedError) as raised:
         await fetched(databases, server.url, "SELECT s3cret FROM nowhere WHERE n = :n", n="s3cret")
     assert raised.value.reason == "ProgrammingError 42P01"
-    ours = [record.getMessage() for record in caplog.records if record.name.startswith("worker")]
+    ours = [
+        record.getMessage() for record in caplog.records if record.name.startswith("dingda.worker")
+    ]
     assert "s3cret" not in str(ours)
 
 

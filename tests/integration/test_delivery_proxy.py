@@ -9,6 +9,11 @@ from pathlib import Path
 import httpx
 import pytest
 
+from dingda.worker import http
+from dingda.worker.delivery import Delivery, create_client
+from dingda.worker.outcome import Delivered, Outcome, Retry, Trouble
+from dingda.worker.transport import ClaimingTransport
+from dingda.worker.way_out import WayOut
 from tests.integration.test_delivery_sockets import (
     BODY,
     LONG_S,
@@ -18,11 +23,6 @@ from tests.integration.test_delivery_sockets import (
     self_signed,
 )
 from tests.processes import free_port
-from worker import http
-from worker.delivery import Delivery, create_client
-from worker.outcome import Delivered, Outcome, Retry, Trouble
-from worker.transport import ClaimingTransport
-from worker.way_out import WayOut
 
 ESTABLISHED = b"HTTP/1.1 200 Connection established\r\n\r\n"
 

@@ -18,12 +18,12 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from shared.errors import LeaseLostError
-from shared.origin import origin_of
+from dingda.shared.errors import LeaseLostError
+from dingda.shared.origin import origin_of
+from dingda.worker.classify import MAX_ANSWER_BYTES
+from dingda.worker.delivery import Delivery, create_client
+from dingda.worker.outcome import Delivered, Outcome, Refused, Retry, Trouble, Unknown
 from tests.processes import free_port
-from worker.classify import MAX_ANSWER_BYTES
-from worker.delivery import Delivery, create_client
-from worker.outcome import Delivered, Outcome, Refused, Retry, Trouble, Unknown
 
 BODY = '{"msgtype":"text","text":{"content":"北京 9℃"}}'.encode()
 OK = b'{"errcode":0,"errmsg":"ok"}'

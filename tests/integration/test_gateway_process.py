@@ -16,7 +16,7 @@ import httpx
 import pytest
 import redis
 
-from shared.texts import BUSY
+from dingda.shared.texts import BUSY
 from tests.builders import a_callback
 from tests.processes import (
     SECRET,

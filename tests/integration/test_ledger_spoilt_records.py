@@ -8,15 +8,15 @@ from typing import Any
 import pytest
 from redis.asyncio import Redis
 
-from shared.connections import patient
-from shared.errors import LeaseLostError
-from shared.ledger import Ledger
-from shared.queue import JobQueue
-from shared.states import End, Ending, Lease, Prepared
-from shared.story import read_stories
+from dingda.shared.connections import patient
+from dingda.shared.errors import LeaseLostError
+from dingda.shared.ledger import Ledger
+from dingda.shared.queue import JobQueue
+from dingda.shared.states import End, Ending, Lease, Prepared
+from dingda.shared.story import read_stories
+from dingda.worker.operating import read_status
 from tests.builders import a_callback, a_message
 from tests.processes import Valkey, valkey
-from worker.operating import read_status
 
 QUEUE = JobQueue.create("dingda", skill_timeout_s=30)
 SPOILT, HEALTHY = a_message(msgId="spoilt"), a_message(msgId="healthy")

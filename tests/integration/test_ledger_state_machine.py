@@ -20,10 +20,10 @@ from hypothesis.stateful import (
 )
 from redis.asyncio import Redis
 
-from shared.errors import LeaseLostError
-from shared.ledger import HANDOVER_MS, LEASE_MS, LONGEST_WAIT_MS, Ledger
-from shared.queue import JobQueue
-from shared.states import Acceptance, End, Ending, Failures, Lease, Prepared
+from dingda.shared.errors import LeaseLostError
+from dingda.shared.ledger import HANDOVER_MS, LEASE_MS, LONGEST_WAIT_MS, Ledger
+from dingda.shared.queue import JobQueue
+from dingda.shared.states import Acceptance, End, Ending, Failures, Lease, Prepared
 from tests.builders import SESSION_MS, a_callback, a_message, now_ms
 from tests.processes import valkey
 

@@ -7,8 +7,8 @@ import pytest
 import redis
 from redis.exceptions import NoPermissionError
 
-from shared.selfcheck import Severity, check
-from shared.settings import Settings
+from dingda.shared.selfcheck import Severity, check
+from dingda.shared.settings import Settings
 from tests.builders import a_callback
 from tests.processes import (
     ROOT,
@@ -46,7 +46,7 @@ def test_a_message_is_answered_and_the_worker_looks_after_the_queue(
     with (
         SessionWebhook() as webhook,
         gateway(url) as (hears, address),
-        worker(url, webhook.origin, DINGDA_SKILLS="worker.skills.demo") as answers,
+        worker(url, webhook.origin, DINGDA_SKILLS="dingda.worker.skills.demo") as answers,
     ):
         body = a_callback("text", sessionWebhook=webhook.url())
         assert httpx.post(address, content=body, headers=signed()).json() == {"msgtype": "empty"}

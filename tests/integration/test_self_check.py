@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 import redis
 
-from shared.errors import SettingsError
-from shared.selfcheck import MAX_SKEW_S, Severity, check, start_checked
-from shared.settings import Settings
+from dingda.shared.errors import SettingsError
+from dingda.shared.selfcheck import MAX_SKEW_S, Severity, check, start_checked
+from dingda.shared.settings import Settings
 from tests.processes import SECRET, Valkey, free_port, gateway, process, valkey
 
 DANGER, WARNING, OK = Severity.DANGER, Severity.WARNING, Severity.OK
@@ -74,7 +74,7 @@ def test_a_clock_that_differs_from_redis_is_a_warning(
     server: Valkey, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ahead = time.time() + MAX_SKEW_S + 5
-    monkeypatch.setattr("shared.selfcheck.time.time", lambda: ahead)
+    monkeypatch.setattr("dingda.shared.selfcheck.time.time", lambda: ahead)
     assert severities(settings(server))["clock"] is WARNING
 
 

@@ -37,7 +37,7 @@ def test_help_comes_at_once_while_others_type_whatever_they_like(
     server: Valkey, tmp_path: Path
 ) -> None:
     settings = {
-        "DINGDA_SKILLS": ",".join(f"worker.skills.{skill}" for skill in SKILLS),
+        "DINGDA_SKILLS": ",".join(f"dingda.worker.skills.{skill}" for skill in SKILLS),
         "DINGDA_UNMATCHED": "help",
         "DINGDA_PERFORMANCE_URL": f"sqlite:///{tmp_path}/none.db",
         "DINGDA_OPEN_METEO_URL": "http://127.0.0.1:9",

@@ -1,6 +1,7 @@
-"""Imports run one way: gateway → shared ← worker; simulator → shared."""
+"""Imports run one way: gateway → shared ← worker; simulator → shared. All are in `dingda`."""
 
 import ast
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -17,6 +18,8 @@ ALLOWED = {
 }
 """Room → the rooms that it may import."""
 ROOMS = {*ALLOWED, "tests", "benchmarks", "scripts"}
+FORMER = re.compile(r"^(gateway|worker|shared|simulator)\b")
+"""What others may call packages of their own: nothing imports ours by these names."""
 
 
 def imported(source: str, package: str) -> Iterator[str]:
@@ -26,15 +29,23 @@ def imported(source: str, package: str) -> Iterator[str]:
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
             above = package.split(".")[: -node.level + 1 or None] if node.level else []
-            yield ".".join((*above, *filter(None, [node.module])))
+            module = ".".join((*above, *filter(None, [node.module])))
+            yield from (module, *(f"{module}.{alias.name}" for alias in node.names))
         elif isinstance(node, ast.Call) and _name(node.func) in ("import_module", "__import__"):
             yield from (a.value for a in node.args if isinstance(a, ast.Constant))  # type: ignore[misc]
 
 
 def forbidden(source: str, package: str) -> set[str]:
     """The rooms that a source of a package may not import and does."""
-    rooms = {module.partition(".")[0] for module in imported(source, package)}
-    return (rooms & ROOMS) - ALLOWED[package.partition(".")[0]]
+    modules = set(imported(source, package))
+    rooms = set(map(room_of, modules))
+    former = {"not dingda's" for module in modules if FORMER.match(module)}
+    return (rooms & ROOMS) - ALLOWED[room_of(package)] | former
+
+
+def room_of(module: str) -> str:
+    """The first part of a module's name that is not `dingda`."""
+    return module.removeprefix("dingda.").partition(".")[0]
 
 
 def _name(function: ast.expr) -> str:
@@ -47,11 +58,11 @@ def sources(room: str) -> list[Path]:
 
 def loaded_by(module: str) -> set[str]:
     """The rooms that are loaded once a fresh Python has imported a module."""
-    code = f"import {module}, sys; print(*{{name.partition('.')[0] for name in sys.modules}})"
+    code = f"import {module}, sys; print(*sys.modules)"
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
     )
-    return set(done.stdout.split()) & ROOMS
+    return set(map(room_of, done.stdout.split())) & ROOMS
 
 
 @pytest.mark.parametrize("room", ALLOWED)
@@ -67,45 +78,51 @@ def test_a_room_imports_only_what_it_may(room: str) -> None:
 
 
 def _package(path: Path) -> str:
-    return ".".join(path.relative_to(ROOT).parent.parts)
+    return ".".join(("dingda", *path.relative_to(ROOT).parent.parts))
 
 
-@pytest.mark.parametrize("module", ["gateway.app", "gateway.__main__"])
+@pytest.mark.parametrize("module", ["dingda.gateway.app", "dingda.gateway.__main__"])
 def test_the_gateway_never_loads_the_worker(module: str) -> None:
     assert loaded_by(module) == {"gateway", "shared"}
 
 
 def test_the_worker_never_loads_the_gateway_or_the_simulator() -> None:
-    assert loaded_by("worker.app, worker.commands, worker.skills.demo") == {"worker", "shared"}
+    assert loaded_by("dingda.worker.app, dingda.worker.commands, dingda.worker.skills.demo") == {
+        "worker",
+        "shared",
+    }
 
 
 def test_the_simulator_loads_neither() -> None:
-    assert loaded_by("simulator.app, simulator.__main__") == {"simulator", "shared"}
+    assert loaded_by("dingda.simulator.app, dingda.simulator.__main__") == {"simulator", "shared"}
 
 
 @pytest.mark.parametrize(
     ("package", "source", "wrong"),
     [
-        ("gateway", "import worker", {"worker"}),
-        ("gateway", "from worker.job import answer", {"worker"}),
-        ("gateway", "def f():\n    import worker.job as job", {"worker"}),
-        ("gateway", "import importlib\nimportlib.import_module('worker.job')", {"worker"}),
-        ("gateway", "__import__('worker')", {"worker"}),
-        ("shared", "if TYPE_CHECKING:\n    from gateway import app", {"gateway"}),
+        ("gateway", "import dingda.worker", {"worker"}),
+        ("gateway", "from dingda.worker.job import answer", {"worker"}),
+        ("gateway", "from dingda import worker", {"worker"}),
+        ("gateway", "def f():\n    import dingda.worker.job as job", {"worker"}),
+        ("gateway", "import importlib\nimportlib.import_module('dingda.worker.job')", {"worker"}),
+        ("gateway", "__import__('dingda.worker')", {"worker"}),
+        ("shared", "if TYPE_CHECKING:\n    from dingda.gateway import app", {"gateway"}),
         ("shared", "from tests.builders import now_ms", {"tests"}),
-        ("worker", "import gateway, simulator.app", {"gateway", "simulator"}),
-        ("worker.skills", "from ... import gateway", set()),
-        ("simulator.backends", "from worker.text import fold", {"worker"}),
-        ("gateway", "import workers, shared.queue\nfrom . import callback", set()),
+        ("worker", "import dingda.gateway, dingda.simulator.app", {"gateway", "simulator"}),
+        ("worker.skills", "from ... import gateway", {"gateway"}),
+        ("simulator.backends", "from dingda.worker.text import fold", {"worker"}),
+        ("worker", "from worker.text import fold", {"not dingda's"}),
+        ("worker", "import shared", {"not dingda's"}),
+        ("gateway", "import workers, dingda.shared.queue\nfrom . import callback", set()),
         ("worker.skills", "from . import demo\nfrom .. import text\nfrom ..x import y", set()),
-        ("gateway", "NAME = 'worker.job.answer'", set()),
+        ("gateway", "NAME = 'dingda.worker.job.answer'", set()),
     ],
 )
 def test_the_check_itself_finds_what_is_forbidden_and_nothing_else(
     package: str, source: str, wrong: set[str]
 ) -> None:
-    assert forbidden(source, package) == wrong
+    assert forbidden(source, f"dingda.{package}") == wrong
 
 
 def test_the_check_at_run_time_finds_what_is_loaded() -> None:
-    assert loaded_by("shared.queue, worker.job") == {"shared", "worker"}
+    assert loaded_by("dingda.shared.queue, dingda.worker.job") == {"shared", "worker"}

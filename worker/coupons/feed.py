@@ -4,10 +4,10 @@ import logging
 from collections.abc import Callable, Sequence
 from decimal import Decimal
 
-from shared.errors import InvalidReplyError
-from shared.reply import MAX_TITLE_CHARS, FeedCard, FeedLink, shorten
-from worker.coupons.offer import Offer
-from worker.coupons.wish import Wish
+from dingda.shared.errors import InvalidReplyError
+from dingda.shared.reply import MAX_TITLE_CHARS, FeedCard, FeedLink, shorten
+from dingda.worker.coupons.offer import Offer
+from dingda.worker.coupons.wish import Wish
 
 logger = logging.getLogger(__name__)
 

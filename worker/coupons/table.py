@@ -24,11 +24,11 @@ from sqlalchemy import (
     select,
 )
 
-from worker.backend import NO_LIMITS, Limits
-from worker.coupons.offer import Offer
-from worker.coupons.wish import Order, Wish
-from worker.database import BOUNDS, Databases
-from worker.patterns import Pattern
+from dingda.worker.backend import NO_LIMITS, Limits
+from dingda.worker.coupons.offer import Offer
+from dingda.worker.coupons.wish import Order, Wish
+from dingda.worker.database import BOUNDS, Databases
+from dingda.worker.patterns import Pattern
 
 SERVICE = "优惠券数据库"
 MAX_TOKENS = 5

@@ -9,8 +9,8 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, Field, ValidationError
 
-from worker.coupons.offer import Offer
-from worker.errors import MALFORMED, BackendProtocolError, BackendRefusedError
+from dingda.worker.coupons.offer import Offer
+from dingda.worker.errors import MALFORMED, BackendProtocolError, BackendRefusedError
 
 _COUPON = "券"
 _ZONE = timezone(timedelta(hours=8))

@@ -9,11 +9,11 @@ from typing import ClassVar, Self
 
 from opencc import OpenCC
 
-from worker.coupons.share import Share, read_share
-from worker.errors import UnclearError
-from worker.patterns import Pattern
-from worker.prices import PriceLimit
-from worker.text import Words, fold
+from dingda.worker.coupons.share import Share, read_share
+from dingda.worker.errors import UnclearError
+from dingda.worker.patterns import Pattern
+from dingda.worker.prices import PriceLimit
+from dingda.worker.text import Words, fold
 
 _PHONE = "机"
 """What is left of 千元机."""

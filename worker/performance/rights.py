@@ -10,9 +10,9 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from shared.logs import identifier
-from shared.message import Message
-from worker.people import AddressBook
+from dingda.shared.logs import identifier
+from dingda.shared.message import Message
+from dingda.worker.people import AddressBook
 
 logger = logging.getLogger("dingda.audit")
 

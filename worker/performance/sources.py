@@ -4,10 +4,10 @@ from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
 
-from worker.backend import Backend
-from worker.database import BOUNDS, Bounds, Databases
-from worker.errors import BackendProtocolError, BackendRefusedError
-from worker.http import Http
+from dingda.worker.backend import Backend
+from dingda.worker.database import BOUNDS, Bounds, Databases
+from dingda.worker.errors import BackendProtocolError, BackendRefusedError
+from dingda.worker.http import Http
 
 HR = Backend("绩效系统")
 SERVICE = HR.name

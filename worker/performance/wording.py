@@ -4,8 +4,8 @@ import re
 from collections.abc import Callable, Sequence
 from decimal import Decimal
 
-from shared.reply import Markdown, plain, shorten
-from worker.performance.sources import Row
+from dingda.shared.reply import Markdown, plain, shorten
+from dingda.worker.performance.sources import Row
 
 NOT_KNOWN = "没有权限或没有数据"
 NOT_SET_UP = "查绩效的功能还没有配置好，请联系管理员"

@@ -8,15 +8,15 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field, SecretStr
 
-from worker.backend import LIMITS_MEANING, NO_LIMITS, LimitsSetting
-from worker.coupons.feed import feed, nothing_found
-from worker.coupons.offer import Offer
-from worker.coupons.share import BRACKETED, FROM_A_SHOP
-from worker.coupons.taobao import TAOBAO, App, search_taobao
-from worker.coupons.top_signature import SignMethod
-from worker.coupons.wish import ONLY_A_LINK, SUGGESTIONS, Wish
-from worker.skill import Ask, RefusalError, Reply, Skill, SkillSettings, Text, UnclearError
-from worker.text import is_traditional
+from dingda.worker.backend import LIMITS_MEANING, NO_LIMITS, LimitsSetting
+from dingda.worker.coupons.feed import feed, nothing_found
+from dingda.worker.coupons.offer import Offer
+from dingda.worker.coupons.share import BRACKETED, FROM_A_SHOP
+from dingda.worker.coupons.taobao import TAOBAO, App, search_taobao
+from dingda.worker.coupons.top_signature import SignMethod
+from dingda.worker.coupons.wish import ONLY_A_LINK, SUGGESTIONS, Wish
+from dingda.worker.skill import Ask, RefusalError, Reply, Skill, SkillSettings, Text, UnclearError
+from dingda.worker.text import is_traditional
 
 logger = logging.getLogger(__name__)
 
@@ -117,7 +117,7 @@ async def find(wish: Wish, ask: Ask, settings: CouponSettings) -> Reply:
 
 async def _search(wish: Wish, ask: Ask, settings: CouponSettings) -> list[Offer]:
     if settings.coupons_url:
-        from worker.coupons.table import search_table  # noqa: PLC0415 - as above
+        from dingda.worker.coupons.table import search_table  # noqa: PLC0415 - as above
 
         url = settings.coupons_url.get_secret_value()
         return await search_table(

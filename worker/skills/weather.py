@@ -12,21 +12,21 @@ from zoneinfo import ZoneInfo
 from pydantic import BeforeValidator, Field, SecretStr
 from pydantic_settings import NoDecode
 
-from worker.backend import LIMITS_MEANING, NO_LIMITS, LimitsSetting
-from worker.http import Http
-from worker.patterns import Pattern
-from worker.places import Place
-from worker.skill import Ask, Markdown, RefusalError, Skill, SkillSettings, UnclearError
-from worker.slots import Day
-from worker.text import Words
-from worker.weather.amap import AMap
-from worker.weather.asked import ASKING, Aspect, aspects_in
-from worker.weather.chain import ask_in_turn
-from worker.weather.open_meteo import OpenMeteo
-from worker.weather.question import NOWHERE, Asked, Question
-from worker.weather.qweather import QWeather
-from worker.weather.report import Provider
-from worker.weather.wording import (
+from dingda.worker.backend import LIMITS_MEANING, NO_LIMITS, LimitsSetting
+from dingda.worker.http import Http
+from dingda.worker.patterns import Pattern
+from dingda.worker.places import Place
+from dingda.worker.skill import Ask, Markdown, RefusalError, Skill, SkillSettings, UnclearError
+from dingda.worker.slots import Day
+from dingda.worker.text import Words
+from dingda.worker.weather.amap import AMap
+from dingda.worker.weather.asked import ASKING, Aspect, aspects_in
+from dingda.worker.weather.chain import ask_in_turn
+from dingda.worker.weather.open_meteo import OpenMeteo
+from dingda.worker.weather.question import NOWHERE, Asked, Question
+from dingda.worker.weather.qweather import QWeather
+from dingda.worker.weather.report import Provider
+from dingda.worker.weather.wording import (
     NO_FORECAST,
     NO_SUCH_PLACE,
     NO_TYPHOON,

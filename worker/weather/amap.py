@@ -10,16 +10,16 @@ from typing import Any
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
-from worker.backend import Backend, Limits
-from worker.errors import (
+from dingda.worker.backend import Backend, Limits
+from dingda.worker.errors import (
     MALFORMED,
     BackendProtocolError,
     BackendRefusedError,
     BackendUnavailableError,
 )
-from worker.http import Http
-from worker.places import Place
-from worker.weather.report import DayForecast, Days, Now
+from dingda.worker.http import Http
+from dingda.worker.places import Place
+from dingda.worker.weather.report import DayForecast, Days, Now
 
 _HOST = "restapi.amap.com"
 _OK = "10000"

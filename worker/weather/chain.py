@@ -11,10 +11,10 @@ from zoneinfo import ZoneInfo
 
 from pydantic import TypeAdapter
 
-from worker.cache import Cache
-from worker.errors import BackendError
-from worker.places import Place
-from worker.weather.report import Days, Now, OneCallService, Provider, Report
+from dingda.worker.cache import Cache
+from dingda.worker.errors import BackendError
+from dingda.worker.places import Place
+from dingda.worker.weather.report import Days, Now, OneCallService, Provider, Report
 
 logger = logging.getLogger(__name__)
 T = TypeVar("T")

@@ -11,12 +11,12 @@ from typing import Any
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
-from worker.backend import Backend, Limits
-from worker.errors import MALFORMED, BackendProtocolError, BackendRefusedError
-from worker.http import Http
-from worker.places import Place
-from worker.text import to_simplified
-from worker.weather.report import DayForecast, Days, Now
+from dingda.worker.backend import Backend, Limits
+from dingda.worker.errors import MALFORMED, BackendProtocolError, BackendRefusedError
+from dingda.worker.http import Http
+from dingda.worker.places import Place
+from dingda.worker.text import to_simplified
+from dingda.worker.weather.report import DayForecast, Days, Now
 
 _HOSTS = frozenset({"api.open-meteo.com", "customer-api.open-meteo.com"})
 _FREE_HOSTS = frozenset({"api.open-meteo.com", "geocoding-api.open-meteo.com"})

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import ClassVar, NamedTuple, Self
 
-from worker.days import Day, Said, days_said
-from worker.patterns import Pattern
-from worker.places import Mention, Place, mentions
-from worker.text import Words
+from dingda.worker.days import Day, Said, days_said
+from dingda.worker.patterns import Pattern
+from dingda.worker.places import Mention, Place, mentions
+from dingda.worker.text import Words
 
 LONGEST_NAME = 12
 

@@ -14,11 +14,11 @@ from zoneinfo import ZoneInfo
 
 import jwt
 
-from worker.backend import Backend, Limits
-from worker.errors import MALFORMED, BackendProtocolError, BackendRefusedError
-from worker.http import Http
-from worker.places import Place
-from worker.weather.report import DayForecast, Days, Now
+from dingda.worker.backend import Backend, Limits
+from dingda.worker.errors import MALFORMED, BackendProtocolError, BackendRefusedError
+from dingda.worker.http import Http
+from dingda.worker.places import Place
+from dingda.worker.weather.report import DayForecast, Days, Now
 
 _HOST = ".qweatherapi.com"
 _DAYS = 8

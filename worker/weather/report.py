@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Protocol, runtime_checkable
 
-from worker.places import Place
+from dingda.worker.places import Place
 
 
 @dataclass(frozen=True, slots=True)

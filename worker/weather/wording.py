@@ -4,10 +4,10 @@ from collections.abc import Callable, Iterator, Sequence
 from datetime import date, timedelta
 from typing import NamedTuple
 
-from shared.reply import MAX_TITLE_CHARS, Markdown, plain, shorten
-from worker.places import Place
-from worker.weather.asked import Aspect
-from worker.weather.report import DayForecast, Now, Report, beaufort
+from dingda.shared.reply import MAX_TITLE_CHARS, Markdown, plain, shorten
+from dingda.worker.places import Place
+from dingda.worker.weather.asked import Aspect
+from dingda.worker.weather.report import DayForecast, Now, Report, beaufort
 
 NOT_SET_UP = "查天气的功能还没有配置好，请联系管理员"
 NO_SUCH_PLACE = "没有找到「{name}」这个地方，换个说法试试，比如：天气 杭州"

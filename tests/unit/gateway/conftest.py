@@ -8,8 +8,8 @@ import fakeredis
 import httpx
 import pytest
 
-from gateway.app import create_app
-from shared.settings import Settings
+from dingda.gateway.app import create_app
+from dingda.shared.settings import Settings
 from tests.builders import a_callback, now_ms
 from tests.processes import SECRET, signed
 

@@ -11,13 +11,13 @@ from hypothesis import settings as examples
 from hypothesis import strategies as st
 from pydantic import SecretStr
 
-from gateway.app import create_app
-from gateway.body import MAX_BODY_BYTES
-from gateway.replay import BYTES_A_SIGNATURE
-from gateway.replay import MESSAGES_A_SIGNATURE as MOST
-from shared.errors import SettingsError
-from shared.settings import Settings
-from shared.texts import BUSY
+from dingda.gateway.app import create_app
+from dingda.gateway.body import MAX_BODY_BYTES
+from dingda.gateway.replay import BYTES_A_SIGNATURE
+from dingda.gateway.replay import MESSAGES_A_SIGNATURE as MOST
+from dingda.shared.errors import SettingsError
+from dingda.shared.settings import Settings
+from dingda.shared.texts import BUSY
 from tests.builders import a_callback
 from tests.processes import SECRET, signed
 from tests.unit.gateway.conftest import CALLBACK, Door, a_door

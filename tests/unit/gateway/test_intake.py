@@ -6,12 +6,12 @@ from collections.abc import Sequence
 import pytest
 from redis.exceptions import ConnectionError as RedisConnectionError
 
-from gateway import intake as module
-from gateway.intake import TRIP_S, Intake
-from shared.errors import BusyError
-from shared.ledger import Ledger
-from shared.message import Message
-from shared.states import Acceptance
+from dingda.gateway import intake as module
+from dingda.gateway.intake import TRIP_S, Intake
+from dingda.shared.errors import BusyError
+from dingda.shared.ledger import Ledger
+from dingda.shared.message import Message
+from dingda.shared.states import Acceptance
 from tests.builders import a_callback, a_message
 
 

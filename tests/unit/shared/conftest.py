@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 import fakeredis
 import pytest
 
-from shared.message import Message
+from dingda.shared.message import Message
 from tests.builders import a_message
 from tests.unit.shared.environment import Environment
 from tests.unit.shared.world import World

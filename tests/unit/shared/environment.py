@@ -4,8 +4,8 @@ import os
 
 import pytest
 
-from shared.errors import SettingsError
-from shared.settings import Settings, load_settings
+from dingda.shared.errors import SettingsError
+from dingda.shared.settings import Settings, load_settings
 
 
 class Environment:

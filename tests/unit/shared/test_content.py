@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shared.content import MAX_QUOTED_CHARS, File, Kind, Picture, Quoted, Voice
-from shared.message import Mention, Message, parse_message
+from dingda.shared.content import MAX_QUOTED_CHARS, File, Kind, Picture, Quoted, Voice
+from dingda.shared.message import Mention, Message, parse_message
 from tests.builders import a_callback, a_message, callback_fields
 
 BOT, LI = {"dingtalkId": "$:LWCP_v1:$bot"}, {"dingtalkId": "$:LWCP_v1:$li", "staffId": "li01"}

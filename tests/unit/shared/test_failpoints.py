@@ -4,8 +4,11 @@ import pytest
 
 from tests.processes import process
 
-AT = "from shared.failpoints import failpoint; failpoint('after-claim'); print('went on')"
-START = "from shared.failpoints import warn_of_failpoints; warn_of_failpoints(); print('started')"
+AT = "from dingda.shared.failpoints import failpoint; failpoint('after-claim'); print('went on')"
+START = (
+    "from dingda.shared.failpoints import warn_of_failpoints; "
+    "warn_of_failpoints(); print('started')"
+)
 
 
 def test_a_fail_point_that_is_not_switched_on_does_nothing() -> None:

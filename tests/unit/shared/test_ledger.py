@@ -8,8 +8,8 @@ from rq import Queue
 from rq.job import Job, JobStatus
 from rq.serializers import JSONSerializer
 
-from shared.errors import LeaseLostError
-from shared.ledger import (
+from dingda.shared.errors import LeaseLostError
+from dingda.shared.ledger import (
     DEAD_LETTER_S,
     LEASE_MS,
     LONGEST_SESSION_MS,
@@ -19,10 +19,10 @@ from shared.ledger import (
     UNSTATED_SESSION_MS,
     Ledger,
 )
-from shared.message import Message
-from shared.queue import JOB_FUNCTION, JobQueue
-from shared.reply import Text, to_body
-from shared.states import Acceptance, Counts, End, Ending, Lease, Prepared
+from dingda.shared.message import Message
+from dingda.shared.queue import JOB_FUNCTION, JobQueue
+from dingda.shared.reply import Text, to_body
+from dingda.shared.states import Acceptance, Counts, End, Ending, Lease, Prepared
 from tests.builders import SESSION_MS, a_message, now_ms
 from tests.unit.shared.world import (
     ANSWERED,

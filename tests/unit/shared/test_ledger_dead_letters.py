@@ -2,10 +2,10 @@ import asyncio
 
 import pytest
 
-from shared.errors import LeaseLostError
-from shared.ledger import MARGIN_MS
-from shared.message import Message
-from shared.states import Acceptance, End, Ending, Failures
+from dingda.shared.errors import LeaseLostError
+from dingda.shared.ledger import MARGIN_MS
+from dingda.shared.message import Message
+from dingda.shared.states import Acceptance, End, Ending, Failures
 from tests.builders import SESSION_MS, a_message, now_ms
 from tests.unit.shared.world import (
     ANSWERED,

@@ -4,10 +4,10 @@ from typing import Any
 
 import pytest
 
-from shared.errors import LeaseLostError
-from shared.ledger import LONGEST_SESSION_MS, LONGEST_WAIT_MS, RECHECK_MS
-from shared.message import Message
-from shared.states import End, Ending, Lease
+from dingda.shared.errors import LeaseLostError
+from dingda.shared.ledger import LONGEST_SESSION_MS, LONGEST_WAIT_MS, RECHECK_MS
+from dingda.shared.message import Message
+from dingda.shared.states import End, Ending, Lease
 from tests.builders import a_message
 from tests.unit.shared.world import ANSWERED, PREPARED, World
 

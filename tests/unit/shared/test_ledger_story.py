@@ -2,9 +2,9 @@ import fakeredis
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shared.errors import LeaseLostError
-from shared.message import Message
-from shared.states import Lease
+from dingda.shared.errors import LeaseLostError
+from dingda.shared.message import Message
+from dingda.shared.states import Lease
 from tests.builders import a_message
 from tests.unit.shared.world import ANSWERED, OPEN_STATES, STEPS, World
 

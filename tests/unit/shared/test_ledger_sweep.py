@@ -2,11 +2,11 @@ import asyncio
 
 import pytest
 
-from shared.errors import LeaseLostError
-from shared.ledger import DEAD_LETTER_S
-from shared.message import Message
-from shared.reply import Text, to_body
-from shared.states import End, Ending, Failures, Lease, Prepared
+from dingda.shared.errors import LeaseLostError
+from dingda.shared.ledger import DEAD_LETTER_S
+from dingda.shared.message import Message
+from dingda.shared.reply import Text, to_body
+from dingda.shared.states import End, Ending, Failures, Lease, Prepared
 from tests.builders import a_message, now_ms
 from tests.unit.shared.world import ANSWERED, APART_MS, HANDOVER_MS, PREPARED, World, body_of
 

@@ -5,7 +5,14 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from shared.logs import RedactingFormatter, configure_logging, identifier, printable, redact, trace
+from dingda.shared.logs import (
+    RedactingFormatter,
+    configure_logging,
+    identifier,
+    printable,
+    redact,
+    trace,
+)
 from tests.builders import SESSION_WEBHOOK
 
 REDACTED_WEBHOOK = "https://oapi.dingtalk.com/robot/sendBySession?session=***"

@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shared.content import Kind, Picture
-from shared.errors import InvalidMessageError
-from shared.message import Ignored, Mention, Message, parse_message
+from dingda.shared.content import Kind, Picture
+from dingda.shared.errors import InvalidMessageError
+from dingda.shared.message import Ignored, Mention, Message, parse_message
 from tests.builders import SESSION_WEBHOOK, a_callback, a_message, callback_fields
 
 KINDS = set(Kind)

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from shared.errors import InvalidOriginError
-from shared.origin import origin_of
+from dingda.shared.errors import InvalidOriginError
+from dingda.shared.origin import origin_of
 from tests.builders import SESSION_WEBHOOK
 
 DINGTALK = "https://oapi.dingtalk.com:443"

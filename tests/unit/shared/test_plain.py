@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.reply import plain
+from dingda.shared.reply import plain
 
 
 @pytest.mark.parametrize(

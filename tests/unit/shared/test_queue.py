@@ -9,7 +9,7 @@ from rq import Queue
 from rq.job import Job
 from rq.serializers import JSONSerializer
 
-from shared.queue import (
+from dingda.shared.queue import (
     DESCRIPTION,
     FAILURE_TTL_S,
     JOB_FUNCTION,

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shared.errors import InvalidReplyError
-from shared.reply import (
+from dingda.shared.errors import InvalidReplyError
+from dingda.shared.reply import (
     EMPTY,
     ActionCard,
     At,

@@ -2,9 +2,9 @@ from pathlib import Path
 
 import pytest
 
-from shared.errors import SettingsError
-from shared.limits import Limits
-from shared.settings import Settings, load_settings
+from dingda.shared.errors import SettingsError
+from dingda.shared.limits import Limits
+from dingda.shared.settings import Settings, load_settings
 from tests.unit.shared.environment import Environment
 
 pytestmark = pytest.mark.usefixtures("dingda")

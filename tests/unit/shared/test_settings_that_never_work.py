@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from shared.connections import impatient, patient, patient_for_rq
-from shared.errors import SettingsError
-from shared.settings import Settings, load_settings, unknown_names
+from dingda.shared.connections import impatient, patient, patient_for_rq
+from dingda.shared.errors import SettingsError
+from dingda.shared.settings import Settings, load_settings, unknown_names
 from tests.unit.shared.environment import Environment
 
 pytestmark = pytest.mark.usefixtures("dingda")

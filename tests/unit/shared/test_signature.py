@@ -8,8 +8,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from shared.errors import InvalidSignatureError
-from shared.signature import sign, verify
+from dingda.shared.errors import InvalidSignatureError
+from dingda.shared.signature import sign, verify
 
 # Computed with Python's hmac and with openssl; the first three are published elsewhere too.
 VECTORS = [

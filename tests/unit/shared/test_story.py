@@ -2,10 +2,10 @@ from typing import Any
 
 import pytest
 
-from shared.message import Message
-from shared.queue import JobQueue
-from shared.states import End, Ending
-from shared.story import Story, read_stories
+from dingda.shared.message import Message
+from dingda.shared.queue import JobQueue
+from dingda.shared.states import End, Ending
+from dingda.shared.story import Story, read_stories
 from tests.builders import now_ms
 from tests.unit.shared.world import ANSWERED, PREPARED, World
 

@@ -5,11 +5,11 @@ from typing import Any
 
 import fakeredis
 
-from shared.ledger import Ledger
-from shared.message import Message
-from shared.queue import JobQueue
-from shared.reply import Text, to_body
-from shared.states import Acceptance, Counts, End, Ending, Lease, Prepared
+from dingda.shared.ledger import Ledger
+from dingda.shared.message import Message
+from dingda.shared.queue import JobQueue
+from dingda.shared.reply import Text, to_body
+from dingda.shared.states import Acceptance, Counts, End, Ending, Lease, Prepared
 from tests.builders import a_callback, now_ms
 
 HANDOVER_MS = 30

@@ -6,11 +6,11 @@ import httpx
 import pytest
 from starlette.applications import Starlette
 
-from simulator.app import create_app
-from simulator.changes import Changes
-from simulator.client import SimulatorClient
-from simulator.courier import Courier
-from simulator.dingtalk import DingTalk
+from dingda.simulator.app import create_app
+from dingda.simulator.changes import Changes
+from dingda.simulator.client import SimulatorClient
+from dingda.simulator.courier import Courier
+from dingda.simulator.dingtalk import DingTalk
 from tests.unit.simulator.stage import CALLBACK_URL, SECRET, SIMULATOR_URL, Bot, Clock
 
 

@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from shared.signature import verify
+from dingda.shared.signature import verify
 
 SECRET = "a secret"
 SIMULATOR_URL = "http://simulator.test"

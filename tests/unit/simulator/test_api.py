@@ -10,12 +10,12 @@ from starlette.applications import Starlette
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 
-from simulator.bad_day import GOOD_DAY, BadDay, ReplyTrouble
-from simulator.callback import Said
-from simulator.changes import Changes
-from simulator.errors import RequestRefusedError
-from simulator.openapi import describe
-from simulator.record import Record
+from dingda.simulator.bad_day import GOOD_DAY, BadDay, ReplyTrouble
+from dingda.simulator.callback import Said
+from dingda.simulator.changes import Changes
+from dingda.simulator.errors import RequestRefusedError
+from dingda.simulator.openapi import describe
+from dingda.simulator.record import Record
 from tests.unit.simulator.stage import CALLBACK_URL, Bot
 from tests.unit.simulator.test_simulator_client import OpenClient
 

@@ -1,8 +1,8 @@
 from dataclasses import replace
 
-from simulator.archive import Archive
-from simulator.callback import Said
-from simulator.record import Record
+from dingda.simulator.archive import Archive
+from dingda.simulator.callback import Said
+from dingda.simulator.record import Record
 
 
 def a_record(msg_id: str) -> Record:

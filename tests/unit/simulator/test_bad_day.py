@@ -5,13 +5,13 @@ from typing import Any
 import httpx
 import pytest
 
-import simulator
-from shared.errors import InvalidSignatureError
-from shared.message import Ignored, parse_message
-from shared.signature import verify
-from simulator.bad_day import GOOD_DAY, BadDay, CallbackTrouble, ReplyTrouble
-from simulator.callback import Said
-from simulator.dingtalk import DingTalk, SignedCallback
+from dingda import simulator
+from dingda.shared.errors import InvalidSignatureError
+from dingda.shared.message import Ignored, parse_message
+from dingda.shared.signature import verify
+from dingda.simulator.bad_day import GOOD_DAY, BadDay, CallbackTrouble, ReplyTrouble
+from dingda.simulator.callback import Said
+from dingda.simulator.dingtalk import DingTalk, SignedCallback
 from tests.unit.simulator.stage import NOW_MS, SECRET, Bot
 
 PAGE = Path(simulator.__file__).parent / "page" / "static"

@@ -1,7 +1,7 @@
 import asyncio
 import time
 
-from simulator.changes import Changes
+from dingda.simulator.changes import Changes
 
 
 async def test_what_is_true_already_is_not_waited_for() -> None:

@@ -3,13 +3,13 @@ from typing import Any
 
 import pytest
 
-from shared.message import Message, parse_message
-from shared.signature import verify
-from simulator.archive import MAX_RECORDS
-from simulator.callback import Said, staff_id_of
-from simulator.dingtalk import DingTalk, SignedCallback
-from simulator.record import Record, Reply
-from simulator.verdict import Verdict
+from dingda.shared.message import Message, parse_message
+from dingda.shared.signature import verify
+from dingda.simulator.archive import MAX_RECORDS
+from dingda.simulator.callback import Said, staff_id_of
+from dingda.simulator.dingtalk import DingTalk, SignedCallback
+from dingda.simulator.record import Record, Reply
+from dingda.simulator.verdict import Verdict
 from tests.unit.simulator.stage import NOW_MS, SECRET, SIMULATOR_URL, Clock
 
 HELLO: dict[str, Any] = {"msgtype": "text", "text": {"content": "你好"}}

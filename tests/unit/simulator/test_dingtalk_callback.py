@@ -2,8 +2,8 @@ import json
 import re
 from typing import Any
 
-from shared.message import Message, parse_message
-from simulator.callback import Said, build_callback, staff_id_of
+from dingda.shared.message import Message, parse_message
+from dingda.simulator.callback import Said, build_callback, staff_id_of
 
 WEBHOOK = "https://oapi.dingtalk.com/robot/sendBySession?session=0123456789abcdef0123456789abcdef"
 

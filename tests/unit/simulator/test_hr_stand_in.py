@@ -6,7 +6,7 @@ from typing import Any
 import httpx
 import pytest
 
-from simulator.backends.hr import HR, Failure, create_hr
+from dingda.simulator.backends.hr import HR, Failure, create_hr
 
 ROWS = [
     {"userid": "u1", "period": "2026-Q2", "score": 88, "grade": "B"},

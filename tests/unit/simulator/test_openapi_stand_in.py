@@ -6,7 +6,14 @@ from typing import Any
 import httpx
 import pytest
 
-from simulator.backends.openapi import BUSY, QPS_LIMIT, Department, OpenAPI, Person, PrivateMessage
+from dingda.simulator.backends.openapi import (
+    BUSY,
+    QPS_LIMIT,
+    Department,
+    OpenAPI,
+    Person,
+    PrivateMessage,
+)
 
 TOKEN = "/v1.0/oauth2/accessToken"
 USER_GET = "/topapi/v2/user/get"

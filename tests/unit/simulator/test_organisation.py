@@ -6,10 +6,10 @@ import httpx
 import pytest
 from starlette.applications import Starlette
 
-from simulator.callback import Said, staff_id_of
-from simulator.changes import Changes
-from simulator.dingtalk import DingTalk
-from simulator.organisation import APP_KEY, NAMESAKE, NAMESAKES, create_openapi
+from dingda.simulator.callback import Said, staff_id_of
+from dingda.simulator.changes import Changes
+from dingda.simulator.dingtalk import DingTalk
+from dingda.simulator.organisation import APP_KEY, NAMESAKE, NAMESAKES, create_openapi
 
 
 class Organisation:

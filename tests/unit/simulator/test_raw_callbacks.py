@@ -7,13 +7,13 @@ from typing import Any
 import httpx
 import pytest
 
-from shared.signature import verify
-from simulator.callback import Said
-from simulator.client import SimulatorClient
-from simulator.dingtalk import DingTalk
-from simulator.export import as_test
-from simulator.organisation import Organisation
-from simulator.record import Record
+from dingda.shared.signature import verify
+from dingda.simulator.callback import Said
+from dingda.simulator.client import SimulatorClient
+from dingda.simulator.dingtalk import DingTalk
+from dingda.simulator.export import as_test
+from dingda.simulator.organisation import Organisation
+from dingda.simulator.record import Record
 from tests.builders import callback_fields
 from tests.unit.simulator.stage import SECRET, SIMULATOR_URL, Bot, Clock
 

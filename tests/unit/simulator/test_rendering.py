@@ -1,8 +1,8 @@
 from typing import Any
 
-from shared.reply import ActionCard, At, Button, FeedCard, FeedLink, Markdown, Text
-from simulator.record import Reply
-from simulator.rendering import render_reply
+from dingda.shared.reply import ActionCard, At, Button, FeedCard, FeedLink, Markdown, Text
+from dingda.simulator.record import Reply
+from dingda.simulator.rendering import render_reply
 
 
 def shown(payload: dict[str, Any], *, notified: tuple[str, ...] = ()) -> str:

@@ -6,9 +6,9 @@ from typing import Any
 import httpx
 import pytest
 
-from shared.content import Kind
-from shared.message import Mention, Message, parse_message
-from simulator.callback import Mentioned, Quoted, Said, build_callback, staff_id_of
+from dingda.shared.content import Kind
+from dingda.shared.message import Mention, Message, parse_message
+from dingda.simulator.callback import Mentioned, Quoted, Said, build_callback, staff_id_of
 
 LISI = Mentioned("李四")
 

@@ -8,10 +8,10 @@ import httpx
 import pytest
 from starlette.responses import JSONResponse, PlainTextResponse, RedirectResponse, Response
 
-from simulator.app import create_app
-from simulator.changes import Changes
-from simulator.courier import Courier
-from simulator.dingtalk import DingTalk
+from dingda.simulator.app import create_app
+from dingda.simulator.changes import Changes
+from dingda.simulator.courier import Courier
+from dingda.simulator.dingtalk import DingTalk
 from tests.unit.simulator.stage import CALLBACK_URL, SIMULATOR_URL, Bot
 
 HELLO = {"msgtype": "text", "text": {"content": "你好"}}
@@ -259,11 +259,13 @@ async def test_the_session_is_never_logged(
     http: httpx.AsyncClient, bot: Bot, caplog: pytest.LogCaptureFixture
 ) -> None:
     bot.replies = [{"msgtype": "image"}]
-    with caplog.at_level(logging.INFO, logger="simulator"):
+    with caplog.at_level(logging.INFO, logger="dingda.simulator"):
         record = (await http.post("/api/messages", json={"text": "你好"})).json()
         await http.get(path_of(record["msg_id"]), params={"wait_s": 0.05})
     session = record["callback"]["sessionWebhook"].partition("session=")[2]
-    ours = [line.getMessage() for line in caplog.records if line.name.startswith("simulator")]
+    ours = [
+        line.getMessage() for line in caplog.records if line.name.startswith("dingda.simulator")
+    ]
     assert any("errcode 400105" in line for line in ours)
     assert not any(session in line for line in ours)
 

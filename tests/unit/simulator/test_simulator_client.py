@@ -7,9 +7,9 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
-from simulator.callback import Said
-from simulator.client import SimulatorClient
-from simulator.errors import RequestRefusedError, SimulatorAwayError
+from dingda.simulator.callback import Said
+from dingda.simulator.client import SimulatorClient
+from dingda.simulator.errors import RequestRefusedError, SimulatorAwayError
 from tests.unit.simulator.stage import Bot
 
 OpenClient = Callable[[], SimulatorClient]

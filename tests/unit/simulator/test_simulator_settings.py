@@ -2,9 +2,9 @@ from pathlib import Path
 
 import pytest
 
-from shared.errors import SettingsError
-from shared.settings import load_settings
-from simulator.settings import load_simulator_settings
+from dingda.shared.errors import SettingsError
+from dingda.shared.settings import load_settings
+from dingda.simulator.settings import load_simulator_settings
 
 
 @pytest.fixture(autouse=True)

@@ -6,11 +6,11 @@ from typing import Any
 import pytest
 from starlette.responses import JSONResponse
 
-from shared.story import Story
-from simulator.callback import Said
-from simulator.client import SimulatorClient
-from simulator.record import Ack, Record, Reply
-from simulator.terminal import render_record, say
+from dingda.shared.story import Story
+from dingda.simulator.callback import Said
+from dingda.simulator.client import SimulatorClient
+from dingda.simulator.record import Ack, Record, Reply
+from dingda.simulator.terminal import render_record, say
 from tests.unit.simulator.stage import Bot
 
 OpenClient = Callable[[], SimulatorClient]

@@ -1,4 +1,4 @@
-from simulator.throttle import Throttle
+from dingda.simulator.throttle import Throttle
 
 
 def a_full_throttle() -> Throttle:

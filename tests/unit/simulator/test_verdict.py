@@ -3,8 +3,18 @@ from typing import Any
 
 import pytest
 
-from shared.reply import ActionCard, At, Button, FeedCard, FeedLink, Markdown, Reply, Text, to_body
-from simulator.verdict import (
+from dingda.shared.reply import (
+    ActionCard,
+    At,
+    Button,
+    FeedCard,
+    FeedLink,
+    Markdown,
+    Reply,
+    Text,
+    to_body,
+)
+from dingda.simulator.verdict import (
     fault_of_content_type,
     fault_of_payload,
     fault_of_size,

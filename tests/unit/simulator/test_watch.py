@@ -10,11 +10,11 @@ from dataclasses import replace
 import pytest
 from redis.exceptions import ConnectionError as RedisAwayError
 
-from shared.story import Story
-from simulator.callback import Said
-from simulator.changes import Changes
-from simulator.dingtalk import DingTalk
-from simulator.watch import LedgerWatch
+from dingda.shared.story import Story
+from dingda.simulator.callback import Said
+from dingda.simulator.changes import Changes
+from dingda.simulator.dingtalk import DingTalk
+from dingda.simulator.watch import LedgerWatch
 from tests.unit.simulator.stage import Clock
 
 ACCEPTED = Story("accepted", "", 1, None, None, None, 0, None, "")
@@ -132,7 +132,7 @@ async def test_a_message_that_was_not_taken_is_not_looked_for(
 async def test_a_ledger_that_is_away_is_said_once(
     dingtalk: DingTalk, changes: Changes, clock: Clock, caplog: pytest.LogCaptureFixture
 ) -> None:
-    with caplog.at_level(logging.INFO, logger="simulator.watch"):
+    with caplog.at_level(logging.INFO, logger="dingda.simulator.watch"):
         async with a_watch(dingtalk, changes, clock) as world:
             world.ledger.is_away = True
             msg_id = await world.say()

@@ -13,15 +13,15 @@ from pathlib import Path
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
-from worker.coupons.wish import Order, Wish
-from worker.errors import SkillError
-from worker.loading import load_skill_settings, load_skills
-from worker.places import Place
-from worker.routing import Router
-from worker.skills.performance import name_in
-from worker.slots import Day, Period
-from worker.text import fold, to_traditional
-from worker.weather.question import Asked, Question
+from dingda.worker.coupons.wish import Order, Wish
+from dingda.worker.errors import SkillError
+from dingda.worker.loading import load_skill_settings, load_skills
+from dingda.worker.places import Place
+from dingda.worker.routing import Router
+from dingda.worker.skills.performance import name_in
+from dingda.worker.slots import Day, Period
+from dingda.worker.text import fold, to_traditional
+from dingda.worker.weather.question import Asked, Question
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=ZoneInfo("Asia/Shanghai"))
 CORPUS = Path(__file__).parent / "phrases.txt"

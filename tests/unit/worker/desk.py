@@ -10,23 +10,23 @@ from typing import Any
 import fakeredis
 import httpx
 
-from shared.ledger import Ledger
-from shared.message import Message
-from shared.queue import JobQueue
-from shared.states import Counts, Lease
+from dingda.shared.ledger import Ledger
+from dingda.shared.message import Message
+from dingda.shared.queue import JobQueue
+from dingda.shared.states import Counts, Lease
+from dingda.worker.admission import Admission
+from dingda.worker.answer import Answerer
+from dingda.worker.conversation import Conversation
+from dingda.worker.database import Databases
+from dingda.worker.delivery import Delivery
+from dingda.worker.dingtalk import DingTalk
+from dingda.worker.http import Http
+from dingda.worker.routing import Router
+from dingda.worker.services import Services
+from dingda.worker.skill import Skill, Text
+from dingda.worker.testing import MemoryCache
+from dingda.worker.transport import BEFORE_SEND
 from tests.builders import a_callback, a_message
-from worker.admission import Admission
-from worker.answer import Answerer
-from worker.conversation import Conversation
-from worker.database import Databases
-from worker.delivery import Delivery
-from worker.dingtalk import DingTalk
-from worker.http import Http
-from worker.routing import Router
-from worker.services import Services
-from worker.skill import Skill, Text
-from worker.testing import MemoryCache
-from worker.transport import BEFORE_SEND
 
 ORIGINS = ("https://oapi.dingtalk.com:443",)
 OPENAPI = "https://api.dingtalk.com"

@@ -5,10 +5,10 @@ from contextlib import suppress
 
 import pytest
 
-from shared.states import Lease
-from shared.texts import TOO_MANY_ASK
+from dingda.shared.states import Lease
+from dingda.shared.texts import TOO_MANY_ASK
+from dingda.worker.admission import BLOCKING_PLACES, Admission, NoPlaceError, Places
 from tests.unit.worker.desk import Counting, desk
-from worker.admission import BLOCKING_PLACES, Admission, NoPlaceError, Places
 
 GROUP, OTHER, THIRD = "cidGROUP==", "cidOTHER==", "cidTHIRD=="
 QUOTED_QUESTION = {"msgType": "text", "content": {"text": "问"}}

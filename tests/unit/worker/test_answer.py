@@ -6,12 +6,12 @@ from typing import Any
 import httpx
 import pytest
 
-from shared.ledger import MARGIN_MS
-from shared.texts import REJECTED
+from dingda.shared.ledger import MARGIN_MS
+from dingda.shared.texts import REJECTED
+from dingda.worker.outcome import LAST_TRY_MS
+from dingda.worker.skill import BackendUnavailableError, RefusalError
 from tests.builders import SESSION_WEBHOOK, now_ms
 from tests.unit.worker.desk import Counting, desk, well
-from worker.outcome import LAST_TRY_MS
-from worker.skill import BackendUnavailableError, RefusalError
 
 # Each end -----------------------------------------------------------------------------------
 

@@ -7,12 +7,12 @@ from typing import Any
 import httpx
 import pytest
 
-from shared.reply import Text
-from shared.states import Lease, Prepared
-from shared.texts import CUT_OFF, REJECTED, REST_REJECTED
+from dingda.shared.reply import Text
+from dingda.shared.states import Lease, Prepared
+from dingda.shared.texts import CUT_OFF, REJECTED, REST_REJECTED
+from dingda.worker.conversation import ANSWERED
+from dingda.worker.skill import RefusalError
 from tests.unit.worker.desk import Desk, desk, stop
-from worker.conversation import ANSWERED
-from worker.skill import RefusalError
 
 PARAGRAPHS = [f"{number}{'字' * 6_000}" for number in (1, 2, 3)]
 THROTTLED = {"errcode": 130101}

@@ -8,12 +8,12 @@ import httpx
 import pytest
 from redis.exceptions import ConnectionError as RedisAwayError
 
-from shared.errors import InvalidMessageError
-from shared.message import Message
-from shared.states import End, Ending
+from dingda.shared.errors import InvalidMessageError
+from dingda.shared.message import Message
+from dingda.shared.states import End, Ending
+from dingda.worker.concurrent import STOPPED
+from dingda.worker.skill import Ask, RefusalError
 from tests.unit.worker.desk import Counting, Desk, desk, stop, well
-from worker.concurrent import STOPPED
-from worker.skill import Ask, RefusalError
 
 DONE = Ending(End.ANSWERED)
 

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 
 import httpx
 
-from shared.texts import ASK_PRIVATELY, CUT_OFF, LOOKING_UP, SENT_PRIVATELY
+from dingda.shared.texts import ASK_PRIVATELY, CUT_OFF, LOOKING_UP, SENT_PRIVATELY
 from tests.unit.worker.desk import Counting, desk, stop, well
 
 # In private ---------------------------------------------------------------------------------

@@ -2,7 +2,7 @@
 
 import pytest
 
-from worker.backend import Backend, Limits
+from dingda.worker.backend import Backend, Limits
 
 
 def test_a_service_that_says_nothing_is_bounded_only_in_time_and_size() -> None:

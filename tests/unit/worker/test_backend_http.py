@@ -11,16 +11,16 @@ import httpx
 import pytest
 import stamina
 
-from tests.unit.worker.virtual_time import virtual_time
-from worker.backend import Backend
-from worker.errors import (
+from dingda.worker.backend import Backend
+from dingda.worker.errors import (
     BackendBusyError,
     BackendProtocolError,
     BackendQuotaError,
     BackendUnavailableError,
 )
-from worker.http import MAX_REST_S, Http
-from worker.skill_clock import skill_time
+from dingda.worker.http import MAX_REST_S, Http
+from dingda.worker.skill_clock import skill_time
+from tests.unit.worker.virtual_time import virtual_time
 
 URL = "https://api.example/v1"
 ANSWER = httpx.Response(200, json={})
@@ -343,7 +343,7 @@ async def test_what_is_no_json_or_too_much_is_a_protocol_error(body: bytes) -> N
 async def test_one_line_says_the_host_and_the_cost_and_no_key(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    caplog.set_level(logging.INFO, logger="worker.http")
+    caplog.set_level(logging.INFO, logger="dingda.worker.http")
     async with http_to(lambda _: httpx.Response(200, json={})) as http:
         await http.json("天气", "GET", URL, params={"key": "s3cret"})
     (line,) = caplog.messages

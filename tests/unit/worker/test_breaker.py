@@ -2,8 +2,8 @@
 
 import pytest
 
-from worker.breaker import FAILURES_TO_OPEN, OPEN_S, Breaker
-from worker.errors import BackendProtocolError, BackendUnavailableError
+from dingda.worker.breaker import FAILURES_TO_OPEN, OPEN_S, Breaker
+from dingda.worker.errors import BackendProtocolError, BackendUnavailableError
 
 
 class Clock:

@@ -8,8 +8,8 @@ from typing import Any
 import fakeredis
 import pytest
 
-from worker.cache import Cache, RedisCache
-from worker.testing import MemoryCache
+from dingda.worker.cache import Cache, RedisCache
+from dingda.worker.testing import MemoryCache
 
 
 @pytest.fixture
@@ -209,7 +209,7 @@ async def test_no_lock_is_left_behind(cache: RedisCache, redis: fakeredis.FakeAs
 async def test_a_lock_whose_holder_died_is_waited_for_only_so_long(
     cache: RedisCache, redis: fakeredis.FakeAsyncRedis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("worker.cache.LOCK_S", 0.2)
+    monkeypatch.setattr("dingda.worker.cache.LOCK_S", 0.2)
     await redis.set("dingda:cache:k:lock", "1")
     assert await cache.remember("k", Source("there"), ttl_s=60) == "there"
     assert await redis.get("dingda:cache:k") == '"there"'
@@ -221,7 +221,7 @@ async def test_a_fetch_that_never_ends_holds_up_nobody_who_asks_later(
     async def hangs() -> Any:
         await asyncio.sleep(3600)
 
-    monkeypatch.setattr("worker.cache.MAX_FETCH_S", 0.05)
+    monkeypatch.setattr("dingda.worker.cache.MAX_FETCH_S", 0.05)
     with pytest.raises(TimeoutError):
         await cache.remember("k", hangs, ttl_s=60)
     assert await cache.remember("k", Source("there"), ttl_s=60) == "there"
@@ -243,7 +243,7 @@ async def test_a_redis_that_hangs_is_not_waited_for(
     async def hangs(*_: Any, **__: Any) -> None:
         await asyncio.sleep(3600)
 
-    monkeypatch.setattr("worker.cache._PATIENCE_S", 0.05)
+    monkeypatch.setattr("dingda.worker.cache._PATIENCE_S", 0.05)
     monkeypatch.setattr(redis, "get", hangs)
     monkeypatch.setattr(redis, "execute_command", hangs)
     assert await cache.get("k") is None

@@ -12,9 +12,9 @@ from zoneinfo import ZoneInfo
 import httpx
 import pytest
 
-from shared.reply import ActionCard, Button, Markdown, Reply, Text
-from shared.states import End
-from worker.skill import (
+from dingda.shared.reply import ActionCard, Button, Markdown, Reply, Text
+from dingda.shared.states import End
+from dingda.worker.skill import (
     Allow,
     Ask,
     BackendRefusedError,
@@ -23,7 +23,7 @@ from worker.skill import (
     Skill,
     UnclearError,
 )
-from worker.testing import ask, listen
+from dingda.worker.testing import ask, listen
 
 
 def a_skill(function: Any, **traits: Any) -> Skill:

@@ -7,11 +7,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from shared.reply import MAX_BODY_BYTES, MAX_TITLE_CHARS, FeedCard, to_body
-from worker.coupons.feed import NO_PICTURE_URL, SHOWN, feed, nothing_found
-from worker.coupons.offer import Offer
-from worker.coupons.wish import Wish
-from worker.slots import PriceLimit
+from dingda.shared.reply import MAX_BODY_BYTES, MAX_TITLE_CHARS, FeedCard, to_body
+from dingda.worker.coupons.feed import NO_PICTURE_URL, SHOWN, feed, nothing_found
+from dingda.worker.coupons.offer import Offer
+from dingda.worker.coupons.wish import Wish
+from dingda.worker.slots import PriceLimit
 
 
 def an_offer(**fields: Any) -> Offer:

@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from worker.coupons.wish import ONLY_A_LINK, ONLY_TAOBAO, Wish
-from worker.errors import UnclearError
-from worker.routing import Router
-from worker.skills.coupons import skill
-from worker.text import Words
+from dingda.worker.coupons.wish import ONLY_A_LINK, ONLY_TAOBAO, Wish
+from dingda.worker.errors import UnclearError
+from dingda.worker.routing import Router
+from dingda.worker.skills.coupons import skill
+from dingda.worker.text import Words
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=ZoneInfo("Asia/Shanghai"))
 ROUTER = Router([skill])

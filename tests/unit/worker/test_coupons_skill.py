@@ -12,13 +12,13 @@ import httpx
 import pytest
 from pydantic import SecretStr
 
+from dingda.shared.reply import ActionCard, FeedCard, Reply, Text
+from dingda.shared.states import End
+from dingda.simulator.backends.taobao import NO_PERMISSION, Taobao
+from dingda.worker.loading import load_skill_settings
+from dingda.worker.skills.coupons import NOT_SET_UP, CouponSettings, skill
+from dingda.worker.testing import ask, listen
 from scripts.demo_coupons import create
-from shared.reply import ActionCard, FeedCard, Reply, Text
-from shared.states import End
-from simulator.backends.taobao import NO_PERMISSION, Taobao
-from worker.loading import load_skill_settings
-from worker.skills.coupons import NOT_SET_UP, CouponSettings, skill
-from worker.testing import ask, listen
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=ZoneInfo("Asia/Shanghai"))
 APP: dict[str, Any] = {
@@ -164,7 +164,7 @@ async def test_a_missing_permission_is_explained_in_the_log_and_not_to_the_asker
     taobao: Taobao, caplog: pytest.LogCaptureFixture
 ) -> None:
     taobao.failures.append(NO_PERMISSION)
-    caplog.set_level(logging.DEBUG, logger="worker")
+    caplog.set_level(logging.DEBUG, logger="dingda.worker")
     transport = httpx.ASGITransport(taobao.app)
     reply = await ask(
         skill, "优惠券 键盘", settings=[settings(**APP)], now=NOW, transport=transport, group=False

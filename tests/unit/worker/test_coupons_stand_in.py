@@ -7,8 +7,8 @@ from zoneinfo import ZoneInfo
 import httpx
 import pytest
 
-from simulator.backends.taobao import METHOD, Taobao
-from worker.coupons.top_signature import SignMethod, sign, timestamp
+from dingda.simulator.backends.taobao import METHOD, Taobao
+from dingda.worker.coupons.top_signature import SignMethod, sign, timestamp
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=ZoneInfo("Asia/Shanghai"))
 

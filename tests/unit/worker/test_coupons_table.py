@@ -13,15 +13,15 @@ import pytest
 import pytest_asyncio
 from sqlalchemy import make_url
 
+from dingda.worker.coupons.offer import Offer
+from dingda.worker.coupons.table import search_table
+from dingda.worker.coupons.wish import Order, Wish
+from dingda.worker.database import Databases
+from dingda.worker.database_driver import read_only
+from dingda.worker.errors import BackendUnavailableError
+from dingda.worker.slots import PriceLimit
+from dingda.worker.text import fold
 from scripts.demo_coupons import OFFERS, create
-from worker.coupons.offer import Offer
-from worker.coupons.table import search_table
-from worker.coupons.wish import Order, Wish
-from worker.database import Databases
-from worker.database_driver import read_only
-from worker.errors import BackendUnavailableError
-from worker.slots import PriceLimit
-from worker.text import fold
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=ZoneInfo("Asia/Shanghai"))
 

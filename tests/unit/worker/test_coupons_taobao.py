@@ -11,7 +11,7 @@ import httpx
 import pytest
 import stamina
 
-from simulator.backends.taobao import (
+from dingda.simulator.backends.taobao import (
     APP_CALL_LIMITED,
     BAD_PID,
     NO_PERMISSION,
@@ -22,18 +22,18 @@ from simulator.backends.taobao import (
     Product,
     Taobao,
 )
-from worker.coupons.offer import Offer
-from worker.coupons.taobao import App, search_taobao
-from worker.coupons.top_signature import SignMethod
-from worker.coupons.wish import Order, Wish
-from worker.errors import (
+from dingda.worker.coupons.offer import Offer
+from dingda.worker.coupons.taobao import App, search_taobao
+from dingda.worker.coupons.top_signature import SignMethod
+from dingda.worker.coupons.wish import Order, Wish
+from dingda.worker.errors import (
     BackendProtocolError,
     BackendRefusedError,
     BackendUnavailableError,
     RefusalError,
 )
-from worker.http import Http
-from worker.slots import PriceLimit
+from dingda.worker.http import Http
+from dingda.worker.slots import PriceLimit
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=ZoneInfo("Asia/Shanghai"))
 URL = "https://eco.taobao.com/router/rest"
@@ -270,7 +270,7 @@ async def test_a_clock_that_is_off_is_named(minutes: int) -> None:
 
 
 async def test_no_key_secret_or_signature_is_logged(caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level(logging.DEBUG, logger="worker")
+    caplog.set_level(logging.DEBUG, logger="dingda.worker")
     taobao = a_taobao()
     taobao.failures.append(NO_PERMISSION)
     with pytest.raises(BackendRefusedError) as refused:

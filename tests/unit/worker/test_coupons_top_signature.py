@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.coupons.top_signature import SignMethod, sign, signed_text, timestamp
+from dingda.worker.coupons.top_signature import SignMethod, sign, signed_text, timestamp
 
 # Taobao: docId 101617.
 OFFICIAL = {

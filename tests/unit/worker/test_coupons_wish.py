@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.coupons.wish import MAX_KEYWORD_CHARS, Order, Wish
-from worker.errors import UnclearError
-from worker.text import Words
+from dingda.worker.coupons.wish import MAX_KEYWORD_CHARS, Order, Wish
+from dingda.worker.errors import UnclearError
+from dingda.worker.text import Words
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=ZoneInfo("Asia/Shanghai"))
 

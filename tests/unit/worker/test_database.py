@@ -13,10 +13,10 @@ from typing import Any
 import pytest
 from sqlalchemy import make_url, text
 
-from worker import database, database_call
-from worker.database import Bounds, Databases
-from worker.database_driver import connect_arguments
-from worker.errors import BackendBusyError, BackendRefusedError, BackendUnavailableError
+from dingda.worker import database, database_call
+from dingda.worker.database import Bounds, Databases
+from dingda.worker.database_driver import connect_arguments
+from dingda.worker.errors import BackendBusyError, BackendRefusedError, BackendUnavailableError
 
 SERVICE = "绩效库"
 CANARY = "s3cret-canary"
@@ -224,7 +224,8 @@ def test_drivers_are_told_the_time_in_their_own_words(
 
 
 @pytest.mark.parametrize(
-    "module", ["worker.app", "worker.skills.coupons", "worker.skills.performance"]
+    "module",
+    ["dingda.worker.app", "dingda.worker.skills.coupons", "dingda.worker.skills.performance"],
 )
 def test_sqlalchemy_is_not_imported_until_there_is_a_database(module: str) -> None:
     code = f"import sys, {module}; sys.exit('sqlalchemy' in sys.modules)"
@@ -259,7 +260,7 @@ async def test_neither_log_nor_error_holds_the_statement_the_values_or_the_url(
     ours = [
         record.getMessage()
         for record in caplog.records
-        if record.name.startswith("worker.database")
+        if record.name.startswith("dingda.worker.database")
     ]
     assert len(ours) == 1
     assert ours[0].startswith("绩效库 (SQL) ")

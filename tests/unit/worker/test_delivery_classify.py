@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.classify import ERRCODES, MAX_ANSWER_BYTES, Meaning, classify, parse_object
-from worker.delivery import unpacked
-from worker.outcome import Delivered, Outcome, Refused, Retry, Trouble, Unknown
+from dingda.worker.classify import ERRCODES, MAX_ANSWER_BYTES, Meaning, classify, parse_object
+from dingda.worker.delivery import unpacked
+from dingda.worker.outcome import Delivered, Outcome, Refused, Retry, Trouble, Unknown
 
 NO_JSON = Unknown("the answer is not a JSON object of at most 16 KiB")
 NO_CODE = Unknown("the answer has no errcode")

@@ -9,19 +9,19 @@ from typing import Any
 import httpx
 import pytest
 
-from shared.reply import ActionCard, Button, FeedCard, FeedLink, Markdown, Reply, Text
-from simulator.backends import openapi
-from simulator.backends.openapi import Department, OpenAPI, Person
-from worker.dingtalk import DingTalk
-from worker.errors import (
+from dingda.shared.reply import ActionCard, Button, FeedCard, FeedLink, Markdown, Reply, Text
+from dingda.simulator.backends import openapi
+from dingda.simulator.backends.openapi import Department, OpenAPI, Person
+from dingda.worker.dingtalk import DingTalk
+from dingda.worker.errors import (
     BackendError,
     BackendProtocolError,
     BackendRefusedError,
     BackendUnavailableError,
 )
-from worker.http import Http
-from worker.outcome import Delivered, Outcome, Refused, Retry, Unknown
-from worker.testing import MemoryCache
+from dingda.worker.http import Http
+from dingda.worker.outcome import Delivered, Outcome, Refused, Retry, Unknown
+from dingda.worker.testing import MemoryCache
 
 SECRET = "app-secret-canary"
 PEOPLE = (

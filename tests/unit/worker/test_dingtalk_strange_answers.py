@@ -10,13 +10,13 @@ import httpx
 import pytest
 import stamina
 
-from shared.reply import Text
-from worker.dingtalk import DingTalk
-from worker.errors import BackendError, BackendUnavailableError
-from worker.http import Http
-from worker.outcome import Delivered, Outcome, Refused, Retry, Trouble, Unknown
-from worker.testing import MemoryCache
-from worker.transport import BEFORE_SEND
+from dingda.shared.reply import Text
+from dingda.worker.dingtalk import DingTalk
+from dingda.worker.errors import BackendError, BackendUnavailableError
+from dingda.worker.http import Http
+from dingda.worker.outcome import Delivered, Outcome, Refused, Retry, Trouble, Unknown
+from dingda.worker.testing import MemoryCache
+from dingda.worker.transport import BEFORE_SEND
 
 NOW_S = 1000.0
 TOKEN = {"accessToken": "t", "expireIn": 7200}

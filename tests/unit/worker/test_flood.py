@@ -8,8 +8,8 @@ import fakeredis
 import pytest
 from redis.exceptions import ConnectionError as RedisConnectionError
 
+from dingda.worker.flood import FloodLimits, Verdict
 from tests.builders import a_message
-from worker.flood import FloodLimits, Verdict
 
 PASS, TELL, DROP = Verdict.PASS, Verdict.TELL, Verdict.DROP
 Limited = Callable[..., FloodLimits]

@@ -4,10 +4,10 @@ from typing import Annotated, Any
 
 import pytest
 
-from shared.reply import ActionCard, Markdown, Reply, Text, to_body
-from worker.help import help_skill
-from worker.skill import Allow, Skill
-from worker.testing import ask
+from dingda.shared.reply import ActionCard, Markdown, Reply, Text, to_body
+from dingda.worker.help import help_skill
+from dingda.worker.skill import Allow, Skill
+from dingda.worker.testing import ask
 
 
 def weather() -> Skill:

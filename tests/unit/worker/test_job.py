@@ -15,8 +15,8 @@ from rq.job import Job
 from rq.serializers import JSONSerializer
 from rq.webhook import Webhook
 
-from shared.queue import JOB_FUNCTION, JobQueue, job_data
-from worker.job import AnswerJob, ForbiddenJobError, message_id_of
+from dingda.shared.queue import JOB_FUNCTION, JobQueue, job_data
+from dingda.worker.job import AnswerJob, ForbiddenJobError, message_id_of
 
 MESSAGE_ID = "ab" * 32
 

@@ -4,10 +4,10 @@ import asyncio
 
 import pytest
 
+from dingda.worker.backend import Backend
+from dingda.worker.errors import BackendBusyError
+from dingda.worker.line import Line
 from tests.unit.worker.virtual_time import virtual_time
-from worker.backend import Backend
-from worker.errors import BackendBusyError
-from worker.line import Line
 
 
 async def begin(line: Line, begun: list[float], *, takes_s: float = 0.0) -> None:

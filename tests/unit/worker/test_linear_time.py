@@ -24,30 +24,27 @@ import httpx
 import pytest
 import stamina
 
-import gateway
-import shared
-import simulator
-import worker
-import worker.people
-import worker.text
-from shared.logs import redact
-from shared.reply import At, plain
+from dingda import gateway, shared, simulator, worker
+from dingda.shared.logs import redact
+from dingda.shared.reply import At, plain
+from dingda.worker import people
+from dingda.worker import text as texts
+from dingda.worker.arguments import Signature
+from dingda.worker.conversation import Conversation
+from dingda.worker.database import Databases
+from dingda.worker.errors import SkillError
+from dingda.worker.help import help_skill
+from dingda.worker.http import Http
+from dingda.worker.loading import load_skill_settings, load_skills
+from dingda.worker.patterns import Pattern, UnsupportedPatternError
+from dingda.worker.routing import Router
+from dingda.worker.services import Services
+from dingda.worker.skill import Ask, Skill
+from dingda.worker.skills.performance import name_in
+from dingda.worker.testing import MemoryCache
+from dingda.worker.text import MAX_CHARS, Words, to_simplified, to_traditional
 from tests.builders import a_message
 from tests.unit.worker.odd_texts import LONGEST_BODY, LONGEST_COMMAND, odd_texts
-from worker.arguments import Signature
-from worker.conversation import Conversation
-from worker.database import Databases
-from worker.errors import SkillError
-from worker.help import help_skill
-from worker.http import Http
-from worker.loading import load_skill_settings, load_skills
-from worker.patterns import Pattern, UnsupportedPatternError
-from worker.routing import Router
-from worker.services import Services
-from worker.skill import Ask, Skill
-from worker.skills.performance import name_in
-from worker.testing import MemoryCache
-from worker.text import MAX_CHARS, Words, to_simplified, to_traditional
 
 ROOT = Path(__file__).parents[3]
 ROOMS = ("gateway", "shared", "worker", "simulator", "examples")
@@ -178,7 +175,7 @@ def all_functions() -> dict[str, Callable[[str], object]]:
     }
     return {
         **slots,
-        **dict(of_module(worker.text)),
+        **dict(of_module(texts)),
         "Words.of": Words.of,
         "Words.folded": lambda text: Words.of(text).folded,
         "Words.rest": lambda text: Words.of(text).rest,
@@ -187,7 +184,7 @@ def all_functions() -> dict[str, Callable[[str], object]]:
         "Signature.bind": binding,
         "Signature.bind of an author's": authors_arguments,
         "name_in": name_in,
-        "a person's name in words": worker.people.name_in,
+        "a person's name in words": people.name_in,
         "plain": plain,
         "redact": redact,
         "At.missing_from": At(("0001", "张三", "a@b.c")).missing_from,
@@ -206,7 +203,7 @@ ROUTER = Router([*SKILLS, AUTHORS])
 PATTERNS = all_patterns()
 FUNCTIONS = all_functions()
 # OpenCC takes 2 µs for a character; what is typed is cut before, what we say is 20,000 bytes.
-CONVERTERS = {"worker.text.to_simplified", "worker.text.to_traditional"}
+CONVERTERS = {"dingda.worker.text.to_simplified", "dingda.worker.text.to_traditional"}
 
 
 # What it costs ----------------------------------------------------------------------------------
@@ -384,7 +381,7 @@ def test_what_is_tried_is_all_there_is() -> None:
     assert {"Day.take", "Period.take", "PriceLimit.take", "Place.take", "Wish.take"} <= set(
         FUNCTIONS
     )
-    assert {"worker.text.clean", "worker.text.fold"} <= set(FUNCTIONS)
+    assert {"dingda.worker.text.clean", "dingda.worker.text.fold"} <= set(FUNCTIONS)
 
 
 # What authors write -----------------------------------------------------------------------------

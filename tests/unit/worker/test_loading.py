@@ -10,11 +10,11 @@ import pytest
 from pydantic import Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from worker.loading import ENTRY_POINTS, load_skill_settings, load_skills
-from worker.skill import Skill
+from dingda.worker.loading import ENTRY_POINTS, load_skill_settings, load_skills
+from dingda.worker.skill import Skill
 
 GOOD = """
-from worker.skill import Skill
+from dingda.worker.skill import Skill
 skill = Skill("{name}", summary="好")
 """
 Folder = Callable[..., None]
@@ -56,12 +56,21 @@ def test_without_names_all_that_is_shipped_is_loaded() -> None:
 
 
 def test_a_module_is_loaded_by_its_name() -> None:
-    assert names(load_skills(["worker.skills.demo"])) == ["demo"]
+    assert names(load_skills(["dingda.worker.skills.demo"])) == ["demo"]
+
+
+def test_a_shipped_skill_is_known_by_the_name_it_had_before_the_package_had_one() -> None:
+    skills = load_skills(["worker.skills.demo"])
+    assert skills == load_skills(["dingda.worker.skills.demo"])
 
 
 def test_modules_are_loaded_in_the_order_they_are_named(modules: Folder) -> None:
     modules(order_a=GOOD.format(name="a"), order_b=GOOD.format(name="b"))
-    assert names(load_skills(["order_b", "worker.skills.demo", "order_a"])) == ["b", "demo", "a"]
+    assert names(load_skills(["order_b", "dingda.worker.skills.demo", "order_a"])) == [
+        "b",
+        "demo",
+        "a",
+    ]
 
 
 def test_a_package_offers_its_skill_by_an_entry_point(
@@ -91,7 +100,7 @@ def test_without_names_what_packages_offer_comes_after_what_is_shipped(
         ("raise RuntimeError('no coffee')", "no coffee"),
         (
             """
-            from worker.skill import Skill
+            from dingda.worker.skill import Skill
             skill = Skill("bad", summary="坏")
             @skill.command("坏")
             def bad(untyped): return ""
@@ -105,23 +114,25 @@ def test_a_module_that_cannot_be_imported_is_named_with_the_reason_and_the_rest_
 ) -> None:
     name = f"broken_{abs(hash(source))}"
     modules(**{name: source})
-    assert names(load_skills([name, "worker.skills.demo"])) == ["demo"]
+    assert names(load_skills([name, "dingda.worker.skills.demo"])) == ["demo"]
     assert f"skills of {name} are missing" in caplog.text
     assert reason in caplog.text
 
 
 def test_a_module_that_is_not_there_is_named(caplog: pytest.LogCaptureFixture) -> None:
-    assert names(load_skills(["acme.nowhere", "worker.skills.demo"])) == ["demo"]
+    assert names(load_skills(["acme.nowhere", "dingda.worker.skills.demo"])) == ["demo"]
     assert "skills of acme.nowhere are missing" in caplog.text
 
 
-@pytest.mark.parametrize("source", ["", "skill = 'a string'", "from worker.skill import Skill"])
+@pytest.mark.parametrize(
+    "source", ["", "skill = 'a string'", "from dingda.worker.skill import Skill"]
+)
 def test_a_module_without_a_skill_is_named_with_what_it_lacks(
     modules: Folder, caplog: pytest.LogCaptureFixture, source: str
 ) -> None:
     name = f"without_skill_{abs(hash(source))}"
     modules(**{name: source})
-    assert names(load_skills([name, "worker.skills.demo"])) == ["demo"]
+    assert names(load_skills([name, "dingda.worker.skills.demo"])) == ["demo"]
     assert f"skills of {name} are missing: the module has no `skill = Skill(...)`" in caplog.text
 
 

@@ -4,9 +4,9 @@ from typing import Annotated
 
 import pytest
 
-from worker.routing import Route, Router
-from worker.skill import Skill
-from worker.text import clean
+from dingda.worker.routing import Route, Router
+from dingda.worker.skill import Skill
+from dingda.worker.text import clean
 
 
 def install(what: Annotated[str, "包"]) -> str:

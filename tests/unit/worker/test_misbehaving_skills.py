@@ -8,14 +8,14 @@ from typing import Any, NoReturn
 import anyio
 import pytest
 
-from shared.reply import Text
-from shared.states import End
-from shared.texts import LAST_RESORT
+from dingda.shared.reply import Text
+from dingda.shared.states import End
+from dingda.shared.texts import LAST_RESORT
+from dingda.worker import contained
+from dingda.worker.conversation import Said
+from dingda.worker.skill import Allow, Ask, RefusalError, Skill, SkillSettings
+from dingda.worker.testing import ask, listen
 from tests.unit.worker.desk import Counting, desk
-from worker import contained
-from worker.conversation import Said
-from worker.skill import Allow, Ask, RefusalError, Skill, SkillSettings
-from worker.testing import ask, listen
 
 
 class PanicException(BaseException):

@@ -8,12 +8,11 @@ from typing import Any
 import fakeredis
 import pytest
 
-from shared.ledger import Ledger
-from shared.message import Message
-from shared.queue import JobQueue
-from shared.states import DeadLetter, End, Ending, Lease
-from tests.builders import a_callback, a_message, now_ms
-from worker.operating import (
+from dingda.shared.ledger import Ledger
+from dingda.shared.message import Message
+from dingda.shared.queue import JobQueue
+from dingda.shared.states import DeadLetter, End, Ending, Lease
+from dingda.worker.operating import (
     find_letter,
     is_working,
     read_status,
@@ -22,6 +21,7 @@ from worker.operating import (
     show_letters,
     show_status,
 )
+from tests.builders import a_callback, a_message, now_ms
 
 FAILED = Ending(End.DEAD, "failed: errcode 300001")
 QUEUE = JobQueue.create("dingda", skill_timeout_s=30)

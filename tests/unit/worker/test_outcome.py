@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.states import Failures
-from worker.outcome import (
+from dingda.shared.states import Failures
+from dingda.worker.outcome import (
     LAST_TRY_MS,
     Again,
     Delivered,

@@ -7,12 +7,12 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from shared.message import Mention
-from shared.states import End
-from worker.errors import BackendRefusedError, BackendUnavailableError
-from worker.skill import Person, Skill
-from worker.slots import Day
-from worker.testing import People, listen
+from dingda.shared.message import Mention
+from dingda.shared.states import End
+from dingda.worker.errors import BackendRefusedError, BackendUnavailableError
+from dingda.worker.skill import Person, Skill
+from dingda.worker.slots import Day
+from dingda.worker.testing import People, listen
 
 NOW = datetime(2026, 11, 25, 12, tzinfo=ZoneInfo("Asia/Shanghai"))
 ZHANG = Person("zhang", "张三", title="前端")

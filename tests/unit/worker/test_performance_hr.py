@@ -7,15 +7,15 @@ from typing import Any
 import httpx
 import pytest
 
-from simulator.backends.hr import HR, Failure
-from worker.errors import (
+from dingda.simulator.backends.hr import HR, Failure
+from dingda.worker.errors import (
     BackendError,
     BackendProtocolError,
     BackendRefusedError,
     BackendUnavailableError,
 )
-from worker.http import Http
-from worker.performance.sources import read_service
+from dingda.worker.http import Http
+from dingda.worker.performance.sources import read_service
 
 ROWS = [
     {"userid": "u1", "period": "2026-Q2", "score": 88, "grade": "B"},

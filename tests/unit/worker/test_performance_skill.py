@@ -18,22 +18,22 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 
+from dingda.shared.content import Kind, Quoted
+from dingda.shared.message import Mention
+from dingda.shared.reply import Markdown, Text
+from dingda.shared.states import End
+from dingda.simulator.backends import openapi
+from dingda.simulator.backends.openapi import OpenAPI, Person
+from dingda.simulator.callback import staff_id_of
+from dingda.worker.conversation import Said
+from dingda.worker.dingtalk import DingTalk
+from dingda.worker.http import Http
+from dingda.worker.loading import load_skill_settings
+from dingda.worker.performance.sources import QUERY, check_query
+from dingda.worker.performance.wording import NOT_KNOWN
+from dingda.worker.skills.performance import PerformanceSettings, skill
+from dingda.worker.testing import MemoryCache, listen
 from scripts.demo_performance import create
-from shared.content import Kind, Quoted
-from shared.message import Mention
-from shared.reply import Markdown, Text
-from shared.states import End
-from simulator.backends import openapi
-from simulator.backends.openapi import OpenAPI, Person
-from simulator.callback import staff_id_of
-from worker.conversation import Said
-from worker.dingtalk import DingTalk
-from worker.http import Http
-from worker.loading import load_skill_settings
-from worker.performance.sources import QUERY, check_query
-from worker.performance.wording import NOT_KNOWN
-from worker.skills.performance import PerformanceSettings, skill
-from worker.testing import MemoryCache, listen
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=ZoneInfo("Asia/Shanghai"))
 ZHANG, LI, WANG = map(staff_id_of, ("张三", "李四", "王五"))

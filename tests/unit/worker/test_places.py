@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.errors import UnclearError
-from worker.places import Place
-from worker.text import Words
+from dingda.worker.errors import UnclearError
+from dingda.worker.places import Place
+from dingda.worker.text import Words
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=ZoneInfo("Asia/Shanghai"))
 

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from worker.numerals import integer
-from worker.prices import PriceLimit
-from worker.text import Words
+from dingda.worker.numerals import integer
+from dingda.worker.prices import PriceLimit
+from dingda.worker.text import Words
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=ZoneInfo("Asia/Shanghai"))
 

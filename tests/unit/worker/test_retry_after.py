@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.retry_after import seconds_asked
+from dingda.worker.retry_after import seconds_asked
 
 
 @pytest.mark.parametrize(

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.routing import Route, Router
-from worker.skill import Skill
-from worker.text import MAX_CHARS
+from dingda.worker.routing import Route, Router
+from dingda.worker.skill import Skill
+from dingda.worker.text import MAX_CHARS
 
 
 def plain() -> str:

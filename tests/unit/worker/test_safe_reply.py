@@ -8,8 +8,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from shared.errors import InvalidReplyError
-from shared.reply import (
+from dingda.shared.errors import InvalidReplyError
+from dingda.shared.reply import (
     MAX_BODY_BYTES,
     MAX_BUTTON_CHARS,
     MAX_TITLE_CHARS,
@@ -20,10 +20,10 @@ from shared.reply import (
     Text,
     to_body,
 )
-from shared.states import End
-from shared.texts import DID_YOU_MEAN, LAST_RESORT
-from worker.conversation import Said
-from worker.skill import (
+from dingda.shared.states import End
+from dingda.shared.texts import DID_YOU_MEAN, LAST_RESORT
+from dingda.worker.conversation import Said
+from dingda.worker.skill import (
     Allow,
     BackendRefusedError,
     BackendUnavailableError,
@@ -31,10 +31,10 @@ from worker.skill import (
     Skill,
     UnclearError,
 )
-from worker.skills.coupons import skill as coupons
-from worker.skills.demo import skill as demo
-from worker.skills.weather import skill as weather
-from worker.testing import listen
+from dingda.worker.skills.coupons import skill as coupons
+from dingda.worker.skills.demo import skill as demo
+from dingda.worker.skills.weather import skill as weather
+from dingda.worker.testing import listen
 
 HALF_A_PAIR = "\ud800"
 FAMILY = "👨‍👩‍👧"

@@ -4,9 +4,9 @@ import pytest
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from shared.settings import Settings
-from worker.settings_list import list_settings
-from worker.skill import Skill
+from dingda.shared.settings import Settings
+from dingda.worker.settings_list import list_settings
+from dingda.worker.skill import Skill
 
 CANARY = "s3cret-canary"
 
@@ -58,10 +58,10 @@ def test_a_default_stands_alone() -> None:
 
 def test_a_changed_setting_shows_its_default_too(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DINGDA_PORT", "9000")
-    monkeypatch.setenv("DINGDA_SKILLS", "acme.leave, worker.skills.demo")
+    monkeypatch.setenv("DINGDA_SKILLS", "acme.leave, dingda.worker.skills.demo")
     lines = list_settings([]).splitlines()
     assert "DINGDA_PORT=9000   (default: 8000)" in lines
-    assert "DINGDA_SKILLS=acme.leave,worker.skills.demo   (default: none)" in lines
+    assert "DINGDA_SKILLS=acme.leave,dingda.worker.skills.demo   (default: none)" in lines
 
 
 def test_secrets_only_show_whether_and_how_many_are_set(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,9 +4,9 @@ import asyncio
 
 import pytest
 
+from dingda.worker.single_flight import SharedCallCancelledError, SingleFlight
+from dingda.worker.skill_clock import skill_time, standing_still
 from tests.unit.worker.virtual_time import virtual_time
-from worker.single_flight import SharedCallCancelledError, SingleFlight
-from worker.skill_clock import skill_time, standing_still
 
 
 class Call:

@@ -4,8 +4,8 @@ import asyncio
 
 import pytest
 
+from dingda.worker.skill_clock import skill_time, standing_still
 from tests.unit.worker.virtual_time import virtual_time
-from worker.skill_clock import skill_time, standing_still
 
 
 async def wait_in_line(seconds: float) -> None:

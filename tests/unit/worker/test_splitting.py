@@ -8,7 +8,7 @@ import pytest
 from hypothesis import Phase, example, given, settings
 from hypothesis import strategies as st
 
-from shared.reply import (
+from dingda.shared.reply import (
     MAX_PARTS,
     NOBODY,
     ActionCard,
@@ -21,8 +21,8 @@ from shared.reply import (
     Text,
     to_body,
 )
-from shared.texts import CUT_OFF
-from worker.splitting import split
+from dingda.shared.texts import CUT_OFF
+from dingda.worker.splitting import split
 
 MAX_BYTES = 20_000
 FENCE = "```"

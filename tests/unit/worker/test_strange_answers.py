@@ -10,19 +10,19 @@ from zoneinfo import ZoneInfo
 import httpx
 import pytest
 
-from shared.reply import MAX_TITLE_CHARS
-from worker.backend import Backend, Limits
-from worker.coupons.top_answer import Failure, read_answer
-from worker.dingtalk import DingTalk
-from worker.errors import BackendError, BackendProtocolError
-from worker.http import Http
-from worker.performance.wording import show
-from worker.places import Place
-from worker.testing import MemoryCache
-from worker.weather.amap import AMap
-from worker.weather.open_meteo import OpenMeteo
-from worker.weather.report import DayForecast, Now, Report
-from worker.weather.wording import Told, tell
+from dingda.shared.reply import MAX_TITLE_CHARS
+from dingda.worker.backend import Backend, Limits
+from dingda.worker.coupons.top_answer import Failure, read_answer
+from dingda.worker.dingtalk import DingTalk
+from dingda.worker.errors import BackendError, BackendProtocolError
+from dingda.worker.http import Http
+from dingda.worker.performance.wording import show
+from dingda.worker.places import Place
+from dingda.worker.testing import MemoryCache
+from dingda.worker.weather.amap import AMap
+from dingda.worker.weather.open_meteo import OpenMeteo
+from dingda.worker.weather.report import DayForecast, Now, Report
+from dingda.worker.weather.wording import Told, tell
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=ZoneInfo("Asia/Shanghai"))
 BEIJING = Place("北京", "", "CN", 39.9, 116.4, "Asia/Shanghai")

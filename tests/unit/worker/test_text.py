@@ -4,7 +4,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from worker.text import (
+from dingda.worker.text import (
     Words,
     clean,
     fold,

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from worker.threads import SkillThreads
+from dingda.worker.threads import SkillThreads
 
 
 @pytest.fixture

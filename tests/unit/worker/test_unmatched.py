@@ -4,14 +4,14 @@ from typing import Annotated, Any
 
 import pytest
 
-from shared.content import File, Kind, Picture, Quoted, Voice
-from shared.message import Mention
-from shared.reply import ActionCard, Reply
-from shared.states import End
-from shared.texts import AT_YOUR_SERVICE, NOT_HEARD, ONLY_WORDS, TOO_LONG
-from worker.conversation import Said
-from worker.skill import Ask, Skill
-from worker.testing import listen
+from dingda.shared.content import File, Kind, Picture, Quoted, Voice
+from dingda.shared.message import Mention
+from dingda.shared.reply import ActionCard, Reply
+from dingda.shared.states import End
+from dingda.shared.texts import AT_YOUR_SERVICE, NOT_HEARD, ONLY_WORDS, TOO_LONG
+from dingda.worker.conversation import Said
+from dingda.worker.skill import Ask, Skill
+from dingda.worker.testing import listen
 
 skill = Skill("work", summary="干活")
 

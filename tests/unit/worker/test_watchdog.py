@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from worker import contained, watchdog
-from worker.contained import Subject, contain_tasks, work_for
-from worker.watchdog import Watchdog, notify
+from dingda.worker import contained, watchdog
+from dingda.worker.contained import Subject, contain_tasks, work_for
+from dingda.worker.watchdog import Watchdog, notify
 
 TURN_S, PATIENCE_S = 0.02, 0.4
 

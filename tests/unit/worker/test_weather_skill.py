@@ -18,19 +18,19 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from pydantic import SecretStr
 
-from shared.errors import SettingsError
-from shared.reply import ActionCard, Markdown, Reply
-from shared.states import End
-from simulator.backends import amap, open_meteo, qweather
-from simulator.backends.amap import AMapStandIn
-from simulator.backends.open_meteo import OpenMeteoStandIn
-from simulator.backends.qweather import QWeatherStandIn
-from worker.backend import Limits
-from worker.http import Http
-from worker.loading import load_skill_settings, read_settings
-from worker.places import Place
-from worker.skills.weather import WeatherSettings, skill
-from worker.testing import MemoryCache, ask, listen
+from dingda.shared.errors import SettingsError
+from dingda.shared.reply import ActionCard, Markdown, Reply
+from dingda.shared.states import End
+from dingda.simulator.backends import amap, open_meteo, qweather
+from dingda.simulator.backends.amap import AMapStandIn
+from dingda.simulator.backends.open_meteo import OpenMeteoStandIn
+from dingda.simulator.backends.qweather import QWeatherStandIn
+from dingda.worker.backend import Limits
+from dingda.worker.http import Http
+from dingda.worker.loading import load_skill_settings, read_settings
+from dingda.worker.places import Place
+from dingda.worker.skills.weather import WeatherSettings, skill
+from dingda.worker.testing import MemoryCache, ask, listen
 
 CHINA = ZoneInfo("Asia/Shanghai")
 NOW = datetime(2026, 11, 23, 12, tzinfo=CHINA)  # a Monday
@@ -529,7 +529,7 @@ class Worker:
     async def ask(self, text: str, monkeypatch: pytest.MonkeyPatch, times: int) -> list[str]:
         async with httpx.AsyncClient(transport=self.sky.transport()) as client:
             http = Http(client, now=lambda: self.now)
-            monkeypatch.setattr("worker.testing.Http", lambda _: http)
+            monkeypatch.setattr("dingda.worker.testing.Http", lambda _: http)
             said = [await listen(skill, text, **self.sky.circumstances) for _ in range(times)]
         return [str(each.reply.to_payload()) for each in said if each]
 
