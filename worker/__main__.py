@@ -24,18 +24,30 @@ def main() -> int:
     arguments = create_parser().parse_args()
     try:
         settings = load_settings()
-        configure_logging(settings.log_level)
         if arguments.command:
+            configure_logging(settings.log_level)
             return uvloop.run(run_command(arguments, settings))
-        start_checked(settings)
-        warn_of_failpoints()
-        uvloop.run(_work(settings))
+        run(settings)
     except SettingsError as error:
         print(error, file=sys.stderr)  # noqa: T201 - before there may be a log
         return 2
     except RedisError as error:
         logger.error("Redis (DINGDA_REDIS_URL) cannot be used: %s", error)
         return 1
+
+
+def run(settings: Settings) -> NoReturn:
+    """Answer messages until told to stop, then end the process with its exit status.
+
+    Raises:
+        SettingsError: if a setting is wrong, or the set-up could break a promise.
+        RedisError: if Redis cannot be used.
+    """
+    configure_logging(settings.log_level)
+    start_checked(settings)
+    warn_of_failpoints()
+    uvloop.run(_work(settings))
+    raise AssertionError("the worker ends its process itself")
 
 
 async def _work(settings: Settings) -> NoReturn:
