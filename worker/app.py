@@ -19,6 +19,7 @@ from dingda.shared.states import Lease
 from dingda.worker import delivery, http
 from dingda.worker.admission import Admission
 from dingda.worker.answer import Answerer
+from dingda.worker.answer_job import AnswerJob, message_id_of
 from dingda.worker.cache import RedisCache
 from dingda.worker.concurrent import ConcurrentWorker
 from dingda.worker.conversation import Conversation
@@ -28,7 +29,6 @@ from dingda.worker.dingtalk import DingTalk
 from dingda.worker.flood import FloodLimits
 from dingda.worker.help import help_skill
 from dingda.worker.http import Http
-from dingda.worker.job import AnswerJob, message_id_of
 from dingda.worker.loading import load_skill_settings, load_skills
 from dingda.worker.routing import Router
 from dingda.worker.services import Services

@@ -1,84 +1,13 @@
-"""The RQ job: which function may run, and how a stock RQ worker runs it."""
+"""The function that RQ's jobs call. Its path, `worker.job.answer`, is a name on the wire."""
 
-import json
-import re
-import zlib
-from typing import Any, NoReturn
-
-from rq.exceptions import NoSuchJobError
-from rq.job import Job
-
-from dingda.shared.errors import DingdaError
-from dingda.shared.queue import JOB_FUNCTION
 from dingda.shared.settings import load_settings
-
-_MAX_CALL_BYTES = 1024
-_ID = re.compile(r"[\w=+/-]{1,128}", re.ASCII)
-
-
-class ForbiddenJobError(DingdaError):
-    """Somebody put a job on the queue that calls something else; it is not run."""
-
-
-class AnswerJob(Job):
-    """A job that can only be ours.
-
-    RQ's jobs name any importable function, JSON or not, as well as callbacks and webhooks; so
-    whoever can write to Redis could run code in the worker. This class runs `JOB_FUNCTION` only.
-    """
-
-    def restore(self, raw_data: Any) -> None:
-        """Read a job as RQ does, and leave out what would run or call anything besides.
-
-        Raises:
-            NoSuchJobError: also if the job can't be read, so that RQ passes over it wherever it
-                comes by; its own parsing raises whatever it meets.
-        """
-        try:
-            super().restore(raw_data)
-        except NoSuchJobError:
-            raise
-        except Exception as error:  # noqa: BLE001 - whatever stands in Redis
-            raise NoSuchJobError(f"job {self.id} is unreadable: {type(error).__name__}") from None
-        self._success_callback_name = None
-        self._failure_callback_name = None
-        self._stopped_callback_name = None
-        self.webhooks = []
-
-    def perform(self) -> NoReturn:
-        """Refuse: the `ConcurrentWorker` answers on its own loop and never calls this."""
-        raise ForbiddenJobError("an AnswerJob is run by the ConcurrentWorker")
-
-
-def message_id_of(data: bytes) -> str:
-    """Read a job's call: the id of the message to answer.
-
-    Args:
-        data: as `Job.data` stands in Redis: zlib's format around JSON.
-
-    Raises:
-        ForbiddenJobError: if it calls anything but `JOB_FUNCTION`, or can't be read.
-    """
-    try:
-        function, instance, arguments, _ = json.loads(
-            zlib.decompressobj().decompress(data, _MAX_CALL_BYTES)
-        )
-    except (zlib.error, ValueError, TypeError, RecursionError):
-        raise ForbiddenJobError("the job's call is unreadable") from None
-    match function, instance, arguments:
-        case (called, None, [str(message_id)]) if called == JOB_FUNCTION and _ID.fullmatch(
-            message_id
-        ):
-            return message_id
-    raise ForbiddenJobError(f"this queue's jobs call {JOB_FUNCTION} with an id, and nothing else")
+from dingda.worker.app import open_answerer
 
 
 async def answer(message_id: str) -> None:
-    """What RQ calls. A stock RQ worker comes through here, with the settings of its environment.
+    """Answer a message in a stock RQ worker, with the settings of its environment.
 
-    Ours goes to the `Answerer` directly and keeps its connections from one message to the next.
+    `python -m worker` never calls this: it keeps its connections from one message to the next.
     """
-    from dingda.worker.app import open_answerer  # noqa: PLC0415 - ours loads this module for its job class
-
     async with open_answerer(load_settings()) as parts:
         await parts.answerer.answer(message_id)

@@ -14,8 +14,8 @@ from dingda.shared.connections import patient_for_rq
 from dingda.shared.ledger import Ledger
 from dingda.shared.message import Message, parse_message
 from dingda.shared.queue import JOB_FUNCTION, RESULT_TTL_S, JobQueue
+from dingda.worker.answer_job import AnswerJob, message_id_of
 from dingda.worker.concurrent import ConcurrentWorker
-from dingda.worker.job import AnswerJob, message_id_of
 
 _NO_MARK = "-"
 """Stands for no mark: a job of ours names a message."""

@@ -79,7 +79,7 @@ OWN_RE = {
     "shared/signature.py": {"_TIMESTAMP": "13 digits"},
     "worker/coupons/top_answer.py": {"_SUB_CODE": "at most 80 characters"},
     "worker/classify.py": {"_CODE": "at most 9 digits"},
-    "worker/job.py": {"_ID": "at most 128 characters"},
+    "worker/answer_job.py": {"_ID": "at most 128 characters"},
     "worker/patterns.py": {
         "_NO_LOWER_BOUND": "an author's pattern, when it is declared",
         "__init__": "an author's pattern, when it is declared",

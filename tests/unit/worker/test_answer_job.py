@@ -16,7 +16,7 @@ from rq.serializers import JSONSerializer
 from rq.webhook import Webhook
 
 from dingda.shared.queue import JOB_FUNCTION, JobQueue, job_data
-from dingda.worker.job import AnswerJob, ForbiddenJobError, message_id_of
+from dingda.worker.answer_job import AnswerJob, ForbiddenJobError, message_id_of
 
 MESSAGE_ID = "ab" * 32
 
@@ -55,12 +55,19 @@ def test_a_job_that_rq_itself_has_written_names_its_message(redis: fakeredis.Fak
     assert message_id_of(job.to_dict()["data"]) == MESSAGE_ID
 
 
+def test_a_job_of_a_later_version_names_its_message() -> None:
+    assert message_id_of(calling("dingda.worker.job.answer", MESSAGE_ID)) == MESSAGE_ID
+
+
 @pytest.mark.parametrize(
     "data",
     [
         calling("os.system", "true"),
         calling("worker.job.load_settings"),
         calling("worker.job.answer.__call__", MESSAGE_ID),
+        calling("dingda.worker.job.load_settings", MESSAGE_ID),
+        calling("dingda.dingda.worker.job.answer", MESSAGE_ID),
+        calling("job.answer", MESSAGE_ID),
         calling("builtins.eval", "1"),
         calling("", MESSAGE_ID),
         calling("answer", MESSAGE_ID, instance="worker.job"),
