@@ -9,6 +9,7 @@ from starlette.requests import ClientDisconnect
 from starlette.types import Receive
 
 from dingda.gateway.rejection import RejectedError
+from dingda.shared.cancel_reason import CancelReason
 
 MAX_BODY_BYTES = 256 * 1024
 """Room for a quoted reply of ours (20,000 bytes), which DingTalk tells as a tree of short runs."""
@@ -16,7 +17,7 @@ BODY_TIMEOUT_S = 3.0
 _LOOK_EVERY_S = 0.25
 _DRAIN_BYTES = 1024 * 1024
 _DRAIN_S = 0.5
-_TOO_SLOW = "the body is too slow"
+_TOO_SLOW = CancelReason("the body is too slow")
 
 
 class BodyReader:
@@ -47,7 +48,7 @@ class BodyReader:
                 chunk, more = await _receive_chunk(receive)
                 body += chunk
         except asyncio.CancelledError as cancelled:
-            if cancelled.args != (_TOO_SLOW,):
+            if not _TOO_SLOW.explains(cancelled):
                 raise
             task.uncancel()
             detail = f"the body did not arrive within {BODY_TIMEOUT_S:g} s"
@@ -72,7 +73,7 @@ class BodyReader:
             if begun_s > latest_s:
                 break
             del self._begun[task]
-            task.cancel(_TOO_SLOW)
+            _TOO_SLOW.cancel(task)
         self._is_watched = bool(self._begun)
         if self._is_watched:
             loop.call_later(_LOOK_EVERY_S, self._look, loop)

@@ -31,8 +31,7 @@ from dingda.shared.texts import (
     TOO_MANY,
 )
 from dingda.worker.admission import NoPlaceError
-from dingda.worker.concurrent import STOPPED
-from dingda.worker.contained import Subject, is_cancelled, work_for
+from dingda.worker.contained import STOPPED, Subject, is_cancelled, work_for
 from dingda.worker.conversation import ANSWERED, UNMATCHED, Conversation, Said
 from dingda.worker.delivery import Delivery
 from dingda.worker.dingtalk import MAX_PRIVATE_BYTES, DingTalk
@@ -315,7 +314,7 @@ class Answerer:
         except BaseException as error:
             if is_cancelled(error):
                 with suppress(LeaseLostError, RedisError, OSError):
-                    await self._let_go(lease, stopped=error.args == (STOPPED,))
+                    await self._let_go(lease, stopped=STOPPED.explains(error))
             else:
                 with suppress(LeaseLostError):
                     await self._end(lease, Ending(End.DEAD, f"failed: {class_name(error)}"))

@@ -30,7 +30,7 @@ from dingda.shared.errors import DingdaError
 from dingda.shared.failpoints import failpoint
 from dingda.shared.logs import class_name, trace
 from dingda.worker.books import Books, Ended, Started, ended
-from dingda.worker.contained import contain_tasks, is_cancelled
+from dingda.worker.contained import STOPPED, contain_tasks, is_cancelled
 from dingda.worker.repair import Kind, remove_other_kinds, remove_unreadable
 
 logger = logging.getLogger(__name__)
@@ -38,8 +38,6 @@ T = TypeVar("T")
 
 GRACE_S = 45.0
 """How long jobs may go on after SIGTERM; a supervisor must wait a little longer than this."""
-STOPPED = "stopped"
-"""What a job's cancellation says when it was stopped by command; otherwise the worker is ending."""
 _LAST_WORDS_S = 5.0
 """How long jobs may take to end when they are cancelled, or when the worker gives up."""
 _CLOSE_S = 5.0
@@ -259,7 +257,7 @@ class ConcurrentWorker(BaseWorker):
             if not is_cancelled(error):
                 status, failure = JobStatus.FAILED, trace(error)
                 logger.error("job %s failed: %s", started.job_id, failure)
-            elif error.args == (STOPPED,):
+            elif STOPPED.explains(error):
                 status, failure = JobStatus.STOPPED, "stopped on request"
             else:
                 status, failure = JobStatus.FAILED, "the worker ended before the job did"
@@ -272,7 +270,7 @@ class ConcurrentWorker(BaseWorker):
     def _stop_job(self, job_id: str | None) -> None:
         for started, task in list(self._running.items()):
             if started.job_id == job_id:
-                task.cancel(STOPPED)
+                STOPPED.cancel(task)
 
     def _on_signal(self) -> None:
         if self._stopping.is_set():

@@ -12,6 +12,7 @@ from collections.abc import Callable, Coroutine
 from contextvars import ContextVar
 from typing import Any, NamedTuple, TypeVar
 
+from dingda.shared.cancel_reason import CancelReason
 from dingda.shared.errors import DingdaError
 from dingda.shared.logs import class_name, trace
 
@@ -20,6 +21,11 @@ T = TypeVar("T")
 
 LAST_WORDS_S = 1.0
 """How long what was cancelled may take to end; then it is left behind."""
+STOPPED = CancelReason("stopped by an operator")
+"""Why a message's task is cancelled when RQ's stop-job names its job.
+
+Such a message is over. Without this reason the worker is ending, and another one goes on with it.
+"""
 
 
 class AbortedError(DingdaError):

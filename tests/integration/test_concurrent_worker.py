@@ -20,6 +20,7 @@ from rq.utils import now, utcformat
 from rq.worker import BaseWorker, WorkerStatus
 
 from dingda.worker import concurrent
+from dingda.worker.contained import STOPPED
 from tests.builders import a_callback
 from tests.integration.rq_stage import NAME, Called, Stage, until, working
 from tests.processes import (
@@ -172,7 +173,7 @@ async def test_a_stopped_job_ends_alone(stage: Stage) -> None:
         await until(lambda: len(held.running) == 3)
         send_stop_job_command(stage.connection, "a-2", serializer=JSONSerializer)
         await until(lambda: stage.registries()["failed"] == 1)
-        assert held.cancelled == {"a-2": (concurrent.STOPPED,)}
+        assert held.cancelled == {"a-2": (STOPPED,)}
         assert stage.status("a-2") == "stopped"
         assert set(held.running) == {"a-1", "a-3"}
         held.free.set()

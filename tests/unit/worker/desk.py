@@ -10,6 +10,7 @@ from typing import Any
 import fakeredis
 import httpx
 
+from dingda.shared.cancel_reason import CancelReason
 from dingda.shared.ledger import Ledger
 from dingda.shared.message import Message
 from dingda.shared.queue import JobQueue
@@ -161,9 +162,9 @@ def well() -> str:
     return "好"
 
 
-async def stop(answering: "asyncio.Task[None]", *message: str) -> None:
+async def stop(answering: "asyncio.Task[None]", *reason: CancelReason) -> None:
     """Cancel what answers, as the worker does, and wait until it has ended."""
-    answering.cancel(*message)
+    answering.cancel(*reason)
     with suppress(asyncio.CancelledError):
         await answering
     assert answering.cancelled()

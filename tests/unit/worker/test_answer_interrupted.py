@@ -8,10 +8,11 @@ import httpx
 import pytest
 from redis.exceptions import ConnectionError as RedisAwayError
 
+from dingda.shared.cancel_reason import CancelReason
 from dingda.shared.errors import InvalidMessageError
 from dingda.shared.message import Message
 from dingda.shared.states import End, Ending
-from dingda.worker.concurrent import STOPPED
+from dingda.worker.contained import STOPPED
 from dingda.worker.skill import Ask, RefusalError
 from tests.unit.worker.desk import Counting, Desk, desk, stop, well
 
@@ -46,7 +47,7 @@ async def test_a_message_stopped_by_an_operator_is_a_dead_letter_that_says_so() 
 
 @pytest.mark.parametrize("cancellation", [(), (STOPPED,)])
 async def test_a_reply_that_was_on_the_wire_when_its_worker_was_stopped_is_unknown(
-    cancellation: tuple[str, ...],
+    cancellation: tuple[CancelReason, ...],
 ) -> None:
     async with desk(well) as here:
         on_the_wire = asyncio.Event()
