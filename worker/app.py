@@ -1,21 +1,19 @@
-"""The worker, put together from its settings."""
+"""The worker, put together from its settings: the only module that knows all of its parts."""
 
 import asyncio
-import logging
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import NamedTuple
 
 import httpx
+from redis.asyncio import Redis
 from rq import Queue
 from rq.serializers import JSONSerializer
 
-from dingda.shared.connections import impatient, patient, patient_for_rq
+from dingda.shared.connections import patient, patient_for_rq
 from dingda.shared.ledger import Ledger
 from dingda.shared.queue import JobQueue
 from dingda.shared.settings import Settings
-from dingda.shared.states import Lease
 from dingda.worker import delivery, http
 from dingda.worker.admission import Admission
 from dingda.worker.answer import Answerer
@@ -32,15 +30,12 @@ from dingda.worker.http import Http
 from dingda.worker.loading import load_skill_settings, load_skills
 from dingda.worker.routing import Router
 from dingda.worker.services import Services
+from dingda.worker.skill import Skill
 from dingda.worker.sweeper import sweep_forever
 from dingda.worker.threads import SkillThreads
 from dingda.worker.watchdog import Watchdog
+from dingda.worker.watched_worker import WatchedWorker
 from dingda.worker.way_out import WayOut
-
-logger = logging.getLogger(__name__)
-
-_HAND_BACK_S = 4.0
-"""How long it may take to hand messages back when the loop can't any more."""
 
 
 class Parts(NamedTuple):
@@ -51,117 +46,99 @@ class Parts(NamedTuple):
     threads: SkillThreads
     databases: Databases
 
-
-@dataclass(frozen=True)
-class _Watched:
-    """The worker as the watchdog sees it."""
-
-    worker: ConcurrentWorker
-    parts: Parts
-    settings: Settings
-
-    @property
     def are_threads_stuck(self) -> bool:
-        return self.parts.threads.are_stuck or self.parts.databases.is_stuck
-
-    def give_up(self, reason: str) -> None:
-        self.worker.give_up(reason)
-
-    def hand_back(self, *, but: str) -> None:
-        in_hand = list(self.parts.answerer.in_hand.values())
-        others = [lease for lease in in_hand if lease.id != but]
-        asyncio.run(_hand_back(others, self.settings))
-
-    def sign_off(self) -> None:
-        self.worker.sign_off()
-
-
-@asynccontextmanager
-async def open_answerer(settings: Settings) -> AsyncIterator[Parts]:
-    """Build what answers messages, with connections that close at the end of the context."""
-    redis = patient(settings.redis_url.get_secret_value())
-    queue = JobQueue.create(settings.queue, skill_timeout_s=settings.skill_timeout)
-    ledger = Ledger(redis, queue)
-    skills = load_skills(settings.skills)
-    admission = Admission(settings.concurrency, skills=len(skills) + 1)
-    threads = SkillThreads()
-    cache = RedisCache(redis, prefix=settings.queue)
-    databases = Databases()
-    way_out = WayOut(settings.proxy_url.get_secret_value(), settings.no_proxy)
-    async with (
-        http.create_client(way_out) as backends,
-        delivery.create_client(way_out) as replies,
-    ):
-        to_backends = Http(backends)
-        dingtalk = _dingtalk(settings, to_backends, replies, cache)
-        conversation = Conversation(
-            router=Router([*skills, help_skill(skills)]),
-            services=Services(
-                http=to_backends,
-                cache=cache,
-                databases=databases,
-                dingtalk=dingtalk,
-                settings=load_skill_settings(skills),
-            ),
-            threads=threads,
-            skill_timeout_s=settings.skill_timeout,
-            unmatched=settings.unmatched,
-            admission=admission,
-        )
-        answerer = Answerer(
-            ledger=ledger,
-            conversation=conversation,
-            delivery=Delivery(replies, origins=settings.session_webhook_origins),
-            dingtalk=dingtalk,
-            floods=FloodLimits(
-                redis,
-                prefix=settings.queue,
-                per_sender=settings.sender_limit,
-                per_conversation=settings.conversation_limit,
-            ),
-            notice_after_s=settings.notice_after,
-            reply_parts=settings.reply_parts,
-        )
-        try:
-            yield Parts(answerer, ledger, threads, databases)
-        finally:
-            # A skill that blocks beyond its timeout can't be stopped, and must not stop us.
-            threads.shutdown(wait=False, cancel_futures=True)
-            databases.close()
-            await redis.aclose()
+        """Whether no blocking call can be made any more."""
+        return self.threads.are_stuck or self.databases.is_stuck
 
 
 async def run_worker(settings: Settings) -> None:
     """Work until told to stop."""
-    connection = patient_for_rq(settings.redis_url.get_secret_value())
-    queue = Queue(
-        settings.queue, connection=connection, job_class=AnswerJob, serializer=JSONSerializer
-    )
     async with open_answerer(settings) as parts:
         asyncio.get_running_loop().set_default_executor(parts.threads)
         worker = ConcurrentWorker(
-            queue,
+            _rq_queue(settings),
             perform=lambda data: parts.answerer.answer(message_id_of(data)),
-            alongside=(lambda: sweep_forever(parts.ledger),),
+            background_tasks=(lambda: sweep_forever(parts.ledger),),
             concurrency=parts.answerer.most_at_once,
         )
-        watchdog = Watchdog(_Watched(worker, parts, settings))
+        watchdog = Watchdog(
+            WatchedWorker(worker, parts.answerer.in_hand, parts.are_threads_stuck, settings)
+        )
         try:
             await worker.run()
         finally:
             watchdog.close()
 
 
-async def _hand_back(leases: Sequence[Lease], settings: Settings) -> None:
-    """Hand messages back with connections of its own, for those of the worker's loop are stuck."""
-    redis = impatient(settings.redis_url.get_secret_value(), timeout_s=_HAND_BACK_S / 2)
-    ledger = Ledger(redis, JobQueue.create(settings.queue, skill_timeout_s=settings.skill_timeout))
-    try:
-        async with asyncio.timeout(_HAND_BACK_S):
-            ends = await asyncio.gather(*map(ledger.hand_back, leases), return_exceptions=True)
-    finally:
-        await redis.aclose()
-    logger.warning("handed %d other message(s) back", ends.count(None))
+@asynccontextmanager
+async def open_answerer(settings: Settings) -> AsyncIterator[Parts]:
+    """Build what answers messages, with connections that close at the end of the context."""
+    skills = load_skills(settings.skills)
+    async with AsyncExitStack() as stack:
+        way_out = WayOut(settings.proxy_url.get_secret_value(), settings.no_proxy)
+        backends = Http(await stack.enter_async_context(http.create_client(way_out)))
+        replies = await stack.enter_async_context(delivery.create_client(way_out))
+        redis = patient(settings.redis_url.get_secret_value())
+        stack.push_async_callback(redis.aclose)
+        databases = Databases()
+        stack.callback(databases.close)
+        threads = SkillThreads()
+        # A skill that blocks beyond its timeout can't be stopped, and must not stop us.
+        stack.callback(threads.shutdown, wait=False, cancel_futures=True)
+
+        ledger = Ledger(redis, _job_queue(settings))
+        cache = RedisCache(redis, prefix=settings.queue)
+        dingtalk = _dingtalk(settings, backends, replies, cache)
+        services = Services(
+            http=backends,
+            cache=cache,
+            databases=databases,
+            dingtalk=dingtalk,
+            settings=load_skill_settings(skills),
+        )
+        answerer = Answerer(
+            ledger=ledger,
+            conversation=_conversation(settings, skills, services, threads),
+            delivery=Delivery(replies, origins=settings.session_webhook_origins),
+            dingtalk=dingtalk,
+            floods=_flood_limits(settings, redis),
+            notice_after_s=settings.notice_after,
+            reply_parts=settings.reply_parts,
+        )
+        yield Parts(answerer, ledger, threads, databases)
+
+
+def _rq_queue(settings: Settings) -> Queue:
+    connection = patient_for_rq(settings.redis_url.get_secret_value())
+    return Queue(
+        settings.queue, connection=connection, job_class=AnswerJob, serializer=JSONSerializer
+    )
+
+
+def _job_queue(settings: Settings) -> JobQueue:
+    return JobQueue.create(settings.queue, skill_timeout_s=settings.skill_timeout)
+
+
+def _conversation(
+    settings: Settings, skills: Sequence[Skill], services: Services, threads: SkillThreads
+) -> Conversation:
+    return Conversation(
+        router=Router([*skills, help_skill(skills)]),
+        services=services,
+        threads=threads,
+        skill_timeout_s=settings.skill_timeout,
+        unmatched=settings.unmatched,
+        admission=Admission(settings.concurrency, skills=len(skills) + 1),
+    )
+
+
+def _flood_limits(settings: Settings, redis: Redis) -> FloodLimits:
+    return FloodLimits(
+        redis,
+        prefix=settings.queue,
+        per_sender=settings.sender_limit,
+        per_conversation=settings.conversation_limit,
+    )
 
 
 def _dingtalk(

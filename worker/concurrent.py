@@ -1,37 +1,35 @@
 """An RQ worker that runs many jobs at once on one event loop.
 
-Jobs that start together share a trip to Redis, and so do jobs that end together (`worker.books`).
-RQ's keys say what RQ's own worker would say, so `rq info`, rq-dashboard, suspend and resume,
-stop-job and the registries see a worker like any other. Calls to Redis block and so run in threads:
-one takes jobs, one writes the books.
+Jobs that start together share a round trip to Redis, and so do jobs that end together. RQ's keys
+say what RQ's own worker would say, so `rq info`, rq-dashboard, suspend and resume, stop-job and the
+registries see a worker like any other. Calls to Redis block and so run in threads: one fetches
+jobs, the other one keeps RQ's records.
 """
 
 import asyncio
 import logging
 import signal
-import threading
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
-from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import OutOfMemoryError, RedisError
-from redis.exceptions import TimeoutError as RedisTimeoutError
-from rq import Queue, worker_registration
+from rq import Queue
 from rq.command import parse_payload
 from rq.exceptions import DequeueTimeout
 from rq.job import JobStatus
 from rq.suspension import is_suspended
 from rq.worker import BaseWorker, WorkerStatus
-from rq.worker_registration import WORKERS_BY_QUEUE_KEY
 
 from dingda.shared.errors import DingdaError
 from dingda.shared.failpoints import failpoint
-from dingda.shared.logs import class_name, trace
-from dingda.worker.books import Books, Ended, Started, ended
+from dingda.shared.logs import trace
+from dingda.worker.completer import EndedJob, JobCompleter, ended
 from dingda.worker.contained import STOPPED, contain_tasks, is_cancelled
-from dingda.worker.repair import Kind, remove_other_kinds, remove_unreadable
+from dingda.worker.fetcher import JobFetcher
+from dingda.worker.records import StartedJob
+from dingda.worker.registration import WorkerRegistration
 
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -47,7 +45,6 @@ _WORKER_TTL_S = 60
 _MAINTENANCE_S = 60
 _REST_S = 1.0
 _MAX_BATCH = 100
-_OUTAGE = (RedisConnectionError, RedisTimeoutError, OSError)
 
 
 class StuckError(DingdaError):
@@ -63,8 +60,8 @@ class ConcurrentWorker(BaseWorker):
     Args:
         queue: where the jobs come from; its connection waits out outages of Redis.
         perform: runs a job, given its call as the job's hash carries it. It is cancelled when the
-            job is stopped (with the message `STOPPED`), and when the worker ends before the job.
-        alongside: functions whose coroutines run as long as the worker does.
+            job is stopped (for the reason `STOPPED`), and when the worker ends before the job.
+        background_tasks: functions whose coroutines run as long as the worker does.
         concurrency: how many jobs run at once.
         grace_s: how long, in seconds, they may go on once the worker is told to stop.
     """
@@ -74,7 +71,7 @@ class ConcurrentWorker(BaseWorker):
         queue: Queue,
         *,
         perform: Callable[[bytes], Awaitable[None]],
-        alongside: Sequence[Callable[[], Coroutine[Any, Any, None]]] = (),
+        background_tasks: Sequence[Callable[[], Coroutine[Any, Any, None]]] = (),
         concurrency: int,
         grace_s: float = GRACE_S,
     ) -> None:
@@ -90,22 +87,25 @@ class ConcurrentWorker(BaseWorker):
         )
         self._queue = queue
         self._perform = perform
-        self._alongside = alongside
+        self._background_tasks = background_tasks
         self._concurrency = concurrency
         self._grace_s = grace_s
-        self._books = Books(queue, worker_name=self.name, worker_key=self.key, beat_s=int(_BEAT_S))
-        self._running: dict[Started, asyncio.Task[None]] = {}
-        self._ended: list[Ended] = []
+        self._fetcher = JobFetcher(queue, worker_name=self.name, beat_s=int(_BEAT_S))
+        self._completer = JobCompleter(queue, worker_name=self.name)
+        self._registration = WorkerRegistration(
+            self, queue, is_idle=lambda: self._is_idle, job_ttl_s=int(_BEAT_S) + 60
+        )
+        self._running: dict[StartedJob, asyncio.Task[None]] = {}
+        self._ended: list[EndedJob] = []
         self._is_queue_empty = True
         self._is_starting = False
-        self._settling = threading.Lock()
         self._stuck = ""
-        self._room = asyncio.Event()
-        self._books_due = asyncio.Event()
+        self._place_is_free = asyncio.Event()
+        self._completion_is_due = asyncio.Event()
         self._stopping = asyncio.Event()
         self._hurrying = asyncio.Event()
-        self._taker = ThreadPoolExecutor(1, thread_name_prefix="rq-take")
-        self._bookkeeper = ThreadPoolExecutor(1, thread_name_prefix="rq-books")
+        self._fetching_thread = ThreadPoolExecutor(1, thread_name_prefix="rq-fetch")
+        self._records_thread = ThreadPoolExecutor(1, thread_name_prefix="rq-records")
 
     @property
     def connection_timeout(self) -> int:
@@ -113,14 +113,14 @@ class ConcurrentWorker(BaseWorker):
         return _WAIT_S + 4
 
     async def run(self, *, burst: bool = False) -> None:
-        """Take and run jobs until SIGTERM or SIGINT, or with `burst` until the queue is empty.
+        """Fetch and run jobs until SIGTERM or SIGINT, or with `burst` until the queue is empty.
 
-        A signal lets running jobs end within the grace; a second one ends them at once. What one
-        of `alongside` raises ends the worker in the same way, and is raised when it has ended.
+        A signal lets running jobs end within the grace; a second one ends them at once. What a
+        background task raises ends the worker in the same way, and is raised when it has ended.
         """
         self._loop = asyncio.get_running_loop()
         contain_tasks(self._loop)
-        await self._in(self._bookkeeper, self._sign_on)
+        await self._in(self._records_thread, self._registration.open)
         logger.info(
             "worker %s takes up to %d jobs at once from %s",
             self.name,
@@ -129,22 +129,23 @@ class ConcurrentWorker(BaseWorker):
         )
         for number in (signal.SIGTERM, signal.SIGINT):
             self._loop.add_signal_handler(number, self._on_signal)
-        keepers = [
-            asyncio.create_task(each()) for each in (self._keep_books, self._beat, *self._alongside)
+        background = [
+            asyncio.create_task(each())
+            for each in (self._complete_jobs, self._beat, *self._background_tasks)
         ]
-        for keeper in keepers:
-            # Without one of them it would do harm in silence: it ends, to be started anew.
-            keeper.add_done_callback(lambda _: self._stopping.set())
+        for task in background:
+            # A dead background task would go unnoticed: stop, and let the supervisor restart us.
+            task.add_done_callback(lambda _: self._stopping.set())
         try:
-            await self._take_jobs(burst=burst)
+            await self._run_jobs(burst=burst)
             await self._drain()
         finally:
-            for keeper in keepers:
-                keeper.cancel()
-            ends = await asyncio.gather(*keepers, return_exceptions=True)
+            for task in background:
+                task.cancel()
+            ends = await asyncio.gather(*background, return_exceptions=True)
             # An outage of Redis must not keep the process beyond its supervisor's patience.
-            await asyncio.wait({self._in(self._bookkeeper, self._close)}, timeout=_CLOSE_S)
-            self._bookkeeper.shutdown(wait=False)
+            await asyncio.wait({self._in(self._records_thread, self._close)}, timeout=_CLOSE_S)
+            self._records_thread.shutdown(wait=False)
         for end in ends:
             if isinstance(end, Exception):
                 raise end
@@ -165,7 +166,7 @@ class ConcurrentWorker(BaseWorker):
             ended(started, JobStatus.FAILED, "the worker stopped working")
             for started in list(self._running)
         ]
-        self._books.end([*self._ended, *gone], idle=True)
+        self._completer.complete([*self._ended, *gone], idle=True)
         self.register_death()  # type: ignore[no-untyped-call]
 
     def handle_payload(self, message: Any) -> None:
@@ -183,26 +184,21 @@ class ConcurrentWorker(BaseWorker):
         # RQ's base class would kill a process instead.
         self._loop.call_soon_threadsafe(self._stop_job, payload.get("job_id"))
 
-    def _sign_on(self) -> None:
-        remove_other_kinds(self.connection, self._kinds)
-        self.bootstrap("WARNING")
-        self.set_state(WorkerStatus.IDLE)
-
     @property
     def _is_idle(self) -> bool:
         return not (self._running or self._is_starting)
 
-    # Taking jobs ---------------------------------------------------------------------------
+    # Fetching jobs -------------------------------------------------------------------------
 
-    async def _take_jobs(self, *, burst: bool) -> None:
+    async def _run_jobs(self, *, burst: bool) -> None:
         while not self._stopping.is_set():
-            room = self._concurrency - len(self._running)
-            if room <= 0:
-                self._room.clear()
-                await _first_of(self._room.wait(), self._stopping.wait())
+            places = self._concurrency - len(self._running)
+            if places <= 0:
+                self._place_is_free.clear()
+                await _first_of(self._place_is_free.wait(), self._stopping.wait())
                 continue
             try:
-                started = await self._in(self._taker, self._take, room)
+                started = await self._in(self._fetching_thread, self._fetch, places)
             except (RedisError, OSError) as error:
                 self._is_starting = False
                 logger.warning("cannot take jobs (%s); trying on", type(error).__name__)
@@ -214,42 +210,41 @@ class ConcurrentWorker(BaseWorker):
             if burst and not started and not self._running:
                 return
 
-    def _take(self, room: int) -> list[Started]:
-        """Wait a moment for jobs, and start as many as there is room for."""
+    def _fetch(self, places: int) -> list[StartedJob]:
+        """Wait a moment for jobs, and start as many as there are places for."""
         if is_suspended(self.connection, self):
             self.set_state(WorkerStatus.SUSPENDED)
             time.sleep(_REST_S)
             return []
         if self.get_state() == WorkerStatus.SUSPENDED:
-            self._settle_state()
-        waiting = None
+            self._registration.settle_state()
+        reserved = None
         if self._is_queue_empty:
             try:
-                _, found = Queue.lmove(self.connection, self._queue.key, _WAIT_S)
+                _, reserved = Queue.lmove(self.connection, self._queue.key, _WAIT_S)
             except DequeueTimeout:
                 return []
             except OutOfMemoryError:
-                # A full Redis lets nothing be moved, but what is taken and ended makes room.
+                # A full Redis lets nothing be moved, but what is fetched and completed makes room.
                 time.sleep(_REST_S)
             else:
-                waiting = found
                 failpoint("after-pop")
-        most = min(room, _MAX_BATCH)
-        # Said before it is written, or who writes ends meanwhile would call the worker idle.
+        limit = min(places, _MAX_BATCH)
+        # Set before the script runs, or a completion meanwhile would call the worker idle.
         self._is_starting = True
-        started = self._books.start(most, waiting=waiting)
-        self._is_queue_empty = len(started) < most
+        started = self._fetcher.fetch(limit, reserved=reserved)
+        self._is_queue_empty = len(started) < limit
         if started:
             failpoint("after-start")
             return started
         self._is_starting = False
-        # Ends that were written meanwhile have left the state to this.
-        self._settle_state()
+        # Completions that were written meanwhile have left the state to this.
+        self._registration.settle_state()
         return []
 
     # Running them --------------------------------------------------------------------------
 
-    async def _run(self, started: Started) -> None:
+    async def _run(self, started: StartedJob) -> None:
         status, failure = JobStatus.FINISHED, ""
         try:
             await self._perform(started.data)
@@ -264,8 +259,8 @@ class ConcurrentWorker(BaseWorker):
         finally:
             self._ended.append(ended(started, status, failure))
             del self._running[started]
-            self._room.set()
-            self._books_due.set()
+            self._place_is_free.set()
+            self._completion_is_due.set()
 
     def _stop_job(self, job_id: str | None) -> None:
         for started, task in list(self._running.items()):
@@ -290,107 +285,49 @@ class ConcurrentWorker(BaseWorker):
         if rest:
             await asyncio.wait(rest, timeout=_LAST_WORDS_S)
 
-    # Keeping the books ---------------------------------------------------------------------
+    # Keeping the records -------------------------------------------------------------------
 
-    async def _keep_books(self) -> None:
-        """Write down jobs that ended; who ends during a trip to Redis goes with the next one."""
+    async def _complete_jobs(self) -> None:
+        """Complete jobs that ended; what ends during a round trip to Redis joins the next one."""
         while True:
-            await self._books_due.wait()
-            self._books_due.clear()
+            await self._completion_is_due.wait()
+            self._completion_is_due.clear()
             while batch := self._ended[:]:
                 try:
-                    await self._in(self._bookkeeper, self._write_ends, batch)
+                    await self._in(self._records_thread, self._complete, batch)
                 except (RedisError, OSError) as error:
-                    logger.warning("cannot write the books (%s); trying on", type(error).__name__)
+                    logger.warning("cannot write down ends (%s); trying on", type(error).__name__)
                     await asyncio.sleep(_REST_S)
                 else:
                     del self._ended[: len(batch)]
 
-    def _write_ends(self, batch: Sequence[Ended]) -> None:
+    def _complete(self, batch: Sequence[EndedJob]) -> None:
         idle = self._is_idle
-        self._books.end(batch, idle=idle)
+        self._completer.complete(batch, idle=idle)
         if idle and not self._is_idle:
-            self._settle_state()
-
-    def _settle_state(self) -> None:
-        """Write down whether the worker is idle, of two threads the one that looks last."""
-        with self._settling:
-            self.set_state(WorkerStatus.IDLE if self._is_idle else WorkerStatus.BUSY)
+            self._registration.settle_state()
 
     async def _beat(self) -> None:
         """Show that the worker and what it runs are alive, and let RQ tidy its registries."""
         while True:
             try:
-                await self._in(self._bookkeeper, self._write_beat)
-                if self.should_run_maintenance_tasks:
-                    await self._in(self._bookkeeper, self._tidy)
+                await self._in(self._records_thread, self._write_beat)
+                await self._in(self._records_thread, self._registration.tidy)
             except (RedisError, OSError) as error:
                 logger.warning("cannot send a heartbeat (%s)", type(error).__name__)
             await asyncio.sleep(_BEAT_S)
 
-    def _tidy(self) -> None:
-        try:
-            self.run_maintenance_tasks()  # type: ignore[no-untyped-call]
-        except _OUTAGE:
-            raise
-        except Exception as error:  # noqa: BLE001 - whatever stands in Redis
-            logger.error("RQ cannot tidy its registries (%s)", class_name(error))
-            remove_unreadable(self.connection, self._kinds)
-
     def _write_beat(self) -> None:
-        remove_other_kinds(self.connection, self._kinds)
-        with self.connection.pipeline() as pipeline:
-            self.heartbeat(pipeline=pipeline)
-            for members in self._registries:
-                pipeline.sismember(members, self.key)
-            pipeline.hmget(self.key, "birth", "queues", "hostname", "state")
-            *_, everywhere, here, facts = pipeline.execute()
-        if not (everywhere and here and all(facts)):
-            self._register_again()
-        self._books.beat(list(self._running))
-
-    def _register_again(self) -> None:
-        """Write down what RQ knows of a worker: Redis has lost all of it, or a part.
-
-        A heartbeat creates the worker's hash again with nothing else in it, and so do its counters.
-        """
-        logger.warning("Redis has forgotten worker %s; it registers again", self.name)
-        state = WorkerStatus.IDLE if self._is_idle else WorkerStatus.BUSY
-        with self.connection.pipeline() as pipeline:
-            pipeline.hset(self.key, mapping=self.serialize())
-            self.set_state(state, pipeline)
-            worker_registration.register(self, pipeline)
-            self.heartbeat(pipeline=pipeline)
-            pipeline.execute()
-
-    @property
-    def _kinds(self) -> dict[str, Kind]:
-        """The keys that every worker of the queue needs, and what RQ keeps in each."""
-        queue = self._queue
-        return {
-            Queue.redis_queues_keys: "set",
-            queue.key: "list",
-            queue.intermediate_queue_key: "list",
-            queue.started_job_registry.key: "zset",
-            queue.finished_job_registry.key: "zset",
-            queue.failed_job_registry.key: "zset",
-            **dict.fromkeys(self._registries, "set"),
-            self.key: "hash",
-            self.executions_key: "set",
-        }
-
-    @property
-    def _registries(self) -> tuple[str, str]:
-        """RQ's sets of workers: all of them, and this queue's."""
-        return self.redis_workers_keys, WORKERS_BY_QUEUE_KEY % self._queue.name
+        self._registration.beat()
+        self._registration.beat_for(list(self._running))
 
     def _close(self) -> None:
         try:
-            self._write_ends(self._ended)
-            self.teardown()  # type: ignore[no-untyped-call]
+            self._complete(self._ended)
+            self._registration.close()
         except (RedisError, OSError) as error:
             logger.warning("could not sign off from Redis (%s)", type(error).__name__)
-        self._taker.shutdown()
+        self._fetching_thread.shutdown()
 
     def _in(
         self, thread: ThreadPoolExecutor, call: Callable[..., T], *arguments: Any

@@ -1,4 +1,4 @@
-"""Jobs for comparing books: each writes down how RQ's keys look while it runs."""
+"""Jobs for comparing records: each writes down how RQ's keys look while it runs."""
 
 import json
 import os

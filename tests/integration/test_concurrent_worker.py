@@ -507,14 +507,14 @@ async def test_whatever_a_job_raises_it_gives_its_place_back(
     assert stage.registries()["started"] == 0
 
 
-async def test_what_runs_alongside_and_fails_ends_the_worker(stage: Stage) -> None:
+async def test_a_background_task_that_fails_ends_the_worker(stage: Stage) -> None:
     async def fail() -> None:
         await asyncio.sleep(0.05)
         raise ValueError("the sweeper broke")
 
     held = Held()
     stage.put("a-1")
-    worker = stage.worker(held.perform, alongside=(fail,), grace_s=0.1)
+    worker = stage.worker(held.perform, background_tasks=(fail,), grace_s=0.1)
     with pytest.raises(ValueError, match="the sweeper broke"):
         await worker.run()
     assert stage.workers() == []

@@ -1,4 +1,4 @@
-"""Our books against RQ's: the same job, on RQ's own worker and on ours, leaves the same keys."""
+"""Our records against RQ's: the same job, on RQ's own worker and on ours, leaves the same keys."""
 
 import asyncio
 import json
@@ -9,12 +9,14 @@ from typing import Any
 
 import pytest
 import redis
-from rq import Queue
+from rq import Queue, SimpleWorker
 from rq.job import JobStatus
 from rq.serializers import JSONSerializer
 
-from dingda.worker.books import Books, ended
+from dingda.worker.completer import JobCompleter, ended
 from dingda.worker.concurrent import ConcurrentWorker
+from dingda.worker.fetcher import JobFetcher
+from dingda.worker.registration import WorkerRegistration
 from tests.integration import rq_jobs
 from tests.integration.rq_keys import read_keys
 from tests.processes import Valkey, process, valkey
@@ -91,31 +93,42 @@ def test_a_job_sees_and_leaves_the_keys_that_it_would_on_rqs_own_worker(
 
 
 @pytest.fixture
-def books(queue: Queue) -> Books:
-    return Books(queue, worker_name="w", worker_key="rq:worker:w", beat_s=10)
+def fetcher(queue: Queue) -> JobFetcher:
+    return JobFetcher(queue, worker_name="w", beat_s=10)
+
+
+@pytest.fixture
+def completer(queue: Queue) -> JobCompleter:
+    return JobCompleter(queue, worker_name="w")
+
+
+@pytest.fixture
+def registration(queue: Queue) -> WorkerRegistration:
+    worker = SimpleWorker([queue], name="w", connection=queue.connection)
+    return WorkerRegistration(worker, queue, is_idle=lambda: False, job_ttl_s=70)
 
 
 def test_jobs_start_in_the_order_of_the_queue_and_as_many_as_wanted(
-    queue: Queue, books: Books
+    queue: Queue, fetcher: JobFetcher
 ) -> None:
     ids = [enqueue(queue, "well") for _ in range(5)]
-    assert [started.job_id for started in books.start(3)] == ids[:3]
+    assert [started.job_id for started in fetcher.fetch(3)] == ids[:3]
     assert queue.job_ids == ids[3:]
 
 
 def test_a_job_that_waits_in_the_intermediate_queue_starts_first(
-    queue: Queue, books: Books, client: "redis.Redis"
+    queue: Queue, fetcher: JobFetcher, client: "redis.Redis"
 ) -> None:
     ids = [enqueue(queue, "well") for _ in range(2)]
     client.lmove(queue.key, queue.intermediate_queue_key)
-    started = books.start(5, waiting=ids[0].encode())
+    started = fetcher.fetch(5, reserved=ids[0].encode())
     assert [each.job_id for each in started] == ids
     assert client.llen(queue.intermediate_queue_key) == 0
 
 
 @pytest.mark.parametrize("plant", ["nothing", "a list", "no data"])
 def test_a_job_that_is_no_job_does_not_keep_the_others_from_starting(
-    queue: Queue, books: Books, client: "redis.Redis", plant: str
+    queue: Queue, fetcher: JobFetcher, client: "redis.Redis", plant: str
 ) -> None:
     if plant == "a list":
         client.rpush("rq:job:planted", "x")
@@ -123,36 +136,38 @@ def test_a_job_that_is_no_job_does_not_keep_the_others_from_starting(
         client.hset("rq:job:planted", "status", "queued")
     client.rpush(queue.key, "planted")
     job_id = enqueue(queue, "well")
-    assert [started.job_id for started in books.start(5)] == [job_id]
+    assert [started.job_id for started in fetcher.fetch(5)] == [job_id]
 
 
 @pytest.mark.parametrize("ttl", ["-1", "0", "x", "1e300", "inf", "nan", "1.5"])
 def test_whatever_a_job_says_of_its_ttl_it_ends_and_expires(
-    queue: Queue, books: Books, client: "redis.Redis", ttl: str
+    queue: Queue, fetcher: JobFetcher, completer: JobCompleter, client: "redis.Redis", ttl: str
 ) -> None:
     job_id = enqueue(queue, "well")
     client.hset(f"rq:job:{job_id}", mapping={"result_ttl": ttl, "failure_ttl": ttl})
-    (started,) = books.start(1)
-    books.end([ended(started, JobStatus.FAILED, "planted")], idle=True)
+    (started,) = fetcher.fetch(1)
+    completer.complete([ended(started, JobStatus.FAILED, "planted")], idle=True)
     assert queue.failed_job_registry.get_job_ids() == [job_id]
     assert 0 < int(client.ttl(f"rq:job:{job_id}")) <= 31_536_000
 
 
 def test_a_batch_that_is_written_twice_counts_once(
-    queue: Queue, books: Books, client: "redis.Redis"
+    queue: Queue, fetcher: JobFetcher, completer: JobCompleter, client: "redis.Redis"
 ) -> None:
     enqueue(queue, "well")
-    (started,) = books.start(1)
+    (started,) = fetcher.fetch(1)
     for _ in range(2):
-        books.end([ended(started)], idle=True)
+        completer.complete([ended(started)], idle=True)
     assert client.hget("rq:worker:w", "successful_job_count") == b"1"
     assert client.xlen(f"rq:results:{started.job_id}") == 1
 
 
-def test_a_stopped_job_is_in_the_registry_of_failed_ones(queue: Queue, books: Books) -> None:
+def test_a_stopped_job_is_in_the_registry_of_failed_ones(
+    queue: Queue, fetcher: JobFetcher, completer: JobCompleter
+) -> None:
     job_id = enqueue(queue, "well")
-    (started,) = books.start(1)
-    books.end([ended(started, JobStatus.STOPPED, "stopped on request")], idle=True)
+    (started,) = fetcher.fetch(1)
+    completer.complete([ended(started, JobStatus.STOPPED, "stopped on request")], idle=True)
     job = queue.fetch_job(job_id)
     assert job is not None
     assert job.get_status() == JobStatus.STOPPED
@@ -160,24 +175,28 @@ def test_a_stopped_job_is_in_the_registry_of_failed_ones(queue: Queue, books: Bo
 
 
 def test_a_heartbeat_lengthens_the_executions_and_makes_none_anew(
-    queue: Queue, books: Books, client: "redis.Redis"
+    queue: Queue,
+    fetcher: JobFetcher,
+    completer: JobCompleter,
+    registration: WorkerRegistration,
+    client: "redis.Redis",
 ) -> None:
     enqueue(queue, "well")
-    (started,) = books.start(1)
+    (started,) = fetcher.fetch(1)
     both = f"{started.job_id}:{started.execution_id}"
     client.zadd(queue.started_job_registry.key, {both: 1})
-    books.beat([started])
+    registration.beat_for([started])
     assert float(client.zscore(queue.started_job_registry.key, both) or 0) > started.at_s + 60
-    books.end([ended(started)], idle=True)
-    books.beat([])
+    completer.complete([ended(started)], idle=True)
+    registration.beat_for([])
     assert client.keys("rq:execution*") == []
 
 
 def test_the_worker_is_busy_while_it_has_jobs_and_idle_after(
-    queue: Queue, books: Books, client: "redis.Redis"
+    queue: Queue, fetcher: JobFetcher, completer: JobCompleter, client: "redis.Redis"
 ) -> None:
     enqueue(queue, "well")
-    (started,) = books.start(1)
+    (started,) = fetcher.fetch(1)
     assert client.hget("rq:worker:w", "state") == b"busy"
-    books.end([ended(started)], idle=True)
+    completer.complete([ended(started)], idle=True)
     assert client.hget("rq:worker:w", "state") == b"idle"

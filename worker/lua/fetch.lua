@@ -1,18 +1,15 @@
 -- Takes jobs off a queue and writes what RQ 3.0 writes when they start: `Execution.create`,
 -- `Job.prepare_for_execution`, and the worker's state. One call for a whole batch.
 --
--- KEYS 1 the queue   2 its intermediate queue   3 its StartedJobRegistry   4 the worker
---      5 the worker's executions
--- ARGV 1 prefix of jobs' keys   2 of executions'   3 of jobs' execution registries   4 the worker's
---      name   5 now as RQ writes it   6 now (s)   7 seconds between heartbeats   8 '=' and a
---      job that is in the intermediate queue already, or ''   9... ids for the executions, one for each job wanted
+-- KEYS 3 the queue   4 its intermediate queue   5 its StartedJobRegistry
+-- ARGV 5 now as RQ writes it   6 now (s)   7 seconds between heartbeats   8 '=' and a job that is in
+--      the intermediate queue already, or ''   9... ids for the executions, one for each job wanted
 -- It begins with a write that takes no memory, so a full Redis lets it run: see shared/lua/common.lua.
 -- Returns job's id, execution's id, the job's data; and so on for each job that started. For an id
 --   that RQ can't have written: the id, '' and ''.
 
-local QUEUE, INTERMEDIATE, WIP, WORKER, EXECUTIONS = unpack(KEYS)
-local JOB, EXECUTION, REGISTRY, name, at, now = unpack(ARGV, 1, 6)
-local beat_s, waiting = tonumber(ARGV[7]), ARGV[8]
+local QUEUE, INTERMEDIATE, WIP = unpack(KEYS, 3)
+local at, now, beat_s, reserved = ARGV[5], ARGV[6], tonumber(ARGV[7]), ARGV[8]
 local found, longest_s = {}, 0
 local LONGEST_ID = 128
 
@@ -25,8 +22,8 @@ end
 
 for nth = 9, #ARGV do
   local execution_id, job_id = ARGV[nth], nil
-  if waiting ~= '' then
-    job_id, waiting = string.sub(waiting, 2), ''
+  if reserved ~= '' then
+    job_id, reserved = string.sub(reserved, 2), ''
     try('LREM', INTERMEDIATE, 1, job_id)
   else
     job_id = redis.call('LPOP', QUEUE)

@@ -1,16 +1,14 @@
 -- Writes what RQ 3.0 writes when jobs end: `Job._handle_success`, `Job._handle_failure`,
 -- `cleanup_execution`, and the worker's counters. One call for a whole batch.
 --
--- KEYS 1 the FinishedJobRegistry   2 the FailedJobRegistry   3 the StartedJobRegistry   4 the worker
---      5 the worker's executions
--- ARGV 1 prefix of jobs' keys   2 of executions'   3 of jobs' execution registries   4 of results'
---      5 the worker's name   6 the worker's state from now on, or ''   7 seconds to keep a result and
---      8 a failure where the job does not say; then for each job: its id, its execution's id, its new
---      status, the failure as RQ encodes it or '', when it started (s), when it ended (s), and the
---      same as RQ writes it
+-- KEYS 3 the FinishedJobRegistry   4 the FailedJobRegistry   5 the StartedJobRegistry
+-- ARGV 5 prefix of results' keys   6 the worker's state from now on, or ''   7 seconds to keep a
+--      result and 8 a failure where the job does not say; then for each job: its id, its execution's
+--      id, its new status, the failure as RQ encodes it or '', when it started (s), when it ended
+--      (s), and the same as RQ writes it
 
-local FINISHED, FAILED, WIP, WORKER, EXECUTIONS = unpack(KEYS)
-local JOB, EXECUTION, REGISTRY, RESULTS, name, state, result_ttl, failure_ttl = unpack(ARGV, 1, 8)
+local FINISHED, FAILED, WIP = unpack(KEYS, 3)
+local RESULTS, state, result_ttl, failure_ttl = unpack(ARGV, 5, 8)
 local LONGEST_S = 366 * 24 * 3600
 local succeeded, failed, worked_s = 0, 0, 0
 
