@@ -2,10 +2,14 @@
 
 import asyncio
 import logging
+import os
 import re
 import signal
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -24,6 +28,7 @@ from dingda.worker.contained import STOPPED
 from tests.builders import a_callback
 from tests.integration.rq_stage import NAME, Called, Stage, until, working
 from tests.processes import (
+    ROOT,
     SessionWebhook,
     Valkey,
     gateway,
@@ -631,3 +636,27 @@ def test_a_stock_worker_runs_our_jobs_end_to_end(server: Valkey, stage: Stage) -
     assert post.payload["msgtype"] == "feedCard"
     wait_until(lambda: stage.registries()["finished"] == 1)
     assert stage.connection.hget("dingda:count", "answered") == b"1"
+
+
+def test_a_stock_worker_of_an_installed_package_finds_the_function_in_its_folder(
+    server: Valkey, stage: Stage, tmp_path: Path
+) -> None:
+    installed, elsewhere = tmp_path / "site", tmp_path / "elsewhere"
+    installed.mkdir()
+    elsewhere.mkdir()
+    (installed / "dingda").symlink_to(ROOT / "dingda")
+    stage.put("a-1")
+    # As in the README: rq worker -P "$(python -c 'import dingda; print(*dingda.__path__)')" ...
+    options = ("-P", str(installed / "dingda"), "-S", "json", "--burst", "-u", server.url)
+    subprocess.run(
+        [sys.executable, "-m", "rq.cli", "worker", *options, NAME],
+        cwd=elsewhere,
+        env={
+            "PATH": os.environ["PATH"],
+            "PYTHONPATH": str(installed),
+            "DINGDA_REDIS_URL": server.url,
+        },
+        check=True,
+        capture_output=True,
+    )
+    assert stage.status("a-1") == "finished"
