@@ -32,7 +32,7 @@ logger = logging.getLogger(__name__)
 
 _REDIS_TIMEOUT_S = 0.5
 _ORPHANS_GRACE_S = 8.0
-"""Longer than uvicorn lets requests end (`gateway.__main__`), in seconds."""
+"""Longer than uvicorn lets requests go on (`shared.server`), in seconds."""
 
 HOW_TO_SET_UP = """\
 DINGDA_APP_SECRET is not set: without it anybody could speak to the bot in DingTalk's name.

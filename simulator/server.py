@@ -17,6 +17,7 @@ from dingda.shared.connections import impatient
 from dingda.shared.errors import SettingsError
 from dingda.shared.origin import origin_of
 from dingda.shared.queue import JobQueue
+from dingda.shared.server import create_uvicorn_config, listen
 from dingda.shared.settings import Settings
 from dingda.shared.story import read_stories
 from dingda.simulator.app import create_app
@@ -46,18 +47,9 @@ def serve(settings: SimulatorSettings, bot: Settings) -> None:
     changes = Changes()
     ledger = impatient(bot.redis_url.get_secret_value(), timeout_s=_LEDGER_TIMEOUT_S)
     app = _build(settings, bot, changes, ledger)
-    listener = _listen(settings)
+    listener = listen(settings.host, settings.port, settings_prefix="DINGDA_SIMULATOR_")
     _tell(settings, bot)
-    config = uvicorn.Config(
-        app,
-        access_log=False,
-        log_config=None,
-        log_level=logging.WARNING,
-        server_header=False,
-        proxy_headers=False,
-        timeout_graceful_shutdown=5,
-    )
-    server = _Server(config, changes, ledger)
+    server = _Server(create_uvicorn_config(app), changes, ledger)
     # uvicorn raises it again once it has shut down on Ctrl-C.
     with suppress(KeyboardInterrupt):
         server.run(sockets=[listener])
@@ -115,19 +107,6 @@ def _hosts(settings: SimulatorSettings) -> set[str]:
 
 def _wall_clock_ms() -> int:
     return time.time_ns() // 1_000_000
-
-
-def _listen(settings: SimulatorSettings) -> socket.socket:
-    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
-    try:
-        return socket.create_server((settings.host, settings.port), family=family, backlog=2048)
-    except OSError as error:
-        # Python adds "(while attempting to bind on address …)", and the address is said already.
-        why = str(error.strerror).partition(" (while")[0]
-        raise SettingsError(
-            f"cannot listen on {settings.host}:{settings.port} ({why}); "
-            "choose another with DINGDA_SIMULATOR_PORT or DINGDA_SIMULATOR_HOST"
-        ) from None
 
 
 def _tell(settings: SimulatorSettings, bot: Settings) -> None:

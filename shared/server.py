@@ -1,0 +1,55 @@
+"""What our two HTTP servers share: how they take their port, and how uvicorn is set."""
+
+import logging
+import socket
+from typing import Any
+
+import uvicorn
+
+from dingda.shared.errors import SettingsError
+
+_SHUTDOWN_S = 5
+"""How long requests may go on once a server has been told to stop, in seconds."""
+_BACKLOG = 2048
+
+
+def listen(host: str, port: int, *, settings_prefix: str) -> socket.socket:
+    """Listen on a TCP port.
+
+    Args:
+        host: a name or an IP address, of either version.
+        port: the port; 0 for any that is free.
+        settings_prefix: what precedes `HOST` and `PORT` in the settings' names, for the error.
+
+    Raises:
+        SettingsError: if the address cannot be had; it names the address and the settings.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family, backlog=_BACKLOG)
+    except OSError as error:
+        # Python adds "(while attempting to bind on address …)", which repeats the address.
+        why = str(error.strerror).partition(" (while")[0]
+        raise SettingsError(
+            f"cannot listen on {host}:{port} ({why}); "
+            f"choose another with {settings_prefix}PORT or {settings_prefix}HOST"
+        ) from None
+
+
+def create_uvicorn_config(app: Any, **options: Any) -> uvicorn.Config:
+    """Set uvicorn as our servers want it: no log of its own, and no header that it makes up.
+
+    Args:
+        app: the ASGI application, or the path of what makes it.
+        options: what else uvicorn is told.
+    """
+    return uvicorn.Config(
+        app,
+        access_log=False,
+        log_config=None,
+        log_level=logging.WARNING,
+        server_header=False,
+        proxy_headers=False,
+        timeout_graceful_shutdown=_SHUTDOWN_S,
+        **options,
+    )
