@@ -1,17 +1,21 @@
 """`python -m gateway`: listen for DingTalk's callbacks; or `check`: say what could go wrong."""
 
-import argparse
+import json
 import logging
 import sys
 from contextlib import suppress
+from dataclasses import asdict
 from functools import partial
 from typing import Any
 
+import click
 import uvicorn
 from uvicorn.supervisors import Multiprocess
 
 from dingda.gateway.app import HOW_TO_SET_UP, create_app
 from dingda.gateway.connections import KEEP_ALIVE_S, BoundedProtocol, Connections, connection_limit
+from dingda.shared.command_line import HELP_OPTIONS, as_json_option, run
+from dingda.shared.demo import join_demo
 from dingda.shared.errors import SettingsError
 from dingda.shared.failpoints import warn_of_failpoints
 from dingda.shared.logs import configure_logging
@@ -25,16 +29,28 @@ logger = logging.getLogger("dingda.gateway")
 
 def main() -> int:
     """Do what the command line says; returns the process's exit status."""
-    arguments = _parser().parse_args()
-    try:
-        settings = load_settings()
-        if arguments.command == "check":
-            return check(settings)
-        serve(settings)
-    except SettingsError as error:
-        print(error, file=sys.stderr)  # noqa: T201 - it goes to a person, not to a log
-        return 2
-    return 0
+    return run(gateway)
+
+
+@click.group(invoke_without_command=True, context_settings=HELP_OPTIONS)
+@click.pass_context
+def gateway(context: click.Context) -> None:
+    """Listen for DingTalk's callbacks."""
+    if context.invoked_subcommand is None:
+        join_demo("DINGDA_REDIS_URL")
+        serve(load_settings())
+
+
+@gateway.command("check")
+@as_json_option
+def check_command(*, as_json: bool) -> int:
+    """Look for what could break a promise.
+
+    Each finding says what to do about it. Exit status: 1 if one of them keeps the gateway and the
+    workers from starting.
+    """
+    join_demo("DINGDA_REDIS_URL")
+    return check(load_settings(), as_json=as_json)
 
 
 def serve(settings: Settings) -> None:
@@ -62,8 +78,8 @@ def serve(settings: Settings) -> None:
             Multiprocess(config, sockets=[listener]).run()
 
 
-def check(settings: Settings) -> int:
-    """Print what could break a promise, a line each.
+def check(settings: Settings, *, as_json: bool = False) -> int:
+    """Print what could break a promise, a line each or as a JSON list.
 
     Returns:
         The process's exit status: 1 if something of it keeps the gateway from starting, else 0.
@@ -72,19 +88,13 @@ def check(settings: Settings) -> int:
         SettingsError: if there is no secret, or `DINGDA_REDIS_URL` is no URL.
     """
     findings = find_problems(settings)
-    print("\n".join(map(str, findings)))  # noqa: T201 - it was asked for
+    if as_json:
+        click.echo(json.dumps([asdict(finding) for finding in findings], ensure_ascii=False))
+    else:
+        click.echo("\n".join(map(str, findings)))
     if not settings.secrets:
         raise SettingsError(HOW_TO_SET_UP)
     return int(any(is_forbidden(finding, settings) for finding in findings))
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m gateway", description="Without a command: listen for callbacks."
-    )
-    commands = parser.add_subparsers(dest="command", metavar="command")
-    commands.add_parser("check", help="say what could break a promise, and what to do about it")
-    return parser
 
 
 def _uvicorn_config(app: Any, **options: Any) -> uvicorn.Config:

@@ -1,70 +1,129 @@
 """`python -m simulator`: play DingTalk; `… say TEXT` and `… chat` speak to the bot through it."""
 
-import argparse
 import asyncio
 import sys
-from dataclasses import replace
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import get_args
+from typing import Any, TypeVar, get_args
 
-from dingda.shared.errors import DingdaError, SettingsError
+import click
+
+from dingda.shared.command_line import HELP_OPTIONS, as_json_option, run
+from dingda.shared.demo import join_demo
+from dingda.shared.errors import DingdaError
 from dingda.shared.logs import configure_logging
 from dingda.shared.settings import load_settings
+from dingda.simulator import terminal
 from dingda.simulator.api import MAX_WAIT_S
 from dingda.simulator.callback import Kind, Mentioned, Quoted, Said
 from dingda.simulator.client import SimulatorClient
 from dingda.simulator.server import serve
-from dingda.simulator.settings import SimulatorSettings, load_simulator_settings
-from dingda.simulator.terminal import chat, say
+from dingda.simulator.settings import load_simulator_settings
 
-_WRONG_SETTINGS = 2
-_INTERRUPTED = 130
+F = TypeVar("F", bound=Callable[..., Any])
 
 
 def main() -> int:
     """Do what the command line says; returns the process's exit status."""
-    arguments = _parser().parse_args()
-    try:
-        return _run(arguments, load_simulator_settings())
-    except SettingsError as error:
-        print(error, file=sys.stderr)  # noqa: T201 - nothing is logging yet
-        return _WRONG_SETTINGS
-    except DingdaError as error:
-        print(error, file=sys.stderr)  # noqa: T201 - an answer to the person who typed the command
-        return 1
-    except KeyboardInterrupt:
-        return _INTERRUPTED
+    return run(simulator)
 
 
-def _run(arguments: argparse.Namespace, settings: SimulatorSettings) -> int:
-    if arguments.command == "say":
-        return asyncio.run(_say(arguments, settings.server_url))
-    if arguments.command == "chat":
-        open_client = partial(SimulatorClient, settings.server_url)
-        return chat(open_client, _said(arguments, text=""), wait_s=arguments.wait)
-    bot = load_settings()
-    configure_logging(bot.log_level)
-    serve(settings, bot)
-    return 0
+@click.group(invoke_without_command=True, context_settings=HELP_OPTIONS)
+@click.pass_context
+def simulator(context: click.Context) -> None:
+    """Play DingTalk on this machine."""
+    if context.invoked_subcommand is None:
+        settings, bot = load_simulator_settings(), load_settings()
+        configure_logging(bot.log_level)
+        serve(settings, bot)
 
 
-async def _say(arguments: argparse.Namespace, url: str) -> int:
-    said = _read(arguments.callback) if arguments.callback else _said_once(arguments)
-    async with SimulatorClient(url) as client:
-        return await say(client, said, wait_s=arguments.wait, as_json=arguments.json)
+def _manner(command: F) -> F:
+    """Options of whoever speaks to the bot: who it is, where, and how patient."""
+    for option in (
+        click.option(
+            "--wait",
+            "wait_s",
+            metavar="SECONDS",
+            type=click.FloatRange(0, MAX_WAIT_S),
+            default=5.0,
+            help=f"How long to wait for a reply (5; at most {MAX_WAIT_S:g}).",
+        ),
+        click.option("--sender", metavar="NAME", default="张三", help="Who speaks (张三)."),
+        click.option("--single", is_flag=True, help="In a single chat, not in the group."),
+    ):
+        command = option(command)
+    return command
 
 
-def _said_once(arguments: argparse.Namespace) -> Said:
-    try:
-        return replace(
-            _said(arguments, text=arguments.text),
-            kind=arguments.kind,
-            mentioned=tuple(map(Mentioned, arguments.at)),
-            quoted=None if arguments.quote is None else Quoted(arguments.quote),
-            client=arguments.client,
-            external=arguments.external,
+@simulator.command
+@click.argument("text", default="")
+@_manner
+@click.option(
+    "--kind", type=click.Choice(get_args(Kind)), default="text", help="Text, unless told."
+)
+@click.option(
+    "--at", "mentioned", multiple=True, metavar="NAME", help="Mention somebody besides the bot."
+)
+@click.option("--quote", metavar="TEXT", help="Answer to a message of the bot's.")
+@click.option("--client", default="Mac", help="Mac, Win, iOS, Android, HarmonyOS (Mac).")
+@click.option("--external", is_flag=True, help="Speak from another organisation.")
+@click.option(
+    "--callback",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Send the callback in this file instead, with a fresh msgId and session.",
+)
+@as_json_option
+def say(
+    *,
+    mentioned: tuple[str, ...],
+    quote: str | None,
+    callback: Path | None,
+    wait_s: float,
+    as_json: bool,
+    **said: Any,
+) -> int:
+    """Say one thing to the bot.
+
+    It is said through a simulator that runs, such as the demo's. TEXT is without the mention. Exit
+    status: 0 if the gateway took the message, and DingTalk whatever replied to it.
+    """
+    message = (
+        _read(callback)
+        if callback
+        else _said(
+            **said,
+            mentioned=tuple(map(Mentioned, mentioned)),
+            quoted=None if quote is None else Quoted(quote),
         )
+    )
+    url = _server_url()
+
+    async def exchange() -> int:
+        async with SimulatorClient(url) as client:
+            return await terminal.say(client, message, wait_s=wait_s, as_json=as_json)
+
+    return asyncio.run(exchange())
+
+
+@simulator.command
+@_manner
+def chat(*, sender: str, single: bool, wait_s: float) -> int:
+    """Hold a conversation with the bot; an empty line ends it."""
+    open_client = partial(SimulatorClient, _server_url())
+    return terminal.chat(open_client, Said("", sender=sender, single=single), wait_s=wait_s)
+
+
+def _server_url() -> str:
+    join_demo("DINGDA_SIMULATOR_URL", "DINGDA_SIMULATOR_HOST", "DINGDA_SIMULATOR_PORT")
+    return load_simulator_settings().server_url
+
+
+def _said(**said: Any) -> Said:
+    try:
+        return Said(**said)
     except ValueError as error:
         raise DingdaError(str(error)) from None
 
@@ -74,58 +133,6 @@ def _read(path: Path) -> bytes:
         return path.read_bytes()
     except OSError as error:
         raise DingdaError(f"{path} can't be read: {error.strerror}") from None
-
-
-def _said(arguments: argparse.Namespace, *, text: str) -> Said:
-    return Said(text, sender=arguments.sender, single=arguments.single)
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m simulator",
-        description="DingTalk on a laptop. Without a command: run its server.",
-    )
-    commands = parser.add_subparsers(dest="command", metavar="command")
-    manner = _manner()
-    saying = commands.add_parser("say", parents=[manner], help="say one thing to the bot")
-    saying.add_argument("text", nargs="?", default="", help="what to say, without the mention")
-    saying.add_argument("--kind", choices=get_args(Kind), default="text", help="text, unless told")
-    saying.add_argument(
-        "--at", action="append", default=[], metavar="NAME", help="mention somebody besides the bot"
-    )
-    saying.add_argument("--quote", metavar="TEXT", help="answer to a message of the bot's")
-    saying.add_argument("--client", default="Mac", help="Mac, Win, iOS, Android, HarmonyOS (Mac)")
-    saying.add_argument("--external", action="store_true", help="speak from another organisation")
-    saying.add_argument(
-        "--callback",
-        type=Path,
-        metavar="FILE",
-        help="send the callback in this file instead, with a fresh msgId and session",
-    )
-    saying.add_argument("--json", action="store_true", help="print the record as one JSON object")
-    commands.add_parser("chat", parents=[manner], help="hold a conversation; an empty line ends it")
-    return parser
-
-
-def _manner() -> argparse.ArgumentParser:
-    manner = argparse.ArgumentParser(add_help=False)
-    manner.add_argument("--single", action="store_true", help="in a single chat, not in the group")
-    manner.add_argument("--sender", metavar="NAME", default="张三", help="who speaks (张三)")
-    manner.add_argument(
-        "--wait",
-        metavar="SECONDS",
-        type=_seconds,
-        default=5.0,
-        help=f"how long to wait for a reply (5; at most {MAX_WAIT_S:g})",
-    )
-    return manner
-
-
-def _seconds(text: str) -> float:
-    seconds = float(text)
-    if not 0 <= seconds <= MAX_WAIT_S:
-        raise argparse.ArgumentTypeError(f"must be from 0 to {MAX_WAIT_S:g}")
-    return seconds
 
 
 if __name__ == "__main__":

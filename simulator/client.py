@@ -139,7 +139,7 @@ class SimulatorClient:
 
     def _away(self) -> SimulatorAwayError:
         return SimulatorAwayError(
-            f"Nothing answers at {self._url}. Start it with `make demo`, or name another with "
+            f"Nothing answers at {self._url}. Start it with `dingda demo`, or name another with "
             "DINGDA_SIMULATOR_URL."
         )
 

@@ -5,35 +5,41 @@ import os
 import sys
 from typing import NoReturn
 
+import click
 import uvloop
 from redis.exceptions import RedisError
 
+from dingda.shared.command_line import FAILED, HELP_OPTIONS, OK
+from dingda.shared.command_line import run as run_command_line
+from dingda.shared.demo import join_demo
 from dingda.shared.errors import SettingsError
 from dingda.shared.failpoints import warn_of_failpoints
 from dingda.shared.logs import configure_logging, trace
 from dingda.shared.selfcheck import start_checked
 from dingda.shared.settings import Settings, load_settings
 from dingda.worker.app import run_worker
-from dingda.worker.commands import create_parser, run_command
+from dingda.worker.commands import alive, dead, exiting_without_redis, settings, status
 
 logger = logging.getLogger("dingda.worker")
 
 
 def main() -> int:
-    """Run the worker, or one of its commands; returns the process's exit status."""
-    arguments = create_parser().parse_args()
-    try:
-        settings = load_settings()
-        if arguments.command:
-            configure_logging(settings.log_level)
-            return uvloop.run(run_command(arguments, settings))
-        run(settings)
-    except SettingsError as error:
-        print(error, file=sys.stderr)  # noqa: T201 - before there may be a log
-        return 2
-    except RedisError as error:
-        logger.error("Redis (DINGDA_REDIS_URL) cannot be used: %s", error)
-        return 1
+    """Do what the command line says; returns the process's exit status."""
+    return run_command_line(worker)
+
+
+@click.group(
+    invoke_without_command=True,
+    context_settings=HELP_OPTIONS,
+    commands=[alive, status, dead, settings],
+)
+@click.pass_context
+def worker(context: click.Context) -> None:
+    """Answer messages."""
+    if context.invoked_subcommand is None:
+        join_demo("DINGDA_REDIS_URL")
+        with exiting_without_redis():
+            run(load_settings())
 
 
 def run(settings: Settings) -> NoReturn:
@@ -56,10 +62,10 @@ async def _work(settings: Settings) -> NoReturn:
     At once: Python and asyncio would wait for the threads and tasks that skills left behind, which
     may never end.
     """
-    status = 1
+    exit_status = FAILED
     try:
         await run_worker(settings)
-        status = 0
+        exit_status = OK
     except SettingsError:
         raise
     except RedisError as error:
@@ -67,7 +73,7 @@ async def _work(settings: Settings) -> NoReturn:
     except Exception as error:  # noqa: BLE001 - without the exception's own words
         logger.error("the worker ends: %s", trace(error))
     logging.shutdown()
-    os._exit(status)
+    os._exit(exit_status)
 
 
 if __name__ == "__main__":

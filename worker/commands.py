@@ -1,20 +1,26 @@
-"""The commands of `python -m worker` for its operators."""
+"""What an operator asks on the command line: `dingda status`, `dead`, `skills`, `settings`."""
 
-import argparse
+import logging
 import socket
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from datetime import UTC, datetime
 
+import click
+import uvloop
 from redis.asyncio import Redis
+from redis.exceptions import RedisError
 
+from dingda.shared.command_line import FAILED, OK, as_json_option
 from dingda.shared.connections import impatient
+from dingda.shared.demo import join_demo
 from dingda.shared.ledger import Ledger
-from dingda.shared.logs import printable
+from dingda.shared.logs import configure_logging, printable
 from dingda.shared.queue import JobQueue
-from dingda.shared.settings import Settings
-from dingda.worker.loading import load_skills
+from dingda.shared.settings import Settings, load_settings
+from dingda.shared.states import DeadLetter
+from dingda.worker.loading import find_skills, load_skills
 from dingda.worker.operating import (
     find_letter,
     is_working,
@@ -25,76 +31,165 @@ from dingda.worker.operating import (
     show_status,
 )
 from dingda.worker.settings_list import list_settings
+from dingda.worker.skills_list import list_skills, show_skills
+
+logger = logging.getLogger("dingda.worker")
 
 _REDIS_TIMEOUT_S = 5.0
 
 
-def create_parser() -> argparse.ArgumentParser:
-    """The command line; without a command the worker works."""
-    parser = argparse.ArgumentParser(
-        prog="python -m worker", description="Without a command: answer messages."
-    )
-    commands = parser.add_subparsers(dest="command", metavar="command")
-    commands.add_parser("settings", help="list every setting, the skills' own included")
-    status = commands.add_parser("status", help="how things stand: totals, queue, workers")
-    status.add_argument("--json", action="store_true", help="one JSON object")
-    commands.add_parser("alive", help="for health checks: 0 if a worker of this host works")
-    dead = commands.add_parser("dead", help="dead letters: list, show, retry or drop them")
-    acts = dead.add_subparsers(dest="act", metavar="act", required=True)
-    for act, what in (
-        ("list", "all of them, the newest first"),
-        ("show", "all that is known of one"),
-        ("retry", "answer again; refused once the session has closed"),
-        ("drop", "take off the list"),
-    ):
-        parser_of_act = acts.add_parser(act, help=what)
-        parser_of_act.add_argument("--json", action="store_true", help="JSON instead of lines")
-        if act != "list":
-            several = "+" if act != "show" else 1
-            parser_of_act.add_argument(
-                "ids", nargs=several, metavar="ID", help="its beginning will do"
-            )
-    return parser
+@contextmanager
+def exiting_without_redis() -> Iterator[None]:
+    """End the command if Redis can't be used, with a line in the log."""
+    try:
+        yield
+    except RedisError as error:
+        logger.error("Redis (DINGDA_REDIS_URL) cannot be used: %s", error)
+        raise click.exceptions.Exit(FAILED) from None
 
 
-async def run_command(arguments: argparse.Namespace, settings: Settings) -> int:
-    """Run a command and print what it finds; returns the process's exit status."""
-    if arguments.command == "settings":
-        print(list_settings(load_skills(settings.skills)))
-        return 0
-    async with _ledger(settings) as (redis, ledger, queue):
-        if arguments.command == "status":
-            status = await read_status(redis, ledger, queue)
-            print(show_status(status, as_json=arguments.json))
-            return 0
-        if arguments.command == "alive":
-            host, now = socket.gethostname(), datetime.now(UTC)
-            return 0 if await is_working(redis, queue, host=host, now=now) else 1
-        return await _dead(arguments, ledger)
+@click.command
+@as_json_option
+def settings(*, as_json: bool) -> None:
+    """List every setting, what it means and what it is now.
+
+    The skills' own are among them. Secrets show only whether they are set.
+    """
+    click.echo(list_settings(load_skills(_load().skills), as_json=as_json))
 
 
-async def _dead(arguments: argparse.Namespace, ledger: Ledger) -> int:
-    letters = await ledger.dead_letters()
-    if arguments.act == "list":
-        print(show_letters(letters, as_json=arguments.json, now_s=time.time()))
-        return 0
-    failures = 0
-    for name in arguments.ids:
-        letter = find_letter(letters, name)
-        if letter is None:
-            where = "see: python -m worker dead list"
-            print(f"{printable(name)}  fits no dead letter, or several; {where}")
-            failures += 1
-        elif arguments.act == "show":
-            print(show_letter(letter, as_json=arguments.json, now_s=time.time()))
-        elif arguments.act == "drop":
-            await ledger.drop(letter.id)
-            print(f"{printable(letter.id)}  dropped")
-        else:
-            retried, sentence = await retry_letter(ledger, letter)
-            print(sentence)
-            failures += not retried
-    return min(failures, 1)
+@click.command
+@as_json_option
+def skills(*, as_json: bool) -> int:
+    """List the skills, their modules and what one types.
+
+    Words that two skills claim are named, with the one that has them. Exit status: 1 if a module
+    can't be loaded.
+    """
+    found = list_skills(find_skills(_load().skills))
+    click.echo(show_skills(found, as_json=as_json))
+    return FAILED if found.failures else OK
+
+
+@click.command
+@as_json_option
+def status(*, as_json: bool) -> int:
+    """Show the totals, the queue and the workers."""
+
+    async def tell(redis: Redis, ledger: Ledger, queue: JobQueue) -> int:
+        click.echo(show_status(await read_status(redis, ledger, queue), as_json=as_json))
+        return OK
+
+    return _run(tell)
+
+
+@click.command
+def alive() -> int:
+    """For health checks: exit status 0 if a worker of this host works."""
+
+    async def look(redis: Redis, _: Ledger, queue: JobQueue) -> int:
+        host, now = socket.gethostname(), datetime.now(UTC)
+        return OK if await is_working(redis, queue, host=host, now=now) else FAILED
+
+    return _run(look)
+
+
+@click.group
+def dead() -> None:
+    """List, show, retry or drop messages that ended badly."""
+
+
+_ids_argument = click.argument("ids", nargs=-1, required=True, metavar="ID...")
+
+
+@dead.command("list")
+@as_json_option
+def dead_list(*, as_json: bool) -> int:
+    """List all of them, the newest first."""
+
+    async def tell(_: Redis, ledger: Ledger, __: JobQueue) -> int:
+        letters = await ledger.dead_letters()
+        click.echo(show_letters(letters, as_json=as_json, now_s=time.time()))
+        return OK
+
+    return _run(tell)
+
+
+@dead.command("show")
+@click.argument("name", metavar="ID")
+@as_json_option
+def dead_show(name: str, *, as_json: bool) -> int:
+    """Show all that is known of one; the beginning of its id will do."""
+
+    async def show(_: Ledger, letter: DeadLetter) -> bool:
+        click.echo(show_letter(letter, as_json=as_json, now_s=time.time()))
+        return True
+
+    return _run_for_each((name,), show)
+
+
+@dead.command("retry")
+@_ids_argument
+def dead_retry(ids: tuple[str, ...]) -> int:
+    """Answer some again; refused once the session has closed."""
+
+    async def retry(ledger: Ledger, letter: DeadLetter) -> bool:
+        retried, sentence = await retry_letter(ledger, letter)
+        click.echo(sentence)
+        return retried
+
+    return _run_for_each(ids, retry)
+
+
+@dead.command("drop")
+@_ids_argument
+def dead_drop(ids: tuple[str, ...]) -> int:
+    """Take some off the list."""
+
+    async def drop(ledger: Ledger, letter: DeadLetter) -> bool:
+        await ledger.drop(letter.id)
+        click.echo(f"{printable(letter.id)}  dropped")
+        return True
+
+    return _run_for_each(ids, drop)
+
+
+def _run_for_each(
+    names: tuple[str, ...], act: Callable[[Ledger, DeadLetter], Awaitable[bool]]
+) -> int:
+    """Do something with each dead letter that is named; 1 if it can't be done with one of them."""
+
+    async def run(_: Redis, ledger: Ledger, __: JobQueue) -> int:
+        letters = await ledger.dead_letters()
+        done = []
+        for name in names:
+            letter = find_letter(letters, name)
+            if letter is None:
+                where = "see: dingda dead list"
+                click.echo(f"{printable(name)}  fits no dead letter, or several; {where}")
+            done.append(letter is not None and await act(ledger, letter))
+        return OK if all(done) else FAILED
+
+    return _run(run)
+
+
+def _run(command: Callable[[Redis, Ledger, JobQueue], Awaitable[int]]) -> int:
+    """Do something with the ledger, and return the exit status."""
+    join_demo("DINGDA_REDIS_URL")
+    settings = _load()
+
+    async def run() -> int:
+        async with _ledger(settings) as (redis, ledger, queue):
+            return await command(redis, ledger, queue)
+
+    with exiting_without_redis():
+        return uvloop.run(run())
+
+
+def _load() -> Settings:
+    settings = load_settings()
+    configure_logging(settings.log_level)
+    return settings
 
 
 @asynccontextmanager

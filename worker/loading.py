@@ -5,6 +5,7 @@ import logging
 import pkgutil
 import traceback
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from importlib.metadata import entry_points
 
 from pydantic import ValidationError
@@ -26,10 +27,18 @@ ENTRY_POINTS = "dingda.skills"
 """The group under which a package names the modules of its skills."""
 
 
-def load_skills(modules: Sequence[str]) -> list[Skill]:
-    """Load skills, in order.
+@dataclass(frozen=True, slots=True)
+class FoundModule:
+    """A module that should have a skill."""
 
-    What can't be loaded is named in the log with the reason; the rest still works.
+    name: str
+    skill: Skill | None
+    problem: str = ""
+    """Why it has none: a line, and perhaps others that say where it went wrong."""
+
+
+def find_skills(modules: Sequence[str]) -> list[FoundModule]:
+    """Import the modules of skills, in order, and take the skill of each.
 
     Args:
         modules: names of modules, or of entry points of the group `dingda.skills`. None named: all
@@ -40,7 +49,19 @@ def load_skills(modules: Sequence[str]) -> list[Skill]:
         *(f"{shipped.__name__}.{module.name}" for module in pkgutil.iter_modules(shipped.__path__)),
         *offered.values(),
     ]
-    return [skill for name in names if (skill := _load(name))]
+    return list(map(_find, names))
+
+
+def load_skills(modules: Sequence[str]) -> list[Skill]:
+    """Load skills, in order; see `find_skills`.
+
+    What can't be loaded is named in the log with the reason; the rest still works.
+    """
+    found = find_skills(modules)
+    for module in found:
+        if module.problem:
+            logger.error("skills of %s are missing: %s", module.name, module.problem)
+    return [module.skill for module in found if module.skill]
 
 
 def load_skill_settings(skills: Iterable[Skill]) -> dict[type[BaseSettings], BaseSettings]:
@@ -99,7 +120,7 @@ def _current(name: str) -> str:
     return f"dingda.{name}" if name.startswith("worker.skills.") else name
 
 
-def _load(name: str) -> Skill | None:
+def _find(name: str) -> FoundModule:
     try:
         skill = getattr(importlib.import_module(name), "skill", None)
     except KeyboardInterrupt:
@@ -107,9 +128,7 @@ def _load(name: str) -> Skill | None:
     except BaseException as error:  # noqa: BLE001 - a module may raise anything, or exit
         # Nobody has typed anything yet: what it says is the author's, and helps.
         said = printable(traceback.format_exception_only(error)[-1].strip(), _MAX_CHARS)
-        logger.error("skills of %s are missing: %s\n%s", name, said, trace(error))
-        return None
+        return FoundModule(name, None, f"{said}\n{trace(error)}")
     if not isinstance(skill, Skill):
-        logger.error("skills of %s are missing: the module has no `skill = Skill(...)`", name)
-        return None
-    return skill
+        return FoundModule(name, None, "the module has no `skill = Skill(...)`")
+    return FoundModule(name, skill)

@@ -100,7 +100,7 @@ def show_status(status: Status, *, as_json: bool) -> str:
     """A line for each figure, or one JSON object."""
     facts = asdict(status)
     if as_json:
-        return _as_json(facts)
+        return to_json(facts)
     lines = []
     for name, value in facts.items():
         shown = value
@@ -114,7 +114,7 @@ def show_letters(letters: Sequence[DeadLetter], *, as_json: bool, now_s: float) 
     """A line for each dead letter, the newest first, or a JSON list. Never what was said."""
     facts = [_facts(letter, now_s) for letter in letters]
     if as_json:
-        return _as_json(facts)
+        return to_json(facts)
     if not facts:
         return "no dead letters"
     return "\n".join(
@@ -143,7 +143,7 @@ def show_letter(letter: DeadLetter, *, as_json: bool, now_s: float) -> str:
     """All that may be told of a dead letter, a line for each fact, or a JSON object."""
     facts = _facts(letter, now_s)
     if as_json:
-        return _as_json(facts)
+        return to_json(facts)
     return "\n".join(f"{name:12} {_shown(value)}" for name, value in facts.items())
 
 
@@ -155,7 +155,7 @@ def _short(message_id: object) -> str:
     return _shown(str(message_id)[:_SHORT])
 
 
-def _as_json(facts: object) -> str:
+def to_json(facts: object) -> str:
     """As JSON, whose own escapes stand for what a terminal might obey."""
     return "".join(
         c if c.isprintable() else json.dumps(c)[1:-1] for c in json.dumps(facts, ensure_ascii=False)

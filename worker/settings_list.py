@@ -1,6 +1,7 @@
-"""`python -m worker settings`: every setting, what it is now, and what it means."""
+"""`dingda settings`: every setting, what it is now, and what it means."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
 
 from pydantic import SecretStr
 from pydantic_core import PydanticUndefined
@@ -9,31 +10,71 @@ from pydantic_settings import BaseSettings
 from dingda.shared.errors import SettingsError
 from dingda.shared.settings import Settings
 from dingda.worker.loading import read_settings
+from dingda.worker.operating import to_json
 from dingda.worker.skill import Skill
 
 
-def list_settings(skills: Iterable[Skill]) -> str:
-    """Describe the bot's own settings and those of its skills; secrets show only whether set."""
+@dataclass(frozen=True, slots=True)
+class ListedSetting:
+    """A setting as it is shown; of a secret, whether it is set."""
+
+    variable: str
+    value: str
+    default: str
+    description: str
+
+
+@dataclass(frozen=True, slots=True)
+class SettingsSection:
+    """The settings of one owner: the bot, or a skill."""
+
+    owner: str
+    problem: str
+    """What is wrong with them; "" if nothing is."""
+    settings: Sequence[ListedSetting]
+
+
+def list_settings(skills: Iterable[Skill], *, as_json: bool = False) -> str:
+    """Describe the bot's own settings and those of its skills, in lines or as a JSON list.
+
+    Secrets show only whether they are set.
+    """
     declared = (
-        _described(f"skill {skill.name}", kind)
+        _section(f"skill {skill.name}", kind)
         for skill in skills
         for kind in dict.fromkeys(skill.settings_types())
     )
-    return "\n\n".join((_described("the bot", Settings), *declared))
+    sections = (_section("the bot", Settings), *declared)
+    if as_json:
+        return to_json([asdict(section) for section in sections])
+    return "\n\n".join(map(_described, sections))
 
 
-def _described(owner: str, kind: type[BaseSettings]) -> str:
+def _section(owner: str, kind: type[BaseSettings]) -> SettingsSection:
     try:
         current = read_settings(kind)
     except SettingsError as error:
-        return f"# {owner}\n{error}"
-    lines = [f"# {owner}"]
-    for name, field in kind.model_fields.items():
-        variable = f"{kind.model_config.get('env_prefix', '')}{name}".upper()
-        value = _shown(getattr(current, name))
-        default = "" if field.default is PydanticUndefined else _shown(field.default)
-        changed = "" if value == default else f"   (default: {default or 'none'})"
-        lines += [f"{variable}={value}{changed}", f"    {field.description}"]
+        return SettingsSection(owner, str(error), ())
+    prefix = kind.model_config.get("env_prefix", "")
+    listed = [
+        ListedSetting(
+            f"{prefix}{name}".upper(),
+            _shown(getattr(current, name)),
+            "" if field.default is PydanticUndefined else _shown(field.default),
+            field.description or "",
+        )
+        for name, field in kind.model_fields.items()
+    ]
+    return SettingsSection(owner, "", listed)
+
+
+def _described(section: SettingsSection) -> str:
+    lines = [f"# {section.owner}"]
+    if section.problem:
+        lines.append(section.problem)
+    for each in section.settings:
+        changed = "" if each.value == each.default else f"   (default: {each.default or 'none'})"
+        lines += [f"{each.variable}={each.value}{changed}", f"    {each.description}"]
     return "\n".join(lines)
 
 

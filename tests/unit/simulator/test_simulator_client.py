@@ -51,7 +51,7 @@ async def test_a_server_that_does_not_run_is_named_with_what_to_do(unused_tcp_po
         with pytest.raises(SimulatorAwayError) as raised:
             await client.send(Said("你好"))
     assert str(raised.value) == (
-        f"Nothing answers at {url}. Start it with `make demo`, or name another with "
+        f"Nothing answers at {url}. Start it with `dingda demo`, or name another with "
         "DINGDA_SIMULATOR_URL."
     )
 

@@ -213,7 +213,7 @@ async def test_without_the_server_it_says_what_to_start(
     ended = await shell.run(*command, typed="你好\n")
     assert ended.status == 1
     assert ended.err == (
-        f"Nothing answers at {shell.url}. Start it with `make demo`, or name another with "
+        f"Nothing answers at {shell.url}. Start it with `dingda demo`, or name another with "
         "DINGDA_SIMULATOR_URL.\n"
     )
 
@@ -316,7 +316,7 @@ async def test_where_a_public_url_is_named_it_answers_to_that_too(shell: Shell) 
 async def test_a_wait_that_makes_no_sense_is_refused(shell: Shell, wait: str) -> None:
     ended = await shell.run("say", "你好", f"--wait={wait}")
     assert ended.status == 2
-    assert "argument --wait" in ended.err
+    assert "'--wait'" in ended.err
 
 
 async def test_ctrl_c_ends_a_conversation_cleanly(shell: Shell) -> None:

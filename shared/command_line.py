@@ -1,0 +1,38 @@
+"""How each of our command lines ends: exit statuses, and errors as sentences."""
+
+import click
+
+from dingda.shared.errors import DingdaError, SettingsError
+
+OK, FAILED, WRONG_USAGE, INTERRUPTED = 0, 1, 2, 130
+
+HELP_OPTIONS = {"help_option_names": ["-h", "--help"]}
+"""Context settings for a command line and all of its commands."""
+
+as_json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+
+
+def run(command: click.Command) -> int:
+    """Do what the process's arguments say.
+
+    Args:
+        command: its functions return the exit status, or None for success.
+
+    Returns:
+        The process's exit status: 0 for success, 1 for failure, 2 for a wrong setting or argument,
+        130 after Ctrl-C. An error is a sentence on standard error.
+    """
+    try:
+        status: int | None = command.main(standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except SettingsError as error:
+        click.echo(error, err=True)
+        return WRONG_USAGE
+    except DingdaError as error:
+        click.echo(error, err=True)
+        return FAILED
+    except (click.Abort, KeyboardInterrupt):
+        return INTERRUPTED
+    return status or OK
