@@ -23,7 +23,7 @@ setup: .venv/.ready ## make .venv from the hash-pinned lock file (quick when not
 	@touch $@
 
 demo: setup ## start a server, the gateway, a worker and a simulated DingTalk; Ctrl-C ends all
-	@exec $(BIN)/python -m scripts.demo
+	@exec $(BIN)/python -m dingda demo
 
 test: setup lint ## ruff, mypy and every test but the slow ones
 	@$(BIN)/pytest

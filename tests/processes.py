@@ -133,10 +133,10 @@ def valkey(folder: Path, **config: str) -> Iterator[Valkey]:
 class Process:
     """One of our processes, and what it has said so far."""
 
-    def __init__(self, *command: str, env: Mapping[str, str]) -> None:
+    def __init__(self, *command: str, env: Mapping[str, str], cwd: Path = ROOT) -> None:
         self.popen = subprocess.Popen(
             [sys.executable, *command],
-            cwd=ROOT,
+            cwd=cwd,
             env=_environment() | dict(env),
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -187,9 +187,9 @@ class Process:
 
 
 @contextmanager
-def process(*command: str, env: Mapping[str, str]) -> Iterator[Process]:
+def process(*command: str, env: Mapping[str, str], cwd: Path = ROOT) -> Iterator[Process]:
     """`python <command>` for one test; nothing of it outlives the test."""
-    started = Process(*command, env=env)
+    started = Process(*command, env=env, cwd=cwd)
     try:
         yield started
     finally:

@@ -20,7 +20,7 @@ async def test_the_first_reply_is_visible_within_ten_seconds(page: Page) -> None
         for name in ("DINGDA_DEMO_REDIS_PORT", "DINGDA_PORT", "DINGDA_SIMULATOR_PORT")
     }
     began = time.monotonic()
-    with process("-m", "scripts.demo", env=ports | {"DISPLAY": ""}) as demo:
+    with process("-m", "dingda", "demo", env=ports | {"DISPLAY": ""}) as demo:
         demo.wait_for("Dingda is ready")
         chat = ChatPage(page, f"http://127.0.0.1:{ports['DINGDA_SIMULATOR_PORT']}")
         await chat.open()

@@ -1,64 +1,95 @@
-"""`make demo` on real processes: what it says first, and a worker of its that dies."""
+"""`dingda demo` on real processes, in a folder of a skill's author: what it says first works."""
 
 import os
-import shlex
 import signal
 import subprocess
-import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import redis
 
 from tests.processes import ROOT, Process, free_port, process, wait_until
 
+COFFEE = """
+from dingda.worker.skill import Skill
+
+skill = Skill("coffee", summary="来一杯咖啡")
+
+
+@skill.command("咖啡")
+def brew() -> str:
+    return "咖啡好了，趁热喝"
+"""
+FOREIGN = ("shared", "worker", "gateway", "tests", "simulator")
+"""Packages that an author may have, named as some of our folders are."""
+
 
 class Demo:
     """The demo on ports of its own."""
 
-    def __init__(self, ports: dict[str, str], process: Process) -> None:
+    def __init__(self, folder: Path, ports: dict[str, str], process: Process) -> None:
+        self.folder = folder
         self.process = process
-        self._ports = ports
+        self.ports = ports
 
     def worker_pids(self) -> list[int]:
         """Of the workers that RQ knows."""
-        url = f"redis://127.0.0.1:{self._ports['DINGDA_DEMO_REDIS_PORT']}/0"
+        url = f"redis://127.0.0.1:{self.ports['DINGDA_DEMO_REDIS_PORT']}/0"
         with redis.Redis.from_url(url, decode_responses=True) as client:
             return [int(client.hget(key, "pid")) for key in client.smembers("rq:workers")]
 
     def advised(self, ending: str) -> str:
-        """The command of the demo's advice that ends like that, with what is to be exported."""
+        """The command of the demo's advice that ends like that."""
         lines = [line.strip() for line in self.process.output.splitlines()]
-        exported = next(line for line in lines if line.startswith("export "))
-        return f"{exported}; " + next(line for line in lines if line.endswith(ending))
+        return next(line for line in lines if line.endswith(ending))
 
-    def run(self, command: str) -> str:
-        """What a command of the advice prints."""
-        python = shlex.quote(sys.executable)
+    def run(self, command: str) -> "subprocess.CompletedProcess[str]":
+        """What comes of a command, typed in another terminal."""
         return subprocess.run(  # noqa: S602 - as people type it
-            command.replace(".venv/bin/python", python),
+            command,
             shell=True,
-            cwd=ROOT,
-            env={"PATH": os.environ["PATH"]},
+            cwd=self.folder,
+            env={"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT)},
             capture_output=True,
             text=True,
             check=True,
-        ).stdout
+        )
 
 
 @pytest.fixture(scope="module")
-def demo() -> Iterator[Demo]:
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
+    folder = tmp_path_factory.mktemp("acme")
+    (folder / "coffee.py").write_text(COFFEE, "utf-8")
+    for name in FOREIGN:
+        (folder / name).mkdir()
+        (folder / name / "__init__.py").write_text("raise SystemExit('not ours')")
     names = ("DINGDA_DEMO_REDIS_PORT", "DINGDA_PORT", "DINGDA_SIMULATOR_PORT")
     ports = {name: str(free_port()) for name in names}
-    with process("-m", "scripts.demo", env=ports | {"DISPLAY": ""}) as started:
+    env = ports | {"DISPLAY": "", "DINGDA_SKILLS": "coffee,dingda.worker.skills.demo"}
+    with process("-m", "dingda", "demo", env=env, cwd=folder) as started:
         started.wait_for("Ctrl-C stops them all", within_s=40)
-        yield Demo(ports, started)
+        yield Demo(folder, ports, started)
         assert started.stop() == 0
+        assert not (folder / "data" / "demo.json").exists()
 
 
 def test_what_the_demo_advises_works_whatever_ports_were_chosen(demo: Demo) -> None:
-    assert "州的先生" in demo.run(demo.advised('say "整体跳转"'))
-    assert "answered" in demo.run(demo.advised("worker status"))
+    assert "州的先生" in demo.run(demo.advised('say "整体跳转"')).stdout
+    status = demo.run(demo.advised(" status"))
+    assert "answered" in status.stdout
+    assert "the demo that runs in this folder" in status.stderr
+
+
+def test_a_skill_in_the_current_folder_answers(demo: Demo) -> None:
+    said = demo.run(demo.advised('say "帮助"').replace("帮助", "咖啡"))
+    assert "咖啡好了，趁热喝" in said.stdout
+
+
+def test_a_second_demo_in_the_same_folder_says_where_the_first_is(demo: Demo) -> None:
+    with process("-m", "dingda", "demo", env={}, cwd=demo.folder) as second:
+        assert second.popen.wait(20) == 1
+        second.wait_for(r"A demo runs in this folder already: http://127\.0\.0\.1:\d+/")
 
 
 @pytest.mark.slow
@@ -67,4 +98,16 @@ def test_a_worker_that_dies_is_followed_by_another(demo: Demo) -> None:
     os.kill(pid, signal.SIGKILL)
     demo.process.wait_for("the worker died")
     wait_until(lambda: set(demo.worker_pids()) - {pid})
-    assert "州的先生" in demo.run(demo.advised('say "整体跳转"'))
+    assert "州的先生" in demo.run(demo.advised('say "整体跳转"')).stdout
+
+
+def test_a_port_that_is_taken_is_named_with_how_to_choose_another(
+    demo: Demo, tmp_path: Path
+) -> None:
+    port = demo.ports["DINGDA_SIMULATOR_PORT"]
+    with process(
+        "-m", "dingda", "demo", env={"DINGDA_SIMULATOR_PORT": port}, cwd=tmp_path
+    ) as second:
+        assert second.popen.wait(20) == 1
+    assert f"Port {port} (the simulated DingTalk) is taken." in second.output
+    assert f"DINGDA_SIMULATOR_PORT={int(port) + 10} " in second.output

@@ -7,10 +7,10 @@ import pytest
 from anyio.from_thread import start_blocking_portal
 
 from dingda.simulator.client import SimulatorClient
+from dingda.simulator.demo import coupons, performance
 from dingda.simulator.pytest_plugin import SimulatedDingTalk
 from dingda.simulator.record import Record
 from dingda.simulator.stack import a_running_stack
-from scripts import demo_coupons, demo_performance
 from tests.builders import callback_fields
 from tests.e2e.real_messages import CASES, HELP, Case
 
@@ -22,8 +22,8 @@ SKILLS = (
 @pytest.fixture(scope="module")
 def dingtalk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SimulatedDingTalk]:
     folder = tmp_path_factory.mktemp("stack")
-    demo_coupons.create(folder / "coupons.db")
-    demo_performance.create(folder / "performance.db")
+    coupons.create(folder / "coupons.db")
+    performance.create(folder / "performance.db")
     settings = {
         "DINGDA_SKILLS": SKILLS,
         "DINGDA_SENDER_LIMIT": "0",

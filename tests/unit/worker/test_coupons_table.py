@@ -13,6 +13,7 @@ import pytest
 import pytest_asyncio
 from sqlalchemy import make_url
 
+from dingda.simulator.demo.coupons import OFFERS, create
 from dingda.worker.coupons.offer import Offer
 from dingda.worker.coupons.table import search_table
 from dingda.worker.coupons.wish import Order, Wish
@@ -21,7 +22,6 @@ from dingda.worker.database_driver import read_only
 from dingda.worker.errors import BackendUnavailableError
 from dingda.worker.slots import PriceLimit
 from dingda.worker.text import fold
-from scripts.demo_coupons import OFFERS, create
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=ZoneInfo("Asia/Shanghai"))
 

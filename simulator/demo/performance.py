@@ -1,4 +1,4 @@
-"""Make the demo's performance table: a small SQLite file with invented numbers."""
+"""The demo's performance table: a small SQLite file with invented numbers."""
 
 import sqlite3
 from contextlib import closing

