@@ -1,6 +1,6 @@
 """Replies as a terminal can show them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from dingda.simulator.record import Reply
@@ -18,11 +18,21 @@ def render_reply(reply: Reply, names: dict[str, str]) -> str:
         reply: a shown one.
         names: the nicknames of userids; who is truly notified appears as `@nickname`.
     """
-    payload = reply.payload or {}
+    notified = {user_id: names.get(user_id, user_id) for user_id in reply.notified}
+    return render_payload(reply.payload or {}, notified)
+
+
+def render_payload(payload: Mapping[str, Any], notified: Mapping[str, str]) -> str:
+    """Draw a message as DingTalk takes it.
+
+    Args:
+        payload: the JSON object.
+        notified: the nicknames of those whom it mentions, by userid.
+    """
     msgtype = payload["msgtype"]
     drawn = _DRAWN[msgtype](payload[msgtype])
-    for user_id in reply.notified:
-        drawn = drawn.replace(f"@{user_id}", f"@{names.get(user_id, user_id)}")
+    for user_id, name in notified.items():
+        drawn = drawn.replace(f"@{user_id}", f"@{name}")
     return visible(drawn)
 
 

@@ -1,0 +1,76 @@
+"""The command `dingda ask`: the worker's answer to a text, drawn as the simulator draws it."""
+
+import asyncio
+from textwrap import indent
+
+import click
+
+from dingda.shared.command_line import FAILED, OK, as_json_option
+from dingda.shared.logs import configure_logging
+from dingda.shared.settings import load_settings
+from dingda.shared.states import End, Ending
+from dingda.simulator.rendering import render_payload
+from dingda.worker.offline import OfflineAnswer, answer_offline
+from dingda.worker.operating import to_json
+
+_MARGIN = " " * 9
+
+
+@click.command
+@click.argument("text")
+@click.option("--as", "staff_id", metavar="ID", default="0001", help="The sender's userid (0001).")
+@click.option("--nick", metavar="NAME", default="张三", help="The sender's nickname (张三).")
+@click.option("--single", is_flag=True, help="In a single chat, not in the group.")
+@as_json_option
+def ask(text: str, *, staff_id: str, nick: str, single: bool, as_json: bool) -> int:
+    """Ask the skills one thing in this process, without a Redis.
+
+    TEXT is without the mention. The skills are those that the worker would load, and they reach
+    their backends; DingTalk is not spoken to. Exit status: 1 if no skill wants the text, or its
+    skill fails.
+    """
+    settings = load_settings()
+    configure_logging(settings.log_level)
+    answer = asyncio.run(
+        answer_offline(text, settings, staff_id=staff_id, nick=nick, single=single)
+    )
+    if as_json:
+        click.echo(to_json(_facts(answer)))
+    else:
+        click.echo("\n".join(_lines(answer, names={staff_id: nick})))
+    return FAILED if _ending(answer).end in (End.UNMATCHED, End.DEAD) else OK
+
+
+def _ending(answer: OfflineAnswer) -> Ending:
+    """How the message would end; a skill that stays silent has answered."""
+    if answer.said:
+        return answer.said.ending
+    return Ending(End.ANSWERED if answer.skill else End.UNMATCHED)
+
+
+def _facts(answer: OfflineAnswer) -> dict[str, object]:
+    said, ending = answer.said, _ending(answer)
+    return {
+        "skill": answer.skill,
+        "end": str(ending.end),
+        "reason": ending.reason,
+        "private": bool(said and said.private),
+        "took_ms": answer.took_ms,
+        "reply": said.reply.to_payload() if said else None,
+    }
+
+
+def _lines(answer: OfflineAnswer, *, names: dict[str, str]) -> list[str]:
+    said = answer.said
+    lines = [f"skill    {answer.skill or 'none'}: {_ending(answer)}"]
+    if said is None:
+        return [*lines, "no reply"]
+    payload = said.reply.to_payload()
+    mentioned = payload.get("at", {}).get("atUserIds", ())
+    drawn = render_payload(payload, {each: names.get(each, each) for each in mentioned})
+    private = ", to the sender alone" if said.private else ""
+    return [
+        *lines,
+        f"reply    after {answer.took_ms} ms: {payload['msgtype']}{private}",
+        indent(drawn, _MARGIN),
+    ]

@@ -1,0 +1,117 @@
+"""The command `dingda`.
+
+Each command is imported when it is used: the gateway never loads the worker, and the help is quick.
+"""
+
+import os
+import sys
+from dataclasses import dataclass
+from importlib import import_module
+
+import click
+
+from dingda import __version__
+from dingda.shared.command_line import HELP_OPTIONS, run
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """Where a command is, and its line in the help."""
+
+    path: str
+    """The module and the name in it: `module:name`."""
+    help: str
+
+
+SECTIONS: dict[str, dict[str, Entry]] = {
+    "Try it": {
+        "demo": Entry(
+            "dingda.simulator.demo.command:demo",
+            "Start everything on this machine; Ctrl-C ends it.",
+        ),
+        "say": Entry("dingda.simulator.__main__:say", "Say one thing to the bot."),
+        "chat": Entry(
+            "dingda.simulator.__main__:chat",
+            "Hold a conversation with the bot; an empty line ends it.",
+        ),
+    },
+    "Write skills": {
+        "ask": Entry(
+            "dingda.ask:ask", "Ask the skills one thing in this process, without a Redis."
+        ),
+        "skills": Entry(
+            "dingda.worker.commands:skills", "List the skills, their modules and what one types."
+        ),
+        "settings": Entry(
+            "dingda.worker.commands:settings",
+            "List every setting, what it means and what it is now.",
+        ),
+    },
+    "Run it": {
+        "check": Entry(
+            "dingda.gateway.__main__:check_command", "Look for what could break a promise."
+        ),
+        "gateway": Entry("dingda.gateway.__main__:gateway", "Listen for DingTalk's callbacks."),
+        "worker": Entry("dingda.worker.__main__:worker", "Answer messages."),
+        "simulator": Entry("dingda.simulator.__main__:simulator", "Play DingTalk on this machine."),
+    },
+    "Look after it": {
+        "status": Entry(
+            "dingda.worker.commands:status", "Show the totals, the queue and the workers."
+        ),
+        "dead": Entry(
+            "dingda.worker.commands:dead", "List, show, retry or drop messages that ended badly."
+        ),
+    },
+}
+ENTRIES = {name: entry for section in SECTIONS.values() for name, entry in section.items()}
+
+
+class LazyGroup(click.Group):
+    """A group whose commands are imported when they are used, listed in sections."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
+        """Name the commands, in the order of the help."""
+        return list(ENTRIES)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        """Import a command; None if there is none of this name."""
+        if cmd_name not in ENTRIES:
+            return None
+        module, _, name = ENTRIES[cmd_name].path.partition(":")
+        command: click.Command = getattr(import_module(module), name)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        """Write a line for each command, without importing it."""
+        for title, entries in SECTIONS.items():
+            with formatter.section(title):
+                formatter.write_dl([(name, entry.help) for name, entry in entries.items()])
+
+
+@click.group(
+    cls=LazyGroup,
+    context_settings=HELP_OPTIONS,
+    epilog="Exit status: 0 all is well, 1 it failed, 2 wrong settings or arguments.",
+)
+@click.version_option(__version__, prog_name="dingda")
+def dingda() -> None:
+    """Dingda 钉答, the DingTalk group bot that always answers.
+
+    Settings are environment variables, or lines in .env: see `dingda settings`.
+    """
+
+
+def main() -> int:
+    """Do what the command line says; returns the process's exit status."""
+    _look_here_last()
+    return run(dingda)
+
+
+def _look_here_last() -> None:
+    """Let skills be in the current folder, and let nothing in it be taken for a library.
+
+    `python -m` looks there first, and the installed command not at all.
+    """
+    here = os.getcwd()  # noqa: PTH109 - as Python wrote it into the path
+    sys.path[:] = [folder for folder in sys.path if folder not in ("", here)] + [here]

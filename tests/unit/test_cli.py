@@ -1,0 +1,201 @@
+"""The command `dingda`: each command is there, explains itself, and loads no more than it needs."""
+
+import json
+import os
+import resource
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+import pytest
+
+import dingda
+from dingda.cli import ENTRIES, SECTIONS
+from dingda.cli import dingda as command_line
+
+ROOT = Path(__file__).parents[2]
+HELP_CPU_S = 0.3
+"""The CPU time that `dingda --help` may take at the most: a promise of ours."""
+
+
+def commands(path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    """The names of all commands, and of those within them."""
+    command: click.Command = command_line
+    for name in path:
+        assert isinstance(command, click.Group)
+        found = command.get_command(click.Context(command), name)
+        assert found is not None
+        command = found
+    yield path
+    if isinstance(command, click.Group):
+        for name in command.list_commands(click.Context(command)):
+            yield from commands((*path, name))
+
+
+def run(*arguments: str, cwd: Path = ROOT, **settings: str) -> "subprocess.CompletedProcess[str]":
+    ours = {name: value for name, value in os.environ.items() if "DINGDA" not in name}
+    return subprocess.run(
+        [sys.executable, "-m", "dingda", *arguments],
+        cwd=cwd,
+        env=ours | {"PYTHONPATH": str(ROOT), "PYTHONUTF8": "1"} | settings,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize("path", list(commands()), ids=" ".join)
+def test_each_command_has_a_help(path: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
+    assert command_line.main([*path, "--help"], "dingda", standalone_mode=False) == 0
+    said = capsys.readouterr().out
+    assert said.startswith(f"Usage: {' '.join(('dingda', *path))} ")
+    assert "-h, --help" in said
+
+
+@pytest.mark.parametrize("name", ENTRIES)
+def test_the_line_of_a_command_in_the_help_is_its_own_first_sentence(name: str) -> None:
+    command = command_line.get_command(click.Context(command_line), name)
+    assert command is not None
+    assert command.get_short_help_str(limit=80) == ENTRIES[name].help
+    assert command.name == name
+
+
+def test_the_help_lists_every_command_on_one_line() -> None:
+    said = run("--help").stdout.splitlines()
+    for name, entry in ENTRIES.items():
+        assert [line.split(maxsplit=1) for line in said if line.startswith(f"  {name} ")] == [
+            [name, entry.help]
+        ]
+    assert [line for line in said if line.removesuffix(":") in SECTIONS] == [
+        f"{title}:" for title in SECTIONS
+    ]
+
+
+def test_the_help_is_quick() -> None:
+    def cpu_s() -> float:
+        used = resource.getrusage(resource.RUSAGE_CHILDREN)
+        return used.ru_utime + used.ru_stime
+
+    took_s = []
+    for _ in range(3):  # a first start may have to compile
+        before_s = cpu_s()
+        assert run("--help").returncode == 0
+        took_s.append(cpu_s() - before_s)
+    assert min(took_s) < HELP_CPU_S
+
+
+@pytest.mark.parametrize(
+    ("name", "rooms"),
+    [
+        ("gateway", {"shared", "gateway"}),
+        ("check", {"shared", "gateway"}),
+        ("worker", {"shared", "worker"}),
+        ("dead", {"shared", "worker"}),
+        ("say", {"shared", "simulator"}),
+        ("demo", {"shared", "simulator"}),
+    ],
+)
+def test_a_command_loads_its_own_room_only(name: str, rooms: set[str]) -> None:
+    code = (
+        "import sys, click, dingda.cli\n"
+        f"dingda.cli.dingda.get_command(click.Context(dingda.cli.dingda), {name!r})\n"
+        "print(*sys.modules)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    loaded = {
+        module.split(".")[1] for module in done.stdout.split() if module.startswith("dingda.")
+    }
+    assert loaded & {"shared", "gateway", "worker", "simulator"} == rooms
+
+
+def test_the_version_is_that_of_the_package() -> None:
+    assert run("--version").stdout == f"dingda, version {dingda.__version__}\n"
+
+
+def test_an_unknown_command_is_refused_in_a_sentence() -> None:
+    ended = run("weather")
+    assert ended.returncode == 2
+    assert "No such command 'weather'" in ended.stderr
+
+
+def test_skills_that_cannot_be_loaded_make_the_exit_status_1() -> None:
+    assert run("skills", DINGDA_SKILLS="dingda.worker.skills.demo").returncode == 0
+    ended = run("skills", DINGDA_SKILLS="dingda.worker.skills.demo,acme.missing")
+    assert ended.returncode == 1
+    assert "cannot be loaded: acme.missing: ModuleNotFoundError" in ended.stdout
+
+
+def test_a_skill_may_be_in_the_current_folder_and_shadows_no_library(tmp_path: Path) -> None:
+    (tmp_path / "coffee.py").write_text(
+        "from dingda.worker.skill import Skill\n"
+        "skill = Skill('coffee', summary='来一杯咖啡')\n"
+        "skill.command('咖啡')(lambda: '好了')\n"
+    )
+    for name in ("shared", "worker", "redis", "httpx"):
+        (tmp_path / f"{name}.py").write_text("raise SystemExit('not ours')")
+    ended = run("ask", "咖啡", cwd=tmp_path, DINGDA_SKILLS="coffee")
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert ended.stdout.startswith("skill    coffee: answered\nreply    after ")
+
+
+def test_settings_are_listed_as_json_without_secrets(tmp_path: Path) -> None:
+    ended = run("settings", "--json", cwd=tmp_path, DINGDA_APP_SECRET="canary")
+    sections = json.loads(ended.stdout)
+    assert sections[0]["owner"] == "the bot"
+    secret = next(
+        each for each in sections[0]["settings"] if each["variable"] == "DINGDA_APP_SECRET"
+    )
+    assert (secret["value"], secret["default"]) == ("***", "")
+    assert "canary" not in ended.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "shown"),
+    [
+        (("text",), 0, "skill    demo: answered\n"),
+        (("text", "--nick", "李四", "--as", "0002"), 0, "         @李四 你刚刚发的消息是：[text]"),
+        (("text", "--single"), 0, "         你刚刚发的消息是：[text]"),
+        (("帮助",), 0, "skill    help: answered\n"),
+        (("今天吃了三碗饭",), 1, "skill    none: unmatched\nno reply\n"),
+    ],
+)
+def test_ask_shows_who_answers_and_what(
+    arguments: tuple[str, ...], status: int, shown: str, tmp_path: Path
+) -> None:
+    ended = run("ask", *arguments, cwd=tmp_path, DINGDA_SKILLS="dingda.worker.skills.demo")
+    assert shown in ended.stdout
+    assert ended.returncode == status
+
+
+def test_ask_as_json_is_one_object(tmp_path: Path) -> None:
+    ended = run("ask", "text", "--json", cwd=tmp_path, DINGDA_SKILLS="dingda.worker.skills.demo")
+    facts = json.loads(ended.stdout)
+    assert (facts["skill"], facts["end"], facts["private"]) == ("demo", "answered", False)
+    assert facts["reply"]["msgtype"] == "text"
+
+
+def test_ask_fails_if_the_skill_does(tmp_path: Path) -> None:
+    (tmp_path / "broken.py").write_text(
+        "from dingda.worker.skill import Skill\n"
+        "skill = Skill('broken', summary='坏的')\n"
+        "skill.command('坏')(lambda: 1 / 0)\n"
+    )
+    ended = run("ask", "坏", cwd=tmp_path, DINGDA_SKILLS="broken")
+    assert ended.returncode == 1
+    assert "skill    broken: dead (failed: ZeroDivisionError in the skill)" in ended.stdout
+
+
+def test_check_as_json_is_a_list_of_findings(tmp_path: Path) -> None:
+    ended = run(
+        "check",
+        "--json",
+        cwd=tmp_path,
+        DINGDA_APP_SECRET="s" * 64,
+        DINGDA_REDIS_URL="redis://127.0.0.1:1/0",
+    )
+    severities = {each["name"]: each["severity"] for each in json.loads(ended.stdout)}
+    assert (severities["secret"], severities["redis"]) == ("ok", "warning")
