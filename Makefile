@@ -1,32 +1,59 @@
-# Each thing a developer does has a target; `make help` lists them.
+# `make help` lists the targets: first what one needs to try and to run, then what developers do.
 PYTHON ?= python3
 BIN := .venv/bin
+PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 PEERS := requirements arq
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint format faults chaos fuzz bench screenshots lock clean
+.PHONY: help setup demo test test-wheel lint format faults chaos fuzz bench screenshots build lock clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^# ---/ {print ""} /^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-setup: .venv/.ready ## make .venv from the hash-pinned lock file (quick when nothing changed)
+# Set-ups add to .venv, and remove nothing that a user put there. Each writes its stamp last, so one
+# that was cut short is done again; so are both once the environment's Python is gone or too old.
+MODERN := -c 'import sys; sys.exit(sys.version_info < (3, 11))'
+ifneq ($(shell $(BIN)/python $(MODERN) 2>/dev/null && echo modern),modern)
+$(shell rm -f .venv/.demo .venv/.dev)
+endif
 
-# The stamp is written last, so a set-up that was cut short is done again.
-.venv/.ready: requirements-dev.txt
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
-		{ echo "Dingda needs Python 3.11 or newer; name one: make setup PYTHON=python3.12"; exit 1; }
-	@echo "Setting up .venv (once; about a minute) ..."
-	@rm -rf .venv
-	@$(PYTHON) -m venv .venv || \
-		{ echo "This Python cannot make virtual environments (on Debian and Ubuntu: apt install python3-venv)"; exit 1; }
-	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.txt
+# A package is compiled when it is first imported, so that only what runs is. One that a killed pip has
+# left without a RECORD could never be replaced: it is forgotten, and installed again.
+.venv/.demo: requirements-demo.txt pyproject.toml
+	@echo "Setting up .venv (once) ..."
+	@{ $(BIN)/python $(MODERN) && $(PIP) --version; } >/dev/null 2>&1 || $(MAKE) --no-print-directory .venv
+	@for info in .venv/lib/python*/site-packages/*.dist-info; do [ -e $$info/RECORD ] || rm -rf $$info; done
+	@$(PIP) install --no-compile --require-hashes -r requirements-demo.txt
+	@$(PIP) install --no-deps --no-build-isolation --editable .
 	@touch $@
 
-demo: setup ## start a server, the gateway, a worker and a simulated DingTalk; Ctrl-C ends all
-	@exec $(BIN)/python -m dingda demo
+.PHONY: .venv
+.venv:
+	@$(PYTHON) $(MODERN) || \
+		{ echo "Dingda needs Python 3.11 or newer; name one: make demo PYTHON=python3.12"; exit 1; }
+	@$(PYTHON) -m venv .venv || \
+		{ echo "This Python cannot make virtual environments (on Debian and Ubuntu: apt install python3-venv)"; exit 1; }
+
+.venv/.dev: requirements-dev.txt .venv/.demo
+	@echo "Adding the developers' tools to .venv (once; about a minute) ..."
+	@$(PIP) install --no-compile --require-hashes -r requirements-dev.txt
+	@touch $@
+
+demo: .venv/.demo ## start a server, the gateway, a worker and a simulated DingTalk; Ctrl-C ends all
+	@exec $(BIN)/dingda demo
 
 test: setup lint ## ruff, mypy and every test but the slow ones
 	@$(BIN)/pytest
+
+build: .venv/.demo ## make the wheel and the sdist, in dist/
+	@$(BIN)/python -m hatchling build --clean
+
+# --- developers
+
+setup: .venv/.dev ## add the developers' tools to .venv (quick when nothing changed)
+
+test-wheel: setup ## install the wheel in an empty environment, and a new skill package beside it
+	@$(BIN)/pytest -m packaging tests/packaging
 
 faults: setup ## break one thing at a time, and write docs/faults.md (about eighteen minutes)
 	@$(BIN)/pytest -m "" -p tests.faults.report tests/faults
@@ -58,14 +85,15 @@ benchmarks/.venv/%/.ready: benchmarks/peers/%.txt
 	@$(@D)/bin/pip install --quiet --disable-pip-version-check --require-hashes -r $<
 	@touch $@
 
-screenshots: setup ## draw the pictures of docs/img anew (needs Debian's `chromium`)
+screenshots: setup ## draw the pictures of docs/img again (needs Debian's `chromium`)
 	@$(BIN)/python -m scripts.screenshots
 
-lock: setup ## resolve pyproject.toml into the two lock files anew
+lock: setup ## resolve pyproject.toml into the three lock files
 	@$(BIN)/uv pip compile pyproject.toml $(LOCK) -o requirements.txt
-	@$(BIN)/uv pip compile pyproject.toml --group dev $(LOCK) -o requirements-dev.txt
+	@$(BIN)/uv pip compile pyproject.toml --extra demo --group build $(LOCK) -o requirements-demo.txt
+	@$(BIN)/uv pip compile pyproject.toml --all-extras --group dev $(LOCK) -o requirements-dev.txt
 LOCK := --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --custom-compile-command "make lock"
 
-clean: ## remove .venv, caches and the demo's data
-	@rm -rf .venv benchmarks/.venv .mypy_cache .ruff_cache .pytest_cache .hypothesis data
+clean: ## remove .venv, caches, dist and the demo's data
+	@rm -rf .venv benchmarks/.venv dist .mypy_cache .ruff_cache .pytest_cache .hypothesis data

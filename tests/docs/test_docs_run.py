@@ -3,7 +3,6 @@
 import asyncio
 import inspect
 import re
-import tomllib
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -108,14 +107,6 @@ def test_both_readmes_show_the_same_commands() -> None:
         re.findall(r"^\$ (.*)$", (ROOT / page).read_text("utf-8"), re.MULTILINE) for page in READMES
     ]
     assert commands[0] == commands[1]
-
-
-@pytest.mark.parametrize("page", ["requirements.txt", "requirements-dev.txt"])
-def test_the_lock_files_hold_every_dependency(page: str) -> None:
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
-    names = [re.split(r"[\[<>=~! ;]", each)[0] for each in project["project"]["dependencies"]]
-    locked = re.findall(r"^([\w.-]+)==", (ROOT / page).read_text("utf-8"), re.MULTILINE)
-    assert [name for name in names if name.lower() not in locked] == []
 
 
 def test_a_worker_that_ends_is_started_again_whatever_its_exit_status() -> None:

@@ -1,0 +1,99 @@
+"""What the wheel holds, and that it works beside an author's packages with our folders' names."""
+
+import subprocess
+import sys
+import tarfile
+import tomllib
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from tests.packaging.conftest import ROOT, build
+
+ROOMS = ("gateway", "shared", "simulator", "worker")
+VERSION = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["version"]
+
+
+@pytest.fixture(scope="module")
+def names(wheel: Path) -> set[str]:
+    with zipfile.ZipFile(wheel) as archive:
+        return set(archive.namelist())
+
+
+@pytest.fixture(scope="module")
+def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the wheel's packages; what they depend on is in our environment."""
+    folder = tmp_path_factory.mktemp("installed")
+    pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet", "install"]
+    subprocess.run([*pip, "--no-deps", "--no-index", "--target", folder, wheel], check=True)
+    return folder
+
+
+def files(folder: Path) -> set[str]:
+    """The files of a checkout's folder, but for what Python leaves there."""
+    return {
+        str(path.relative_to(ROOT))
+        for path in folder.rglob("*")
+        if path.is_file() and "__pycache__" not in path.parts
+    }
+
+
+def test_it_holds_one_package(names: set[str]) -> None:
+    assert {name.partition("/")[0] for name in names} == {"dingda", f"dingda-{VERSION}.dist-info"}
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_a_folder_is_in_it_whole(names: set[str], room: str) -> None:
+    ours = {f"dingda/{name}" for name in files(ROOT / room)}
+    assert any(name.endswith(".py") for name in ours)
+    assert {name for name in names if name.startswith(f"dingda/{room}/")} == ours
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    [
+        "dingda/py.typed",
+        "dingda/shared/*.lua",
+        "dingda/worker/*.lua",
+        "dingda/worker/*.json",
+        "dingda/simulator/*.html",
+        "dingda/simulator/*.js",
+        "dingda/simulator/*.css",
+    ],
+)
+def test_data_that_the_code_reads_is_in_it(names: set[str], pattern: str) -> None:
+    folder, _, ending = pattern.partition("*")
+    assert [name for name in names if name.startswith(folder) and name.endswith(ending)]
+
+
+def test_neither_tests_nor_bytecode_are_in_it(names: set[str]) -> None:
+    assert [name for name in names if "tests/" in name or name.endswith(".pyc")] == []
+
+
+def test_a_wheel_built_from_the_sdist_is_the_same(sdist: Path, wheel: Path, tmp_path: Path) -> None:
+    with tarfile.open(sdist) as archive:
+        archive.extractall(tmp_path, filter="data")
+    build(tmp_path / f"dingda-{VERSION}", tmp_path, "wheel")
+    assert (tmp_path / wheel.name).read_bytes() == wheel.read_bytes()
+
+
+def test_the_installed_package_ignores_foreign_packages_in_the_current_folder(
+    installed: Path, tmp_path: Path
+) -> None:
+    for name in (*ROOMS, "tests"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "__init__.py").write_text("raise ImportError('not ours')")
+    code = (
+        "import dingda.gateway.app, dingda.worker.app, dingda.simulator.app;"
+        "print(dingda.__version__, dingda.__file__)"
+    )
+    run = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=tmp_path,
+        env={"PYTHONPATH": str(installed)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert run.stdout.split() == [VERSION, str(installed / "dingda" / "__init__.py")]
