@@ -13,7 +13,12 @@ import uvicorn
 from uvicorn.supervisors import Multiprocess
 
 from dingda.gateway.app import HOW_TO_SET_UP, create_app
-from dingda.gateway.connections import KEEP_ALIVE_S, BoundedProtocol, Connections, connection_limit
+from dingda.gateway.http.connections import (
+    KEEP_ALIVE_S,
+    BoundedProtocol,
+    Connections,
+    connection_limit,
+)
 from dingda.shared.command_line import HELP_OPTIONS, as_json_option, run
 from dingda.shared.demo import join_demo
 from dingda.shared.errors import SettingsError

@@ -19,7 +19,7 @@ from starlette.responses import JSONResponse
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
-from dingda.gateway.callback import Callback
+from dingda.gateway.http.callback import Callback
 from dingda.gateway.intake import TRIP_S, Intake
 from dingda.shared.connections import impatient
 from dingda.shared.errors import SettingsError

@@ -28,6 +28,7 @@ from redis.asyncio import Redis
 from redis.commands.core import AsyncScript
 from redis.exceptions import RedisError, ResponseError
 
+from dingda.shared.batching import Trips
 from dingda.shared.errors import LeaseLostError
 from dingda.shared.logs import printable
 from dingda.shared.message import Message
@@ -42,7 +43,6 @@ from dingda.shared.states import (
     Lease,
     Prepared,
 )
-from dingda.shared.trips import Trips
 
 logger = logging.getLogger(__name__)
 

@@ -31,7 +31,7 @@ from benchmarks.report import render
 from benchmarks.samples import Column, Sample, Samples, Summary, Table, percentile
 from benchmarks.targets import Target, targets
 from benchmarks.worker import wait_for_mark, wait_for_replies
-from dingda.gateway.replay import MESSAGES_A_SIGNATURE
+from dingda.gateway.http.replay import MESSAGES_A_SIGNATURE
 from dingda.shared.message import Message, parse_message
 from dingda.shared.signature import verify
 from tests.processes import wait_until

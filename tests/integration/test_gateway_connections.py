@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
-from dingda.gateway.connections import STAGE_S
+from dingda.gateway.http.connections import STAGE_S
 from tests.builders import a_callback
 from tests.processes import (
     SECRET,

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from pydantic import SecretStr
 
 from dingda.gateway.app import create_app
-from dingda.gateway.body import MAX_BODY_BYTES
-from dingda.gateway.replay import BYTES_A_SIGNATURE
-from dingda.gateway.replay import MESSAGES_A_SIGNATURE as MOST
+from dingda.gateway.http.body import MAX_BODY_BYTES
+from dingda.gateway.http.replay import BYTES_A_SIGNATURE
+from dingda.gateway.http.replay import MESSAGES_A_SIGNATURE as MOST
 from dingda.shared.errors import SettingsError
 from dingda.shared.settings import Settings
 from dingda.shared.texts import BUSY

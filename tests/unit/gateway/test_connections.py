@@ -5,7 +5,7 @@ from typing import Any, cast
 
 import pytest
 
-from dingda.gateway.connections import KEEP_ALIVE_S, STAGE_S, BoundedProtocol, Connections
+from dingda.gateway.http.connections import KEEP_ALIVE_S, STAGE_S, BoundedProtocol, Connections
 
 Enter = Callable[[Connections, BoundedProtocol], None]
 STAGES: dict[str, Enter] = {

@@ -55,7 +55,7 @@ TRIES = 20
 # What Python's own `re` may still be used for: each stands before text that is nobody's typing, or
 # has one place to begin at and nothing nested; the test of growth tries these as well.
 OWN_RE = {
-    "gateway/connections.py": {"_UPGRADE": "a fixed word"},
+    "gateway/http/connections.py": {"_UPGRADE": "a fixed word"},
     "shared/logs.py": {
         "_SESSION": "one repetition behind a literal, which it never reads again",
         "_PLAIN_ID": "one class, at most 64 times",

@@ -7,7 +7,7 @@ do not.
 
 from http import HTTPStatus
 
-from dingda.gateway.rejection import RejectedError
+from dingda.gateway.http.rejection import RejectedError
 
 MESSAGES_A_SIGNATURE = 10
 """Distinct messages that one signature vouches for, in one gateway process."""

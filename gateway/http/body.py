@@ -8,7 +8,7 @@ from typing import Any
 from starlette.requests import ClientDisconnect
 from starlette.types import Receive
 
-from dingda.gateway.rejection import RejectedError
+from dingda.gateway.http.rejection import RejectedError
 from dingda.shared.cancel_reason import CancelReason
 
 MAX_BODY_BYTES = 256 * 1024

@@ -16,10 +16,10 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.types import Receive, Scope, Send
 
-from dingda.gateway.body import MAX_BODY_BYTES, BodyReader, drain, too_large
+from dingda.gateway.http.body import MAX_BODY_BYTES, BodyReader, drain, too_large
+from dingda.gateway.http.rejection import RejectedError, RejectionLog
+from dingda.gateway.http.replay import ReplayGuard
 from dingda.gateway.intake import TRIP_S, Intake
-from dingda.gateway.rejection import RejectedError, RejectionLog
-from dingda.gateway.replay import ReplayGuard
 from dingda.shared.errors import BusyError, InvalidMessageError, InvalidSignatureError
 from dingda.shared.ledger import Ledger
 from dingda.shared.message import EVENT_SUBSCRIPTION, Ignored, parse_message
@@ -147,7 +147,7 @@ def _is_probe(headers: Headers) -> bool:
 
 
 def _check_upgrade(headers: Headers) -> None:
-    # As a rule such an offer is passed over (`gateway.connections`); its body can't be had here.
+    # `gateway.http.connections` passes over such an offer as a rule; its body can't be had here.
     if b"upgrade" in headers:
         detail = "leave out the Upgrade header: callbacks are taken as plain HTTP/1.1"
         raise RejectedError(HTTPStatus.BAD_REQUEST, "upgrade", detail)

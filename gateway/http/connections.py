@@ -1,6 +1,6 @@
 """Bounds on connections: how many there are, and how long each may take. uvicorn keeps neither.
 
-One timer looks after all connections of a process, as `gateway.body` does for bodies.
+One timer looks after all connections of a process, as `gateway.http.body` does for bodies.
 """
 
 import asyncio
@@ -18,7 +18,7 @@ logger = logging.getLogger(__name__)
 
 STAGE_S = 6.0
 """How long a request may take to arrive, from its first byte or from connecting; and its answer to
-go after that. A body alone has less (`gateway.body`)."""
+go after that. A body alone has less (`gateway.http.body`)."""
 KEEP_ALIVE_S = 75
 """How long an answered connection may idle: longer than proxies keep theirs (nginx: 60 s), for one
 that we close is found closed only by the next callback, which a proxy won't send twice."""

@@ -9,7 +9,7 @@ import pytest
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import ResponseError
 
-from dingda.shared.trips import Trips
+from dingda.shared.batching import Trips
 
 COUNT = "return redis.call('INCRBY', KEYS[1], ARGV[1])"
 ECHO = "return ARGV[1]"

@@ -1,0 +1,1 @@
+"""Callbacks over HTTP: authenticate a request, read it within bounds, and answer it."""
