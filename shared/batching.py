@@ -1,28 +1,154 @@
-"""Scripts for many callers in one trip to Redis.
+"""Group commit: calls that wait at one moment share one round trip to Redis.
 
-A worker holds hundreds of messages, and each takes several steps in the ledger. Steps that are
-asked for at one moment share a pipeline; who asks during a trip goes with the next one.
+Calls made while a batch is in flight join the next one, so the busier a process gets, the more
+calls share a round trip. A message's way through Redis is batched twice: the gateway stores
+messages so (`gateway.intake`), and a worker takes its steps in the ledger so (`ScriptBatcher`).
 """
 
 import asyncio
-from collections.abc import Sequence
-from typing import Any, NamedTuple
+import logging
+import math
+from collections import deque
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
 
 from redis.asyncio import Redis
 from redis.commands.core import AsyncScript
 from redis.exceptions import NoScriptError
 
-_MAX_BATCH = 256
+from dingda.shared.errors import BusyError
+
+logger = logging.getLogger(__name__)
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+_Call = tuple[Item, int, asyncio.Future[Result]]
+"""An item, its size in bytes, and its result. A plain tuple: one is made for each message."""
+_Script = tuple[AsyncScript, Sequence[Any]]
+"""A script, and its ARGV."""
 
 
-class _Call(NamedTuple):
-    script: AsyncScript
-    arguments: Sequence[Any]
-    answer: "asyncio.Future[Any]"
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """How much a batch holds, and how much may wait for one; a batch may exceed its bytes once."""
+
+    batch: int = 256
+    batch_bytes: float = math.inf
+    waiting: float = math.inf
+    waiting_bytes: float = math.inf
 
 
-class Trips:
-    """Runs scripts that share their keys.
+class Batcher(Generic[Item, Result]):
+    """Handles the items of many callers in batches, one batch at a time.
+
+    Args:
+        run: handles a batch. It returns a result for each item, in order; one that is an exception
+            is raised to that item's caller. What it raises itself is raised to all of the batch.
+        limits: how much a batch holds, and how much may wait.
+    """
+
+    def __init__(
+        self,
+        run: Callable[[list[Item]], Awaitable[Sequence[Result | Exception]]],
+        *,
+        limits: Limits,
+    ) -> None:
+        self._run = run
+        self._limits = limits
+        self._waiting: deque[_Call[Item, Result]] = deque()
+        self._waiting_bytes = 0
+        self._flush_task: asyncio.Task[None] | None = None
+
+    def submit(self, item: Item, *, size: int = 0) -> "asyncio.Future[Result]":
+        """Have an item handled in the next batch.
+
+        Args:
+            item: what to handle.
+            size: what it counts for among the limits, in bytes.
+
+        Returns:
+            Its result, to be awaited. An item whose future is cancelled is not handled any more.
+
+        Raises:
+            BusyError: if too much waits already; from the future if the batch was broken off.
+        """
+        limits = self._limits
+        if len(self._waiting) >= limits.waiting or self._waiting_bytes >= limits.waiting_bytes:
+            raise BusyError("too many calls wait for their batch")
+        loop = asyncio.get_running_loop()
+        result: asyncio.Future[Result] = loop.create_future()
+        self._waiting.append((item, size, result))
+        self._waiting_bytes += size
+        if self._flush_task is None or self._flush_task.done():
+            self._flush_task = loop.create_task(self._flush())
+        return result
+
+    def fail_waiting(self, error: Exception) -> None:
+        """Raise an error to all callers whose batch has not begun."""
+        _fail(self._waiting, error)
+        self._waiting.clear()
+        self._waiting_bytes = 0
+
+    async def stop(self) -> None:
+        """Break off the batch in flight and fail all callers. Later calls start a new batch."""
+        if self._flush_task and not self._flush_task.done():
+            self._flush_task.cancel()
+            await asyncio.wait([self._flush_task])
+        self.fail_waiting(_broken_off())
+
+    async def _flush(self) -> None:
+        while batch := self._next_batch():
+            await self._run_batch(batch)
+
+    def _next_batch(self) -> list[_Call[Item, Result]]:
+        """Take the next calls, without those whose callers are gone: they must have no effect."""
+        batch: list[_Call[Item, Result]] = []
+        size = 0
+        limits = self._limits
+        while self._waiting and len(batch) < limits.batch and size < limits.batch_bytes:
+            call = self._waiting.popleft()
+            _, call_size, result = call
+            self._waiting_bytes -= call_size
+            if not result.done():
+                batch.append(call)
+                size += call_size
+        return batch
+
+    async def _run_batch(self, batch: Sequence[_Call[Item, Result]]) -> None:
+        try:
+            outcomes = await self._run([item for item, _, _ in batch])
+            pairs = list(zip(batch, outcomes, strict=True))
+        except Exception as error:  # noqa: BLE001 - every caller of the batch is told
+            _fail(batch, error)
+        except BaseException as error:  # cancelled, or a library in another language panicked
+            if not isinstance(error, asyncio.CancelledError):
+                logger.critical("a batch ended unexpectedly: %r; the next call starts again", error)
+            _fail(batch, _broken_off())
+            self.fail_waiting(_broken_off())
+            raise
+        else:
+            for (_, _, result), outcome in pairs:
+                if result.done():
+                    continue
+                if isinstance(outcome, Exception):
+                    result.set_exception(outcome)
+                else:
+                    result.set_result(outcome)
+
+
+def _fail(calls: Iterable[_Call[Any, Any]], error: Exception) -> None:
+    for _, _, result in calls:
+        if not result.done():
+            result.set_exception(error)
+
+
+def _broken_off() -> BusyError:
+    return BusyError("the batch was broken off")
+
+
+class ScriptBatcher:
+    """Runs Lua scripts that share their KEYS, those of many callers in one pipeline.
 
     Args:
         redis: the client to run them with.
@@ -32,54 +158,29 @@ class Trips:
     def __init__(self, redis: Redis, keys: Sequence[str]) -> None:
         self._redis = redis
         self._keys = keys
-        self._calls: list[_Call] = []
-        self._travelling: asyncio.Task[None] | None = None
+        self._batcher: Batcher[_Script, Any] = Batcher(self._run_batch, limits=Limits())
 
     async def run(self, script: AsyncScript, arguments: Sequence[Any]) -> Any:
         """Run a script and return what it returns; raises what the client raises."""
-        loop = asyncio.get_running_loop()
-        call = _Call(script, arguments, loop.create_future())
-        self._calls.append(call)
-        if self._travelling is None:
-            self._travelling = loop.create_task(self._travel())
-        return await call.answer
+        return await self._batcher.submit((script, arguments))
 
-    async def _travel(self) -> None:
-        try:
-            while self._calls:
-                batch, self._calls = self._calls[:_MAX_BATCH], self._calls[_MAX_BATCH:]
-                # Who is gone must not take a step after all.
-                await self._make([call for call in batch if not call.answer.done()])
-        finally:
-            self._travelling = None
+    async def _run_batch(self, batch: Sequence[_Script]) -> list[Any]:
+        results = await self._execute(batch)
+        if any(isinstance(result, NoScriptError) for result in results):
+            await self._run_unknown(batch, results)
+        return results
 
-    async def _make(self, batch: Sequence[_Call]) -> None:
-        try:
-            answers = await self._execute(batch)
-            if any(isinstance(answer, NoScriptError) for answer in answers):
-                answers = await self._execute_unknown(batch, answers)
-        except Exception as error:  # noqa: BLE001 - each caller hears what became of its call
-            answers = [error] * len(batch)
-        for call, answer in zip(batch, answers, strict=True):
-            if call.answer.done():
-                continue
-            if isinstance(answer, Exception):
-                call.answer.set_exception(answer)
-            else:
-                call.answer.set_result(answer)
-
-    async def _execute(self, batch: Sequence[_Call]) -> list[Any]:
+    async def _execute(self, batch: Iterable[_Script]) -> list[Any]:
         async with self._redis.pipeline(transaction=False) as pipeline:
-            for script, arguments, _ in batch:
+            for script, arguments in batch:
                 pipeline.evalsha(script.sha, len(self._keys), *self._keys, *arguments)
             return list(await pipeline.execute(raise_on_error=False))
 
-    async def _execute_unknown(self, batch: Sequence[_Call], answers: list[Any]) -> list[Any]:
+    async def _run_unknown(self, batch: Sequence[_Script], results: list[Any]) -> None:
         """Run again what a Redis that has just started did not know; nothing of it has run."""
-        unknown = [n for n, answer in enumerate(answers) if isinstance(answer, NoScriptError)]
-        for script in {batch[n].script.sha: batch[n].script for n in unknown}.values():
+        unknown = [n for n, result in enumerate(results) if isinstance(result, NoScriptError)]
+        for script in {batch[n][0].sha: batch[n][0] for n in unknown}.values():
             await self._redis.script_load(script.script)
-        found = await self._execute([batch[n] for n in unknown])
-        for n, answer in zip(unknown, found, strict=True):
-            answers[n] = answer
-        return answers
+        found = await self._execute(batch[n] for n in unknown)
+        for n, result in zip(unknown, found, strict=True):
+            results[n] = result

@@ -28,7 +28,7 @@ from redis.asyncio import Redis
 from redis.commands.core import AsyncScript
 from redis.exceptions import RedisError, ResponseError
 
-from dingda.shared.batching import Trips
+from dingda.shared.batching import ScriptBatcher
 from dingda.shared.errors import LeaseLostError
 from dingda.shared.logs import printable
 from dingda.shared.message import Message
@@ -119,7 +119,7 @@ class Ledger:
             f"{name}:resting",
         )
         self._prefixes = (f"{name}:message:", queue.job_prefix)
-        self._trips = Trips(redis, self._keys)
+        self._scripts = ScriptBatcher(redis, self._keys)
         self._accept = self._script("accept")
         self._lease = self._script("lease")
         self._renew = self._script("renew")
@@ -404,8 +404,8 @@ class Ledger:
         return (rq_now(), len(self._queue.fields), *self._queue.fields, *entries)
 
     async def _step(self, script: AsyncScript, *arguments: Any) -> Any:
-        """Take a step with one message, on a trip that others may share."""
-        return await self._trips.run(script, (*self._prefixes, *arguments))
+        """Take a step with one message, in a round trip that others may share."""
+        return await self._scripts.run(script, (*self._prefixes, *arguments))
 
     async def _run(self, script: AsyncScript, *arguments: Any) -> Any:
         return await script(keys=self._keys, args=(*self._prefixes, *arguments))

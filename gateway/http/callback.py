@@ -1,17 +1,15 @@
-"""The message-receiving address: what DingTalk POSTs, and what it hears back.
+"""The message-receiving address: what DingTalk POSTs, and how it is acknowledged.
 
 The order of work keeps strangers cheap: headers, then the signature, and only then is a body read
 and parsed. `{"msgtype":"empty"}` means *stored*. It is never sent earlier.
 """
 
-import asyncio
 import logging
 from collections.abc import Callable
 from email.message import Message as MIMEHeaders
 from functools import lru_cache
 from http import HTTPStatus
 
-from redis.exceptions import RedisError
 from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.types import Receive, Scope, Send
@@ -19,21 +17,19 @@ from starlette.types import Receive, Scope, Send
 from dingda.gateway.http.body import MAX_BODY_BYTES, BodyReader, drain, too_large
 from dingda.gateway.http.rejection import RejectedError, RejectionLog
 from dingda.gateway.http.replay import ReplayGuard
-from dingda.gateway.intake import TRIP_S, Intake
-from dingda.shared.errors import BusyError, InvalidMessageError, InvalidSignatureError
-from dingda.shared.ledger import Ledger
-from dingda.shared.message import EVENT_SUBSCRIPTION, Ignored, parse_message
+from dingda.gateway.receiver import Ack, Busy, Duplicate, Invalid, Receiver, Stored
+from dingda.shared.errors import InvalidSignatureError
+from dingda.shared.message import EVENT_SUBSCRIPTION, Ignored
 from dingda.shared.reply import EMPTY, Text
 from dingda.shared.signature import verify
-from dingda.shared.states import Acceptance
 from dingda.shared.texts import BUSY
 
 logger = logging.getLogger(__name__)
 
-_STORED = JSONResponse(EMPTY)
+_EMPTY = JSONResponse(EMPTY)
 _BUSY = JSONResponse(Text(BUSY).to_payload())
 _ADDRESS = PlainTextResponse("This is a robot's message-receiving address. DingTalk POSTs to it.\n")
-_LOOKS = ("GET", "HEAD")
+_READS = ("GET", "HEAD")
 """How DingTalk's console is said to try an address when it is saved; it wants any 200."""
 
 Headers = dict[bytes, bytes]
@@ -45,41 +41,34 @@ class Callback:
 
     Args:
         secrets: every active AppSecret.
-        intake: stores the messages.
-        ledger: counts what needs no answer.
+        receiver: stores the messages.
         now_ms: the clock, in ms since 1970.
     """
 
     def __init__(
-        self,
-        *,
-        secrets: tuple[str, ...],
-        intake: Intake,
-        ledger: Ledger,
-        now_ms: Callable[[], int],
+        self, *, secrets: tuple[str, ...], receiver: Receiver, now_ms: Callable[[], int]
     ) -> None:
         self._secrets = secrets
-        self._intake = intake
-        self._ledger = ledger
+        self._receiver = receiver
         self._now_ms = now_ms
         self._bodies = BodyReader()
         self._replays = ReplayGuard()
         self._rejections = RejectionLog()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request."""
+        """Respond to one request."""
         try:
-            response = await self._hear(scope, receive)
+            response = await self._respond(scope, receive)
         except RejectedError as rejected:
             self._rejections.note(rejected)
-            response = await _refuse(rejected, receive)
+            response = await _reject(rejected, receive)
         except ClientDisconnect:
             return
         await response(scope, receive, send)
 
-    async def _hear(self, scope: Scope, receive: Receive) -> Response:
+    async def _respond(self, scope: Scope, receive: Receive) -> Response:
         headers: Headers = dict(scope["headers"])
-        if scope["method"] in _LOOKS:
+        if scope["method"] in _READS:
             return _ADDRESS
         _check_method(scope["method"])
         _check_upgrade(headers)
@@ -90,23 +79,9 @@ class Callback:
             return _ADDRESS
         self._check_signature(headers, scope.get("query_string", b""))
         body = await self._bodies.read(receive)
-        self._replays.admit(headers[b"sign"], len(body))
-        try:
-            message = parse_message(body)
-        except InvalidMessageError as error:
-            raise RejectedError(HTTPStatus.BAD_REQUEST, "body", str(error)) from None
-        if isinstance(message, Ignored):
-            await self._ignore(message)
-            return _STORED
-        self._replays.check(headers[b"sign"], message.id)
-        try:
-            acceptance = await self._intake.accept(message, body)
-        except BusyError as busy:
-            logger.warning("told an asker that we are busy: %s", busy)
-            return _BUSY
-        if acceptance is Acceptance.DUPLICATE:
-            logger.debug("message %.8s came again", message.id)
-        return _STORED
+        signature = self._replays.find(headers[b"sign"])
+        signature.admit(len(body))
+        return _acknowledge(await self._receiver.receive(body, check=signature.check))
 
     def _check_signature(self, headers: Headers, query: bytes) -> None:
         if b"sign" not in headers and b"signature=" in query and b"nonce=" in query:
@@ -122,17 +97,16 @@ class Callback:
         except InvalidSignatureError as error:
             raise RejectedError(HTTPStatus.UNAUTHORIZED, error.reason, str(error)) from None
 
-    async def _ignore(self, ignored: Ignored) -> None:
-        if ignored.reason == "over_quota":
-            logger.error(
-                "DingTalk sends messages without their text: this organisation's monthly quota is "
-                "used up (errorCode 20001). Raise it in the console, under resource management."
-            )
-        try:
-            async with asyncio.timeout(TRIP_S):
-                await self._ledger.ignore(ignored.reason)
-        except (RedisError, OSError, TimeoutError):
-            logger.warning("could not count an ignored callback (%s)", ignored.reason)
+
+def _acknowledge(ack: Ack) -> Response:
+    match ack:
+        case Stored() | Duplicate() | Ignored():
+            return _EMPTY
+        case Busy(reason):
+            logger.warning("told a sender that we are busy: %s", reason)
+            return _BUSY
+        case Invalid(reason):
+            raise RejectedError(HTTPStatus.BAD_REQUEST, "body", reason)
 
 
 def _check_method(method: str) -> None:
@@ -141,7 +115,7 @@ def _check_method(method: str) -> None:
 
 
 def _is_probe(headers: Headers) -> bool:
-    """Whether nobody signed anything: consoles and people try an address with an empty POST."""
+    """Whether it is an empty POST without a signature: consoles and people try an address so."""
     is_signed = b"sign" in headers or b"timestamp" in headers
     return headers.get(b"content-length") == b"0" and not is_signed
 
@@ -182,7 +156,7 @@ def _check_length(headers: Headers) -> None:
         raise too_large()
 
 
-async def _refuse(rejected: RejectedError, receive: Receive) -> JSONResponse:
+async def _reject(rejected: RejectedError, receive: Receive) -> JSONResponse:
     headers = {}
     if rejected.status in (HTTPStatus.REQUEST_ENTITY_TOO_LARGE, HTTPStatus.REQUEST_TIMEOUT):
         headers["connection"] = "close"

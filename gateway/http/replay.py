@@ -1,7 +1,7 @@
 """A bound on what a captured signature is good for.
 
-DingTalk signs the time and not the message ("receive-message"), so who has seen one callback could
-forge any others for an hour. Two real messages may share a millisecond and so a signature; dozens
+DingTalk signs the time and not the message ("receive-message"), so a captured callback would let
+others be forged for an hour. Two real messages may share a millisecond and so a signature; dozens
 do not.
 """
 
@@ -17,49 +17,50 @@ _REMEMBERED = 20_000
 """Signatures remembered; the oldest goes first."""
 
 
-class _Vouched:
-    __slots__ = ("bytes_left", "messages")
+class Signature:
+    """What one signature has come with so far."""
+
+    __slots__ = ("_bytes_left", "_messages")
 
     def __init__(self) -> None:
-        self.bytes_left = BYTES_A_SIGNATURE
-        self.messages: set[str] = set()
+        self._bytes_left = BYTES_A_SIGNATURE
+        self._messages: set[str] = set()
+
+    def admit(self, size: int) -> None:
+        """Let a body of so many bytes be parsed.
+
+        Raises:
+            RejectedError: if the signature has come with too many bytes already.
+        """
+        if self._bytes_left < size:
+            detail = f"this signature came with {BYTES_A_SIGNATURE} bytes already"
+            raise RejectedError(HTTPStatus.UNAUTHORIZED, "replay", detail)
+        self._bytes_left -= size
+
+    def check(self, message_id: str) -> None:
+        """Let a message be stored that the signature may vouch for; it may come again.
+
+        Raises:
+            RejectedError: if the signature has come with too many others.
+        """
+        if message_id not in self._messages:
+            if len(self._messages) >= MESSAGES_A_SIGNATURE:
+                detail = f"this signature came with {MESSAGES_A_SIGNATURE} other messages already"
+                raise RejectedError(HTTPStatus.UNAUTHORIZED, "replay", detail)
+            self._messages.add(message_id)
 
 
 class ReplayGuard:
-    """Remembers what came with which signature."""
+    """Remembers signatures."""
 
     def __init__(self) -> None:
-        self._vouched: dict[bytes, _Vouched] = {}
+        self._signatures: dict[bytes, Signature] = {}
 
-    def admit(self, signature: bytes, size: int) -> None:
-        """Let a body be parsed.
-
-        Args:
-            signature: what vouches for it.
-            size: of the body, in bytes.
-
-        Raises:
-            RejectedError: if the signature has come with too much already.
-        """
-        vouched = self._vouched.get(signature)
-        if vouched is None:
-            if len(self._vouched) >= _REMEMBERED:
-                del self._vouched[next(iter(self._vouched))]
-            vouched = self._vouched[signature] = _Vouched()
-        if vouched.bytes_left < size:
-            detail = f"this signature came with {BYTES_A_SIGNATURE} bytes already"
-            raise RejectedError(HTTPStatus.UNAUTHORIZED, "replay", detail)
-        vouched.bytes_left -= size
-
-    def check(self, signature: bytes, message_id: str) -> None:
-        """Let an admitted message pass that its signature may vouch for; it may come again.
-
-        Raises:
-            RejectedError: if the signature came with too many others.
-        """
-        messages = self._vouched[signature].messages
-        if message_id not in messages:
-            if len(messages) >= MESSAGES_A_SIGNATURE:
-                detail = f"this signature came with {MESSAGES_A_SIGNATURE} other messages already"
-                raise RejectedError(HTTPStatus.UNAUTHORIZED, "replay", detail)
-            messages.add(message_id)
+    def find(self, sign: bytes) -> Signature:
+        """What is known of a signature that has been verified."""
+        signature = self._signatures.get(sign)
+        if signature is None:
+            if len(self._signatures) >= _REMEMBERED:
+                del self._signatures[next(iter(self._signatures))]
+            signature = self._signatures[sign] = Signature()
+        return signature

@@ -1,4 +1,4 @@
-"""A gateway on a Redis of its own, and DingTalk at its door."""
+"""A gateway on a Redis of its own, and a client that plays DingTalk."""
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -16,7 +16,7 @@ from tests.processes import SECRET, signed
 CALLBACK = "/dd_robot/"
 
 
-class Door:
+class GatewayHarness:
     """What DingTalk sees of a gateway, and what a test sees behind it."""
 
     def __init__(
@@ -58,20 +58,20 @@ def settings() -> Settings:
 
 
 @asynccontextmanager
-async def a_door(settings: Settings) -> AsyncIterator[Door]:
+async def a_gateway(settings: Settings) -> AsyncIterator[GatewayHarness]:
     """A gateway of these settings, listening."""
     redis = fakeredis.FakeAsyncRedis(decode_responses=True)
     at_ms = now_ms()
     app = create_app(settings, redis=redis, now_ms=lambda: at_ms)
     transport = httpx.ASGITransport(app)
     async with (
-        app.router.lifespan_context(app),
+        app.site.router.lifespan_context(app.site),
         httpx.AsyncClient(transport=transport, base_url="http://gateway") as client,
     ):
-        yield Door(client, redis, at_ms)
+        yield GatewayHarness(client, redis, at_ms)
 
 
 @pytest.fixture
-async def door(settings: Settings) -> AsyncIterator[Door]:
-    async with a_door(settings) as door:
-        yield door
+async def gateway(settings: Settings) -> AsyncIterator[GatewayHarness]:
+    async with a_gateway(settings) as gateway:
+        yield gateway

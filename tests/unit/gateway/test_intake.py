@@ -1,13 +1,13 @@
-"""Group commit: who waits together is stored together, and each hears an own outcome."""
+"""Group commit: messages that wait together are stored together, each with its own outcome."""
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 from redis.exceptions import ConnectionError as RedisConnectionError
 
-from dingda.gateway import intake as module
-from dingda.gateway.intake import TRIP_S, Intake
+from dingda.gateway.intake import LIMITS, ROUND_TRIP_S, Intake
 from dingda.shared.errors import BusyError
 from dingda.shared.ledger import Ledger
 from dingda.shared.message import Message
@@ -16,10 +16,10 @@ from tests.builders import a_callback, a_message
 
 
 class ScriptedLedger(Ledger):
-    """A ledger whose trips to Redis take as long as the test says, and end as it says."""
+    """A ledger whose round trips take as long as the test says, and end as it says."""
 
     def __init__(self) -> None:
-        self.trips: list[list[str]] = []
+        self.batches: list[list[str]] = []
         self.gate = asyncio.Event()
         self.error: BaseException | None = None
         self.outcomes: dict[str, Acceptance] = {}
@@ -28,7 +28,7 @@ class ScriptedLedger(Ledger):
         self, messages: Sequence[tuple[Message, bytes]], *, backlog_limit: int
     ) -> list[Acceptance]:
         assert backlog_limit == 10
-        self.trips.append([message.id for message, _ in messages])
+        self.batches.append([message.id for message, _ in messages])
         await self.gate.wait()
         if self.error:
             raise self.error
@@ -54,11 +54,11 @@ async def accept_all_but_the_first_meanwhile(intake: Intake, ledger: ScriptedLed
         await asyncio.gather(first, *others)
 
 
-async def test_who_arrives_during_a_trip_goes_with_the_next_one() -> None:
+async def test_messages_that_arrive_during_a_round_trip_share_the_next_one() -> None:
     ledger = ScriptedLedger()
     intake = Intake(ledger, backlog_limit=10)
     await accept_all_but_the_first_meanwhile(intake, ledger)
-    assert ledger.trips == [[MESSAGES[0].id], [message.id for message in MESSAGES[1:]]]
+    assert ledger.batches == [[MESSAGES[0].id], [message.id for message in MESSAGES[1:]]]
 
 
 async def test_each_caller_hears_its_own_outcome() -> None:
@@ -77,7 +77,7 @@ async def test_each_caller_hears_its_own_outcome() -> None:
     assert isinstance(outcomes[2], BusyError)
 
 
-async def test_a_trip_that_fails_tells_everybody_on_it() -> None:
+async def test_a_round_trip_that_fails_fails_every_message_of_it() -> None:
     ledger = ScriptedLedger()
     ledger.gate.set()
     ledger.error = RedisConnectionError("refused")
@@ -89,7 +89,7 @@ async def test_a_trip_that_fails_tells_everybody_on_it() -> None:
     assert [type(outcome) for outcome in outcomes] == [BusyError] * len(MESSAGES)
 
 
-async def test_a_failed_trip_does_not_keep_the_next_from_storing() -> None:
+async def test_a_failed_round_trip_does_not_keep_the_next_from_storing() -> None:
     ledger = ScriptedLedger()
     ledger.gate.set()
     ledger.error = RedisConnectionError("refused")
@@ -107,13 +107,13 @@ async def test_a_hung_redis_fails_everybody_who_waits_within_a_second() -> None:
     async with intake.running():
         began = asyncio.get_running_loop().time()
         waiting = [accept(intake, MESSAGES[0])]
-        await asyncio.sleep(TRIP_S / 2)
+        await asyncio.sleep(ROUND_TRIP_S / 2)
         waiting += [accept(intake, message) for message in MESSAGES[1:]]
         outcomes = await asyncio.gather(*waiting, return_exceptions=True)
         took_s = asyncio.get_running_loop().time() - began
     assert [type(outcome) for outcome in outcomes] == [BusyError] * len(MESSAGES)
     assert took_s < 1.0
-    assert len(ledger.trips) == 1
+    assert len(ledger.batches) == 1
 
 
 async def test_a_cancelled_caller_harms_nobody_and_is_not_stored_later() -> None:
@@ -129,10 +129,10 @@ async def test_a_cancelled_caller_harms_nobody_and_is_not_stored_later() -> None
         ledger.gate.set()
         assert await first is Acceptance.ACCEPTED
         assert await stays is Acceptance.ACCEPTED
-    assert ledger.trips == [[MESSAGES[0].id], [MESSAGES[2].id]]
+    assert ledger.batches == [[MESSAGES[0].id], [MESSAGES[2].id]]
 
 
-async def test_a_caller_cancelled_during_its_trip_harms_nobody_on_it() -> None:
+async def test_a_caller_cancelled_during_its_round_trip_harms_no_other_of_it() -> None:
     ledger = ScriptedLedger()
     intake = Intake(ledger, backlog_limit=10)
     async with intake.running():
@@ -143,10 +143,9 @@ async def test_a_caller_cancelled_during_its_trip_harms_nobody_on_it() -> None:
         assert await stays is Acceptance.ACCEPTED
 
 
-async def test_a_full_intake_says_busy_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "_MAX_WAITING", 2)
+async def test_a_full_intake_says_busy_at_once() -> None:
     ledger = ScriptedLedger()
-    intake = Intake(ledger, backlog_limit=10)
+    intake = Intake(ledger, backlog_limit=10, limits=replace(LIMITS, waiting=2))
     async with intake.running():
         first = accept(intake, MESSAGES[0])
         await asyncio.sleep(0.01)
@@ -168,12 +167,12 @@ async def test_an_error_that_nobody_expected_leaves_nobody_waiting(error: BaseEx
     ledger.error = error
     intake = Intake(ledger, backlog_limit=10)
     async with intake.running(), asyncio.timeout(1):
-        on_the_trip = accept(intake, MESSAGES[0])
+        in_flight = accept(intake, MESSAGES[0])
         await asyncio.sleep(0.01)
         waiting = [accept(intake, message) for message in MESSAGES[1:3]]
         await asyncio.sleep(0.01)
         ledger.gate.set()
-        outcomes = await asyncio.gather(on_the_trip, *waiting, return_exceptions=True)
+        outcomes = await asyncio.gather(in_flight, *waiting, return_exceptions=True)
         assert [type(outcome) for outcome in outcomes] == [BusyError] * 3
 
 
@@ -206,7 +205,7 @@ async def test_an_answer_for_too_few_messages_leaves_nobody_waiting() -> None:
             await accept(intake, MESSAGES[0])
 
 
-async def test_who_waits_when_the_gateway_ends_hears_so() -> None:
+async def test_callers_that_wait_when_the_gateway_ends_are_told() -> None:
     intake = Intake(ScriptedLedger(), backlog_limit=10)
     async with intake.running():
         waiting = [accept(intake, message) for message in MESSAGES[:3]]
@@ -218,18 +217,16 @@ async def test_who_waits_when_the_gateway_ends_hears_so() -> None:
         await intake.accept(MESSAGES[0], BODY)
 
 
-async def test_large_bodies_travel_in_small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "_MAX_BATCH_BYTES", 2 * len(BODY))
+async def test_large_bodies_travel_in_small_batches() -> None:
     ledger = ScriptedLedger()
-    intake = Intake(ledger, backlog_limit=10)
+    intake = Intake(ledger, backlog_limit=10, limits=replace(LIMITS, batch_bytes=2 * len(BODY)))
     await accept_all_but_the_first_meanwhile(intake, ledger)
-    assert [len(trip) for trip in ledger.trips] == [1, 2, 2, 1]
+    assert [len(batch) for batch in ledger.batches] == [1, 2, 2, 1]
 
 
-async def test_what_waits_is_bounded_by_its_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "_MAX_WAITING_BYTES", 2 * len(BODY))
+async def test_what_waits_is_bounded_by_its_bytes() -> None:
     ledger = ScriptedLedger()
-    intake = Intake(ledger, backlog_limit=10)
+    intake = Intake(ledger, backlog_limit=10, limits=replace(LIMITS, waiting_bytes=2 * len(BODY)))
     async with intake.running():
         for _ in range(3):  # what was stored or gave up no longer counts
             first = accept(intake, MESSAGES[0])

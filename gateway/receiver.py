@@ -1,0 +1,108 @@
+"""What becomes of a message that DingTalk delivered, whichever way it came.
+
+A transport (`gateway.http`) authenticates a delivery, hands its body to the receiver, and tells
+DingTalk what the `Ack` says. `Stored` means that the message is in Redis; it is never said earlier.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from redis.exceptions import RedisError
+
+from dingda.gateway.intake import ROUND_TRIP_S, Intake
+from dingda.shared.errors import BusyError, InvalidMessageError
+from dingda.shared.ledger import Ledger
+from dingda.shared.message import Ignored, parse_message
+from dingda.shared.states import Acceptance
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """The message is in Redis."""
+
+
+@dataclass(frozen=True, slots=True)
+class Duplicate:
+    """The message was in Redis already."""
+
+
+@dataclass(frozen=True, slots=True)
+class Busy:
+    """The message is not stored, and its sender must be told to try again later."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Invalid:
+    """The body is no message; DingTalk should not deliver it again."""
+
+    reason: str
+
+
+Ack = Stored | Duplicate | Ignored | Busy | Invalid
+"""What became of a delivery. `Ignored`: it was genuine, and there is nothing to answer."""
+
+
+_STORED = Stored()
+
+
+def _allow(_: str) -> None:
+    """Let every message be stored."""
+
+
+class Receiver:
+    """Parses and stores messages. It knows no transport.
+
+    Args:
+        intake: stores the messages.
+        ledger: counts the deliveries that need no answer.
+    """
+
+    def __init__(self, intake: Intake, ledger: Ledger) -> None:
+        self._intake = intake
+        self._ledger = ledger
+
+    async def receive(self, body: bytes, *, check: Callable[[str], None] = _allow) -> Ack:
+        """Store the message in a body.
+
+        Args:
+            body: a callback's JSON, from a delivery that has been authenticated.
+            check: called with the message's id before it is stored. It may raise to prevent that:
+                the exception passes through.
+
+        Returns:
+            What became of it, after a second at the most.
+        """
+        try:
+            message = parse_message(body)
+        except InvalidMessageError as error:
+            return Invalid(str(error))
+        if isinstance(message, Ignored):
+            await self._count(message)
+            return message
+        check(message.id)
+        try:
+            acceptance = await self._intake.accept(message, body)
+        except BusyError as error:
+            return Busy(str(error))
+        if acceptance is Acceptance.DUPLICATE:
+            logger.debug("message %.8s came again", message.id)
+            return Duplicate()
+        return _STORED
+
+    async def _count(self, ignored: Ignored) -> None:
+        if ignored.reason == "over_quota":
+            logger.error(
+                "DingTalk sends messages without their text: this organisation's monthly quota is "
+                "used up (errorCode 20001). Raise it in the console, under resource management."
+            )
+        try:
+            async with asyncio.timeout(ROUND_TRIP_S):
+                await self._ledger.ignore(ignored.reason)
+        except (RedisError, OSError, TimeoutError):
+            logger.warning("could not count an ignored callback (%s)", ignored.reason)
