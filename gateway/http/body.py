@@ -12,9 +12,9 @@ from dingda.gateway.http.rejection import RejectedError
 from dingda.shared.cancel_reason import CancelReason
 
 MAX_BODY_BYTES = 256 * 1024
-"""Room for a quoted reply of ours (20,000 bytes), which DingTalk tells as a tree of short runs."""
+"""Room for a quoted reply of ours (20,000 bytes), which DingTalk quotes as a tree of short runs."""
 BODY_TIMEOUT_S = 3.0
-_LOOK_EVERY_S = 0.25
+_CHECK_EVERY_S = 0.25
 _DRAIN_BYTES = 1024 * 1024
 _DRAIN_S = 0.5
 _TOO_SLOW = CancelReason("the body is too slow")
@@ -23,8 +23,8 @@ _TOO_SLOW = CancelReason("the body is too slow")
 class BodyReader:
     """Reads bodies of at most `MAX_BODY_BYTES`, each within `BODY_TIMEOUT_S`.
 
-    One timer looks after all that are being read: one for each would cost an eighth of what a
-    message costs here, and next to none of them would ever go off.
+    One timer watches all bodies that are being read. A timer for each would cost an eighth of what
+    a message costs here, and hardly any would ever fire.
     """
 
     def __init__(self) -> None:
@@ -64,10 +64,10 @@ class BodyReader:
         self._begun[task] = loop.time()
         if not self._is_watched:
             self._is_watched = True
-            loop.call_later(_LOOK_EVERY_S, self._look, loop)
+            loop.call_later(_CHECK_EVERY_S, self._check, loop)
 
-    def _look(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Stop what has been read for too long; those who began first stand first."""
+    def _check(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Stop what has been read for too long; the dict is in order of beginning."""
         latest_s = loop.time() - BODY_TIMEOUT_S
         for task, begun_s in list(self._begun.items()):
             if begun_s > latest_s:
@@ -76,17 +76,17 @@ class BodyReader:
             _TOO_SLOW.cancel(task)
         self._is_watched = bool(self._begun)
         if self._is_watched:
-            loop.call_later(_LOOK_EVERY_S, self._look, loop)
+            loop.call_later(_CHECK_EVERY_S, self._check, loop)
 
 
 def too_large() -> RejectedError:
-    """What is said of a body above the limit."""
+    """The rejection of a body above the limit."""
     detail = f"the body is larger than {MAX_BODY_BYTES} bytes"
     return RejectedError(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "size", detail)
 
 
 async def drain(receive: Receive) -> None:
-    """Take a little of what still comes, or the sender would meet a reset and never read why."""
+    """Read a little of what still comes: a client that meets a reset never reads the response."""
     drained, more = 0, True
     with suppress(TimeoutError, ClientDisconnect):
         async with asyncio.timeout(_DRAIN_S):

@@ -1,6 +1,6 @@
-"""Bounds on connections: how many there are, and how long each may take. uvicorn keeps neither.
+"""Bounds on connections: how many there are, and how long each may take. uvicorn has neither.
 
-One timer looks after all connections of a process, as `gateway.http.body` does for bodies.
+One timer watches all connections of a process, as in `gateway.http.body`.
 """
 
 import asyncio
@@ -17,15 +17,15 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 logger = logging.getLogger(__name__)
 
 STAGE_S = 6.0
-"""How long a request may take to arrive, from its first byte or from connecting; and its answer to
-go after that. A body alone has less (`gateway.http.body`)."""
+"""How long a request may take to arrive, from its first byte or from connecting; and its response
+to be sent after that. A body alone has less (`gateway.http.body`)."""
 KEEP_ALIVE_S = 75
-"""How long an answered connection may idle: longer than proxies keep theirs (nginx: 60 s), for one
-that we close is found closed only by the next callback, which a proxy won't send twice."""
+"""How long a connection may idle: longer than proxies keep theirs (nginx: 60 s). A proxy finds that
+we closed one only with the next callback, which it won't send twice."""
 _MOST = 4096
 _OTHER_FILES = 64
 """File descriptors that are kept for Redis, logs and so on."""
-_LOOK_EVERY_S = 0.5
+_CHECK_EVERY_S = 0.5
 _LOG_EVERY_S = 60.0
 _UPGRADE = re.compile(rb"\r\nupgrade:", re.IGNORECASE)
 _HEAD_BYTES = 16 * 1024
@@ -42,47 +42,47 @@ def connection_limit() -> int:
 class Connections:
     """The connections of one process, each in one of three stages.
 
-    It is *speaking* until its request has arrived whole (a new one that says nothing, too),
-    *answered* while the answer is made and sent, then *idle* until its next request.
+    A connection, also a new one, is *receiving* until a request has arrived whole, *responding*
+    until the response is sent, then *idle* until the next request.
 
     Args:
-        limit: how many there may be. One more costs another its place: the one that has been
-            speaking longest, for a genuine request arrives within milliseconds; else the one that
-            has been idle longest. If all are being answered it is turned away itself.
+        limit: how many there may be. One more closes another: the one that has been receiving
+            longest, since a genuine request arrives within milliseconds; else the one that has been
+            idle longest. If all others are responding, the new one is closed.
         clock: a monotonic clock, in seconds.
     """
 
     def __init__(self, limit: int, clock: Callable[[], float] = time.monotonic) -> None:
         self.limit = limit
         self._clock = clock
-        # Since when (s); the one that entered the stage first comes first.
-        self._speaking: dict[BoundedProtocol, float] = {}
-        self._answered: dict[BoundedProtocol, float] = {}
+        # Since when (s), in the order in which they entered the stage.
+        self._receiving: dict[BoundedProtocol, float] = {}
+        self._responding: dict[BoundedProtocol, float] = {}
         self._idle: dict[BoundedProtocol, float] = {}
         self._is_watched = False
         self._logged_at_s = -_LOG_EVERY_S
 
     def admit(self, connection: "BoundedProtocol") -> None:
-        """Take a new connection, at another's cost if there are too many."""
-        self.speak(connection)
-        if len(self._speaking) + len(self._answered) + len(self._idle) <= self.limit:
+        """Take a new connection, and close another if there are too many."""
+        self.receive(connection)
+        if len(self._receiving) + len(self._responding) + len(self._idle) <= self.limit:
             return
         self._log_limit()
-        slowest = next(iter(self._speaking))
+        slowest = next(iter(self._receiving))
         if slowest is connection and self._idle:
             slowest = next(iter(self._idle))
         self._close(slowest)
 
-    def speak(self, connection: "BoundedProtocol") -> None:
+    def receive(self, connection: "BoundedProtocol") -> None:
         """A request is expected, or has begun."""
-        self._enter(self._speaking, connection)
+        self._enter(self._receiving, connection)
 
-    def answer(self, connection: "BoundedProtocol") -> None:
+    def respond(self, connection: "BoundedProtocol") -> None:
         """A request has arrived whole."""
-        self._enter(self._answered, connection)
+        self._enter(self._responding, connection)
 
     def rest(self, connection: "BoundedProtocol") -> None:
-        """The answer has gone, and the connection is kept."""
+        """The response is sent, and the connection is kept."""
         self._enter(self._idle, connection)
 
     def is_idle(self, connection: "BoundedProtocol") -> bool:
@@ -91,7 +91,7 @@ class Connections:
 
     def forget(self, connection: "BoundedProtocol") -> None:
         """The connection is gone."""
-        for stage in (self._speaking, self._answered, self._idle):
+        for stage in (self._receiving, self._responding, self._idle):
             stage.pop(connection, None)
 
     def _enter(self, stage: "dict[BoundedProtocol, float]", connection: "BoundedProtocol") -> None:
@@ -99,23 +99,23 @@ class Connections:
         stage[connection] = self._clock()
         if not self._is_watched:
             self._is_watched = True
-            connection.loop.call_later(_LOOK_EVERY_S, self._look, connection.loop)
+            connection.loop.call_later(_CHECK_EVERY_S, self._check, connection.loop)
 
-    def _look(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Close what has been speaking, or being answered, for too long."""
+    def _check(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Close what has been receiving, or responding, for too long."""
         latest_s = self._clock() - STAGE_S
-        for stage in (self._speaking, self._answered):
+        for stage in (self._receiving, self._responding):
             for connection, since_s in list(stage.items()):
                 if since_s > latest_s:
                     break
                 self._close(connection)
-        self._is_watched = bool(self._speaking or self._answered)
+        self._is_watched = bool(self._receiving or self._responding)
         if self._is_watched:
-            loop.call_later(_LOOK_EVERY_S, self._look, loop)
+            loop.call_later(_CHECK_EVERY_S, self._check, loop)
 
     def _close(self, connection: "BoundedProtocol") -> None:
         self.forget(connection)
-        # Not `close`: that would wait for a peer that reads no answer.
+        # Not `close`: that would wait for a peer that reads no response.
         connection.transport.abort()
 
     def _log_limit(self) -> None:
@@ -141,7 +141,7 @@ class BoundedProtocol(HttpToolsProtocol):
         super().__init__(**arguments)
         self._bounds = connections
         self._is_whole = True  # no request is on its way
-        self._answering: RequestResponseCycle | None = None
+        self._responding_cycle: RequestResponseCycle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Count it."""
@@ -149,15 +149,15 @@ class BoundedProtocol(HttpToolsProtocol):
         self._bounds.admit(self)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Forget it, and what it still asks for."""
+        """Forget it, and the requests that wait on it."""
         self._bounds.forget(self)
         self.pipeline.clear()
-        if self._answering:  # of several requests at once, uvicorn looks at the last
-            self._answering.disconnected = True
+        if self._responding_cycle:  # with several requests at once, uvicorn disconnects the last
+            self._responding_cycle.disconnected = True
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Read on; an offer to speak another protocol is passed over (RFC 9110, 7.8).
+        """Read on; ignore an offer of another protocol (RFC 9110, 7.8).
 
         The parser would take what follows such an offer, the body, for that other protocol.
         """
@@ -169,7 +169,7 @@ class BoundedProtocol(HttpToolsProtocol):
         """A request's first byte has come."""
         self._is_whole = False
         if self._bounds.is_idle(self):
-            self._bounds.speak(self)
+            self._bounds.receive(self)
         super().on_message_begin()
 
     def on_message_complete(self) -> None:
@@ -179,19 +179,19 @@ class BoundedProtocol(HttpToolsProtocol):
         self._enter_stage()
 
     def on_response_complete(self) -> None:
-        """An answer's last byte has gone."""
+        """A response's last byte is sent."""
         super().on_response_complete()
         if not self.transport.is_closing():
             self._enter_stage()
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
-        self._answering = cycle
+        self._responding_cycle = cycle
         super()._start_asgi_task(cycle, app)
 
     def _enter_stage(self) -> None:
         if not self._is_whole:
-            self._bounds.speak(self)
+            self._bounds.receive(self)
         elif self.pipeline or not self.cycle.response_complete:
-            self._bounds.answer(self)
+            self._bounds.respond(self)
         else:
             self._bounds.rest(self)

@@ -1,4 +1,4 @@
-"""Requests that get a 4xx: how a room of the gateway says so, and what an operator sees of them."""
+"""Requests that get a 4xx: the error that says so, and what an operator sees of them."""
 
 import logging
 import time
@@ -11,7 +11,7 @@ _LOG_INTERVAL_S = 10.0
 
 
 class RejectedError(Exception):
-    """A request that gets a 4xx; `reason` is a short name, `detail` a sentence for its sender."""
+    """A request that gets a 4xx; `reason` is a short name, `detail` a sentence for its client."""
 
     def __init__(self, status: HTTPStatus, reason: str, detail: str) -> None:
         super().__init__(detail)
@@ -21,18 +21,18 @@ class RejectedError(Exception):
 
 
 class RejectionLog:
-    """One line for each reason every ten seconds: an operator must see it, a flood must not."""
+    """Logs each reason once in ten seconds: visible to an operator, even in a flood."""
 
     def __init__(self) -> None:
         self._counts: Counter[str] = Counter()
         self._logged_at: dict[str, float] = {}
 
     def note(self, rejected: RejectedError) -> None:
-        """Count a rejection, and log it unless its like has just been logged."""
+        """Count a rejection; log it unless its reason was logged a moment ago."""
         self._note(rejected.reason, "rejected (%d so far): %s", rejected.detail)
 
     def note_probe(self) -> None:
-        """Count somebody who tries the address without saying anything."""
+        """Count an empty request that tries the address."""
         detail = "an empty request without a signature tries the address; no message is in it"
         self._note("probe", "probed (%d so far): %s", detail)
 

@@ -9,8 +9,8 @@ from dingda.gateway.http.connections import KEEP_ALIVE_S, STAGE_S, BoundedProtoc
 
 Enter = Callable[[Connections, BoundedProtocol], None]
 STAGES: dict[str, Enter] = {
-    "speaking": Connections.speak,
-    "answered": Connections.answer,
+    "receiving": Connections.receive,
+    "responding": Connections.respond,
 }
 
 
@@ -85,7 +85,7 @@ def test_progress_gives_a_connection_new_time(
     timers: Timers, connections: Connections, new: Callable[[], BoundedProtocol]
 ) -> None:
     line = new()
-    for enter in (Connections.answer, Connections.rest, Connections.speak) * 3:
+    for enter in (Connections.respond, Connections.rest, Connections.receive) * 3:
         timers.let_pass(STAGE_S - 1)
         enter(connections, line)
     assert not is_closed(line)
@@ -98,12 +98,12 @@ def test_an_idle_connection_is_left_to_its_own_time_and_watched_again_afterwards
     connections.rest(line)
     timers.let_pass(KEEP_ALIVE_S)
     assert not is_closed(line)
-    connections.answer(line)
+    connections.respond(line)
     timers.let_pass(STAGE_S + 1)
     assert is_closed(line)
 
 
-def test_who_speaks_longest_makes_room(
+def test_the_connection_that_receives_longest_makes_room(
     connections: Connections, new: Callable[[], BoundedProtocol]
 ) -> None:
     idle, first, second, third = new(), new(), new(), None
@@ -112,23 +112,23 @@ def test_who_speaks_longest_makes_room(
     assert [is_closed(line) for line in (idle, first, second, third)] == [False, True, False, False]
 
 
-def test_who_idles_longest_makes_room_if_nobody_else_speaks(
+def test_the_connection_that_idles_longest_makes_room_if_no_other_receives(
     connections: Connections, new: Callable[[], BoundedProtocol]
 ) -> None:
     lines = [new(), new(), new()]
     connections.rest(lines[1])
     connections.rest(lines[0])
-    connections.answer(lines[2])
+    connections.respond(lines[2])
     lines.append(new())
     assert [is_closed(line) for line in lines] == [False, True, False, False]
 
 
-def test_nobody_who_is_being_answered_makes_room(
+def test_a_connection_that_responds_never_makes_room(
     connections: Connections, new: Callable[[], BoundedProtocol]
 ) -> None:
     lines = [new(), new(), new()]
     for line in lines:
-        connections.answer(line)
+        connections.respond(line)
     lines.append(new())
     assert [is_closed(line) for line in lines] == [False, False, False, True]
 
