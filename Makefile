@@ -42,8 +42,9 @@ endif
 demo: .venv/.demo ## start a server, the gateway, a worker and a simulated DingTalk; Ctrl-C ends all
 	@exec $(BIN)/dingda demo
 
+# Most tests wait for processes, leases and outages: two files at a time take half as long as one.
 test: setup lint ## ruff, mypy and every test but the slow ones
-	@$(BIN)/pytest
+	@$(BIN)/pytest -n 2 --dist loadfile
 
 build: .venv/.demo ## make the wheel and the sdist, in dist/
 	@$(BIN)/python -m hatchling build --clean
