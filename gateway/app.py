@@ -22,6 +22,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from dingda.gateway.http.callback import Callback
 from dingda.gateway.intake import ROUND_TRIP_S, Intake
 from dingda.gateway.receiver import Receiver
+from dingda.shared.clock import wall_clock_ms
 from dingda.shared.connections import impatient
 from dingda.shared.errors import SettingsError
 from dingda.shared.ledger import Ledger
@@ -39,10 +40,6 @@ HOW_TO_SET_UP = """\
 DINGDA_APP_SECRET is not set: without it anybody could speak to the bot in DingTalk's name.
 Find it at open-dev.dingtalk.com, under 应用开发 > your application > 凭证与基础信息 > Client Secret
 (formerly AppSecret), then set DINGDA_APP_SECRET in the environment or in .env."""
-
-
-def _wall_clock_ms() -> int:
-    return time.time_ns() // 1_000_000
 
 
 class Gateway:
@@ -76,7 +73,7 @@ def create_app(
     settings: Settings,
     *,
     redis: Redis | None = None,
-    now_ms: Callable[[], int] = _wall_clock_ms,
+    now_ms: Callable[[], int] = wall_clock_ms,
 ) -> Gateway:
     """Build the gateway.
 

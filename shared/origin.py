@@ -1,5 +1,6 @@
 """Origins: the scheme, host and port that decide where a reply may be sent."""
 
+import ipaddress
 import re
 from urllib.parse import urlsplit
 
@@ -38,3 +39,11 @@ def origin_of(url: str) -> str:
     if not 1 <= port <= _MAX_PORT:
         raise InvalidOriginError("the port must be a number from 1 to 65535")
     return f"{parts.scheme}://{found['host']}:{port}"
+
+
+def is_loopback(host: str | None) -> bool:
+    """Whether a host is this machine alone; so is none at all, as in the URL of a Unix socket."""
+    try:
+        return ipaddress.ip_address(host or "").is_loopback
+    except ValueError:
+        return host in ("localhost", None)

@@ -3,7 +3,6 @@
 Each finding has a name. One that is dangerous stops the start unless DINGDA_ALLOW names it.
 """
 
-import ipaddress
 import logging
 import re
 import time
@@ -18,6 +17,7 @@ from redis.exceptions import RedisError, ResponseError
 
 from dingda.shared.errors import SettingsError
 from dingda.shared.logs import printable
+from dingda.shared.origin import is_loopback
 from dingda.shared.queue import JobQueue
 from dingda.shared.settings import Danger, Settings, unknown_names
 
@@ -126,7 +126,7 @@ def _origins(settings: Settings) -> Finding:
     name = "http-origin"
     for origin in settings.session_webhook_origins:
         url = urlsplit(origin)
-        if url.scheme != "https" and not _is_loopback(url.hostname):
+        if url.scheme != "https" and not is_loopback(url.hostname):
             what = f"replies to {origin} travel unencrypted, and with them the session's token"
             advice = "use https in DINGDA_SESSION_WEBHOOK_ORIGINS"
             return Finding(name, Severity.DANGER, what, advice)
@@ -135,18 +135,11 @@ def _origins(settings: Settings) -> Finding:
 
 def _open_redis(redis_url: str) -> Finding:
     name, url = "open-redis", urlsplit(redis_url)
-    if url.scheme != "redis" or url.password or _is_loopback(url.hostname):
+    if url.scheme != "redis" or url.password or is_loopback(url.hostname):
         return Finding(name, Severity.OK, "has a password or TLS, or is on this machine")
     what = f"{url.hostname} is reached without a password or TLS; who can write there is the bot"
     advice = "set a password (and TLS outside a private network), see docs/security.md"
     return Finding(name, Severity.DANGER, what, advice)
-
-
-def _is_loopback(host: str | None) -> bool:
-    try:
-        return ipaddress.ip_address(host or "").is_loopback
-    except ValueError:
-        return host in ("localhost", None)
 
 
 def _redis(client: Redis, queue: JobQueue) -> Iterator[Finding]:

@@ -1,9 +1,7 @@
 """The simulator's process: its settings put together, its port, its warnings."""
 
-import ipaddress
 import logging
 import socket
-import time
 from contextlib import suppress
 from datetime import UTC, datetime
 from functools import partial
@@ -13,9 +11,10 @@ import uvicorn
 from redis.asyncio import Redis
 from starlette.applications import Starlette
 
+from dingda.shared.clock import wall_clock_ms
 from dingda.shared.connections import impatient
 from dingda.shared.errors import SettingsError
-from dingda.shared.origin import origin_of
+from dingda.shared.origin import is_loopback, origin_of
 from dingda.shared.queue import JobQueue
 from dingda.shared.server import create_uvicorn_config, listen
 from dingda.shared.settings import Settings
@@ -77,13 +76,13 @@ def _build(
     dingtalk = DingTalk(
         secret=bot.secrets[0],
         public_url=settings.session_base_url,
-        now_ms=_wall_clock_ms,
+        now_ms=wall_clock_ms,
         session_life_ms=round(settings.session_life_s * 1000),
         replies_per_minute=settings.replies_per_minute or None,
     )
     courier = Courier(settings.gateway_callback_url(bot))
     queue = JobQueue.create(bot.queue, skill_timeout_s=bot.skill_timeout)
-    watch = LedgerWatch(partial(read_stories, ledger, queue), dingtalk, changes, _wall_clock_ms)
+    watch = LedgerWatch(partial(read_stories, ledger, queue), dingtalk, changes, wall_clock_ms)
     return create_app(
         dingtalk=dingtalk,
         courier=courier,
@@ -99,14 +98,10 @@ def _build(
 
 def _hosts(settings: SimulatorSettings) -> set[str]:
     """The names that it answers to on loopback; elsewhere nobody knows what it is called."""
-    if not _is_loopback(settings.host):
+    if not is_loopback(settings.host):
         return set()
     named = (urlsplit(url).hostname for url in (settings.server_url, settings.session_base_url))
     return {"127.0.0.1", "::1", "localhost", *filter(None, named)}
-
-
-def _wall_clock_ms() -> int:
-    return time.time_ns() // 1_000_000
 
 
 def _tell(settings: SimulatorSettings, bot: Settings) -> None:
@@ -115,7 +110,7 @@ def _tell(settings: SimulatorSettings, bot: Settings) -> None:
         settings.server_url,
         settings.gateway_callback_url(bot),
     )
-    if not _is_loopback(settings.host):
+    if not is_loopback(settings.host):
         logger.warning(
             "%s is not loopback: whoever reaches port %d can speak to the bot in DingTalk's name",
             settings.host,
@@ -128,9 +123,3 @@ def _tell(settings: SimulatorSettings, bot: Settings) -> None:
             "DINGDA_SESSION_WEBHOOK_ORIGINS=%s",
             origin,
         )
-
-
-def _is_loopback(host: str) -> bool:
-    with suppress(ValueError):
-        return ipaddress.ip_address(host).is_loopback
-    return host == "localhost"

@@ -1,12 +1,10 @@
 """What can go wrong in a skill, each with the sentence that the asker gets."""
 
-from datetime import datetime, timedelta, timezone
+from datetime import datetime
 
+from dingda.shared.clock import CHINA
 from dingda.shared.errors import DingdaError
 from dingda.shared.texts import CROWDED, MISCONFIGURED, UNAVAILABLE, USED_UP
-
-_CHINA = timezone(timedelta(hours=8))
-
 
 MALFORMED = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
 """What reading an answer may raise whose JSON is not built as it should be."""
@@ -77,7 +75,7 @@ class BackendRefusedError(BackendError):
 
 def _moment(moment: datetime, now: datetime) -> str:
     """A moment to come as people say it in China: 今天 15:00, 明天 08:00, 12月1日 00:00."""
-    local = moment.astimezone(_CHINA)
-    away = (local.date() - now.astimezone(_CHINA).date()).days
+    local = moment.astimezone(CHINA)
+    away = (local.date() - now.astimezone(CHINA).date()).days
     day = {0: "今天", 1: "明天"}.get(away, f"{local.month}月{local.day}日")
     return f"{day} {local:%H:%M}"

@@ -17,6 +17,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from dingda.shared.clock import CHINA
+
 _LONGEST_S = 24 * 3600
 _TWO_DECIMALS = re.compile(r"-?\d{1,3}(\.\d{1,2})?")
 
@@ -95,8 +97,8 @@ class QWeatherStandIn:
 
     def _day(self, ahead: int) -> dict[str, Any]:
         # A day begins at China's midnight, written in UTC.
-        midnight = self._now().astimezone(UTC) + timedelta(hours=8, days=ahead)
-        start = midnight.replace(hour=0, minute=0) - timedelta(hours=8)
+        day = self._now().astimezone(CHINA) + timedelta(days=ahead)
+        start = day.replace(hour=0, minute=0).astimezone(UTC)
         half = {
             "condition": {"text": "小雨", "code": "305"},
             "precipitation": {"amount": {"value": 2.0, "unit": "mm"}, "probability": 0.64},

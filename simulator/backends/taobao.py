@@ -9,7 +9,7 @@ import hmac
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 from urllib.parse import parse_qsl
@@ -20,9 +20,10 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from dingda.shared.clock import CHINA
+
 METHOD = "taobao.tbk.dg.material.optional.upgrade"
 TOLERANCE = timedelta(minutes=10)
-_GMT8 = timezone(timedelta(hours=8))
 _MAX_PAGE = 100
 _DEFAULT_PAGE = 20
 
@@ -168,7 +169,7 @@ class Taobao:
 
     def _is_timely(self, timestamp: str) -> bool:
         try:
-            sent = datetime.strptime(timestamp, "%Y-%m-%d %H:%M:%S").replace(tzinfo=_GMT8)
+            sent = datetime.strptime(timestamp, "%Y-%m-%d %H:%M:%S").replace(tzinfo=CHINA)
         except ValueError:
             return False
         return abs(self._now() - sent) <= TOLERANCE

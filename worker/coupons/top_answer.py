@@ -3,17 +3,17 @@
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime, timedelta, timezone
+from datetime import datetime
 from decimal import Decimal
 from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, Field, ValidationError
 
+from dingda.shared.clock import CHINA
 from dingda.worker.coupons.offer import Offer
 from dingda.worker.errors import MALFORMED, BackendProtocolError, BackendRefusedError
 
 _COUPON = "券"
-_ZONE = timezone(timedelta(hours=8))
 _TOO_OFTEN = frozenset({7, 8})
 _UNAVAILABLE = 10
 _BUSINESS = 15
@@ -141,8 +141,8 @@ def _moment(value: Any) -> Any:
     text = str(_some(value))
     try:
         if text.isdigit():
-            return datetime.fromtimestamp(int(text) / 1000, _ZONE)
-        return datetime.fromisoformat(text).replace(tzinfo=_ZONE)
+            return datetime.fromtimestamp(int(text) / 1000, CHINA)
+        return datetime.fromisoformat(text).replace(tzinfo=CHINA)
     except (ValueError, OverflowError, OSError):
         return None
 

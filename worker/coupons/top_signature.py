@@ -3,13 +3,12 @@
 import hashlib
 import hmac
 from collections.abc import Mapping
-from datetime import datetime, timedelta, timezone
+from datetime import datetime
 from typing import Literal
 
-SignMethod = Literal["md5", "hmac", "hmac-sha256"]
+from dingda.shared.clock import CHINA
 
-# TOP reads timestamps in GMT+8, wherever the caller stands.
-_ZONE = timezone(timedelta(hours=8))
+SignMethod = Literal["md5", "hmac", "hmac-sha256"]
 
 
 def sign(parameters: Mapping[str, str], *, secret: str, method: SignMethod) -> str:
@@ -39,5 +38,5 @@ def signed_text(parameters: Mapping[str, str]) -> str:
 
 
 def timestamp(now: datetime) -> str:
-    """An aware moment as TOP writes it; ten minutes beside TOP's own clock are too far."""
-    return now.astimezone(_ZONE).strftime("%Y-%m-%d %H:%M:%S")
+    """An aware moment as TOP reads it: in GMT+8, at most ten minutes off TOP's own clock."""
+    return now.astimezone(CHINA).strftime("%Y-%m-%d %H:%M:%S")

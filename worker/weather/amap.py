@@ -8,8 +8,8 @@ from dataclasses import replace
 from datetime import date, datetime, timedelta
 from typing import Any
 from urllib.parse import urlsplit
-from zoneinfo import ZoneInfo
 
+from dingda.shared.clock import CHINA
 from dingda.worker.backend import Backend, Limits
 from dingda.worker.errors import (
     MALFORMED,
@@ -19,7 +19,7 @@ from dingda.worker.errors import (
 )
 from dingda.worker.http import Http
 from dingda.worker.places import Place
-from dingda.worker.weather.report import DayForecast, Days, Now
+from dingda.worker.weather.report import DayForecast, Days, Now, invented
 
 _HOST = "restapi.amap.com"
 _OK = "10000"
@@ -28,13 +28,12 @@ _PASSING = frozenset({"10002", "10014", "10015", "10019", "10020", "10021", "200
 # The key's or the account's quota for a day; and a ban "until the next minute".
 _DAY_USED_UP = frozenset({"10003", "10044", "10045"})
 _TOO_FREQUENT = "10004"
-_CHINA = ZoneInfo("Asia/Shanghai")
 
 
 def _quota(_: int, data: Any, now: datetime) -> datetime | None:
     code = str(data.get("infocode")) if isinstance(data, dict) else ""
     if code in _DAY_USED_UP:
-        tomorrow = now.astimezone(_CHINA) + timedelta(days=1)
+        tomorrow = now.astimezone(CHINA) + timedelta(days=1)
         return tomorrow.replace(hour=0, minute=0, second=0, microsecond=0)
     if code == _TOO_FREQUENT:
         return (now + timedelta(minutes=1)).replace(second=0, microsecond=0)
@@ -66,9 +65,7 @@ class AMap:
         host = urlsplit(url).netloc
         self._backend = (_PUBLIC if host == _HOST else AMAP).limited(limits)
         self.attribution = (
-            "数据来自 [高德地图](https://lbs.amap.com)"
-            if host == _HOST
-            else f"模拟数据，来自 {host}，不是真实天气"
+            "数据来自 [高德地图](https://lbs.amap.com)" if host == _HOST else invented(host)
         )
 
     async def now(self, place: Place) -> Now:

@@ -16,7 +16,7 @@ from dingda.worker.errors import MALFORMED, BackendProtocolError, BackendRefused
 from dingda.worker.http import Http
 from dingda.worker.places import Place
 from dingda.worker.text import to_simplified
-from dingda.worker.weather.report import DayForecast, Days, Now
+from dingda.worker.weather.report import DayForecast, Days, Now, invented
 
 _HOSTS = frozenset({"api.open-meteo.com", "customer-api.open-meteo.com"})
 _FREE_HOSTS = frozenset({"api.open-meteo.com", "geocoding-api.open-meteo.com"})
@@ -80,7 +80,7 @@ class OpenMeteo:
         self.attribution = (
             "数据来自 [Open-Meteo](https://open-meteo.com/)（CC BY 4.0）"
             if host in _HOSTS
-            else f"模拟数据，来自 {host}，不是真实天气"
+            else invented(host)
         )
 
     async def days(self, place: Place) -> Days:

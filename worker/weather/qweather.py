@@ -14,24 +14,24 @@ from zoneinfo import ZoneInfo
 
 import jwt
 
+from dingda.shared.clock import CHINA
 from dingda.worker.backend import Backend, Limits
 from dingda.worker.errors import MALFORMED, BackendProtocolError, BackendRefusedError
 from dingda.worker.http import Http
 from dingda.worker.places import Place
-from dingda.worker.weather.report import DayForecast, Days, Now
+from dingda.worker.weather.report import DayForecast, Days, Now, invented
 
 _HOST = ".qweatherapi.com"
 _DAYS = 8
 _TOKEN_S = 900
 _SKEW_S = 30
-_CHINA = ZoneInfo("Asia/Shanghai")
 
 
 def _quota(status: int, data: Any, now: datetime) -> datetime | None:
     """One of its two kinds of 429 lasts until the next month; its bills are China's."""
     if status != HTTPStatus.TOO_MANY_REQUESTS or "Monthly" not in _title(data):
         return None
-    first = now.astimezone(_CHINA).replace(day=1, hour=0, minute=0, second=0, microsecond=0)
+    first = now.astimezone(CHINA).replace(day=1, hour=0, minute=0, second=0, microsecond=0)
     return (first + timedelta(days=31)).replace(day=1)
 
 
@@ -76,7 +76,7 @@ class QWeather:
         self.attribution = (
             "数据来自 [和风天气](https://www.qweather.com)"
             if host.endswith(_HOST)
-            else f"模拟数据，来自 {host}，不是真实天气"
+            else invented(host)
         )
 
     async def now(self, place: Place) -> Now:

@@ -110,6 +110,11 @@ def _check(*numbers: float | None) -> None:
         raise ValueError("no finite number")
 
 
+def invented(host: str) -> str:
+    """The attribution of what a host says that is not the service itself."""
+    return f"模拟数据，来自 {host}，不是真实天气"
+
+
 def beaufort(metres_per_second: float) -> int:
     """The wind's force on the Beaufort scale (WMO: v = 0.836 B^1.5)."""
     force: float = (max(metres_per_second, 0.0) / 0.836) ** (2 / 3)

@@ -6,7 +6,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from dingda.shared.errors import InvalidOriginError
-from dingda.shared.origin import origin_of
+from dingda.shared.origin import is_loopback, origin_of
 from tests.builders import SESSION_WEBHOOK
 
 DINGTALK = "https://oapi.dingtalk.com:443"
@@ -169,3 +169,15 @@ def test_what_is_accepted_urllib_and_httpx_read_alike(url: str) -> None:
     )
     assert by_urllib == by_httpx
     assert origin_of(origin) == origin
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.8.8.8", "::1", "localhost", None])
+def test_this_machine_alone_is_loopback_and_so_is_no_host(host: str | None) -> None:
+    assert is_loopback(host)
+
+
+@pytest.mark.parametrize(
+    "host", ["0.0.0.0", "::", "10.0.0.5", "oapi.dingtalk.com", "localhost.evil"]
+)
+def test_nothing_else_is_loopback(host: str) -> None:
+    assert not is_loopback(host)

@@ -1,0 +1,12 @@
+"""The time of day: Unix time in milliseconds, as DingTalk writes it, and China's time zone."""
+
+import time
+from zoneinfo import ZoneInfo
+
+CHINA = ZoneInfo("Asia/Shanghai")
+"""China has one time zone, UTC+8 without daylight saving time."""
+
+
+def wall_clock_ms() -> int:
+    """The present, in milliseconds since 1970."""
+    return time.time_ns() // 1_000_000
