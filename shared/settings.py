@@ -36,7 +36,11 @@ _ENV_FILE = Path(".env")
 _QUOTES = ('""', "''", "``", "“”", "‘’")
 _PATH = re.compile(r"/|(/[A-Za-z0-9_~.:@!$&'()*+,;=-]+)+/?")
 _OWN_PATHS = ("/healthz", "/readyz")
-_SKILLS_NAME = re.compile(r"DINGDA_(WEATHER|OPEN_METEO|QWEATHER|AMAP|COUPONS|TAOBAO|PERFORMANCE)_")
+SKILLS_PREFIXES = tuple(
+    f"DINGDA_{name}_"
+    for name in ("WEATHER", "OPEN_METEO", "QWEATHER", "AMAP", "COUPONS", "TAOBAO", "PERFORMANCE")
+)
+"""What the names of the shipped skills' settings begin with; only the worker has the skills."""
 _OTHERS_NAME = re.compile(
     r"DINGDA_(SIMULATOR|DEMO)_|DINGDA_FAILPOINTS$"
     # What Kubernetes sets for a Service that is called dingda.
@@ -279,8 +283,23 @@ def load_settings(env_file: Path | None = _ENV_FILE) -> Settings:
     try:
         return Settings(_env_file=env_file)  # type: ignore[call-arg]  # pydantic-settings takes it
     except ValidationError as error:
-        problems = error.errors(include_input=False, include_url=False)
-        raise SettingsError("\n".join(map(_in_words, problems))) from None
+        raise invalid_settings(Settings, error) from None
+
+
+def invalid_settings(kind: type[BaseSettings], error: ValidationError) -> SettingsError:
+    """Return the error to raise for settings that pydantic finds wrong.
+
+    Its message has a line for each wrong variable of *kind*, with the reason but not the value.
+    """
+    prefix = kind.model_config.get("env_prefix", "")
+    problems = error.errors(include_input=False, include_url=False)
+    return SettingsError("\n".join(_in_words(prefix, kind.__name__, each) for each in problems))
+
+
+def _in_words(prefix: str, owner: str, problem: ErrorDetails) -> str:
+    # What is wrong with several fields together belongs to none of them.
+    name = f"{prefix}{problem['loc'][0]}".upper() if problem["loc"] else owner
+    return f"{name}: {problem['msg'].removeprefix('Value error, ')}"
 
 
 def check_env_file(path: Path) -> None:
@@ -333,14 +352,9 @@ def unknown_names(env_file: Path | None = _ENV_FILE) -> dict[str, str]:
 
 def is_skills(name: str) -> bool:
     """Whether a variable has a name as the shipped skills' settings have."""
-    return bool(_SKILLS_NAME.match(name))
+    return name.startswith(SKILLS_PREFIXES)
 
 
 def nearest(name: str, known: Collection[str]) -> str:
     """The known name that a name is most likely meant to be; "" if it is like none."""
     return next(iter(get_close_matches(name, known, 1, 0.8)), "")
-
-
-def _in_words(problem: ErrorDetails) -> str:
-    variable = f"DINGDA_{str(problem['loc'][0]).upper()}"
-    return f"{variable}: {problem['msg'].removeprefix('Value error, ')}"

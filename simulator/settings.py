@@ -7,14 +7,12 @@ from pathlib import Path
 from typing import Annotated
 
 from pydantic import AfterValidator, Field, ValidationError
-from pydantic_core import ErrorDetails
 from pydantic_settings import SettingsConfigDict
 
-from dingda.shared.errors import InvalidOriginError, SettingsError
+from dingda.shared.errors import InvalidOriginError
 from dingda.shared.origin import origin_of
-from dingda.shared.settings import PlainSettings, Settings, check_env_file
+from dingda.shared.settings import PlainSettings, Settings, check_env_file, invalid_settings
 
-_PREFIX = "DINGDA_SIMULATOR_"
 _LOOPBACK = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - what is *not* to be dialled
 """Where to reach, on the same machine, a server that listens everywhere."""
 
@@ -34,7 +32,7 @@ def _base_url(url: str) -> str:
 class SimulatorSettings(PlainSettings):
     """What the simulator's server and its clients read at their start."""
 
-    model_config = SettingsConfigDict(env_prefix=_PREFIX)
+    model_config = SettingsConfigDict(env_prefix="DINGDA_SIMULATOR_")
 
     host: str = Field("127.0.0.1", description="The address that the simulator listens on.")
     port: int = Field(8100, ge=1, le=65535, description="The port that the simulator listens on.")
@@ -84,15 +82,9 @@ def load_simulator_settings(env_file: Path | None = Path(".env")) -> SimulatorSe
     try:
         return SimulatorSettings(_env_file=env_file)  # type: ignore[call-arg]  # pydantic-settings takes it
     except ValidationError as error:
-        problems = error.errors(include_input=False, include_url=False)
-        raise SettingsError("\n".join(map(_in_words, problems))) from None
+        raise invalid_settings(SimulatorSettings, error) from None
 
 
 def _address(host: str, port: int) -> str:
     reachable = _LOOPBACK.get(host, host)
     return f"http://[{reachable}]:{port}" if ":" in reachable else f"http://{reachable}:{port}"
-
-
-def _in_words(problem: ErrorDetails) -> str:
-    variable = f"{_PREFIX}{str(problem['loc'][0]).upper()}"
-    return f"{variable}: {problem['msg'].removeprefix('Value error, ')}"

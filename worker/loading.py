@@ -9,13 +9,12 @@ from dataclasses import dataclass
 from importlib.metadata import entry_points
 
 from pydantic import ValidationError
-from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings
 from pydantic_settings import SettingsError as UnreadableSettingsError
 
 from dingda.shared.errors import SettingsError
 from dingda.shared.logs import printable, trace
-from dingda.shared.settings import is_skills, names_set, nearest
+from dingda.shared.settings import invalid_settings, is_skills, names_set, nearest
 from dingda.worker import skills as shipped
 from dingda.worker.skill import Skill
 
@@ -101,18 +100,10 @@ def read_settings(kind: type[BaseSettings]) -> BaseSettings:
     try:
         return kind()
     except ValidationError as error:
-        problems = error.errors(include_input=False, include_url=False)
-        raise SettingsError("\n".join(_in_words(kind, each) for each in problems)) from None
+        raise invalid_settings(kind, error) from None
     except UnreadableSettingsError as error:
         # A list or an object that is no JSON: pydantic-settings names the field, not its value.
         raise SettingsError(f"{kind.__name__}: {error}") from None
-
-
-def _in_words(kind: type[BaseSettings], problem: ErrorDetails) -> str:
-    prefix = kind.model_config.get("env_prefix", "")
-    # What is wrong with several together belongs to none of them.
-    name = f"{prefix}{problem['loc'][0]}".upper() if problem["loc"] else kind.__name__
-    return f"{name}: {problem['msg'].removeprefix('Value error, ')}"
 
 
 def _current(name: str) -> str:

@@ -74,7 +74,6 @@ OWN_RE = {
         "_PROXY_URL": "an operator's setting",
         "_HOST": "an operator's setting",
         "_PATH": "a setting",
-        "_SKILLS_NAME": "a setting's name",
         "_OTHERS_NAME": "a setting's name",
     },
     "shared/signature.py": {"_TIMESTAMP": "13 digits"},

@@ -4,12 +4,15 @@ import logging
 import textwrap
 from collections.abc import Callable
 from pathlib import Path
+from pkgutil import iter_modules
 from typing import Any, Self
 
 import pytest
 from pydantic import Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from dingda.shared.settings import SKILLS_PREFIXES
+from dingda.worker import skills as shipped
 from dingda.worker.loading import ENTRY_POINTS, load_skill_settings, load_skills
 from dingda.worker.skill import Skill
 
@@ -217,3 +220,15 @@ def test_settings_that_are_wrong_together_or_unreadable_do_not_stop_the_worker(
     assert list(load_skill_settings([a_skill(paired)])) == [OtherSettings]
     assert problem in caplog.text
     assert "s3cret-canary" not in caplog.text
+
+
+def test_the_prefixes_that_the_gateway_knows_are_those_of_the_shipped_skills_settings() -> None:
+    modules = [f"{shipped.__name__}.{found.name}" for found in iter_modules(shipped.__path__)]
+    variables = [
+        f"{kind.model_config.get('env_prefix', '')}{field}".upper()
+        for skill in load_skills(modules)
+        for kind in skill.settings_types()
+        for field in kind.model_fields
+    ]
+    assert [name for name in variables if not name.startswith(SKILLS_PREFIXES)] == []
+    assert [p for p in SKILLS_PREFIXES if not any(name.startswith(p) for name in variables)] == []
