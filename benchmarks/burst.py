@@ -31,9 +31,8 @@ from benchmarks.processes import OURS, ROOT, served
 from benchmarks.report import section
 from benchmarks.samples import Column, Sample, Samples, Table, percentile
 from benchmarks.sink import Sink, Taken
-from dingda.shared.signature import sign
-from tests.builders import a_callback
-from tests.processes import free_port
+from dingda.simulator.processes import free_port
+from dingda.simulator.sample import a_callback, signed_headers
 
 CITIES, SAME, WAITING = 120, 100, 500
 _PLACES = 100
@@ -98,7 +97,6 @@ class Bot:
     async def ask(self, client: aiohttp.ClientSession, session: str, text: str) -> None:
         """Let a person of their own, in a group of their own, ask something."""
         self._signed_ms += 1
-        timestamp = str(self._signed_ms)
         body = a_callback(
             text,
             msgId=f"msg-{session}",
@@ -107,11 +105,7 @@ class Bot:
             conversationId=f"cid-{session}",
             sessionWebhook=f"{self._origin}/robot/sendBySession?session={session}",
         )
-        headers = {
-            "content-type": "application/json; charset=utf-8",
-            "timestamp": timestamp,
-            "sign": sign(timestamp, SECRET),
-        }
+        headers = signed_headers(SECRET, timestamp_ms=self._signed_ms)
         self.asked_s[session] = time.perf_counter()
         async with client.post(self._address, data=body, headers=headers) as answer:
             acknowledged = await answer.json()

@@ -4,7 +4,7 @@ import time
 import uuid
 
 from dingda.shared.signature import sign
-from tests.builders import a_callback
+from dingda.simulator.sample import a_callback
 
 SECRET = "the-benchmarks-own-secret"
 PATH = "/dd_robot/"
@@ -15,7 +15,7 @@ _A_SIGNATURE = 5
 earnest, would take most for a replay; so the timestamps are those of a calmer, earlier time."""
 _EARLIER_MS = 600_000
 # Brings a body to 850 bytes, about the size of real ones.
-_TITLE = "基准测试群" + "-" * 137
+_TITLE = "基准测试群" + "-" * 73
 
 
 class Callbacks:

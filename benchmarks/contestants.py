@@ -11,9 +11,16 @@ import redis
 from benchmarks.callbacks import SECRET
 from benchmarks.peers.jobs import QUEUE
 from benchmarks.processes import OURS, PEERS, PEERS_ARQ, Served, cpu_s, run, served
-from tests.processes import Valkey, free_port
+from dingda.simulator.processes import a_running_valkey, free_port
 
 DINGDA = "Dingda"
+# Rewriting the log, and snapshots, would come into some rounds and not into others.
+_CONFIG = {
+    "appendonly": "yes",
+    "appendfsync": "everysec",
+    "auto-aof-rewrite-percentage": "0",
+    "save": "",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,23 +47,21 @@ class Contestant:
 
 
 class Server:
-    """A Valkey of our own that writes all to its log, as in production."""
+    """A Valkey of our own that writes all to its log, as in production, and its URL."""
 
-    def __init__(self, folder: Path) -> None:
-        # Rewriting the log, and snapshots, would come into some rounds and not into others.
-        quiet = {"save": "", "auto-aof-rewrite-percentage": "0", "appendfsync": "everysec"}
-        self._valkey = Valkey(folder, **quiet)
-        self.client = redis.Redis.from_url(self._valkey.url)
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self.client = redis.Redis.from_url(url)
         self._pid = int(self.client.info("server")["process_id"])
 
     @property
     def env(self) -> dict[str, str]:
         """What tells a process under test where the server is, and no more."""
         return {
-            "BENCH_REDIS_URL": self._valkey.url,
+            "BENCH_REDIS_URL": self._url,
             "BENCH_SECRET": SECRET,
-            "RQ_REDIS_URL": self._valkey.url,
-            "DINGDA_REDIS_URL": self._valkey.url,
+            "RQ_REDIS_URL": self._url,
+            "DINGDA_REDIS_URL": self._url,
             "DINGDA_QUEUE": QUEUE,
             "DINGDA_APP_SECRET": SECRET,
             "DINGDA_BACKLOG_LIMIT": "100000000",
@@ -78,21 +83,15 @@ class Server:
         """Forget everything."""
         self.client.flushall()
 
-    def close(self) -> None:
-        """End it."""
-        self.client.close()
-        self._valkey.close()
-
 
 @contextmanager
 def a_server(folder: Path) -> Iterator[Server]:
     """A server for as long as the context is open; `folder` must not exist yet."""
     folder.mkdir()
-    server = Server(folder)
-    try:
-        yield server
-    finally:
-        server.close()
+    with a_running_valkey(folder, **_CONFIG) as url:
+        server = Server(url)
+        with server.client:
+            yield server
 
 
 @contextmanager

@@ -10,7 +10,7 @@ from benchmarks.load import Load, send
 from benchmarks.plan import Plan
 from benchmarks.processes import PEERS, Served, served
 from benchmarks.samples import Column, Sample, Table
-from tests.processes import free_port
+from dingda.simulator.processes import free_port
 
 CEILING = "constant bytes (what the load can reach)"
 BARE = "bare Starlette route"

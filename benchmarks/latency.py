@@ -26,7 +26,7 @@ from benchmarks.errors import BenchmarkError
 from benchmarks.plan import Plan
 from benchmarks.samples import Column, Sample, Table, percentile
 from benchmarks.sink import Sink, Taken
-from tests.processes import free_port
+from dingda.simulator.processes import free_port
 
 _PEERS = (SIMPLE_WORKER, RQ_WORKER, ARQ, dramatiq(8), TASKIQ)
 _WITHIN_S = 15.0

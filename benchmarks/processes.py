@@ -12,6 +12,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from benchmarks.errors import BenchmarkError
+from dingda.simulator.processes import clean_environment
 
 ROOT = Path(__file__).parents[1]
 OURS = sys.executable
@@ -133,9 +134,8 @@ def run(*command: str, env: Mapping[str, str] | None = None) -> str:
 
 
 def environment() -> dict[str, str]:
-    """The environment without anybody's real settings."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("DINGDA_")}
-    return kept | {"PYTHONUNBUFFERED": "1", "PYTHONPATH": str(ROOT)}
+    """The environment without anybody's real settings, and with this checkout's modules."""
+    return clean_environment() | {"PYTHONPATH": str(ROOT)}
 
 
 def cpu_s(pid: int) -> float:

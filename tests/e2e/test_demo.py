@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 import redis
 
-from tests.processes import ROOT, Process, free_port, process, wait_until
+from dingda.simulator.processes import free_port
+from tests.processes import ROOT, Process, process, wait_until
 
 COFFEE = """
 from dingda.worker.skill import Skill

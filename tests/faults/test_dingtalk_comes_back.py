@@ -9,12 +9,13 @@ import pytest
 
 from dingda.shared.ledger import MARGIN_MS
 from dingda.shared.texts import REJECTED
+from dingda.simulator.processes import free_port
 from dingda.worker.outcome import LAST_TRY_MS
 from tests.builders import now_ms
 from tests.faults import name_service
 from tests.faults.conftest import Figure
 from tests.faults.scene import SKILLS, Scene
-from tests.processes import OK, Post, Process, Script, SessionWebhook, free_port, wait_until
+from tests.processes import OK, Post, Process, Script, SessionWebhook, wait_until
 
 
 def saying(errcode: int) -> Script:

@@ -21,6 +21,7 @@ import pytest
 
 from benchmarks import backend
 from benchmarks.burst import questions
+from dingda.simulator.processes import free_port
 from dingda.worker.backend import Backend
 from dingda.worker.errors import BackendUnavailableError
 from dingda.worker.http import Http, create_client
@@ -29,7 +30,6 @@ from tests.processes import (
     ROOT,
     SessionWebhook,
     Valkey,
-    free_port,
     gateway,
     process,
     signed,

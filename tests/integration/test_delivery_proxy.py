@@ -9,6 +9,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from dingda.simulator.processes import free_port
 from dingda.worker import http
 from dingda.worker.delivery import Delivery, create_client
 from dingda.worker.outcome import Delivered, Outcome, Retry, Trouble
@@ -22,7 +23,6 @@ from tests.integration.test_delivery_sockets import (
     listening,
     self_signed,
 )
-from tests.processes import free_port
 
 ESTABLISHED = b"HTTP/1.1 200 Connection established\r\n\r\n"
 

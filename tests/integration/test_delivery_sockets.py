@@ -20,10 +20,10 @@ from cryptography.x509.oid import NameOID
 
 from dingda.shared.errors import LeaseLostError
 from dingda.shared.origin import origin_of
+from dingda.simulator.processes import free_port
 from dingda.worker.classify import MAX_ANSWER_BYTES
 from dingda.worker.delivery import Delivery, create_client
 from dingda.worker.outcome import Delivered, Outcome, Refused, Retry, Trouble, Unknown
-from tests.processes import free_port
 
 BODY = '{"msgtype":"text","text":{"content":"北京 9℃"}}'.encode()
 OK = b'{"errcode":0,"errmsg":"ok"}'

@@ -13,12 +13,12 @@ import httpx
 import pytest
 
 from dingda.gateway.http.connections import STAGE_S
+from dingda.simulator.processes import free_port
 from tests.builders import a_callback
 from tests.processes import (
     SECRET,
     Process,
     Valkey,
-    free_port,
     gateway,
     process,
     signed,

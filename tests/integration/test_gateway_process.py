@@ -17,12 +17,12 @@ import pytest
 import redis
 
 from dingda.shared.texts import BUSY
+from dingda.simulator.processes import free_port
 from tests.builders import a_callback
 from tests.processes import (
     SECRET,
     Process,
     Valkey,
-    free_port,
     gateway,
     process,
     signed,

@@ -14,7 +14,8 @@ import redis
 from dingda.shared.errors import SettingsError
 from dingda.shared.selfcheck import MAX_SKEW_S, Severity, check, start_checked
 from dingda.shared.settings import Settings
-from tests.processes import SECRET, Valkey, free_port, gateway, process, valkey
+from dingda.simulator.processes import free_port
+from tests.processes import SECRET, Valkey, gateway, process, valkey
 
 DANGER, WARNING, OK = Severity.DANGER, Severity.WARNING, Severity.OK
 
