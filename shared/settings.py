@@ -259,7 +259,7 @@ class Settings(PlainSettings):
     allow: Annotated[tuple[Danger, ...], NoDecode, _Commas] = Field(
         (),
         description="Dangers to start with all the same, by name: open-redis, eviction, "
-        "http-origin. See them with: python -m gateway check",
+        "http-origin. See them with: dingda check",
     )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
         "INFO", description="How much the processes say."

@@ -3,12 +3,15 @@
 import asyncio
 import inspect
 import re
+import shlex
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
+import click
 import pytest
 
+from dingda.cli import dingda as command_line
 from dingda.shared.content import File, Kind, Quoted, Voice
 from dingda.shared.message import Mention, Message
 from dingda.shared.settings import Settings
@@ -20,6 +23,8 @@ from dingda.worker.watchdog import PATIENCE_S
 ROOT = Path(__file__).parents[2]
 READMES = ("README.md", "README.zh-CN.md")
 PAGES = (*READMES, "docs/skills.md")
+DOCS = sorted((ROOT / "docs").rglob("*.md"))
+_TYPED = re.compile(r"(?:^\$ (?:[A-Z_]+=\S+ )*|`)(?:\.venv/bin/)?dingda (.+?)(?:`|$)", re.MULTILINE)
 _BLOCK = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
 
 
@@ -29,6 +34,12 @@ def blocks() -> list[Any]:
         for page in PAGES
         for number, code in enumerate(_BLOCK.findall((ROOT / page).read_text("utf-8")), 1)
     ]
+
+
+def typed_commands() -> list[str]:
+    """Every call of `dingda` that a page shows, in a console or within a sentence."""
+    texts = [path.read_text("utf-8") for path in (*map(ROOT.joinpath, READMES), *DOCS)]
+    return sorted({line for text in texts for line in _TYPED.findall(text)})
 
 
 def variables() -> list[str]:
@@ -43,6 +54,14 @@ def test_each_python_block_runs_and_its_tests_pass(code: str) -> None:
     for name, function in list(namespace.items()):
         if name.startswith("test_") and inspect.iscoroutinefunction(function):
             asyncio.run(function())
+
+
+@pytest.mark.parametrize("typed", typed_commands())
+def test_each_command_that_a_page_shows_is_understood(
+    typed: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(click.Command, "invoke", lambda *_: None)
+    command_line.main(shlex.split(typed), "dingda", standalone_mode=False)
 
 
 @pytest.mark.parametrize("page", [*READMES, ".env.example", "docker-compose.yml"])
