@@ -36,6 +36,7 @@ SECTIONS: dict[str, dict[str, Entry]] = {
         ),
     },
     "Write skills": {
+        "new": Entry("dingda.new:new", "Write a skill package, with tests and what deploys it."),
         "ask": Entry(
             "dingda.ask:ask", "Ask the skills one thing in this process, without a Redis."
         ),

@@ -68,7 +68,7 @@ def test_data_that_the_code_reads_is_in_it(names: set[str], pattern: str) -> Non
 
 
 def test_neither_tests_nor_bytecode_are_in_it(names: set[str]) -> None:
-    assert [name for name in names if "tests/" in name or name.endswith(".pyc")] == []
+    assert [n for n in names if Path(n).match("test_*.py") or n.endswith(".pyc")] == []
 
 
 def test_a_wheel_built_from_the_sdist_is_the_same(sdist: Path, wheel: Path, tmp_path: Path) -> None:

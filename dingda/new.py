@@ -1,0 +1,103 @@
+"""The command `dingda new`: a skill package of one's own, ready to be changed."""
+
+import keyword
+import re
+from importlib.resources import files
+from importlib.resources.abc import Traversable
+from importlib.util import find_spec
+from pathlib import Path
+from string import Template
+
+import click
+
+from dingda.shared.command_line import HELP_OPTIONS
+from dingda.shared.errors import DingdaError
+
+_SUFFIX = ".tmpl"
+"""On every file of the template, so that no tool takes it for the code that it becomes."""
+_PACKAGE = "package/"
+"""The folder of the template that gets the package's name."""
+_NEXT = """
+Next:
+
+    cd {folder}
+    pip install -e ".[test]"
+    pytest
+    dingda demo
+"""
+_NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
+
+
+class ProjectError(DingdaError):
+    """The project cannot be made; says why."""
+
+
+@click.command(context_settings=HELP_OPTIONS)
+@click.argument("name")
+def new(name: str) -> None:
+    """Write a skill package, with tests and what deploys it.
+
+    NAME is also the folder's, which is made here.
+    """
+    folder = Path(name)
+    for path in create_project(name, folder):
+        click.echo(f"  {path}")
+    click.echo(_NEXT.format(folder=folder))
+
+
+def create_project(name: str, folder: Path) -> list[Path]:
+    """Write a package with one skill, its tests and what it is deployed with.
+
+    Args:
+        name: the distribution's name, such as `acme-bot`; the package is then `acme_bot`.
+        folder: the project's folder, which is made if it is not there.
+
+    Returns:
+        The files written, sorted.
+
+    Raises:
+        ProjectError: if the name cannot be a package's, or the folder holds something already.
+    """
+    package = _package(name)
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise ProjectError(f"{folder} exists already, and is not an empty folder")
+    names = {"name": name, "package": package, "prefix": package.upper()}
+    written = []
+    for path, source in _walk(files("dingda") / "template"):
+        inside = path.removeprefix(_PACKAGE)
+        target = folder / (path if inside == path else f"{package}/{inside}")
+        written.append(_write(target, source, names))
+    return sorted(written)
+
+
+def _package(name: str) -> str:
+    if not _NAME.fullmatch(name):
+        raise ProjectError(
+            f"{name!r} cannot be the name: use lower-case letters, digits and single hyphens, "
+            "and begin with a letter, as in acme-bot"
+        )
+    package = name.replace("-", "_")
+    if keyword.iskeyword(package):
+        raise ProjectError(f"{name!r} cannot be the name: {package} is a word of Python's")
+    if find_spec(package):
+        raise ProjectError(f"{name!r} cannot be the name: a package {package} is installed here")
+    return package
+
+
+def _walk(folder: Traversable, above: str = "") -> list[tuple[str, Traversable]]:
+    """The files of the template, each with the path that it is written to."""
+    found: list[tuple[str, Traversable]] = []
+    for entry in folder.iterdir():
+        path = above + entry.name
+        if entry.is_dir():
+            found += _walk(entry, f"{path}/")
+        elif path.endswith(_SUFFIX):
+            found.append((path.removesuffix(_SUFFIX), entry))
+    return found
+
+
+def _write(path: Path, source: Traversable, names: dict[str, str]) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    text = Template(source.read_text("utf-8")).substitute(names)
+    path.write_text(text, "utf-8", newline="\n")
+    return path

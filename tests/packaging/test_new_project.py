@@ -1,0 +1,78 @@
+"""`dingda new`: what is written, and which names it takes."""
+
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from dingda.new import ProjectError, create_project
+
+
+def test_a_project_is_a_package_with_a_skill_its_tests_and_what_it_is_deployed_with(
+    tmp_path: Path,
+) -> None:
+    written = create_project("acme-bot", tmp_path / "acme-bot")
+    assert [str(path.relative_to(tmp_path / "acme-bot")) for path in written] == [
+        ".dockerignore",
+        ".env.example",
+        ".gitignore",
+        "Dockerfile",
+        "README.md",
+        "acme_bot/__init__.py",
+        "acme_bot/canteen.py",
+        "docker-compose.yml",
+        "pyproject.toml",
+        "tests/test_canteen.py",
+    ]
+
+
+def test_its_skill_is_found_by_its_entry_point(tmp_path: Path) -> None:
+    create_project("acme-bot", tmp_path)
+    project = tomllib.loads((tmp_path / "pyproject.toml").read_text("utf-8"))["project"]
+    assert project["name"] == "acme-bot"
+    assert project["entry-points"]["dingda.skills"] == {"acme-bot": "acme_bot.canteen"}
+
+
+def test_no_placeholder_is_left(tmp_path: Path) -> None:
+    written = create_project("acme-bot", tmp_path)
+    left = [path.name for path in written if "$" in path.read_text("utf-8").replace("\n$ ", "")]
+    assert left == []
+
+
+def test_an_empty_folder_is_taken(tmp_path: Path) -> None:
+    assert create_project("acme-bot", tmp_path)
+
+
+def test_a_folder_that_holds_something_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").touch()
+    with pytest.raises(ProjectError, match="exists already"):
+        create_project("acme-bot", tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]
+
+
+def test_a_file_is_no_folder(tmp_path: Path) -> None:
+    (tmp_path / "acme-bot").touch()
+    with pytest.raises(ProjectError, match="exists already"):
+        create_project("acme-bot", tmp_path / "acme-bot")
+
+
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [
+        ("", "lower-case letters"),
+        ("Acme", "lower-case letters"),
+        ("acme_bot", "lower-case letters"),
+        ("acme--bot", "lower-case letters"),
+        ("1acme", "lower-case letters"),
+        ("../acme", "lower-case letters"),
+        ("acme-bot\n", "lower-case letters"),
+        ("钉答", "lower-case letters"),
+        ("class", "a word of Python's"),
+        ("json", "is installed here"),
+        ("dingda", "is installed here"),
+    ],
+)
+def test_a_name_that_cannot_be_a_packages_is_refused(name: str, why: str, tmp_path: Path) -> None:
+    with pytest.raises(ProjectError, match=why):
+        create_project(name, tmp_path / "project")
+    assert list(tmp_path.iterdir()) == []
