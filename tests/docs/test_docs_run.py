@@ -144,7 +144,7 @@ def test_a_supervisor_looks_at_workers_from_outside_too() -> None:
     assert "\nNotifyAccess=main\n" in unit
     service = re.search(r"^  worker:\n(?:^    .*\n|^$\n)+", compose, re.MULTILINE)
     assert service is not None
-    command = re.search(r'test: \["CMD", "python", "-m", "worker", "(\w+)"\]', service[0])
+    command = re.search(r'test: \["CMD", "dingda", "worker", "(\w+)"\]', service[0])
     assert command is not None
     assert command[1] == "alive"
     assert command[1] in worker.commands

@@ -1,5 +1,6 @@
 """What the wheel holds, and that it works beside an author's packages with our folders' names."""
 
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -76,6 +77,18 @@ def test_a_wheel_built_from_the_sdist_is_the_same(sdist: Path, wheel: Path, tmp_
         archive.extractall(tmp_path, filter="data")
     build(tmp_path / f"dingda-{VERSION}", tmp_path, "wheel")
     assert (tmp_path / wheel.name).read_bytes() == wheel.read_bytes()
+
+
+def test_all_that_the_image_is_built_from_reaches_docker(wheel: Path, tmp_path: Path) -> None:
+    rules = (ROOT / ".dockerignore").read_text("utf-8").splitlines()
+    assert rules[0] == "*"
+    for name in (rule[1:] for rule in rules if rule.startswith("!")):
+        if (ROOT / name).is_dir():
+            shutil.copytree(ROOT / name, tmp_path / name, symlinks=True)
+        else:
+            shutil.copy(ROOT / name, tmp_path)
+    build(tmp_path, tmp_path / "dist", "wheel")
+    assert (tmp_path / "dist" / wheel.name).read_bytes() == wheel.read_bytes()
 
 
 def test_the_installed_package_ignores_foreign_packages_in_the_current_folder(
