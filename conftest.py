@@ -1,3 +1,3 @@
-"""Makes the simulated DingTalk's fixtures known to every test; see simulator/pytest_plugin.py."""
+"""Gives our tests the fixtures that installing the package gives everybody's."""
 
-pytest_plugins = ["dingda.simulator.pytest_plugin"]
+pytest_plugins = ["dingda.pytest_plugin"]

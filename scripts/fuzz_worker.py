@@ -43,6 +43,7 @@ from dingda.simulator.backends.openapi import OpenAPI, Person
 from dingda.simulator.backends.qweather import QWeatherStandIn
 from dingda.simulator.backends.taobao import Taobao
 from dingda.simulator.sample import SESSION_WEBHOOK, a_message
+from dingda.testing import MemoryCache
 from dingda.worker.conversation import Conversation, Said
 from dingda.worker.database import Databases
 from dingda.worker.delivery import Delivery
@@ -57,7 +58,6 @@ from dingda.worker.services import Services
 from dingda.worker.skills.coupons import CouponSettings
 from dingda.worker.skills.performance import PerformanceSettings, name_in
 from dingda.worker.skills.weather import WeatherSettings
-from dingda.worker.testing import MemoryCache
 from dingda.worker.text import MAX_CHARS, clean, fold, is_traditional
 
 ROOT = Path(__file__).parents[1]

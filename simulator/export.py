@@ -9,7 +9,7 @@ from dingda.simulator.dingtalk import FRESH, SignedCallback
 from dingda.simulator.record import Record
 
 _TEST = """\
-{imports}from simulator.pytest_plugin import SimulatedDingTalk
+from dingda.testing import {imports}
 
 
 def test_the_answer_to_{name}(dingtalk: SimulatedDingTalk) -> None:
@@ -31,12 +31,12 @@ def as_curl(callback: SignedCallback, url: str) -> str:
 
 
 def as_test(record: Record) -> str:
-    """Write a message and the replies that it got as a test; see `simulator.pytest_plugin`."""
+    """Write a message and the replies that it got as a test; see `dingda.testing`."""
     said = record.said
     call = f"ask({', '.join([repr(said.text), *_manner(said)])})"
-    used = [name for name in ("Mentioned", "Quoted") if f"{name}(" in call]
+    names = [name for name in ("Mentioned", "Quoted") if f"{name}(" in call]
     return _TEST.format(
-        imports=f"from dingda.simulator.callback import {', '.join(used)}\n" if used else "",
+        imports=", ".join((*names, "SimulatedDingTalk")),
         name=_name(said.text),
         call=_raw_call(record) if record.raw else call,
         payloads=_pretty([reply.payload for reply in record.shown]),

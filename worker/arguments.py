@@ -2,7 +2,7 @@
 
 A parameter's type says how it is read:
 
-* a *slot* such as `worker.places.Place` or `worker.slots.Day`: found wherever it stands;
+* a *slot* such as `dingda.slots.Place` or `Day`: found wherever it stands;
 * `int`, `float`, `Decimal`: the first number;
 * a `Literal[...]` of words: the one that is there;
 * `str`: what is left. Of several the last takes the rest, the others a word each;
@@ -221,7 +221,7 @@ def _parameter(function: Callable[..., Any], parameter: inspect.Parameter, hint:
     if not _is_readable(kind):
         raise TypeError(
             f"{_name(function)}: parameter {parameter.name!r} can't be read from text; "
-            "give it a type that dingda.worker.arguments names"
+            "docs/skills.md names the types that can"
         )
     has_default = parameter.default is not inspect.Parameter.empty
     return Parameter(

@@ -29,13 +29,14 @@ from dingda.worker.contained import (
     settle,
     work_for,
 )
+from dingda.worker.context import Ask
 from dingda.worker.errors import BackendError, SkillError, UnclearError
 from dingda.worker.people import Named, look_up
 from dingda.worker.permissions import check_allowed
 from dingda.worker.routing import Route, Router
 from dingda.worker.safe_reply import question_back, reason, sentence
 from dingda.worker.services import Services
-from dingda.worker.skill import Ask, Skill
+from dingda.worker.skill import Skill
 from dingda.worker.skill_clock import skill_time, standing_still
 from dingda.worker.splitting import split
 from dingda.worker.text import clean

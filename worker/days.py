@@ -1,4 +1,4 @@
-"""Days, found in a text wherever they stand; see `worker.slots`.
+"""Days, found in a text wherever they stand; see `dingda.slots`.
 
 It is read in two steps: each name of a day (明天, 周五, 11.28, 国庆) by itself, then what joins
 those that stand side by side: 到 makes a range of two, 和 or nothing at all a list.
@@ -48,14 +48,14 @@ class Day:
         Raises:
             RefusalError: if they are in the past, or there is no such day.
         """
-        said = days_said(words.matched, now.date())
+        said = find_days(words.matched, now.date())
         if not said:
             return None
         first = next((each for each in said if each.dates), said[0])
         return cls(first.dates_ahead()), words.without(*first.span)
 
 
-class Said(NamedTuple):
+class FoundDays(NamedTuple):
     """Days that a text names together."""
 
     span: tuple[int, int]
@@ -75,7 +75,7 @@ class Said(NamedTuple):
         return self.dates
 
 
-def days_said(text: str, today: date) -> list[Said]:
+def find_days(text: str, today: date) -> list[FoundDays]:
     """What a text says of days, in its order.
 
     Args:
@@ -85,7 +85,7 @@ def days_said(text: str, today: date) -> list[Said]:
     Raises:
         RefusalError: if there is no such day.
     """
-    said: list[Said] = []
+    said: list[FoundDays] = []
     group: list[_Days] = []
     end = 0
     for name in _names(text):
@@ -172,7 +172,7 @@ def _read(name: _Name, today: date, between: str, before: _Days | None) -> _Days
     return _Days(name.start, name.end, first, min(count, _MOST_DAYS), joint, in_next_week)
 
 
-def _together(text: str, group: list[_Days], today: date) -> Said:
+def _together(text: str, group: list[_Days], today: date) -> FoundDays:
     dates: set[date] = set()
     last = today
     for days in group:
@@ -190,7 +190,7 @@ def _together(text: str, group: list[_Days], today: date) -> Said:
         if behind is None or behind.joint != _RANGE
     )
     ahead = () if over else tuple(sorted(day for day in dates if day >= today))
-    return Said(span, text[slice(*span)], ahead)
+    return FoundDays(span, text[slice(*span)], ahead)
 
 
 # How days are named -----------------------------------------------------------------------------

@@ -4,7 +4,7 @@ import json
 from collections.abc import Sequence
 from typing import Annotated
 
-from dingda.shared.reply import plain
+from dingda.shared.reply import Markdown, plain
 from dingda.shared.texts import (
     DID_YOU_MEAN,
     HELP_ALIASES,
@@ -15,10 +15,11 @@ from dingda.shared.texts import (
     HELP_USAGE,
     NO_SUCH_COMMAND,
 )
+from dingda.worker.context import Ask
 from dingda.worker.errors import RefusalError, UnclearError
 from dingda.worker.permissions import refusal_of
 from dingda.worker.routing import HELP
-from dingda.worker.skill import Ask, Command, Markdown, Skill
+from dingda.worker.skill import Command, Skill
 from dingda.worker.sounds import MAX_SIMILAR, similar_to
 from dingda.worker.text import fold
 

@@ -1,4 +1,4 @@
-"""Months, quarters and years, found in a text wherever they stand; see `worker.slots`."""
+"""Months, quarters and years, found in a text wherever they stand; see `dingda.slots`."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

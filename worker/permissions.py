@@ -2,8 +2,9 @@
 
 from dingda.shared.message import Message
 from dingda.shared.texts import ASK_PRIVATELY, GROUP_ONLY, NOT_ALLOWED, SINGLE_ONLY
+from dingda.worker.context import Ask
 from dingda.worker.errors import RefusalError
-from dingda.worker.skill import Ask, Skill
+from dingda.worker.skill import Skill
 
 
 def refusal_of(skill: Skill, message: Message) -> str:

@@ -21,7 +21,7 @@ WHICH = "「{name}」有好几个，是哪一个？"
 _CHINA_TIME = "Asia/Shanghai"
 _MAX_SUGGESTIONS = 5
 _BETWEEN = " \t\r\n,，、·/的-"
-_MOST_MENTIONS = 12
+_MOST_PLACES = 12
 # What makes something else of the name before it, wherever that is: 北海道, 中山公园, 南京西路. But
 # 北京道路结冰 is about Beijing.
 _ANOTHER_THING = Pattern(
@@ -73,7 +73,9 @@ class Place:
             UnclearError: if several places are called that; each suggestion means one of them.
         """
         del now
-        found = next((each for each in mentions(words.matched) if not each.is_another_thing), None)
+        found = next(
+            (each for each in find_places(words.matched) if not each.is_another_thing), None
+        )
         if found is None:
             return None
         place = cls._of(found.chosen(words))
@@ -130,7 +132,7 @@ class _Entry(NamedTuple):
         )
 
 
-class Mention(NamedTuple):
+class FoundPlace(NamedTuple):
     """Where a text names a place, or something that is only named after one."""
 
     start: int
@@ -176,7 +178,7 @@ class Mention(NamedTuple):
 _SHORT = 2
 
 
-def mentions(text: str) -> list[Mention]:
+def find_places(text: str) -> list[FoundPlace]:
     """The places that a text names, in its order; of 杭州西湖区 the inner one.
 
     What is named after a place and belongs to the one before it is left out: 青岛香港路.
@@ -184,9 +186,9 @@ def mentions(text: str) -> list[Mention]:
     Args:
         text: as it is matched.
     """
-    found: list[Mention] = []
+    found: list[FoundPlace] = []
     end = 0
-    while len(found) < _MOST_MENTIONS and (new := _next_mention(text, end)):
+    while len(found) < _MOST_PLACES and (new := _next_place(text, end)):
         end = new.end
         last = found[-1] if found else None
         if last and (both := _joined(last, new, text)):
@@ -196,7 +198,7 @@ def mentions(text: str) -> list[Mention]:
     return found
 
 
-def _joined(first: Mention, second: Mention, text: str) -> Mention | None:
+def _joined(first: FoundPlace, second: FoundPlace, text: str) -> FoundPlace | None:
     """The inner one of two of which one is a part of the other."""
     if first.is_another_thing or second.is_another_thing:
         return None
@@ -210,7 +212,7 @@ def _joined(first: Mention, second: Mention, text: str) -> Mention | None:
     outer = [e for e in first.entries for each in second.entries if e.is_in(each)]
     if not (inner or outer) or text[first.end : second.start].strip(_BETWEEN):
         return None
-    return Mention(first.start, second.end, _distinct(inner or outer))
+    return FoundPlace(first.start, second.end, _distinct(inner or outer))
 
 
 @cache
@@ -238,11 +240,11 @@ def _distinct(entries: Sequence[_Entry]) -> list[_Entry]:
     return list({(entry.qualified, entry.level): entry for entry in entries}.values())
 
 
-def _next_mention(text: str, start: int) -> Mention | None:
+def _next_place(text: str, start: int) -> FoundPlace | None:
     for at in range(start, len(text)):
         if entries := _longest_name(text, at):
             end, found = entries
-            return Mention(at, end, found, _is_another_thing(text, at, end))
+            return FoundPlace(at, end, found, _is_another_thing(text, at, end))
     return None
 
 

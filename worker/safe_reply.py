@@ -29,7 +29,7 @@ from dingda.shared.reply import (
     shorten,
 )
 from dingda.shared.texts import DID_YOU_MEAN, LAST_RESORT
-from dingda.worker.skill import Ask
+from dingda.worker.context import Ask
 
 # A character has four bytes at the most once those are out that JSON escapes at length, so these
 # fit into the 20,000 of a body together.

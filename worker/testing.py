@@ -1,15 +1,7 @@
-"""A test kit for skills: ask one and see what the asker would see, with no Redis and no network.
-
-For example:
-
-    from dingda.worker.testing import ask
-
-    async def test_coffee_is_served() -> None:
-        assert await ask(skill, "咖啡") == Text("咖啡好了")
-"""
+"""A test kit for skills: ask one and see what the asker would see, with no Redis and no network."""
 
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from copy import deepcopy
@@ -17,7 +9,6 @@ from datetime import datetime
 from typing import Any, Literal
 
 import httpx
-import pytest
 from pydantic_settings import BaseSettings
 
 from dingda.shared.message import Message
@@ -181,9 +172,3 @@ async def listen(  # noqa: PLR0913 - the circumstances that a test may choose
 
 def _closed(request: httpx.Request) -> httpx.Response:
     raise httpx.ConnectError("a test reaches no network", request=request)
-
-
-@pytest.fixture
-def ask_skill() -> Callable[..., Awaitable[Reply | None]]:
-    """`ask` as a fixture, for tests that prefer fixtures to imports."""
-    return ask

@@ -8,10 +8,10 @@ from dingda.shared.content import Kind
 from dingda.shared.message import Message
 from dingda.shared.reply import Reply
 from dingda.shared.texts import AT_YOUR_SERVICE, DID_YOU_MEAN, NOT_HEARD, ONLY_WORDS, TOO_LONG
+from dingda.worker.context import Ask
 from dingda.worker.patterns import Pattern
 from dingda.worker.routing import Router
 from dingda.worker.safe_reply import question_back, sentence
-from dingda.worker.skill import Ask
 from dingda.worker.text import MAX_CHARS, fold
 
 _SOFTENERS = r"(?:[呀啊哇哦呢吗么吧了的诶 ]|机器人|小助手|助手|大家|everyone|there|bot)*"

@@ -2,7 +2,7 @@
 
 import asyncio
 
-from dingda.worker.skill import Ask, Skill
+from dingda.skill import Ask, Skill
 
 skill = Skill("lookup", summary="查一会儿")
 

@@ -6,14 +6,7 @@ from typing import Annotated, Literal
 from pydantic import Field, SecretStr
 from pydantic_settings import SettingsConfigDict
 
-from dingda.worker.skill import (
-    Ask,
-    Backend,
-    BackendRefusedError,
-    RefusalError,
-    Skill,
-    SkillSettings,
-)
+from dingda.skill import Ask, Backend, BackendRefusedError, RefusalError, Skill, SkillSettings
 
 Kind = Literal["年假", "病假", "调休"]
 SERVICE = "人事系统"

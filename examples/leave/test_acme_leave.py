@@ -3,8 +3,8 @@
 import httpx
 from acme_leave import LeaveSettings, skill
 
-from dingda.shared.reply import Text
-from dingda.worker.testing import ask
+from dingda.skill import Text
+from dingda.testing import ask
 
 SETTINGS = [LeaveSettings(url="http://hr.example", token="t0ken")]  # noqa: S106
 

@@ -15,9 +15,9 @@ from dingda.cli import dingda as command_line
 from dingda.shared.content import File, Kind, Quoted, Voice
 from dingda.shared.message import Mention, Message
 from dingda.shared.settings import Settings
+from dingda.skill import Skill
 from dingda.worker.__main__ import worker
 from dingda.worker.loading import load_skills
-from dingda.worker.skill import Skill
 from dingda.worker.watchdog import PATIENCE_S
 
 ROOT = Path(__file__).parents[2]

@@ -3,7 +3,7 @@
 import asyncio
 import secrets
 
-from dingda.worker.skill import Ask, Skill
+from dingda.skill import Ask, Skill
 
 skill = Skill("slow", summary="慢慢查")
 

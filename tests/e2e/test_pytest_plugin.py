@@ -6,13 +6,14 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.processes import ROOT
 
+PLUGIN = "dingda.pytest_plugin"
 _PYTHON = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
 CONFTEST = """
 import pytest
-
-pytest_plugins = ["dingda.simulator.pytest_plugin"]
 
 
 @pytest.fixture(scope="session")
@@ -22,7 +23,7 @@ def dingda_settings():
 COFFEE = """
 import asyncio
 
-from dingda.worker.skill import Ask, Skill, Text
+from dingda.skill import Ask, Skill, Text
 
 skill = Skill("coffee", summary="来一杯咖啡")
 
@@ -38,9 +39,9 @@ def menu() -> Text:
     return Text("\\n".join(f"{number} 号：美式" for number in range(2500)))
 """
 TESTS = """
-from dingda.simulator.bad_day import CallbackTrouble, ReplyTrouble
-from dingda.simulator.callback import Said, staff_id_of
 from dingda.simulator.export import as_test
+from coffee import skill
+from dingda.testing import CallbackTrouble, ReplyTrouble, Said, staff_id_of
 
 
 def test_coffee_is_ready_and_says_for_whom(dingtalk):
@@ -85,7 +86,21 @@ def test_a_copied_test_passes(dingtalk):
     copied = {}
     exec(as_test(dingtalk.ask("咖啡")), copied)
     copied["test_the_answer_to_咖啡"](dingtalk)
+
+
+async def test_a_skill_can_be_asked_alone(ask_skill):
+    assert (await ask_skill(skill, "咖啡")).content == "咖啡好了"
 """
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A folder for modules, where Dingda is installed as far as pytest can tell."""
+    info = tmp_path / "dingda-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: dingda\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text(f"[pytest11]\n{PLUGIN} = {PLUGIN}\n")
+    return tmp_path
 
 
 def run_pytest(folder: Path) -> subprocess.CompletedProcess[str]:
@@ -99,15 +114,15 @@ def run_pytest(folder: Path) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_a_skill_is_tested_with_the_whole_bot_behind_it(tmp_path: Path) -> None:
+def test_a_skill_is_tested_with_the_whole_bot_behind_it(folder: Path) -> None:
     for name, text in (("conftest", CONFTEST), ("coffee", COFFEE), ("test_coffee", TESTS)):
-        (tmp_path / f"{name}.py").write_text(text, "utf-8")
-    ended = run_pytest(tmp_path)
+        (folder / f"{name}.py").write_text(text, "utf-8")
+    ended = run_pytest(folder)
     assert ended.returncode == 0, ended.stdout
-    assert "8 passed" in ended.stdout
+    assert "9 passed" in ended.stdout
 
 
-def test_the_example_in_the_docs_passes(tmp_path: Path) -> None:
+def test_the_example_in_the_docs_passes(folder: Path) -> None:
     readme, guide = (
         _PYTHON.findall((ROOT / page).read_text("utf-8"))
         for page in ("README.md", "docs/simulator.md")
@@ -116,15 +131,24 @@ def test_the_example_in_the_docs_passes(tmp_path: Path) -> None:
     of_a_client, conftest, tests = guide
     compile(of_a_client, "docs/simulator.md", "exec")
     for name, text in (("conftest", conftest), ("coffee", coffee), ("test_coffee", tests)):
-        (tmp_path / f"{name}.py").write_text(text, "utf-8")
-    ended = run_pytest(tmp_path)
+        (folder / f"{name}.py").write_text(text, "utf-8")
+    ended = run_pytest(folder)
     assert "2 passed" in ended.stdout, ended.stdout
 
 
-def test_a_bot_that_does_not_start_is_an_error_that_says_why(tmp_path: Path) -> None:
+def test_a_conftest_may_name_the_plugin_as_well(folder: Path) -> None:
+    (folder / "conftest.py").write_text(f"pytest_plugins = ['{PLUGIN}']\n", "utf-8")
+    test = "def test_it_is_loaded(dingda_settings):\n    assert dingda_settings == {}\n"
+    (folder / "test_plugin.py").write_text(test, "utf-8")
+    ended = run_pytest(folder)
+    assert ended.returncode == 0, ended.stdout
+    assert "1 passed" in ended.stdout
+
+
+def test_a_bot_that_does_not_start_is_an_error_that_says_why(folder: Path) -> None:
     settings = CONFTEST.replace('"DINGDA_SKILLS": "coffee"', '"DINGDA_REDIS_URL": "nonsense"')
-    (tmp_path / "conftest.py").write_text(settings, "utf-8")
-    (tmp_path / "test_coffee.py").write_text("def test_coffee(dingtalk):\n    pass\n", "utf-8")
-    ended = run_pytest(tmp_path)
+    (folder / "conftest.py").write_text(settings, "utf-8")
+    (folder / "test_coffee.py").write_text("def test_coffee(dingtalk):\n    pass\n", "utf-8")
+    ended = run_pytest(folder)
     assert ended.returncode == 1
     assert "DINGDA_REDIS_URL" in ended.stdout

@@ -8,9 +8,9 @@ from anyio.from_thread import start_blocking_portal
 
 from dingda.simulator.client import SimulatorClient
 from dingda.simulator.demo import coupons, performance
-from dingda.simulator.pytest_plugin import SimulatedDingTalk
 from dingda.simulator.record import Record
 from dingda.simulator.stack import a_running_stack
+from dingda.testing import SimulatedDingTalk
 from tests.builders import callback_fields
 from tests.e2e.real_messages import CASES, HELP, Case
 

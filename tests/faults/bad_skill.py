@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 from typing import Any, NoReturn
 
-from dingda.worker.skill import Ask, Skill
+from dingda.skill import Ask, Skill
 
 skill = Skill("bad", summary="捣乱")
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from aiohttp import ThreadedResolver
 from aiohttp.abc import ResolveResult
 
-from dingda.worker.skill import Skill
+from dingda.skill import Skill
 
 NAME = "oapi.dingtalk.invalid"
 """A name that no name server knows (RFC 6761): until then the look-up fails by itself."""

@@ -17,13 +17,13 @@ from pydantic_settings import BaseSettings
 from sqlalchemy import create_engine, insert, text
 
 from dingda.shared.reply import FeedCard, Markdown, Text
+from dingda.testing import ask
 from dingda.worker.coupons.table import ITEMS
 from dingda.worker.database import Bounds, Databases
 from dingda.worker.errors import BackendBusyError, BackendRefusedError, BackendUnavailableError
 from dingda.worker.skills import coupons, performance
 from dingda.worker.skills.coupons import CouponSettings
 from dingda.worker.skills.performance import PerformanceSettings
-from dingda.worker.testing import ask
 from tests.integration.postgres import Postgres, postgres
 
 SERVICE = "人事库"

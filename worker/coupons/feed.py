@@ -4,8 +4,7 @@ import logging
 from collections.abc import Callable, Sequence
 from decimal import Decimal
 
-from dingda.shared.errors import InvalidReplyError
-from dingda.shared.reply import MAX_TITLE_CHARS, FeedCard, FeedLink, shorten
+from dingda.skill import MAX_TITLE_CHARS, FeedCard, FeedLink, InvalidReplyError, shorten
 from dingda.worker.coupons.offer import Offer
 from dingda.worker.coupons.wish import Wish
 

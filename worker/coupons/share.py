@@ -7,8 +7,7 @@ a rule. A password or a link alone says nothing of the product to anybody but th
 
 from dataclasses import dataclass
 
-from dingda.worker.patterns import Match, Pattern
-from dingda.worker.text import Words, to_simplified
+from dingda.slots import Match, Pattern, Words, to_simplified
 
 _ITEM_HOSTS = (
     r"(?:(?:[a-z]{1,4}\.)?tb\.cn|(?:item|s\.click|uland|[hm]5|(?:[a-z0-9]+\.)?m)\.taobao\.com"

@@ -24,11 +24,10 @@ from sqlalchemy import (
     select,
 )
 
-from dingda.worker.backend import NO_LIMITS, Limits
+from dingda.skill import NO_LIMITS, Bounds, Databases, Limits
+from dingda.slots import Pattern
 from dingda.worker.coupons.offer import Offer
 from dingda.worker.coupons.wish import Order, Wish
-from dingda.worker.database import BOUNDS, Databases
-from dingda.worker.patterns import Pattern
 
 SERVICE = "优惠券数据库"
 MAX_TOKENS = 5
@@ -87,7 +86,7 @@ async def search_table(
         BackendUnavailableError: see `worker.database`.
         BackendRefusedError: see `worker.database`.
     """
-    bounds = BOUNDS.limited(limits)
+    bounds = Bounds().limited(limits)
     tokens = wish.keyword.split()[:MAX_TOKENS]
     by_words = (_has_all(tokens), _has_most(tokens)) if tokens else ()
     by_number = (_C.item_id == wish.item_id,) if wish.item_id else ()

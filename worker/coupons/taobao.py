@@ -8,18 +8,18 @@ from typing import Final
 
 import stamina
 
-from dingda.worker.backend import Backend
+from dingda.skill import (
+    Backend,
+    BackendProtocolError,
+    BackendRefusedError,
+    BackendUnavailableError,
+    Http,
+    RefusalError,
+)
 from dingda.worker.coupons.offer import Offer
 from dingda.worker.coupons.top_answer import Failure, read_answer
 from dingda.worker.coupons.top_signature import SignMethod, sign, timestamp
 from dingda.worker.coupons.wish import Order, Wish
-from dingda.worker.errors import (
-    BackendProtocolError,
-    BackendRefusedError,
-    BackendUnavailableError,
-    RefusalError,
-)
-from dingda.worker.http import Http
 
 TAOBAO = Backend("淘宝联盟", at_once=20)
 """How many calls it bears it does not say; who makes too many is shut out for a second (code 7)."""

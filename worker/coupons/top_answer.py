@@ -9,9 +9,8 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, Field, ValidationError
 
-from dingda.shared.clock import CHINA
+from dingda.skill import CHINA, MALFORMED, BackendProtocolError, BackendRefusedError
 from dingda.worker.coupons.offer import Offer
-from dingda.worker.errors import MALFORMED, BackendProtocolError, BackendRefusedError
 
 _COUPON = "券"
 _TOO_OFTEN = frozenset({7, 8})

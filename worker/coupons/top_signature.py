@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Literal
 
-from dingda.shared.clock import CHINA
+from dingda.skill import CHINA
 
 SignMethod = Literal["md5", "hmac", "hmac-sha256"]
 

@@ -9,11 +9,9 @@ from typing import ClassVar, Self
 
 from opencc import OpenCC
 
+from dingda.skill import UnclearError
+from dingda.slots import Pattern, PriceLimit, Words, fold
 from dingda.worker.coupons.share import Share, read_share
-from dingda.worker.errors import UnclearError
-from dingda.worker.patterns import Pattern
-from dingda.worker.prices import PriceLimit
-from dingda.worker.text import Words, fold
 
 _PHONE = "机"
 """What is left of 千元机."""

@@ -10,9 +10,7 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from dingda.shared.logs import identifier
-from dingda.shared.message import Message
-from dingda.worker.people import AddressBook
+from dingda.skill import AddressBook, Message, identifier
 
 logger = logging.getLogger("dingda.audit")
 

@@ -4,13 +4,12 @@ from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
 
-from dingda.worker.backend import Backend
-from dingda.worker.database import BOUNDS, Bounds, Databases
-from dingda.worker.errors import BackendProtocolError, BackendRefusedError
-from dingda.worker.http import Http
+from dingda.skill import Backend, BackendProtocolError, BackendRefusedError, Bounds, Databases, Http
 
 HR = Backend("绩效系统")
 SERVICE = HR.name
+BOUNDS = Bounds()
+"""What the database may be asked."""
 MOST_ROWS = 3
 """Periods that are shown at the most, the newest first."""
 

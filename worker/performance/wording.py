@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Sequence
 from decimal import Decimal
 
-from dingda.shared.reply import Markdown, plain, shorten
+from dingda.skill import Markdown, plain, shorten
 from dingda.worker.performance.sources import Row
 
 NOT_KNOWN = "没有权限或没有数据"

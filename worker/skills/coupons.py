@@ -8,15 +8,25 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field, SecretStr
 
-from dingda.worker.backend import LIMITS_MEANING, NO_LIMITS, LimitsSetting
+from dingda.skill import (
+    LIMITS_MEANING,
+    NO_LIMITS,
+    Ask,
+    LimitsSetting,
+    RefusalError,
+    Reply,
+    Skill,
+    SkillSettings,
+    Text,
+    UnclearError,
+)
+from dingda.slots import is_traditional
 from dingda.worker.coupons.feed import feed, nothing_found
 from dingda.worker.coupons.offer import Offer
 from dingda.worker.coupons.share import BRACKETED, FROM_A_SHOP
 from dingda.worker.coupons.taobao import TAOBAO, App, search_taobao
 from dingda.worker.coupons.top_signature import SignMethod
 from dingda.worker.coupons.wish import ONLY_A_LINK, SUGGESTIONS, Wish
-from dingda.worker.skill import Ask, RefusalError, Reply, Skill, SkillSettings, Text, UnclearError
-from dingda.worker.text import is_traditional
 
 logger = logging.getLogger(__name__)
 

@@ -1,6 +1,6 @@
 """The five replies that DingTalk shows, one for each of the tutorial's commands."""
 
-from dingda.worker.skill import ActionCard, Ask, Button, FeedCard, FeedLink, Markdown, Skill, Text
+from dingda.skill import ActionCard, Ask, Button, FeedCard, FeedLink, Markdown, Skill, Text
 
 skill = Skill("demo", summary="看看五种回复的样子", overtakes=True)
 

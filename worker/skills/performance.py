@@ -9,15 +9,28 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field, SecretStr
 
-from dingda.worker.backend import LIMITS_MEANING, NO_LIMITS, LimitsSetting
-from dingda.worker.database import BOUNDS
-from dingda.worker.patterns import Pattern
+from dingda.skill import (
+    LIMITS_MEANING,
+    NO_LIMITS,
+    Ask,
+    LimitsSetting,
+    Markdown,
+    RefusalError,
+    Skill,
+    SkillSettings,
+)
+from dingda.slots import MAX_CHARS, Pattern, Period, fold, to_simplified
 from dingda.worker.performance.rights import Subject, find_subject
-from dingda.worker.performance.sources import HR, QUERY, Row, check_query, read_service, read_table
+from dingda.worker.performance.sources import (
+    BOUNDS,
+    HR,
+    QUERY,
+    Row,
+    check_query,
+    read_service,
+    read_table,
+)
 from dingda.worker.performance.wording import NOT_KNOWN, NOT_SET_UP, show
-from dingda.worker.skill import Ask, Markdown, RefusalError, Skill, SkillSettings
-from dingda.worker.slots import Period
-from dingda.worker.text import MAX_CHARS, fold, to_simplified
 
 logger = logging.getLogger(__name__)
 

@@ -12,13 +12,19 @@ from zoneinfo import ZoneInfo
 from pydantic import BeforeValidator, Field, SecretStr
 from pydantic_settings import NoDecode
 
-from dingda.worker.backend import LIMITS_MEANING, NO_LIMITS, LimitsSetting
-from dingda.worker.http import Http
-from dingda.worker.patterns import Pattern
-from dingda.worker.places import Place
-from dingda.worker.skill import Ask, Markdown, RefusalError, Skill, SkillSettings, UnclearError
-from dingda.worker.slots import Day
-from dingda.worker.text import Words
+from dingda.skill import (
+    LIMITS_MEANING,
+    NO_LIMITS,
+    Ask,
+    Http,
+    LimitsSetting,
+    Markdown,
+    RefusalError,
+    Skill,
+    SkillSettings,
+    UnclearError,
+)
+from dingda.slots import Day, Pattern, Place, Words
 from dingda.worker.weather.amap import AMap
 from dingda.worker.weather.asked import ASKING, Aspect, aspects_in
 from dingda.worker.weather.chain import ask_in_turn

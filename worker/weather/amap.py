@@ -9,16 +9,17 @@ from datetime import date, datetime, timedelta
 from typing import Any
 from urllib.parse import urlsplit
 
-from dingda.shared.clock import CHINA
-from dingda.worker.backend import Backend, Limits
-from dingda.worker.errors import (
+from dingda.skill import (
+    CHINA,
     MALFORMED,
+    Backend,
     BackendProtocolError,
     BackendRefusedError,
     BackendUnavailableError,
+    Http,
+    Limits,
 )
-from dingda.worker.http import Http
-from dingda.worker.places import Place
+from dingda.slots import Place
 from dingda.worker.weather.report import DayForecast, Days, Now, invented
 
 _HOST = "restapi.amap.com"

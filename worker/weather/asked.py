@@ -2,7 +2,7 @@
 
 from enum import Enum
 
-from dingda.worker.patterns import Pattern
+from dingda.slots import Pattern
 
 _ASKING = r"(?:吗|嘛|么|没|不|啊|呢|吧|$|[\s?？,，。!！])"
 _FEELS = r"(?:冷|热|凉快?|暖和?|冻|晒|闷|潮湿?|干燥?)"

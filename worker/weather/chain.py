@@ -11,9 +11,8 @@ from zoneinfo import ZoneInfo
 
 from pydantic import TypeAdapter
 
-from dingda.worker.cache import Cache
-from dingda.worker.errors import BackendError
-from dingda.worker.places import Place
+from dingda.skill import BackendError, Cache
+from dingda.slots import Place
 from dingda.worker.weather.report import Days, Now, OneCallService, Provider, Report
 
 logger = logging.getLogger(__name__)

@@ -11,11 +11,8 @@ from typing import Any
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
-from dingda.worker.backend import Backend, Limits
-from dingda.worker.errors import MALFORMED, BackendProtocolError, BackendRefusedError
-from dingda.worker.http import Http
-from dingda.worker.places import Place
-from dingda.worker.text import to_simplified
+from dingda.skill import MALFORMED, Backend, BackendProtocolError, BackendRefusedError, Http, Limits
+from dingda.slots import Place, to_simplified
 from dingda.worker.weather.report import DayForecast, Days, Now, invented
 
 _HOSTS = frozenset({"api.open-meteo.com", "customer-api.open-meteo.com"})

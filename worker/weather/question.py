@@ -5,10 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import ClassVar, NamedTuple, Self
 
-from dingda.worker.days import Day, Said, days_said
-from dingda.worker.patterns import Pattern
-from dingda.worker.places import Mention, Place, mentions
-from dingda.worker.text import Words
+from dingda.slots import Day, FoundDays, FoundPlace, Pattern, Place, Words, find_days, find_places
 
 LONGEST_NAME = 12
 
@@ -67,7 +64,7 @@ class Question:
             UnclearError: if several places have a name.
             RefusalError: if the days are in the past, or there is no such day.
         """
-        said = days_said(words.matched, now.date())
+        said = find_days(words.matched, now.date())
         text = _blanked(words.matched, [each.span for each in said])
         text = _blanked(text, [found.span for found in _PHRASES.find_all(text)])
         places = _places(text, words)
@@ -101,7 +98,7 @@ def _blanked(text: str, spans: Sequence[tuple[int, int]]) -> str:
 
 
 def _places(text: str, words: Words) -> list[_Place]:
-    found = mentions(text)
+    found = find_places(text)
     if not found:
         return _listed(text, words)
     places: list[_Place] = []
@@ -117,7 +114,7 @@ def _places(text: str, words: Words) -> list[_Place]:
     return places
 
 
-def _place(mention: Mention, text: str, words: Words, begin: int, end: int) -> _Place:
+def _place(mention: FoundPlace, text: str, words: Words, begin: int, end: int) -> _Place:
     """The place of a mention, or the name of something that is only named after it."""
     behind = _run(_BEHIND, text[mention.end : end])
     before = _run(_BEFORE, text[begin : mention.start])
@@ -169,7 +166,7 @@ def _left(text: str) -> str:
 # The days of each -------------------------------------------------------------------------------
 
 
-def _days_of(places: Sequence[_Place], said: Sequence[Said]) -> list[Day | None]:
+def _days_of(places: Sequence[_Place], said: Sequence[FoundDays]) -> list[Day | None]:
     """The days of each place: those that stand on its side of the others.
 
     明天北京后天上海 and 北京明天上海后天 are told apart by which comes first.
@@ -177,7 +174,7 @@ def _days_of(places: Sequence[_Place], said: Sequence[Said]) -> list[Day | None]
     if len(said) < 2 or len(places) < 2:  # noqa: PLR2004 - one is everybody's
         return [_all_days(said)] * len(places)
     day_first = said[0].span[0] < places[0].start
-    own: list[list[Said]] = [[] for _ in places]
+    own: list[list[FoundDays]] = [[] for _ in places]
     for each in said:
         own[_owner(each, places, day_first=day_first)].append(each)
     # 明天北京和上海，后天广州: what has no day of its own has its neighbour's.
@@ -187,7 +184,7 @@ def _days_of(places: Sequence[_Place], said: Sequence[Said]) -> list[Day | None]
     return days if day_first else days[::-1]
 
 
-def _owner(each: Said, places: Sequence[_Place], *, day_first: bool) -> int:
+def _owner(each: FoundDays, places: Sequence[_Place], *, day_first: bool) -> int:
     if day_first:
         after = (n for n, place in enumerate(places) if place.start >= each.span[1])
         return next(after, len(places) - 1)
@@ -195,7 +192,7 @@ def _owner(each: Said, places: Sequence[_Place], *, day_first: bool) -> int:
     return before[-1] if before else 0
 
 
-def _all_days(said: Sequence[Said]) -> Day | None:
+def _all_days(said: Sequence[FoundDays]) -> Day | None:
     ahead = [each for each in said if each.dates]
     if not said:
         return None

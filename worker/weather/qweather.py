@@ -14,11 +14,16 @@ from zoneinfo import ZoneInfo
 
 import jwt
 
-from dingda.shared.clock import CHINA
-from dingda.worker.backend import Backend, Limits
-from dingda.worker.errors import MALFORMED, BackendProtocolError, BackendRefusedError
-from dingda.worker.http import Http
-from dingda.worker.places import Place
+from dingda.skill import (
+    CHINA,
+    MALFORMED,
+    Backend,
+    BackendProtocolError,
+    BackendRefusedError,
+    Http,
+    Limits,
+)
+from dingda.slots import Place
 from dingda.worker.weather.report import DayForecast, Days, Now, invented
 
 _HOST = ".qweatherapi.com"

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Protocol, runtime_checkable
 
-from dingda.worker.places import Place
+from dingda.slots import Place
 
 
 @dataclass(frozen=True, slots=True)

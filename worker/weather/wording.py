@@ -4,8 +4,8 @@ from collections.abc import Callable, Iterator, Sequence
 from datetime import date, timedelta
 from typing import NamedTuple
 
-from dingda.shared.reply import MAX_TITLE_CHARS, Markdown, plain, shorten
-from dingda.worker.places import Place
+from dingda.skill import MAX_TITLE_CHARS, Markdown, plain, shorten
+from dingda.slots import Place
 from dingda.worker.weather.asked import Aspect
 from dingda.worker.weather.report import DayForecast, Now, Report, beaufort
 

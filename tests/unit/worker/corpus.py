@@ -13,13 +13,13 @@ from pathlib import Path
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
+from dingda.slots import Day, Period
 from dingda.worker.coupons.wish import Order, Wish
 from dingda.worker.errors import SkillError
 from dingda.worker.loading import load_skill_settings, load_skills
 from dingda.worker.places import Place
 from dingda.worker.routing import Router
 from dingda.worker.skills.performance import name_in
-from dingda.worker.slots import Day, Period
 from dingda.worker.text import fold, to_traditional
 from dingda.worker.weather.question import Asked, Question
 

@@ -15,6 +15,8 @@ from dingda.shared.ledger import Ledger
 from dingda.shared.message import Message
 from dingda.shared.queue import JobQueue
 from dingda.shared.states import Counts, Lease
+from dingda.skill import Skill, Text
+from dingda.testing import MemoryCache
 from dingda.worker.admission import Admission
 from dingda.worker.answer import Answerer
 from dingda.worker.conversation import Conversation
@@ -24,8 +26,6 @@ from dingda.worker.dingtalk import DingTalk
 from dingda.worker.http import Http
 from dingda.worker.routing import Router
 from dingda.worker.services import Services
-from dingda.worker.skill import Skill, Text
-from dingda.worker.testing import MemoryCache
 from dingda.worker.transport import BEFORE_SEND
 from tests.builders import a_callback, a_message
 

@@ -12,8 +12,8 @@ from dingda.shared.cancel_reason import CancelReason
 from dingda.shared.errors import InvalidMessageError
 from dingda.shared.message import Message
 from dingda.shared.states import End, Ending
+from dingda.skill import Ask, RefusalError
 from dingda.worker.contained import STOPPED
-from dingda.worker.skill import Ask, RefusalError
 from tests.unit.worker.desk import Counting, Desk, desk, stop, well
 
 DONE = Ending(End.ANSWERED)

@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic_settings import BaseSettings
 
+from dingda.skill import Ask
 from dingda.worker.arguments import Signature
 from dingda.worker.errors import UnclearError
-from dingda.worker.skill import Ask
 from dingda.worker.text import Words
 
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=ZoneInfo("Asia/Shanghai"))

@@ -8,8 +8,8 @@ from typing import Any
 import fakeredis
 import pytest
 
+from dingda.testing import MemoryCache
 from dingda.worker.cache import Cache, RedisCache
-from dingda.worker.testing import MemoryCache
 
 
 @pytest.fixture

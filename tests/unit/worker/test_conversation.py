@@ -14,7 +14,7 @@ import pytest
 
 from dingda.shared.reply import ActionCard, Button, Markdown, Reply, Text
 from dingda.shared.states import End
-from dingda.worker.skill import (
+from dingda.skill import (
     Allow,
     Ask,
     BackendRefusedError,
@@ -23,7 +23,7 @@ from dingda.worker.skill import (
     Skill,
     UnclearError,
 )
-from dingda.worker.testing import ask, listen
+from dingda.testing import ask, listen
 
 
 def a_skill(function: Any, **traits: Any) -> Skill:

@@ -8,10 +8,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from dingda.shared.reply import MAX_BODY_BYTES, MAX_TITLE_CHARS, FeedCard, to_body
+from dingda.slots import PriceLimit
 from dingda.worker.coupons.feed import NO_PICTURE_URL, SHOWN, feed, nothing_found
 from dingda.worker.coupons.offer import Offer
 from dingda.worker.coupons.wish import Wish
-from dingda.worker.slots import PriceLimit
 
 
 def an_offer(**fields: Any) -> Offer:

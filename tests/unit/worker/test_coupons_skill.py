@@ -16,9 +16,9 @@ from dingda.shared.reply import ActionCard, FeedCard, Reply, Text
 from dingda.shared.states import End
 from dingda.simulator.backends.taobao import NO_PERMISSION, Taobao
 from dingda.simulator.demo.coupons import create
+from dingda.testing import ask, listen
 from dingda.worker.loading import load_skill_settings
 from dingda.worker.skills.coupons import NOT_SET_UP, CouponSettings, skill
-from dingda.worker.testing import ask, listen
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=ZoneInfo("Asia/Shanghai"))
 APP: dict[str, Any] = {

@@ -14,13 +14,13 @@ import pytest_asyncio
 from sqlalchemy import make_url
 
 from dingda.simulator.demo.coupons import OFFERS, create
+from dingda.slots import PriceLimit
 from dingda.worker.coupons.offer import Offer
 from dingda.worker.coupons.table import search_table
 from dingda.worker.coupons.wish import Order, Wish
 from dingda.worker.database import Databases
 from dingda.worker.database_driver import read_only
 from dingda.worker.errors import BackendUnavailableError
-from dingda.worker.slots import PriceLimit
 from dingda.worker.text import fold
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=ZoneInfo("Asia/Shanghai"))

@@ -22,6 +22,7 @@ from dingda.simulator.backends.taobao import (
     Product,
     Taobao,
 )
+from dingda.slots import PriceLimit
 from dingda.worker.coupons.offer import Offer
 from dingda.worker.coupons.taobao import App, search_taobao
 from dingda.worker.coupons.top_signature import SignMethod
@@ -33,7 +34,6 @@ from dingda.worker.errors import (
     RefusalError,
 )
 from dingda.worker.http import Http
-from dingda.worker.slots import PriceLimit
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=ZoneInfo("Asia/Shanghai"))
 URL = "https://eco.taobao.com/router/rest"

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
+from dingda.testing import ask
 from dingda.worker.skills.demo import skill
-from dingda.worker.testing import ask
 
 SITE, BLOG = "http://mrdoc.zmister.com", "https://zmister.com/"
 PICTURE = "https://img.alicdn.com/tfs/TB1NwmBEL9TBuNjy1zbXXXpepXa-2400-1218.png"

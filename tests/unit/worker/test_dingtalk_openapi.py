@@ -12,6 +12,7 @@ import pytest
 from dingda.shared.reply import ActionCard, Button, FeedCard, FeedLink, Markdown, Reply, Text
 from dingda.simulator.backends import openapi
 from dingda.simulator.backends.openapi import Department, OpenAPI, Person
+from dingda.testing import MemoryCache
 from dingda.worker.dingtalk import DingTalk
 from dingda.worker.errors import (
     BackendError,
@@ -21,7 +22,6 @@ from dingda.worker.errors import (
 )
 from dingda.worker.http import Http
 from dingda.worker.outcome import Delivered, Outcome, Refused, Retry, Unknown
-from dingda.worker.testing import MemoryCache
 
 SECRET = "app-secret-canary"
 PEOPLE = (

@@ -11,11 +11,11 @@ import pytest
 import stamina
 
 from dingda.shared.reply import Text
+from dingda.testing import MemoryCache
 from dingda.worker.dingtalk import DingTalk
 from dingda.worker.errors import BackendError, BackendUnavailableError
 from dingda.worker.http import Http
 from dingda.worker.outcome import Delivered, Outcome, Refused, Retry, Trouble, Unknown
-from dingda.worker.testing import MemoryCache
 from dingda.worker.transport import BEFORE_SEND
 
 NOW_S = 1000.0

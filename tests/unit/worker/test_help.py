@@ -5,9 +5,9 @@ from typing import Annotated, Any
 import pytest
 
 from dingda.shared.reply import ActionCard, Markdown, Reply, Text, to_body
+from dingda.skill import Allow, Skill
+from dingda.testing import ask
 from dingda.worker.help import help_skill
-from dingda.worker.skill import Allow, Skill
-from dingda.worker.testing import ask
 
 
 def weather() -> Skill:

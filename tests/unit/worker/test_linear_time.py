@@ -27,6 +27,8 @@ import stamina
 from dingda import gateway, shared, simulator, worker
 from dingda.shared.logs import redact
 from dingda.shared.reply import At, plain
+from dingda.skill import Ask, Skill
+from dingda.testing import MemoryCache
 from dingda.worker import people
 from dingda.worker import text as texts
 from dingda.worker.arguments import Signature
@@ -39,9 +41,7 @@ from dingda.worker.loading import load_skill_settings, load_skills
 from dingda.worker.patterns import Pattern, UnsupportedPatternError
 from dingda.worker.routing import Router
 from dingda.worker.services import Services
-from dingda.worker.skill import Ask, Skill
 from dingda.worker.skills.performance import name_in
-from dingda.worker.testing import MemoryCache
 from dingda.worker.text import MAX_CHARS, Words, to_simplified, to_traditional
 from tests.builders import a_message
 from tests.unit.worker.odd_texts import LONGEST_BODY, LONGEST_COMMAND, odd_texts

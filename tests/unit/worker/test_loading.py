@@ -12,12 +12,12 @@ from pydantic import Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from dingda.shared.settings import SKILLS_PREFIXES
+from dingda.skill import Skill
 from dingda.worker import skills as shipped
 from dingda.worker.loading import ENTRY_POINTS, load_skill_settings, load_skills
-from dingda.worker.skill import Skill
 
 GOOD = """
-from dingda.worker.skill import Skill
+from dingda.skill import Skill
 skill = Skill("{name}", summary="好")
 """
 Folder = Callable[..., None]
@@ -103,7 +103,7 @@ def test_without_names_what_packages_offer_comes_after_what_is_shipped(
         ("raise RuntimeError('no coffee')", "no coffee"),
         (
             """
-            from dingda.worker.skill import Skill
+            from dingda.skill import Skill
             skill = Skill("bad", summary="坏")
             @skill.command("坏")
             def bad(untyped): return ""
@@ -127,9 +127,7 @@ def test_a_module_that_is_not_there_is_named(caplog: pytest.LogCaptureFixture) -
     assert "skills of acme.nowhere are missing" in caplog.text
 
 
-@pytest.mark.parametrize(
-    "source", ["", "skill = 'a string'", "from dingda.worker.skill import Skill"]
-)
+@pytest.mark.parametrize("source", ["", "skill = 'a string'", "from dingda.skill import Skill"])
 def test_a_module_without_a_skill_is_named_with_what_it_lacks(
     modules: Folder, caplog: pytest.LogCaptureFixture, source: str
 ) -> None:

@@ -4,8 +4,8 @@ from typing import Annotated
 
 import pytest
 
+from dingda.skill import Skill
 from dingda.worker.routing import Route, Router
-from dingda.worker.skill import Skill
 from dingda.worker.text import clean
 
 

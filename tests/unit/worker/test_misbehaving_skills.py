@@ -11,10 +11,10 @@ import pytest
 from dingda.shared.reply import Text
 from dingda.shared.states import End
 from dingda.shared.texts import LAST_RESORT
+from dingda.skill import Allow, Ask, RefusalError, Skill, SkillSettings
+from dingda.testing import ask, listen
 from dingda.worker import contained
 from dingda.worker.conversation import Said
-from dingda.worker.skill import Allow, Ask, RefusalError, Skill, SkillSettings
-from dingda.worker.testing import ask, listen
 from tests.unit.worker.desk import Counting, desk
 
 

@@ -9,10 +9,10 @@ import pytest
 
 from dingda.shared.message import Mention
 from dingda.shared.states import End
+from dingda.skill import Person, Skill
+from dingda.slots import Day
+from dingda.testing import People, listen
 from dingda.worker.errors import BackendRefusedError, BackendUnavailableError
-from dingda.worker.skill import Person, Skill
-from dingda.worker.slots import Day
-from dingda.worker.testing import People, listen
 
 NOW = datetime(2026, 11, 25, 12, tzinfo=ZoneInfo("Asia/Shanghai"))
 ZHANG = Person("zhang", "张三", title="前端")

@@ -26,6 +26,7 @@ from dingda.simulator.backends import openapi
 from dingda.simulator.backends.openapi import OpenAPI, Person
 from dingda.simulator.callback import staff_id_of
 from dingda.simulator.demo.performance import create
+from dingda.testing import MemoryCache, listen
 from dingda.worker.conversation import Said
 from dingda.worker.dingtalk import DingTalk
 from dingda.worker.http import Http
@@ -33,7 +34,6 @@ from dingda.worker.loading import load_skill_settings
 from dingda.worker.performance.sources import QUERY, check_query
 from dingda.worker.performance.wording import NOT_KNOWN
 from dingda.worker.skills.performance import PerformanceSettings, skill
-from dingda.worker.testing import MemoryCache, listen
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=ZoneInfo("Asia/Shanghai"))
 ZHANG, LI, WANG = map(staff_id_of, ("张三", "李四", "王五"))

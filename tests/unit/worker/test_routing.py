@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dingda.skill import Skill
 from dingda.worker.routing import Route, Router
-from dingda.worker.skill import Skill
 from dingda.worker.text import MAX_CHARS
 
 

@@ -22,8 +22,7 @@ from dingda.shared.reply import (
 )
 from dingda.shared.states import End
 from dingda.shared.texts import DID_YOU_MEAN, LAST_RESORT
-from dingda.worker.conversation import Said
-from dingda.worker.skill import (
+from dingda.skill import (
     Allow,
     BackendRefusedError,
     BackendUnavailableError,
@@ -31,10 +30,11 @@ from dingda.worker.skill import (
     Skill,
     UnclearError,
 )
+from dingda.testing import listen
+from dingda.worker.conversation import Said
 from dingda.worker.skills.coupons import skill as coupons
 from dingda.worker.skills.demo import skill as demo
 from dingda.worker.skills.weather import skill as weather
-from dingda.worker.testing import listen
 
 HALF_A_PAIR = "\ud800"
 FAMILY = "👨‍👩‍👧"

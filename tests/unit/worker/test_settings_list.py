@@ -5,8 +5,8 @@ from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from dingda.shared.settings import Settings
+from dingda.skill import Skill
 from dingda.worker.settings_list import list_settings
-from dingda.worker.skill import Skill
 
 CANARY = "s3cret-canary"
 

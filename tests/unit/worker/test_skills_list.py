@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from dingda.skill import Skill
 from dingda.worker.loading import FoundModule, find_skills
-from dingda.worker.skill import Skill
 from dingda.worker.skills_list import Conflict, list_skills, show_skills
 
 

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dingda.slots import Day, Period, PriceLimit
 from dingda.worker.errors import RefusalError
-from dingda.worker.slots import Day, Period, PriceLimit
 from dingda.worker.text import Words
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=ZoneInfo("Asia/Shanghai"))  # a Monday

@@ -11,6 +11,7 @@ import httpx
 import pytest
 
 from dingda.shared.reply import MAX_TITLE_CHARS
+from dingda.testing import MemoryCache
 from dingda.worker.backend import Backend, Limits
 from dingda.worker.coupons.top_answer import Failure, read_answer
 from dingda.worker.dingtalk import DingTalk
@@ -18,7 +19,6 @@ from dingda.worker.errors import BackendError, BackendProtocolError
 from dingda.worker.http import Http
 from dingda.worker.performance.wording import show
 from dingda.worker.places import Place
-from dingda.worker.testing import MemoryCache
 from dingda.worker.weather.amap import AMap
 from dingda.worker.weather.open_meteo import OpenMeteo
 from dingda.worker.weather.report import DayForecast, Now, Report

@@ -9,9 +9,9 @@ from dingda.shared.message import Mention
 from dingda.shared.reply import ActionCard, Reply
 from dingda.shared.states import End
 from dingda.shared.texts import AT_YOUR_SERVICE, NOT_HEARD, ONLY_WORDS, TOO_LONG
+from dingda.skill import Ask, Skill
+from dingda.testing import listen
 from dingda.worker.conversation import Said
-from dingda.worker.skill import Ask, Skill
-from dingda.worker.testing import listen
 
 skill = Skill("work", summary="干活")
 

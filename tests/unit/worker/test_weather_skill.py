@@ -25,12 +25,12 @@ from dingda.simulator.backends import amap, open_meteo, qweather
 from dingda.simulator.backends.amap import AMapStandIn
 from dingda.simulator.backends.open_meteo import OpenMeteoStandIn
 from dingda.simulator.backends.qweather import QWeatherStandIn
+from dingda.testing import MemoryCache, ask, listen
 from dingda.worker.backend import Limits
 from dingda.worker.http import Http
 from dingda.worker.loading import load_skill_settings, read_settings
 from dingda.worker.places import Place
 from dingda.worker.skills.weather import WeatherSettings, skill
-from dingda.worker.testing import MemoryCache, ask, listen
 
 CHINA = ZoneInfo("Asia/Shanghai")
 NOW = datetime(2026, 11, 23, 12, tzinfo=CHINA)  # a Monday

@@ -1,34 +1,15 @@
-"""A simulated DingTalk for the tests of your own skills; see docs/simulator.md.
-
-In `conftest.py`:
-
-    pytest_plugins = ["dingda.simulator.pytest_plugin"]
-
-    @pytest.fixture(scope="session")
-    def dingda_settings():
-        return {"DINGDA_SKILLS": "coffee"}
-
-and in a test:
-
-    def test_coffee_is_ready(dingtalk):
-        record = dingtalk.ask("咖啡")
-        assert record.shown[0].payload["text"]["content"] == "咖啡好了，趁热喝"
-
-What answers are the real gateway, queue and worker; they start once a session.
-"""
+"""A simulated DingTalk to speak to the bot through, from a test that may be `async` or not."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Self
 
-import pytest
 from anyio.from_thread import BlockingPortal, start_blocking_portal
 
 from dingda.simulator.bad_day import GOOD_DAY, BadDay, CallbackTrouble, ReplyTrouble
 from dingda.simulator.callback import Said
 from dingda.simulator.client import SimulatorClient
 from dingda.simulator.record import Record
-from dingda.simulator.stack import a_running_stack
 
 WAIT_S = 20.0
 """How long an answer is waited for, unless a test says otherwise."""
@@ -40,11 +21,27 @@ class SimulatedDingTalk:
     Args:
         client: of a simulator that runs.
         portal: to the event loop of the client, which is in a thread of its own.
+
+    In a test, `dingtalk` is the fixture of this name:
+
+    >>> record = dingtalk.ask("咖啡", sender="李四")
+    >>> record.shown[0].notified == (staff_id_of("李四"),)
+    True
     """
 
     def __init__(self, client: SimulatorClient, portal: BlockingPortal) -> None:
         self._client = client
         self._portal = portal
+
+    @classmethod
+    @contextmanager
+    def at(cls, url: str) -> Iterator[Self]:
+        """Connect to a simulator that runs at a URL, for a `with` block."""
+        with (
+            start_blocking_portal() as portal,
+            portal.wrap_async_context_manager(SimulatorClient(url)) as client,
+        ):
+            yield cls(client, portal)
 
     def ask(self, text: str, *, wait_s: float = WAIT_S, **manner: Any) -> Record:
         """Say something to the bot, and wait until it has replied or is known not to.
@@ -112,27 +109,3 @@ class SimulatedDingTalk:
             yield
         finally:
             self._portal.call(self._client.have, GOOD_DAY)
-
-
-@pytest.fixture(scope="session")
-def dingda_settings() -> dict[str, str]:
-    """Settings for the bot's processes; override it to load your own skills."""
-    return {}
-
-
-@pytest.fixture(scope="session")
-def dingtalk_url(
-    dingda_settings: dict[str, str], tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[str]:
-    """Where the simulator's page and API are, with a bot behind them."""
-    with a_running_stack(tmp_path_factory.mktemp("dingda"), dingda_settings) as url:
-        yield url
-
-
-@pytest.fixture
-def dingtalk(dingtalk_url: str) -> Iterator[SimulatedDingTalk]:
-    """A simulated DingTalk with the real bot behind it."""
-    with start_blocking_portal() as portal:
-        client = SimulatorClient(dingtalk_url)
-        with portal.wrap_async_context_manager(client):
-            yield SimulatedDingTalk(client, portal)

@@ -1,0 +1,60 @@
+"""Fixtures for the tests of skills, which pytest finds once this package is installed.
+
+For `async` tests you need a plugin such as pytest-asyncio. To load your own skills into the bot
+behind `dingtalk`, override `dingda_settings` in your `conftest.py`:
+
+    @pytest.fixture(scope="session")
+    def dingda_settings() -> dict[str, str]:
+        return {"DINGDA_SKILLS": "coffee"}
+
+Every pytest run in the environment loads this module, whatever it tests: so it imports what a
+fixture needs only when the fixture is used.
+"""
+
+# ruff: noqa: PLC0415 - see above
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Iterator
+
+    from dingda.skill import Reply
+    from dingda.testing import SimulatedDingTalk
+
+
+@pytest.fixture
+def ask_skill() -> Callable[..., Awaitable[Reply | None]]:
+    """`dingda.testing.ask`, for tests that prefer fixtures to imports."""
+    from dingda.testing import ask
+
+    return ask
+
+
+@pytest.fixture(scope="session")
+def dingda_settings() -> dict[str, str]:
+    """Settings for the bot's processes; override it to load your own skills."""
+    return {}
+
+
+@pytest.fixture(scope="session")
+def dingtalk_url(
+    dingda_settings: dict[str, str], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[str]:
+    """Where the simulator's page and API are, with a bot behind them; started once a session."""
+    from dingda.simulator.stack import a_running_stack
+
+    with a_running_stack(tmp_path_factory.mktemp("dingda"), dingda_settings) as url:
+        yield url
+
+
+@pytest.fixture
+def dingtalk(dingtalk_url: str) -> Iterator[SimulatedDingTalk]:
+    """A simulated DingTalk with the real gateway, queue and worker behind it."""
+    from dingda.testing import SimulatedDingTalk
+
+    with SimulatedDingTalk.at(dingtalk_url) as dingtalk:
+        yield dingtalk

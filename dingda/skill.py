@@ -1,0 +1,108 @@
+"""All that a skill imports, but for what it reads from a text; see also `dingda.slots`.
+
+A skill is a module with a `skill` in it, and a function for each thing that it can do:
+
+    from dingda.skill import Ask, Skill
+
+    skill = Skill("leave", summary="查剩余假期")
+
+    @skill.command("假期", "leave")
+    async def leave(year: Annotated[int, "年份"], ask: Ask) -> str:
+        return ask.say(f"{year} 年还有 {await days_left(ask.staff_id, year)} 天假")
+
+`假期 2026` calls it. A parameter is read from the text by its type, an `Ask` is the message being
+handled, a subclass of `SkillSettings` the skill's settings. What it returns is shown: a string or
+another `Reply`. What it raises of the errors here is told in a sentence. The function stays an
+ordinary function. docs/skills.md has the rest, and `dingda.testing` asks a skill in a test.
+"""
+
+from dingda.shared.clock import CHINA
+from dingda.shared.content import File, Picture, Quoted, Voice
+from dingda.shared.errors import InvalidReplyError
+from dingda.shared.limits import LIMITS_MEANING, NO_LIMITS, Limits, LimitsSetting
+from dingda.shared.logs import identifier
+from dingda.shared.message import Mention, Message
+from dingda.shared.reply import (
+    MAX_TITLE_CHARS,
+    ActionCard,
+    At,
+    Button,
+    FeedCard,
+    FeedLink,
+    Markdown,
+    Reply,
+    Text,
+    link,
+    plain,
+    shorten,
+)
+from dingda.worker.backend import Backend
+from dingda.worker.cache import Cache
+from dingda.worker.context import Ask
+from dingda.worker.database import Bounds, Databases
+from dingda.worker.errors import (
+    MALFORMED,
+    BackendBusyError,
+    BackendError,
+    BackendProtocolError,
+    BackendQuotaError,
+    BackendRefusedError,
+    BackendUnavailableError,
+    RefusalError,
+    SkillError,
+    UnclearError,
+)
+from dingda.worker.http import Http, JSONAnswer
+from dingda.worker.people import AddressBook, Person
+from dingda.worker.skill import Allow, Skill
+from dingda.worker.skill_settings import SkillSettings
+
+__all__ = [
+    "CHINA",
+    "LIMITS_MEANING",
+    "MALFORMED",
+    "MAX_TITLE_CHARS",
+    "NO_LIMITS",
+    "ActionCard",
+    "AddressBook",
+    "Allow",
+    "Ask",
+    "At",
+    "Backend",
+    "BackendBusyError",
+    "BackendError",
+    "BackendProtocolError",
+    "BackendQuotaError",
+    "BackendRefusedError",
+    "BackendUnavailableError",
+    "Bounds",
+    "Button",
+    "Cache",
+    "Databases",
+    "FeedCard",
+    "FeedLink",
+    "File",
+    "Http",
+    "InvalidReplyError",
+    "JSONAnswer",
+    "Limits",
+    "LimitsSetting",
+    "Markdown",
+    "Mention",
+    "Message",
+    "Person",
+    "Picture",
+    "Quoted",
+    "RefusalError",
+    "Reply",
+    "Skill",
+    "SkillError",
+    "SkillSettings",
+    "Text",
+    "UnclearError",
+    "Voice",
+    "identifier",
+    "link",
+    "plain",
+    "shorten",
+]

@@ -1,0 +1,39 @@
+"""Two kits for the tests of skills. Neither needs a DingTalk; only the second needs pytest.
+
+`ask` calls a skill in this process, with no Redis and no network:
+
+    async def test_coffee_is_served() -> None:
+        assert await ask(skill, "咖啡") == Text("咖啡好了")
+
+`SimulatedDingTalk` speaks to the real gateway, queue and worker. A test gets it as the fixture
+`dingtalk`, which pytest knows once this package is installed (`dingda.pytest_plugin`):
+
+    def test_coffee_is_served(dingtalk: SimulatedDingTalk) -> None:
+        assert dingtalk.ask("咖啡").shown[0].payload["text"]["content"] == "咖啡好了"
+
+docs/skills.md and docs/simulator.md show more.
+"""
+
+from dingda.simulator.bad_day import BadDay, CallbackTrouble, ReplyTrouble
+from dingda.simulator.callback import Mentioned, Quoted, Said, staff_id_of
+from dingda.simulator.client import SimulatorClient
+from dingda.simulator.record import Record
+from dingda.simulator.simulated_dingtalk import SimulatedDingTalk
+from dingda.worker.testing import MemoryCache, People, ask, listen
+
+__all__ = [
+    "BadDay",
+    "CallbackTrouble",
+    "MemoryCache",
+    "Mentioned",
+    "People",
+    "Quoted",
+    "Record",
+    "ReplyTrouble",
+    "Said",
+    "SimulatedDingTalk",
+    "SimulatorClient",
+    "ask",
+    "listen",
+    "staff_id_of",
+]

@@ -1,0 +1,10 @@
+"""What the settings of skills have in common."""
+
+from dingda.shared.settings import PlainSettings
+
+
+class SkillSettings(PlainSettings):
+    """What a skill's settings begin with: variables `DINGDA_…`, or lines in `.env`.
+
+    Another prefix is set with `model_config = SettingsConfigDict(env_prefix="ACME_")`.
+    """
