@@ -41,7 +41,14 @@ _KINDS = {kind.value: kind for kind in Kind} | {
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """A picture that was sent."""
+    """A picture that was sent.
+
+    >>> @skill.command("识图")
+    ... def look(picture: Picture) -> str:
+    ...     return f"收到图片 {picture.code}"
+    >>> asyncio.run(ask(skill, "识图", pictures=(Picture("code"),))).content
+    '收到图片 code'
+    """
 
     label: ClassVar[str] = "图片"
 
@@ -51,7 +58,14 @@ class Picture:
 
 @dataclass(frozen=True, slots=True)
 class File:
-    """A file that was sent, or a video."""
+    """A file that was sent, or a video.
+
+    >>> @skill.command("存档")
+    ... def keep(file: File) -> str:
+    ...     return f"收到 {file.name}"
+    >>> asyncio.run(ask(skill, "存档", files=(File("code", "周报.docx"),))).content
+    '收到 周报.docx'
+    """
 
     label: ClassVar[str] = "文件"
 
@@ -65,7 +79,14 @@ class File:
 
 @dataclass(frozen=True, slots=True)
 class Voice:
-    """A voice message."""
+    """A voice message.
+
+    >>> @skill.command("听写")
+    ... def write_down(voice: Voice) -> str:
+    ...     return f"听到：{voice.text}"
+    >>> asyncio.run(ask(skill, "听写", voice=Voice("code", "你好"))).content
+    '听到：你好'
+    """
 
     label: ClassVar[str] = "语音"
 
@@ -77,7 +98,15 @@ class Voice:
 
 @dataclass(frozen=True, slots=True)
 class Quoted:
-    """The message that this one answers to."""
+    """The message that this one answers to.
+
+    >>> @skill.command("翻译")
+    ... def translate(quoted: Quoted) -> str:
+    ...     return f"要翻译的是：{quoted.text}"
+    >>> quoted = Quoted("text", "hello", sender_id="", is_bots=False)
+    >>> asyncio.run(ask(skill, "翻译", quoted=quoted)).content
+    '要翻译的是：hello'
+    """
 
     label: ClassVar[str] = "引用的消息"
 

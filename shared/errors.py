@@ -25,7 +25,12 @@ class InvalidMessageError(DingdaError):
 
 
 class InvalidReplyError(DingdaError):
-    """A reply broke one of DingTalk's rules when it was built; `field` names where."""
+    """A reply broke one of DingTalk's rules when it was built; `field` names where.
+
+    >>> Text("")
+    Traceback (most recent call last):
+    dingda.shared.errors.InvalidReplyError: text.content: must not be empty
+    """
 
     def __init__(self, field: str, why: str) -> None:
         super().__init__(f"{field}: {why}")

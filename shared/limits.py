@@ -14,7 +14,11 @@ _WHOLE = frozenset({"at_once", "max_bytes"})
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What is set of a backend's bounds; None leaves the backend's own."""
+    """What is set of a backend's bounds; None leaves the backend's own.
+
+    >>> Limits.parse("at_once=50,per_s=10")
+    Limits(at_once=50, per_s=10.0, timeout_s=None, wait_s=None, max_bytes=None)
+    """
 
     at_once: int | None = None
     per_s: float | None = None
@@ -64,14 +68,30 @@ class Limits:
 
 
 NO_LIMITS = Limits()
+"""None set: a backend's own hold.
+
+>>> Backend("工时系统").limited(NO_LIMITS) == Backend("工时系统")
+True
+"""
 NAMES = tuple(field.name for field in fields(Limits))
 
 LimitsSetting = Annotated[InstanceOf[Limits], NoDecode, BeforeValidator(Limits.parse)]
-"""The type of a setting that holds limits."""
+"""The type of a setting that holds limits.
+
+>>> class HoursSettings(SkillSettings):
+...     hours_limits: LimitsSetting = NO_LIMITS  # DINGDA_HOURS_LIMITS
+>>> HoursSettings(hours_limits="at_once=5").hours_limits.at_once
+5
+"""
 LIMITS_MEANING = (
     "What one worker asks of {service}: any of at_once, per_s, timeout_s, wait_s and max_bytes, "
     "as at_once=50,per_s=10. What is not named stays as it is."
 )
+"""How such a setting is described.
+
+>>> LIMITS_MEANING.format(service="the HR service")
+'What one worker asks of the HR service: any of at_once, per_s, ...'
+"""
 
 
 def positive(name: str, value: str | float) -> float:

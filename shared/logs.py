@@ -59,7 +59,11 @@ def printable(text: str, most: int = 200) -> str:
 
 
 def identifier(text: str) -> str:
-    """An id as a log line shows it: quoted unless it is plain, so that it passes for no more."""
+    """An id as a log line shows it: quoted unless it is plain, so that it passes for no more.
+
+    >>> identifier("0001"), identifier("0001, allowed")
+    ('0001', "'0001, allowed'")
+    """
     return text if _PLAIN_ID.fullmatch(text) else repr(text[:64])
 
 

@@ -40,7 +40,14 @@ _GROUP = "2"
 
 @dataclass(frozen=True, slots=True)
 class Mention:
-    """Somebody besides the bot who was mentioned."""
+    """Somebody besides the bot who was mentioned.
+
+    >>> @skill.command("分机")
+    ... def extension(who: Person) -> str:
+    ...     return f"{who.staff_id} 的分机是 8002"
+    >>> asyncio.run(ask(skill, "分机", mentions=(Mention("0002"),))).content
+    '0002 的分机是 8002'
+    """
 
     staff_id: str
     """The userid, or "" where DingTalk hides it: then it is known that somebody is meant, not who.
@@ -51,7 +58,15 @@ class Mention:
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """Somebody's words to the bot, and where the answer goes. A skill may read all of it."""
+    """Somebody's words to the bot, and where the answer goes. A skill may read all of it.
+
+    >>> @skill.command("哪个群")
+    ... def where(ask: Ask) -> str:
+    ...     message: Message = ask.message
+    ...     return message.conversation_title if message.is_group else "没有群"
+    >>> asyncio.run(ask(skill, "哪个群")).content
+    '测试群'
+    """
 
     id: str
     """Names the message in the ledger: SHA-256 over the robot and DingTalk's msgId, in hex."""

@@ -25,6 +25,11 @@ MAX_USER_ID_CHARS = 64
 """DingTalk: administrators choose userids freely, of 1 to 64 characters."""
 # DingTalk documents no limits for these; beyond them its apps cut off what they show.
 MAX_TITLE_CHARS = 128
+"""How much of a title is shown.
+
+>>> len(shorten("很长" * 100, MAX_TITLE_CHARS))
+128
+"""
 MAX_BUTTON_CHARS = 64
 MIN_BUTTONS, MAX_BUTTONS = 2, 10
 MAX_FEED_LINKS = 9
@@ -42,7 +47,11 @@ def _can_be_mentioned(user_id: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class At:
-    """Whom a reply mentions: organisation userids (a message's `senderStaffId`), or everybody."""
+    """Whom a reply mentions: organisation userids (a message's `senderStaffId`), or everybody.
+
+    >>> Text("开会了", at=At(("0001", "0002"))).to_payload()["text"]
+    {'content': '@0001 @0002 开会了'}
+    """
 
     user_ids: tuple[str, ...] = ()
     all: bool = False
@@ -88,6 +97,9 @@ class Text:
     """Plain text; what users wrote is safe in here, for DingTalk makes nothing of it.
 
     It may be of any length: the worker sends it in parts (`worker.splitting`).
+
+    >>> Text("咖啡好了").to_payload()
+    {'msgtype': 'text', 'text': {'content': '咖啡好了'}}
     """
 
     content: str
@@ -108,6 +120,9 @@ class Markdown:
     """DingTalk's markdown; the title shows in the list of conversations, not in the message.
 
     Its text may be of any length, as a `Text`'s.
+
+    >>> Markdown(title="天气", text="**北京** 晴").to_payload()["markdown"]
+    {'title': '天气', 'text': '**北京** 晴'}
     """
 
     title: str
@@ -132,7 +147,11 @@ class Markdown:
 
 @dataclass(frozen=True, slots=True)
 class Button:
-    """A button of an `ActionCard`, and where it leads."""
+    """A button of an `ActionCard`, and where it leads.
+
+    >>> ActionCard("周报", "本周的周报好了", link=Button("打开", "https://example.com/")).link.title
+    '打开'
+    """
 
     title: str
     url: str
@@ -148,6 +167,11 @@ class ActionCard:
         link: the one link of the whole card; or
         buttons: two to ten of them, one above the other unless `horizontal`.
         hide_avatar: whether the bot's picture is left out.
+
+    >>> buttons = (Button("批准", "https://hr.example/yes"), Button("驳回", "https://hr.example/no"))
+    >>> card = ActionCard("请假", "张三请假一天", buttons=buttons, horizontal=True)
+    >>> card.to_payload()["actionCard"]["btns"][0]
+    {'title': '批准', 'actionURL': 'https://hr.example/yes'}
     """
 
     title: str
@@ -192,7 +216,11 @@ class ActionCard:
 
 @dataclass(frozen=True, slots=True)
 class FeedLink:
-    """A row of a `FeedCard`: a title, the page behind it, and a picture."""
+    """A row of a `FeedCard`: a title, the page behind it, and a picture.
+
+    >>> FeedLink("日报", "https://example.com/", "https://example.com/1.png").title
+    '日报'
+    """
 
     title: str
     url: str
@@ -201,7 +229,12 @@ class FeedLink:
 
 @dataclass(frozen=True, slots=True)
 class FeedCard:
-    """One to nine links with pictures (phones cut off what follows); it cannot mention anybody."""
+    """One to nine links with pictures (phones cut off what follows); it cannot mention anybody.
+
+    >>> news = FeedLink("日报", "https://example.com/", "https://example.com/1.png")
+    >>> FeedCard((news,)).to_payload()["feedCard"]["links"][0]["picURL"]
+    'https://example.com/1.png'
+    """
 
     links: tuple[FeedLink, ...]
 
@@ -228,6 +261,11 @@ class FeedCard:
 
 
 Reply = Text | Markdown | ActionCard | FeedCard
+"""What the bot can answer with.
+
+>>> isinstance(Text("咖啡好了"), Reply)
+True
+"""
 
 EMPTY: dict[str, Any] = {"msgtype": "empty"}
 """DingTalk: the callback's own answer when nothing is to be shown (yet)."""
@@ -249,6 +287,9 @@ def plain(text: str) -> str:
     What markdown gives a meaning to is shown at full width: DingTalk does not say which of
     markdown's escapes its clients know. A link's `://` is parted, for clients link what looks like
     one.
+
+    >>> plain("[点我](https://example.com)")
+    '［点我］（https：//example.com）'
     """
     for character, inert in _INERT.items():
         text = text.replace(character, inert)
@@ -257,7 +298,11 @@ def plain(text: str) -> str:
 
 
 def link(title: str, url: str) -> str:
-    """A link for the inside of markdown: neither the words nor the address can end it early."""
+    """A link for the inside of markdown: neither the words nor the address can end it early.
+
+    >>> link("周报 [1]", "https://example.com/a(1)")
+    '[周报 ［1］](https://example.com/a%281%29)'
+    """
     return f"[{plain(title)}]({url.replace('(', '%28').replace(')', '%29')})"
 
 
@@ -272,6 +317,9 @@ def shorten(text: str, max_chars: int) -> str:
 
     No emoji or letter is parted from what is joined to it (a skin tone, an accent), unless that
     goes on and on.
+
+    >>> shorten("一二三四五六", 4)
+    '一二三…'
     """
     return text if len(text) <= max_chars else text[: whole_until(text, max_chars - 1)] + "…"
 

@@ -15,7 +15,11 @@ HANG_S = 30.0
 
 
 class CallbackTrouble(StrEnum):
-    """What can be wrong with the callbacks that are sent."""
+    """What can be wrong with the callbacks that are sent.
+
+    >>> BadDay(callbacks=CallbackTrouble.QUOTA).replies is None
+    True
+    """
 
     WRONG_SIGNATURE = "wrong_signature"
     CLOCK_OFF = "clock_off"
@@ -24,7 +28,11 @@ class CallbackTrouble(StrEnum):
 
 
 class ReplyTrouble(StrEnum):
-    """What can happen to the replies that come."""
+    """What can happen to the replies that come.
+
+    >>> BadDay(replies=ReplyTrouble.THROTTLE).callbacks is None
+    True
+    """
 
     THROTTLE = "throttle"
     """errcode 130101."""
@@ -50,7 +58,11 @@ class ReplyTrouble(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class BadDay:
-    """Which troubles are on; None for a good day."""
+    """Which troubles are on; None for a good day.
+
+    >>> BadDay(replies=ReplyTrouble.THROTTLE).to_json()
+    b'{"callbacks":null,"replies":"throttle"}'
+    """
 
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
 

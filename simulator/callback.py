@@ -51,7 +51,11 @@ _WORDLESS = ("picture", "video")
 
 @dataclass(frozen=True, slots=True)
 class Mentioned:
-    """Somebody besides the bot who is mentioned."""
+    """Somebody besides the bot who is mentioned.
+
+    >>> Said("的绩效", mentioned=(Mentioned("李四", staff_id=""),)).mentioned[0].name
+    '李四'
+    """
 
     __pydantic_config__: ClassVar[ConfigDict] = _STRICT
 
@@ -63,7 +67,11 @@ class Mentioned:
 
 @dataclass(frozen=True, slots=True)
 class Quoted:
-    """The message that is answered to."""
+    """The message that is answered to.
+
+    >>> Said("再来一次", quoted=Quoted("北京：晴")).quoted.sender is None  # said by the bot
+    True
+    """
 
     __pydantic_config__: ClassVar[ConfigDict] = _STRICT
 
@@ -76,7 +84,11 @@ class Quoted:
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """What somebody says to the bot."""
+    """What somebody says to the bot.
+
+    >>> Said("绩效", sender="李四", single=True).reaches_the_bot
+    True
+    """
 
     __pydantic_config__: ClassVar[ConfigDict] = _STRICT
 
@@ -143,7 +155,11 @@ _SAID = TypeAdapter(Said)
 
 
 def staff_id_of(name: str) -> str:
-    """The userid of a simulated person, which replies mention."""
+    """The userid of a simulated person, which replies mention.
+
+    >>> staff_id_of("李四") == staff_id_of("李四") != staff_id_of("张三")
+    True
+    """
     return f"user{_digest(f'staff {name}').hex()[:8]}"
 
 

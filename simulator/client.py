@@ -27,6 +27,13 @@ class SimulatorClient:
         transport: how to get there; None for the network.
 
     Every method may raise `SimulatorAwayError` and `RequestRefusedError`.
+
+    >>> async def say(text: str) -> Record:
+    ...     async with SimulatorClient(url) as dingtalk:
+    ...         record = await dingtalk.send(Said(text))
+    ...         return await dingtalk.record(record.msg_id, wait_s=10)
+    >>> asyncio.run(say("咖啡")).acknowledged
+    True
     """
 
     def __init__(self, url: str, *, transport: httpx.AsyncBaseTransport | None = None) -> None:

@@ -49,7 +49,12 @@ class Reply:
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """One message from its sending on."""
+    """One message from its sending on.
+
+    >>> record = dingtalk.ask("咖啡")
+    >>> [reply.payload["msgtype"] for reply in record.shown]
+    ['text']
+    """
 
     # A body may be no text.
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(

@@ -74,7 +74,17 @@ _SENT: dict[type, Callable[[Message], object]] = {
 
 @runtime_checkable
 class Slot(Protocol):
-    """Something that can be found in a text."""
+    """Something that can be found in a text.
+
+    >>> class Room:
+    ...     label = "会议室"
+    ...     @classmethod
+    ...     def take(cls, words: Words, now: datetime) -> tuple[str, Words] | None:
+    ...         found = Pattern("[a-z][0-9]{3}").search(words.matched)
+    ...         return (found.taken.upper(), words.without(*found.span)) if found else None
+    >>> Room.take(Words.of("预订a301"), datetime(2026, 11, 28))[0]
+    'A301'
+    """
 
     label: str
     """What people call it, such as 城市."""

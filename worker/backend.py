@@ -38,6 +38,9 @@ class Backend:
             failure, and the sender hears that many are asking.
         max_bytes: of an answer.
         quota: reads from an answer that a quota is used up; until it is restored, no call is made.
+
+    >>> Backend("工时系统", at_once=20, per_s=5).limited(Limits(per_s=10)).per_s
+    10
     """
 
     name: str

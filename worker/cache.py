@@ -27,7 +27,14 @@ Fetch = Callable[[], Awaitable[Any]]
 
 
 class Cache(Protocol):
-    """Remembers small JSON values for a while; forgetting is always allowed."""
+    """Remembers small JSON values for a while; forgetting is always allowed.
+
+    >>> async def fetch() -> float:
+    ...     return 7.1
+    >>> cache: Cache = MemoryCache()
+    >>> asyncio.run(cache.remember("rates:USD", fetch, ttl_s=600))
+    7.1
+    """
 
     async def get(self, key: str) -> Any | None:
         """Return what was put there, or None."""

@@ -19,7 +19,14 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Ask:
-    """One question: the words, who asks them where, and what may be used to answer."""
+    """One question: the words, who asks them where, and what may be used to answer.
+
+    >>> @skill.command("我是谁")
+    ... def who(ask: Ask) -> str:
+    ...     return ask.say(f"你的工号是 {ask.staff_id}")
+    >>> asyncio.run(ask(skill, "我是誰", staff_id="0001")).content
+    '你的工號是 0001'
+    """
 
     text: str = field(repr=False)
     """What was typed, without the mention and invisible characters."""

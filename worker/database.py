@@ -40,6 +40,9 @@ class Bounds:
         at_once: calls at one moment, each on a connection of its own; more wait.
         timeout_s: seconds that one call may take: connecting, the statement and its rows.
         wait_s: seconds that a call may wait for a connection before it is given up.
+
+    >>> Bounds(timeout_s=2.0).limited(Limits(at_once=3))
+    Bounds(at_once=3, timeout_s=2.0, wait_s=15.0)
     """
 
     at_once: int = 8
@@ -55,7 +58,16 @@ BOUNDS = Bounds()
 
 
 class Databases:
-    """One process's databases, each opened when it is first needed."""
+    """One process's databases, each opened when it is first needed.
+
+    >>> @skill.command("库存")
+    ... async def stock(ask: Ask) -> str:
+    ...     count = sqlalchemy.text("SELECT 7 AS pieces")
+    ...     rows = await ask.services.databases.fetch("库存", "sqlite://", count, {}, limit=1)
+    ...     return f"还有 {rows[0]['pieces']} 件"
+    >>> asyncio.run(ask(skill, "库存")).content
+    '还有 7 件'
+    """
 
     def __init__(self) -> None:
         self._databases: dict[tuple[str, Bounds], _Database] = {}

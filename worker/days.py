@@ -24,6 +24,12 @@ class Day:
     """A day, or several: 今天, 周六, 25号, 未来三天, 周五到周日, 明后两天, 国庆, next friday.
 
     A weekday is the next one, today included; 下周六 is the one in the next calendar week.
+
+    >>> @skill.command("值班")
+    ... def duty(day: Day) -> str:
+    ...     return f"{day.first:%m-%d} 李四值班"
+    >>> asyncio.run(ask(skill, "值班 明天", now=datetime(2026, 11, 28))).content
+    '11-29 李四值班'
     """
 
     label: ClassVar[str] = "日期"
@@ -56,7 +62,11 @@ class Day:
 
 
 class FoundDays(NamedTuple):
-    """Days that a text names together."""
+    """Days that a text names together.
+
+    >>> find_days("周五到周日有雨吗", date(2026, 11, 26))[0].name
+    '周五到周日'
+    """
 
     span: tuple[int, int]
     name: str
@@ -84,6 +94,9 @@ def find_days(text: str, today: date) -> list[FoundDays]:
 
     Raises:
         RefusalError: if there is no such day.
+
+    >>> [len(found.dates) for found in find_days("明天冷吗, 未来三天呢", date(2026, 11, 28))]
+    [1, 3]
     """
     said: list[FoundDays] = []
     group: list[_Days] = []

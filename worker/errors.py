@@ -7,19 +7,44 @@ from dingda.shared.errors import DingdaError
 from dingda.shared.texts import CROWDED, MISCONFIGURED, UNAVAILABLE, USED_UP
 
 MALFORMED = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
-"""What reading an answer may raise whose JSON is not built as it should be."""
+"""What reading an answer may raise whose JSON is not built as it should be.
+
+>>> try:
+...     hours = float({"hours": None}["hours"])
+... except MALFORMED as error:
+...     print(BackendProtocolError("工时系统", type(error).__name__).reason)
+TypeError
+"""
 
 
 class SkillError(DingdaError):
-    """The root of what a skill may raise; its text is a plain sentence to the asker."""
+    """The root of what a skill may raise; its text is a plain sentence to the asker.
+
+    >>> isinstance(RefusalError("只能查自己的假期"), SkillError)
+    True
+    """
 
 
 class RefusalError(SkillError):
-    """There is no answer, and the sentence says why: no right, or an argument that can't be."""
+    """There is no answer, and the sentence says why: no right, or an argument that can't be.
+
+    >>> @skill.command("假期")
+    ... def leave(ask: Ask) -> str:
+    ...     raise RefusalError("只能在单聊里查假期")
+    >>> asyncio.run(ask(skill, "假期")).content
+    '只能在单聊里查假期'
+    """
 
 
 class UnclearError(SkillError):
-    """It is not clear what was asked; `suggestions` are texts to click and send instead."""
+    """It is not clear what was asked; `suggestions` are texts to click and send instead.
+
+    >>> @skill.command("查天气")
+    ... def weather(ask: Ask) -> str:
+    ...     raise UnclearError("哪个城市？", suggestions=("查天气 北京", "查天气 上海"))
+    >>> [button.title for button in asyncio.run(ask(skill, "查天气")).buttons]
+    ['查天气 北京', '查天气 上海']
+    """
 
     def __init__(self, question: str, *, suggestions: tuple[str, ...] = ()) -> None:
         super().__init__(question)
@@ -27,7 +52,11 @@ class UnclearError(SkillError):
 
 
 class BackendError(SkillError):
-    """A backend did not do its part; `service` is its name, `reason` is for the log only."""
+    """A backend did not do its part; `service` is its name, `reason` is for the log only.
+
+    >>> issubclass(BackendUnavailableError, BackendError)
+    True
+    """
 
     sentence = UNAVAILABLE
 
@@ -41,6 +70,9 @@ class BackendUnavailableError(BackendError):
     """It is down, too slow or overloaded: another one, or later, may help.
 
     `retry_after_s` is how long it asked to be left alone, if it did.
+
+    >>> str(BackendUnavailableError("工时系统", "HTTP 503"))
+    '工时系统暂时连不上，不是你的问题，请稍后再试'
     """
 
     def __init__(self, service: str, reason: str, *, retry_after_s: float | None = None) -> None:
@@ -49,13 +81,22 @@ class BackendUnavailableError(BackendError):
 
 
 class BackendBusyError(BackendError):
-    """So many were asking that the call was never made: no fault of the backend's."""
+    """So many were asking that the call was never made: no fault of the backend's.
+
+    >>> str(BackendBusyError("工时系统", "20 calls in line"))
+    '现在查工时系统的人太多了，没有轮到你，请过几分钟再问'
+    """
 
     sentence = CROWDED
 
 
 class BackendQuotaError(BackendError):
-    """Our quota there is used up until `until`; the sentence says when, not just "later"."""
+    """Our quota there is used up until `until`; the sentence says when, not just "later".
+
+    >>> now, until = datetime(2026, 11, 28, 9, tzinfo=UTC), datetime(2026, 11, 28, 16, tzinfo=UTC)
+    >>> str(BackendQuotaError("天气服务", "10003", until=until, now=now))
+    '天气服务的查询次数用完了，明天 00:00 才会恢复，不是你的问题'
+    """
 
     def __init__(self, service: str, reason: str, *, until: datetime, now: datetime) -> None:
         self.sentence = USED_UP.replace("{until}", _moment(until, now))
@@ -64,11 +105,19 @@ class BackendQuotaError(BackendError):
 
 
 class BackendProtocolError(BackendError):
-    """It answered something that can't be understood."""
+    """It answered something that can't be understood.
+
+    >>> BackendProtocolError("工时系统", "no hours").reason
+    'no hours'
+    """
 
 
 class BackendRefusedError(BackendError):
-    """It refuses us: a key, a quota or a permission is wrong. An operator must act."""
+    """It refuses us: a key, a quota or a permission is wrong. An operator must act.
+
+    >>> str(BackendRefusedError("工时系统", "HTTP 401"))
+    '工时系统的配置有问题，不是你的问题，请联系管理员'
+    """
 
     sentence = MISCONFIGURED
 

@@ -51,7 +51,11 @@ _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 
 @dataclass(frozen=True, slots=True)
 class JSONAnswer:
-    """What a backend answered: the HTTP status, and the JSON in it."""
+    """What a backend answered: the HTTP status, and the JSON in it.
+
+    >>> JSONAnswer(200, {"hours": 38}).data["hours"]
+    38
+    """
 
     status: int
     data: Any
@@ -101,6 +105,14 @@ class Http:
     Args:
         client: the httpx client to use; see `create_client`.
         now: the wall clock, for quotas that come back at midnight.
+
+    >>> @skill.command("工时")
+    ... async def hours(ask: Ask) -> str:
+    ...     answer = await ask.services.http.json("工时系统", "GET", "https://hours.example/")
+    ...     return f"{answer.data['hours']} 小时"
+    >>> played = httpx.MockTransport(lambda request: httpx.Response(200, json={"hours": 38}))
+    >>> asyncio.run(ask(skill, "工时", transport=played)).content
+    '38 小时'
     """
 
     def __init__(

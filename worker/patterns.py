@@ -33,7 +33,12 @@ _HALVES = dict.fromkeys(range(0xD800, 0xE000), "\ufffd")
 
 
 class UnsupportedPatternError(ValueError):
-    """It is no regular expression, or needs more than linear time; says what to write instead."""
+    """It is no regular expression, or needs more than linear time; says what to write instead.
+
+    >>> Pattern("天气(?!温)")
+    Traceback (most recent call last):
+    dingda.worker.patterns.UnsupportedPatternError: the pattern '天气(?!温)' can't be used: ...
+    """
 
     def __init__(self, source: str, reason: str) -> None:
         remedies = [remedy for mark, remedy in _REMEDIES.items() if re.search(mark, source)]
@@ -42,7 +47,12 @@ class UnsupportedPatternError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """Where a pattern was found."""
+    """Where a pattern was found.
+
+    >>> found = Pattern("q([1-4])").search("我的q3业绩")
+    >>> found.taken, found.span, found.groups
+    ('q3', (2, 4), ('3',))
+    """
 
     found: Any
     taken_group: int
@@ -77,6 +87,9 @@ class Pattern:
 
     Raises:
         UnsupportedPatternError: if RE2 doesn't take it.
+
+    >>> Pattern("(?P<taken>天气)(?:[^温]|$)").search("北京天气").taken
+    '天气'
     """
 
     __slots__ = ("_pattern", "_taken_group")

@@ -41,7 +41,14 @@ _SOMEBODY = Pattern(
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """Somebody in the organisation. As a parameter: whom the question is about."""
+    """Somebody in the organisation. As a parameter: whom the question is about.
+
+    >>> @skill.command("分机")
+    ... def extension(who: Person) -> str:
+    ...     return f"{who.name}的分机是 8002"
+    >>> asyncio.run(ask(skill, "分机 李四", dingtalk=People(Person("0002", "李四")))).content
+    '李四的分机是 8002'
+    """
 
     label: ClassVar[str] = "姓名"
 
@@ -56,7 +63,12 @@ class Person:
 
 
 class AddressBook(Protocol):
-    """Who works here; each method may raise `BackendError`."""
+    """Who works here; each method may raise `BackendError`.
+
+    >>> book: AddressBook = People(Person("0002", "李四"))
+    >>> asyncio.run(book.find("李四"))
+    ['0002']
+    """
 
     async def find(self, name: str) -> list[str]:
         """The userids of the people of a name."""

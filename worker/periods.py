@@ -20,6 +20,12 @@ class Period:
 
     Without a year it is the latest that has begun: in November, 十二月 is last year's. 年终 is the
     end of the year before until June.
+
+    >>> @skill.command("业绩")
+    ... def sales(period: Period) -> str:
+    ...     return period.key
+    >>> asyncio.run(ask(skill, "业绩 上个月", now=datetime(2026, 11, 28))).content
+    '2026-10'
     """
 
     label: ClassVar[str] = "时间"

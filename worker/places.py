@@ -45,7 +45,14 @@ class Level(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A place on the map."""
+    """A place on the map.
+
+    >>> @skill.command("时区")
+    ... def timezone(place: Place) -> str:
+    ...     return f"{place.name}：{place.timezone}"
+    >>> asyncio.run(ask(skill, "时区 杭州西湖区")).content
+    '西湖区：Asia/Shanghai'
+    """
 
     label: ClassVar[str] = "城市"
 
@@ -133,7 +140,12 @@ class _Entry(NamedTuple):
 
 
 class FoundPlace(NamedTuple):
-    """Where a text names a place, or something that is only named after one."""
+    """Where a text names a place, or something that is only named after one.
+
+    >>> words = Words.of("从北京到上海")
+    >>> [found.place(words).name for found in find_places(words.matched)]
+    ['北京', '上海']
+    """
 
     start: int
     end: int
@@ -185,6 +197,9 @@ def find_places(text: str) -> list[FoundPlace]:
 
     Args:
         text: as it is matched.
+
+    >>> [(found.start, found.end) for found in find_places("从北京到上海")]
+    [(1, 3), (4, 6)]
     """
     found: list[FoundPlace] = []
     end = 0

@@ -136,7 +136,14 @@ class _Limit(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class PriceLimit:
-    """A price range in yuan: 200元以内, 100到200元, 五百块以上. At least one side is set."""
+    """A price range in yuan: 200元以内, 100到200元, 五百块以上. At least one side is set.
+
+    >>> @skill.command("键盘")
+    ... def keyboards(limit: PriceLimit) -> str:
+    ...     return f"不超过 {limit.high} 元"
+    >>> asyncio.run(ask(skill, "键盘 200元以内")).content
+    '不超过 200 元'
+    """
 
     label: ClassVar[str] = "价格"
 

@@ -12,7 +12,16 @@ from dingda.worker.patterns import Pattern, UnsupportedPatternError
 
 @dataclass(frozen=True, slots=True)
 class Allow:
-    """Who may use a skill: everyone, unless it is narrowed."""
+    """Who may use a skill: everyone, unless it is narrowed.
+
+    >>> boss = Allow(staff_ids=frozenset({"0001"}))
+    >>> skill = Skill("payroll", summary="查工资条", allow=boss)
+    >>> @skill.command("工资条")
+    ... def payslip() -> str:
+    ...     return "已发到邮箱"
+    >>> asyncio.run(ask(skill, "工资条", staff_id="0002")).content
+    '抱歉，你没有使用「查工资条」的权限'
+    """
 
     staff_ids: frozenset[str] = frozenset()
     conversation_ids: frozenset[str] = frozenset()
@@ -54,6 +63,13 @@ class Skill:
         overtakes: whether its answers may come before those to earlier messages of the same person.
             For what depends on nothing that was said before, and is quick: it is not kept waiting
             behind something slow.
+
+    >>> skill = Skill("dice", summary="掷骰子")
+    >>> @skill.command("骰子", "dice")
+    ... def roll(sides: int = 6) -> str:
+    ...     return f"这是 {sides} 面的"
+    >>> asyncio.run(ask(skill, "骰子20")).content
+    '这是 20 面的'
     """
 
     name: str

@@ -28,7 +28,13 @@ _SESSION_S = 5400.0
 
 
 class MemoryCache:
-    """A cache that forgets as Redis would, by the clock that it is given."""
+    """A cache that forgets as Redis would, by the clock that it is given.
+
+    >>> cache = MemoryCache(now_s=lambda: 0.0)
+    >>> asyncio.run(cache.set("rates:USD", 7.1, ttl_s=600))
+    >>> cache.entries
+    {'rates:USD': (600.0, 7.1)}
+    """
 
     def __init__(self, now_s: Callable[[], float] = time.monotonic) -> None:
         self._now_s = now_s
@@ -67,6 +73,10 @@ class People:
     Args:
         people: who is in it.
         departments: the names of their departments, by id.
+
+    >>> book = People(Person("0002", "李四", department_ids=(7,)), departments={7: "市场部"})
+    >>> asyncio.run(book.department(7))
+    '市场部'
     """
 
     def __init__(self, *people: Person, departments: Mapping[int, str] | None = None) -> None:
@@ -90,6 +100,12 @@ async def ask(skill: Skill, text: str, **circumstances: Any) -> Reply | None:
     """Ask a skill, and return what the asker would see; None if it stays silent.
 
     Refusals, questions back and apologies are replies as well. See `listen` for the circumstances.
+
+    >>> @skill.command("咖啡")
+    ... def coffee() -> str:
+    ...     return "咖啡好了"
+    >>> asyncio.run(ask(skill, "咖啡")) == Text("咖啡好了")
+    True
     """
     said = await listen(skill, text, **circumstances)
     return said.reply if said else None
@@ -130,6 +146,12 @@ async def listen(  # noqa: PLR0913 - the circumstances that a test may choose
             sees which words are the skill's.
         beside: other skills that are loaded after it.
         message_fields: other fields of `shared.message.Message`.
+
+    >>> @skill.command("咖啡")
+    ... def coffee() -> str:
+    ...     return "咖啡好了"
+    >>> asyncio.run(listen(skill, "咖啡")).private
+    False
     """
     message = Message(
         id="0" * 64,

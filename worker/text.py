@@ -14,7 +14,11 @@ from opencc import OpenCC
 from dingda.worker.patterns import Pattern
 
 MAX_CHARS = 500
-"""What is read of a text; a longer one is no command."""
+"""What is read of a text; a longer one is no command.
+
+>>> len(Words.of("长" * 600).shown) == MAX_CHARS
+True
+"""
 MAX_RAW_CHARS = 4 * MAX_CHARS
 """The same with the invisible characters in it, which do not count."""
 
@@ -28,7 +32,12 @@ _BLANKS = {0x1680: " ", 0x2028: "\n", 0x2029: "\n"}
 
 @dataclass(frozen=True, slots=True)
 class Words:
-    """A text to be read: as it is shown, and as it is matched, position by position."""
+    """A text to be read: as it is shown, and as it is matched, position by position.
+
+    >>> words = Words.of("天氣　ＢＥＩＪＩＮＧ")
+    >>> words.shown, words.matched
+    ('天氣 BEIJING', '天气 beijing')
+    """
 
     shown: str
     matched: str
@@ -76,18 +85,30 @@ def clean(text: str) -> str:
 
 
 def fold(text: str) -> str:
-    """Fold for matching, never for display: width, case, script and punctuation don't count."""
+    """Fold for matching, never for display: width, case, script and punctuation don't count.
+
+    >>> fold("【ＳＯＮＹ】降噪-耳機")
+    'sony 降噪 耳机'
+    """
     return Words.of(text).folded
 
 
 def is_traditional(text: str) -> bool:
-    """Whether somebody writes traditional characters: some would differ in simplified ones."""
+    """Whether somebody writes traditional characters: some would differ in simplified ones.
+
+    >>> is_traditional("天氣"), is_traditional("天气")
+    (True, False)
+    """
     beginning = text[:MAX_CHARS]
     return to_simplified(beginning) != beginning
 
 
 def to_simplified(text: str) -> str:
-    """Turn traditional characters into simplified ones."""
+    """Turn traditional characters into simplified ones.
+
+    >>> to_simplified("優惠券")
+    '优惠券'
+    """
     return _convert("t2s", text)
 
 

@@ -40,8 +40,11 @@ def menu() -> Text:
 """
 TESTS = """
 from dingda.simulator.export import as_test
+import dingda.testing
+import pytest
 from coffee import skill
 from dingda.testing import CallbackTrouble, ReplyTrouble, Said, staff_id_of
+from tests.public_examples import NEED_A_BOT, example_of, failures_of
 
 
 def test_coffee_is_ready_and_says_for_whom(dingtalk):
@@ -88,6 +91,12 @@ def test_a_copied_test_passes(dingtalk):
     copied["test_the_answer_to_咖啡"](dingtalk)
 
 
+@pytest.mark.parametrize("name", sorted(NEED_A_BOT))
+def test_the_example_of_a_public_name_runs(name, dingtalk, dingtalk_url):
+    example = example_of(dingda.testing, name, dingtalk=dingtalk, url=dingtalk_url)
+    assert failures_of(example) == ""
+
+
 async def test_a_skill_can_be_asked_alone(ask_skill):
     assert (await ask_skill(skill, "咖啡")).content == "咖啡好了"
 """
@@ -119,7 +128,7 @@ def test_a_skill_is_tested_with_the_whole_bot_behind_it(folder: Path) -> None:
         (folder / f"{name}.py").write_text(text, "utf-8")
     ended = run_pytest(folder)
     assert ended.returncode == 0, ended.stdout
-    assert "9 passed" in ended.stdout
+    assert "12 passed" in ended.stdout
 
 
 def test_the_example_in_the_docs_passes(folder: Path) -> None:

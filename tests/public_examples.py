@@ -1,0 +1,74 @@
+"""The examples of the public modules' names: in their docstrings, as doctest reads them."""
+
+import ast
+import asyncio
+import doctest
+import inspect
+import textwrap
+from datetime import UTC, date, datetime
+from importlib import import_module
+from itertools import pairwise
+from types import ModuleType
+from typing import Any
+
+import httpx
+import sqlalchemy
+
+import dingda.skill
+import dingda.slots
+import dingda.testing
+
+MODULES: tuple[ModuleType, ...] = (dingda.skill, dingda.slots, dingda.testing)
+NEED_A_BOT = {"Record", "SimulatedDingTalk", "SimulatorClient"}
+"""Their examples speak to a bot that runs."""
+
+
+def docstring_of(module: ModuleType, name: str) -> str:
+    """A class's or function's docstring, or the one that stands behind a constant."""
+    value = getattr(module, name)
+    if inspect.isclass(value) or inspect.isfunction(value):
+        return inspect.getdoc(value) or ""
+    home = next(
+        node.module
+        for node in ast.parse(inspect.getsource(module)).body
+        if isinstance(node, ast.ImportFrom) and name in [alias.name for alias in node.names]
+    )
+    body = ast.parse(inspect.getsource(import_module(str(home)))).body
+    for node, behind in pairwise(body):
+        targets = node.targets if isinstance(node, ast.Assign) else []
+        if name in [target.id for target in targets if isinstance(target, ast.Name)]:
+            doc = behind.value if isinstance(behind, ast.Expr) else None
+            return textwrap.dedent(str(ast.literal_eval(doc))) if doc else ""
+    return ""
+
+
+def example_of(module: ModuleType, name: str, **given: Any) -> doctest.DocTest:
+    """The example of a public name.
+
+    Args:
+        module: which offers it; all that the public modules offer is at hand, this one's first.
+        name: the name.
+        given: what is at hand besides, such as the fixture `dingtalk`.
+    """
+    at_hand = {
+        "__name__": "example",
+        "UTC": UTC,
+        "asyncio": asyncio,
+        "date": date,
+        "datetime": datetime,
+        "httpx": httpx,
+        "sqlalchemy": sqlalchemy,
+        **{each: getattr(m, each) for m in (*MODULES, module) for each in m.__all__},
+        "skill": dingda.skill.Skill("example", summary="示例"),
+        **given,
+    }
+    doc = docstring_of(module, name)
+    return doctest.DocTestParser().get_doctest(doc, at_hand, name, None, 0)
+
+
+def failures_of(example: doctest.DocTest) -> str:
+    """Run an example, and return what is wrong with it; "" if nothing is."""
+    said: list[str] = []
+    runner = doctest.DocTestRunner(verbose=False, optionflags=doctest.ELLIPSIS)
+    runner.run(example, out=said.append)
+    return "".join(said)
