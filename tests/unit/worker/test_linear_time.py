@@ -112,7 +112,7 @@ OWN_RE = {
 def modules() -> Iterator[ModuleType]:
     for room in (gateway, shared, worker, simulator):
         for found in pkgutil.walk_packages(room.__path__, f"{room.__name__}."):
-            if not found.name.endswith(("__main__", "pytest_plugin", "testing")):
+            if not found.name.endswith("__main__"):
                 yield importlib.import_module(found.name)
 
 
