@@ -131,7 +131,7 @@ def test_skills_that_cannot_be_loaded_make_the_exit_status_1() -> None:
 
 def test_a_skill_may_be_in_the_current_folder_and_shadows_no_library(tmp_path: Path) -> None:
     (tmp_path / "coffee.py").write_text(
-        "from dingda.worker.skill import Skill\n"
+        "from dingda.skill import Skill\n"
         "skill = Skill('coffee', summary='来一杯咖啡')\n"
         "skill.command('咖啡')(lambda: '好了')\n"
     )
@@ -180,7 +180,7 @@ def test_ask_as_json_is_one_object(tmp_path: Path) -> None:
 
 def test_ask_fails_if_the_skill_does(tmp_path: Path) -> None:
     (tmp_path / "broken.py").write_text(
-        "from dingda.worker.skill import Skill\n"
+        "from dingda.skill import Skill\n"
         "skill = Skill('broken', summary='坏的')\n"
         "skill.command('坏')(lambda: 1 / 0)\n"
     )
