@@ -4,7 +4,11 @@ import time
 from zoneinfo import ZoneInfo
 
 CHINA = ZoneInfo("Asia/Shanghai")
-"""China has one time zone, UTC+8 without daylight saving time."""
+"""China has one time zone, UTC+8 without daylight saving time.
+
+>>> datetime(2026, 11, 28, 9, tzinfo=CHINA).isoformat()
+'2026-11-28T09:00:00+08:00'
+"""
 
 
 def wall_clock_ms() -> int:

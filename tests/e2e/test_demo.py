@@ -13,7 +13,7 @@ from dingda.simulator.processes import free_port
 from tests.processes import ROOT, Process, process, wait_until
 
 COFFEE = """
-from dingda.worker.skill import Skill
+from dingda.skill import Skill
 
 skill = Skill("coffee", summary="来一杯咖啡")
 

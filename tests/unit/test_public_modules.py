@@ -15,7 +15,7 @@ from tests.public_examples import MODULES, NEED_A_BOT, example_of, failures_of
 ROOT = Path(__file__).parents[2]
 NAMES = [pytest.param(m, name, id=f"{m.__name__}.{name}") for m in MODULES for name in m.__all__]
 SKILL = """
-LIMITS_MEANING MALFORMED MAX_TITLE_CHARS NO_LIMITS ActionCard AddressBook Allow Ask At Backend
+CHINA LIMITS_MEANING MALFORMED MAX_TITLE_CHARS NO_LIMITS ActionCard AddressBook Allow Ask At Backend
 BackendBusyError BackendError BackendProtocolError BackendQuotaError BackendRefusedError
 BackendUnavailableError Bounds Button Cache Databases FeedCard FeedLink File Http InvalidReplyError
 JSONAnswer Limits LimitsSetting Markdown Mention Message Person Picture Quoted RefusalError Reply
