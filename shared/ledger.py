@@ -37,11 +37,13 @@ from dingda.shared.states import (
     Acceptance,
     Counts,
     DeadLetter,
+    DeadReason,
     End,
     Ending,
     Failures,
     Lease,
     Prepared,
+    join_reason,
 )
 
 logger = logging.getLogger(__name__)
@@ -76,7 +78,8 @@ UNSTATED_SESSION_MS = 600_000
 """How long a session is taken to last when DingTalk does not say."""
 SWEEP_LIMIT = 500
 _MAX_DIGITS = 16
-_SPOILT = "failed: its record is spoilt"
+_DEAD_FIELDS = ("reason", "detail", "accepted_ms", "leases")
+_SPOILT = (DeadReason.FAILED, "its record is spoilt", None, None)
 
 
 class Ledger:
@@ -237,7 +240,8 @@ class Ledger:
             LeaseLostError: if it has been ended or taken over already.
         """
         remember_s = DEAD_LETTER_S if ending.end is End.DEAD else REMEMBER_S
-        arguments = (lease.id, lease.token, ending.end.value, ending.reason, remember_s)
+        why = (ending.reason or "", ending.detail)
+        arguments = (lease.id, lease.token, ending.end.value, *why, remember_s)
         await self._hand_on(await self._step(self._done, *arguments))
 
     async def park(self, lease: Lease) -> bool:
@@ -325,7 +329,7 @@ class Ledger:
         prefix = self._prefixes[0]
         async with self._redis.pipeline(transaction=False) as pipeline:
             for message_id, _ in ids:
-                pipeline.hmget(f"{prefix}{message_id}", "reason", "accepted_ms", "leases")
+                pipeline.hmget(f"{prefix}{message_id}", *_DEAD_FIELDS)
                 pipeline.get(f"{self._queue.name}:letter:{message_id}")
             found = await pipeline.execute(raise_on_error=False)
         return [
@@ -440,10 +444,10 @@ def _failures(stored: str) -> Failures:
 
 def _dead_letter(message_id: str, ended_ms: float, record: Any, payload: Any) -> DeadLetter:
     """A dead letter as it was stored; what can't be read of it is left out."""
-    reason, accepted_ms, leases = record if isinstance(record, list) else (_SPOILT, None, None)
+    reason, detail, accepted_ms, leases = record if isinstance(record, list) else _SPOILT
     return DeadLetter(
         id=message_id,
-        reason=reason or "",
+        reason=join_reason(reason or "", detail or ""),
         attempts=count_of(leases),
         accepted_ms=count_of(accepted_ms),
         ended_ms=count_of(f"{ended_ms:.0f}"),

@@ -26,15 +26,73 @@ class End(StrEnum):
     DEAD = "dead"
 
 
+class DeadReason(StrEnum):
+    """Why a message ended as a dead letter. The ledger counts dead letters by it."""
+
+    FAILED = "failed"
+    """No reply was delivered, and none will be: the skill failed, DingTalk rejected the reply,
+    workers died over the message, or its record in Redis is spoilt. The sender gets an apology
+    where one can still be sent. An operator may retry it until its session closes."""
+    EXPIRED = "expired"
+    """The session closed before a reply was delivered. Nothing can be sent through the session's
+    webhook any more, so a retry is refused as well."""
+    UNKNOWN = "unknown"
+    """The connection broke, or the worker died, between sending the reply and hearing of its
+    outcome. Most likely the reply was shown. Nothing is sent again by itself; an operator who
+    retries it accepts that the sender may see two replies."""
+
+
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """An end, and for a dead letter why: `failed: …`, `expired: …` or `unknown: …`."""
+    """An end, and what there is to say about it.
+
+    Args:
+        end: how the message ends.
+        reason: why it is dead; None for every other end.
+        detail: what happened in particular, for operators: of a dead letter `errcode 300001`, of
+            another end `flood`, say; "" if there is nothing to add.
+
+    Raises:
+        ValueError: for a dead end without a reason, or a reason of any other end.
+    """
 
     end: End
-    reason: str = ""
+    reason: DeadReason | None = None
+    detail: str = ""
+
+    def __post_init__(self) -> None:
+        has_reason = isinstance(self.reason, DeadReason)
+        if has_reason != (self.end is End.DEAD) or not (has_reason or self.reason is None):
+            raise ValueError("a dead end has a reason, and no other end has one")
 
     def __str__(self) -> str:
-        return f"{self.end} ({self.reason})" if self.reason else str(self.end)
+        return f"{self.end} ({self.full_reason})" if self.full_reason else str(self.end)
+
+    @property
+    def full_reason(self) -> str:
+        """What operators read: `failed: errcode 300001`, `expired`; of other ends `flood`, say."""
+        return join_reason(self.reason or "", self.detail)
+
+    @classmethod
+    def from_full_reason(cls, end: End, text: str) -> "Ending":
+        """Read an end and its `full_reason`, the form in which prepared replies keep them.
+
+        Raises:
+            ValueError: if it is dead and the text does not begin with a reason.
+        """
+        if end is not End.DEAD:
+            return cls(end, detail=text)
+        reason, _, detail = text.partition(": ")
+        return cls(end, DeadReason(reason), detail)
+
+
+def join_reason(reason: str, detail: str) -> str:
+    """Put a stored reason and its detail into one text.
+
+    The version before this one stored that text as the reason, without a detail; so it reads the
+    same whichever version of the worker ended a message.
+    """
+    return f"{reason}: {detail}" if reason and detail else reason or detail
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,16 +121,20 @@ class Prepared:
         return f"part {self.shown + 1} of {total}" if total > 1 else ""
 
     def to_json(self) -> str:
-        """Write it down for the ledger."""
+        """Write it down for the ledger.
+
+        The ending is kept as its `full_reason`, since a worker of the version before this one may
+        read it during a rolling deploy: what it can't read, it answers once more from the start.
+        """
         parts = [self.shown, *(body.decode() for body in self.rest)] if self.part else []
-        return json.dumps([self.body.decode(), self.ending.end, self.ending.reason, *parts])
+        return json.dumps([self.body.decode(), self.ending.end, self.ending.full_reason, *parts])
 
     @classmethod
     def from_json(cls, text: str) -> "Prepared":
         """Read what `to_json` wrote, in this version or one that knew no parts."""
         body, end, reason, *parts = json.loads(text)
         shown, *rest = parts or (0,)
-        ending = Ending(End(end), reason)
+        ending = Ending.from_full_reason(End(end), reason)
         return cls(body.encode(), ending, tuple(part.encode() for part in rest), int(shown))
 
 

@@ -10,10 +10,11 @@ from typing import Any
 from redis.asyncio import Redis
 
 from dingda.shared.queue import JobQueue
+from dingda.shared.states import join_reason
 
 _FIELDS = (
-    *("state", "reason", "accepted_ms", "leased_ms", "sending_ms", "ended_ms"),
-    *("leases", "not_before_ms", "job"),
+    *("state", "reason", "detail", "accepted_ms", "leased_ms", "sending_ms"),
+    *("ended_ms", "leases", "not_before_ms", "job"),
 )
 
 
@@ -74,7 +75,7 @@ def _row(found: Any) -> Sequence[Any]:
 
 
 def _story(row: Sequence[Any], worker: str) -> Story | None:
-    state, reason, accepted, leased, sending, ended, leases, not_before, _ = row
+    state, reason, detail, accepted, leased, sending, ended, leases, not_before, _ = row
     if state is None:
         return None
     leased_ms, sending_ms = _integer(leased), _integer(sending)
@@ -82,7 +83,7 @@ def _story(row: Sequence[Any], worker: str) -> Story | None:
     stale = leased_ms is None or sending_ms is None or sending_ms < leased_ms
     return Story(
         state=state,
-        reason=reason or "",
+        reason=join_reason(reason or "", detail or ""),
         accepted_ms=_integer(accepted) or 0,
         leased_ms=leased_ms,
         sending_ms=None if stale else sending_ms,

@@ -20,7 +20,7 @@ from dingda.shared.ledger import Ledger
 from dingda.shared.logs import class_name
 from dingda.shared.message import Message, parse_message
 from dingda.shared.reply import MAX_BODY_BYTES, Reply, Text, to_body
-from dingda.shared.states import End, Ending, Lease, Prepared
+from dingda.shared.states import DeadReason, End, Ending, Lease, Prepared
 from dingda.shared.texts import (
     ASK_PRIVATELY,
     CUT_OFF,
@@ -43,7 +43,7 @@ from dingda.worker.text import is_traditional, to_traditional
 
 logger = logging.getLogger(__name__)
 
-_FLOOD = Ending(End.REFUSED, "flood")
+_FLOOD = Ending(End.REFUSED, detail="flood")
 _NOTICE_GRACE_S = 0.5
 
 
@@ -182,7 +182,7 @@ class Answerer:
             letter = letter.next
             lease = await self._ledger.next_part(lease, letter)
             failpoint("between-parts")
-        await self._end(lease, _dead("expired", letter))
+        await self._end(lease, _dead(DeadReason.EXPIRED, "", letter))
 
     def _place_on_wire(
         self, message: Message, deadline_s: float
@@ -232,25 +232,25 @@ class Answerer:
                 if private:
                     await self._tell(message, SENT_PRIVATELY, deadline_s)
             case Unknown(reason):
-                await self._end(lease, _dead(f"unknown: {reason}", letter))
+                await self._end(lease, _dead(DeadReason.UNKNOWN, reason, letter))
             case Again(pause_ms, trouble, reason):
                 logger.info("message %.8s: %s; again in %d ms", lease.id, reason, pause_ms)
                 await self._ledger.retry(
                     lease, pause_ms=pause_ms, prepared=kept, trouble=trouble, reason=reason
                 )
             case TooLate(reason):
-                await self._end(lease, _dead(f"expired: {reason}", letter))
+                await self._end(lease, _dead(DeadReason.EXPIRED, reason, letter))
             case Refused(reason, for_content) if letter.ending == ANSWERED and (
                 for_content or private
             ):
                 # A plain text may pass where this reply did not; it goes as another attempt.
                 rejected = REST_REJECTED if kept and kept.shown else REJECTED
                 sentence = ASK_PRIVATELY if private else rejected
-                ending = _dead(f"failed: {reason}", letter)
+                ending = _dead(DeadReason.FAILED, reason, letter)
                 plainer = Prepared(to_body(_remark(message, sentence)), ending)
                 await self._ledger.retry(lease, pause_ms=0, prepared=plainer)
             case Refused(reason):
-                await self._end(lease, _dead(f"failed: {reason}", letter))
+                await self._end(lease, _dead(DeadReason.FAILED, reason, letter))
 
     @asynccontextmanager
     async def _noticing(
@@ -317,7 +317,8 @@ class Answerer:
                     await self._let_go(lease, stopped=STOPPED.explains(error))
             else:
                 with suppress(LeaseLostError):
-                    await self._end(lease, Ending(End.DEAD, f"failed: {class_name(error)}"))
+                    failed = Ending(End.DEAD, DeadReason.FAILED, class_name(error))
+                    await self._end(lease, failed)
             raise
         finally:
             renewing.cancel()
@@ -328,7 +329,8 @@ class Answerer:
         if stopped:
             # Refused while the reply may be on the wire: the sweeper calls that unknown.
             await self._ledger.renew(lease)
-            await self._end(lease, Ending(End.DEAD, "failed: stopped by an operator"))
+            stopped_by = "stopped by an operator"
+            await self._end(lease, Ending(End.DEAD, DeadReason.FAILED, stopped_by))
         else:
             await self._ledger.hand_back(lease)
 
@@ -355,10 +357,12 @@ def _is_private(letter: _Letter) -> TypeGuard[Said]:
     return isinstance(letter, Said) and letter.private
 
 
-def _dead(why: str, letter: _Letter) -> Ending:
+def _dead(reason: DeadReason, detail: str, letter: _Letter) -> Ending:
     """A dead letter, which says which part of a reply it was."""
     part = letter.part if isinstance(letter, Prepared) else ""
-    return Ending(End.DEAD, f"{why} ({part})" if part else why)
+    if part:
+        detail = f"{detail} ({part})" if detail else part
+    return Ending(End.DEAD, reason, detail)
 
 
 def _remark(message: Message, sentence: str) -> Reply:

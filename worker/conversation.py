@@ -19,7 +19,7 @@ from dingda.shared.errors import InvalidReplyError
 from dingda.shared.logs import class_name, trace
 from dingda.shared.message import Message
 from dingda.shared.reply import Reply, Text, to_body
-from dingda.shared.states import End, Ending
+from dingda.shared.states import DeadReason, End, Ending
 from dingda.worker.admission import Admission, NoPlaceError, Places
 from dingda.worker.contained import (
     AbortedError,
@@ -146,7 +146,7 @@ class Conversation:
                 raise
             # Even the words of an error may raise one.
             logger.error("message %.8s: it has no answer: %s", message.id, trace(error))
-            ending = Ending(End.DEAD, f"failed: {class_name(error)} in the skill")
+            ending = _failed(f"{class_name(error)} in the skill")
             return Said(Text(texts.LAST_RESORT), ending)
 
     async def _reply(self, message: Message, route: Route | None, left_s: float) -> Said | None:
@@ -272,7 +272,7 @@ def _said_of(error: BaseException, skill: Skill, ask: Ask) -> Said:
         # super().__init__(), say.
         name = class_name(error)
         logger.error("skill %s: %s can't be put into words: %s", skill.name, name, trace(another))
-        return Said(Text(texts.LAST_RESORT), Ending(End.DEAD, f"failed: {name} in the skill"))
+        return Said(Text(texts.LAST_RESORT), _failed(f"{name} in the skill"))
 
 
 def _in_words(error: BaseException, skill: Skill, ask: Ask) -> Said:
@@ -287,7 +287,7 @@ def _in_words(error: BaseException, skill: Skill, ask: Ask) -> Said:
             return Said(sentence(ask, error), REFUSED)
         case NoPlaceError():
             words = texts.TOO_MANY_ASK.format(skill=skill.summary)
-            return Said(sentence(ask, words), Ending(End.REFUSED, f"busy: {error}"))
+            return Said(sentence(ask, words), Ending(End.REFUSED, detail=f"busy: {error}"))
         case TimeoutError():
             logger.warning("skill %s took too long", skill.name)
             words, why = texts.TIMED_OUT, "the skill took too long"
@@ -303,7 +303,11 @@ def _in_words(error: BaseException, skill: Skill, ask: Ask) -> Said:
 
 
 def _apology(ask: Ask, words: object, why: str) -> Said:
-    return Said(sentence(ask, words), Ending(End.DEAD, f"failed: {why}"))
+    return Said(sentence(ask, words), _failed(why))
+
+
+def _failed(why: str) -> Ending:
+    return Ending(End.DEAD, DeadReason.FAILED, why)
 
 
 def _now_s() -> float:

@@ -6,7 +6,7 @@
 --   3 QUEUED (sorted set): ids of messages in RQ's queue, by the number of their job
 --   4 DUE (sorted set): ids by the time (ms) when somebody must look at them
 --   5 DEAD (sorted set): ids of dead letters, by the time of death (ms)
---   6 COUNT (hash): totals since the beginning: accepted, answered, unmatched, refused, dead:<kind>,
+--   6 COUNT (hash): totals since the beginning: accepted, answered, unmatched, refused, dead:<reason>,
 --     ignored:<reason>; and enqueued, the number of the last job
 --   7 RESTING (set): ids of accepted messages that wait for another attempt, or for their turn
 -- ARGV, the same in every script:
@@ -22,7 +22,9 @@
 -- The fields of a message:
 --   state           accepted, leased, sending; or its end: answered, unmatched, refused, dead
 --   accepted_ms, leased_ms, sending_ms, ended_ms   when it entered a state last
---   reason          why it ended so, or ''
+--   reason          why it is dead: failed, expired, unknown; '' for every other end. The version before this
+--                   one put reason and detail in here as one text, 'failed: why', and had no detail
+--   detail          what happened in particular, or ''
 --   leases, deaths  how often it was leased; how many workers died over it
 --   job             the number of its last job
 --   noticed         set once its sender has been told to wait
@@ -71,7 +73,7 @@ local function number(text)
 end
 
 -- Whether a message, neither ended nor gone, lacks what it takes to come to its end.
-local SPOILT = 'failed: its record is spoilt'
+local SPOILT = 'its record is spoilt'
 local ENDED = {answered = true, unmatched = true, refused = true, dead = true}
 local function is_spoilt(state, has_payload, expires_ms)
   if state == 'accepted' or state == 'leased' then return not (has_payload and number(expires_ms)) end
@@ -150,7 +152,7 @@ end
 -- Ends a message: what was said in it goes, what became of it stays for `remember_s` seconds. Only a
 -- dead letter keeps what was said, until the session closes, so that an operator can try it again.
 -- Returns what `wake` returns.
-local function finish(id, state, reason, remember_s, now)
+local function finish(id, state, reason, detail, remember_s, now)
   local key = MESSAGE .. id
   redis.call('ZREM', QUEUED, id)
   redis.call('ZREM', DUE, id)
@@ -163,13 +165,13 @@ local function finish(id, state, reason, remember_s, now)
     end
   end
   local woken = leave(id, now)
-  redis.call('HSET', key, 'state', state, 'reason', reason, 'ended_ms', now)
+  redis.call('HSET', key, 'state', state, 'reason', reason, 'detail', detail, 'ended_ms', now)
   redis.call('HDEL', key, 'payload', 'prepared', 'token', 'claim', 'expires_ms', 'not_before_ms', 'attempts',
              'failures', 'trouble', 'line', 'turn')
   redis.call('EXPIRE', key, remember_s)
   if state == 'dead' then
     redis.call('ZADD', DEAD, now, id)
-    redis.call('HINCRBY', COUNT, 'dead:' .. (string.match(reason, '^%a+') or 'failed'), 1)
+    redis.call('HINCRBY', COUNT, 'dead:' .. reason, 1)
   else
     redis.call('HINCRBY', COUNT, state, 1)
   end
@@ -180,7 +182,7 @@ end
 -- Returns what `wake` returns.
 local function expire(id, remember_s, now)
   local trouble = redis.call('HGET', MESSAGE .. id, 'trouble')
-  return finish(id, 'dead', trouble and 'expired: ' .. trouble or 'expired', remember_s, now)
+  return finish(id, 'dead', 'expired', trouble or '', remember_s, now)
 end
 
 -- Whether the caller still holds the message: its token, and one of the states named.

@@ -15,9 +15,10 @@ if type(payload) ~= 'string' or left_ms <= margin_ms then return 'expired' end
 redis.call('DEL', letter)
 local expires_ms = string.format('%.0f', now_ms() + left_ms)
 redis.call('HSET', key, 'state', 'accepted', 'payload', payload, 'expires_ms', expires_ms)
-redis.call('HDEL', key, 'reason', 'ended_ms', 'leased_ms', 'sending_ms', 'deaths', 'leases', 'noticed', 'attempts')
+redis.call('HDEL', key, 'reason', 'detail', 'ended_ms', 'leased_ms', 'sending_ms', 'deaths', 'leases', 'noticed', 'attempts')
 redis.call('PERSIST', key)
 redis.call('ZREM', DEAD, id)
+-- The version before this one stored 'failed: why' as the reason, and counted by its first word.
 redis.call('HINCRBY', COUNT, 'dead:' .. (string.match(held[2] or '', '^%a+') or 'failed'), -1)
 enqueue(id, job_fields, data, created_at)
 return 'accepted'

@@ -2,7 +2,6 @@
 
 from collections import Counter
 from dataclasses import dataclass
-from typing import Any
 
 from redis.asyncio import Redis
 
@@ -18,7 +17,7 @@ NOTICED_WITHIN_S = 25.0
 ACK_P99_S = 1.0
 KILLS_A_MINUTE = 100
 MESSAGES_A_MINUTE = 5_000
-_DIED = "unknown: the worker died while sending"
+_DIED = "the worker died while sending"
 
 
 @dataclass(frozen=True)
@@ -34,7 +33,7 @@ class Verdict:
     lost: int
     """Acknowledged as stored, and not in the ledger."""
     ends: Counter[str]
-    """By state, dead letters by `dead: ` and the first word of their reason."""
+    """By state, dead letters by `dead: ` and their reason."""
     open: int
     answered_once: int
     answered_unseen: int
@@ -42,7 +41,7 @@ class Verdict:
     unknown: Counter[str]
     """By `died` or `unheard`; of these ` arrived` at DingTalk, and ` shown`."""
     failed: Counter[str]
-    """By reason."""
+    """By the detail of the reason."""
     noticed_s: list[float]
     acks_s: list[float]
     awake_acks_s: list[float]
@@ -74,22 +73,21 @@ async def judge(redis: Redis, callers: Callers, dingtalk: DingTalk, watch: Watch
     unknown: Counter[str] = Counter()
     failed: Counter[str] = Counter()
     answered_once = answered_unseen = lost = 0
-    for asked, (state, reason) in zip(callers.asked, stories, strict=True):
+    for asked, (state, reason, detail) in zip(callers.asked, stories, strict=True):
         if state is None:
             lost += asked.heard == "stored"
             continue
-        kind = (reason or "").partition(":")[0]
-        ends[f"dead: {kind}" if state == "dead" else state] += 1
+        ends[f"dead: {reason}" if state == "dead" else state] += 1
         shown = dingtalk.shown[asked.session]
         answered_once += state == "answered" and shown == 1
         answered_unseen += state == "answered" and shown == 0
-        if kind == "unknown":
-            why = "died" if reason == _DIED else "unheard"
+        if reason == "unknown":
+            why = "died" if detail == _DIED else "unheard"
             unknown[why] += 1
             unknown[f"{why} arrived"] += asked.session in dingtalk.arrived
             unknown[f"{why} shown"] += shown > 0
-        if kind == "failed":
-            failed[(reason or "").removeprefix("failed: ")] += 1
+        if reason == "failed":
+            failed[detail or ""] += 1
     heard = Counter(asked.heard for asked in callers.asked)
     return Verdict(
         asked=len(callers.asked),
@@ -113,12 +111,12 @@ async def judge(redis: Redis, callers: Callers, dingtalk: DingTalk, watch: Watch
     )
 
 
-async def _stories(redis: Redis, asked: list[Asked]) -> list[tuple[str | None, str | None]]:
+async def _stories(redis: Redis, asked: list[Asked]) -> list[list[str | None]]:
+    """The state, the reason and the detail of each message."""
     async with redis.pipeline(transaction=False) as pipeline:
         for each in asked:
-            pipeline.hmget(f"dingda:message:{each.id}", "state", "reason")
-        found: Any = await pipeline.execute()
-    return [(state, reason) for state, reason in found]
+            pipeline.hmget(f"dingda:message:{each.id}", "state", "reason", "detail")
+        return list(await pipeline.execute())
 
 
 def percentile(values: list[float], share: float) -> float:

@@ -12,7 +12,7 @@ from dingda.shared.connections import patient
 from dingda.shared.errors import LeaseLostError
 from dingda.shared.ledger import Ledger
 from dingda.shared.queue import JobQueue
-from dingda.shared.states import End, Ending, Lease, Prepared
+from dingda.shared.states import DeadReason, End, Ending, Lease, Prepared
 from dingda.shared.story import read_stories
 from dingda.worker.operating import read_status
 from tests.builders import a_callback, a_message
@@ -21,7 +21,7 @@ from tests.processes import Valkey, valkey
 QUEUE = JobQueue.create("dingda", skill_timeout_s=30)
 SPOILT, HEALTHY = a_message(msgId="spoilt"), a_message(msgId="healthy")
 KEY = f"dingda:message:{SPOILT.id}"
-FAILED = Ending(End.DEAD, "failed: KeyError in the skill")
+FAILED = Ending(End.DEAD, DeadReason.FAILED, "KeyError in the skill")
 Spoil = Callable[[Redis], Awaitable[Any]]
 
 
@@ -149,7 +149,7 @@ async def test_what_can_still_be_answered_is_leased_and_retried_and_ends(
     again = await ledger.lease(SPOILT.id)
     assert isinstance(again, Lease)
     await ledger.done(again, FAILED)
-    assert await reason(ledger) == FAILED.reason
+    assert await reason(ledger) == FAILED.full_reason
 
 
 @by_name(ENDS)

@@ -23,7 +23,16 @@ from redis.asyncio import Redis
 from dingda.shared.errors import LeaseLostError
 from dingda.shared.ledger import HANDOVER_MS, LEASE_MS, LONGEST_WAIT_MS, Ledger
 from dingda.shared.queue import JobQueue
-from dingda.shared.states import Acceptance, End, Ending, Failures, Lease, Prepared
+from dingda.shared.states import (
+    Acceptance,
+    DeadReason,
+    End,
+    Ending,
+    Failures,
+    Lease,
+    Prepared,
+    join_reason,
+)
 from tests.builders import SESSION_MS, a_callback, a_message, now_ms
 from tests.processes import valkey
 
@@ -40,8 +49,8 @@ ENDINGS = [
     ANSWERED,
     Ending(End.UNMATCHED),
     Ending(End.REFUSED),
-    Ending(End.DEAD, "failed: 300001"),
-    Ending(End.DEAD, "unknown: ServerDisconnectedError"),
+    Ending(End.DEAD, DeadReason.FAILED, "300001"),
+    Ending(End.DEAD, DeadReason.UNKNOWN, "ServerDisconnectedError"),
 ]
 
 
@@ -161,7 +170,7 @@ class LedgerMachine(RuleBasedStateMachine):
     def a_worker_ends_it(self, lease: Lease, ending: Ending) -> None:
         if self.granted(self.ledger.done(lease, ending)):
             self.check_it_holds(lease)
-            self.ends[lease.id] = (ending.end.value, ending.reason)
+            self.ends[lease.id] = (ending.end.value, ending.full_reason)
 
     @rule(
         lease=leases,
@@ -317,8 +326,9 @@ class LedgerMachine(RuleBasedStateMachine):
         assert lease.id not in self.ends
 
     def story_of(self, message_id: str) -> tuple[str | None, str]:
-        held: Any = self.run(self.redis.hmget(f"dingda:message:{message_id}", "state", "reason"))
-        return held[0], held[1] or ""
+        key = f"dingda:message:{message_id}"
+        held: Any = self.run(self.redis.hmget(key, "state", "reason", "detail"))
+        return held[0], join_reason(held[1] or "", held[2] or "")
 
     def state_of(self, message_id: str) -> str | None:
         return self.story_of(message_id)[0]

@@ -22,7 +22,7 @@ from dingda.shared.ledger import (
 from dingda.shared.message import Message
 from dingda.shared.queue import JOB_FUNCTION, JobQueue
 from dingda.shared.reply import Text, to_body
-from dingda.shared.states import Acceptance, Counts, End, Ending, Lease, Prepared
+from dingda.shared.states import Acceptance, Counts, DeadReason, End, Ending, Lease, Prepared
 from tests.builders import SESSION_MS, a_message, now_ms
 from tests.unit.shared.world import (
     ANSWERED,
@@ -389,7 +389,8 @@ async def test_of_what_was_said_only_a_dead_letter_keeps_the_words(
         await world.ledger.sending(lease)
     await world.ledger.done(lease, ending)
     stored = await world.stored(message)
-    assert (stored.pop("state"), stored.pop("reason")) == (ending.end, ending.reason)
+    assert (stored.pop("state"), stored.pop("reason")) == (ending.end, ending.reason or "")
+    assert stored.pop("detail") == ending.detail
     times = {"accepted_ms", "leased_ms", "ended_ms"} | ({"sending_ms"} if from_sending else set())
     assert stored.keys() == times | {"leases", "job"}
     assert all(value.isdigit() for value in stored.values())
@@ -425,10 +426,11 @@ async def test_every_end_is_counted_by_its_name(world: World) -> None:
     assert (await world.counts()).open == 0
 
 
-async def test_reasons_are_counted_by_their_first_word(world: World) -> None:
-    for number, reason in enumerate(["failed: a", "failed: b", "expired: 130101"]):
+async def test_dead_letters_are_counted_by_their_reasons(world: World) -> None:
+    reasons = [(DeadReason.FAILED, "a"), (DeadReason.FAILED, "b"), (DeadReason.EXPIRED, "130101")]
+    for number, (reason, detail) in enumerate(reasons):
         lease = await world.leased(a_message(msgId=f"msg{number}"))
-        await world.ledger.done(lease, Ending(End.DEAD, reason))
+        await world.ledger.done(lease, Ending(End.DEAD, reason, detail))
     assert (await world.counts()).dead == {"failed": 2, "expired": 1}
 
 
@@ -497,7 +499,7 @@ def test_the_parts_of_a_reply_are_read_as_they_were_written(prepared: Prepared) 
 
 def test_a_reply_that_was_kept_by_a_version_without_parts_is_read() -> None:
     kept = '["{\\"msgtype\\":\\"text\\"}", "dead", "failed: 430104"]'
-    expected = Prepared(b'{"msgtype":"text"}', Ending(End.DEAD, "failed: 430104"))
+    expected = Prepared(b'{"msgtype":"text"}', Ending(End.DEAD, DeadReason.FAILED, "430104"))
     assert Prepared.from_json(kept) == expected
     assert expected.to_json() == kept
 

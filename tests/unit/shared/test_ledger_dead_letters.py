@@ -5,7 +5,7 @@ import pytest
 from dingda.shared.errors import LeaseLostError
 from dingda.shared.ledger import MARGIN_MS
 from dingda.shared.message import Message
-from dingda.shared.states import Acceptance, End, Ending, Failures
+from dingda.shared.states import Acceptance, DeadReason, End, Ending, Failures
 from tests.builders import SESSION_MS, a_message, now_ms
 from tests.unit.shared.world import (
     ANSWERED,
@@ -29,7 +29,9 @@ async def test_only_dead_letters_are_listed(world: World, message: Message, endi
 async def test_a_dead_letter_tells_what_an_operator_needs(world: World, message: Message) -> None:
     began_ms = now_ms()
     await world.ledger.retry(await world.leased(message), pause_ms=0, prepared=PREPARED)
-    await world.ledger.done(await world.lease(message), Ending(End.DEAD, "failed: 130101"))
+    await world.ledger.done(
+        await world.lease(message), Ending(End.DEAD, DeadReason.FAILED, "130101")
+    )
     (letter,) = await world.ledger.dead_letters()
     assert (letter.id, letter.reason, letter.attempts) == (message.id, "failed: 130101", 2)
     assert letter.payload == body_of(message)
@@ -65,7 +67,7 @@ async def test_a_dead_letter_of_a_closed_session_has_no_words(
 ) -> None:
     lease = await world.leased(message)
     await world.end_session(message)
-    await world.ledger.done(lease, Ending(End.DEAD, "expired"))
+    await world.ledger.done(lease, Ending(End.DEAD, DeadReason.EXPIRED))
     (letter,) = await world.ledger.dead_letters()
     assert (letter.reason, letter.payload) == ("expired", None)
     assert await world.ledger.revive(message.id) == "expired"
@@ -75,7 +77,9 @@ async def test_a_revived_message_begins_anew(world: World, message: Message) -> 
     first = await world.leased(message)
     await world.ledger.notice(first)
     await world.ledger.retry(first, pause_ms=0, prepared=PREPARED, trouble="busy", reason="why")
-    await world.ledger.done(await world.lease(message), Ending(End.DEAD, "failed: 130101"))
+    await world.ledger.done(
+        await world.lease(message), Ending(End.DEAD, DeadReason.FAILED, "130101")
+    )
     assert await world.ledger.revive(message.id) == "accepted"
     assert await world.waiting() == [message.id]
     assert await world.words(message) is None
@@ -127,7 +131,7 @@ async def test_who_held_a_message_before_it_was_revived_can_do_nothing(
     world: World, message: Message, step: Step
 ) -> None:
     stale = await world.leased(message)
-    await world.ledger.done(stale, Ending(End.DEAD, "failed: a"))
+    await world.ledger.done(stale, Ending(End.DEAD, DeadReason.FAILED, "a"))
     await world.ledger.revive(message.id)
     for _ in ("not leased yet", "leased"):
         with pytest.raises(LeaseLostError):

@@ -7,7 +7,7 @@ import pytest
 from dingda.shared.errors import LeaseLostError
 from dingda.shared.ledger import LONGEST_SESSION_MS, LONGEST_WAIT_MS, RECHECK_MS
 from dingda.shared.message import Message
-from dingda.shared.states import End, Ending, Lease
+from dingda.shared.states import DeadReason, End, Ending, Lease
 from tests.builders import a_message
 from tests.unit.shared.world import ANSWERED, PREPARED, World
 
@@ -116,7 +116,7 @@ async def test_who_overtakes_does_not_free_those_behind_the_first(world: World) 
 # Whoever leaves gives the next its turn -----------------------------------------------------
 
 
-@pytest.mark.parametrize("ending", [Ending(End.REFUSED), Ending(End.DEAD, "failed: x")])
+@pytest.mark.parametrize("ending", [Ending(End.REFUSED), Ending(End.DEAD, DeadReason.FAILED, "x")])
 async def test_every_end_gives_the_next_its_turn(world: World, ending: Ending) -> None:
     await world.ledger.done(await parked(world), ending)
     assert await world.waiting() == [SECOND.id]
@@ -255,7 +255,7 @@ async def test_what_a_gateway_of_an_earlier_release_accepted_is_answered(world: 
 
 async def test_a_dead_letter_that_is_tried_again_stands_in_no_line(world: World) -> None:
     first = await parked(world)
-    await world.ledger.done(first, Ending(End.DEAD, "failed: x"))
+    await world.ledger.done(first, Ending(End.DEAD, DeadReason.FAILED, "x"))
     assert await world.ledger.revive(FIRST.id) == "accepted"
     lease = await world.lease(FIRST)
     assert lease.is_first

@@ -6,7 +6,7 @@ from dingda.shared.errors import LeaseLostError
 from dingda.shared.ledger import DEAD_LETTER_S
 from dingda.shared.message import Message
 from dingda.shared.reply import Text, to_body
-from dingda.shared.states import End, Ending, Failures, Lease, Prepared
+from dingda.shared.states import DeadReason, End, Ending, Failures, Lease, Prepared
 from tests.builders import a_message, now_ms
 from tests.unit.shared.world import ANSWERED, APART_MS, HANDOVER_MS, PREPARED, World, body_of
 
@@ -43,7 +43,7 @@ async def test_a_retry_sends_the_same_reply(
 
 
 async def test_a_retry_may_send_another_reply(world: World, message: Message) -> None:
-    plainer = Prepared(to_body(Text("抱歉")), Ending(End.DEAD, "failed: 430104"))
+    plainer = Prepared(to_body(Text("抱歉")), Ending(End.DEAD, DeadReason.FAILED, "430104"))
     for prepared in (PREPARED, plainer):
         await world.accept(message)
         await world.ledger.retry(await world.lease(message), pause_ms=0, prepared=prepared)
@@ -188,7 +188,8 @@ async def test_a_message_over_which_three_workers_died_is_given_up_and_named(
         await world.make_overdue(message)
         assert await world.ledger.sweep() == enqueued
     stored = await world.stored(message)
-    assert (stored["state"], stored["reason"]) == ("dead", "failed: workers died over it")
+    assert (stored["state"], stored["reason"]) == ("dead", "failed")
+    assert stored["detail"] == "workers died over it"
     assert f"message {message.id[:8]} is given up: 3 workers died over it" in caplog.text
     assert (await world.counts()).dead == {"failed": 1}
 
@@ -253,7 +254,7 @@ async def test_a_swept_dead_letter_is_listed_and_remembered(world: World, messag
     await world.ledger.sweep()
     stored = await world.stored(message)
     times = {"accepted_ms", "leased_ms", "sending_ms", "ended_ms"}
-    assert stored.keys() == times | {"state", "reason", "leases", "job"}
+    assert stored.keys() == times | {"state", "reason", "detail", "leases", "job"}
     ttl_s = await world.redis.ttl(f"dingda:message:{message.id}")
     assert DEAD_LETTER_S - 5 < ttl_s <= DEAD_LETTER_S
     assert [letter.id for letter in await world.ledger.dead_letters()] == [message.id]

@@ -4,7 +4,7 @@ import pytest
 
 from dingda.shared.message import Message
 from dingda.shared.queue import JobQueue
-from dingda.shared.states import End, Ending
+from dingda.shared.states import DeadReason, End, Ending
 from dingda.shared.story import Story, read_stories
 from tests.builders import now_ms
 from tests.unit.shared.world import ANSWERED, PREPARED, World
@@ -56,7 +56,9 @@ async def test_each_step_has_its_time(world: World, message: Message) -> None:
 
 
 async def test_a_dead_letter_tells_why(world: World, message: Message) -> None:
-    await world.ledger.done(await world.leased(message), Ending(End.DEAD, "failed: ValueError"))
+    await world.ledger.done(
+        await world.leased(message), Ending(End.DEAD, DeadReason.FAILED, "ValueError")
+    )
     story = await told(world, message)
     assert (story.state, story.reason) == ("dead", "failed: ValueError")
 
@@ -96,7 +98,7 @@ async def test_a_revived_dead_letter_begins_anew(
 ) -> None:
     lease = await world.leased(message)
     await world.ledger.sending(lease)
-    await world.ledger.done(lease, Ending(End.DEAD, "failed: ValueError"))
+    await world.ledger.done(lease, Ending(End.DEAD, DeadReason.FAILED, "ValueError"))
     assert await world.ledger.revive(message.id) == "accepted"
     stored: Any = await world.stored(message)
     assert field not in stored

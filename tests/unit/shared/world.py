@@ -9,7 +9,7 @@ from dingda.shared.ledger import Ledger
 from dingda.shared.message import Message
 from dingda.shared.queue import JobQueue
 from dingda.shared.reply import Text, to_body
-from dingda.shared.states import Acceptance, Counts, End, Ending, Lease, Prepared
+from dingda.shared.states import Acceptance, Counts, DeadReason, End, Ending, Lease, Prepared
 from tests.builders import a_callback, now_ms
 
 HANDOVER_MS = 30
@@ -22,9 +22,9 @@ ENDINGS = [
     ANSWERED,
     Ending(End.UNMATCHED),
     Ending(End.REFUSED),
-    Ending(End.DEAD, "failed: ValueError in the skill"),
-    Ending(End.DEAD, "expired"),
-    Ending(End.DEAD, "unknown: no answer"),
+    Ending(End.DEAD, DeadReason.FAILED, "ValueError in the skill"),
+    Ending(End.DEAD, DeadReason.EXPIRED),
+    Ending(End.DEAD, DeadReason.UNKNOWN, "no answer"),
 ]
 OPEN_STATES = {"accepted", "leased", "sending"}
 Step = Callable[[Ledger, Lease], Awaitable[Any]]
@@ -32,7 +32,7 @@ STEPS: dict[str, Step] = {
     "renew": Ledger.renew,
     "sending": Ledger.sending,
     "done": lambda ledger, lease: ledger.done(lease, ANSWERED),
-    "dead": lambda ledger, lease: ledger.done(lease, Ending(End.DEAD, "failed: late")),
+    "dead": lambda ledger, lease: ledger.done(lease, Ending(End.DEAD, DeadReason.FAILED, "late")),
     "retry": lambda ledger, lease: ledger.retry(lease, pause_ms=0, prepared=PREPARED),
     "hand_back": Ledger.hand_back,
     "next_part": lambda ledger, lease: ledger.next_part(lease, LONG.next),
@@ -101,7 +101,7 @@ class World:
         return None if kept is None else str(kept).encode()
 
     async def die(self, message: Message) -> None:
-        ending = Ending(End.DEAD, "failed: ValueError in the skill")
+        ending = Ending(End.DEAD, DeadReason.FAILED, "ValueError in the skill")
         await self.ledger.done(await self.leased(message), ending)
 
     async def due_in_ms(self, message: Message) -> float | None:

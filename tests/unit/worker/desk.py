@@ -130,7 +130,7 @@ class Desk:
     async def state(self, message: Message) -> str:
         """The state, with the reason of a dead letter."""
         found = await self.stored(message)
-        return ": ".join(filter(None, (found["state"], found.get("reason"))))
+        return ": ".join(filter(None, map(found.get, ("state", "reason", "detail"))))
 
     async def counts(self) -> Counts:
         return await self.ledger.counts()

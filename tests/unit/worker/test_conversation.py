@@ -135,7 +135,7 @@ async def test_a_process_is_killed_when_the_skills_time_is_up(tmp_path: Path) ->
 
     said = await listen(skill, "问")
     assert said is not None
-    assert said.ending.reason == "failed: the skill took too long"
+    assert said.ending.full_reason == "failed: the skill took too long"
     await asyncio.sleep(0.2)
     mark.unlink()
     await asyncio.sleep(0.2)
@@ -172,13 +172,13 @@ async def test_a_skill_that_takes_too_long_is_given_up() -> None:
 
     said = await listen(a_skill(slow, timeout_s=0.05), "问")
     assert said is not None
-    assert said.ending.reason == "failed: the skill took too long"
+    assert said.ending.full_reason == "failed: the skill took too long"
 
 
 async def test_a_reply_of_no_known_kind_is_a_failure_that_says_so() -> None:
     said = await listen(a_skill(lambda: {"msgtype": "text"}), "问")
     assert said is not None
-    assert "not dict" in said.ending.reason
+    assert "not dict" in said.ending.full_reason
 
 
 @pytest.mark.parametrize(

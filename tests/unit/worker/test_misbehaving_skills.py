@@ -105,7 +105,7 @@ async def test_whatever_is_raised_is_an_apology_without_its_words(
     said = await listen(a_skill(raising(error)), "问")
     assert is_an_apology(said)
     assert said is not None
-    assert len(said.ending.reason) < 200
+    assert len(said.ending.full_reason) < 200
     assert "skill test failed" in caplog.text
     assert "s3cret" not in caplog.text
 
@@ -123,7 +123,7 @@ async def test_the_apology_names_what_was_raised_for_the_operator() -> None:
 
     said = await listen(a_skill(panic), "问")
     assert said is not None
-    assert said.ending.reason == "failed: PanicException in the skill"
+    assert said.ending.full_reason == "failed: PanicException in the skill"
 
 
 async def test_what_is_typed_stays_out_of_the_log(caplog: pytest.LogCaptureFixture) -> None:
@@ -289,7 +289,7 @@ async def test_a_skill_that_will_not_be_cut_off_is_left_behind_with_an_apology(
     said = await listen(a_skill(answer, timeout_s=0.05), "问")
     assert is_an_apology(said)
     assert said is not None
-    assert said.ending.reason == "failed: the skill took too long"
+    assert said.ending.full_reason == "failed: the skill took too long"
     free.set()
 
 

@@ -11,7 +11,7 @@ import pytest
 from dingda.shared.ledger import Ledger
 from dingda.shared.message import Message
 from dingda.shared.queue import JobQueue
-from dingda.shared.states import DeadLetter, End, Ending, Lease
+from dingda.shared.states import DeadLetter, DeadReason, End, Ending, Lease
 from dingda.worker.operating import (
     find_letter,
     is_working,
@@ -23,7 +23,7 @@ from dingda.worker.operating import (
 )
 from tests.builders import a_callback, a_message, now_ms
 
-FAILED = Ending(End.DEAD, "failed: errcode 300001")
+FAILED = Ending(End.DEAD, DeadReason.FAILED, "errcode 300001")
 QUEUE = JobQueue.create("dingda", skill_timeout_s=30)
 NOW_S = 1_800_000_000.0
 

@@ -377,7 +377,7 @@ async def test_a_database_that_fails_says_nothing_of_what_stands_in_it(
     )
     said = await office.asked("我的绩效")
     assert said.ending.end is End.DEAD
-    for text in (caplog.text, str(said.reply), said.ending.reason):
+    for text in (caplog.text, str(said.reply), said.ending.full_reason):
         assert ZHANG not in text
         assert "no_such_column" not in text
 

@@ -102,8 +102,8 @@ def check_that_dingtalk_takes(reply: Reply) -> None:
 
 
 def assert_can_be_written_down(said: Said) -> None:
-    assert said.ending.reason.encode().count(b"\n") == 0
-    assert len(said.ending.reason) < 600
+    assert said.ending.full_reason.encode().count(b"\n") == 0
+    assert len(said.ending.full_reason) < 600
 
 
 def words_of(reply: Reply) -> str:
@@ -126,7 +126,7 @@ async def test_a_backend_that_fails_is_told_of_whatever_its_name_and_reason_are(
 ) -> None:
     said = await heard(kind(words, words))
     assert said.ending.end is End.DEAD
-    assert said.ending.reason.startswith("failed: ")
+    assert said.ending.full_reason.startswith("failed: ")
 
 
 @pytest.mark.parametrize("words", ODD_WORDS)
@@ -159,7 +159,9 @@ async def test_a_reply_that_is_none_becomes_an_apology_whatever_was_wrong_with_i
     words: str,
 ) -> None:
     error = InvalidReplyError("text.content", words)
-    assert (await heard(error)).ending.reason.startswith("failed: invalid reply: text.content:")
+    assert (await heard(error)).ending.full_reason.startswith(
+        "failed: invalid reply: text.content:"
+    )
 
 
 @pytest.mark.parametrize("words", ["", " \n", HALF_A_PAIR])
@@ -220,7 +222,7 @@ async def test_an_authors_own_mention_that_cannot_be_written_ends_in_an_apology(
     said = await listen(a_skill(function), "问")
     assert said is not None
     assert words_of(said.reply).startswith("抱歉，处理「测试」时出错了")
-    assert said.ending.reason.startswith("failed: invalid reply: at.atUserIds: an id must be")
+    assert said.ending.full_reason.startswith("failed: invalid reply: at.atUserIds: an id must be")
 
 
 class Strange(Text):
@@ -411,7 +413,7 @@ async def test_an_error_made_of_anything_is_still_heard(error: Exception) -> Non
 async def test_a_skill_whose_name_cannot_be_written_apologises() -> None:
     said = await heard(ValueError("a bug"), summary=Unformattable())  # type: ignore[arg-type]
     assert said.reply == Text(LAST_RESORT)
-    assert said.ending.reason == "failed: ValueError in the skill"
+    assert said.ending.full_reason == "failed: ValueError in the skill"
 
 
 ANYTHING = st.text(st.characters(exclude_categories=()))

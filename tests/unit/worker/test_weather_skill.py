@@ -480,7 +480,7 @@ async def test_another_key_is_refused_by_qweather(sky: Sky) -> None:
     sky.uses("qweather", qweather_key_id="OTHER")
     said = await listen(skill, "天气 北京", **sky.circumstances)
     assert said is not None
-    assert "401" in said.ending.reason
+    assert "401" in said.ending.full_reason
 
 
 # AMap.
