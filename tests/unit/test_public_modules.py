@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 from types import ModuleType
 
@@ -71,3 +72,9 @@ def test_the_kits_work_without_pytest() -> None:
 def test_the_plugin_loads_nothing_but_itself_until_a_fixture_is_used() -> None:
     ours = {name for name in loaded_by("import dingda.pytest_plugin") if name.startswith("dingda")}
     assert ours == {"dingda", "dingda.pytest_plugin"}
+
+
+def test_the_package_registers_the_plugin_by_its_modules_name() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    plugin = "dingda.pytest_plugin"
+    assert project["entry-points"]["pytest11"] == {plugin: plugin}
