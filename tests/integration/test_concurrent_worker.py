@@ -46,7 +46,9 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Valkey]:
 
 
 @pytest.fixture
-def stage(server: Valkey) -> Iterator[Stage]:
+def stage(server: Valkey, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stage]:
+    # A worker that is told to stop first ends its wait for jobs: a second for each of these tests.
+    monkeypatch.setattr(concurrent, "_WAIT_S", 0.05)
     with redis.Redis.from_url(server.url) as connection:
         yield Stage(connection)
 
@@ -579,12 +581,12 @@ async def test_room_is_used_again_as_soon_as_one_job_ends(stage: Stage) -> None:
 async def test_a_signal_lets_running_jobs_end_and_takes_no_more(stage: Stage) -> None:
     held = Held()
     stage.put("a-1")
-    async with working(stage.worker(held.perform)) as running:
+    async with working(stage.worker(held.perform, grace_s=10.0)) as running:
         await until(lambda: held.running)
         signal.raise_signal(signal.SIGTERM)
-        await asyncio.sleep(1.2)  # the taker may still be waiting for a job when the signal comes
+        await asyncio.sleep(0.5)  # the fetcher may still be waiting for a job when the signal comes
         stage.put("a-2")
-        await asyncio.sleep(1.2)
+        await asyncio.sleep(0.5)
         assert not running.done()
         held.free.set()
         await running
