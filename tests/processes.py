@@ -12,7 +12,7 @@ import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -183,11 +183,13 @@ def process(*command: str, env: Mapping[str, str], cwd: Path = ROOT) -> Iterator
 
 
 @contextmanager
-def gateway(redis_url: str, **settings: str) -> Iterator[tuple[Process, str]]:
+def gateway(
+    redis_url: str, *, command: Sequence[str] = ("-m", "gateway"), **settings: str
+) -> Iterator[tuple[Process, str]]:
     """A listening gateway, and the address of its callback."""
     port = free_port()
     env = {"DINGDA_APP_SECRET": SECRET, "DINGDA_REDIS_URL": redis_url, "DINGDA_PORT": str(port)}
-    with process("-m", "gateway", env=env | settings) as started:
+    with process(*command, env=env | settings) as started:
         started.wait_for("listening on")
         yield started, f"http://127.0.0.1:{port}/dd_robot/"
 

@@ -13,14 +13,11 @@ import httpx
 import pytest
 
 from dingda.gateway.http.connections import STAGE_S
-from dingda.simulator.processes import free_port
 from tests.builders import a_callback
 from tests.processes import (
-    SECRET,
     Process,
     Valkey,
     gateway,
-    process,
     signed,
     valkey,
     wait_until,
@@ -46,16 +43,13 @@ def address(server: Valkey) -> Iterator[str]:
 @contextmanager
 def gateway_with_open_files(server: Valkey, count: int) -> Iterator[tuple[Process, str]]:
     """A gateway that may open so many files."""
-    port = free_port()
     start = (
         "import resource, runpy; "
         f"resource.setrlimit(resource.RLIMIT_NOFILE, ({count}, {count})); "
         "runpy.run_module('gateway', run_name='__main__')"
     )
-    env = {"DINGDA_APP_SECRET": SECRET, "DINGDA_REDIS_URL": server.url, "DINGDA_PORT": str(port)}
-    with process("-c", start, env=env) as started:
-        started.wait_for("listening on")
-        yield started, f"http://127.0.0.1:{port}/dd_robot/"
+    with gateway(server.url, command=("-c", start)) as started:
+        yield started
 
 
 def connect(address: str) -> socket.socket:
