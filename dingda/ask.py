@@ -53,7 +53,7 @@ def _facts(answer: OfflineAnswer) -> dict[str, object]:
     return {
         "skill": answer.skill,
         "end": str(ending.end),
-        "reason": ending.reason,
+        "reason": ending.full_reason,
         "private": bool(said and said.private),
         "took_ms": answer.took_ms,
         "reply": said.reply.to_payload() if said else None,

