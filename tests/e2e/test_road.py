@@ -5,6 +5,7 @@ import json
 import signal
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -121,6 +122,29 @@ class Road:
             return all(counts.get(name, 0) == total for name, total in expected.items())
 
         wait_until(as_expected, within_s=within_s)
+
+    def wait_for_a_lease(self) -> None:
+        with redis.Redis.from_url(self.server.url) as client:
+            wait_until(lambda: client.zcard("dingda:due"))
+
+    @contextmanager
+    def worker(self) -> Iterator[Process]:
+        """A worker that knows the tests' slow skill."""
+        with worker(
+            self.server.url, self.webhook.origin, DINGDA_SKILLS="tests.e2e.slow_skill"
+        ) as started:
+            yield started
+
+
+@pytest.fixture
+def own_road(tmp_path: Path) -> Iterator[Road]:
+    """A road for one test, which starts the workers."""
+    with (
+        valkey(tmp_path) as server,
+        SessionWebhook() as webhook,
+        gateway(server.url) as (hears, address),
+    ):
+        yield Road(server, address, webhook, [hears])
 
 
 @pytest.fixture(scope="module")
@@ -277,80 +301,50 @@ def test_rq_info_shows_the_queue_and_the_worker(road: Road) -> None:
     assert "dingda" in info.output
 
 
-def test_a_killed_workers_message_is_answered_once_by_another(tmp_path: Path) -> None:
-    skills = "dingda.worker.skills.demo,tests.e2e.slow_skill"
-    with (
-        valkey(tmp_path) as server,
-        SessionWebhook() as webhook,
-        gateway(server.url) as (_, address),
-    ):
-        with worker(server.url, webhook.origin, DINGDA_SKILLS=skills) as first:
-            road = Road(server, address, webhook, [first])
-            road.say("慢 4")
-            with redis.Redis.from_url(server.url) as client:
-                wait_until(lambda: client.zcard("dingda:due"))
-            first.popen.send_signal(signal.SIGKILL)
-            first.popen.wait()
-        with worker(server.url, webhook.origin, DINGDA_SKILLS=skills):
-            webhook.wait_for(1, within_s=40)
-            road.wait_for_counts(answered=1)
-    assert len(webhook.posts) == 1
+def test_a_killed_workers_message_is_answered_once_by_another(own_road: Road) -> None:
+    with own_road.worker() as first:
+        own_road.say("慢 4")
+        own_road.wait_for_a_lease()
+        first.popen.send_signal(signal.SIGKILL)
+        first.popen.wait()
+    with own_road.worker():
+        own_road.webhook.wait_for(1, within_s=40)
+        own_road.wait_for_counts(answered=1)
+    assert len(own_road.webhook.posts) == 1
 
 
-def test_sigterm_lets_a_running_answer_end(tmp_path: Path) -> None:
-    with (
-        valkey(tmp_path) as server,
-        SessionWebhook() as webhook,
-        gateway(server.url) as (_, address),
-        worker(server.url, webhook.origin, DINGDA_SKILLS="tests.e2e.slow_skill") as answers,
-    ):
-        road = Road(server, address, webhook, [answers])
-        road.say("慢 2")
-        with redis.Redis.from_url(server.url) as client:
-            wait_until(lambda: client.zcard("dingda:due"))
+def test_sigterm_lets_a_running_answer_end(own_road: Road) -> None:
+    with own_road.worker() as answers:
+        own_road.say("慢 2")
+        own_road.wait_for_a_lease()
         assert answers.stop() == 0
-        assert len(webhook.posts) == 1
-        road.wait_for_counts(answered=1)
+        assert len(own_road.webhook.posts) == 1
+        own_road.wait_for_counts(answered=1)
 
 
-def test_a_second_sigterm_hands_the_message_to_another_worker(tmp_path: Path) -> None:
-    skills = "tests.e2e.slow_skill"
-    with (
-        valkey(tmp_path) as server,
-        SessionWebhook() as webhook,
-        gateway(server.url) as (_, address),
-    ):
-        with worker(server.url, webhook.origin, DINGDA_SKILLS=skills) as first:
-            road = Road(server, address, webhook, [first])
-            road.say("慢 3")
-            with redis.Redis.from_url(server.url) as client:
-                wait_until(lambda: client.zcard("dingda:due"))
-            first.popen.send_signal(signal.SIGTERM)
-            first.wait_for("stopping; 1 job")
-            first.stop()
-        assert webhook.posts == []
-        with worker(server.url, webhook.origin, DINGDA_SKILLS=skills):
-            webhook.wait_for(1)
-            road.wait_for_counts(answered=1)
+def test_a_second_sigterm_hands_the_message_to_another_worker(own_road: Road) -> None:
+    with own_road.worker() as first:
+        own_road.say("慢 3")
+        own_road.wait_for_a_lease()
+        first.popen.send_signal(signal.SIGTERM)
+        first.wait_for("stopping; 1 job")
+        first.stop()
+    assert own_road.webhook.posts == []
+    with own_road.worker():
+        own_road.webhook.wait_for(1)
+        own_road.wait_for_counts(answered=1)
 
 
-def test_a_worker_outlives_a_restart_of_redis(tmp_path: Path) -> None:
-    with (
-        valkey(tmp_path) as server,
-        SessionWebhook() as webhook,
-        gateway(server.url) as (_, address),
-        worker(server.url, webhook.origin, DINGDA_SKILLS="tests.e2e.slow_skill") as answers,
-    ):
-        road = Road(server, address, webhook, [answers])
-        road.say("慢 2")
-        with redis.Redis.from_url(server.url) as client:
-            wait_until(lambda: client.zcard("dingda:due"))
+def test_a_worker_outlives_a_restart_of_redis(own_road: Road) -> None:
+    with own_road.worker() as answers:
+        own_road.say("慢 2")
+        own_road.wait_for_a_lease()
         time.sleep(1.1)  # everysec: what was acknowledged is on the disk by now
-        server.kill()
+        own_road.server.kill()
         time.sleep(2.0)
-        server.start()
-        road.wait_for_counts(answered=1)
-        road.say("慢 0")
-        road.wait_for_counts(answered=2)
-        assert len(webhook.posts) == 2
+        own_road.server.start()
+        own_road.wait_for_counts(answered=1)
+        own_road.say("慢 0")
+        own_road.wait_for_counts(answered=2)
+        assert len(own_road.webhook.posts) == 2
         assert answers.popen.poll() is None
