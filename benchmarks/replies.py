@@ -20,7 +20,8 @@ from benchmarks.contestants import a_sink
 from benchmarks.plan import FULL, Plan
 from benchmarks.processes import OURS, run
 from benchmarks.samples import Column, Sample, Table
-from dingda.worker.delivery import HTTPAnswer, create_client, send_once
+from dingda.worker.post import HTTPResponse, create_client
+from dingda.worker.post import post as post_once
 
 DINGDA = "Dingda's: over httpx-aiohttp, a connection for each reply"
 POOLED = "httpx over httpx-aiohttp, pooled"
@@ -70,9 +71,9 @@ async def _dingda() -> AsyncIterator[_Post]:
     async with create_client() as client:
 
         async def post(url: str) -> None:
-            answer = await send_once(client, url, _BODY, before_send=claim, left_s=60)
-            if not isinstance(answer, HTTPAnswer):
-                raise TypeError(f"a reply was not taken: {answer}")
+            response = await post_once(client, url, _BODY, before_send=claim, timeout_s=60)
+            if not isinstance(response, HTTPResponse):
+                raise TypeError(f"a reply was not taken: {response}")
 
         yield post
 

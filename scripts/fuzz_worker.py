@@ -42,23 +42,26 @@ from dingda.simulator.backends.open_meteo import OpenMeteoStandIn
 from dingda.simulator.backends.openapi import OpenAPI, Person
 from dingda.simulator.backends.qweather import QWeatherStandIn
 from dingda.simulator.backends.taobao import Taobao
-from dingda.simulator.sample import SESSION_WEBHOOK, a_message
+from dingda.simulator.sample import a_message
 from dingda.testing import MemoryCache
-from dingda.worker.conversation import Conversation, Said
+from dingda.worker.access_token import AccessToken
+from dingda.worker.contacts import Contacts
+from dingda.worker.conversation import Conversation
 from dingda.worker.database import Databases
-from dingda.worker.delivery import Delivery
-from dingda.worker.dingtalk import DingTalk
 from dingda.worker.errors import SkillError
 from dingda.worker.help import help_skill
 from dingda.worker.http import Http
 from dingda.worker.loading import load_skill_settings, load_skills
-from dingda.worker.outcome import Delivered, Refused, Retry, Unknown
+from dingda.worker.outcome import Delivered, Rejected, Retry, Unknown
+from dingda.worker.private import PrivateChannel, to_private_body
+from dingda.worker.response import Said
 from dingda.worker.routing import Router
 from dingda.worker.services import Services
 from dingda.worker.skills.coupons import CouponSettings
 from dingda.worker.skills.performance import PerformanceSettings, name_in
 from dingda.worker.skills.weather import WeatherSettings
 from dingda.worker.text import MAX_CHARS, clean, fold, is_traditional
+from dingda.worker.webhook import WebhookChannel
 
 ROOT = Path(__file__).parents[1]
 NOW = datetime(2026, 11, 23, 12, tzinfo=ZoneInfo("Asia/Shanghai"))
@@ -68,6 +71,7 @@ _TRIES = 3
 _LONGEST = 64 * 1024
 _BUGS = (" in the skill", "invalid reply", "took too long")
 _ORIGIN = "https://oapi.dingtalk.com:443"
+_OPENAPI, _OAPI = "https://api.dingtalk.com", "https://oapi.dingtalk.com"
 
 _PIECES = (
     *(
@@ -250,7 +254,9 @@ class _Bot:
                 http=Http(client),
                 cache=MemoryCache(),
                 databases=Databases(),
-                dingtalk=self.dingtalk(client),
+                dingtalk=Contacts(
+                    Http(client), _token(client), openapi_url=_OPENAPI, oapi_url=_OAPI
+                ),
                 settings={**self._settings, WeatherSettings: weather},
             )
             conversation = Conversation(
@@ -264,34 +270,33 @@ class _Bot:
             message = a_message(conversationType="2" if group else "1", senderCorpId="dingcorp")
             mentions = () if self.dice.random() < 0.5 else (Mention("0002"),)  # noqa: PLR2004 - a half
             asked = replace(message, text=text, mentions=mentions)
-            return await conversation.reply(asked, conversation.route(asked), left_s=60)
-
-    def dingtalk(self, client: httpx.AsyncClient) -> DingTalk:
-        """DingTalk's OpenAPI."""
-        return DingTalk(
-            Http(client),
-            client,
-            MemoryCache(),
-            app_key="key",
-            app_secret="secret",  # noqa: S106 - the stand-in's
-            robot_code="robot",
-            openapi_url="https://api.dingtalk.com",
-            oapi_url="https://oapi.dingtalk.com",
-        )
+            return await conversation.reply(asked, conversation.route(asked), timeout_s=60)
 
     async def post(self) -> object:
         """Post a reply to a session."""
         async with httpx.AsyncClient(transport=self._backends) as client:
-            delivery = Delivery(client, origins=(_ORIGIN,))
+            channel = WebhookChannel(client, origins=(_ORIGIN,))
             body = to_body(Text("好"))
-            return await delivery.post(SESSION_WEBHOOK, body, before_send=_claim, left_s=60)
+            return await channel.send(a_message(), body, before_send=_claim, timeout_s=60)
 
     async def post_privately(self) -> object:
         """Send a private reply."""
         async with httpx.AsyncClient(transport=self._backends) as client:
-            return await self.dingtalk(client).send_privately(
-                "0001", Markdown("标题", "好"), before_send=_claim, left_s=60
+            channel = PrivateChannel(
+                client, _token(client), robot_code="robot", openapi_url=_OPENAPI
             )
+            body = to_private_body(Markdown("标题", "好"))
+            return await channel.send(a_message(), body, before_send=_claim, timeout_s=60)
+
+
+def _token(client: httpx.AsyncClient) -> AccessToken:
+    return AccessToken(
+        Http(client),
+        MemoryCache(),
+        app_key="key",
+        app_secret="secret",  # noqa: S106 - the stand-in's
+        openapi_url=_OPENAPI,
+    )
 
 
 def _settings() -> dict[type[Any], Any]:
@@ -439,7 +444,7 @@ async def _try_delivery(findings: Findings, bot: _Bot) -> None:
     for post in (bot.post, bot.post_privately):
         findings.tried["deliveries"] += 1
         outcome = await _timed(findings, post.__name__, bot, post)
-        if not isinstance(outcome, Delivered | Retry | Refused | Unknown | None):
+        if not isinstance(outcome, Delivered | Retry | Rejected | Unknown | None):
             findings.add(post.__name__, repr(outcome))
         if len(str(outcome)) > MAX_CHARS:
             findings.add(post.__name__, f"a reason of {len(str(outcome))} characters")

@@ -14,20 +14,21 @@ from dingda.shared.connections import patient, patient_for_rq
 from dingda.shared.ledger import Ledger
 from dingda.shared.queue import JobQueue
 from dingda.shared.settings import Settings
-from dingda.worker import delivery, http
+from dingda.worker import http, post
+from dingda.worker.access_token import AccessToken
 from dingda.worker.admission import Admission
 from dingda.worker.answer import Answerer
 from dingda.worker.answer_job import AnswerJob, message_id_of
 from dingda.worker.cache import RedisCache
 from dingda.worker.concurrent import ConcurrentWorker
+from dingda.worker.contacts import Contacts
 from dingda.worker.conversation import Conversation
 from dingda.worker.database import Databases
-from dingda.worker.delivery import Delivery
-from dingda.worker.dingtalk import DingTalk
 from dingda.worker.flood import FloodLimits
 from dingda.worker.help import help_skill
 from dingda.worker.http import Http
 from dingda.worker.loading import load_skill_settings, load_skills
+from dingda.worker.private import PrivateChannel
 from dingda.worker.routing import Router
 from dingda.worker.services import Services
 from dingda.worker.skill import Skill
@@ -36,6 +37,7 @@ from dingda.worker.threads import SkillThreads
 from dingda.worker.watchdog import Watchdog
 from dingda.worker.watched_worker import WatchedWorker
 from dingda.worker.way_out import WayOut
+from dingda.worker.webhook import WebhookChannel
 
 
 class Parts(NamedTuple):
@@ -77,7 +79,7 @@ async def open_answerer(settings: Settings) -> AsyncIterator[Parts]:
     async with AsyncExitStack() as stack:
         way_out = WayOut(settings.proxy_url.get_secret_value(), settings.no_proxy)
         backends = Http(await stack.enter_async_context(http.create_client(way_out)))
-        replies = await stack.enter_async_context(delivery.create_client(way_out))
+        replies = await stack.enter_async_context(post.create_client(way_out))
         redis = patient(settings.redis_url.get_secret_value())
         stack.push_async_callback(redis.aclose)
         databases = Databases()
@@ -88,19 +90,19 @@ async def open_answerer(settings: Settings) -> AsyncIterator[Parts]:
 
         ledger = Ledger(redis, _job_queue(settings))
         cache = RedisCache(redis, prefix=settings.queue)
-        dingtalk = _dingtalk(settings, backends, replies, cache)
+        token = _access_token(settings, backends, cache)
         services = Services(
             http=backends,
             cache=cache,
             databases=databases,
-            dingtalk=dingtalk,
+            dingtalk=_contacts(settings, backends, token) if token else None,
             settings=load_skill_settings(skills),
         )
         answerer = Answerer(
             ledger=ledger,
             conversation=_conversation(settings, skills, services, threads),
-            delivery=Delivery(replies, origins=settings.session_webhook_origins),
-            dingtalk=dingtalk,
+            webhook=WebhookChannel(replies, origins=settings.session_webhook_origins),
+            private=_private_channel(settings, replies, token) if token else None,
             floods=_flood_limits(settings, redis),
             notice_after_s=settings.notice_after,
             reply_parts=settings.reply_parts,
@@ -141,20 +143,36 @@ def _flood_limits(settings: Settings, redis: Redis) -> FloodLimits:
     )
 
 
-def _dingtalk(
-    settings: Settings, backends: Http, replies: httpx.AsyncClient, cache: RedisCache
-) -> DingTalk | None:
-    """The client of DingTalk's OpenAPI, if there is an account for it."""
+def _access_token(settings: Settings, backends: Http, cache: RedisCache) -> AccessToken | None:
+    """The token for DingTalk's OpenAPI, if there is an account for it."""
     if not (settings.app_key and settings.secrets):
         return None
-    return DingTalk(
+    return AccessToken(
         backends,
-        replies,
         cache,
         app_key=settings.app_key,
         app_secret=settings.secrets[0],
-        robot_code=settings.robot_code or settings.app_key,
+        openapi_url=settings.openapi_url,
+        limits=settings.openapi_limits,
+    )
+
+
+def _contacts(settings: Settings, backends: Http, token: AccessToken) -> Contacts:
+    return Contacts(
+        backends,
+        token,
         openapi_url=settings.openapi_url,
         oapi_url=settings.oapi_url,
         limits=settings.openapi_limits,
+    )
+
+
+def _private_channel(
+    settings: Settings, replies: httpx.AsyncClient, token: AccessToken
+) -> PrivateChannel:
+    return PrivateChannel(
+        replies,
+        token,
+        robot_code=settings.robot_code or settings.app_key,
+        openapi_url=settings.openapi_url,
     )

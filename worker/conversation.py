@@ -1,6 +1,6 @@
-"""From a message to what is said in return: route it, ask the skill, and word what goes wrong.
+"""From a message to what is said in return: route it, and ask the skill.
 
-No Redis and no DingTalk in here: the worker delivers what comes out, and tests read it.
+Nothing is stored or sent in here: the worker delivers what comes out, and tests read it.
 """
 
 import asyncio
@@ -8,21 +8,17 @@ import inspect
 import logging
 from collections.abc import Callable
 from concurrent.futures import Executor
-from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
-from typing import Any, Literal, cast
+from typing import Any, Literal
 from zoneinfo import ZoneInfo
 
 from dingda.shared import texts
-from dingda.shared.errors import InvalidReplyError
 from dingda.shared.logs import class_name, trace
 from dingda.shared.message import Message
-from dingda.shared.reply import Reply, Text, to_body
-from dingda.shared.states import DeadReason, End, Ending
-from dingda.worker.admission import Admission, NoPlaceError, Places
+from dingda.shared.reply import Text
+from dingda.worker.admission import Admission, Places
 from dingda.worker.contained import (
-    AbortedError,
     Subject,
     contained,
     is_cancelled,
@@ -30,15 +26,14 @@ from dingda.worker.contained import (
     work_for,
 )
 from dingda.worker.context import Ask
-from dingda.worker.errors import BackendError, SkillError, UnclearError
+from dingda.worker.error_replies import failed, say_of
 from dingda.worker.people import Named, look_up
 from dingda.worker.permissions import check_allowed
+from dingda.worker.response import ANSWERED, REFUSED, UNMATCHED, Said, as_reply
 from dingda.worker.routing import Route, Router
-from dingda.worker.safe_reply import question_back, reason, sentence
+from dingda.worker.safe_reply import question_back
 from dingda.worker.services import Services
-from dingda.worker.skill import Skill
 from dingda.worker.skill_clock import skill_time, standing_still
-from dingda.worker.splitting import split
 from dingda.worker.text import clean
 from dingda.worker.unmatched import hint
 
@@ -48,21 +43,6 @@ CHINA = ZoneInfo("Asia/Shanghai")
 
 _LONGEST_WAIT = 2
 """How long a message may wait for a place of its skill, in the skill's own times."""
-ANSWERED = Ending(End.ANSWERED)
-REFUSED = Ending(End.REFUSED)
-UNMATCHED = Ending(End.UNMATCHED)
-
-
-@dataclass(frozen=True, slots=True)
-class Said:
-    """What is said to the asker, and the ending that its delivery makes true."""
-
-    reply: Reply = field(repr=False)
-    ending: Ending
-    private: bool = False
-    """Whether it is for the asker alone, though asked in a group."""
-    secret: bool = False
-    """Whether it may stand nowhere but in a chat, not even in Redis until it is delivered."""
 
 
 def china_now() -> datetime:
@@ -128,28 +108,29 @@ class Conversation:
             return False
         return self._places_of(route).is_full
 
-    async def reply(self, message: Message, route: Route | None, *, left_s: float) -> Said | None:
+    async def reply(
+        self, message: Message, route: Route | None, *, timeout_s: float
+    ) -> Said | None:
         """Answer a message, by the skill that `route` found for it.
 
         Args:
             message: what was asked.
             route: to the skill; None where none wants the message.
-            left_s: seconds until it is too late.
+            timeout_s: seconds until it is too late.
 
         Returns:
             What to say; None for silence.
         """
         try:
-            return await self._reply(message, route, left_s)
+            return await self._reply(message, route, timeout_s)
         except BaseException as error:
             if is_cancelled(error):
                 raise
             # Even the words of an error may raise one.
             logger.error("message %.8s: it has no answer: %s", message.id, trace(error))
-            ending = _failed(f"{class_name(error)} in the skill")
-            return Said(Text(texts.LAST_RESORT), ending)
+            return Said(Text(texts.LAST_RESORT), failed(f"{class_name(error)} in the skill"))
 
-    async def _reply(self, message: Message, route: Route | None, left_s: float) -> Said | None:
+    async def _reply(self, message: Message, route: Route | None, timeout_s: float) -> Said | None:
         ask = Ask(
             text=route.text if route else clean(message.own_words),
             message=message,
@@ -158,10 +139,10 @@ class Conversation:
             names=route.names if route else (),
         )
         if route is None:
-            return await self._said_to_unmatched(ask, left_s)
-        return await self._said(route, ask, left_s)
+            return await self._said_to_unmatched(ask, timeout_s)
+        return await self._said(route, ask, timeout_s)
 
-    async def _said_to_unmatched(self, ask: Ask, left_s: float) -> Said | None:
+    async def _said_to_unmatched(self, ask: Ask, timeout_s: float) -> Said | None:
         match self._unmatched:
             case "hint":
                 reply = hint(ask, self._router)
@@ -171,23 +152,23 @@ class Conversation:
                 similar = self._router.similar(ask.text)
                 if similar or route is None:
                     return Said(question_back(ask, texts.DID_YOU_MEAN, similar), REFUSED)
-                return await self._said(route, ask, left_s)
+                return await self._said(route, ask, timeout_s)
             case "empty":
                 return None
 
-    async def _said(self, route: Route, ask: Ask, left_s: float) -> Said | None:
+    async def _said(self, route: Route, ask: Ask, timeout_s: float) -> Said | None:
         """Ask the skill; whatever it raises becomes a sentence to the asker."""
         try:
-            return await self._call(route, ask, left_s)
+            return await self._call(route, ask, timeout_s)
         except Exception as error:  # noqa: BLE001 - a skill may raise anything
-            return _said_of(error, route.skill, ask)
+            return say_of(error, route.skill, ask)
 
-    async def _call(self, route: Route, ask: Ask, left_s: float) -> Said | None:
-        timeout_s, latest_s = self._timeout_s(route), _now_s() + left_s
-        within_s = min(_LONGEST_WAIT * timeout_s, left_s)
+    async def _call(self, route: Route, ask: Ask, timeout_s: float) -> Said | None:
+        skill_timeout_s, latest_s = self._timeout_s(route), _now_s() + timeout_s
+        within_s = min(_LONGEST_WAIT * skill_timeout_s, timeout_s)
         async with (
             self._places_of(route).place(ask.message.conversation_id, within_s=within_s),
-            skill_time(timeout_s, latest_s=latest_s - _now_s()),
+            skill_time(skill_timeout_s, latest_s=latest_s - _now_s()),
         ):
             return await contained(self._answer(route, ask))
 
@@ -226,7 +207,7 @@ class Conversation:
             answer = await answer
         if answer is None:
             return None
-        return Said(_as_reply(answer), ANSWERED, private=private, secret=skill.private)
+        return Said(as_reply(answer), ANSWERED, private=private, secret=skill.private)
 
 
 async def _in_thread(
@@ -247,67 +228,6 @@ async def _in_thread(
         return await future
     finally:
         future.cancel()
-
-
-def _as_reply(answer: object) -> Reply:
-    # Not isinstance(), which asks the object itself for its class. And a subclass of str may do
-    # anything in place of what str does; its characters are enough.
-    reply = Text(str.__str__(answer)) if issubclass(type(answer), str) else answer
-    if not issubclass(type(reply), Reply):
-        why = f"a skill returns a reply, a string or None, not {class_name(reply)}"
-        raise InvalidReplyError("reply", why)
-    made = cast("Reply", reply)
-    # What can't be made into a body must fail here, where an apology still comes out.
-    (beginning,) = split(made, max_parts=1, cut_off="")
-    to_body(beginning)
-    return made
-
-
-def _said_of(error: BaseException, skill: Skill, ask: Ask) -> Said:
-    """What the asker hears of an error, whatever it is made of."""
-    try:
-        return _in_words(error, skill, ask)
-    except BaseException as another:  # noqa: BLE001 - an error's own words may raise anything
-        # Its attributes may be missing as well: those of a subclass that forgot its
-        # super().__init__(), say.
-        name = class_name(error)
-        logger.error("skill %s: %s can't be put into words: %s", skill.name, name, trace(another))
-        return Said(Text(texts.LAST_RESORT), _failed(f"{name} in the skill"))
-
-
-def _in_words(error: BaseException, skill: Skill, ask: Ask) -> Said:
-    match error:
-        case UnclearError():
-            return Said(question_back(ask, error, error.suggestions), REFUSED)
-        case BackendError():
-            why = reason(f"{error.service}: {error.reason}")
-            logger.warning("skill %s: a backend failed: %s", skill.name, why)
-            return _apology(ask, error, why)
-        case SkillError():
-            return Said(sentence(ask, error), REFUSED)
-        case NoPlaceError():
-            words = texts.TOO_MANY_ASK.format(skill=skill.summary)
-            return Said(sentence(ask, words), Ending(End.REFUSED, detail=f"busy: {error}"))
-        case TimeoutError():
-            logger.warning("skill %s took too long", skill.name)
-            words, why = texts.TIMED_OUT, "the skill took too long"
-        case InvalidReplyError():
-            why = reason(f"invalid reply: {error}")
-            logger.error("skill %s made an %s", skill.name, why)
-            words = texts.FAILED
-        case _:
-            logger.error("skill %s failed: %s", skill.name, trace(error))
-            name = error.name if isinstance(error, AbortedError) else class_name(error)
-            words, why = texts.FAILED, f"{name} in the skill"
-    return _apology(ask, words.format(skill=skill.summary), why)
-
-
-def _apology(ask: Ask, words: object, why: str) -> Said:
-    return Said(sentence(ask, words), _failed(why))
-
-
-def _failed(why: str) -> Ending:
-    return Ending(End.DEAD, DeadReason.FAILED, why)
 
 
 def _now_s() -> float:

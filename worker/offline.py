@@ -6,11 +6,12 @@ from dataclasses import dataclass, field
 from dingda.shared.message import Message
 from dingda.shared.settings import Settings
 from dingda.worker import http
-from dingda.worker.conversation import Conversation, Said
+from dingda.worker.conversation import Conversation
 from dingda.worker.database import Databases
 from dingda.worker.help import help_skill
 from dingda.worker.http import Http
 from dingda.worker.loading import load_skill_settings, load_skills
+from dingda.worker.response import Said
 from dingda.worker.routing import Router
 from dingda.worker.services import Services
 from dingda.worker.testing import MemoryCache
@@ -69,7 +70,7 @@ async def answer_offline(
         try:
             began_s = time.monotonic()
             route = conversation.route(message)
-            said = await conversation.reply(message, route, left_s=_SESSION_S)
+            said = await conversation.reply(message, route, timeout_s=_SESSION_S)
             took_ms = round((time.monotonic() - began_s) * 1000)
             return OfflineAnswer(route.skill.name if route else "", took_ms, said)
         finally:

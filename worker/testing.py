@@ -14,11 +14,12 @@ from pydantic_settings import BaseSettings
 from dingda.shared.message import Message
 from dingda.shared.reply import Reply
 from dingda.worker.cache import Cache, Fetch, as_it_is
-from dingda.worker.conversation import Conversation, Said, china_now
+from dingda.worker.conversation import Conversation, china_now
 from dingda.worker.database import Databases
 from dingda.worker.http import Http
 from dingda.worker.loading import load_skill_settings
 from dingda.worker.people import AddressBook, Person
+from dingda.worker.response import Said
 from dingda.worker.routing import Router
 from dingda.worker.services import Services
 from dingda.worker.single_flight import SingleFlight
@@ -187,7 +188,7 @@ async def listen(  # noqa: PLR0913 - the circumstances that a test may choose
             )
             try:
                 route = conversation.route(message)
-                return await conversation.reply(message, route, left_s=_SESSION_S)
+                return await conversation.reply(message, route, timeout_s=_SESSION_S)
             finally:
                 databases.close()
 

@@ -103,6 +103,11 @@ def is_traditional(text: str) -> bool:
     return to_simplified(beginning) != beginning
 
 
+def localize(text: str, *, like: str) -> str:
+    """A text of the bot's own in the script of another: the one in which the sender writes."""
+    return to_traditional(text) if is_traditional(like) else text
+
+
 def to_simplified(text: str) -> str:
     """Turn traditional characters into simplified ones.
 

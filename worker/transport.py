@@ -1,4 +1,20 @@
-"""The HTTP transport of replies: aiohttp under httpx, with a last word before the first byte."""
+"""The HTTP transport of replies: aiohttp under httpx, with a last word before the first byte.
+
+The right to send must be claimed between two moments that lie inside aiohttp: the connection is
+open, and nothing has been written. So the claim, `before_send`, is handed down in five hops:
+
+    answer.py       claim = partial(Ledger.sending, lease)
+      | 1. an argument
+    a SendChannel   send(..., before_send=claim)
+      | 2. an argument
+    post.py         post(..., before_send=claim): notes that it was claimed
+      | 3. httpx passes extensions on: request.extensions[BEFORE_SEND]
+    transport.py    ClaimingTransport.handle_async_request: the request is aiohttp's from here
+      | 4. a ContextVar, as aiohttp knows no extensions
+    transport.py    ClaimingTransport._claim, called back by aiohttp's TraceConfig
+      | 5. awaited: raising stops the request before its first byte
+    ledger.py       Ledger.sending
+"""
 
 import asyncio
 from collections.abc import Awaitable, Callable

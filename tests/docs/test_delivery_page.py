@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from dingda.worker.classify import ERRCODES
+from dingda.worker.errcodes import ERRCODES
 from dingda.worker.outcome import Trouble
 
 ROOT = Path(__file__).parents[2]

@@ -10,7 +10,7 @@ import pytest
 from dingda.shared.ledger import MARGIN_MS
 from dingda.shared.texts import REJECTED
 from dingda.simulator.processes import free_port
-from dingda.worker.outcome import LAST_TRY_MS
+from dingda.worker.settlement import LAST_TRY_MS
 from tests.builders import now_ms
 from tests.faults import name_service
 from tests.faults.conftest import Figure

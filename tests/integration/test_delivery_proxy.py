@@ -11,16 +11,18 @@ import pytest
 
 from dingda.simulator.processes import free_port
 from dingda.worker import http
-from dingda.worker.delivery import Delivery, create_client
 from dingda.worker.outcome import Delivered, Outcome, Retry, Trouble
+from dingda.worker.post import create_client
 from dingda.worker.transport import ClaimingTransport
 from dingda.worker.way_out import WayOut
+from dingda.worker.webhook import WebhookChannel
 from tests.integration.test_delivery_sockets import (
     BODY,
     LONG_S,
     Claims,
     Peer,
     listening,
+    replying_to,
     self_signed,
 )
 
@@ -97,11 +99,13 @@ async def posted(
     client: httpx.AsyncClient,
     peer: Peer,
     claim: Callable[[], Awaitable[None]],
-    left_s: float = LONG_S,
+    timeout_s: float = LONG_S,
 ) -> Outcome:
     async with client, asyncio.timeout(LONG_S):
-        delivery = Delivery(client, origins=(peer.origin,))
-        return await delivery.post(peer.url, BODY, before_send=claim, left_s=left_s)
+        channel = WebhookChannel(client, origins=(peer.origin,))
+        return await channel.send(
+            replying_to(peer.url), BODY, before_send=claim, timeout_s=timeout_s
+        )
 
 
 async def test_a_reply_goes_through_a_tunnel_and_the_proxy_reads_none_of_it(

@@ -9,6 +9,7 @@ import ssl
 import zlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +20,14 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from dingda.shared.errors import LeaseLostError
+from dingda.shared.message import Message
 from dingda.shared.origin import origin_of
 from dingda.simulator.processes import free_port
-from dingda.worker.classify import MAX_ANSWER_BYTES
-from dingda.worker.delivery import Delivery, create_client
-from dingda.worker.outcome import Delivered, Outcome, Refused, Retry, Trouble, Unknown
+from dingda.worker.classify import MAX_RESPONSE_BYTES
+from dingda.worker.outcome import Delivered, Outcome, Rejected, Retry, Trouble, Unknown
+from dingda.worker.post import create_client
+from dingda.worker.webhook import WebhookChannel
+from tests.builders import a_message
 
 BODY = '{"msgtype":"text","text":{"content":"北京 9℃"}}'.encode()
 OK = b'{"errcode":0,"errmsg":"ok"}'
@@ -120,18 +124,23 @@ class Claims:
             raise self._error
 
 
+def replying_to(url: str) -> Message:
+    """A message whose replies go to a URL."""
+    return replace(a_message(), session_webhook=url)
+
+
 async def posted(
     url: str,
     claim: Callable[[], Awaitable[None]],
     *,
-    left_s: float = LONG_S,
+    timeout_s: float = LONG_S,
     origins: tuple[str, ...] | None = None,
 ) -> Outcome:
     """Post once with the worker's own client; a bound of time stands around it."""
     allowed = (origin_of(url),) if origins is None else origins
     async with create_client() as client, asyncio.timeout(LONG_S):
-        delivery = Delivery(client, origins=allowed)
-        return await delivery.post(url, BODY, before_send=claim, left_s=left_s)
+        channel = WebhookChannel(client, origins=allowed)
+        return await channel.send(replying_to(url), BODY, before_send=claim, timeout_s=timeout_s)
 
 
 async def test_a_reply_arrives_as_it_was_prepared_and_its_outcome_is_told(peer: Peer) -> None:
@@ -205,7 +214,7 @@ async def test_a_claim_that_redis_cannot_take_sends_nothing_and_is_tried_again(p
 
 
 async def test_a_claim_that_takes_too_long_sends_nothing_and_is_tried_again(peer: Peer) -> None:
-    outcome = await posted(peer.url, lambda: asyncio.sleep(LONG_S), left_s=0.1)
+    outcome = await posted(peer.url, lambda: asyncio.sleep(LONG_S), timeout_s=0.1)
     assert isinstance(outcome, Retry)
     await peer.hung_up.wait()
     assert peer.requests == []
@@ -214,12 +223,12 @@ async def test_a_claim_that_takes_too_long_sends_nothing_and_is_tried_again(peer
 async def test_replies_that_are_sent_at_once_have_each_its_own_claim(peer: Peer) -> None:
     claims = [Claims(LeaseLostError() if number % 2 else None) for number in range(40)]
     async with create_client() as client:
-        delivery = Delivery(client, origins=(peer.origin,))
+        channel = WebhookChannel(client, origins=(peer.origin,))
 
         async def send(number: int) -> Outcome:
             url = f"{peer.origin}/{number}"
             claim = claims[number]
-            return await delivery.post(url, BODY, before_send=claim, left_s=LONG_S)
+            return await channel.send(replying_to(url), BODY, before_send=claim, timeout_s=LONG_S)
 
         outcomes = await asyncio.gather(*map(send, range(40)), return_exceptions=True)
     assert [isinstance(outcome, Delivered) for outcome in outcomes] == [True, False] * 20
@@ -233,7 +242,7 @@ async def test_no_redirect_is_followed(peer: Peer, status: str) -> None:
     async with listening() as elsewhere:
         peer.answer = response(OK, f"location: {elsewhere.url}", status=status)
         outcome = await posted(peer.url, Claims(), origins=(peer.origin, elsewhere.origin))
-        assert outcome == Refused(f"HTTP {status[:3]}")
+        assert outcome == Rejected(f"HTTP {status[:3]}")
         assert elsewhere.connections == []
     assert len(peer.requests) == 1
 
@@ -258,9 +267,9 @@ async def test_nothing_is_taken_from_the_environment(
 async def test_no_cookie_is_kept(peer: Peer) -> None:
     peer.answer = response(OK, "set-cookie: a=1")
     async with create_client() as client:
-        delivery = Delivery(client, origins=(peer.origin,))
+        channel = WebhookChannel(client, origins=(peer.origin,))
         for _ in range(2):
-            await delivery.post(peer.url, BODY, before_send=Claims(), left_s=LONG_S)
+            await channel.send(replying_to(peer.url), BODY, before_send=Claims(), timeout_s=LONG_S)
     assert len(peer.requests) == 2
     assert not any(b"cookie" in request.lower() for request in peer.requests)
 
@@ -273,9 +282,11 @@ async def test_each_reply_has_a_connection_of_its_own_so_none_meets_a_stale_one(
 
     peer.answer = close_when_idle
     async with create_client() as client:
-        delivery = Delivery(client, origins=(peer.origin,))
+        channel = WebhookChannel(client, origins=(peer.origin,))
         for _ in range(3):
-            outcome = await delivery.post(peer.url, BODY, before_send=Claims(), left_s=LONG_S)
+            outcome = await channel.send(
+                replying_to(peer.url), BODY, before_send=Claims(), timeout_s=LONG_S
+            )
             assert outcome == Delivered()
             await asyncio.sleep(0.02)
     assert [request.count(BODY) for request in peer.requests] == [1, 1, 1]
@@ -283,7 +294,7 @@ async def test_each_reply_has_a_connection_of_its_own_so_none_meets_a_stale_one(
 
 
 async def test_an_answer_as_long_as_may_be_is_read(peer: Peer) -> None:
-    peer.answer = response(OK + b" " * (MAX_ANSWER_BYTES - len(OK)))
+    peer.answer = response(OK + b" " * (MAX_RESPONSE_BYTES - len(OK)))
     assert await posted(peer.url, Claims()) == Delivered()
 
 
@@ -411,14 +422,14 @@ async def test_who_answers_too_slowly_is_waited_for_until_the_session_ends(
     peer: Peer, answer: Answer
 ) -> None:
     peer.answer = answer
-    outcome = await posted(peer.url, Claims(), left_s=0.3)
+    outcome = await posted(peer.url, Claims(), timeout_s=0.3)
     assert outcome == Unknown("TimeoutError")
     await peer.hung_up.wait()
 
 
 async def test_after_the_sessions_end_nothing_is_sent(peer: Peer) -> None:
     claims = Claims()
-    assert isinstance(await posted(peer.url, claims, left_s=0.0), Retry)
+    assert isinstance(await posted(peer.url, claims, timeout_s=0.0), Retry)
     assert (claims.count, peer.requests) == (0, [])
 
 
@@ -441,7 +452,7 @@ async def test_nothing_goes_anywhere_but_to_the_origins_that_are_allowed(
     claims = Claims()
     url = url.format(port=peer.port, other=free_port())
     outcome = await posted(url, claims, origins=(peer.origin,))
-    assert outcome == Refused("origin: not one of DINGDA_SESSION_WEBHOOK_ORIGINS")
+    assert outcome == Rejected("origin: not one of DINGDA_SESSION_WEBHOOK_ORIGINS")
     assert (claims.count, peer.connections) == (0, [])
 
 
@@ -492,7 +503,7 @@ async def test_a_certificate_that_nobody_vouches_for_gets_no_reply_and_may_be_me
 async def test_who_never_answers_the_tls_handshake_was_sent_nothing(peer: Peer) -> None:
     claims = Claims()
     url = peer.url.replace("http://", "https://")
-    outcome = await posted(url, claims, left_s=0.3)
+    outcome = await posted(url, claims, timeout_s=0.3)
     assert isinstance(outcome, Retry)
     assert claims.count == 0
 

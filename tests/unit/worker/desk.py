@@ -21,16 +21,15 @@ from dingda.worker.admission import Admission
 from dingda.worker.answer import Answerer
 from dingda.worker.conversation import Conversation
 from dingda.worker.database import Databases
-from dingda.worker.delivery import Delivery
-from dingda.worker.dingtalk import DingTalk
 from dingda.worker.http import Http
 from dingda.worker.routing import Router
 from dingda.worker.services import Services
 from dingda.worker.transport import BEFORE_SEND
+from dingda.worker.webhook import WebhookChannel
 from tests.builders import a_callback, a_message
+from tests.unit.worker.openapi_clients import a_token, contacts_of, private_channel
 
 ORIGINS = ("https://oapi.dingtalk.com:443",)
-OPENAPI = "https://api.dingtalk.com"
 Step = dict[str, Any] | int | Exception | Callable[[], Awaitable[None]]
 SkillFunction = Callable[..., Any]
 
@@ -203,21 +202,12 @@ async def desk(
             httpx.AsyncClient(transport=made.private) as sender,
             httpx.AsyncClient(transport=tokens) as backends,
         ):
-            dingtalk = DingTalk(
-                Http(backends),
-                sender,
-                MemoryCache(),
-                app_key="key",
-                app_secret="secret",
-                robot_code="robot",
-                openapi_url=OPENAPI,
-                oapi_url=ORIGINS[0],
-            )
+            token = a_token(backends)
             services = Services(
                 http=Http(backends),
                 cache=MemoryCache(),
                 databases=Databases(),
-                dingtalk=dingtalk,
+                dingtalk=contacts_of(backends, token),
             )
             made.answerer = Answerer(
                 ledger=made.ledger,
@@ -229,8 +219,8 @@ async def desk(
                     unmatched="empty",
                     admission=admission,
                 ),
-                delivery=Delivery(replies, origins=ORIGINS),
-                dingtalk=dingtalk,
+                webhook=WebhookChannel(replies, origins=ORIGINS),
+                private=private_channel(sender, token),
                 notice_after_s=notice_after_s,
             )
             yield made

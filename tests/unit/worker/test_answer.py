@@ -9,7 +9,7 @@ import pytest
 from dingda.shared.ledger import MARGIN_MS
 from dingda.shared.texts import REJECTED
 from dingda.skill import BackendUnavailableError, RefusalError
-from dingda.worker.outcome import LAST_TRY_MS
+from dingda.worker.settlement import LAST_TRY_MS
 from tests.builders import SESSION_WEBHOOK, now_ms
 from tests.unit.worker.desk import Counting, desk, well
 

@@ -11,7 +11,7 @@ from dingda.shared.reply import Text
 from dingda.shared.states import Lease, Prepared
 from dingda.shared.texts import CUT_OFF, REJECTED, REST_REJECTED
 from dingda.skill import RefusalError
-from dingda.worker.conversation import ANSWERED
+from dingda.worker.response import ANSWERED
 from tests.unit.worker.desk import Desk, desk, stop
 
 PARAGRAPHS = [f"{number}{'字' * 6_000}" for number in (1, 2, 3)]

@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dingda.worker.classify import ERRCODES, MAX_ANSWER_BYTES, Meaning, classify, parse_object
-from dingda.worker.delivery import unpacked
-from dingda.worker.outcome import Delivered, Outcome, Refused, Retry, Trouble, Unknown
+from dingda.worker.classify import MAX_RESPONSE_BYTES, classify, parse_object
+from dingda.worker.errcodes import ERRCODES, Meaning
+from dingda.worker.outcome import Delivered, Outcome, Rejected, Retry, Trouble, Unknown
+from dingda.worker.post import unpacked
 
 NO_JSON = Unknown("the answer is not a JSON object of at most 16 KiB")
 NO_CODE = Unknown("the answer has no errcode")
@@ -35,7 +36,7 @@ def test_errcode_zero_is_delivered_as_a_number_and_as_a_string(code: Any) -> Non
 @pytest.mark.parametrize("status", [200, 201, 204])
 def test_success_is_what_the_errcode_says_whatever_the_2xx(status: int) -> None:
     assert answered({"errcode": 0}, status=status) == Delivered()
-    assert answered({"errcode": 300001}, status=status) == Refused("errcode 300001")
+    assert answered({"errcode": 300001}, status=status) == Rejected("errcode 300001")
 
 
 # The codes ----------------------------------------------------------------------------------
@@ -64,7 +65,7 @@ def test_flood_protection_without_an_errcode_is_a_throttle() -> None:
     ],
 )
 def test_what_is_wrong_with_the_content_may_pass_as_a_plainer_text(code: Any) -> None:
-    assert errcode(code) == Refused(f"errcode {int(code)}", for_content=True)
+    assert errcode(code) == Rejected(f"errcode {int(code)}", content_rejected=True)
 
 
 @pytest.mark.parametrize(
@@ -75,7 +76,7 @@ def test_what_is_wrong_with_the_content_may_pass_as_a_plainer_text(code: Any) ->
     ],
 )
 def test_what_is_refused_for_good_is_not_tried_again(code: Any) -> None:
-    assert errcode(code) == Refused(f"errcode {int(code)}")
+    assert errcode(code) == Rejected(f"errcode {int(code)}")
 
 
 def test_a_call_that_timed_out_behind_dingtalks_gateway_may_have_been_shown() -> None:
@@ -99,12 +100,12 @@ def test_there_is_one_code_for_success() -> None:
         ("Server is BUSY, try again", Retry(Trouble.BUSY, "errcode 999999")),
         ("触发限流，请稍后再试", Retry(Trouble.THROTTLED, "errcode 999999")),
         ("Send Too Fast", Retry(Trouble.THROTTLED, "errcode 999999")),
-        ("message too long", Refused("errcode 999999", for_content=True)),
-        ("参数 actionCard --》 title 缺失", Refused("errcode 999999", for_content=True)),
-        ("session 不存在", Refused("errcode 999999")),
-        ("", Refused("errcode 999999")),
-        (None, Refused("errcode 999999")),
-        (["限流"], Refused("errcode 999999")),
+        ("message too long", Rejected("errcode 999999", content_rejected=True)),
+        ("参数 actionCard --》 title 缺失", Rejected("errcode 999999", content_rejected=True)),
+        ("session 不存在", Rejected("errcode 999999")),
+        ("", Rejected("errcode 999999")),
+        (None, Rejected("errcode 999999")),
+        (["限流"], Rejected("errcode 999999")),
     ],
 )
 def test_of_a_code_that_nobody_knows_the_words_decide(errmsg: Any, expected: Outcome) -> None:
@@ -116,11 +117,11 @@ def test_of_a_code_that_nobody_knows_the_words_decide(errmsg: Any, expected: Out
     [
         ("90018", Retry(Trouble.THROTTLED, "errcode 90018")),
         (-1, Retry(Trouble.BUSY, "errcode -1")),
-        ("60011", Refused("errcode 60011")),
-        ("0", Refused("errcode 88")),
-        (0, Refused("errcode 88")),
-        ("isp.busy", Refused("errcode 88")),
-        (None, Refused("errcode 88")),
+        ("60011", Rejected("errcode 60011")),
+        ("0", Rejected("errcode 88")),
+        (0, Rejected("errcode 88")),
+        ("isp.busy", Rejected("errcode 88")),
+        (None, Rejected("errcode 88")),
     ],
 )
 def test_of_errcode_88_the_sub_code_says_more_and_never_success(
@@ -143,7 +144,7 @@ def test_of_errcode_88_the_sub_code_says_more_and_never_success(
         b"null",
         b"\xff\xfe",
         b"[" * 15_000,
-        b'{"errcode":0,"pad":"' + b"x" * MAX_ANSWER_BYTES + b'"}',
+        b'{"errcode":0,"pad":"' + b"x" * MAX_RESPONSE_BYTES + b'"}',
     ],
 )
 def test_an_answer_that_is_no_json_object_leaves_the_outcome_unknown(body: bytes) -> None:
@@ -188,7 +189,7 @@ def test_what_a_gateway_in_front_of_dingtalk_says_leaves_the_outcome_unknown(sta
 
 @pytest.mark.parametrize("status", [301, 302, 307, 308, 304, 400, 401, 403, 404, 405, 413, 418])
 def test_redirects_and_refusals_are_final_whatever_the_body(status: int) -> None:
-    assert answered({"errcode": 0}, status=status) == Refused(f"HTTP {status}")
+    assert answered({"errcode": 0}, status=status) == Rejected(f"HTTP {status}")
 
 
 @given(
@@ -201,7 +202,7 @@ def test_redirects_and_refusals_are_final_whatever_the_body(status: int) -> None
 )
 def test_any_answer_whatever_has_an_outcome(status: int, asked_s: float, body: bytes) -> None:
     outcome = classify(status, asked_s, body)
-    assert isinstance(outcome, Delivered | Retry | Refused | Unknown)
+    assert isinstance(outcome, Delivered | Retry | Rejected | Unknown)
     if isinstance(outcome, Delivered):
         assert 200 <= status < 300
         assert b"errcode" in body
@@ -212,10 +213,10 @@ def test_no_outcome_repeats_what_dingtalk_wrote() -> None:
     assert "canary" not in str(outcome)
 
 
-@pytest.mark.parametrize("size", [MAX_ANSWER_BYTES, MAX_ANSWER_BYTES + 1])
+@pytest.mark.parametrize("size", [MAX_RESPONSE_BYTES, MAX_RESPONSE_BYTES + 1])
 def test_an_answer_is_read_up_to_its_bound_and_not_one_byte_further(size: int) -> None:
     body = b"{}" + b" " * (size - 2)
-    assert (parse_object(body) is None) is (size > MAX_ANSWER_BYTES)
+    assert (parse_object(body) is None) is (size > MAX_RESPONSE_BYTES)
 
 
 # Packed all the same ------------------------------------------------------------------------
@@ -260,13 +261,13 @@ def test_an_answer_whose_packing_breaks_off_or_is_spoilt_is_unknown(pack: Any) -
 @pytest.mark.parametrize("pack", [gzip.compress, zlib.compress])
 def test_a_bomb_is_cut_off_at_the_bound(pack: Any) -> None:
     bomb = pack(b" " * 10_000_000)
-    assert len(bomb) <= MAX_ANSWER_BYTES
+    assert len(bomb) <= MAX_RESPONSE_BYTES
     text = unpacked(bomb, "deflate")
-    assert len(text) == MAX_ANSWER_BYTES + 1
+    assert len(text) == MAX_RESPONSE_BYTES + 1
     assert answered(text) == NO_JSON
 
 
 @given(st.binary(max_size=100), st.sampled_from(["gzip", "deflate", ""]))
 def test_any_bytes_whatever_can_be_unpacked(body: bytes, encoding: str) -> None:
     for candidate in (body, b"\x1f\x8b" + body, b"\x1f\x8b\x08" + body, b"\x78\x9c" + body):
-        assert len(unpacked(candidate, encoding)) <= MAX_ANSWER_BYTES + 1
+        assert len(unpacked(candidate, encoding)) <= MAX_RESPONSE_BYTES + 1

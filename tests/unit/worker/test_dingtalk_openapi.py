@@ -13,15 +13,18 @@ from dingda.shared.reply import ActionCard, Button, FeedCard, FeedLink, Markdown
 from dingda.simulator.backends import openapi
 from dingda.simulator.backends.openapi import Department, OpenAPI, Person
 from dingda.testing import MemoryCache
-from dingda.worker.dingtalk import DingTalk
+from dingda.worker.access_token import AccessToken
+from dingda.worker.contacts import Contacts
 from dingda.worker.errors import (
     BackendError,
     BackendProtocolError,
     BackendRefusedError,
     BackendUnavailableError,
 )
-from dingda.worker.http import Http
-from dingda.worker.outcome import Delivered, Outcome, Refused, Retry, Unknown
+from dingda.worker.outcome import Delivered, Outcome, Rejected, Retry, Unknown
+from dingda.worker.private import to_private_body
+from tests.builders import a_message
+from tests.unit.worker.openapi_clients import a_token, contacts_of, private_channel
 
 SECRET = "app-secret-canary"
 PEOPLE = (
@@ -35,7 +38,7 @@ LINK = "https://example.com/"
 
 
 class Organisation:
-    """The OpenAPI, and our client of it."""
+    """The OpenAPI, and our clients of it."""
 
     def __init__(self) -> None:
         self.clock_s = 0.0
@@ -50,23 +53,19 @@ class Organisation:
         self.client = httpx.AsyncClient(transport=httpx.ASGITransport(self.api.app()))
         self.claimed = 0
 
-    def dingtalk(self, app_secret: str = SECRET) -> DingTalk:
-        return DingTalk(
-            Http(self.client),
-            self.client,
-            self.cache,
-            app_key="key",
-            app_secret=app_secret,
-            robot_code="robot",
-            openapi_url="https://api.dingtalk.com",
-            oapi_url="https://oapi.dingtalk.com",
-        )
+    def token(self, app_secret: str = SECRET) -> AccessToken:
+        return a_token(self.client, self.cache, app_secret=app_secret)
+
+    def contacts(self, app_secret: str = SECRET) -> Contacts:
+        return contacts_of(self.client, self.token(app_secret))
 
     async def send(self, reply: Reply = SECRET_WORD, *, to: str = "u1") -> Outcome:
         async def claim() -> None:
             self.claimed += 1
 
-        return await self.dingtalk().send_privately(to, reply, before_send=claim, left_s=5)
+        return await private_channel(self.client, self.token()).send(
+            a_message(senderStaffId=to), to_private_body(reply), before_send=claim, timeout_s=5
+        )
 
 
 @pytest.fixture
@@ -80,44 +79,44 @@ async def here() -> AsyncIterator[Organisation]:
 
 
 async def test_a_person_may_have_a_title_and_departments(here: Organisation) -> None:
-    person = await here.dingtalk().person("u1")
+    person = await here.contacts().person("u1")
     assert person is not None
     assert (person.title, person.department_ids) == ("工程师", (1, 7))
-    person = await here.dingtalk().person("u3")
+    person = await here.contacts().person("u3")
     assert person is not None
     assert person.title == ""
 
 
 async def test_a_department_has_a_name(here: Organisation) -> None:
-    assert await here.dingtalk().department(7) == "技术部"
-    assert await here.dingtalk().department(8) == ""
+    assert await here.contacts().department(7) == "技术部"
+    assert await here.contacts().department(8) == ""
 
 
 async def test_departments_need_a_permission(here: Organisation) -> None:
     here.api.faults.append(openapi.NO_PERMISSION)
     with pytest.raises(BackendRefusedError):
-        await here.dingtalk().department(7)
+        await here.contacts().department(7)
 
 
 async def test_a_person_has_a_name_and_a_manager(here: Organisation) -> None:
-    person = await here.dingtalk().person("u1")
+    person = await here.contacts().person("u1")
     assert person is not None
     assert (person.staff_id, person.name, person.manager_staff_id) == ("u1", "张三", "boss")
 
 
 async def test_who_has_no_manager_in_the_address_book_has_none(here: Organisation) -> None:
-    person = await here.dingtalk().person("u3")
+    person = await here.contacts().person("u3")
     assert person is not None
     assert person.manager_staff_id == ""
 
 
 async def test_who_is_not_in_the_organisation_is_nobody(here: Organisation) -> None:
-    assert await here.dingtalk().person("stranger") is None
+    assert await here.contacts().person("stranger") is None
 
 
 async def test_everybody_of_a_name_is_found(here: Organisation) -> None:
-    assert await here.dingtalk().find("张三") == ["u1", "u3"]
-    assert await here.dingtalk().find("没有这个人") == []
+    assert await here.contacts().find("张三") == ["u1", "u3"]
+    assert await here.contacts().find("没有这个人") == []
 
 
 @pytest.mark.parametrize(
@@ -137,50 +136,50 @@ async def test_what_the_older_api_refuses_is_an_error(
 ) -> None:
     here.api.faults.extend([fault] * 4)
     with pytest.raises(error):
-        await here.dingtalk().person("u1")
+        await here.contacts().person("u1")
 
 
 async def test_a_busy_address_book_is_asked_again(here: Organisation) -> None:
     here.api.faults.append(openapi.BUSY)
-    assert await here.dingtalk().person("u1")
+    assert await here.contacts().person("u1")
 
 
 async def test_too_many_questions_a_second_are_asked_again_a_few_times(here: Organisation) -> None:
     here.api.faults.append(openapi.QPS_LIMIT)
-    assert await here.dingtalk().find("李四") == ["u2"]
+    assert await here.contacts().find("李四") == ["u2"]
     here.api.faults.extend([openapi.QPS_LIMIT] * 3)
     with pytest.raises(BackendUnavailableError):
-        await here.dingtalk().find("张三")
+        await here.contacts().find("张三")
 
 
 # The token.
 
 
 async def test_one_token_serves_many_calls_at_once_and_later(here: Organisation) -> None:
-    dingtalk = here.dingtalk()
-    await asyncio.gather(*(dingtalk.person("u1") for _ in range(5)))
-    await here.dingtalk().find("张三")
+    contacts = here.contacts()
+    await asyncio.gather(*(contacts.person("u1") for _ in range(5)))
+    await here.contacts().find("张三")
     assert here.api.asked.count("/v1.0/oauth2/accessToken") == 1
 
 
 async def test_a_token_is_renewed_before_it_ends(here: Organisation) -> None:
-    await here.dingtalk().person("u1")
+    await here.contacts().person("u1")
     here.clock_s = openapi.TOKEN_S - 200
-    await here.dingtalk().person("u1")
+    await here.contacts().person("u1")
     assert here.api.asked.count("/v1.0/oauth2/accessToken") == 2
 
 
 async def test_a_token_that_dingtalk_has_forgotten_is_replaced_once(here: Organisation) -> None:
-    await here.dingtalk().person("u1")
+    await here.contacts().person("u1")
     here.api.forget_tokens()
-    assert await here.dingtalk().person("u1")
+    assert await here.contacts().person("u1")
     here.api.forget_tokens()
-    assert await here.dingtalk().find("李四") == ["u2"]
+    assert await here.contacts().find("李四") == ["u2"]
 
 
 async def test_a_wrong_secret_is_a_matter_of_configuration(here: Organisation) -> None:
     with pytest.raises(BackendRefusedError, match="钉钉"):
-        await here.dingtalk("other").person("u1")
+        await here.contacts("other").person("u1")
 
 
 @pytest.mark.parametrize(
@@ -198,7 +197,7 @@ async def test_an_answer_without_a_token_is_an_error_of_ours(
 ) -> None:
     here.api.token_faults.append((200, body))
     with pytest.raises(BackendError):
-        await here.dingtalk().person("u1")
+        await here.contacts().person("u1")
 
 
 # A private word.
@@ -254,10 +253,10 @@ async def test_every_kind_of_reply_has_a_private_form(
 @pytest.mark.parametrize(
     ("fault", "kind"),
     [
-        ((200, {"invalidStaffIdList": ["u1"]}), Refused),
+        ((200, {"invalidStaffIdList": ["u1"]}), Rejected),
         ((200, {"flowControlledStaffIdList": ["u1"]}), Retry),
         ((200, {}), Unknown),
-        ((400, {"code": "staffId.notExisted"}), Refused),
+        ((400, {"code": "staffId.notExisted"}), Rejected),
         (openapi.QPS_LIMIT, Retry),
         (openapi.UNAUTHORIZED, Retry),
         (openapi.OVERLOADED, Retry),
@@ -271,7 +270,7 @@ async def test_each_answer_to_a_private_message_has_its_outcome(
 
 
 async def test_who_is_not_in_the_organisation_gets_nothing(here: Organisation) -> None:
-    assert isinstance(await here.send(to="stranger"), Refused)
+    assert isinstance(await here.send(to="stranger"), Rejected)
     assert here.api.sent == []
 
 
@@ -287,11 +286,11 @@ async def test_no_token_secret_or_name_is_logged_or_raised(
     here: Organisation, caplog: pytest.LogCaptureFixture
 ) -> None:
     with caplog.at_level(logging.DEBUG), caplog.at_level(logging.WARNING, logger="httpx"):
-        await here.dingtalk().person("u1")
+        await here.contacts().person("u1")
         await here.send()
         here.api.faults.extend([openapi.NO_PERMISSION] * 2)
         with pytest.raises(BackendRefusedError) as refusal:
-            await here.dingtalk().person("u1")
+            await here.contacts().person("u1")
     _, (_, token) = next(iter(here.cache.entries.items()))
     for said in (caplog.text, str(refusal.value), refusal.value.reason):
         assert SECRET not in said

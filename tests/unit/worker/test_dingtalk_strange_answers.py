@@ -12,11 +12,13 @@ import stamina
 
 from dingda.shared.reply import Text
 from dingda.testing import MemoryCache
-from dingda.worker.dingtalk import DingTalk
+from dingda.worker.contacts import Contacts
 from dingda.worker.errors import BackendError, BackendUnavailableError
-from dingda.worker.http import Http
-from dingda.worker.outcome import Delivered, Outcome, Refused, Retry, Trouble, Unknown
+from dingda.worker.outcome import Delivered, Outcome, Rejected, Retry, Trouble, Unknown
+from dingda.worker.private import to_private_body
 from dingda.worker.transport import BEFORE_SEND
+from tests.builders import a_message
+from tests.unit.worker.openapi_clients import a_token, contacts_of, private_channel
 
 NOW_S = 1000.0
 TOKEN = {"accessToken": "t", "expireIn": 7200}
@@ -46,27 +48,25 @@ class Answering(httpx.AsyncBaseTransport):
 
 
 class Asked:
-    """Our client of a DingTalk that answers strangely."""
+    """Our clients of a DingTalk that answers strangely."""
 
     def __init__(self, line: Answering, client: httpx.AsyncClient) -> None:
         self.line = line
         self.cache = MemoryCache(lambda: NOW_S)
-        self.dingtalk = DingTalk(
-            Http(client),
-            client,
-            self.cache,
-            app_key="key",
-            app_secret="secret",
-            robot_code="key",
-            openapi_url="https://api.dingtalk.com",
-            oapi_url="https://oapi.dingtalk.com",
-        )
+        token = a_token(client, self.cache)
+        self.contacts = contacts_of(client, token)
+        self._private = private_channel(client, token)
 
     async def send(self) -> Outcome:
         async def claim() -> None:
             await asyncio.sleep(0)
 
-        return await self.dingtalk.send_privately("u1", Text("秘密"), before_send=claim, left_s=5)
+        return await self._private.send(
+            a_message(senderStaffId="u1"),
+            to_private_body(Text("秘密")),
+            before_send=claim,
+            timeout_s=5,
+        )
 
 
 @asynccontextmanager
@@ -84,7 +84,7 @@ async def answering(answer: Any, status: int = 200, token: Any = None) -> AsyncI
 async def test_a_token_that_is_no_text_is_none(token: Any) -> None:
     async with answering({}, token={"accessToken": token, "expireIn": 7200}) as asked:
         with pytest.raises(BackendError):
-            await asked.dingtalk.person("u1")
+            await asked.contacts.person("u1")
         assert asked.cache.entries == {}
 
 
@@ -93,13 +93,13 @@ async def test_a_life_that_is_no_number_of_seconds_is_not_believed(life: Any) ->
     token = {"accessToken": "t", "expireIn": life}
     async with answering({"errcode": 60121}, token=token) as asked:
         with pytest.raises(BackendError):
-            await asked.dingtalk.person("u1")
+            await asked.contacts.person("u1")
 
 
 async def test_a_token_is_kept_for_no_longer_than_tokens_live() -> None:
     token = {"accessToken": "t", "expireIn": 10**12}
     async with answering({"errcode": 60121}, token=token) as asked:
-        assert await asked.dingtalk.person("u1") is None
+        assert await asked.contacts.person("u1") is None
         assert [until for until, _ in asked.cache.entries.values()] == [NOW_S + 7200 - 300]
 
 
@@ -110,7 +110,7 @@ async def test_a_token_is_kept_for_no_longer_than_tokens_live() -> None:
 async def test_an_errcode_that_is_no_number_is_no_success(errcode: Any) -> None:
     async with answering({"errcode": errcode, "result": {"name": "张三"}}) as asked:
         with pytest.raises(BackendError):
-            await asked.dingtalk.person("u1")
+            await asked.contacts.person("u1")
 
 
 @pytest.mark.parametrize("sub_code", [0, "0", None])
@@ -118,7 +118,7 @@ async def test_an_errcode_that_refers_to_a_sub_code_of_0_is_no_success(sub_code:
     answer = {"errcode": 88, "sub_code": sub_code, "result": {"name": "张三"}}
     async with answering(answer) as asked:
         with pytest.raises(BackendError):
-            await asked.dingtalk.person("u1")
+            await asked.contacts.person("u1")
 
 
 @pytest.mark.parametrize("manager", [5, True, ["u3"], {"userid": "u3"}])
@@ -126,14 +126,14 @@ async def test_a_manager_that_is_no_userid_is_an_error(manager: Any) -> None:
     answer = {"errcode": 0, "result": {"name": "张三", "manager_userid": manager}}
     async with answering(answer) as asked:
         with pytest.raises(BackendError):
-            await asked.dingtalk.person("u1")
+            await asked.contacts.person("u1")
 
 
 @pytest.mark.parametrize("result", [None, [], "张三", 0, True])
 async def test_an_answer_without_somebody_is_not_nobody(result: Any) -> None:
     async with answering({"errcode": 0, "result": result}) as asked:
         with pytest.raises(BackendError):
-            await asked.dingtalk.person("u1")
+            await asked.contacts.person("u1")
 
 
 @pytest.mark.parametrize(
@@ -142,22 +142,22 @@ async def test_an_answer_without_somebody_is_not_nobody(result: Any) -> None:
 async def test_a_search_without_a_list_of_userids_has_not_found_nobody(answer: Any) -> None:
     async with answering(answer) as asked:
         with pytest.raises(BackendError):
-            await asked.dingtalk.find("张三")
+            await asked.contacts.find("张三")
 
 
 async def test_nobody_may_be_found_without_a_list_of_them() -> None:
     async with answering({"hasMore": False, "totalCount": 0}) as asked:
-        assert await asked.dingtalk.find("张三") == []
+        assert await asked.contacts.find("张三") == []
 
 
 @pytest.mark.parametrize("status", [429, 500, 502, 503])
-@pytest.mark.parametrize("look_up", [DingTalk.person, DingTalk.find])
+@pytest.mark.parametrize("look_up", [Contacts.person, Contacts.find])
 async def test_trouble_at_dingtalk_s_is_unavailable(
-    look_up: Callable[[DingTalk, str], Any], status: int
+    look_up: Callable[[Contacts, str], Any], status: int
 ) -> None:
     async with answering({}, status) as asked:
         with pytest.raises(BackendUnavailableError):
-            await look_up(asked.dingtalk, "u1")
+            await look_up(asked.contacts, "u1")
 
 
 # As captured: what stops a call on its way wears 88, and its own code beneath.
@@ -167,19 +167,19 @@ _FORGOTTEN = {"errcode": 88, "sub_code": "40014", "sub_msg": "不合法的access
 @pytest.mark.parametrize(
     ("look_up", "answer", "status"),
     [
-        (DingTalk.person, _FORGOTTEN, 200),
-        (DingTalk.person, {**_FORGOTTEN, "sub_code": "42001"}, 200),
-        (DingTalk.person, {"errcode": 40014}, 200),
-        (DingTalk.find, {"code": "InvalidAuthentication"}, 400),
-        (DingTalk.find, {"code": "InvalidAuthentication"}, 401),
+        (Contacts.person, _FORGOTTEN, 200),
+        (Contacts.person, {**_FORGOTTEN, "sub_code": "42001"}, 200),
+        (Contacts.person, {"errcode": 40014}, 200),
+        (Contacts.find, {"code": "InvalidAuthentication"}, 400),
+        (Contacts.find, {"code": "InvalidAuthentication"}, 401),
     ],
 )
 async def test_a_token_that_stays_bad_is_asked_for_once_more_and_no_further(
-    look_up: Callable[[DingTalk, str], Any], answer: Any, status: int
+    look_up: Callable[[Contacts, str], Any], answer: Any, status: int
 ) -> None:
     async with answering(answer, status) as asked:
         with pytest.raises(BackendError) as caught:
-            await look_up(asked.dingtalk, "张三")
+            await look_up(asked.contacts, "张三")
         assert "张三" not in f"{caught.value!r} {caught.value.reason}"
         assert [path.endswith("accessToken") for path in asked.line.asked] == [True, False] * 2
 
@@ -190,7 +190,7 @@ async def test_a_token_that_stays_bad_is_asked_for_once_more_and_no_further(
 @pytest.mark.parametrize("name", ["invalidStaffIdList", "filteredStaffIdList"])
 async def test_who_is_listed_as_not_reached_is_not_reached(name: str) -> None:
     async with answering({"processQueryKey": "k", name: ["u1"]}) as asked:
-        assert isinstance(await asked.send(), Refused)
+        assert isinstance(await asked.send(), Rejected)
 
 
 @pytest.mark.parametrize("listed", [None, [], "u1", 1, True, {"u1": 1}, ["u10"], [["u1"]]])
@@ -244,4 +244,4 @@ async def test_an_error_of_dingtalk_s_own_is_as_for_any_reply(
 
 async def test_an_outcome_holds_neither_the_message_nor_dingtalk_s_words() -> None:
     async with answering({"code": "unknownError", "message": "张三 秘密"}, 400) as asked:
-        assert await asked.send() == Refused("private: HTTP 400 unknownError")
+        assert await asked.send() == Rejected("private: HTTP 400 unknownError")

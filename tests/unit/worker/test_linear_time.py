@@ -78,8 +78,8 @@ OWN_RE = {
     },
     "shared/signature.py": {"_TIMESTAMP": "13 digits"},
     "worker/coupons/top_answer.py": {"_SUB_CODE": "at most 80 characters"},
-    "worker/classify.py": {"_CODE": "at most 9 digits"},
     "worker/answer_job.py": {"_ID": "at most 128 characters"},
+    "worker/errcodes.py": {"_CODE": "at most 9 digits"},
     "worker/patterns.py": {
         "_NO_LOWER_BOUND": "an author's pattern, when it is declared",
         "__init__": "an author's pattern, when it is declared",
@@ -332,13 +332,13 @@ async def test_no_text_holds_a_conversation(length: int, unmatched: Any) -> None
                 now=lambda: NOW,
             )
             first = a_message("天气 北京")
-            await conversation.reply(first, conversation.route(first), left_s=60)
+            await conversation.reply(first, conversation.route(first), timeout_s=60)
             for text in odd_texts(length):
                 message = replace(a_message(), text=text)
                 best = float("inf")
                 for _ in range(TRIES):
                     began = time.thread_time()
-                    await conversation.reply(message, conversation.route(message), left_s=60)
+                    await conversation.reply(message, conversation.route(message), timeout_s=60)
                     best = min(best, time.thread_time() - began)
                     if best <= 4 * MOST_S:
                         break

@@ -14,7 +14,7 @@ from dingda.shared.texts import LAST_RESORT
 from dingda.skill import Allow, Ask, RefusalError, Skill, SkillSettings
 from dingda.testing import ask, listen
 from dingda.worker import contained
-from dingda.worker.conversation import Said
+from dingda.worker.response import Said
 from tests.unit.worker.desk import Counting, desk
 
 
@@ -345,7 +345,7 @@ async def test_a_cancellation_that_nobody_asked_for_ends_the_message(
         raise asyncio.CancelledError
 
     async with desk(skill.tell) as here:
-        monkeypatch.setattr(here.answerer._delivery, "post", cancelled)
+        monkeypatch.setattr(here.answerer._webhook, "send", cancelled)
         message = await here.accept()
         with pytest.raises(asyncio.CancelledError):
             await here.answer(message)

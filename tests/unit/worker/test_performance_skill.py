@@ -27,13 +27,13 @@ from dingda.simulator.backends.openapi import OpenAPI, Person
 from dingda.simulator.callback import staff_id_of
 from dingda.simulator.demo.performance import create
 from dingda.testing import MemoryCache, listen
-from dingda.worker.conversation import Said
-from dingda.worker.dingtalk import DingTalk
-from dingda.worker.http import Http
+from dingda.worker.contacts import Contacts
 from dingda.worker.loading import load_skill_settings
 from dingda.worker.performance.sources import QUERY, check_query
 from dingda.worker.performance.wording import NOT_KNOWN
+from dingda.worker.response import Said
 from dingda.worker.skills.performance import PerformanceSettings, skill
+from tests.unit.worker.openapi_clients import contacts_of
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=ZoneInfo("Asia/Shanghai"))
 ZHANG, LI, WANG = map(staff_id_of, ("张三", "李四", "王五"))
@@ -50,6 +50,8 @@ PEOPLE = (
 class Office:
     """The skill, the numbers, and the address book."""
 
+    dingtalk: Contacts | None
+
     def __init__(self, url: str, client: httpx.AsyncClient, api: OpenAPI) -> None:
         self.settings = PerformanceSettings.model_construct(
             performance_url=SecretStr(url),
@@ -59,16 +61,7 @@ class Office:
         self.api = api
         self.cache = MemoryCache()
         self.transport: httpx.AsyncBaseTransport | None = None
-        self.dingtalk: DingTalk | None = DingTalk(
-            Http(client),
-            client,
-            MemoryCache(),
-            app_key="key",
-            app_secret="secret",
-            robot_code="robot",
-            openapi_url="https://api.dingtalk.com",
-            oapi_url="https://oapi.dingtalk.com",
-        )
+        self.dingtalk = contacts_of(client)
 
     async def asked(self, text: str, by: str = ZHANG, **message: Any) -> Said:
         given: dict[str, Any] = {

@@ -31,7 +31,7 @@ from dingda.skill import (
     UnclearError,
 )
 from dingda.testing import listen
-from dingda.worker.conversation import Said
+from dingda.worker.response import Said
 from dingda.worker.skills.coupons import skill as coupons
 from dingda.worker.skills.demo import skill as demo
 from dingda.worker.skills.weather import skill as weather

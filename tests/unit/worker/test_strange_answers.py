@@ -11,10 +11,8 @@ import httpx
 import pytest
 
 from dingda.shared.reply import MAX_TITLE_CHARS
-from dingda.testing import MemoryCache
 from dingda.worker.backend import Backend, Limits
 from dingda.worker.coupons.top_answer import Failure, read_answer
-from dingda.worker.dingtalk import DingTalk
 from dingda.worker.errors import BackendError, BackendProtocolError
 from dingda.worker.http import Http
 from dingda.worker.performance.wording import show
@@ -23,6 +21,7 @@ from dingda.worker.weather.amap import AMap
 from dingda.worker.weather.open_meteo import OpenMeteo
 from dingda.worker.weather.report import DayForecast, Now, Report
 from dingda.worker.weather.wording import Told, tell
+from tests.unit.worker.openapi_clients import contacts_of
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=ZoneInfo("Asia/Shanghai"))
 BEIJING = Place("北京", "", "CN", 39.9, 116.4, "Asia/Shanghai")
@@ -166,25 +165,12 @@ async def test_an_access_token_that_no_header_holds_is_dingtalks_fault(token: st
     said = {"accessToken": token, "expireIn": 7200, "errcode": 0}
     async with httpx.AsyncClient(transport=answering(said)) as client:
         with pytest.raises(BackendProtocolError):
-            await a_dingtalk(client).find("张三")
+            await contacts_of(client).find("张三")
 
 
 async def test_a_refusal_s_codes_are_cut_before_they_are_logged() -> None:
     said = {"code": "x" * 100_000, "sub_code": "9" * 5000, "errcode": 88}
     async with httpx.AsyncClient(transport=answering(said)) as client:
         with pytest.raises(BackendError) as refusal:
-            await a_dingtalk(client).find("张三")
+            await contacts_of(client).find("张三")
     assert len(refusal.value.reason) < 200
-
-
-def a_dingtalk(client: httpx.AsyncClient) -> DingTalk:
-    return DingTalk(
-        Http(client),
-        client,
-        MemoryCache(),
-        app_key="key",
-        app_secret="secret",
-        robot_code="robot",
-        openapi_url="https://api.dingtalk.com",
-        oapi_url="https://oapi.dingtalk.com",
-    )

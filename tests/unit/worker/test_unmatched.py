@@ -11,7 +11,7 @@ from dingda.shared.states import End
 from dingda.shared.texts import AT_YOUR_SERVICE, NOT_HEARD, ONLY_WORDS, TOO_LONG
 from dingda.skill import Ask, Skill
 from dingda.testing import listen
-from dingda.worker.conversation import Said
+from dingda.worker.response import Said
 
 skill = Skill("work", summary="干活")
 
