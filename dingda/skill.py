@@ -36,6 +36,7 @@ from dingda.shared.reply import (
     plain,
     shorten,
 )
+from dingda.worker.address_book import AddressBook, Person
 from dingda.worker.backend import Backend
 from dingda.worker.cache import Cache
 from dingda.worker.context import Ask
@@ -53,7 +54,6 @@ from dingda.worker.errors import (
     UnclearError,
 )
 from dingda.worker.http import Http, JSONAnswer
-from dingda.worker.people import AddressBook, Person
 from dingda.worker.skill import Allow, Skill
 from dingda.worker.skill_settings import SkillSettings
 

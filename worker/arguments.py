@@ -40,9 +40,10 @@ from pydantic_settings import BaseSettings
 from dingda.shared.content import File, Picture, Quoted, Voice
 from dingda.shared.message import Message
 from dingda.shared.texts import MISSING, NOT_SENT, NOT_UNDERSTOOD
+from dingda.worker.address_book import Person
 from dingda.worker.errors import UnclearError
 from dingda.worker.patterns import Pattern
-from dingda.worker.people import Person, take_named
+from dingda.worker.people import take_named
 from dingda.worker.text import Words, fold
 
 _NUMBER = Pattern(r"-?\d+(?:\.\d+)?")

@@ -20,11 +20,11 @@ from dingda.worker.access_token import (
     is_unknown_token,
     refusal,
 )
+from dingda.worker.address_book import Person
 from dingda.worker.backend import NO_LIMITS, Limits
 from dingda.worker.errcodes import errcode_in
 from dingda.worker.errors import BackendProtocolError, BackendUnavailableError
 from dingda.worker.http import Http, JSONAnswer
-from dingda.worker.people import Person
 
 _MAX_FOUND = 20
 _ATTEMPTS = 3

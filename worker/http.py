@@ -33,8 +33,7 @@ from dingda.worker.errors import (
 from dingda.worker.line import Line
 from dingda.worker.retry_after import seconds_asked
 from dingda.worker.single_flight import SharedCallCancelledError, SingleFlight
-from dingda.worker.transport import USER_AGENT, Pace
-from dingda.worker.way_out import STRAIGHT, WayOut
+from dingda.worker.way_out import STRAIGHT, USER_AGENT, Pace, WayOut
 
 logger = logging.getLogger(__name__)
 

@@ -7,7 +7,6 @@ several could be, or a mention hides who it is, the asker is asked.
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import ClassVar, Protocol
 
 from dingda.shared.message import Mention, Message
 from dingda.shared.texts import (
@@ -18,6 +17,7 @@ from dingda.shared.texts import (
     WHICH_PERSON,
     WHO,
 )
+from dingda.worker.address_book import AddressBook, Person
 from dingda.worker.errors import BackendRefusedError, RefusalError, UnclearError
 from dingda.worker.patterns import Pattern
 from dingda.worker.text import Words, fold, to_simplified, to_traditional
@@ -37,47 +37,6 @@ _SOMEBODY = Pattern(
     r"(?:们|的?组|的?部门|的?团队|几个?人?)?$"
 )
 """Words for people that name nobody: whom they mean is known from what was said before."""
-
-
-@dataclass(frozen=True, slots=True)
-class Person:
-    """Somebody in the organisation. As a parameter: whom the question is about.
-
-    >>> @skill.command("分机")
-    ... def extension(who: Person) -> str:
-    ...     return f"{who.name}的分机是 8002"
-    >>> asyncio.run(ask(skill, "分机 李四", dingtalk=People(Person("0002", "李四")))).content
-    '李四的分机是 8002'
-    """
-
-    label: ClassVar[str] = "姓名"
-
-    staff_id: str
-    """The userid."""
-    name: str = field(default="", repr=False)
-    """To show; "" where a mention doesn't tell it and there is no address book."""
-    manager_staff_id: str = ""
-    """The direct manager; "" where the address book names none."""
-    title: str = field(default="", repr=False)
-    department_ids: tuple[int, ...] = ()
-
-
-class AddressBook(Protocol):
-    """Who works here; each method may raise `BackendError`.
-
-    >>> book: AddressBook = People(Person("0002", "李四"))
-    >>> asyncio.run(book.find("李四"))
-    ['0002']
-    """
-
-    async def find(self, name: str) -> list[str]:
-        """The userids of the people of a name."""
-
-    async def person(self, staff_id: str) -> Person | None:
-        """Somebody by userid; None if there is nobody of that id."""
-
-    async def department(self, department_id: int) -> str:
-        """The name of a department; "" if there is none."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,8 +21,8 @@ from dingda.shared.errors import LeaseLostError
 from dingda.worker.classify import MAX_RESPONSE_BYTES
 from dingda.worker.outcome import Rejected, Retry, Trouble, Unknown
 from dingda.worker.retry_after import seconds_asked
-from dingda.worker.transport import BEFORE_SEND, USER_AGENT, BeforeSend, ClaimingTransport
-from dingda.worker.way_out import STRAIGHT, WayOut
+from dingda.worker.transport import BEFORE_SEND, BeforeSend, ClaimingTransport
+from dingda.worker.way_out import STRAIGHT, USER_AGENT, WayOut
 
 CONNECT_TIMEOUT_S = 5.0
 POST_TIMEOUT_S = 15.0

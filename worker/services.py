@@ -5,10 +5,10 @@ from dataclasses import dataclass, field
 
 from pydantic_settings import BaseSettings
 
+from dingda.worker.address_book import AddressBook
 from dingda.worker.cache import Cache
 from dingda.worker.database import Databases
 from dingda.worker.http import Http
-from dingda.worker.people import AddressBook
 
 
 @dataclass(frozen=True, slots=True)

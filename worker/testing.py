@@ -13,12 +13,12 @@ from pydantic_settings import BaseSettings
 
 from dingda.shared.message import Message
 from dingda.shared.reply import Reply
+from dingda.worker.address_book import AddressBook, Person
 from dingda.worker.cache import Cache, Fetch, as_it_is
 from dingda.worker.conversation import Conversation, china_now
 from dingda.worker.database import Databases
 from dingda.worker.http import Http
 from dingda.worker.loading import load_skill_settings
-from dingda.worker.people import AddressBook, Person
 from dingda.worker.response import Said
 from dingda.worker.routing import Router
 from dingda.worker.services import Services

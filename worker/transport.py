@@ -16,7 +16,6 @@ open, and nothing has been written. So the claim, `before_send`, is handed down 
     ledger.py       Ledger.sending
 """
 
-import asyncio
 from collections.abc import Awaitable, Callable
 from contextvars import ContextVar
 from types import SimpleNamespace
@@ -27,33 +26,13 @@ import httpx
 from httpx_aiohttp import AiohttpTransport
 
 from dingda.shared.failpoints import failpoint
+from dingda.worker.way_out import Pace
 
 BeforeSend = Callable[[], Awaitable[None]]
 """Awaited when the connection stands and nothing has been written; raising stops the request."""
 
 BEFORE_SEND = "before_send"
 """The request extension that holds a `BeforeSend`."""
-USER_AGENT = "dingda/0.1"
-_CONNECT_GAP_S = 0.001
-
-
-class Pace:
-    """Opens connections a moment apart, since many at once overflow a small server's queue.
-
-    Linux then drops the last packet of a handshake: we believe in a connection that the server
-    never hears of, or only seconds later. A reply that was claimed for it would end as unknown.
-    """
-
-    def __init__(self) -> None:
-        self._next_s = 0.0
-
-    async def wait(self, *_: object) -> None:
-        """Wait until the next connection may be opened; the arguments are a trace callback's."""
-        now_s = asyncio.get_running_loop().time()
-        turn_s = max(now_s, self._next_s)
-        self._next_s = turn_s + _CONNECT_GAP_S
-        if turn_s > now_s:
-            await asyncio.sleep(turn_s - now_s)
 
 
 class ClaimingTransport(AiohttpTransport):

@@ -1,10 +1,16 @@
 """The worker's way out to DingTalk and to backends: straight, or through a company's proxy."""
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TypedDict
 
 import httpx
+
+from dingda import __version__
+
+USER_AGENT = f"dingda/{__version__}"
+_CONNECT_GAP_S = 0.001
 
 Create = Callable[[httpx.Proxy | None], httpx.AsyncBaseTransport]
 
@@ -40,3 +46,22 @@ class WayOut:
 
 
 STRAIGHT = WayOut()
+
+
+class Pace:
+    """Opens connections a moment apart, since many at once overflow a small server's queue.
+
+    Linux then drops the last packet of a handshake: we believe in a connection that the server
+    never hears of, or only seconds later. A reply that was claimed for it would end as unknown.
+    """
+
+    def __init__(self) -> None:
+        self._next_s = 0.0
+
+    async def wait(self, *_: object) -> None:
+        """Wait until the next connection may be opened; the arguments are a trace callback's."""
+        now_s = asyncio.get_running_loop().time()
+        turn_s = max(now_s, self._next_s)
+        self._next_s = turn_s + _CONNECT_GAP_S
+        if turn_s > now_s:
+            await asyncio.sleep(turn_s - now_s)
