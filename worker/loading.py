@@ -15,7 +15,6 @@ from pydantic_settings import SettingsError as UnreadableSettingsError
 from dingda.shared.errors import SettingsError
 from dingda.shared.logs import printable, trace
 from dingda.shared.settings import invalid_settings, is_skills, names_set, nearest
-from dingda.worker import skills as shipped
 from dingda.worker.skill import Skill
 
 logger = logging.getLogger(__name__)
@@ -24,6 +23,8 @@ _MAX_CHARS = 500
 
 ENTRY_POINTS = "dingda.skills"
 """The group under which a package names the modules of its skills."""
+_SHIPPED = "dingda.worker.skills"
+"""The package of our own skills, which are found by name as all others are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +46,7 @@ def find_skills(modules: Sequence[str]) -> list[FoundModule]:
     """
     offered = {point.name: point.value for point in entry_points(group=ENTRY_POINTS)}
     names = [offered.get(name, _current(name)) for name in modules] or [
-        *(f"{shipped.__name__}.{module.name}" for module in pkgutil.iter_modules(shipped.__path__)),
+        *_shipped(),
         *offered.values(),
     ]
     return list(map(_find, names))
@@ -104,6 +105,11 @@ def read_settings(kind: type[BaseSettings]) -> BaseSettings:
     except UnreadableSettingsError as error:
         # A list or an object that is no JSON: pydantic-settings names the field, not its value.
         raise SettingsError(f"{kind.__name__}: {error}") from None
+
+
+def _shipped() -> list[str]:
+    folder = importlib.import_module(_SHIPPED).__path__
+    return [module.name for module in pkgutil.iter_modules(folder, f"{_SHIPPED}.")]
 
 
 def _current(name: str) -> str:
