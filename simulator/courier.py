@@ -61,8 +61,8 @@ class Courier:
                 )
         except httpx.ConnectError:
             raise CallbackUnansweredError(
-                f"Nothing answers at {self.callback_url}. Start the gateway with `python -m "
-                "gateway`, or everything with `make demo`; another address is named by "
+                f"Nothing answers at {self.callback_url}. Start the gateway with `dingda "
+                "gateway`, or everything with `dingda demo`; another address is named by "
                 "DINGDA_SIMULATOR_CALLBACK_URL."
             ) from None
         except TimeoutError:

@@ -1,7 +1,7 @@
 """Everything at once, for tests: a server for the ledger, a gateway, a worker and a simulator.
 
 The simulator plays DingTalk's OpenAPI and the weather service as well. The bot is started by name
-(`python -m gateway`, `python -m worker`), as a person would.
+(`python -m dingda.gateway`), which works in a checkout and where the package is installed.
 """
 
 from collections.abc import Iterator, Mapping
@@ -54,7 +54,7 @@ def a_running_stack(folder: Path, settings: Mapping[str, str]) -> Iterator[str]:
             **settings,
         }
         processes = [
-            stack.enter_context(a_running_process(name, folder, environment))[0]
+            stack.enter_context(a_running_process(f"dingda.{name}", folder, environment))[0]
             for name in ("simulator", "gateway", "worker")
         ]
         for address in (f"{url}/api/health", f"http://127.0.0.1:{gateway}/readyz"):

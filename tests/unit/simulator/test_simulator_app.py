@@ -145,8 +145,8 @@ async def test_a_gateway_that_is_not_there_is_named_with_what_to_start(
     assert response.status_code == 502
     assert response.json() == {
         "error": "gateway",
-        "detail": f"Nothing answers at {url}. Start the gateway with `python -m gateway`, or "
-        "everything with `make demo`; another address is named by DINGDA_SIMULATOR_CALLBACK_URL.",
+        "detail": f"Nothing answers at {url}. Start the gateway with `dingda gateway`, or "
+        "everything with `dingda demo`; another address is named by DINGDA_SIMULATOR_CALLBACK_URL.",
     }
 
 

@@ -192,7 +192,7 @@ async def test_a_conversation_goes_on_after_a_message_that_fails(
     async with a_running_simulator(shell):
         ended = await shell.run("chat", typed="一\n二\n")
     assert ended.status == 1
-    assert ended.out.count("Start the gateway with `python -m gateway`") == 2
+    assert ended.out.count("Start the gateway with `dingda gateway`") == 2
 
 
 async def test_a_gateway_that_is_away_makes_saying_something_fail(

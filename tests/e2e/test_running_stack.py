@@ -1,0 +1,14 @@
+"""The stack that tests of skills run on, in a folder of a skill's author."""
+
+from pathlib import Path
+
+import httpx
+
+from dingda.simulator.stack import a_running_stack
+
+
+def test_it_runs_our_gateway_and_worker_whatever_else_is_called_so(tmp_path: Path) -> None:
+    for name in ("gateway", "worker", "simulator", "shared"):
+        (tmp_path / f"{name}.py").write_text("raise SystemExit('not ours')")
+    with a_running_stack(tmp_path, {}) as url:
+        assert httpx.get(f"{url}/api/health", trust_env=False).is_success
