@@ -10,10 +10,11 @@ from benchmarks.peers.jobs import QUEUE
 from benchmarks.plan import Plan
 from benchmarks.samples import Column, Sample, Table
 from benchmarks.worker import wait_for_replies
+from dingda.shared.keys import LedgerKeys
 
 QUEUED, FINISHED = "Dingda, queued", "Dingda, finished"
 
-_RESULTS, _RQ, _LEDGER = "rq:results:", "rq:", f"{QUEUE}:message:"
+_RESULTS, _RQ, _LEDGER = "rq:results:", "rq:", LedgerKeys(QUEUE).message("")
 
 TABLE = Table(
     question="memory",

@@ -72,6 +72,23 @@ class JobQueue:
         """What RQ puts before a job's id to make its key."""
         return Job.redis_job_namespace_prefix
 
+    def job_key(self, job_id: str) -> str:
+        """The key of RQ's record of a job."""
+        return f"{self.job_prefix}{job_id}"
+
+
+def job_id_of(message_id: str, number: int | str) -> str:
+    """The id of a message's job; jobs are numbered in the order in which they were enqueued.
+
+    `shared/lua/common.lua` makes and reads the same ids.
+    """
+    return f"{message_id}-{number}"
+
+
+def message_of_job(job_id: str) -> str:
+    """The id of the message that a job is about; "" if the job is none of ours."""
+    return job_id.rpartition("-")[0]
+
 
 def job_data(message_id: str) -> bytes:
     """A job's `data`, as `Job.to_dict` (RQ 3.0) writes it: function, instance, args, kwargs.

@@ -17,13 +17,96 @@ class Acceptance(StrEnum):
     FULL = "full"
 
 
-class End(StrEnum):
-    """How a message can end."""
+class MessageState(StrEnum):
+    """Where a message is on its way. Every message is in one of these states.
 
+    The first three are open: the message has no end yet.
+    """
+
+    ACCEPTED = "accepted"
+    """Stored, and waiting for a worker: on RQ's queue, or resting until a retry, until its turn in
+    its sender's line, or until its skill has room. Entered when the gateway accepts it, when its
+    lease is given back or runs out, and when an operator retries a dead letter. Left when a worker
+    leases it, or to `dead` when its session closes or its record is spoilt."""
+    LEASED = "leased"
+    """One worker holds it, by a token and for a while that the worker renews. Entered from
+    `accepted`, and from `sending` between two parts of a reply. Left to `sending`; back to
+    `accepted` when the worker parks it, hands it back or dies; or to any end: `dead` when too many
+    workers died over it."""
+    SENDING = "sending"
+    """Its worker has claimed the right to send the reply, which may be on the wire. Entered from
+    `leased`. Left to an end once the outcome is known; back to `accepted` when the reply was
+    definitely not shown and may be later; back to `leased` for the next part. When the worker dies
+    here the outcome is unknown, and the message ends as `dead`."""
     ANSWERED = "answered"
+    """DingTalk accepted the reply, or the last part of it. Entered from `sending`, and from
+    `leased` where there was nothing to send; never left. The record is forgotten after some
+    hours."""
     UNMATCHED = "unmatched"
+    """No skill wanted it; it got a hint, or silence. Entered and forgotten like `answered`."""
     REFUSED = "refused"
+    """The skill or the bot said no: no permission, a bad argument, a flood, or too many at once.
+    Entered and forgotten like `answered`."""
     DEAD = "dead"
+    """It has no answer; its `DeadReason` says why. Entered from any open state. It is listed for a
+    week, and left only to `accepted`, when an operator retries it before its session closes."""
+
+
+class End(StrEnum):
+    """How a message can end: the states of `MessageState` that no worker leads it out of."""
+
+    ANSWERED = MessageState.ANSWERED.value
+    UNMATCHED = MessageState.UNMATCHED.value
+    REFUSED = MessageState.REFUSED.value
+    DEAD = MessageState.DEAD.value
+
+
+class LeaseRefusal(StrEnum):
+    """Why a message cannot be leased."""
+
+    WAITING = "waiting"
+    """It rests until a retry is due."""
+    EXPIRED = "expired"
+    """Its session is closing; asking for the lease has ended it."""
+    SPOILT = "spoilt"
+    """Its record is unreadable; asking for the lease has ended it."""
+    GONE = "gone"
+    """The ledger does not know it, or no longer."""
+    LEASED = MessageState.LEASED.value
+    """Another worker holds it."""
+    SENDING = MessageState.SENDING.value
+    """Another worker is sending its reply."""
+    ANSWERED = MessageState.ANSWERED.value
+    UNMATCHED = MessageState.UNMATCHED.value
+    REFUSED = MessageState.REFUSED.value
+    DEAD = MessageState.DEAD.value
+
+
+class RetryResult(StrEnum):
+    """What became of an operator's request to accept a dead letter once more."""
+
+    ACCEPTED = "accepted"
+    """It is on the queue, by this request or by one before."""
+    EXPIRED = "expired"
+    """Its session has closed or is closing, so DingTalk would take no reply."""
+    GONE = "gone"
+    """The ledger does not know it, or no longer."""
+    SPOILT = "spoilt"
+    """Its record says nothing that the ledger has ever written."""
+    LEASED = MessageState.LEASED.value
+    """It is no dead letter: it is open, or has ended well."""
+    SENDING = MessageState.SENDING.value
+    ANSWERED = MessageState.ANSWERED.value
+    UNMATCHED = MessageState.UNMATCHED.value
+    REFUSED = MessageState.REFUSED.value
+
+    @classmethod
+    def _missing_(cls, value: object) -> "RetryResult":  # noqa: ARG003 - whatever it is
+        return cls.SPOILT
+
+
+SPOILT = "its record is spoilt"
+"""The detail of a dead letter whose record in Redis can't be read; `common.lua` writes the same."""
 
 
 class DeadReason(StrEnum):
@@ -160,6 +243,22 @@ class Failures:
     def from_json(cls, text: str) -> "Failures":
         """Read what `to_json` wrote."""
         return cls({kind: max(0, int(times)) for kind, times in json.loads(text).items()})
+
+
+def read_prepared(stored: str) -> Prepared | None:
+    """The reply that was kept; None if none can be read: then the skill is asked again."""
+    try:
+        return Prepared.from_json(stored) if stored else None
+    except (ValueError, TypeError, AttributeError):
+        return None
+
+
+def read_failures(stored: str) -> Failures:
+    """What went wrong so far; nothing if that can't be read."""
+    try:
+        return Failures.from_json(stored) if stored else Failures()
+    except (ValueError, TypeError, AttributeError, OverflowError):
+        return Failures()
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,8 +9,9 @@ from typing import Any
 
 from redis.asyncio import Redis
 
-from dingda.shared.queue import JobQueue
-from dingda.shared.states import join_reason
+from dingda.shared.keys import LedgerKeys
+from dingda.shared.queue import JobQueue, job_id_of
+from dingda.shared.states import MessageState, join_reason
 
 _FIELDS = (
     *("state", "reason", "detail", "accepted_ms", "leased_ms", "sending_ms"),
@@ -23,7 +24,7 @@ class Story:
     """What the ledger and RQ know of one message; times in ms since 1970."""
 
     state: str
-    """`accepted`, `leased`, `sending`, or an end: `answered`, `unmatched`, `refused`, `dead`."""
+    """A `MessageState`, as it is stored."""
     reason: str
     """For a dead letter: `failed: …`, `expired` or `unknown: …`."""
     accepted_ms: int
@@ -56,12 +57,13 @@ async def read_stories(
         queue: the queue that the messages go through.
         message_ids: the ledger's ids of them.
     """
+    keys = LedgerKeys(queue.name)
     async with redis.pipeline(transaction=False) as pipeline:
         for message_id in message_ids:
-            pipeline.hmget(f"{queue.name}:message:{message_id}", *_FIELDS)
+            pipeline.hmget(keys.message(message_id), *_FIELDS)
         rows = [_row(found) for found in await pipeline.execute(raise_on_error=False)]
         for message_id, (*_, job) in zip(message_ids, rows, strict=True):
-            pipeline.hget(f"{queue.job_prefix}{message_id}-{job}", "worker_name")
+            pipeline.hget(queue.job_key(job_id_of(message_id, job)), "worker_name")
         workers = await pipeline.execute(raise_on_error=False)
     return [
         _story(row, worker if isinstance(worker, str) else "")
@@ -89,7 +91,7 @@ def _story(row: Sequence[Any], worker: str) -> Story | None:
         sending_ms=None if stale else sending_ms,
         ended_ms=_integer(ended),
         attempts=_integer(leases) or 0,
-        retry_at_ms=_integer(not_before) if state == "accepted" else None,
+        retry_at_ms=_integer(not_before) if state == MessageState.ACCEPTED else None,
         worker=worker,
     )
 

@@ -5,8 +5,11 @@ import time
 from collections.abc import Collection
 from typing import Any
 
+from dingda.shared.keys import LedgerKeys
 from dingda.shared.message import Message, parse_message
 
+KEYS = LedgerKeys("dingda")
+"""The ledger's keys under the queue's usual name."""
 SESSION_WEBHOOK = (
     "https://oapi.dingtalk.com/robot/sendBySession?session=0123456789abcdef0123456789abcdef"
 )

@@ -12,10 +12,10 @@ import uvloop
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
+from dingda.shared.admin import LedgerAdmin
 from dingda.shared.command_line import FAILED, OK, as_json_option
 from dingda.shared.connections import impatient
 from dingda.shared.demo import join_demo
-from dingda.shared.ledger import Ledger
 from dingda.shared.logs import configure_logging, printable
 from dingda.shared.queue import JobQueue
 from dingda.shared.settings import Settings, load_settings
@@ -76,8 +76,8 @@ def skills(*, as_json: bool) -> int:
 def status(*, as_json: bool) -> int:
     """Show the totals, the queue and the workers."""
 
-    async def tell(redis: Redis, ledger: Ledger, queue: JobQueue) -> int:
-        click.echo(show_status(await read_status(redis, ledger, queue), as_json=as_json))
+    async def tell(redis: Redis, admin: LedgerAdmin, queue: JobQueue) -> int:
+        click.echo(show_status(await read_status(redis, admin, queue), as_json=as_json))
         return OK
 
     return _run(tell)
@@ -87,7 +87,7 @@ def status(*, as_json: bool) -> int:
 def alive() -> int:
     """For health checks: exit status 0 if a worker of this host works."""
 
-    async def look(redis: Redis, _: Ledger, queue: JobQueue) -> int:
+    async def look(redis: Redis, _: LedgerAdmin, queue: JobQueue) -> int:
         host, now = socket.gethostname(), datetime.now(UTC)
         return OK if await is_working(redis, queue, host=host, now=now) else FAILED
 
@@ -107,8 +107,8 @@ _ids_argument = click.argument("ids", nargs=-1, required=True, metavar="ID...")
 def dead_list(*, as_json: bool) -> int:
     """List all of them, the newest first."""
 
-    async def tell(_: Redis, ledger: Ledger, __: JobQueue) -> int:
-        letters = await ledger.dead_letters()
+    async def tell(_: Redis, admin: LedgerAdmin, __: JobQueue) -> int:
+        letters = await admin.dead_letters()
         click.echo(show_letters(letters, as_json=as_json, now_s=time.time()))
         return OK
 
@@ -121,7 +121,7 @@ def dead_list(*, as_json: bool) -> int:
 def dead_show(name: str, *, as_json: bool) -> int:
     """Show all that is known of one; the beginning of its id will do."""
 
-    async def show(_: Ledger, letter: DeadLetter) -> bool:
+    async def show(_: LedgerAdmin, letter: DeadLetter) -> bool:
         click.echo(show_letter(letter, as_json=as_json, now_s=time.time()))
         return True
 
@@ -133,8 +133,8 @@ def dead_show(name: str, *, as_json: bool) -> int:
 def dead_retry(ids: tuple[str, ...]) -> int:
     """Answer some again; refused once the session has closed."""
 
-    async def retry(ledger: Ledger, letter: DeadLetter) -> bool:
-        retried, sentence = await retry_letter(ledger, letter)
+    async def retry(admin: LedgerAdmin, letter: DeadLetter) -> bool:
+        retried, sentence = await retry_letter(admin, letter)
         click.echo(sentence)
         return retried
 
@@ -146,8 +146,8 @@ def dead_retry(ids: tuple[str, ...]) -> int:
 def dead_drop(ids: tuple[str, ...]) -> int:
     """Take some off the list."""
 
-    async def drop(ledger: Ledger, letter: DeadLetter) -> bool:
-        await ledger.drop(letter.id)
+    async def drop(admin: LedgerAdmin, letter: DeadLetter) -> bool:
+        await admin.drop(letter.id)
         click.echo(f"{printable(letter.id)}  dropped")
         return True
 
@@ -155,32 +155,32 @@ def dead_drop(ids: tuple[str, ...]) -> int:
 
 
 def _run_for_each(
-    names: tuple[str, ...], act: Callable[[Ledger, DeadLetter], Awaitable[bool]]
+    names: tuple[str, ...], act: Callable[[LedgerAdmin, DeadLetter], Awaitable[bool]]
 ) -> int:
     """Do something with each dead letter that is named; 1 if it can't be done with one of them."""
 
-    async def run(_: Redis, ledger: Ledger, __: JobQueue) -> int:
-        letters = await ledger.dead_letters()
+    async def run(_: Redis, admin: LedgerAdmin, __: JobQueue) -> int:
+        letters = await admin.dead_letters()
         done = []
         for name in names:
             letter = find_letter(letters, name)
             if letter is None:
                 where = "see: dingda dead list"
                 click.echo(f"{printable(name)}  fits no dead letter, or several; {where}")
-            done.append(letter is not None and await act(ledger, letter))
+            done.append(letter is not None and await act(admin, letter))
         return OK if all(done) else FAILED
 
     return _run(run)
 
 
-def _run(command: Callable[[Redis, Ledger, JobQueue], Awaitable[int]]) -> int:
+def _run(command: Callable[[Redis, LedgerAdmin, JobQueue], Awaitable[int]]) -> int:
     """Do something with the ledger, and return the exit status."""
     join_demo("DINGDA_REDIS_URL")
     settings = _load()
 
     async def run() -> int:
-        async with _ledger(settings) as (redis, ledger, queue):
-            return await command(redis, ledger, queue)
+        async with _admin(settings) as (redis, admin, queue):
+            return await command(redis, admin, queue)
 
     with exiting_without_redis():
         return uvloop.run(run())
@@ -193,10 +193,10 @@ def _load() -> Settings:
 
 
 @asynccontextmanager
-async def _ledger(settings: Settings) -> AsyncIterator[tuple[Redis, Ledger, JobQueue]]:
+async def _admin(settings: Settings) -> AsyncIterator[tuple[Redis, LedgerAdmin, JobQueue]]:
     redis = impatient(settings.redis_url.get_secret_value(), timeout_s=_REDIS_TIMEOUT_S)
     queue = JobQueue.create(settings.queue, skill_timeout_s=settings.skill_timeout)
     try:
-        yield redis, Ledger(redis, queue), queue
+        yield redis, LedgerAdmin(redis, queue), queue
     finally:
         await redis.aclose()

@@ -13,20 +13,21 @@ from typing import Any
 from redis.asyncio import Redis
 from rq.utils import utcparse
 
+from dingda.shared.admin import LedgerAdmin
 from dingda.shared.errors import InvalidMessageError
-from dingda.shared.ledger import Ledger
+from dingda.shared.keys import LedgerKeys
 from dingda.shared.logs import printable
 from dingda.shared.message import Message, parse_message
-from dingda.shared.queue import JobQueue
-from dingda.shared.states import DeadLetter
+from dingda.shared.queue import JobQueue, message_of_job
+from dingda.shared.states import DeadLetter, RetryResult
 
 _SILENCE = timedelta(seconds=30)
 """How long a worker may say nothing: it beats every ten seconds."""
 _SHORT = 12
 """How much of an id is shown; any beginning that fits one letter names it."""
 _REFUSALS = {
-    "expired": "its session has closed, so DingTalk would not take a reply any more",
-    "gone": "there is no such message",
+    RetryResult.EXPIRED: "its session has closed, so DingTalk would not take a reply any more",
+    RetryResult.GONE: "there is no such message",
 }
 
 
@@ -47,21 +48,21 @@ class Status:
     workers: int
 
 
-async def read_status(redis: Redis, ledger: Ledger, queue: JobQueue) -> Status:
+async def read_status(redis: Redis, admin: LedgerAdmin, queue: JobQueue) -> Status:
     """Read the totals, the queue and the workers.
 
     Args:
         redis: a client that decodes responses.
-        ledger: the ledger.
+        admin: the operators' view of the ledger.
         queue: the RQ queue.
     """
-    counts = await ledger.counts()
+    counts = await admin.counts()
     _, queue_key = queue.keys
     async with redis.pipeline(transaction=False) as pipeline:
         pipeline.llen(queue_key)
         pipeline.lindex(queue_key, 0)
         pipeline.scard(queue.workers_key)
-        pipeline.zcard(f"{queue.name}:due")
+        pipeline.zcard(LedgerKeys(queue.name).due)
         queued, head, workers, due = await pipeline.execute()
     return Status(
         accepted=counts.accepted,
@@ -72,7 +73,7 @@ async def read_status(redis: Redis, ledger: Ledger, queue: JobQueue) -> Status:
         ignored=counts.ignored,
         open=counts.open,
         queued=queued,
-        oldest_s=await ledger.age_s(head.rpartition("-")[0]) if head else 0.0,
+        oldest_s=await admin.age_s(message_of_job(head)) if head else 0.0,
         in_flight=due,
         workers=workers,
     )
@@ -124,12 +125,12 @@ def show_letters(letters: Sequence[DeadLetter], *, as_json: bool, now_s: float) 
     )
 
 
-async def retry_letter(ledger: Ledger, letter: DeadLetter) -> tuple[bool, str]:
+async def retry_letter(admin: LedgerAdmin, letter: DeadLetter) -> tuple[bool, str]:
     """Try a dead letter again; whether it is on its way, and a sentence about it."""
-    outcome = await ledger.revive(letter.id)
-    if outcome == "accepted":
+    result = await admin.revive(letter.id)
+    if result is RetryResult.ACCEPTED:
         return True, f"{_short(letter.id)}  accepted again"
-    why = _REFUSALS.get(outcome, f"it is {printable(outcome)}")
+    why = _REFUSALS.get(result, f"it is {result}")
     return False, f"{_short(letter.id)}  not retried: {why}"
 
 

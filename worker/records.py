@@ -5,13 +5,14 @@ RQ's own methods take some thirty commands a job, and most of a worker's time.
 """
 
 from collections.abc import Sequence
-from importlib import resources
 from typing import Any, NamedTuple
 
 from rq import Queue
 from rq.executions import Execution, ExecutionRegistry
 from rq.job import Job
 from rq.worker import BaseWorker
+
+from dingda.shared.lua_source import lua_source
 
 
 class StartedJob(NamedTuple):
@@ -35,9 +36,7 @@ class RecordScript:
     """
 
     def __init__(self, name: str, queue: Queue, worker_name: str) -> None:
-        folder = resources.files("dingda.worker") / "lua"
-        source = [(folder / f"{part}.lua").read_text("utf-8") for part in ("common", name)]
-        self._script = queue.connection.register_script("\n".join(source))
+        self._script = queue.connection.register_script(lua_source("dingda.worker", name))
         nothing = Execution("", "", queue.connection, worker_name)
         self._keys = (
             BaseWorker.redis_worker_namespace_prefix + worker_name,

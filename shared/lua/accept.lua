@@ -1,15 +1,15 @@
 -- Accepts a batch of messages: each is recorded and enqueued, or known already, or one too many.
--- ARGV 3 backlog limit (what waits on the queue, or for another attempt), 4 longest session (ms),
---   5 session where none is stated (ms), 6 now as RQ writes it, 7 how many parts the job's fields have,
---   then those parts; then for each message: id, payload, session's end in ms (or ''), job's data, its
---   sender's line (or '')
+-- Own arguments: backlog_limit (what waits on the queue, or for another attempt), longest_ms (of a session),
+--   unstated_ms (a session where none is stated), created_at (now as RQ writes it), the job's fields, counted;
+--   then for each message: id, payload, expires_ms (its session's end, or ''), data (of its job), line (its
+--   sender's, or '')
 -- Returns for each message 'accepted', 'duplicate' or 'full'.
 
-local limit, longest_ms, unstated_ms, created_at = tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5]), ARGV[6]
-local first = 8 + ARGV[7]
-local job_fields = {unpack(ARGV, 8, first - 1)}
+local backlog_limit, longest_ms, unstated_ms, created_at = unpack(ARGV, OWN, OWN + 3)
+local job_fields, first = counted(OWN + 4)
+longest_ms, unstated_ms = tonumber(longest_ms), tonumber(unstated_ms)
 local now = now_ms()
-local room = limit - redis.call('LLEN', QUEUE) - redis.call('SCARD', RESTING)
+local room = backlog_limit - redis.call('LLEN', QUEUE) - redis.call('SCARD', RESTING)
 local outcomes = {}
 
 for at = first, #ARGV, 5 do

@@ -1,26 +1,31 @@
--- What every script of the ledger begins with; Ledger puts it before each of them.
+-- What every script of the ledger begins with; `shared/lua_source.py` puts it before each of them.
 --
+-- The keys of the ledger. Their names are made in `shared/keys.py`, and nowhere else.
 -- KEYS, the same in every script:
---   1 QUEUES (set): RQ's queues
---   2 QUEUE (list): RQ's queue, of jobs' ids
---   3 QUEUED (sorted set): ids of messages in RQ's queue, by the number of their job
---   4 DUE (sorted set): ids by the time (ms) when somebody must look at them
---   5 DEAD (sorted set): ids of dead letters, by the time of death (ms)
---   6 COUNT (hash): totals since the beginning: accepted, answered, unmatched, refused, dead:<reason>,
---     ignored:<reason>; and enqueued, the number of the last job
---   7 RESTING (set): ids of accepted messages that wait for another attempt, or for their turn
--- ARGV, the same in every script:
---   1 prefix of a message's key     2 prefix of an RQ job's key     ARGV[3...]: the script's own
---
--- Keys that are made from those prefixes:
---   MESSAGE .. id (hash): one message, see below; expires some time after its end
---   LETTER .. id (string): the payload of a dead letter; expires with the session
---   LINE .. line (sorted set): ids of one sender's open messages, by the number of their first job; expires
---     in two days
---   JOB .. job's id (hash): RQ's record of a job
+--   1 QUEUES (set): the names of RQ's queues, which RQ keeps
+--   2 QUEUE (list): RQ's queue, the ids of jobs in the order in which they are taken
+--   3 QUEUED (sorted set): the ids of messages that are on RQ's queue, by the number of their job
+--   4 DUE (sorted set): the ids of messages, by the time (ms since 1970) when a sweeper must look at them: a
+--     lease or a claim runs out, a rest ends, or a job was taken from the queue and is not leased yet
+--   5 DEAD (sorted set): the ids of dead letters, by the time of death (ms since 1970)
+--   6 COUNT (hash): totals since the beginning, each a field:
+--     accepted, answered, unmatched, refused      messages accepted, and ended in each way
+--     dead:failed, dead:expired, dead:unknown     dead letters by reason, less those that were retried
+--     ignored:<reason>                            callbacks that there was nothing to answer to
+--     enqueued                                    the number of the last job
+--     last_chance_ms                              when the next message that killed workers may be tried again
+--   7 RESTING (set): the ids of accepted messages that are off the queue, waiting for a retry or their turn
+-- ARGV, the same in every script, are prefixes of keys, for a script learns ids on its way:
+--   1 MESSAGE .. id (hash): one message, see below; expires some time after its end
+--   2 JOB .. id (hash): RQ's record of a job
+--   3 DEAD_LETTER_PAYLOAD .. id (string): the callback's body of a dead letter; expires with the session
+--   4 LINE .. line (sorted set): the ids of one sender's open messages, by the number of their first job;
+--     expires in two days
+-- From OWN on come the script's own arguments. `shared/scripts.py` builds them; a test compares both sides.
 --
 -- The fields of a message:
---   state           accepted, leased, sending; or its end: answered, unmatched, refused, dead
+--   state           a `MessageState` (`shared/states.py`): accepted, leased, sending; or its end: answered,
+--                   unmatched, refused, dead
 --   accepted_ms, leased_ms, sending_ms, ended_ms   when it entered a state last
 --   reason          why it is dead: failed, expired, unknown; '' for every other end. The version before this
 --                   one put reason and detail in here as one text, 'failed: why', and had no detail
@@ -45,13 +50,17 @@
 -- has begun. So every step but the first begins with a write that takes none: what is under way when
 -- the memory runs out still comes to its end.
 --
--- The keys of messages and jobs are made from ids, for a script learns those on its way. RQ itself
--- needs a single primary, so nothing is lost by it.
+-- A cluster would want every key in KEYS. RQ itself needs a single primary, so nothing is lost by prefixes.
 
 local QUEUES, QUEUE, QUEUED, DUE, DEAD, COUNT, RESTING = unpack(KEYS)
-local MESSAGE, JOB = ARGV[1], ARGV[2]
-local LETTER = string.gsub(MESSAGE, 'message:$', 'letter:')
-local LINE = string.gsub(MESSAGE, 'message:$', 'line:')
+local MESSAGE, JOB, DEAD_LETTER_PAYLOAD, LINE = unpack(ARGV, 1, 4)
+local OWN = 5
+
+-- Reads a list that comes after its length in ARGV. Returns it, and where the next argument is.
+local function counted(at)
+  local after = at + 1 + ARGV[at]
+  return {unpack(ARGV, at + 1, after - 1)}, after
+end
 
 -- Redis's clock decides, so workers whose clocks differ agree on leases and deadlines.
 local function now_ms()
@@ -80,11 +89,19 @@ local function is_spoilt(state, has_payload, expires_ms)
   return state ~= 'sending' and not ENDED[state] and (has_payload or state ~= false)
 end
 
+-- A job's id, and the number in one: '0' for a job that is none of ours. `shared/queue.py` does the same.
+local function job_id_of(id, sequence)
+  return id .. '-' .. sequence
+end
+local function number_of_job(job_id)
+  return string.match(job_id, '%-(%d+)$') or '0'
+end
+
 -- Puts a job for a message on RQ's queue. A job's id ends in a number that only grows, so the head
 -- of the queue tells which jobs have been taken off it.
 local function enqueue(id, job_fields, data, created_at)
   local sequence = redis.call('HINCRBY', COUNT, 'enqueued', 1)
-  local job_id = id .. '-' .. sequence
+  local job_id = job_id_of(id, sequence)
   redis.call('HSET', JOB .. job_id, 'data', data, 'created_at', created_at,
              'enqueued_at', created_at, unpack(job_fields))
   redis.call('SADD', QUEUES, QUEUE)
@@ -161,7 +178,7 @@ local function finish(id, state, reason, detail, remember_s, now)
     local expires_ms = said and number(said[2])
     if not said then redis.call('DEL', key) end
     if expires_ms and said[1] and expires_ms > now then
-      redis.call('SET', LETTER .. id, said[1], 'PXAT', string.format('%.0f', expires_ms))
+      redis.call('SET', DEAD_LETTER_PAYLOAD .. id, said[1], 'PXAT', string.format('%.0f', expires_ms))
     end
   end
   local woken = leave(id, now)

@@ -1,11 +1,11 @@
 -- Gives a message to one worker for a while; only an accepted one can be had.
--- ARGV 3 id, 4 token, 5 lease (ms), 6 margin before the session's end (ms), 7 remember (s)
+-- Own arguments: id, token, lease_ms, margin_ms (before the session's end), remember_s
 -- Returns {1, payload, ms left to answer, which attempt this is, what went wrong so far by kind or '',
 --   prepared reply or '', ms since it was accepted, 1 if no earlier message of its sender is open, 1 if it was
 --   put back before}, or {0, why not, whose turn it is now or ''}: the state that stands in the way, 'waiting' for
 --   a retry, 'expired', 'spoilt' or 'gone'.
 
-local id, token, lease_ms, margin_ms, remember_s = ARGV[3], ARGV[4], ARGV[5], tonumber(ARGV[6]), ARGV[7]
+local id, token, lease_ms, margin_ms, remember_s = unpack(ARGV, OWN, OWN + 4)
 local key = MESSAGE .. id
 local held = fields_of(id, 'state', 'payload', 'expires_ms', 'prepared', 'not_before_ms', 'token', 'attempts',
                        'failures', 'accepted_ms', 'line', 'turn')

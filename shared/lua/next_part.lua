@@ -1,9 +1,9 @@
 -- Goes on to the next part of a reply, when one has been delivered: from sending back to leased, with what
 -- is left kept, so that another worker can go on with it and nobody sends a part again.
--- ARGV 3 id, 4 token, 5 lease (ms), 6 what is left as it was prepared, 7 what a dead letter says should the
---   session close first. Returns 1, or 0 if lost.
+-- Own arguments: id, token, lease_ms, rest (what is left as it was prepared), trouble (what a dead letter says
+--   should the session close first). Returns 1, or 0 if lost.
 
-local id, token, lease_ms, rest, trouble = unpack(ARGV, 3, 7)
+local id, token, lease_ms, rest, trouble = unpack(ARGV, OWN, OWN + 4)
 local key = MESSAGE .. id
 -- A client that lost the answer asks once more with the same rest: that is the same step.
 if holds(id, token, 'leased') and redis.call('HGET', key, 'prepared') == rest then return 1 end

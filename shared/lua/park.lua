@@ -1,8 +1,8 @@
 -- Puts a message back until it is its turn, unless it is by now.
--- ARGV 3 id, 4 token, 5 how soon to look again at the second of a line (ms)
+-- Own arguments: id, token, recheck_ms (how soon to look again at the second of a line)
 -- Returns {1, whose turn it is or ''}, {0} if it is the first and may go on, or {-1} if the lease was lost.
 
-local id, token, recheck_ms = ARGV[3], ARGV[4], tonumber(ARGV[5])
+local id, token, recheck_ms = unpack(ARGV, OWN, OWN + 2)
 if not holds(id, token, 'leased') then return {-1} end
 local key, now = MESSAGE .. id, now_ms()
 local held = redis.call('HMGET', key, 'line', 'expires_ms')

@@ -1,7 +1,7 @@
 -- Lengthens a lease that is still held, up to the session's end: what a skill that can't be cut off
--- holds is ended then. ARGV 3 id, 4 token, 5 lease (ms). Returns 1, or 0 if lost.
+-- holds is ended then. Own arguments: id, token, lease_ms. Returns 1, or 0 if lost.
 
-local id, token, lease_ms = ARGV[3], ARGV[4], ARGV[5]
+local id, token, lease_ms = unpack(ARGV, OWN, OWN + 2)
 if not holds(id, token, 'leased') then return 0 end
 local until_ms = now_ms() + lease_ms
 local expires_ms = number(redis.call('HGET', MESSAGE .. id, 'expires_ms')) or until_ms

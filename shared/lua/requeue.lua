@@ -1,14 +1,14 @@
--- Enqueues overdue messages again. ARGV 3 now as RQ writes it, 4 how many parts the job's fields
---   have, then those parts; then for each message: id, job's data. Returns how many it enqueued.
+-- Enqueues overdue messages again.
+-- Own arguments: created_at (now as RQ writes it), the job's fields, counted; then for each message: id, data
+--   (of its job). Returns how many it enqueued.
 
-local created_at = ARGV[3]
-local first = 5 + ARGV[4]
-local job_fields = {unpack(ARGV, 5, first - 1)}
+local created_at = unpack(ARGV, OWN, OWN)
+local job_fields, first = counted(OWN + 1)
 local now = now_ms()
 local enqueued = 0
 
 for at = first, #ARGV, 2 do
-  local id, data = ARGV[at], ARGV[at + 1]
+  local id, data = unpack(ARGV, at, at + 1)
   local key = MESSAGE .. id
   local held, due = fields_of(id, 'state', 'deaths') or {}, redis.call('ZSCORE', DUE, id)
   local state = held[1]

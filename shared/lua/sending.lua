@@ -1,8 +1,8 @@
 -- Claims the right to send, once: from here on a death leaves the outcome unknown.
--- ARGV 3 id, 4 token, 5 how long the outcome may take (ms), 6 this claim's own word. Returns 1, or 0 if
---   the lease was lost.
+-- Own arguments: id, token, outcome_ms (how long it may take), claim (this claim's own word). Returns 1, or 0
+--   if the lease was lost.
 
-local id, token, outcome_ms, claim = unpack(ARGV, 3, 6)
+local id, token, outcome_ms, claim = unpack(ARGV, OWN, OWN + 3)
 -- A client that lost the answer asks once more with the same word: that is the same claim.
 local again = holds(id, token, 'sending') and redis.call('HGET', MESSAGE .. id, 'claim') == claim
 if not again and not holds(id, token, 'leased') then return 0 end

@@ -1,14 +1,16 @@
 -- Looks at what is overdue: ends what can only be ended, and names what must be enqueued again.
--- ARGV 3 how many at the most, 4 time to lease what was taken from the queue (ms), 5 how often a
---   worker may die over a message, 6 remember (s), 7 how long dead letters are listed (ms), 8 how soon to
---   look again at a message that is parked as the second of its line (ms); those further back wait longer;
---   9 how far apart last chances begin (ms), 10 how long one may wait for that (ms)
+-- Own arguments: limit (how many at the most), handover_ms (to lease what was taken from the queue), max_deaths
+--   (how often a worker may die over a message), remember_s, keep_dead_ms (how long dead letters are listed),
+--   recheck_ms (how soon to look again at a message that is parked as the second of its line; those further
+--   back wait longer), apart_ms (how far apart last chances begin), longest_apart_ms (how long one may wait
+--   for that)
 -- Returns the ids to hand to requeue.lua (should that never happen, the next sweep names them again), and
 -- the ids whose records are spoilt: ended, or passed over if the id is none of ours; and the ids of those
 -- over which too many workers died; and the names of our keys that were removed, for they were of another kind.
 
-local limit, handover_ms, max_deaths, remember_s, keep_dead_ms = ARGV[3], ARGV[4], tonumber(ARGV[5]), ARGV[6], ARGV[7]
-local recheck_ms, apart_ms, longest_apart_ms = tonumber(ARGV[8]), tonumber(ARGV[9]), tonumber(ARGV[10])
+local limit, handover_ms, max_deaths, remember_s, keep_dead_ms, recheck_ms, apart_ms,
+      longest_apart_ms = unpack(ARGV, OWN, OWN + 7)
+max_deaths = tonumber(max_deaths)
 local now = now_ms()
 local again, spoilt, given_up, removed = {}, {}, {}, {}
 local function hand_on(id)
@@ -83,7 +85,7 @@ end
 -- Whoever has been taken off the queue must be leased soon. Jobs are numbered in the order of the
 -- queue, so those before its head have been taken; this costs the same however long the queue is.
 local head = redis.call('LINDEX', QUEUE, 0)
-local before = head and '(' .. (string.match(head, '%-(%d+)$') or '0') or '+inf'
+local before = head and '(' .. (number_of_job(head)) or '+inf'
 for _, id in ipairs(redis.call('ZRANGEBYSCORE', QUEUED, '-inf', before, 'LIMIT', 0, limit)) do
   redis.call('ZREM', QUEUED, id)
   redis.call('ZADD', DUE, now + handover_ms, id)

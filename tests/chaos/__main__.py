@@ -14,7 +14,7 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
-from dingda.shared.ledger import Ledger
+from dingda.shared.admin import LedgerAdmin
 from dingda.shared.queue import JobQueue
 from dingda.simulator.processes import free_port
 from tests.chaos.callers import Callers
@@ -107,11 +107,11 @@ def _client(url: str) -> Redis:
 
 async def _settle(redis: Redis) -> float:
     """Wait until nothing is open, and return how long that took, in seconds."""
-    ledger = Ledger(redis, JobQueue.create("dingda", skill_timeout_s=30))
+    admin = LedgerAdmin(redis, JobQueue.create("dingda", skill_timeout_s=30))
     began = time.monotonic()
     while (waited_s := time.monotonic() - began) < _SETTLE_S:
         with suppress(RedisError, OSError):
-            if (await ledger.counts()).open == 0:
+            if (await admin.counts()).open == 0:
                 break
         await asyncio.sleep(0.5)
     return waited_s

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 
 from redis.asyncio import Redis
 
-from dingda.shared.ledger import Ledger
+from dingda.shared.admin import LedgerAdmin
 from dingda.shared.queue import JobQueue
+from tests.builders import KEYS
 from tests.chaos.callers import Asked, Callers
 from tests.chaos.dingtalk import DingTalk
 from tests.chaos.fleet import Fleet
@@ -68,7 +69,7 @@ class Verdict:
 async def judge(redis: Redis, callers: Callers, dingtalk: DingTalk, watch: Watch) -> Verdict:
     """Compare what was asked, what the ledger holds, and what was shown."""
     stories = await _stories(redis, callers.asked)
-    counts = await Ledger(redis, JobQueue.create("dingda", skill_timeout_s=30)).counts()
+    counts = await LedgerAdmin(redis, JobQueue.create("dingda", skill_timeout_s=30)).counts()
     ends: Counter[str] = Counter()
     unknown: Counter[str] = Counter()
     failed: Counter[str] = Counter()
@@ -115,7 +116,7 @@ async def _stories(redis: Redis, asked: list[Asked]) -> list[list[str | None]]:
     """The state, the reason and the detail of each message."""
     async with redis.pipeline(transaction=False) as pipeline:
         for each in asked:
-            pipeline.hmget(f"dingda:message:{each.id}", "state", "reason", "detail")
+            pipeline.hmget(KEYS.message(each.id), "state", "reason", "detail")
         return list(await pipeline.execute())
 
 

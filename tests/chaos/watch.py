@@ -10,6 +10,7 @@ from redis.exceptions import RedisError
 
 from dingda.shared.ledger import HANDOVER_MS, LEASE_MS, OUTCOME_MS
 from dingda.worker.sweeper import INTERVAL_S
+from tests.builders import KEYS
 
 _LOOK_S = 0.2
 
@@ -42,7 +43,7 @@ class Watch:
     async def _look_once(self) -> None:
         now_s = time.time()
         listed: Any = await self._redis.zrange(
-            "dingda:due", "-inf", now_s * 1000, byscore=True, withscores=True
+            KEYS.due, "-inf", now_s * 1000, byscore=True, withscores=True
         )
         due = {str(message_id): float(score) for message_id, score in listed}
         for message_id, (due_ms, patience_s) in list(self._overdue.items()):
@@ -57,7 +58,7 @@ class Watch:
 
     async def _patience_s(self, message_id: str) -> float | None:
         """How long before it was due there was a sign of a worker; None: it only rested."""
-        key = f"dingda:message:{message_id}"
+        key = KEYS.message(message_id)
         held: Any = await self._redis.hmget(key, "state", "not_before_ms")
         state, rested = held
         if state == "leased":

@@ -13,7 +13,7 @@ import httpx
 import pytest
 import redis
 
-from tests.builders import a_callback
+from tests.builders import KEYS, a_callback
 from tests.processes import (
     SECRET,
     Process,
@@ -113,7 +113,7 @@ class Road:
 
     def counts(self) -> dict[str, int]:
         with redis.Redis.from_url(self.server.url, decode_responses=True) as client:
-            stored: Any = client.hgetall("dingda:count")
+            stored: Any = client.hgetall(KEYS.count)
         return {name: int(total) for name, total in stored.items()}
 
     def wait_for_counts(self, *, within_s: float = 20.0, **expected: int) -> None:
@@ -125,7 +125,7 @@ class Road:
 
     def wait_for_a_lease(self) -> None:
         with redis.Redis.from_url(self.server.url) as client:
-            wait_until(lambda: client.zcard("dingda:due"))
+            wait_until(lambda: client.zcard(KEYS.due))
 
     @contextmanager
     def worker(self) -> Iterator[Process]:

@@ -12,7 +12,7 @@ from typing import Any
 import httpx
 
 from dingda.shared.states import Counts
-from tests.builders import a_callback
+from tests.builders import KEYS, a_callback
 from tests.faults.proxy import Proxy
 from tests.processes import (
     Process,
@@ -109,7 +109,7 @@ class Scene:
 
     def counts(self) -> Counts:
         with self.server.client() as client:
-            stored: Any = client.hgetall("dingda:count")
+            stored: Any = client.hgetall(KEYS.count)
         return as_counts({name: int(total) for name, total in stored.items()})
 
     def wait_for_state(self, state: str, count: int = 1, *, within_s: float = 20.0) -> None:
@@ -117,7 +117,7 @@ class Scene:
 
         def reached() -> bool:
             with self.server.client() as client:
-                keys = client.scan_iter("dingda:message:*")
+                keys = client.scan_iter(KEYS.message("*"))
                 return sum(client.hget(key, "state") == state for key in keys) >= count
 
         wait_until(reached, within_s=within_s)

@@ -11,7 +11,7 @@ from dingda.shared.ledger import MARGIN_MS
 from dingda.shared.texts import REJECTED
 from dingda.simulator.processes import free_port
 from dingda.worker.settlement import LAST_TRY_MS
-from tests.builders import now_ms
+from tests.builders import KEYS, now_ms
 from tests.faults import name_service
 from tests.faults.conftest import Figure
 from tests.faults.scene import SKILLS, Scene
@@ -46,7 +46,7 @@ def wait_for_failures(worker: Process, count: int) -> None:
 def rests_s(scene: Scene) -> float:
     """How long the only message rests before its next attempt, in seconds."""
     with scene.server.client() as client:
-        (key,) = client.scan_iter("dingda:message:*")
+        (key,) = client.scan_iter(KEYS.message("*"))
         not_before_ms: Any = client.hget(key, "not_before_ms")
     return (int(not_before_ms) - now_ms()) / 1000
 

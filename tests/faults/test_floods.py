@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.builders import now_ms
+from tests.builders import KEYS, now_ms
 from tests.faults.conftest import Figure
 from tests.faults.load import load
 from tests.faults.scene import BUSY, EMPTY, Scene, session_of
@@ -74,7 +74,7 @@ def test_what_waits_for_a_dingtalk_that_is_down_is_bounded_and_the_next_asker_he
 
         def all_rest() -> bool:
             with scene.server.client() as client:
-                return client.scard("dingda:resting") == 50
+                return client.scard(KEYS.resting) == 50
 
         for _ in range(50):
             assert scene.post(scene.body("text"), address=address).json() == EMPTY

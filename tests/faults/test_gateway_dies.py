@@ -11,7 +11,7 @@ from functools import partial
 import httpx
 import pytest
 
-from tests.builders import now_ms
+from tests.builders import KEYS, now_ms
 from tests.faults.conftest import Figure
 from tests.faults.load import load
 from tests.faults.scene import EMPTY, Scene
@@ -52,7 +52,7 @@ async def test_a_callback_delivered_a_thousand_times_makes_one_reply(
         assert {ack.text for ack in acks} == {'{"msgtype":"empty"}'}
         scene.expect_ends(answered=1)
     with scene.server.client() as client:
-        (key,) = client.scan_iter("dingda:message:*")
+        (key,) = client.scan_iter(KEYS.message("*"))
         known_s = int(client.ttl(key))
     assert known_s * 1000 > TWO_HOURS_MS
     figure("1000 deliveries", f"1 reply, known for another {known_s / 3600:.1f} h")

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.builders import a_message
+from tests.builders import KEYS, a_message
 from tests.faults.conftest import Figure
 from tests.faults.scene import Scene
 from tests.processes import Script, wait_until
@@ -29,7 +29,7 @@ def test_a_message_whose_words_are_spoilt_is_a_dead_letter(scene: Scene) -> None
     spoilt = a_message(msgId="msg1").id
     scene.accept("text", 3)
     with scene.server.client() as client:
-        assert client.hset(f"dingda:message:{spoilt}", "payload", '{"text":') == 0
+        assert client.hset(KEYS.message(spoilt), "payload", '{"text":') == 0
     with scene.worker():
         scene.expect_ends(answered=2, dead={"failed": 1})
 
@@ -39,10 +39,10 @@ def test_a_record_that_is_spoilt_is_a_dead_letter_and_stops_no_sweep(scene: Scen
     spoilt = [a_message(msgId=f"msg{number}").id for number in (1, 2, 3)]
     scene.accept("text", 6)
     with scene.server.client() as client:
-        client.hdel(f"dingda:message:{spoilt[0]}", "expires_ms")
-        client.hset(f"dingda:message:{spoilt[1]}", "expires_ms", "tomorrow")
-        client.delete(f"dingda:message:{spoilt[2]}")
-        client.set(f"dingda:message:{spoilt[2]}", "no hash at all")
+        client.hdel(KEYS.message(spoilt[0]), "expires_ms")
+        client.hset(KEYS.message(spoilt[1]), "expires_ms", "tomorrow")
+        client.delete(KEYS.message(spoilt[2]))
+        client.set(KEYS.message(spoilt[2]), "no hash at all")
         lost: Any = client.lpop("rq:queue:dingda", 6)
         assert len(lost) == 6  # so that only a sweep finds them
     with scene.worker() as answers:
@@ -69,16 +69,16 @@ def test_a_maintenance_lock_of_rq_that_was_left_behind_delays_nothing(
 
 @pytest.mark.slow
 @pytest.mark.fault("F28")
-@pytest.mark.parametrize("name", ["due", "queued", "resting"])
+@pytest.mark.parametrize("key", [KEYS.due, KEYS.queued, KEYS.resting])
 def test_something_else_in_the_place_of_a_list_of_ours_is_removed_and_named(
-    scene: Scene, name: str
+    scene: Scene, key: str
 ) -> None:
     with scene.worker() as answers, scene.server.client() as client:
         scene.accept("text")
         wait_until(lambda: scene.counts().answered == 1)
-        client.delete(f"dingda:{name}")
-        client.set(f"dingda:{name}", "nonsense")
-        answers.wait_for(f"removed dingda:{name}")
+        client.delete(key)
+        client.set(key, "nonsense")
+        answers.wait_for(f"removed {key}")
         scene.accept("text", 3)
         scene.expect_ends(answered=4, within_s=30)
 
@@ -88,6 +88,6 @@ def test_what_rests_is_found_again_when_the_list_of_what_is_due_is_lost(scene: S
     scene.webhook.first.extend([Script(status=500, shows=False)] * 2)
     with scene.worker(), scene.server.client() as client:
         scene.accept("text", 2)
-        wait_until(lambda: client.scard("dingda:resting") == 2)
-        client.delete("dingda:due")
+        wait_until(lambda: client.scard(KEYS.resting) == 2)
+        client.delete(KEYS.due)
         scene.expect_ends(answered=2, within_s=30)

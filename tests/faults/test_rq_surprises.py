@@ -15,6 +15,7 @@ import redis
 from rq.command import send_stop_job_command
 from rq.serializers import JSONSerializer
 
+from tests.builders import KEYS
 from tests.faults.conftest import Figure
 from tests.faults.scene import EMPTY, Scene, scene_behind_proxy
 from tests.processes import process, wait_until
@@ -238,7 +239,7 @@ def test_a_message_is_known_for_as_long_as_it_is_worked_on(scene: Scene) -> None
     with scene.worker(), scene.server.client() as client:
         assert scene.post(body).json() == EMPTY
         scene.wait_for_state("leased")
-        (key,) = client.scan_iter("dingda:message:*")
+        (key,) = client.scan_iter(KEYS.message("*"))
         assert client.ttl(key) == -1
         for _ in range(3):
             assert scene.post(body).json() == EMPTY

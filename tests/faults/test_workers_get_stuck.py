@@ -12,6 +12,7 @@ from rq.command import send_stop_job_command
 from rq.serializers import JSONSerializer
 
 from dingda.worker.threads import PLACES
+from tests.builders import KEYS
 from tests.faults.conftest import Figure
 from tests.faults.scene import Scene
 from tests.processes import Process, wait_until
@@ -129,7 +130,7 @@ def test_a_message_that_stops_every_loop_is_given_up_and_the_others_are_answered
         assert re.search(r"message \w{8} is given up: 3 workers died over it", said)
     with scene.server.client() as client:
         deaths: list[Any] = [
-            client.hget(key, "deaths") for key in client.scan_iter("dingda:message:*")
+            client.hget(key, "deaths") for key in client.scan_iter(KEYS.message("*"))
         ]
         # The culprit's third death is its end; the others have none.
         assert [count for count in deaths if count] == ["2"]

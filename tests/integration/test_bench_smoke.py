@@ -32,6 +32,7 @@ from benchmarks.samples import Column, Sample, Samples, Summary, Table, percenti
 from benchmarks.targets import Target, targets
 from benchmarks.worker import wait_for_mark, wait_for_replies
 from dingda.gateway.http.replay import MESSAGES_A_SIGNATURE
+from dingda.shared.keys import LedgerKeys
 from dingda.shared.message import Message, parse_message
 from dingda.shared.signature import verify
 from tests.processes import wait_until
@@ -76,7 +77,7 @@ def test_the_gateway_accepts_what_the_load_sends(server: Server) -> None:
         assert load.p50_ms <= load.p99_ms <= load.max_ms
         assert process.cpu_s > 0
         assert process.pss_mb > 1
-    assert server.client.hget("bench:count", "accepted") == b"50"
+    assert server.client.hget(LedgerKeys("bench").count, "accepted") == b"50"
     server.clear()
 
 

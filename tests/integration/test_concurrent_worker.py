@@ -25,7 +25,7 @@ from rq.worker import BaseWorker, WorkerStatus
 
 from dingda.worker import concurrent
 from dingda.worker.contained import STOPPED
-from tests.builders import a_callback
+from tests.builders import KEYS, a_callback
 from tests.integration.rq_stage import NAME, Called, Stage, until, working
 from tests.processes import (
     ROOT,
@@ -637,7 +637,7 @@ def test_a_stock_worker_runs_our_jobs_end_to_end(server: Valkey, stage: Stage) -
             assert worker.popen.wait(20) == 0
     assert post.payload["msgtype"] == "feedCard"
     wait_until(lambda: stage.registries()["finished"] == 1)
-    assert stage.connection.hget("dingda:count", "answered") == b"1"
+    assert stage.connection.hget(KEYS.count, "answered") == b"1"
 
 
 def test_a_stock_worker_of_an_installed_package_finds_the_function_in_its_folder(

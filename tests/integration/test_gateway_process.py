@@ -18,7 +18,7 @@ import redis
 
 from dingda.shared.texts import BUSY
 from dingda.simulator.processes import free_port
-from tests.builders import a_callback
+from tests.builders import KEYS, a_callback
 from tests.processes import (
     SECRET,
     Process,
@@ -103,8 +103,8 @@ def test_a_full_redis_is_said_and_nothing_half_written(tmp_path: Path) -> None:
     ("commands", "error"),
     [
         (["set rq:queue:dingda x"], "ResponseError"),
-        (["set dingda:count x"], "ResponseError"),
-        (["set dingda:resting x"], "ResponseError"),
+        ([f"set {KEYS.count} x"], "ResponseError"),
+        ([f"set {KEYS.resting} x"], "ResponseError"),
         (["replicaof 127.0.0.1 1"], "ReadOnlyError"),
         (["config set requirepass x", "client kill type normal skipme yes"], "ResponseError"),
         (["config set maxmemory 1"], "OutOfMemoryError"),
@@ -119,7 +119,7 @@ def test_an_odd_answer_of_redis_is_said_at_once_and_it_is_not_ready(
         ready = address.replace("/dd_robot/", "/readyz")
         assert httpx.get(ready).json() == {"ready": True}
         assert say(address)[0] == STORED
-        for key in ("rq:queue:dingda", "dingda:count", "dingda:resting"):
+        for key in ("rq:queue:dingda", KEYS.count, KEYS.resting):
             if f"set {key} x" in commands:
                 client.delete(key)
         for command in commands:
@@ -167,7 +167,7 @@ def test_several_processes_share_the_port_and_the_ledger(server: Valkey) -> None
         for number in range(20):
             assert say(address, f"m{number % 10}")[0] == STORED
         with redis.Redis.from_url(server.url) as client:
-            assert client.hget("dingda:count", "accepted") == b"10"
+            assert client.hget(KEYS.count, "accepted") == b"10"
         assert hears.stop() == 0
 
 

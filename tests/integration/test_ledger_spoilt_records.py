@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from redis.asyncio import Redis
 
+from dingda.shared.admin import LedgerAdmin
 from dingda.shared.connections import patient
 from dingda.shared.errors import LeaseLostError
 from dingda.shared.ledger import Ledger
@@ -15,12 +16,12 @@ from dingda.shared.queue import JobQueue
 from dingda.shared.states import DeadReason, End, Ending, Lease, Prepared
 from dingda.shared.story import read_stories
 from dingda.worker.operating import read_status
-from tests.builders import a_callback, a_message
+from tests.builders import KEYS, a_callback, a_message
 from tests.processes import Valkey, valkey
 
 QUEUE = JobQueue.create("dingda", skill_timeout_s=30)
 SPOILT, HEALTHY = a_message(msgId="spoilt"), a_message(msgId="healthy")
-KEY = f"dingda:message:{SPOILT.id}"
+KEY = KEYS.message(SPOILT.id)
 FAILED = Ending(End.DEAD, DeadReason.FAILED, "KeyError in the skill")
 Spoil = Callable[[Redis], Awaitable[Any]]
 
@@ -108,36 +109,43 @@ async def ledger(redis: Redis) -> Ledger:
     return ledger
 
 
-async def reason(ledger: Ledger) -> str:
-    (letter,) = await ledger.dead_letters()
+@pytest.fixture
+async def admin(ledger: Ledger, redis: Redis) -> LedgerAdmin:  # noqa: ARG001 - with its messages
+    return LedgerAdmin(redis, QUEUE)
+
+
+async def reason(admin: LedgerAdmin) -> str:
+    (letter,) = await admin.dead_letters()
     assert letter.id == SPOILT.id
     return letter.reason
 
 
 @by_name(ENDS)
 async def test_a_sweep_ends_what_is_spoilt_and_enqueues_the_others(
-    redis: Redis, ledger: Ledger, spoil: Spoil
+    redis: Redis, ledger: Ledger, admin: LedgerAdmin, spoil: Spoil
 ) -> None:
     await spoil(redis)
     assert await ledger.sweep() == 1
     assert await redis.lrange(QUEUE.keys[1], 0, -1) == [f"{HEALTHY.id}-3"]
-    assert await reason(ledger) in ("failed: its record is spoilt", "expired")
-    assert (await ledger.counts()).open == 1
-    assert await redis.zcard("dingda:due") == 0
+    assert await reason(admin) in ("failed: its record is spoilt", "expired")
+    assert (await admin.counts()).open == 1
+    assert await redis.zcard(KEYS.due) == 0
 
 
 @by_name(ENDS)
-async def test_a_lease_ends_what_is_spoilt(redis: Redis, ledger: Ledger, spoil: Spoil) -> None:
+async def test_a_lease_ends_what_is_spoilt(
+    redis: Redis, ledger: Ledger, admin: LedgerAdmin, spoil: Spoil
+) -> None:
     await spoil(redis)
     refused, granted = await asyncio.gather(ledger.lease(SPOILT.id), ledger.lease(HEALTHY.id))
     assert refused in ("spoilt", "expired")
     assert isinstance(granted, Lease)
-    assert await reason(ledger) in ("failed: its record is spoilt", "expired")
+    assert await reason(admin) in ("failed: its record is spoilt", "expired")
 
 
 @by_name(GOES_ON)
 async def test_what_can_still_be_answered_is_leased_and_retried_and_ends(
-    redis: Redis, ledger: Ledger, spoil: Spoil
+    redis: Redis, ledger: Ledger, admin: LedgerAdmin, spoil: Spoil
 ) -> None:
     await spoil(redis)
     lease, other = await asyncio.gather(ledger.lease(SPOILT.id), ledger.lease(HEALTHY.id))
@@ -149,23 +157,23 @@ async def test_what_can_still_be_answered_is_leased_and_retried_and_ends(
     again = await ledger.lease(SPOILT.id)
     assert isinstance(again, Lease)
     await ledger.done(again, FAILED)
-    assert await reason(ledger) == FAILED.full_reason
+    assert await reason(admin) == FAILED.full_reason
 
 
 @by_name(ENDS)
 async def test_what_is_spoilt_in_a_workers_hands_still_comes_to_an_end(
-    redis: Redis, ledger: Ledger, spoil: Spoil
+    redis: Redis, ledger: Ledger, admin: LedgerAdmin, spoil: Spoil
 ) -> None:
     assert isinstance(await ledger.lease(SPOILT.id), Lease)
     await spoil(redis)
-    await redis.zadd("dingda:due", {SPOILT.id: 1})
+    await redis.zadd(KEYS.due, {SPOILT.id: 1})
     await ledger.sweep()
-    assert (await ledger.counts()).open == 1
+    assert (await admin.counts()).open == 1
 
 
 @by_name(ENDS | GOES_ON)
 async def test_a_line_goes_on_although_a_record_in_it_is_spoilt(
-    redis: Redis, ledger: Ledger, spoil: Spoil
+    redis: Redis, ledger: Ledger, admin: LedgerAdmin, spoil: Spoil
 ) -> None:
     first, other = await ledger.lease(HEALTHY.id), await ledger.lease(SPOILT.id)
     assert isinstance(first, Lease)
@@ -175,24 +183,24 @@ async def test_a_line_goes_on_although_a_record_in_it_is_spoilt(
         await ledger.park(first)
     with suppress(LeaseLostError):
         await ledger.park(other)
-    await redis.zadd("dingda:due", {SPOILT.id: 1, HEALTHY.id: 1})
+    await redis.zadd(KEYS.due, {SPOILT.id: 1, HEALTHY.id: 1})
     await ledger.sweep()
     for _ in range(2):
         lease = await ledger.lease(HEALTHY.id)
         if isinstance(lease, Lease):
             await ledger.done(lease, Ending(End.ANSWERED))
-    assert (await ledger.counts()).answered == 1
+    assert (await admin.counts()).answered == 1
 
 
 async def test_deaths_are_counted_although_their_number_was_spoilt(
-    redis: Redis, ledger: Ledger
+    redis: Redis, ledger: Ledger, admin: LedgerAdmin
 ) -> None:
     await redis.hset(KEY, "deaths", "x")
     for _ in range(3):
         assert isinstance(await ledger.lease(SPOILT.id), Lease)
-        await redis.zadd("dingda:due", {SPOILT.id: 1})
+        await redis.zadd(KEYS.due, {SPOILT.id: 1})
         await ledger.sweep()
-    assert await reason(ledger) == "failed: workers died over it"
+    assert await reason(admin) == "failed: workers died over it"
 
 
 @by_name(ENDS | GOES_ON)
@@ -208,26 +216,26 @@ async def test_a_record_that_is_spoilt_accepts_nobody_else_twice_and_stops_no_ac
 
 @by_name(ENDS | GOES_ON)
 async def test_a_record_that_is_spoilt_is_listed_and_stops_no_listing(
-    redis: Redis, ledger: Ledger, spoil: Spoil
+    redis: Redis, admin: LedgerAdmin, spoil: Spoil
 ) -> None:
     await spoil(redis)
-    await redis.zadd("dingda:dead", {SPOILT.id: 5, "nobody\n": 6})
-    await redis.rpush(f"dingda:letter:{SPOILT.id}", "x")
+    await redis.zadd(KEYS.dead, {SPOILT.id: 5, "nobody\n": 6})
+    await redis.rpush(KEYS.dead_letter_payload(SPOILT.id), "x")
     await redis.rpush(QUEUE.keys[1], f"{SPOILT.id}-1")
-    await redis.hset("dingda:count", "dead:failed", "x")
-    assert {letter.id for letter in await ledger.dead_letters()} == {SPOILT.id, "nobody\n"}
-    assert (await read_status(redis, ledger, QUEUE)).queued == 1
+    await redis.hset(KEYS.count, "dead:failed", "x")
+    assert {letter.id for letter in await admin.dead_letters()} == {SPOILT.id, "nobody\n"}
+    assert (await read_status(redis, admin, QUEUE)).queued == 1
     stories = await read_stories(redis, QUEUE, [SPOILT.id, HEALTHY.id])
     assert stories[1] is not None
-    await ledger.revive(SPOILT.id)
+    await admin.revive(SPOILT.id)
 
 
 async def test_what_is_spoilt_is_named_once_and_escaped(
     redis: Redis, ledger: Ledger, caplog: pytest.LogCaptureFixture
 ) -> None:
     planted = "forged\n2026-01-01 ERROR all is lost\x1b[2J"
-    await redis.hset(f"dingda:message:{planted}", mapping={"state": "accepted", "payload": "{}"})
-    await redis.zadd("dingda:due", {planted: 1, "gone": 1})
+    await redis.hset(KEYS.message(planted), mapping={"state": "accepted", "payload": "{}"})
+    await redis.zadd(KEYS.due, {planted: 1, "gone": 1})
     for _ in range(3):
         await ledger.sweep()
     named = [record.getMessage() for record in caplog.records if "spoilt" in record.getMessage()]

@@ -20,9 +20,10 @@ from hypothesis.stateful import (
 )
 from redis.asyncio import Redis
 
+from dingda.shared.admin import LedgerAdmin
 from dingda.shared.errors import LeaseLostError
 from dingda.shared.ledger import HANDOVER_MS, LEASE_MS, LONGEST_WAIT_MS, Ledger
-from dingda.shared.queue import JobQueue
+from dingda.shared.queue import JobQueue, message_of_job
 from dingda.shared.states import (
     Acceptance,
     DeadReason,
@@ -33,7 +34,7 @@ from dingda.shared.states import (
     Prepared,
     join_reason,
 )
-from tests.builders import SESSION_MS, a_callback, a_message, now_ms
+from tests.builders import KEYS, SESSION_MS, a_callback, a_message, now_ms
 from tests.processes import valkey
 
 T = TypeVar("T")
@@ -70,7 +71,9 @@ class LedgerMachine(RuleBasedStateMachine):
         super().__init__()
         self.runner = asyncio.Runner()
         self.redis = Redis.from_url(self.url, decode_responses=True)
-        self.ledger = Ledger(self.redis, JobQueue.create("dingda", skill_timeout_s=30))
+        queue = JobQueue.create("dingda", skill_timeout_s=30)
+        self.ledger = Ledger(self.redis, queue)
+        self.admin = LedgerAdmin(self.redis, queue)
         self.run(self.redis.flushall())
         self.ends: dict[str, tuple[str, str]] = {}
         self.shown: Counter[tuple[str, int]] = Counter()
@@ -110,7 +113,7 @@ class LedgerMachine(RuleBasedStateMachine):
     @rule(target=jobs)
     def a_worker_takes_a_job(self) -> Any:
         job_id: Any = self.run(self.redis.lpop("rq:queue:dingda"))
-        return str(job_id).rpartition("-")[0] if job_id else multiple()
+        return message_of_job(str(job_id)) if job_id else multiple()
 
     @rule(target=leases, message_id=jobs)
     def a_worker_leases_what_it_took(self, message_id: str) -> Any:
@@ -214,7 +217,7 @@ class LedgerMachine(RuleBasedStateMachine):
     @rule(message=st.sampled_from(MESSAGES))
     def an_operator_retries(self, message: Any) -> None:
         ended = self.ends.get(message.id)
-        if self.run(self.ledger.revive(message.id)) == "accepted" and ended:
+        if self.run(self.admin.revive(message.id)) == "accepted" and ended:
             assert ended[0] == "dead"
             self.out_of_line.add(message.id)
             del self.ends[message.id]
@@ -226,7 +229,7 @@ class LedgerMachine(RuleBasedStateMachine):
 
     @rule(message=st.sampled_from(MESSAGES))
     def an_operator_drops(self, message: Any) -> None:
-        self.run(self.ledger.drop(message.id))
+        self.run(self.admin.drop(message.id))
 
     # What must always be -----------------------------------------------------------------------
 
@@ -258,7 +261,7 @@ class LedgerMachine(RuleBasedStateMachine):
     @invariant()
     def the_sum_is_right(self) -> None:
         states = Counter(filter(None, (self.state_of(message.id) for message in MESSAGES)))
-        counts = self.run(self.ledger.counts())
+        counts = self.run(self.admin.counts())
         assert counts.accepted == states.total()
         assert counts.open == sum(states[state] for state in OPEN)
         ended = (counts.answered, counts.unmatched, counts.refused, sum(counts.dead.values()))
@@ -272,8 +275,8 @@ class LedgerMachine(RuleBasedStateMachine):
             self.run(self.ledger.sweep())
             self.run(self.shift(LEASE_MS + HANDOVER_MS))
             while job_id := self.run(self.redis.lpop("rq:queue:dingda")):
-                self.run(self.ledger.lease(str(job_id).rpartition("-")[0]))
-        assert self.run(self.ledger.counts()).open == 0
+                self.run(self.ledger.lease(message_of_job(str(job_id))))
+        assert self.run(self.admin.counts()).open == 0
         self.every_end_stands()
         self.the_sum_is_right()
         self.run(self.redis.aclose())
@@ -286,7 +289,7 @@ class LedgerMachine(RuleBasedStateMachine):
             self.run(self.shift(_DRAINED_IN_MS // _ROUNDS))
             self.run(self.ledger.sweep())
             while job_id := self.run(self.redis.lpop("rq:queue:dingda")):
-                message_id = str(job_id).rpartition("-")[0]
+                message_id = message_of_job(str(job_id))
                 lease = self.run(self.ledger.lease(message_id))
                 if not isinstance(lease, Lease):
                     continue
@@ -315,9 +318,7 @@ class LedgerMachine(RuleBasedStateMachine):
 
     def left_ms(self, message_id: str) -> float:
         """How long an open message's session lasts; 0 if it has ended."""
-        held: Any = self.run(
-            self.redis.hmget(f"dingda:message:{message_id}", "state", "expires_ms")
-        )
+        held: Any = self.run(self.redis.hmget(KEYS.message(message_id), "state", "expires_ms"))
         return float(held[1]) - now_ms() if held[0] in OPEN else 0.0
 
     def check_it_holds(self, lease: Lease) -> None:
@@ -326,7 +327,7 @@ class LedgerMachine(RuleBasedStateMachine):
         assert lease.id not in self.ends
 
     def story_of(self, message_id: str) -> tuple[str | None, str]:
-        key = f"dingda:message:{message_id}"
+        key = KEYS.message(message_id)
         held: Any = self.run(self.redis.hmget(key, "state", "reason", "detail"))
         return held[0], join_reason(held[1] or "", held[2] or "")
 
@@ -335,14 +336,14 @@ class LedgerMachine(RuleBasedStateMachine):
 
     async def shift(self, passed_ms: int) -> None:
         """Let time pass: all that the ledger wrote down about it lies so much further back."""
-        due: Any = await self.redis.zrange("dingda:due", 0, -1)
+        due: Any = await self.redis.zrange(KEYS.due, 0, -1)
         for message_id in due:
-            await self.redis.zincrby("dingda:due", -passed_ms, message_id)
-        async for key in self.redis.scan_iter("dingda:message:*"):
+            await self.redis.zincrby(KEYS.due, -passed_ms, message_id)
+        async for key in self.redis.scan_iter(KEYS.message("*")):
             for name in ("expires_ms", "not_before_ms"):
                 if await self.redis.hexists(key, name):
                     await self.redis.hincrby(key, name, -passed_ms)
-        async for key in self.redis.scan_iter("dingda:letter:*"):
+        async for key in self.redis.scan_iter(KEYS.dead_letter_payload("*")):
             await self.redis.pexpire(key, max(1, await self.redis.pttl(key) - passed_ms))
 
 

@@ -9,7 +9,7 @@ from redis.exceptions import NoPermissionError
 
 from dingda.shared.selfcheck import Severity, check
 from dingda.shared.settings import Settings
-from tests.builders import a_callback
+from tests.builders import KEYS, a_callback
 from tests.processes import (
     ROOT,
     SECRET,
@@ -52,7 +52,7 @@ def test_a_message_is_answered_and_the_worker_looks_after_the_queue(
         assert httpx.post(address, content=body, headers=signed()).json() == {"msgtype": "empty"}
         webhook.wait_for(1)
         with redis.Redis.from_url(server.url) as client:
-            wait_until(lambda: client.hget("dingda:count", "answered"))
+            wait_until(lambda: client.hget(KEYS.count, "answered"))
             wait_until(lambda: client.zcard("rq:finished:dingda"))
     for process in (hears, answers):
         assert "NOPERM" not in process.output

@@ -10,7 +10,7 @@ import pytest
 
 from dingda.gateway.app import create_app
 from dingda.shared.settings import Settings
-from tests.builders import a_callback, now_ms
+from tests.builders import KEYS, a_callback, now_ms
 from tests.processes import SECRET, signed
 
 CALLBACK = "/dd_robot/"
@@ -44,7 +44,7 @@ class GatewayHarness:
         )
 
     async def counts(self) -> dict[str, str]:
-        found: Any = await self.redis.hgetall("dingda:count")
+        found: Any = await self.redis.hgetall(KEYS.count)
         return dict(found)
 
     async def queued(self) -> int:

@@ -9,10 +9,13 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 
 from dingda.gateway.intake import Intake
 from dingda.gateway.receiver import Busy, Duplicate, Invalid, Receiver, Stored
+from dingda.shared.admin import LedgerAdmin
 from dingda.shared.ledger import Ledger
 from dingda.shared.message import Ignored
 from dingda.shared.queue import JobQueue
 from tests.builders import a_callback, a_message
+
+QUEUE = JobQueue.create("dingda", skill_timeout_s=30)
 
 
 @pytest.fixture
@@ -23,7 +26,7 @@ async def redis() -> AsyncIterator[fakeredis.FakeAsyncRedis]:
 
 @pytest.fixture
 def ledger(redis: fakeredis.FakeAsyncRedis) -> Ledger:
-    return Ledger(redis, JobQueue.create("dingda", skill_timeout_s=30))
+    return Ledger(redis, QUEUE)
 
 
 @pytest.fixture
@@ -59,10 +62,10 @@ async def test_the_same_message_from_two_transports_is_stored_once(
 
 
 async def test_a_delivery_without_anything_to_answer_is_counted_and_not_stored(
-    receiver: Receiver, ledger: Ledger, redis: fakeredis.FakeAsyncRedis
+    receiver: Receiver, redis: fakeredis.FakeAsyncRedis
 ) -> None:
     assert await receiver.receive(b"{}") == Ignored("probe")
-    assert (await ledger.counts()).ignored == {"probe": 1}
+    assert (await LedgerAdmin(redis, QUEUE).counts()).ignored == {"probe": 1}
     assert await queued(redis) == 0
 
 

@@ -8,7 +8,9 @@ from rq import Queue
 from rq.job import Job, JobStatus
 from rq.serializers import JSONSerializer
 
+from dingda.shared.admin import LedgerAdmin
 from dingda.shared.errors import LeaseLostError
+from dingda.shared.keys import LedgerKeys
 from dingda.shared.ledger import (
     DEAD_LETTER_S,
     LEASE_MS,
@@ -23,7 +25,7 @@ from dingda.shared.message import Message
 from dingda.shared.queue import JOB_FUNCTION, JobQueue
 from dingda.shared.reply import Text, to_body
 from dingda.shared.states import Acceptance, Counts, DeadReason, End, Ending, Lease, Prepared
-from tests.builders import SESSION_MS, a_message, now_ms
+from tests.builders import KEYS, SESSION_MS, a_message, now_ms
 from tests.unit.shared.world import (
     ANSWERED,
     ENDINGS,
@@ -149,14 +151,14 @@ async def test_what_no_longer_rests_is_no_longer_counted_as_resting(
     world: World, message: Message, end: str
 ) -> None:
     await world.ledger.retry(await world.leased(message), pause_ms=0, prepared=PREPARED)
-    assert await world.redis.scard("dingda:resting") == 1
+    assert await world.redis.scard(KEYS.resting) == 1
     if end.startswith("expired"):
         await world.end_session(message)
     if end in ("requeued", "expired while it rests"):
         await world.ledger.sweep()
     else:
         await world.ledger.lease(message.id)
-    assert await world.redis.scard("dingda:resting") == 0
+    assert await world.redis.scard(KEYS.resting) == 0
 
 
 async def test_a_lease_holds_what_is_needed_to_answer(world: World, message: Message) -> None:
@@ -183,7 +185,7 @@ async def test_an_ended_message_cannot_be_leased(
     world: World, message: Message, ending: Ending
 ) -> None:
     await world.ledger.done(await world.leased(message), ending)
-    assert await world.ledger.lease(message.id) == ending.end
+    assert await world.ledger.lease(message.id) == ending.end.value
 
 
 async def test_an_unknown_message_cannot_be_leased(world: World, message: Message) -> None:
@@ -404,12 +406,12 @@ async def test_an_ended_message_is_remembered_for_a_while(
 ) -> None:
     await world.ledger.done(await world.leased(message), ending)
     remember_s = DEAD_LETTER_S if ending.end is End.DEAD else REMEMBER_S
-    assert remember_s - 5 < await world.redis.ttl(f"dingda:message:{message.id}") <= remember_s
+    assert remember_s - 5 < await world.redis.ttl(KEYS.message(message.id)) <= remember_s
 
 
 async def test_an_open_message_is_not_forgotten(world: World, message: Message) -> None:
     await world.leased(message)
-    assert await world.redis.ttl(f"dingda:message:{message.id}") == -1
+    assert await world.redis.ttl(KEYS.message(message.id)) == -1
 
 
 async def test_every_end_is_counted_by_its_name(world: World) -> None:
@@ -478,12 +480,13 @@ async def test_the_counts_add_up_after_every_step(world: World, message: Message
 
 async def test_a_queue_of_another_name_shares_nothing(world: World, message: Message) -> None:
     await world.accept(message)
-    acme = Ledger(world.redis, JobQueue.create("acme", skill_timeout_s=30))
-    assert await acme.counts() == Counts(0, 0, 0, 0, {}, {})
+    queue, keys = JobQueue.create("acme", skill_timeout_s=30), LedgerKeys("acme")
+    acme = Ledger(world.redis, queue)
+    assert await LedgerAdmin(world.redis, queue).counts() == Counts(0, 0, 0, 0, {}, {})
     assert await acme.lease(message.id) == "gone"
     await acme.accept([(message, body_of(message))], backlog_limit=1)
     assert await world.redis.llen("rq:queue:acme") == 1
-    await world.redis.delete(f"acme:message:{message.id}", "acme:count")
+    await world.redis.delete(keys.message(message.id), keys.count)
 
 
 @pytest.mark.parametrize("ending", ENDINGS)

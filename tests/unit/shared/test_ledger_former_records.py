@@ -9,6 +9,7 @@ from dingda.shared.message import Message
 from dingda.shared.queue import JobQueue
 from dingda.shared.states import DeadReason, End, Ending
 from dingda.shared.story import read_stories
+from tests.builders import KEYS
 from tests.unit.shared.world import ANSWERED, World
 
 FORMER = {
@@ -22,7 +23,7 @@ FORMER = {
 async def died_before(world: World, message: Message, text: str) -> None:
     """Let a message end as it would have in the version before."""
     await world.ledger.done(await world.leased(message), FORMER[text])
-    key = f"dingda:message:{message.id}"
+    key = KEYS.message(message.id)
     await world.redis.hset(key, "reason", text)
     await world.redis.hdel(key, "detail")
 
@@ -30,7 +31,7 @@ async def died_before(world: World, message: Message, text: str) -> None:
 @pytest.mark.parametrize("text", FORMER)
 async def test_its_dead_letters_are_listed(world: World, message: Message, text: str) -> None:
     await died_before(world, message, text)
-    (letter,) = await world.ledger.dead_letters()
+    (letter,) = await world.admin.dead_letters()
     assert letter.reason == text
 
 
@@ -49,7 +50,7 @@ async def test_its_dead_letters_are_retried_and_counted_no_more(
 ) -> None:
     await died_before(world, message, text)
     assert sum((await world.counts()).dead.values()) == 1
-    assert await world.ledger.revive(message.id) == "accepted"
+    assert await world.admin.revive(message.id) == "accepted"
     assert not any((await world.counts()).dead.values())
     await world.ledger.done(await world.lease(message), ANSWERED)
     await world.check_the_invariant()

@@ -8,11 +8,11 @@ from dingda.shared.errors import LeaseLostError
 from dingda.shared.ledger import LONGEST_SESSION_MS, LONGEST_WAIT_MS, RECHECK_MS
 from dingda.shared.message import Message
 from dingda.shared.states import DeadReason, End, Ending, Lease
-from tests.builders import a_message
+from tests.builders import KEYS, a_message
 from tests.unit.shared.world import ANSWERED, PREPARED, World
 
 FIRST, SECOND, THIRD = (a_message(msgId=f"in-line-{number}") for number in range(3))
-LINE = f"dingda:line:{FIRST.ordering_key}"
+LINE = KEYS.line(FIRST.ordering_key)
 
 
 async def taken(world: World, *messages: Message) -> list[Lease]:
@@ -193,7 +193,7 @@ async def test_a_first_one_that_never_left_its_line_holds_nobody_up_for_long(
     world: World, broken: str
 ) -> None:
     await parked(world)
-    key, stored = f"dingda:message:{FIRST.id}", dict[Any, Any](await world.stored(FIRST))
+    key, stored = KEYS.message(FIRST.id), dict[Any, Any](await world.stored(FIRST))
     if broken == "ended by an earlier release":
         await world.redis.hset(key, "state", "answered")
     else:
@@ -245,7 +245,7 @@ async def test_a_turn_that_its_worker_could_not_hand_on_is_found_by_the_sweep(
 
 async def test_what_a_gateway_of_an_earlier_release_accepted_is_answered(world: World) -> None:
     await world.accept(FIRST)
-    await world.redis.hdel(f"dingda:message:{FIRST.id}", "line")
+    await world.redis.hdel(KEYS.message(FIRST.id), "line")
     await world.redis.delete(LINE)
     await world.pop()
     lease = await world.lease(FIRST)
@@ -256,7 +256,7 @@ async def test_what_a_gateway_of_an_earlier_release_accepted_is_answered(world: 
 async def test_a_dead_letter_that_is_tried_again_stands_in_no_line(world: World) -> None:
     first = await parked(world)
     await world.ledger.done(first, Ending(End.DEAD, DeadReason.FAILED, "x"))
-    assert await world.ledger.revive(FIRST.id) == "accepted"
+    assert await world.admin.revive(FIRST.id) == "accepted"
     lease = await world.lease(FIRST)
     assert lease.is_first
     await world.ledger.done(lease, ANSWERED)

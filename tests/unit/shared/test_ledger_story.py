@@ -4,8 +4,9 @@ from hypothesis import strategies as st
 
 from dingda.shared.errors import LeaseLostError
 from dingda.shared.message import Message
+from dingda.shared.queue import message_of_job
 from dingda.shared.states import Lease
-from tests.builders import a_message
+from tests.builders import KEYS, a_message
 from tests.unit.shared.world import ANSWERED, OPEN_STATES, STEPS, World
 
 MESSAGES = [a_message(msgId=f"msg{number}") for number in range(3)]
@@ -53,9 +54,9 @@ class Story:
         elif what == "revive":
             await self._revive(message)
         elif what == "drop":
-            await world.ledger.drop(message.id)
+            await world.admin.drop(message.id)
         elif what == "overdue":
-            await world.redis.zadd("dingda:due", {message.id: 0}, xx=True)
+            await world.redis.zadd(KEYS.due, {message.id: 0}, xx=True)
         elif (await world.stored(message)).get("state") in OPEN_STATES:
             await world.end_session(message)
 
@@ -85,7 +86,7 @@ class Story:
 
     async def _revive(self, message: Message) -> None:
         was_dead = (await self.world.stored(message)).get("state") == "dead"
-        if await self.world.ledger.revive(message.id) == "accepted" and was_dead:
+        if await self.world.admin.revive(message.id) == "accepted" and was_dead:
             # An operator may have a message answered twice, who can look into the chat before.
             self.on_the_wire.discard(message.id)
             self.holders.pop(message.id, None)
@@ -94,10 +95,10 @@ class Story:
         """Let healthy workers and a sweeper do their work for a while."""
         for _ in range(4):
             for message in MESSAGES:
-                await self.world.redis.zadd("dingda:due", {message.id: 0}, xx=True)
+                await self.world.redis.zadd(KEYS.due, {message.id: 0}, xx=True)
             await self.world.ledger.sweep()
             while job_id := await self.world.pop():
-                lease = await self.world.ledger.lease(job_id.rpartition("-")[0])
+                lease = await self.world.ledger.lease(message_of_job(job_id))
                 if isinstance(lease, Lease):
                     await self.world.ledger.done(lease, ANSWERED)
 

@@ -7,7 +7,7 @@ from dingda.shared.ledger import DEAD_LETTER_S
 from dingda.shared.message import Message
 from dingda.shared.reply import Text, to_body
 from dingda.shared.states import DeadReason, End, Ending, Failures, Lease, Prepared
-from tests.builders import a_message, now_ms
+from tests.builders import KEYS, a_message, now_ms
 from tests.unit.shared.world import ANSWERED, APART_MS, HANDOVER_MS, PREPARED, World, body_of
 
 
@@ -90,7 +90,7 @@ async def test_what_expires_after_a_retry_says_why_there_was_no_reply(
     )
     await world.end_session(message)
     assert await world.ledger.lease(message.id) == "expired"
-    (letter,) = await world.ledger.dead_letters()
+    (letter,) = await world.admin.dead_letters()
     assert letter.reason == "expired: errcode -1"
     assert (await world.counts()).dead == {"expired": 1}
     assert "failures" not in await world.stored(message)
@@ -255,9 +255,9 @@ async def test_a_swept_dead_letter_is_listed_and_remembered(world: World, messag
     stored = await world.stored(message)
     times = {"accepted_ms", "leased_ms", "sending_ms", "ended_ms"}
     assert stored.keys() == times | {"state", "reason", "detail", "leases", "job"}
-    ttl_s = await world.redis.ttl(f"dingda:message:{message.id}")
+    ttl_s = await world.redis.ttl(KEYS.message(message.id))
     assert DEAD_LETTER_S - 5 < ttl_s <= DEAD_LETTER_S
-    assert [letter.id for letter in await world.ledger.dead_letters()] == [message.id]
+    assert [letter.id for letter in await world.admin.dead_letters()] == [message.id]
 
 
 async def test_a_dead_workers_message_is_dead_once_its_session_is_over(
@@ -345,7 +345,7 @@ async def test_a_foreign_job_at_the_head_of_the_queue_does_no_harm(
 
 
 async def test_a_message_that_is_gone_is_swept_away(world: World, message: Message) -> None:
-    await world.redis.zadd("dingda:due", {message.id: 0})
+    await world.redis.zadd(KEYS.due, {message.id: 0})
     assert await world.ledger.sweep() == 0
     assert await world.due_in_ms(message) is None
 
@@ -353,13 +353,13 @@ async def test_a_message_that_is_gone_is_swept_away(world: World, message: Messa
 async def test_old_dead_letters_leave_the_list(world: World, message: Message) -> None:
     await world.die(message)
     week_ms = DEAD_LETTER_S * 1000
-    await world.redis.zadd("dingda:dead", {"old": now_ms() - week_ms - 1, "new": now_ms() - 9_000})
+    await world.redis.zadd(KEYS.dead, {"old": now_ms() - week_ms - 1, "new": now_ms() - 9_000})
     await world.ledger.sweep()
-    assert [letter.id for letter in await world.ledger.dead_letters()] == [message.id, "new"]
+    assert [letter.id for letter in await world.admin.dead_letters()] == [message.id, "new"]
 
 
 async def test_more_than_one_sweep_can_carry_is_left_for_the_next(world: World) -> None:
     messages = [a_message(msgId=f"msg{number}") for number in range(501)]
     await world.accept(*messages, backlog_limit=501)
-    await world.redis.zadd("dingda:due", {message.id: 0 for message in messages})
+    await world.redis.zadd(KEYS.due, {message.id: 0 for message in messages})
     assert [await world.ledger.sweep() for _ in range(3)] == [500, 1, 0]

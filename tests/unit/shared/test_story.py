@@ -6,7 +6,7 @@ from dingda.shared.message import Message
 from dingda.shared.queue import JobQueue
 from dingda.shared.states import DeadReason, End, Ending
 from dingda.shared.story import Story, read_stories
-from tests.builders import now_ms
+from tests.builders import KEYS, now_ms
 from tests.unit.shared.world import ANSWERED, PREPARED, World
 
 QUEUE = JobQueue.create("dingda", skill_timeout_s=30)
@@ -85,7 +85,7 @@ async def test_what_an_earlier_attempt_sent_is_no_step_of_this_one(
 ) -> None:
     first = await world.leased(message)
     await world.ledger.sending(first)
-    await world.redis.hset(f"dingda:message:{message.id}", "sending_ms", 1)
+    await world.redis.hset(KEYS.message(message.id), "sending_ms", 1)
     await world.ledger.retry(first, pause_ms=0, prepared=PREPARED)
     await world.lease(message)
     story = await told(world, message)
@@ -99,6 +99,6 @@ async def test_a_revived_dead_letter_begins_anew(
     lease = await world.leased(message)
     await world.ledger.sending(lease)
     await world.ledger.done(lease, Ending(End.DEAD, DeadReason.FAILED, "ValueError"))
-    assert await world.ledger.revive(message.id) == "accepted"
+    assert await world.admin.revive(message.id) == "accepted"
     stored: Any = await world.stored(message)
     assert field not in stored

@@ -5,12 +5,13 @@ from typing import Any
 
 import fakeredis
 
+from dingda.shared.admin import LedgerAdmin
 from dingda.shared.ledger import Ledger
 from dingda.shared.message import Message
-from dingda.shared.queue import JobQueue
+from dingda.shared.queue import JobQueue, message_of_job
 from dingda.shared.reply import Text, to_body
 from dingda.shared.states import Acceptance, Counts, DeadReason, End, Ending, Lease, Prepared
-from tests.builders import a_callback, now_ms
+from tests.builders import KEYS, a_callback, now_ms
 
 HANDOVER_MS = 30
 APART_MS = 300
@@ -46,6 +47,7 @@ class World:
     def __init__(self, server: fakeredis.FakeServer) -> None:
         self.redis = fakeredis.FakeAsyncRedis(server=server, decode_responses=True)
         queue = JobQueue.create("dingda", skill_timeout_s=30)
+        self.admin = LedgerAdmin(self.redis, queue)
         self.ledger = Ledger(self.redis, queue, handover_ms=HANDOVER_MS, apart_ms=APART_MS)
 
     async def accept(self, *messages: Message, backlog_limit: int = 100) -> list[Acceptance]:
@@ -80,24 +82,24 @@ class World:
     async def waiting(self) -> list[str]:
         """The messages whose jobs are on the queue, in order."""
         job_ids: Any = await self.redis.lrange("rq:queue:dingda", 0, -1)
-        return [str(job_id).rpartition("-")[0] for job_id in job_ids]
+        return [message_of_job(str(job_id)) for job_id in job_ids]
 
     async def make_overdue(self, message: Message) -> None:
         """Let the time pass by when somebody must look at a message."""
-        assert await self.redis.zscore("dingda:due", message.id) is not None
-        await self.redis.zadd("dingda:due", {message.id: 0})
+        assert await self.redis.zscore(KEYS.due, message.id) is not None
+        await self.redis.zadd(KEYS.due, {message.id: 0})
 
     async def end_session(self, message: Message) -> None:
         """Let the time pass by until which the message could be answered."""
-        await self.redis.hset(f"dingda:message:{message.id}", "expires_ms", 1)
+        await self.redis.hset(KEYS.message(message.id), "expires_ms", 1)
 
     async def stored(self, message: Message) -> dict[str, str]:
-        found: Any = await self.redis.hgetall(f"dingda:message:{message.id}")
+        found: Any = await self.redis.hgetall(KEYS.message(message.id))
         return dict(found)
 
     async def words(self, message: Message) -> bytes | None:
         """What a dead letter keeps of what was said."""
-        kept: Any = await self.redis.get(f"dingda:letter:{message.id}")
+        kept: Any = await self.redis.get(KEYS.dead_letter_payload(message.id))
         return None if kept is None else str(kept).encode()
 
     async def die(self, message: Message) -> None:
@@ -105,16 +107,16 @@ class World:
         await self.ledger.done(await self.leased(message), ending)
 
     async def due_in_ms(self, message: Message) -> float | None:
-        score: Any = await self.redis.zscore("dingda:due", message.id)
+        score: Any = await self.redis.zscore(KEYS.due, message.id)
         return None if score is None else float(score) - now_ms()
 
     async def counts(self) -> Counts:
-        return await self.ledger.counts()
+        return await self.admin.counts()
 
     async def check_the_invariant(self) -> None:
         """What is counted is what is stored: accepted = ended + open, in total and by state."""
         states = list[str]()
-        async for key in self.redis.scan_iter("dingda:message:*"):
+        async for key in self.redis.scan_iter(KEYS.message("*")):
             states.append(str(await self.redis.hget(key, "state")))
         counts = await self.counts()
         ended = (counts.answered, counts.unmatched, counts.refused, sum(counts.dead.values()))

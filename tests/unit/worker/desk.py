@@ -10,6 +10,7 @@ from typing import Any
 import fakeredis
 import httpx
 
+from dingda.shared.admin import LedgerAdmin
 from dingda.shared.cancel_reason import CancelReason
 from dingda.shared.ledger import Ledger
 from dingda.shared.message import Message
@@ -26,7 +27,7 @@ from dingda.worker.routing import Router
 from dingda.worker.services import Services
 from dingda.worker.transport import BEFORE_SEND
 from dingda.worker.webhook import WebhookChannel
-from tests.builders import a_callback, a_message
+from tests.builders import KEYS, a_callback, a_message
 from tests.unit.worker.openapi_clients import a_token, contacts_of, private_channel
 
 ORIGINS = ("https://oapi.dingtalk.com:443",)
@@ -76,6 +77,7 @@ class Desk:
 
     def __init__(self, ledger: Ledger, redis: Any, server: fakeredis.FakeServer) -> None:
         self.ledger = ledger
+        self.admin = LedgerAdmin(redis, JobQueue.create("dingda", skill_timeout_s=30))
         self.redis = redis
         self.server = server
         self.chat = Line({"errcode": 0, "errmsg": "ok"})
@@ -103,7 +105,7 @@ class Desk:
 
     async def rest(self, message: Message) -> None:
         """Let the pause before the next attempt pass by."""
-        await self.redis.hset(f"dingda:message:{message.id}", "not_before_ms", 0)
+        await self.redis.hset(KEYS.message(message.id), "not_before_ms", 0)
         await self.overdue(message)
 
     async def rests_until(self, message: Message) -> int:
@@ -112,8 +114,8 @@ class Desk:
 
     async def overdue(self, message: Message) -> None:
         """Let the time pass by when somebody must look at a message, and look."""
-        assert await self.redis.zscore("dingda:due", message.id) is not None
-        await self.redis.zadd("dingda:due", {message.id: 0})
+        assert await self.redis.zscore(KEYS.due, message.id) is not None
+        await self.redis.zadd(KEYS.due, {message.id: 0})
         await self.ledger.sweep()
 
     async def taken_over(self, message: Message) -> Lease:
@@ -124,7 +126,7 @@ class Desk:
         return lease
 
     async def stored(self, message: Message) -> dict[str, str]:
-        return dict(await self.redis.hgetall(f"dingda:message:{message.id}"))
+        return dict(await self.redis.hgetall(KEYS.message(message.id)))
 
     async def state(self, message: Message) -> str:
         """The state, with the reason of a dead letter."""
@@ -132,11 +134,11 @@ class Desk:
         return ": ".join(filter(None, map(found.get, ("state", "reason", "detail"))))
 
     async def counts(self) -> Counts:
-        return await self.ledger.counts()
+        return await self.admin.counts()
 
     async def everything(self) -> str:
         """All that stands in Redis about messages, in one string."""
-        found = [await self.redis.hgetall(key) for key in await self.redis.keys("dingda:message:*")]
+        found = [await self.redis.hgetall(key) for key in await self.redis.keys(KEYS.message("*"))]
         found += [await self.redis.get(key) for key in await self.redis.keys("dingda:cache:*")]
         return str(found)
 

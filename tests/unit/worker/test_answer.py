@@ -10,7 +10,7 @@ from dingda.shared.ledger import MARGIN_MS
 from dingda.shared.texts import REJECTED
 from dingda.skill import BackendUnavailableError, RefusalError
 from dingda.worker.settlement import LAST_TRY_MS
-from tests.builders import SESSION_WEBHOOK, now_ms
+from tests.builders import KEYS, SESSION_WEBHOOK, now_ms
 from tests.unit.worker.desk import Counting, desk, well
 
 # Each end -----------------------------------------------------------------------------------
@@ -61,7 +61,7 @@ async def test_a_failing_skill_is_an_apology_and_a_dead_letter(
     async with desk(fail) as here:
         assert await here.state(await here.asked()) == f"dead: {reason}"
         assert len(here.said) == 1
-        (letter,) = await here.ledger.dead_letters()
+        (letter,) = await here.admin.dead_letters()
         assert letter.reason == reason
 
 
@@ -253,7 +253,7 @@ async def test_what_expires_between_two_attempts_says_what_the_last_one_met() ->
     async with desk(well) as here:
         here.chat.script = [{"errcode": -1}]
         message = await here.asked()
-        await here.redis.hset(f"dingda:message:{message.id}", "expires_ms", 1)
+        await here.redis.hset(KEYS.message(message.id), "expires_ms", 1)
         await here.overdue(message)
         assert await here.state(message) == "dead: expired: errcode -1"
 

@@ -12,6 +12,7 @@ from dingda.shared.states import Lease, Prepared
 from dingda.shared.texts import CUT_OFF, REJECTED, REST_REJECTED
 from dingda.skill import RefusalError
 from dingda.worker.response import ANSWERED
+from tests.builders import KEYS
 from tests.unit.worker.desk import Desk, desk, stop
 
 PARAGRAPHS = [f"{number}{'字' * 6_000}" for number in (1, 2, 3)]
@@ -61,7 +62,7 @@ async def test_while_a_part_is_on_the_wire_the_others_are_kept() -> None:
         states: list[str] = []
 
         async def look() -> None:
-            (key,) = await here.redis.keys("dingda:message:*")
+            (key,) = await here.redis.keys(KEYS.message("*"))
             states.append(await here.redis.hget(key, "state"))
 
         here.chat.script = [look, look, look]
@@ -176,7 +177,7 @@ async def test_a_session_that_closes_between_two_parts_is_expired_and_says_so() 
     async with desk(Long().tell) as here:
         here.chat.script = [{"errcode": 0}, httpx.ConnectError("no")]
         message = await here.asked()
-        await here.redis.hset(f"dingda:message:{message.id}", "expires_ms", 1)
+        await here.redis.hset(KEYS.message(message.id), "expires_ms", 1)
         await here.overdue(message)
         assert (await here.state(message)).startswith("dead: expired: ")
 
@@ -185,7 +186,7 @@ async def test_who_lost_the_lease_sends_no_further_part() -> None:
     async with desk(Long().tell) as here:
 
         async def lose() -> None:
-            (key,) = await here.redis.keys("dingda:message:*")
+            (key,) = await here.redis.keys(KEYS.message("*"))
             await here.redis.hset(key, "token", "another's")
 
         here.chat.script = [lose]

@@ -14,6 +14,7 @@ from dingda.shared.message import Message
 from dingda.shared.states import End, Ending
 from dingda.skill import Ask, RefusalError
 from dingda.worker.contained import STOPPED
+from tests.builders import KEYS
 from tests.unit.worker.desk import Counting, Desk, desk, stop, well
 
 DONE = Ending(End.ANSWERED)
@@ -125,7 +126,7 @@ async def test_a_payload_that_is_no_message_is_a_dead_letter_and_a_failed_job(
 ) -> None:
     async with desk(well) as here:
         message = await here.accept()
-        await here.redis.hset(f"dingda:message:{message.id}", "payload", payload)
+        await here.redis.hset(KEYS.message(message.id), "payload", payload)
         with pytest.raises(error):
             await here.answer(message)
         assert await here.state(message) == f"dead: failed: {error.__name__}"
