@@ -25,6 +25,12 @@ pytestmark = [pytest.mark.packaging, pytest.mark.timeout(600)]
 
 FOREIGN = ("shared", "worker", "gateway", "simulator")
 """Packages that an author may have, named as some of our folders are."""
+ROAD = """
+def test_lunch_is_served(dingtalk):
+    (reply,) = dingtalk.ask("午饭").shown
+    assert "今天吃" in reply.payload["text"]["content"]
+"""
+"""A test with a fixture of the plugin that the wheel brings."""
 PORTS = ("DINGDA_DEMO_REDIS_PORT", "DINGDA_PORT", "DINGDA_SIMULATOR_PORT")
 
 
@@ -133,6 +139,11 @@ def test_the_bare_package_brings_neither_the_demo_nor_the_testing_kit(terminal: 
 
 def test_the_tests_of_a_new_skill_package_pass(bot: Terminal) -> None:
     assert re.search(r"^3 passed", bot.run("pytest", "-q"), re.MULTILINE)
+
+
+def test_a_test_of_its_own_speaks_to_the_real_bot(bot: Terminal, tmp_path: Path) -> None:
+    (tmp_path / "test_road.py").write_text(ROAD, "utf-8")
+    assert re.search(r"^1 passed", bot.run("pytest", "-q", str(tmp_path)), re.MULTILINE)
 
 
 def test_its_skill_is_listed(bot: Terminal) -> None:
