@@ -15,7 +15,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from benchmarks import backlog, burst, gateway, latency, lookups, memory, profiles, replies, worker
-from benchmarks.contestants import a_server
+from benchmarks.candidates import a_server
 from benchmarks.errors import BenchmarkError
 from benchmarks.machine import describe
 from benchmarks.plan import FULL, QUICK, Plan

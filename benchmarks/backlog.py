@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks import sink
-from benchmarks.contestants import Server, a_gateway, a_server, a_sink, dingda
+from benchmarks.candidates import Server, a_gateway, a_server, a_sink, dingda
 from benchmarks.load import send
 from benchmarks.plan import Plan
 from benchmarks.processes import Served

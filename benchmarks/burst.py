@@ -24,15 +24,15 @@ import uvloop
 
 from benchmarks import backend
 from benchmarks.callbacks import SECRET
-from benchmarks.contestants import DINGDA, Server, a_server
+from benchmarks.candidates import DINGDA, Server, a_server
 from benchmarks.errors import BenchmarkError
 from benchmarks.plan import Plan
 from benchmarks.processes import OURS, ROOT, served
 from benchmarks.report import section
 from benchmarks.samples import Column, Sample, Samples, Table, percentile
 from benchmarks.sink import Sink, Taken
-from dingda.simulator.processes import free_port
-from dingda.simulator.sample import a_callback, signed_headers
+from dingda.simulator.testing.processes import free_port
+from dingda.simulator.testing.sample import a_callback, signed_headers
 
 CITIES, SAME, WAITING = 120, 100, 500
 _PLACES = 100

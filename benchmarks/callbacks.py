@@ -3,8 +3,8 @@
 import time
 import uuid
 
-from dingda.shared.signature import sign
-from dingda.simulator.sample import a_callback
+from dingda.shared.dingtalk.signature import sign
+from dingda.simulator.testing.sample import a_callback
 
 SECRET = "the-benchmarks-own-secret"
 PATH = "/dd_robot/"

@@ -4,13 +4,13 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from benchmarks.contestants import DINGDA, Server, a_front, a_gateway, a_server, a_sink
+from benchmarks.candidates import DINGDA, Server, a_front, a_gateway, a_server, a_sink
 from benchmarks.errors import BenchmarkError
 from benchmarks.load import Load, send
 from benchmarks.plan import Plan
 from benchmarks.processes import PEERS, Served, served
 from benchmarks.samples import Column, Sample, Table
-from dingda.simulator.processes import free_port
+from dingda.simulator.testing.processes import free_port
 
 CEILING = "constant bytes (what the load can reach)"
 BARE = "bare Starlette route"
@@ -65,7 +65,7 @@ def measure(plan: Plan, folder: Path) -> Iterator[Sample]:
 def _a_seed(server: Server) -> Iterator[tuple[Served, str]]:
     port = free_port()
     # Threads, for they keep connections open; gunicorn's default worker does not, and is slower.
-    command = ["-m", "gunicorn", "benchmarks.peers.seed.wsgi", "--bind", f"127.0.0.1:{port}"]
+    command = ["-m", "gunicorn", "benchmarks.baselines.seed.wsgi", "--bind", f"127.0.0.1:{port}"]
     command += ["--workers", "1", "--threads", str(_CONNECTIONS)]
     with served(PEERS, *command, env=server.env, ready="Booting worker") as process:
         yield process, f"http://127.0.0.1:{port}/dd_robot/"

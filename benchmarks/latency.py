@@ -10,7 +10,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from benchmarks.callbacks import Callbacks
-from benchmarks.contestants import (
+from benchmarks.candidates import (
     ARQ,
     RQ_WORKER,
     SIMPLE_WORKER,
@@ -26,7 +26,7 @@ from benchmarks.errors import BenchmarkError
 from benchmarks.plan import Plan
 from benchmarks.samples import Column, Sample, Table, percentile
 from benchmarks.sink import Sink, Taken
-from dingda.simulator.processes import free_port
+from dingda.simulator.testing.processes import free_port
 
 _PEERS = (SIMPLE_WORKER, RQ_WORKER, ARQ, dramatiq(8), TASKIQ)
 _WITHIN_S = 15.0

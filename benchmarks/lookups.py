@@ -6,7 +6,7 @@ from contextlib import closing
 from pathlib import Path
 
 from benchmarks import sink
-from benchmarks.contestants import (
+from benchmarks.candidates import (
     ARQ,
     RQ_WORKER,
     SIMPLE_WORKER,

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 
-from benchmarks.contestants import Server
+from benchmarks.candidates import Server
 from benchmarks.processes import PEERS, PEERS_ARQ, run
 
 _OURS = ("starlette", "uvicorn", "uvloop", "httptools", "redis", "hiredis", "rq", "httpx")

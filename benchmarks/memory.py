@@ -5,12 +5,12 @@ from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
-from benchmarks.contestants import Server, a_server, a_sink, dingda
-from benchmarks.peers.jobs import QUEUE
+from benchmarks.baselines.jobs import QUEUE
+from benchmarks.candidates import Server, a_server, a_sink, dingda
 from benchmarks.plan import Plan
 from benchmarks.samples import Column, Sample, Table
 from benchmarks.worker import wait_for_replies
-from dingda.shared.keys import LedgerKeys
+from dingda.shared.ledger.keys import LedgerKeys
 
 QUEUED, FINISHED = "Dingda, queued", "Dingda, finished"
 

@@ -12,7 +12,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from benchmarks.errors import BenchmarkError
-from dingda.simulator.processes import clean_environment
+from dingda.simulator.testing.processes import clean_environment
 
 ROOT = Path(__file__).parents[1]
 OURS = sys.executable

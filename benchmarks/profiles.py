@@ -10,9 +10,9 @@ from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
-from benchmarks.contestants import DINGDA_NOTHING, a_gateway, a_server, a_sink, dingda
+from benchmarks.baselines.jobs import BEGIN
+from benchmarks.candidates import DINGDA_NOTHING, a_gateway, a_server, a_sink, dingda
 from benchmarks.load import send
-from benchmarks.peers.jobs import BEGIN
 from benchmarks.plan import Plan
 from benchmarks.processes import PEERS, ROOT, Served
 from benchmarks.samples import Column, Sample, Table

@@ -16,12 +16,12 @@ import httpx
 import uvloop
 from httpx_aiohttp import AiohttpTransport
 
-from benchmarks.contestants import a_sink
+from benchmarks.candidates import a_sink
 from benchmarks.plan import FULL, Plan
 from benchmarks.processes import OURS, run
 from benchmarks.samples import Column, Sample, Table
-from dingda.worker.post import HTTPResponse, create_client
-from dingda.worker.post import post as post_once
+from dingda.worker.delivery.post import HTTPResponse, create_client
+from dingda.worker.delivery.post import post as post_once
 
 DINGDA = "Dingda's: over httpx-aiohttp, a connection for each reply"
 POOLED = "httpx over httpx-aiohttp, pooled"

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from benchmarks import backlog, gateway, worker
-from benchmarks.contestants import DINGDA, SIMPLE_WORKER, WORKER_POOL
+from benchmarks.candidates import DINGDA, SIMPLE_WORKER, WORKER_POOL
 from benchmarks.plan import Plan
 from benchmarks.samples import Samples, Summary
 

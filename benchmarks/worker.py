@@ -6,7 +6,8 @@ from contextlib import closing
 from pathlib import Path
 
 from benchmarks import sink
-from benchmarks.contestants import (
+from benchmarks.baselines.jobs import BEGIN, END
+from benchmarks.candidates import (
     ARQ,
     DINGDA_NOTHING,
     RQ_WORKER,
@@ -20,7 +21,6 @@ from benchmarks.contestants import (
     dramatiq,
 )
 from benchmarks.errors import BenchmarkError
-from benchmarks.peers.jobs import BEGIN, END
 from benchmarks.plan import Plan
 from benchmarks.processes import Served
 from benchmarks.samples import Column, Sample, Table

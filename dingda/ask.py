@@ -5,13 +5,13 @@ from textwrap import indent
 
 import click
 
-from dingda.shared.command_line import FAILED, OK, as_json_option
-from dingda.shared.logs import configure_logging
-from dingda.shared.settings import load_settings
-from dingda.shared.states import End, Ending
-from dingda.simulator.rendering import render_payload
-from dingda.worker.offline import OfflineAnswer, answer_offline
-from dingda.worker.operating import to_json
+from dingda.shared.ledger.states import End, Ending
+from dingda.shared.runtime.command_line import FAILED, OK, as_json_option
+from dingda.shared.runtime.logs import configure_logging
+from dingda.shared.runtime.settings import load_settings
+from dingda.simulator.client.rendering import render_payload
+from dingda.worker.operations.offline import OfflineAnswer, answer_offline
+from dingda.worker.operations.operating import to_json
 
 _MARGIN = " " * 9
 

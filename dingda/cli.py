@@ -11,7 +11,7 @@ from importlib import import_module
 import click
 
 from dingda import __version__
-from dingda.shared.command_line import HELP_OPTIONS, run
+from dingda.shared.runtime.command_line import HELP_OPTIONS, run
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,10 +41,11 @@ SECTIONS: dict[str, dict[str, Entry]] = {
             "dingda.ask:ask", "Ask the skills one thing in this process, without a Redis."
         ),
         "skills": Entry(
-            "dingda.worker.commands:skills", "List the skills, their modules and what one types."
+            "dingda.worker.operations.commands:skills",
+            "List the skills, their modules and what one types.",
         ),
         "settings": Entry(
-            "dingda.worker.commands:settings",
+            "dingda.worker.operations.commands:settings",
             "List every setting, what it means and what it is now.",
         ),
     },
@@ -58,10 +59,12 @@ SECTIONS: dict[str, dict[str, Entry]] = {
     },
     "Look after it": {
         "status": Entry(
-            "dingda.worker.commands:status", "Show the totals, the queue and the workers."
+            "dingda.worker.operations.commands:status",
+            "Show the totals, the queue and the workers.",
         ),
         "dead": Entry(
-            "dingda.worker.commands:dead", "List, show, retry or drop messages that ended badly."
+            "dingda.worker.operations.commands:dead",
+            "List, show, retry or drop messages that ended badly.",
         ),
     },
 }

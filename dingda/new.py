@@ -10,8 +10,8 @@ from string import Template
 
 import click
 
-from dingda.shared.command_line import HELP_OPTIONS
 from dingda.shared.errors import DingdaError
+from dingda.shared.runtime.command_line import HELP_OPTIONS
 
 _SUFFIX = ".tmpl"
 """On every file of the template, so that no tool takes it for the code that it becomes."""

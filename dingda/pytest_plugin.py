@@ -45,7 +45,7 @@ def dingtalk_url(
     dingda_settings: dict[str, str], tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[str]:
     """Where the simulator's page and API are, with a bot behind them; started once a session."""
-    from dingda.simulator.stack import a_running_stack
+    from dingda.simulator.testing.stack import a_running_stack
 
     with a_running_stack(tmp_path_factory.mktemp("dingda"), dingda_settings) as url:
         yield url

@@ -16,13 +16,9 @@ another `Reply`. What it raises of the errors here is told in a sentence. The fu
 ordinary function. docs/skills.md has the rest, and `dingda.testing` asks a skill in a test.
 """
 
-from dingda.shared.clock import CHINA
-from dingda.shared.content import File, Picture, Quoted, Voice
-from dingda.shared.errors import InvalidReplyError
-from dingda.shared.limits import LIMITS_MEANING, NO_LIMITS, Limits, LimitsSetting
-from dingda.shared.logs import identifier
-from dingda.shared.message import Mention, Message
-from dingda.shared.reply import (
+from dingda.shared.dingtalk.content import File, Picture, Quoted, Voice
+from dingda.shared.dingtalk.message import Mention, Message
+from dingda.shared.dingtalk.reply import (
     MAX_TITLE_CHARS,
     ActionCard,
     At,
@@ -36,11 +32,10 @@ from dingda.shared.reply import (
     plain,
     shorten,
 )
-from dingda.worker.address_book import AddressBook, Person
-from dingda.worker.backend import Backend
-from dingda.worker.cache import Cache
-from dingda.worker.context import Ask
-from dingda.worker.database import Bounds, Databases
+from dingda.shared.errors import InvalidReplyError
+from dingda.shared.runtime.clock import CHINA
+from dingda.shared.runtime.limits import LIMITS_MEANING, NO_LIMITS, Limits, LimitsSetting
+from dingda.shared.runtime.logs import identifier
 from dingda.worker.errors import (
     MALFORMED,
     BackendBusyError,
@@ -53,9 +48,14 @@ from dingda.worker.errors import (
     SkillError,
     UnclearError,
 )
-from dingda.worker.http import Http, JSONAnswer
-from dingda.worker.skill import Allow, Skill
-from dingda.worker.skill_settings import SkillSettings
+from dingda.worker.sdk.context import Ask
+from dingda.worker.sdk.settings import SkillSettings
+from dingda.worker.sdk.skill import Allow, Skill
+from dingda.worker.services.address_book import AddressBook, Person
+from dingda.worker.services.backend import Backend
+from dingda.worker.services.cache import Cache
+from dingda.worker.services.database import Bounds, Databases
+from dingda.worker.services.http_client import Http, JSONAnswer
 
 __all__ = [
     "CHINA",

@@ -12,13 +12,13 @@ A class of your own with a `label` and a classmethod `take` is one, too (`Slot`)
 `taken`.
 """
 
-from dingda.worker.arguments import Slot
-from dingda.worker.days import Day, FoundDays, find_days
-from dingda.worker.patterns import Match, Pattern, UnsupportedPatternError
-from dingda.worker.periods import Period
-from dingda.worker.places import FoundPlace, Place, find_places
-from dingda.worker.prices import PriceLimit
-from dingda.worker.text import MAX_CHARS, Words, fold, is_traditional, to_simplified
+from dingda.worker.language.days import Day, FoundDays, find_days
+from dingda.worker.language.patterns import Match, Pattern, UnsupportedPatternError
+from dingda.worker.language.periods import Period
+from dingda.worker.language.places import FoundPlace, Place, find_places
+from dingda.worker.language.prices import PriceLimit
+from dingda.worker.language.text import MAX_CHARS, Words, fold, is_traditional, to_simplified
+from dingda.worker.sdk.arguments import Slot
 
 __all__ = [
     "MAX_CHARS",

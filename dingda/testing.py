@@ -14,11 +14,11 @@
 docs/skills.md and docs/simulator.md show more.
 """
 
-from dingda.simulator.bad_day import BadDay, CallbackTrouble, ReplyTrouble
-from dingda.simulator.callback import Mentioned, Quoted, Said, staff_id_of
-from dingda.simulator.client import SimulatorClient
-from dingda.simulator.record import Record
-from dingda.simulator.simulated_dingtalk import SimulatedDingTalk
+from dingda.simulator.client.client import SimulatorClient
+from dingda.simulator.dingtalk.callback import Mentioned, Quoted, Said, staff_id_of
+from dingda.simulator.dingtalk.faults import BadDay, CallbackTrouble, ReplyTrouble
+from dingda.simulator.dingtalk.record import Record
+from dingda.simulator.testing.simulated_dingtalk import SimulatedDingTalk
 from dingda.worker.testing import MemoryCache, People, ask, listen
 
 __all__ = [

@@ -19,15 +19,15 @@ from dingda.gateway.http.connections import (
     Connections,
     connection_limit,
 )
-from dingda.shared.command_line import HELP_OPTIONS, as_json_option, run
-from dingda.shared.demo import join_demo
 from dingda.shared.errors import SettingsError
-from dingda.shared.failpoints import warn_of_failpoints
-from dingda.shared.logs import configure_logging
-from dingda.shared.selfcheck import check as find_problems
-from dingda.shared.selfcheck import is_forbidden, start_checked
-from dingda.shared.server import create_uvicorn_config, listen
-from dingda.shared.settings import Settings, load_settings
+from dingda.shared.runtime.command_line import HELP_OPTIONS, as_json_option, run
+from dingda.shared.runtime.failpoints import warn_of_failpoints
+from dingda.shared.runtime.logs import configure_logging
+from dingda.shared.runtime.preflight import check as find_problems
+from dingda.shared.runtime.preflight import is_forbidden, start_checked
+from dingda.shared.runtime.running_demo import join_demo
+from dingda.shared.runtime.server import create_uvicorn_config, listen
+from dingda.shared.runtime.settings import Settings, load_settings
 
 logger = logging.getLogger("dingda.gateway")
 

@@ -22,19 +22,19 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from dingda.gateway.http.callback import Callback
 from dingda.gateway.intake import ROUND_TRIP_S, Intake
 from dingda.gateway.receiver import Receiver
-from dingda.shared.clock import wall_clock_ms
-from dingda.shared.connections import impatient
 from dingda.shared.errors import SettingsError
-from dingda.shared.ledger import Ledger
-from dingda.shared.logs import configure_logging
+from dingda.shared.ledger.ledger import Ledger
 from dingda.shared.queue import JobQueue
-from dingda.shared.settings import Settings, load_settings
+from dingda.shared.runtime.clock import wall_clock_ms
+from dingda.shared.runtime.logs import configure_logging
+from dingda.shared.runtime.redis import impatient
+from dingda.shared.runtime.settings import Settings, load_settings
 
 logger = logging.getLogger(__name__)
 
 _REDIS_TIMEOUT_S = 0.5
 _ORPHANS_GRACE_S = 8.0
-"""Longer than uvicorn lets requests go on (`shared.server`), in seconds."""
+"""Longer than uvicorn lets requests go on (`shared.runtime.server`), in seconds."""
 
 HOW_TO_SET_UP = """\
 DINGDA_APP_SECRET is not set: without it anybody could speak to the bot in DingTalk's name.

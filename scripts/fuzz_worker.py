@@ -33,35 +33,35 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 
-from dingda.shared.logs import redact
-from dingda.shared.message import Mention
-from dingda.shared.reply import Markdown, Text, plain, to_body
+from dingda.shared.dingtalk.message import Mention
+from dingda.shared.dingtalk.reply import Markdown, Text, plain, to_body
+from dingda.shared.runtime.logs import redact
 from dingda.simulator.backends.amap import AMapStandIn
 from dingda.simulator.backends.hr import create_hr
 from dingda.simulator.backends.open_meteo import OpenMeteoStandIn
 from dingda.simulator.backends.openapi import OpenAPI, Person
 from dingda.simulator.backends.qweather import QWeatherStandIn
 from dingda.simulator.backends.taobao import Taobao
-from dingda.simulator.sample import a_message
+from dingda.simulator.testing.sample import a_message
 from dingda.testing import MemoryCache
-from dingda.worker.access_token import AccessToken
-from dingda.worker.contacts import Contacts
-from dingda.worker.conversation import Conversation
-from dingda.worker.database import Databases
+from dingda.worker.answering.help import help_skill
+from dingda.worker.answering.responder import Conversation
+from dingda.worker.answering.response import Said
+from dingda.worker.answering.routing import Router
+from dingda.worker.delivery.outcome import Delivered, Rejected, Retry, Unknown
+from dingda.worker.delivery.private import PrivateChannel, to_private_body
+from dingda.worker.delivery.webhook import WebhookChannel
 from dingda.worker.errors import SkillError
-from dingda.worker.help import help_skill
-from dingda.worker.http import Http
-from dingda.worker.loading import load_skill_settings, load_skills
-from dingda.worker.outcome import Delivered, Rejected, Retry, Unknown
-from dingda.worker.private import PrivateChannel, to_private_body
-from dingda.worker.response import Said
-from dingda.worker.routing import Router
-from dingda.worker.services import Services
+from dingda.worker.language.text import MAX_CHARS, clean, fold, is_traditional
+from dingda.worker.sdk.loader import load_skill_settings, load_skills
+from dingda.worker.sdk.services import Services
+from dingda.worker.services.access_token import AccessToken
+from dingda.worker.services.contacts import Contacts
+from dingda.worker.services.database import Databases
+from dingda.worker.services.http_client import Http
 from dingda.worker.skills.coupons import CouponSettings
 from dingda.worker.skills.performance import PerformanceSettings, name_in
 from dingda.worker.skills.weather import WeatherSettings
-from dingda.worker.text import MAX_CHARS, clean, fold, is_traditional
-from dingda.worker.webhook import WebhookChannel
 
 ROOT = Path(__file__).parents[1]
 NOW = datetime(2026, 11, 23, 12, tzinfo=ZoneInfo("Asia/Shanghai"))
@@ -162,7 +162,7 @@ async def fuzz_worker(seed: int, *, until: Callable[[Findings], bool]) -> Findin
 
 
 def _corpus() -> list[str]:
-    lines = (ROOT / "tests/unit/worker/phrases.txt").read_text("utf-8").splitlines()
+    lines = (ROOT / "tests/unit/worker/language/phrases.txt").read_text("utf-8").splitlines()
     return [line.split("\t")[1].removeprefix("!") for line in lines if line and line[0] != "#"]
 
 

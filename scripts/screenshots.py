@@ -18,7 +18,7 @@ from playwright.async_api import (
     expect,
 )
 
-from dingda.simulator.stack import a_running_stack
+from dingda.simulator.testing.stack import a_running_stack
 
 _ROOT = Path(__file__).parents[1]
 _PICTURES = _ROOT / "docs" / "img"

@@ -1,6 +1,7 @@
 """Every sentence that the bot says of itself, in one place, in simplified Chinese.
 
-The worker turns them into traditional characters for senders who write those (`worker/text.py`).
+The worker turns them into traditional characters for senders who write those
+(`worker/language/text.py`).
 """
 
 BUSY = "系统繁忙，请稍后再试"

@@ -9,16 +9,16 @@ from typing import Any, TypeVar, get_args
 
 import click
 
-from dingda.shared.command_line import HELP_OPTIONS, as_json_option, run
-from dingda.shared.demo import join_demo
 from dingda.shared.errors import DingdaError
-from dingda.shared.logs import configure_logging
-from dingda.shared.settings import load_settings
-from dingda.simulator import terminal
-from dingda.simulator.api import MAX_WAIT_S
-from dingda.simulator.callback import Kind, Mentioned, Quoted, Said
-from dingda.simulator.client import SimulatorClient
-from dingda.simulator.server import serve
+from dingda.shared.runtime.command_line import HELP_OPTIONS, as_json_option, run
+from dingda.shared.runtime.logs import configure_logging
+from dingda.shared.runtime.running_demo import join_demo
+from dingda.shared.runtime.settings import load_settings
+from dingda.simulator.client import terminal
+from dingda.simulator.client.client import SimulatorClient
+from dingda.simulator.dingtalk.callback import Kind, Mentioned, Quoted, Said
+from dingda.simulator.http.api import MAX_WAIT_S
+from dingda.simulator.http.server import serve
 from dingda.simulator.settings import load_simulator_settings
 
 F = TypeVar("F", bound=Callable[..., Any])

@@ -1,4 +1,4 @@
-"""The simulator's own settings; what it shares with the bot comes from `shared.settings`.
+"""The simulator's own settings; what it shares with the bot comes from `shared.runtime.settings`.
 
 Each is an environment variable that begins with `DINGDA_SIMULATOR_`, or a line in `.env`.
 """
@@ -9,9 +9,9 @@ from typing import Annotated
 from pydantic import AfterValidator, Field, ValidationError
 from pydantic_settings import SettingsConfigDict
 
+from dingda.shared.dingtalk.origin import origin_of
 from dingda.shared.errors import InvalidOriginError
-from dingda.shared.origin import origin_of
-from dingda.shared.settings import PlainSettings, Settings, check_env_file, invalid_settings
+from dingda.shared.runtime.settings import PlainSettings, Settings, check_env_file, invalid_settings
 
 _LOOPBACK = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - what is *not* to be dialled
 """Where to reach, on the same machine, a server that listens everywhere."""

@@ -6,10 +6,10 @@ from collections.abc import Awaitable, Callable, Sequence
 
 from redis.exceptions import RedisError
 
-from dingda.shared.story import Story
-from dingda.simulator.changes import Changes
-from dingda.simulator.dingtalk import DingTalk
-from dingda.simulator.record import Record
+from dingda.shared.ledger.timeline import Story
+from dingda.simulator.dingtalk.change_notifier import Changes
+from dingda.simulator.dingtalk.record import Record
+from dingda.simulator.dingtalk.simulation import DingTalk
 
 logger = logging.getLogger(__name__)
 

@@ -9,16 +9,16 @@ import click
 import uvloop
 from redis.exceptions import RedisError
 
-from dingda.shared.command_line import FAILED, HELP_OPTIONS, OK
-from dingda.shared.command_line import run as run_command_line
-from dingda.shared.demo import join_demo
 from dingda.shared.errors import SettingsError
-from dingda.shared.failpoints import warn_of_failpoints
-from dingda.shared.logs import configure_logging, trace
-from dingda.shared.selfcheck import start_checked
-from dingda.shared.settings import Settings, load_settings
+from dingda.shared.runtime.command_line import FAILED, HELP_OPTIONS, OK
+from dingda.shared.runtime.command_line import run as run_command_line
+from dingda.shared.runtime.failpoints import warn_of_failpoints
+from dingda.shared.runtime.logs import configure_logging, trace
+from dingda.shared.runtime.preflight import start_checked
+from dingda.shared.runtime.running_demo import join_demo
+from dingda.shared.runtime.settings import Settings, load_settings
 from dingda.worker.app import run_worker
-from dingda.worker.commands import alive, dead, exiting_without_redis, settings, status
+from dingda.worker.operations.commands import alive, dead, exiting_without_redis, settings, status
 
 logger = logging.getLogger("dingda.worker")
 

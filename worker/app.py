@@ -10,34 +10,35 @@ from redis.asyncio import Redis
 from rq import Queue
 from rq.serializers import JSONSerializer
 
-from dingda.shared.connections import patient, patient_for_rq
-from dingda.shared.ledger import Ledger
+from dingda.shared.ledger.ledger import Ledger
 from dingda.shared.queue import JobQueue
-from dingda.shared.settings import Settings
-from dingda.worker import http, post
-from dingda.worker.access_token import AccessToken
-from dingda.worker.admission import Admission
-from dingda.worker.answer import Answerer
-from dingda.worker.answer_job import AnswerJob, message_id_of
-from dingda.worker.cache import RedisCache
-from dingda.worker.concurrent import ConcurrentWorker
-from dingda.worker.contacts import Contacts
-from dingda.worker.conversation import Conversation
-from dingda.worker.database import Databases
-from dingda.worker.flood import FloodLimits
-from dingda.worker.help import help_skill
-from dingda.worker.http import Http
-from dingda.worker.loading import load_skill_settings, load_skills
-from dingda.worker.private import PrivateChannel
-from dingda.worker.routing import Router
-from dingda.worker.services import Services
-from dingda.worker.skill import Skill
-from dingda.worker.sweeper import sweep_forever
-from dingda.worker.threads import SkillThreads
-from dingda.worker.watchdog import Watchdog
-from dingda.worker.watched_worker import WatchedWorker
-from dingda.worker.way_out import WayOut
-from dingda.worker.webhook import WebhookChannel
+from dingda.shared.runtime.redis import patient, patient_for_rq
+from dingda.shared.runtime.settings import Settings
+from dingda.worker.answering.admission import Admission
+from dingda.worker.answering.answerer import Answerer
+from dingda.worker.answering.help import help_skill
+from dingda.worker.answering.rate_limit import FloodLimits
+from dingda.worker.answering.responder import Conversation
+from dingda.worker.answering.routing import Router
+from dingda.worker.delivery import post
+from dingda.worker.delivery.private import PrivateChannel
+from dingda.worker.delivery.webhook import WebhookChannel
+from dingda.worker.engine.answer_job import AnswerJob, message_id_of
+from dingda.worker.engine.concurrent_worker import ConcurrentWorker
+from dingda.worker.engine.threads import SkillThreads
+from dingda.worker.engine.watchdog import Watchdog
+from dingda.worker.engine.watched_worker import WatchedWorker
+from dingda.worker.maintenance.sweeper import sweep_forever
+from dingda.worker.sdk.loader import load_skill_settings, load_skills
+from dingda.worker.sdk.services import Services
+from dingda.worker.sdk.skill import Skill
+from dingda.worker.services import http_client as http
+from dingda.worker.services.access_token import AccessToken
+from dingda.worker.services.cache import RedisCache
+from dingda.worker.services.contacts import Contacts
+from dingda.worker.services.database import Databases
+from dingda.worker.services.http_client import Http
+from dingda.worker.services.way_out import WayOut
 
 
 class Parts(NamedTuple):

@@ -12,9 +12,9 @@ from collections.abc import Callable, Coroutine
 from contextvars import ContextVar
 from typing import Any, NamedTuple, TypeVar
 
-from dingda.shared.cancel_reason import CancelReason
 from dingda.shared.errors import DingdaError
-from dingda.shared.logs import class_name, trace
+from dingda.shared.runtime.cancel_reason import CancelReason
+from dingda.shared.runtime.logs import class_name, trace
 
 logger = logging.getLogger(__name__)
 T = TypeVar("T")

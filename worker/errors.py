@@ -2,8 +2,8 @@
 
 from datetime import datetime
 
-from dingda.shared.clock import CHINA
 from dingda.shared.errors import DingdaError
+from dingda.shared.runtime.clock import CHINA
 from dingda.shared.texts import CROWDED, MISCONFIGURED, UNAVAILABLE, USED_UP
 
 MALFORMED = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)

@@ -1,6 +1,6 @@
 """The function that RQ's jobs call. Its path, `worker.job.answer`, is a name on the wire."""
 
-from dingda.shared.settings import load_settings
+from dingda.shared.runtime.settings import load_settings
 from dingda.worker.app import open_answerer
 
 

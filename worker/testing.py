@@ -11,19 +11,19 @@ from typing import Any, Literal
 import httpx
 from pydantic_settings import BaseSettings
 
-from dingda.shared.message import Message
-from dingda.shared.reply import Reply
-from dingda.worker.address_book import AddressBook, Person
-from dingda.worker.cache import Cache, Fetch, as_it_is
-from dingda.worker.conversation import Conversation, china_now
-from dingda.worker.database import Databases
-from dingda.worker.http import Http
-from dingda.worker.loading import load_skill_settings
-from dingda.worker.response import Said
-from dingda.worker.routing import Router
-from dingda.worker.services import Services
-from dingda.worker.single_flight import SingleFlight
-from dingda.worker.skill import Skill
+from dingda.shared.dingtalk.message import Message
+from dingda.shared.dingtalk.reply import Reply
+from dingda.worker.answering.responder import Conversation, china_now
+from dingda.worker.answering.response import Said
+from dingda.worker.answering.routing import Router
+from dingda.worker.sdk.loader import load_skill_settings
+from dingda.worker.sdk.services import Services
+from dingda.worker.sdk.skill import Skill
+from dingda.worker.services.address_book import AddressBook, Person
+from dingda.worker.services.cache import Cache, Fetch, as_it_is
+from dingda.worker.services.database import Databases
+from dingda.worker.services.http_client import Http
+from dingda.worker.services.single_flight import SingleFlight
 
 _SESSION_S = 5400.0
 
@@ -146,7 +146,7 @@ async def listen(  # noqa: PLR0913 - the circumstances that a test may choose
         unmatched: what a text gets that the skill doesn't want: by default nothing, so that a test
             sees which words are the skill's.
         beside: other skills that are loaded after it.
-        message_fields: other fields of `shared.message.Message`.
+        message_fields: other fields of `shared.dingtalk.message.Message`.
 
     >>> @skill.command("咖啡")
     ... def coffee() -> str:

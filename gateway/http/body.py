@@ -9,7 +9,7 @@ from starlette.requests import ClientDisconnect
 from starlette.types import Receive
 
 from dingda.gateway.http.rejection import RejectedError
-from dingda.shared.cancel_reason import CancelReason
+from dingda.shared.runtime.cancel_reason import CancelReason
 
 MAX_BODY_BYTES = 256 * 1024
 """Room for a quoted reply of ours (20,000 bytes), which DingTalk quotes as a tree of short runs."""

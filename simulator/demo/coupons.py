@@ -48,7 +48,7 @@ class DemoOffer:
 
     @property
     def title_fold(self) -> str:
-        """As a feed writes it with `worker.text.fold`: these titles need no more than this."""
+        """As a feed writes it with `dingda.slots.fold`: these titles need no more than this."""
         return self.title.replace("-", " ").casefold()
 
 

@@ -4,7 +4,7 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
-from dingda.simulator.callback import staff_id_of
+from dingda.simulator.dingtalk.callback import staff_id_of
 
 # The table of docs/skills/performance.md.
 _SCHEMA = """

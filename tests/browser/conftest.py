@@ -14,13 +14,13 @@ import pytest_asyncio
 import uvicorn
 from playwright.async_api import Browser, Page, async_playwright
 
-from dingda.simulator.app import create_app
-from dingda.simulator.changes import Changes
-from dingda.simulator.courier import Courier
-from dingda.simulator.dingtalk import DingTalk
+from dingda.simulator.dingtalk.change_notifier import Changes
+from dingda.simulator.dingtalk.simulation import DingTalk
+from dingda.simulator.http.app import create_app
+from dingda.simulator.http.callback_sender import Courier
 from tests.browser.chat_page import ChatPage
-from tests.builders import now_ms
-from tests.unit.simulator.stage import CALLBACK_URL, SECRET, Bot, Clock
+from tests.support.builders import now_ms
+from tests.support.simulator_harness import CALLBACK_URL, SECRET, Bot, Clock
 
 PICTURE = Path(__file__).with_name("picture.svg")
 _NAMES = ("chromium", "chromium-browser", "google-chrome")

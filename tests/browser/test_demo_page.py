@@ -5,9 +5,9 @@ import time
 import pytest
 from playwright.async_api import Page, expect
 
-from dingda.simulator.processes import free_port
+from dingda.simulator.testing.processes import free_port
 from tests.browser.chat_page import ChatPage
-from tests.processes import process
+from tests.support.processes import process
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 

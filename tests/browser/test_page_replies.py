@@ -7,7 +7,7 @@ from playwright.async_api import Locator, Page, expect
 from starlette.responses import JSONResponse
 
 from tests.browser.chat_page import ChatPage
-from tests.unit.simulator.stage import Bot
+from tests.support.simulator_harness import Bot
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 Staged = tuple[ChatPage, Bot]

@@ -14,9 +14,9 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
-from dingda.shared.admin import LedgerAdmin
+from dingda.shared.ledger.admin import LedgerAdmin
 from dingda.shared.queue import JobQueue
-from dingda.simulator.processes import free_port
+from dingda.simulator.testing.processes import free_port
 from tests.chaos.callers import Callers
 from tests.chaos.dingtalk import DingTalk
 from tests.chaos.fleet import Fleet, Member
@@ -24,7 +24,7 @@ from tests.chaos.storm import Storm
 from tests.chaos.verdict import judge, table
 from tests.chaos.watch import Watch
 from tests.faults.report import write_section
-from tests.processes import SECRET, Valkey
+from tests.support.processes import SECRET, Valkey
 
 GATEWAYS, WORKERS = 3, 4
 PER_S = 120.0

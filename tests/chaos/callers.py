@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 
 import aiohttp
 
-from dingda.shared.message import Message, parse_message
-from tests.builders import SESSION_MS, a_callback, now_ms
-from tests.faults.scene import EMPTY
-from tests.processes import signed
+from dingda.shared.dingtalk.message import Message, parse_message
+from tests.faults.environment import EMPTY
+from tests.support.builders import SESSION_MS, a_callback, now_ms
+from tests.support.processes import signed
 
 GIVE_UP_S = 2.5
 """DingTalk: a callback that is not answered by then has failed."""

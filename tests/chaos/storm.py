@@ -9,7 +9,7 @@ from typing import Any
 from tests.chaos.dingtalk import MOODS, DingTalk
 from tests.chaos.fleet import Fleet, Kind
 from tests.chaos.watch import Watch
-from tests.processes import Valkey
+from tests.support.processes import Valkey
 
 KILLS_PER_S = 1.8
 ZOMBIE_S = (22.0, 27.0)

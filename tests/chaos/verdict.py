@@ -5,14 +5,14 @@ from dataclasses import dataclass
 
 from redis.asyncio import Redis
 
-from dingda.shared.admin import LedgerAdmin
+from dingda.shared.ledger.admin import LedgerAdmin
 from dingda.shared.queue import JobQueue
-from tests.builders import KEYS
 from tests.chaos.callers import Asked, Callers
 from tests.chaos.dingtalk import DingTalk
 from tests.chaos.fleet import Fleet
 from tests.chaos.storm import Storm
 from tests.chaos.watch import Watch
+from tests.support.builders import KEYS
 
 NOTICED_WITHIN_S = 25.0
 ACK_P99_S = 1.0

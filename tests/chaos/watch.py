@@ -8,9 +8,9 @@ from typing import Any
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
-from dingda.shared.ledger import HANDOVER_MS, LEASE_MS, OUTCOME_MS
-from dingda.worker.sweeper import INTERVAL_S
-from tests.builders import KEYS
+from dingda.shared.ledger.ledger import HANDOVER_MS, LEASE_MS, OUTCOME_MS
+from dingda.worker.maintenance.sweeper import INTERVAL_S
+from tests.support.builders import KEYS
 
 _LOOK_S = 0.2
 

@@ -3,8 +3,8 @@
 import re
 from pathlib import Path
 
-from dingda.worker.errcodes import ERRCODES
-from dingda.worker.outcome import Trouble
+from dingda.worker.delivery.outcome import Trouble
+from dingda.worker.services.errcodes import ERRCODES
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "delivery.md").read_text("utf-8")

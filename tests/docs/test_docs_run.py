@@ -12,13 +12,13 @@ import click
 import pytest
 
 from dingda.cli import dingda as command_line
-from dingda.shared.content import File, Kind, Quoted, Voice
-from dingda.shared.message import Mention, Message
-from dingda.shared.settings import Settings
+from dingda.shared.dingtalk.content import File, Kind, Quoted, Voice
+from dingda.shared.dingtalk.message import Mention, Message
+from dingda.shared.runtime.settings import Settings
 from dingda.skill import Skill
 from dingda.worker.__main__ import worker
-from dingda.worker.loading import load_skills
-from dingda.worker.watchdog import PATIENCE_S
+from dingda.worker.engine.watchdog import PATIENCE_S
+from dingda.worker.sdk.loader import load_skills
 
 ROOT = Path(__file__).parents[2]
 READMES = ("README.md", "README.zh-CN.md")

@@ -7,8 +7,8 @@ what is odd in it, with its number in `docs/tried.md`.
 from dataclasses import dataclass
 from typing import Any
 
-from dingda.simulator.callback import staff_id_of
-from tests.builders import callback_fields
+from dingda.simulator.dingtalk.callback import staff_id_of
+from tests.support.builders import callback_fields
 
 BOT = {"dingtalkId": "$:LWCP_v1:$bot"}
 LISI = {"dingtalkId": "$:LWCP_v1:$lisi", "staffId": staff_id_of("李四")}

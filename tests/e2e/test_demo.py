@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 import redis
 
-from dingda.simulator.processes import free_port
-from tests.processes import ROOT, Process, process, wait_until
+from dingda.simulator.testing.processes import free_port
+from tests.support.processes import ROOT, Process, process, wait_until
 
 COFFEE = """
 from dingda.skill import Skill

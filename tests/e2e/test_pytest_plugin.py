@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.processes import ROOT
+from tests.support.processes import ROOT
 
 PLUGIN = "dingda.pytest_plugin"
 _PYTHON = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
@@ -39,12 +39,12 @@ def menu() -> Text:
     return Text("\\n".join(f"{number} 号：美式" for number in range(2500)))
 """
 TESTS = """
-from dingda.simulator.export import as_test
+from dingda.simulator.dingtalk.export import as_test
 import dingda.testing
 import pytest
 from coffee import skill
 from dingda.testing import CallbackTrouble, ReplyTrouble, Said, staff_id_of
-from tests.public_examples import NEED_A_BOT, example_of, failures_of
+from tests.support.public_examples import NEED_A_BOT, example_of, failures_of
 
 
 def test_coffee_is_ready_and_says_for_whom(dingtalk):

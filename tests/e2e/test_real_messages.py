@@ -6,13 +6,13 @@ from collections.abc import Iterator
 import pytest
 from anyio.from_thread import start_blocking_portal
 
-from dingda.simulator.client import SimulatorClient
+from dingda.simulator.client.client import SimulatorClient
 from dingda.simulator.demo import coupons, performance
-from dingda.simulator.record import Record
-from dingda.simulator.stack import a_running_stack
+from dingda.simulator.dingtalk.record import Record
+from dingda.simulator.testing.stack import a_running_stack
 from dingda.testing import SimulatedDingTalk
-from tests.builders import callback_fields
 from tests.e2e.real_messages import CASES, HELP, Case
+from tests.support.builders import callback_fields
 
 SKILLS = (
     "dingda.worker.skills.weather,dingda.worker.skills.coupons,dingda.worker.skills.performance"

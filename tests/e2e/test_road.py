@@ -13,8 +13,8 @@ import httpx
 import pytest
 import redis
 
-from tests.builders import KEYS, a_callback
-from tests.processes import (
+from tests.support.builders import KEYS, a_callback
+from tests.support.processes import (
     SECRET,
     Process,
     SessionWebhook,

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import httpx
 
-from dingda.simulator.stack import a_running_stack
+from dingda.simulator.testing.stack import a_running_stack
 
 
 def test_it_runs_our_gateway_and_worker_whatever_else_is_called_so(tmp_path: Path) -> None:

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.scene import Scene
-from tests.faults.scene import scene as open_scene
+from tests.faults.environment import Scene
+from tests.faults.environment import scene as open_scene
 
 Figure = Callable[[str, str], None]
 

@@ -12,8 +12,8 @@ from typing import Any
 
 import httpx
 
-from tests.faults.scene import BUSY, EMPTY, Scene
-from tests.processes import signed
+from tests.faults.environment import BUSY, EMPTY, Scene
+from tests.support.processes import signed
 
 _GIVE_UP_S = 5.0
 

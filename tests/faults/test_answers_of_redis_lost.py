@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 from redis.asyncio import Redis
 
-from dingda.shared.ledger import Ledger
+from dingda.shared.ledger.ledger import Ledger
 from dingda.shared.queue import JobQueue
-from tests.builders import a_message
 from tests.faults.conftest import Figure
+from tests.faults.environment import BUSY, EMPTY, Scene, scene_behind_proxy
 from tests.faults.proxy import Proxy
-from tests.faults.scene import BUSY, EMPTY, Scene, scene_behind_proxy
+from tests.support.builders import a_message
 
 
 @pytest.fixture

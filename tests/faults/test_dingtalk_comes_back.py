@@ -7,15 +7,15 @@ from typing import Any
 
 import pytest
 
-from dingda.shared.ledger import MARGIN_MS
+from dingda.shared.ledger.ledger import MARGIN_MS
 from dingda.shared.texts import REJECTED
-from dingda.simulator.processes import free_port
-from dingda.worker.settlement import LAST_TRY_MS
-from tests.builders import KEYS, now_ms
+from dingda.simulator.testing.processes import free_port
+from dingda.worker.answering.settlement import LAST_TRY_MS
 from tests.faults import name_service
 from tests.faults.conftest import Figure
-from tests.faults.scene import SKILLS, Scene
-from tests.processes import OK, Post, Process, Script, SessionWebhook, wait_until
+from tests.faults.environment import SKILLS, Scene
+from tests.support.builders import KEYS, now_ms
+from tests.support.processes import OK, Post, Process, Script, SessionWebhook, wait_until
 
 
 def saying(errcode: int) -> Script:

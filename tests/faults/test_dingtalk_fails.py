@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from dingda.simulator.processes import free_port
-from tests.builders import now_ms
+from dingda.simulator.testing.processes import free_port
 from tests.faults.conftest import Figure
-from tests.faults.scene import Scene
-from tests.processes import Post, Script, SessionWebhook, wait_until
+from tests.faults.environment import Scene
+from tests.support.builders import now_ms
+from tests.support.processes import Post, Script, SessionWebhook, wait_until
 
 NOT_SHOWN: dict[str, Script] = {
     "HTTP 503": Script(status=503, shows=False),

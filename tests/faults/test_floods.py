@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from tests.builders import KEYS, now_ms
 from tests.faults.conftest import Figure
+from tests.faults.environment import BUSY, EMPTY, Scene, session_of
 from tests.faults.load import load
-from tests.faults.scene import BUSY, EMPTY, Scene, session_of
-from tests.processes import Script, wait_until
+from tests.support.builders import KEYS, now_ms
+from tests.support.processes import Script, wait_until
 
 BACKLOG = 5_000
 

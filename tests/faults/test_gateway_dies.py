@@ -11,11 +11,11 @@ from functools import partial
 import httpx
 import pytest
 
-from tests.builders import KEYS, now_ms
 from tests.faults.conftest import Figure
+from tests.faults.environment import EMPTY, Scene
 from tests.faults.load import load
-from tests.faults.scene import EMPTY, Scene
-from tests.processes import SECRET, signed, wait_until
+from tests.support.builders import KEYS, now_ms
+from tests.support.processes import SECRET, signed, wait_until
 
 TWO_HOURS_MS = 2 * 3_600_000
 

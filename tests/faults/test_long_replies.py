@@ -8,8 +8,8 @@ import pytest
 
 from dingda.shared.texts import REST_REJECTED
 from tests.faults.conftest import Figure
-from tests.faults.scene import Scene
-from tests.processes import Script
+from tests.faults.environment import Scene
+from tests.support.processes import Script
 
 NOTICED_WITHIN_S = 25.0
 

@@ -10,10 +10,10 @@ import httpx
 import pytest
 
 from dingda.shared import texts
-from tests.builders import now_ms
 from tests.faults.conftest import Figure
-from tests.faults.scene import EMPTY, Scene, session_of
-from tests.processes import Script, signed, wait_until
+from tests.faults.environment import EMPTY, Scene, session_of
+from tests.support.builders import now_ms
+from tests.support.processes import Script, signed, wait_until
 
 NOTICED_WITHIN_S = 25.0
 _POSTING = 4

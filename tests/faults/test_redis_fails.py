@@ -9,10 +9,10 @@ import pytest
 import redis
 
 from tests.faults.conftest import Figure
+from tests.faults.environment import BUSY, EMPTY, Scene, scene_behind_proxy
+from tests.faults.environment import scene as open_scene
 from tests.faults.load import Load, load
-from tests.faults.scene import BUSY, EMPTY, Scene, scene_behind_proxy
-from tests.faults.scene import scene as open_scene
-from tests.processes import valkey, wait_until
+from tests.support.processes import valkey, wait_until
 
 ACK_WITHIN_S = 2.0
 """Our own bound is one second; the rest is for a machine that is busy with other tests."""

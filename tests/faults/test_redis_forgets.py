@@ -13,8 +13,8 @@ import pytest
 from redis import Redis
 
 from tests.faults.conftest import Figure
-from tests.faults.scene import Scene
-from tests.processes import process, wait_until
+from tests.faults.environment import Scene
+from tests.support.processes import process, wait_until
 
 REGISTERED_WITHIN_S = 15.0
 SETS = ("rq:workers", "rq:workers:dingda")

@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from tests.builders import KEYS, a_message
 from tests.faults.conftest import Figure
-from tests.faults.scene import Scene
-from tests.processes import Script, wait_until
+from tests.faults.environment import Scene
+from tests.support.builders import KEYS, a_message
+from tests.support.processes import Script, wait_until
 
 
 @pytest.mark.fault("F28")

@@ -15,10 +15,10 @@ import redis
 from rq.command import send_stop_job_command
 from rq.serializers import JSONSerializer
 
-from tests.builders import KEYS
 from tests.faults.conftest import Figure
-from tests.faults.scene import EMPTY, Scene, scene_behind_proxy
-from tests.processes import process, wait_until
+from tests.faults.environment import EMPTY, Scene, scene_behind_proxy
+from tests.support.builders import KEYS
+from tests.support.processes import process, wait_until
 
 WIP, FAILED, FINISHED = "rq:wip:dingda", "rq:failed:dingda", "rq:finished:dingda"
 INTERMEDIATE = "rq:queue:dingda:intermediate"

@@ -4,7 +4,7 @@ import signal
 
 import pytest
 
-from tests.faults.scene import Scene
+from tests.faults.environment import Scene
 
 ENDINGS = ["恐慌", "打断", "撤销", "自撤", "到头", "生成", "退出"]
 """What fails without any time-out; see `tests.faults.bad_skill`."""

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from tests.faults.conftest import Figure
+from tests.faults.environment import Scene
 from tests.faults.load import load
-from tests.faults.scene import Scene
-from tests.processes import Process, process, wait_until
+from tests.support.processes import Process, process, wait_until
 
 NOTICED_WITHIN_S = 25.0
 

@@ -11,11 +11,11 @@ import redis
 from rq.command import send_stop_job_command
 from rq.serializers import JSONSerializer
 
-from dingda.worker.threads import PLACES
-from tests.builders import KEYS
+from dingda.worker.engine.threads import PLACES
 from tests.faults.conftest import Figure
-from tests.faults.scene import Scene
-from tests.processes import Process, wait_until
+from tests.faults.environment import Scene
+from tests.support.builders import KEYS
+from tests.support.processes import Process, wait_until
 
 AN_END = r"the worker ends: "
 

@@ -16,8 +16,8 @@ from rq.serializers import JSONSerializer
 from rq.worker import BaseWorker
 
 from dingda.shared.queue import JobQueue, job_data, rq_now
-from dingda.worker.answer_job import AnswerJob, message_id_of
-from dingda.worker.concurrent import ConcurrentWorker
+from dingda.worker.engine.answer_job import AnswerJob, message_id_of
+from dingda.worker.engine.concurrent_worker import ConcurrentWorker
 
 NAME = "dingda"
 WITHIN_S = 10.0

@@ -2,12 +2,12 @@
 
 from pathlib import Path
 
-from dingda.shared.connections import patient
-from dingda.shared.ledger import Ledger
+from dingda.shared.ledger.ledger import Ledger
+from dingda.shared.ledger.states import End, Ending, Lease
 from dingda.shared.queue import JobQueue
-from dingda.shared.states import End, Ending, Lease
-from tests.builders import a_callback, a_message
-from tests.processes import ROOT, valkey, wait_until
+from dingda.shared.runtime.redis import patient
+from tests.support.builders import a_callback, a_message
+from tests.support.processes import ROOT, valkey, wait_until
 
 WORDS = "canary-in-the-words"
 

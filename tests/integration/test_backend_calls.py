@@ -21,12 +21,12 @@ import pytest
 
 from benchmarks import backend
 from benchmarks.burst import questions
-from dingda.simulator.processes import free_port
-from dingda.worker.backend import Backend
+from dingda.simulator.testing.processes import free_port
 from dingda.worker.errors import BackendUnavailableError
-from dingda.worker.http import Http, create_client
-from tests.builders import a_callback
-from tests.processes import (
+from dingda.worker.services.backend import Backend
+from dingda.worker.services.http_client import Http, create_client
+from tests.support.builders import a_callback
+from tests.support.processes import (
     ROOT,
     SessionWebhook,
     Valkey,
@@ -127,8 +127,8 @@ async def test_a_server_with_a_short_queue_is_not_overrun_and_no_cookie_of_its_i
 _REMEMBER = """
 import asyncio, sys
 from redis.asyncio import Redis
-from dingda.worker.cache import RedisCache
-from dingda.worker.http import Http, create_client
+from dingda.worker.services.cache import RedisCache
+from dingda.worker.services.http_client import Http, create_client
 
 async def main(redis_url, url):
     async with create_client() as client, Redis.from_url(redis_url, decode_responses=True) as redis:

@@ -11,8 +11,9 @@ import pytest
 
 from benchmarks import memory
 from benchmarks.__main__ import TABLES
+from benchmarks.baselines.jobs import BEGIN, END
 from benchmarks.callbacks import SECRET, Callbacks
-from benchmarks.contestants import (
+from benchmarks.candidates import (
     DINGDA_NOTHING,
     SIMPLE_WORKER,
     Contestant,
@@ -23,7 +24,6 @@ from benchmarks.contestants import (
     a_sink,
 )
 from benchmarks.load import send
-from benchmarks.peers.jobs import BEGIN, END
 from benchmarks.plan import FULL, QUICK
 from benchmarks.processes import OURS, served
 from benchmarks.profiles import by_room
@@ -32,10 +32,10 @@ from benchmarks.samples import Column, Sample, Samples, Summary, Table, percenti
 from benchmarks.targets import Target, targets
 from benchmarks.worker import wait_for_mark, wait_for_replies
 from dingda.gateway.http.replay import MESSAGES_A_SIGNATURE
-from dingda.shared.keys import LedgerKeys
-from dingda.shared.message import Message, parse_message
-from dingda.shared.signature import verify
-from tests.processes import wait_until
+from dingda.shared.dingtalk.message import Message, parse_message
+from dingda.shared.dingtalk.signature import verify
+from dingda.shared.ledger.keys import LedgerKeys
+from tests.support.processes import wait_until
 
 
 @pytest.fixture(scope="module")
@@ -176,14 +176,14 @@ def test_every_target_is_about_something_that_is_shown(plan: object) -> None:
 
 def test_a_profile_counts_a_package_for_whom_it_works() -> None:
     stacks = (
-        "main (gateway/__main__.py:1);accept (shared/ledger.py:4);pack (redis/client.py:9) 3\n"
-        "main (gateway/__main__.py:1);parse (shared/message.py:5);loads (json/decoder.py:7) 2\n"
+        "main (gateway/__main__.py:1);accept (shared/queue.py:4);pack (redis/client.py:9) 3\n"
+        "main (gateway/__main__.py:1);parse (shared/errors.py:5);loads (json/decoder.py:7) 2\n"
         "main (gateway/__main__.py:1);data_received (uvicorn/impl.py:9);next (enum.py:2) 4\n"
         "main (gateway/__main__.py:1);run (asyncio/runners.py:3) 1\n"
     )
     assert by_room(stacks) == {
-        "redis, for shared/ledger.py": 3,
+        "redis, for shared/queue.py": 3,
         "uvicorn": 4,
-        "shared/message.py": 2,
+        "shared/errors.py": 2,
         "Python and its event loop": 1,
     }

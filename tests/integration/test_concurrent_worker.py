@@ -23,11 +23,11 @@ from rq.suspension import resume, suspend
 from rq.utils import now, utcformat
 from rq.worker import BaseWorker, WorkerStatus
 
-from dingda.worker import concurrent
 from dingda.worker.contained import STOPPED
-from tests.builders import KEYS, a_callback
+from dingda.worker.engine import concurrent_worker as concurrent
 from tests.integration.rq_stage import NAME, Called, Stage, until, working
-from tests.processes import (
+from tests.support.builders import KEYS, a_callback
+from tests.support.processes import (
     ROOT,
     SessionWebhook,
     Valkey,

@@ -16,13 +16,13 @@ import pytest
 from pydantic_settings import BaseSettings
 from sqlalchemy import create_engine, insert, text
 
-from dingda.shared.reply import FeedCard, Markdown, Text
+from dingda.shared.dingtalk.reply import FeedCard, Markdown, Text
 from dingda.testing import ask
-from dingda.worker.coupons.table import ITEMS
-from dingda.worker.database import Bounds, Databases
 from dingda.worker.errors import BackendBusyError, BackendRefusedError, BackendUnavailableError
+from dingda.worker.services.database import Bounds, Databases
 from dingda.worker.skills import coupons, performance
 from dingda.worker.skills.coupons import CouponSettings
+from dingda.worker.skills.coupons.table import ITEMS
 from dingda.worker.skills.performance import PerformanceSettings
 from tests.integration.postgres import Postgres, postgres
 

@@ -9,13 +9,13 @@ from pathlib import Path
 import httpx
 import pytest
 
-from dingda.simulator.processes import free_port
-from dingda.worker import http
-from dingda.worker.outcome import Delivered, Outcome, Retry, Trouble
-from dingda.worker.post import create_client
-from dingda.worker.transport import ClaimingTransport
-from dingda.worker.way_out import WayOut
-from dingda.worker.webhook import WebhookChannel
+from dingda.simulator.testing.processes import free_port
+from dingda.worker.delivery.outcome import Delivered, Outcome, Retry, Trouble
+from dingda.worker.delivery.post import create_client
+from dingda.worker.delivery.transport import ClaimingTransport
+from dingda.worker.delivery.webhook import WebhookChannel
+from dingda.worker.services import http_client as http
+from dingda.worker.services.way_out import WayOut
 from tests.integration.test_delivery_sockets import (
     BODY,
     LONG_S,

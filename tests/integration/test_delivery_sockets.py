@@ -19,15 +19,15 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from dingda.shared.dingtalk.message import Message
+from dingda.shared.dingtalk.origin import origin_of
 from dingda.shared.errors import LeaseLostError
-from dingda.shared.message import Message
-from dingda.shared.origin import origin_of
-from dingda.simulator.processes import free_port
-from dingda.worker.classify import MAX_RESPONSE_BYTES
-from dingda.worker.outcome import Delivered, Outcome, Rejected, Retry, Trouble, Unknown
-from dingda.worker.post import create_client
-from dingda.worker.webhook import WebhookChannel
-from tests.builders import a_message
+from dingda.simulator.testing.processes import free_port
+from dingda.worker.delivery.classify import MAX_RESPONSE_BYTES
+from dingda.worker.delivery.outcome import Delivered, Outcome, Rejected, Retry, Trouble, Unknown
+from dingda.worker.delivery.post import create_client
+from dingda.worker.delivery.webhook import WebhookChannel
+from tests.support.builders import a_message
 
 BODY = '{"msgtype":"text","text":{"content":"北京 9℃"}}'.encode()
 OK = b'{"errcode":0,"errmsg":"ok"}'

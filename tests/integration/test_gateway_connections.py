@@ -13,8 +13,8 @@ import httpx
 import pytest
 
 from dingda.gateway.http.connections import STAGE_S
-from tests.builders import a_callback
-from tests.processes import (
+from tests.support.builders import a_callback
+from tests.support.processes import (
     Process,
     Valkey,
     gateway,

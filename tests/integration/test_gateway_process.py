@@ -17,9 +17,9 @@ import pytest
 import redis
 
 from dingda.shared.texts import BUSY
-from dingda.simulator.processes import free_port
-from tests.builders import KEYS, a_callback
-from tests.processes import (
+from dingda.simulator.testing.processes import free_port
+from tests.support.builders import KEYS, a_callback
+from tests.support.processes import (
     SECRET,
     Process,
     Valkey,

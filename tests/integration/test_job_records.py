@@ -13,13 +13,13 @@ from rq import Queue, SimpleWorker
 from rq.job import JobStatus
 from rq.serializers import JSONSerializer
 
-from dingda.worker.completer import JobCompleter, ended
-from dingda.worker.concurrent import ConcurrentWorker
-from dingda.worker.fetcher import JobFetcher
-from dingda.worker.registration import WorkerRegistration
+from dingda.worker.engine.completer import JobCompleter, ended
+from dingda.worker.engine.concurrent_worker import ConcurrentWorker
+from dingda.worker.engine.fetcher import JobFetcher
+from dingda.worker.engine.registration import WorkerRegistration
 from tests.integration import rq_jobs
 from tests.integration.rq_keys import read_keys
-from tests.processes import Valkey, process, valkey
+from tests.support.processes import Valkey, process, valkey
 
 JOBS = {"well": rq_jobs.look, "badly": rq_jobs.fail}
 

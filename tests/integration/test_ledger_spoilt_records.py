@@ -8,16 +8,16 @@ from typing import Any
 import pytest
 from redis.asyncio import Redis
 
-from dingda.shared.admin import LedgerAdmin
-from dingda.shared.connections import patient
 from dingda.shared.errors import LeaseLostError
-from dingda.shared.ledger import Ledger
+from dingda.shared.ledger.admin import LedgerAdmin
+from dingda.shared.ledger.ledger import Ledger
+from dingda.shared.ledger.states import DeadReason, End, Ending, Lease, Prepared
+from dingda.shared.ledger.timeline import read_stories
 from dingda.shared.queue import JobQueue
-from dingda.shared.states import DeadReason, End, Ending, Lease, Prepared
-from dingda.shared.story import read_stories
-from dingda.worker.operating import read_status
-from tests.builders import KEYS, a_callback, a_message
-from tests.processes import Valkey, valkey
+from dingda.shared.runtime.redis import patient
+from dingda.worker.operations.operating import read_status
+from tests.support.builders import KEYS, a_callback, a_message
+from tests.support.processes import Valkey, valkey
 
 QUEUE = JobQueue.create("dingda", skill_timeout_s=30)
 SPOILT, HEALTHY = a_message(msgId="spoilt"), a_message(msgId="healthy")

@@ -20,11 +20,10 @@ from hypothesis.stateful import (
 )
 from redis.asyncio import Redis
 
-from dingda.shared.admin import LedgerAdmin
 from dingda.shared.errors import LeaseLostError
-from dingda.shared.ledger import HANDOVER_MS, LEASE_MS, LONGEST_WAIT_MS, Ledger
-from dingda.shared.queue import JobQueue, message_of_job
-from dingda.shared.states import (
+from dingda.shared.ledger.admin import LedgerAdmin
+from dingda.shared.ledger.ledger import HANDOVER_MS, LEASE_MS, LONGEST_WAIT_MS, Ledger
+from dingda.shared.ledger.states import (
     Acceptance,
     DeadReason,
     End,
@@ -34,8 +33,9 @@ from dingda.shared.states import (
     Prepared,
     join_reason,
 )
-from tests.builders import KEYS, SESSION_MS, a_callback, a_message, now_ms
-from tests.processes import valkey
+from dingda.shared.queue import JobQueue, message_of_job
+from tests.support.builders import KEYS, SESSION_MS, a_callback, a_message, now_ms
+from tests.support.processes import valkey
 
 T = TypeVar("T")
 ENDED = {end.value for end in End}

@@ -7,10 +7,10 @@ import pytest
 import redis
 from redis.exceptions import NoPermissionError
 
-from dingda.shared.selfcheck import Severity, check
-from dingda.shared.settings import Settings
-from tests.builders import KEYS, a_callback
-from tests.processes import (
+from dingda.shared.runtime.preflight import Severity, check
+from dingda.shared.runtime.settings import Settings
+from tests.support.builders import KEYS, a_callback
+from tests.support.processes import (
     ROOT,
     SECRET,
     SessionWebhook,

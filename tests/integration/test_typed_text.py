@@ -6,8 +6,16 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.builders import a_callback
-from tests.processes import SessionWebhook, Valkey, gateway, signed, valkey, wait_until, worker
+from tests.support.builders import a_callback
+from tests.support.processes import (
+    SessionWebhook,
+    Valkey,
+    gateway,
+    signed,
+    valkey,
+    wait_until,
+    worker,
+)
 
 SKILLS = "demo", "weather", "coupons", "performance"
 LONGEST_CHARS = 60_000

@@ -17,9 +17,9 @@ from pathlib import Path
 
 import pytest
 
-from dingda.simulator.processes import free_port
+from dingda.simulator.testing.processes import free_port
 from tests.packaging.conftest import ROOT
-from tests.processes import wait_until
+from tests.support.processes import wait_until
 
 pytestmark = [pytest.mark.packaging, pytest.mark.timeout(600)]
 

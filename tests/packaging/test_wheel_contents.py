@@ -98,7 +98,7 @@ def test_the_installed_package_ignores_foreign_packages_in_the_current_folder(
         (tmp_path / name).mkdir()
         (tmp_path / name / "__init__.py").write_text("raise ImportError('not ours')")
     code = (
-        "import dingda.gateway.app, dingda.worker.app, dingda.simulator.app;"
+        "import dingda.gateway.app, dingda.worker.app, dingda.simulator.http.app;"
         "print(dingda.__version__, dingda.__file__)"
     )
     run = subprocess.run(

@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,22 @@ ALLOWED = {
     "scripts": {"scripts", "gateway", "shared", "simulator", "worker"},
 }
 """Room → the rooms that it may import."""
+GROUND = {"errors", "contained"}
+"""What every room of the worker may import."""
+LEVELS = {
+    "errors": set(),
+    "contained": set(),
+    "language": GROUND,
+    "services": GROUND,
+    "engine": GROUND,
+    "maintenance": GROUND,
+    "delivery": {"services", *GROUND},
+    "sdk": {"language", "services", *GROUND},
+    "skills": set(),  # they are written with `dingda.skill` and `dingda.slots`
+    "answering": {"delivery", "sdk", "language", "services", *GROUND},
+}
+"""Room of the worker → the rooms of the worker that it may import."""
+LOOKS_DOWN_ON_ALL = {"__init__", "__main__", "app", "job", "operations", "testing"}
 ROOMS = {*ALLOWED, "tests"}
 FORMER = re.compile(r"^(gateway|worker|shared|simulator)\b")
 """What others may call packages of their own: nothing imports ours by these names."""
@@ -79,6 +96,33 @@ def test_a_room_imports_only_what_it_may(room: str) -> None:
     assert offenders == {}
 
 
+@pytest.mark.parametrize("room", LEVELS)
+def test_a_room_of_the_worker_imports_only_what_is_below_it(room: str) -> None:
+    paths = sources(f"worker/{room}") or [ROOT / "worker" / f"{room}.py"]
+    offenders = {
+        str(path.relative_to(ROOT)): wrong
+        for path in paths
+        if (wrong := worker_rooms(path) - LEVELS[room] - {room})
+    }
+    assert offenders == {}
+
+
+def worker_rooms(path: Path) -> set[str]:
+    """The rooms of the worker that a file imports."""
+    modules = (name.split(".") for name in imported(path.read_text("utf-8"), _package(path)))
+    return {parts[2] for parts in modules if parts[:2] == ["dingda", "worker"] and len(parts) > 2}
+
+
+def test_every_room_of_the_worker_has_a_level_and_there_are_few() -> None:
+    rooms = {path.stem for path in (ROOT / "worker").iterdir() if path.name != "__pycache__"}
+    assert rooms == LEVELS.keys() | LOOKS_DOWN_ON_ALL
+    assert len(rooms) <= 16
+
+
+def test_no_room_of_the_worker_is_above_itself() -> None:
+    TopologicalSorter(LEVELS).prepare()  # it raises CycleError
+
+
 def _package(path: Path) -> str:
     return ".".join(("dingda", *path.relative_to(ROOT).parent.parts))
 
@@ -89,14 +133,19 @@ def test_the_gateway_never_loads_the_worker(module: str) -> None:
 
 
 def test_the_worker_never_loads_the_gateway_or_the_simulator() -> None:
-    assert loaded_by("dingda.worker.app, dingda.worker.commands, dingda.worker.skills.demo") == {
+    assert loaded_by(
+        "dingda.worker.app, dingda.worker.operations.commands, dingda.worker.skills.demo"
+    ) == {
         "worker",
         "shared",
     }
 
 
 def test_the_simulator_loads_neither() -> None:
-    assert loaded_by("dingda.simulator.app, dingda.simulator.__main__") == {"simulator", "shared"}
+    assert loaded_by("dingda.simulator.http.app, dingda.simulator.__main__") == {
+        "simulator",
+        "shared",
+    }
 
 
 @pytest.mark.parametrize(
@@ -109,11 +158,11 @@ def test_the_simulator_loads_neither() -> None:
         ("gateway", "import importlib\nimportlib.import_module('dingda.worker.job')", {"worker"}),
         ("gateway", "__import__('dingda.worker')", {"worker"}),
         ("shared", "if TYPE_CHECKING:\n    from dingda.gateway import app", {"gateway"}),
-        ("shared", "from tests.builders import now_ms", {"tests"}),
-        ("benchmarks", "from tests.processes import valkey", {"tests"}),
-        ("worker", "import dingda.gateway, dingda.simulator.app", {"gateway", "simulator"}),
+        ("shared", "from tests.support.builders import now_ms", {"tests"}),
+        ("benchmarks", "from tests.support.processes import valkey", {"tests"}),
+        ("worker", "import dingda.gateway, dingda.simulator.http.app", {"gateway", "simulator"}),
         ("worker.skills", "from ... import gateway", {"gateway"}),
-        ("simulator.backends", "from dingda.worker.text import fold", {"worker"}),
+        ("simulator.backends", "from dingda.worker.language.text import fold", {"worker"}),
         ("worker", "from worker.text import fold", {"not dingda's"}),
         ("worker", "import shared", {"not dingda's"}),
         ("gateway", "import workers, dingda.shared.queue\nfrom . import callback", set()),

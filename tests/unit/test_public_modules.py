@@ -11,7 +11,7 @@ import pytest
 import dingda.skill
 import dingda.slots
 import dingda.testing
-from tests.public_examples import MODULES, NEED_A_BOT, example_of, failures_of
+from tests.support.public_examples import MODULES, NEED_A_BOT, example_of, failures_of
 
 ROOT = Path(__file__).parents[2]
 NAMES = [pytest.param(m, name, id=f"{m.__name__}.{name}") for m in MODULES for name in m.__all__]

@@ -9,9 +9,9 @@ import httpx
 import pytest
 
 from dingda.gateway.app import create_app
-from dingda.shared.settings import Settings
-from tests.builders import KEYS, a_callback, now_ms
-from tests.processes import SECRET, signed
+from dingda.shared.runtime.settings import Settings
+from tests.support.builders import KEYS, a_callback, now_ms
+from tests.support.processes import SECRET, signed
 
 CALLBACK = "/dd_robot/"
 

@@ -8,11 +8,11 @@ import pytest
 from redis.exceptions import ConnectionError as RedisConnectionError
 
 from dingda.gateway.intake import LIMITS, ROUND_TRIP_S, Intake
+from dingda.shared.dingtalk.message import Message
 from dingda.shared.errors import BusyError
-from dingda.shared.ledger import Ledger
-from dingda.shared.message import Message
-from dingda.shared.states import Acceptance
-from tests.builders import a_callback, a_message
+from dingda.shared.ledger.ledger import Ledger
+from dingda.shared.ledger.states import Acceptance
+from tests.support.builders import a_callback, a_message
 
 
 class ScriptedLedger(Ledger):

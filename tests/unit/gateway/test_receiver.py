@@ -9,11 +9,11 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 
 from dingda.gateway.intake import Intake
 from dingda.gateway.receiver import Busy, Duplicate, Invalid, Receiver, Stored
-from dingda.shared.admin import LedgerAdmin
-from dingda.shared.ledger import Ledger
-from dingda.shared.message import Ignored
+from dingda.shared.dingtalk.message import Ignored
+from dingda.shared.ledger.admin import LedgerAdmin
+from dingda.shared.ledger.ledger import Ledger
 from dingda.shared.queue import JobQueue
-from tests.builders import a_callback, a_message
+from tests.support.builders import a_callback, a_message
 
 QUEUE = JobQueue.create("dingda", skill_timeout_s=30)
 

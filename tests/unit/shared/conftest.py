@@ -5,10 +5,10 @@ from collections.abc import AsyncIterator
 import fakeredis
 import pytest
 
-from dingda.shared.message import Message
-from tests.builders import a_message
-from tests.unit.shared.environment import Environment
-from tests.unit.shared.world import World
+from dingda.shared.dingtalk.message import Message
+from tests.support.builders import a_message
+from tests.support.environment import Environment
+from tests.support.ledger_harness import World
 
 
 @pytest.fixture

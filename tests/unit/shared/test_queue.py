@@ -19,7 +19,7 @@ from dingda.shared.queue import (
     job_data,
     rq_now,
 )
-from tests.builders import a_message
+from tests.support.builders import a_message
 
 MESSAGE_ID = a_message().id
 

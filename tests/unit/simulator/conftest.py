@@ -6,12 +6,12 @@ import httpx
 import pytest
 from starlette.applications import Starlette
 
-from dingda.simulator.app import create_app
-from dingda.simulator.changes import Changes
-from dingda.simulator.client import SimulatorClient
-from dingda.simulator.courier import Courier
-from dingda.simulator.dingtalk import DingTalk
-from tests.unit.simulator.stage import CALLBACK_URL, SECRET, SIMULATOR_URL, Bot, Clock
+from dingda.simulator.client.client import SimulatorClient
+from dingda.simulator.dingtalk.change_notifier import Changes
+from dingda.simulator.dingtalk.simulation import DingTalk
+from dingda.simulator.http.app import create_app
+from dingda.simulator.http.callback_sender import Courier
+from tests.support.simulator_harness import CALLBACK_URL, SECRET, SIMULATOR_URL, Bot, Clock
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from click.testing import CliRunner
 from dingda.shared.errors import DingdaError, SettingsError
 from dingda.simulator.demo import command
 from dingda.simulator.demo.coupons import OFFERS
-from dingda.worker.text import fold
+from dingda.worker.language.text import fold
 
 
 def start() -> BaseException | None:

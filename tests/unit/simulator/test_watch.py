@@ -10,12 +10,12 @@ from dataclasses import replace
 import pytest
 from redis.exceptions import ConnectionError as RedisAwayError
 
-from dingda.shared.story import Story
-from dingda.simulator.callback import Said
-from dingda.simulator.changes import Changes
-from dingda.simulator.dingtalk import DingTalk
+from dingda.shared.ledger.timeline import Story
+from dingda.simulator.dingtalk.callback import Said
+from dingda.simulator.dingtalk.change_notifier import Changes
+from dingda.simulator.dingtalk.simulation import DingTalk
 from dingda.simulator.watch import LedgerWatch
-from tests.unit.simulator.stage import Clock
+from tests.support.simulator_harness import Clock
 
 ACCEPTED = Story("accepted", "", 1, None, None, None, 0, None, "")
 LEASED = replace(ACCEPTED, state="leased", leased_ms=2, attempts=1, worker="w")

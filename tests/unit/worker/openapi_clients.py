@@ -3,11 +3,11 @@
 import httpx
 
 from dingda.testing import MemoryCache
-from dingda.worker.access_token import AccessToken
-from dingda.worker.cache import Cache
-from dingda.worker.contacts import Contacts
-from dingda.worker.http import Http
-from dingda.worker.private import PrivateChannel
+from dingda.worker.delivery.private import PrivateChannel
+from dingda.worker.services.access_token import AccessToken
+from dingda.worker.services.cache import Cache
+from dingda.worker.services.contacts import Contacts
+from dingda.worker.services.http_client import Http
 
 OPENAPI_URL = "https://api.dingtalk.com"
 OAPI_URL = "https://oapi.dingtalk.com"

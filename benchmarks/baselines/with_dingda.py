@@ -1,0 +1,81 @@
+"""Dingda's own worker: with jobs that do nothing, and filled with real messages."""
+
+from collections.abc import Iterator
+from itertools import islice
+
+import uvloop
+from redis.asyncio import Redis as AsyncRedis
+from rq import Queue
+from rq.serializers import JSONSerializer
+
+from benchmarks.baselines.jobs import QUEUE, marks, redis_url
+from benchmarks.callbacks import Callbacks
+from dingda.shared.dingtalk.message import Message, parse_message
+from dingda.shared.ledger.ledger import Ledger
+from dingda.shared.queue import JOB_FUNCTION, RESULT_TTL_S, JobQueue
+from dingda.shared.runtime.redis import patient_for_rq
+from dingda.worker.engine.answer_job import AnswerJob, message_id_of
+from dingda.worker.engine.concurrent_worker import ConcurrentWorker
+
+_NO_MARK = "-"
+"""Stands for no mark: a job of ours names a message."""
+_CONCURRENCY = 100
+_BATCH = 256
+_BACKLOG_LIMIT = 10**9
+
+
+async def work() -> None:
+    """Run jobs that do nothing, in the worker that answers messages."""
+    redis = AsyncRedis.from_url(redis_url())
+
+    async def nothing(data: bytes) -> None:
+        mark = message_id_of(data)
+        if mark != _NO_MARK:
+            await redis.rpush(mark, 1)
+
+    queue = _queue()
+    await ConcurrentWorker(queue, perform=nothing, concurrency=_CONCURRENCY).run()
+
+
+async def fill(count: int, origin: str, pause_s: float) -> None:
+    """Queue jobs that do nothing, or with an origin real messages."""
+    if origin:
+        await _fill_ledger(count, origin, pause_s)
+    else:
+        _fill_queue(count)
+
+
+def _fill_queue(count: int) -> None:
+    queue = _queue()
+    jobs = (
+        Queue.prepare_data(JOB_FUNCTION, (mark or _NO_MARK,), result_ttl=RESULT_TTL_S)
+        for mark in marks(count)
+    )
+    while chunk := list(islice(jobs, _BATCH)):
+        queue.enqueue_many(chunk)
+
+
+async def _fill_ledger(count: int, origin: str, pause_s: float) -> None:
+    # As the gateway accepts them, in its largest batches.
+    async with AsyncRedis.from_url(redis_url(), decode_responses=True) as redis:
+        ledger = Ledger(redis, JobQueue.create(QUEUE, skill_timeout_s=30))
+        messages = _messages(count, Callbacks("", text=f"查 {pause_s:g}", origin=origin))
+        while batch := list(islice(messages, _BATCH)):
+            await ledger.accept(batch, backlog_limit=_BACKLOG_LIMIT)
+
+
+def _messages(count: int, callbacks: Callbacks) -> Iterator[tuple[Message, bytes]]:
+    for number in range(count):
+        body = callbacks.body(number)
+        message = parse_message(body)
+        if isinstance(message, Message):
+            yield message, body
+
+
+def _queue() -> Queue:
+    connection = patient_for_rq(redis_url())
+    return Queue(QUEUE, connection=connection, job_class=AnswerJob, serializer=JSONSerializer)
+
+
+if __name__ == "__main__":
+    uvloop.run(work())

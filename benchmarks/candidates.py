@@ -1,0 +1,166 @@
+"""Who takes part: the command of each worker, and the module that fills its queue."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import redis
+
+from benchmarks.baselines.jobs import QUEUE
+from benchmarks.callbacks import SECRET
+from benchmarks.processes import OURS, PEERS, PEERS_ARQ, Served, cpu_s, run, served
+from dingda.simulator.testing.processes import a_running_valkey, free_port
+
+DINGDA = "Dingda"
+# Rewriting the log, and snapshots, would come into some rounds and not into others.
+_CONFIG = {
+    "appendonly": "yes",
+    "appendfsync": "everysec",
+    "auto-aof-rewrite-percentage": "0",
+    "save": "",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Contestant:
+    """A queue and its worker."""
+
+    name: str
+    worker: tuple[str, ...]
+    """The command line, less Python itself."""
+    module: str
+    """Which of `benchmarks.baselines` fills the queue, and enqueues for a gateway."""
+    env: Mapping[str, str] = field(default_factory=dict, hash=False)
+    python: str = OURS
+
+    def work(self, server: "Server", **env: str) -> Served:
+        """Start the worker."""
+        return Served(self.python, *self.worker, env={**server.env, **self.env, **env})
+
+    def fill(self, server: "Server", count: int, *order: Any) -> None:
+        """Queue jobs that do nothing; or, ordered with an origin and a pause in s, that reply."""
+        module = f"benchmarks.baselines.{self.module}"
+        words = map(str, (count, *order))
+        run(self.python, "-m", "benchmarks.baselines.fill", module, *words, env=server.env)
+
+
+class Server:
+    """A Valkey of our own that writes all to its log, as in production, and its URL."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self.client = redis.Redis.from_url(url)
+        self._pid = int(self.client.info("server")["process_id"])
+
+    @property
+    def env(self) -> dict[str, str]:
+        """What tells a process under test where the server is, and no more."""
+        return {
+            "BENCH_REDIS_URL": self._url,
+            "BENCH_SECRET": SECRET,
+            "RQ_REDIS_URL": self._url,
+            "DINGDA_REDIS_URL": self._url,
+            "DINGDA_QUEUE": QUEUE,
+            "DINGDA_APP_SECRET": SECRET,
+            "DINGDA_BACKLOG_LIMIT": "100000000",
+            "DINGDA_LOG_LEVEL": "WARNING",
+            "DINGDA_SKILLS": "benchmarks.baselines.lookup_skill",
+        }
+
+    @property
+    def cpu_s(self) -> float:
+        """CPU seconds that the server has used so far."""
+        return cpu_s(self._pid)
+
+    @property
+    def used_bytes(self) -> int:
+        """Memory that the server's data takes."""
+        return int(self.client.info("memory")["used_memory"])
+
+    def clear(self) -> None:
+        """Forget everything."""
+        self.client.flushall()
+
+
+@contextmanager
+def a_server(folder: Path) -> Iterator[Server]:
+    """A server for as long as the context is open; `folder` must not exist yet."""
+    folder.mkdir()
+    with a_running_valkey(folder, **_CONFIG) as url:
+        server = Server(url)
+        with server.client:
+            yield server
+
+
+@contextmanager
+def a_sink() -> Iterator[tuple[Served, int]]:
+    """A stand-in for DingTalk in a process of its own, and its port."""
+    port = free_port()
+    with served(OURS, "-m", "benchmarks.sink", str(port), env={}, ready="ready") as process:
+        yield process, port
+
+
+@contextmanager
+def a_gateway(server: Server) -> Iterator[tuple[Served, str]]:
+    """Our gateway, and its callback's address."""
+    port = free_port()
+    env = {**server.env, "DINGDA_PORT": str(port), "DINGDA_LOG_LEVEL": "INFO"}
+    with served(OURS, "-m", "gateway", env=env, ready="listening on") as process:
+        yield process, f"http://127.0.0.1:{port}/dd_robot/"
+
+
+@contextmanager
+def a_front(
+    server: Server, factory: str, *, module: str = "", python: str = OURS
+) -> Iterator[tuple[Served, str]]:
+    """A gateway as people would write it (`baselines/front.py`), and its callback's address."""
+    port = free_port()
+    command = ["-m", "uvicorn", "--factory", f"benchmarks.baselines.front:{factory}"]
+    command += ["--port", str(port), "--no-access-log", "--no-server-header"]
+    env = {**server.env, "BENCH_PEER": f"benchmarks.baselines.{module}"}
+    with served(python, *command, env=env, ready="running on") as process:
+        yield process, f"http://127.0.0.1:{port}/dd_robot/"
+
+
+def dingda(concurrency: int, *origins: str) -> Contestant:
+    """Our worker as it is, answering real messages from the ledger."""
+    env = {
+        "DINGDA_CONCURRENCY": str(concurrency),
+        "DINGDA_SESSION_WEBHOOK_ORIGINS": ",".join(origins),
+    }
+    return Contestant(DINGDA, ("-m", "worker"), "with_dingda", env)
+
+
+def dramatiq(threads: int) -> Contestant:
+    """dramatiq, one process of so many threads."""
+    command = ("-m", "dramatiq", "benchmarks.baselines.with_dramatiq", "--processes", "1")
+    return Contestant(
+        f"dramatiq, {threads} threads",
+        (*command, "--threads", str(threads)),
+        "with_dramatiq",
+        python=PEERS,
+    )
+
+
+_RQ = ("-m", "rq.cli", "worker", QUEUE, "--quiet")
+_TASKIQ = ("-m", "taskiq", "worker", "benchmarks.baselines.with_taskiq:broker", "--workers", "1")
+
+DINGDA_NOTHING = Contestant(DINGDA, ("-m", "benchmarks.baselines.with_dingda"), "with_dingda")
+RQ_WORKER = Contestant("rq worker", _RQ, "with_rq")
+SIMPLE_WORKER = Contestant(
+    "RQ SimpleWorker", (*_RQ, "--worker-class", "rq.SimpleWorker"), "with_rq"
+)
+WORKER_POOL = Contestant(
+    "rq worker-pool -n 32, preloaded",
+    ("-m", "benchmarks.baselines.rq_preloaded", "worker-pool", QUEUE, "-n", "32", "--quiet"),
+    "with_rq",
+)
+ARQ = Contestant("arq", ("-m", "benchmarks.baselines.with_arq"), "with_arq", python=PEERS_ARQ)
+TASKIQ = Contestant(
+    "taskiq",
+    (*_TASKIQ, "--log-level", "WARNING", "--max-async-tasks", "500"),
+    "with_taskiq",
+    python=PEERS,
+)

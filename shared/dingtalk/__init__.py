@@ -1,0 +1,1 @@
+"""DingTalk's own formats: messages, replies, signatures and origins."""

@@ -1,0 +1,254 @@
+"""What DingTalk sends: a callback's body, parsed once at the door.
+
+Field names and their traps are those of DingTalk's "receive-message". Only what is needed to answer
+is required; an unknown field is ignored, and an optional one of the wrong type counts as absent.
+"""
+
+import hashlib
+import json
+from dataclasses import dataclass, field
+from typing import Any, NoReturn
+
+from dingda.shared.dingtalk.content import (
+    Content,
+    File,
+    Kind,
+    Picture,
+    Quoted,
+    Voice,
+    read_content,
+    read_quoted,
+    without_mentions,
+)
+from dingda.shared.dingtalk.fields import integer, objects, string
+from dingda.shared.errors import InvalidMessageError
+
+OVER_QUOTA = 20001
+"""DingTalk: the organisation's monthly quota is used up; the message comes without its text."""
+
+EVENT_SUBSCRIPTION = (
+    "this is an event subscription's callback (encrypted, signed in the query). In the console, "
+    "enter this address as the robot's message-receiving address, not under event subscription"
+)
+"""What is wrong with a callback that DingTalk sends to whoever subscribes to events."""
+
+_MAX_ID_CHARS = 512
+_MAX_URL_CHARS = 2048
+_ORDERING_KEY_CHARS = 16
+_GROUP = "2"
+
+
+@dataclass(frozen=True, slots=True)
+class Mention:
+    """Somebody besides the bot who was mentioned.
+
+    >>> @skill.command("分机")
+    ... def extension(who: Person) -> str:
+    ...     return f"{who.staff_id} 的分机是 8002"
+    >>> asyncio.run(ask(skill, "分机", mentions=(Mention("0002"),))).content
+    '0002 的分机是 8002'
+    """
+
+    staff_id: str
+    """The userid, or "" where DingTalk hides it: then it is known that somebody is meant, not who.
+    """
+    name: str = field(default="", repr=False)
+    """As the client shows it, where it tells; names are not unique."""
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """Somebody's words to the bot, and where the answer goes. A skill may read all of it.
+
+    >>> @skill.command("哪个群")
+    ... def where(ask: Ask) -> str:
+    ...     message: Message = ask.message
+    ...     return message.conversation_title if message.is_group else "没有群"
+    >>> asyncio.run(ask(skill, "哪个群")).content
+    '测试群'
+    """
+
+    id: str
+    """Names the message in the ledger: SHA-256 over the robot and DingTalk's msgId, in hex."""
+    conversation_id: str
+    conversation_title: str
+    """The group's name; "" in a single chat."""
+    is_group: bool
+    """Whether it was said in a group, and not to the bot alone."""
+    sender_staff_id: str
+    """The asker's userid, or "": DingTalk leaves it out until the robot is published, and for
+    people of other organisations."""
+    sender_nick: str = field(repr=False)
+    """What the asker is called; their own choice, so it identifies nobody."""
+    text: str = field(repr=False)
+    """The words, without those mentions that the client told apart from them."""
+    session_webhook: str = field(repr=False)
+    """Where to POST the reply. A bearer credential: never log it."""
+    session_expires_ms: int | None
+    """When the session closes, in ms since 1970; None where DingTalk did not say."""
+    kind: Kind = Kind.TEXT
+    """What kind of message it is."""
+    sender_corp_id: str = ""
+    bot_corp_id: str = ""
+    sender_id: str = ""
+    """The asker as DingTalk encrypts the id: there also where `sender_staff_id` is not."""
+    ordering_key: str = ""
+    """Names the asker in this conversation with this robot, hashed: what shares one is answered in
+    order. "" where DingTalk names no sender."""
+    robot_code: str = ""
+    """Which robot was spoken to."""
+    sender_platform: str = ""
+    """The asker's client, such as Mac, Win, iOS, Android; "" where DingTalk does not say."""
+    mentions: tuple[Mention, ...] = ()
+    """Who else was mentioned."""
+    pictures: tuple[Picture, ...] = ()
+    files: tuple[File, ...] = ()
+    """Files and videos."""
+    voice: Voice | None = None
+    """What was spoken; its words are in `text` as well."""
+    quoted: Quoted | None = None
+    """The message that this one answers to."""
+
+    @property
+    def own_words(self) -> str:
+        """The text; "" of a forwarded conversation and of a card, for those words are others'."""
+        return "" if self.kind in (Kind.FORWARDED, Kind.CARD) else self.text
+
+    @property
+    def mentioned_staff_ids(self) -> tuple[str, ...]:
+        """Who else was mentioned, by userid, as far as DingTalk tells."""
+        return tuple(mention.staff_id for mention in self.mentions if mention.staff_id)
+
+    @property
+    def is_own_organisation(self) -> bool:
+        """Whether DingTalk says that the asker belongs to the bot's organisation.
+
+        Ids that are absent, or blank, are not equal for that.
+        """
+        is_named = any(map(str.isalnum, self.sender_corp_id))
+        return is_named and self.sender_corp_id == self.bot_corp_id
+
+
+@dataclass(frozen=True, slots=True)
+class Ignored:
+    """A genuine callback that there is nothing to answer to; `reason` is a name to count by."""
+
+    reason: str
+
+
+def parse_message(body: bytes) -> Message | Ignored:
+    """Parse the body of a callback whose signature has been checked.
+
+    Args:
+        body: the request's body: UTF-8 JSON.
+
+    Returns:
+        The message, or why there is nothing to answer.
+
+    Raises:
+        InvalidMessageError: if the body isn't strict UTF-8 and JSON, or lacks what an answer needs.
+    """
+    fields = _parse_object(body)
+    if "encrypt" in fields:
+        raise InvalidMessageError(EVENT_SUBSCRIPTION)
+    if not fields:
+        return Ignored("probe")
+    if integer(fields.get("errorCode")) == OVER_QUOTA:
+        return Ignored("over_quota")
+    sender, bot = string(fields, "senderId"), string(fields, "chatbotUserId")
+    if bot and sender == bot:
+        return Ignored("own_message")
+    content = read_content(fields)
+    text, mentions = _text_and_mentions(content, objects(fields.get("atUsers")), bot)
+    robot_code = string(fields, "robotCode")
+    robot = f"{robot_code}\n{bot}"
+    conversation_id = _required(fields, "conversationId", _MAX_ID_CHARS)
+    staff_id = string(fields, "senderStaffId")
+    return Message(
+        # Two robots mentioned in one message share its msgId; and a real msgId holds +/=, which RQ
+        # refuses in a job's id.
+        id=_hash(robot, _required(fields, "msgId", _MAX_ID_CHARS)),
+        conversation_id=conversation_id,
+        conversation_title=string(fields, "conversationTitle"),
+        is_group=str(fields.get("conversationType")) == _GROUP,
+        sender_staff_id=staff_id,
+        sender_nick=string(fields, "senderNick"),
+        text=text,
+        session_webhook=_required(fields, "sessionWebhook", _MAX_URL_CHARS),
+        session_expires_ms=integer(fields.get("sessionWebhookExpiredTime")),
+        kind=content.kind,
+        sender_corp_id=string(fields, "senderCorpId"),
+        bot_corp_id=string(fields, "chatbotCorpId"),
+        sender_id=sender,
+        ordering_key=(
+            _hash(robot, conversation_id, staff_id, sender)[:_ORDERING_KEY_CHARS]
+            if staff_id or sender
+            else ""
+        ),
+        robot_code=robot_code,
+        sender_platform=string(fields, "senderPlatform"),
+        mentions=mentions,
+        pictures=content.pictures,
+        files=content.files,
+        voice=content.voice,
+        quoted=read_quoted(fields, bot),
+    )
+
+
+def _text_and_mentions(
+    content: Content, at_users: list[dict[str, Any]], bot: str
+) -> tuple[str, tuple[Mention, ...]]:
+    """The words without the mentions among them, and who was mentioned besides the bot.
+
+    `atUsers` names the bot as well, in an order of its own.
+    """
+    others = [user for user in at_users if not bot or user.get("dingtalkId") != bot]
+    # Only rich text has them in runs of their own.
+    most = len(at_users) if content.kind is Kind.RICH_TEXT else 0
+    runs, names = without_mentions(content.runs, mentioned=most)
+    # Of two names one is the bot's, which people mention first; of more it's open whose is whose.
+    name = names[-1] if len(others) == 1 and len(names) == len(at_users) else ""
+    return "".join(runs), tuple(Mention(string(user, "staffId"), name) for user in others)
+
+
+def _parse_object(body: bytes) -> dict[str, Any]:
+    try:
+        # Decoded first: json.loads would also take UTF-16 and UTF-32 bytes.
+        fields = _STRICT.decode(body.decode("utf-8"))
+    except UnicodeDecodeError:
+        raise InvalidMessageError("the body is not UTF-8") from None
+    except RecursionError:
+        raise InvalidMessageError("the body is nested too deeply") from None
+    except ValueError as error:
+        # json's messages give a position and no content; ours name a rule.
+        raise InvalidMessageError(f"the body is not strict JSON: {error}") from None
+    if not isinstance(fields, dict):
+        raise InvalidMessageError("the body is not a JSON object")
+    return fields
+
+
+def _refuse(constant: str) -> NoReturn:
+    raise ValueError(f"{constant} is no JSON number")
+
+
+def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    fields = dict(pairs)
+    if len(fields) != len(pairs):
+        raise ValueError("a key stands twice")
+    return fields
+
+
+_STRICT = json.JSONDecoder(parse_constant=_refuse, object_pairs_hook=_distinct)
+
+
+def _required(fields: dict[str, Any], name: str, max_chars: int) -> str:
+    value = string(fields, name)
+    if not value:
+        raise InvalidMessageError(f"{name} is missing or not a string")
+    if len(value) > max_chars:
+        raise InvalidMessageError(f"{name} is longer than {max_chars} characters")
+    return value
+
+
+def _hash(*parts: str) -> str:
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()

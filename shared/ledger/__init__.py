@@ -1,0 +1,1 @@
+"""The truth about every message, in Redis: states, keys, steps and queries."""

@@ -1,0 +1,55 @@
+"""The names of the ledger's keys in Redis, here and nowhere else.
+
+What each key holds is said at the head of `shared/ledger/lua/common.lua`. RQ's own keys are
+`JobQueue`'s.
+"""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerKeys:
+    """The keys of the ledger of one queue.
+
+    Args:
+        queue_name: the name of the RQ queue, with which every key begins.
+    """
+
+    queue_name: str
+
+    @property
+    def queued(self) -> str:
+        """The ids of messages on RQ's queue."""
+        return f"{self.queue_name}:queued"
+
+    @property
+    def due(self) -> str:
+        """The ids of messages, by the time when a sweeper must look at them."""
+        return f"{self.queue_name}:due"
+
+    @property
+    def dead(self) -> str:
+        """The ids of dead letters."""
+        return f"{self.queue_name}:dead"
+
+    @property
+    def count(self) -> str:
+        """The totals since the beginning."""
+        return f"{self.queue_name}:count"
+
+    @property
+    def resting(self) -> str:
+        """The ids of messages that wait off the queue."""
+        return f"{self.queue_name}:resting"
+
+    def message(self, message_id: str) -> str:
+        """The record of one message; `*` for the pattern of all, "" for their prefix."""
+        return f"{self.queue_name}:message:{message_id}"
+
+    def dead_letter_payload(self, message_id: str) -> str:
+        """The callback's body of a dead letter; `*` and "" as for `message`."""
+        return f"{self.queue_name}:letter:{message_id}"
+
+    def line(self, ordering_key: str) -> str:
+        """The open messages of one sender in one conversation; "" for the prefix of all."""
+        return f"{self.queue_name}:line:{ordering_key}"

@@ -1,0 +1,347 @@
+"""The ledger: the truth about every message, in Redis. RQ only dispatches.
+
+`MessageState` says which states a message goes through. Each step is one atomic script (see
+`lua/`; `common.lua` lists all keys), and every step after the lease shows the lease's token,
+so a worker that was paused while another took over can do no more harm. At every moment
+`accepted = answered + unmatched + refused + dead + open`.
+
+Messages of one sender in one conversation stand in a line, in the order in which they were accepted
+(see `shared/ledger/lua/common.lua`). A worker that leases one is told whether it is the first; if
+not, and its skill does not overtake, `park` puts it back until the one before it has ended,
+whichever worker that was with.
+"""
+
+import logging
+import secrets
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import replace
+from typing import Any
+
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+
+from dingda.shared.dingtalk.message import Message
+from dingda.shared.errors import LeaseLostError
+from dingda.shared.ledger.keys import LedgerKeys
+from dingda.shared.ledger.scripts import (
+    AcceptArguments,
+    AcceptEntry,
+    DoneArguments,
+    LeaseArguments,
+    LedgerScripts,
+    NextPartArguments,
+    NoticeArguments,
+    ParkArguments,
+    RenewArguments,
+    RetryArguments,
+    SendingArguments,
+    SweepArguments,
+    to_requeue,
+)
+from dingda.shared.ledger.states import (
+    Acceptance,
+    End,
+    Ending,
+    Failures,
+    Lease,
+    LeaseRefusal,
+    MessageState,
+    Prepared,
+    read_failures,
+    read_prepared,
+)
+from dingda.shared.queue import JobQueue, rq_now
+from dingda.shared.runtime.logs import printable
+
+logger = logging.getLogger(__name__)
+
+LEASE_MS = 20_000
+"""A worker that has not renewed its lease for so long is taken for dead."""
+OUTCOME_MS = 20_000
+"""How long the outcome of a POST may stay out before it counts as unknown."""
+HANDOVER_MS = 5_000
+"""How long a job may be off the queue and not leased before it is enqueued again."""
+MARGIN_MS = 5_000
+"""How long before the session's end the last answer may start: clocks differ."""
+MAX_DEATHS = 3
+"""How many workers may die over one message before it is given up."""
+APART_MS = 5_000
+"""How far apart messages get their last chance: those that died together would do so once more,
+though only one of them is to blame. Most answers take less than this."""
+LONGEST_APART_MS = 60_000
+"""How long a message may wait for that, where very many have died."""
+REMEMBER_S = 3 * 3600
+"""How long an ended message is known, against redelivery: longer than a signature is valid."""
+DEAD_LETTER_S = 7 * 24 * 3600
+"""How long a dead letter is kept for an operator."""
+RECHECK_MS = 10_000
+"""How soon the sweeper looks again at a message that is parked as the second of its line."""
+LONGEST_WAIT_MS = 5_000
+"""Later messages of a sender wait for one that rests no longer than this. In a longer rest it loses
+its place, or a throttled reply would keep its sender from all others until it is through."""
+LONGEST_SESSION_MS = 24 * 3_600_000
+"""A session's stated end is believed up to here, so that nothing is kept for ever."""
+UNSTATED_SESSION_MS = 600_000
+"""How long a session is taken to last when DingTalk does not say."""
+SWEEP_LIMIT = 500
+
+
+class Ledger:
+    """The steps of a message's life.
+
+    Every method may raise what the Redis client raises; nothing is half done then, for each step
+    is one script.
+
+    Args:
+        redis: a client that decodes responses.
+        queue: the RQ queue that the messages go through.
+        lease_ms, outcome_ms, handover_ms, apart_ms: the times above, shorter in tests.
+    """
+
+    def __init__(
+        self,
+        redis: Redis,
+        queue: JobQueue,
+        *,
+        lease_ms: int = LEASE_MS,
+        outcome_ms: int = OUTCOME_MS,
+        handover_ms: int = HANDOVER_MS,
+        apart_ms: int = APART_MS,
+    ) -> None:
+        self._redis = redis
+        self._keys = LedgerKeys(queue.name)
+        self._scripts = LedgerScripts(redis, queue)
+        self.lease_ms = lease_ms
+        self._outcome_ms = outcome_ms
+        self._handover_ms = handover_ms
+        self._apart_ms = apart_ms
+
+    async def accept(
+        self, messages: Sequence[tuple[Message, bytes]], *, backlog_limit: int
+    ) -> list[Acceptance]:
+        """Record and enqueue messages that are new, all in one round trip.
+
+        Args:
+            messages: each with the body that it was parsed from.
+            backlog_limit: how many messages may wait, on the queue or for another attempt.
+
+        Returns:
+            What became of each, in order.
+        """
+        entries = [AcceptEntry.of(message, body) for message, body in messages]
+        arguments = AcceptArguments(
+            backlog_limit, LONGEST_SESSION_MS, UNSTATED_SESSION_MS, rq_now()
+        )
+        outcomes = await self._scripts.run(arguments, entries)
+        return [Acceptance(outcome) for outcome in outcomes]
+
+    async def lease(self, message_id: str) -> Lease | LeaseRefusal:
+        """Take a message, or say why it cannot be had."""
+        token = secrets.token_hex(8)
+        arguments = LeaseArguments(message_id, token, self.lease_ms, MARGIN_MS, DEAD_LETTER_S)
+        granted, *held = await self._scripts.step(arguments)
+        if not granted:
+            why_not, woken = held
+            refusal = LeaseRefusal(why_not)
+            if refusal is LeaseRefusal.SPOILT:
+                _name_spoilt(message_id)
+            await self._enqueue(woken)
+            return refusal
+        payload, left_ms, attempt, failures, prepared, age_ms, is_first, was_put_back = held
+        return Lease(
+            id=message_id,
+            token=token,
+            payload=payload.encode(),
+            left_ms=min(left_ms, LONGEST_SESSION_MS),
+            attempt=attempt,
+            failures=read_failures(failures),
+            prepared=read_prepared(prepared),
+            age_ms=age_ms,
+            is_first=bool(is_first),
+            was_put_back=bool(was_put_back),
+        )
+
+    async def renew(self, lease: Lease) -> None:
+        """Hold on for another while.
+
+        Raises:
+            LeaseLostError: if the message is somebody else's by now.
+        """
+        _still_ours(await self._scripts.step(RenewArguments(lease.id, lease.token, self.lease_ms)))
+
+    async def sending(self, lease: Lease) -> None:
+        """Claim the right to send. Call it as late as can be: a death after it leaves `unknown`.
+
+        Raises:
+            LeaseLostError: if the message is somebody else's by now.
+        """
+        claim = secrets.token_hex(8)
+        arguments = SendingArguments(lease.id, lease.token, self._outcome_ms, claim)
+        _still_ours(await self._scripts.step(arguments))
+
+    async def next_part(self, lease: Lease, rest: Prepared) -> Lease:
+        """Go on to the next part of a reply, when one has been delivered.
+
+        From here on the worker that holds the message sends what is left, and asks no skill again.
+
+        Args:
+            lease: the hold on it, which was used to send.
+            rest: what is left to send.
+
+        Returns:
+            The same hold, on what is left.
+
+        Raises:
+            LeaseLostError: if the message is somebody else's by now.
+        """
+        arguments = NextPartArguments(
+            lease.id, lease.token, self.lease_ms, rest=rest.to_json(), trouble=rest.part
+        )
+        _still_ours(await self._scripts.step(arguments))
+        return replace(lease, attempt=1, failures=Failures(), prepared=rest)
+
+    async def notice(self, lease: Lease) -> bool:
+        """Whether this is the first time that the asker is told to wait, and may be told."""
+        return bool(await self._scripts.step(NoticeArguments(lease.id, lease.token)))
+
+    async def done(self, lease: Lease, ending: Ending) -> None:
+        """End a message.
+
+        Raises:
+            LeaseLostError: if it has been ended or taken over already.
+        """
+        remember_s = DEAD_LETTER_S if ending.end is End.DEAD else REMEMBER_S
+        arguments = DoneArguments(
+            lease.id,
+            lease.token,
+            state=ending.end,
+            reason=ending.reason or "",
+            detail=ending.detail,
+            remember_s=remember_s,
+        )
+        await self._hand_on(await self._scripts.step(arguments))
+
+    async def park(self, lease: Lease) -> bool:
+        """Put a message back until those before it of the same sender have ended.
+
+        Returns:
+            False if they have by now: it may go on, and the lease holds.
+
+        Raises:
+            LeaseLostError: if the message is somebody else's by now.
+        """
+        parked, *woken = await self._scripts.step(ParkArguments(lease.id, lease.token, RECHECK_MS))
+        _still_ours(parked >= 0)
+        await self._enqueue(*woken)
+        return bool(parked)
+
+    async def retry(
+        self,
+        lease: Lease,
+        *,
+        pause_ms: int,
+        prepared: Prepared | None,
+        trouble: str = "",
+        reason: str = "",
+    ) -> None:
+        """Give a message back whose reply was not delivered, to be tried again after a pause.
+
+        Args:
+            lease: the hold on it, which ends here.
+            pause_ms: how long it rests, in milliseconds.
+            prepared: the reply to send then, or None to ask the skill again.
+            trouble: the kind of trouble to count; "" where another reply is tried at once.
+            reason: what a dead letter says should the session close first.
+
+        Raises:
+            LeaseLostError: if the message is somebody else's by now.
+        """
+        arguments = RetryArguments(
+            lease.id,
+            lease.token,
+            pause_ms,
+            furthest=MessageState.SENDING,
+            longest_wait_ms=LONGEST_WAIT_MS,
+            prepared=prepared.to_json() if prepared else "",
+            failures=lease.failures.plus(trouble).to_json() if trouble else "",
+            trouble=reason,
+        )
+        await self._hand_on(await self._scripts.step(arguments))
+
+    async def hand_back(self, lease: Lease, *, pause_ms: int = 0) -> None:
+        """Give a message back untouched, for another worker to take.
+
+        Args:
+            lease: the hold on it, which ends here.
+            pause_ms: how long it rests, in milliseconds. It keeps its place in its sender's line.
+
+        Raises:
+            LeaseLostError: if it is somebody else's, or its reply may be on the wire already.
+        """
+        arguments = RetryArguments(
+            lease.id,
+            lease.token,
+            pause_ms,
+            furthest=MessageState.LEASED,
+            longest_wait_ms=LONGEST_SESSION_MS,
+        )
+        await self._hand_on(await self._scripts.step(arguments))
+
+    async def sweep(self) -> int:
+        """Hand on what is overdue, as every worker does every two seconds.
+
+        Returns:
+            How many messages were enqueued again.
+        """
+        arguments = SweepArguments(
+            limit=SWEEP_LIMIT,
+            handover_ms=self._handover_ms,
+            max_deaths=MAX_DEATHS,
+            remember_s=DEAD_LETTER_S,
+            keep_dead_ms=DEAD_LETTER_S * 1000,
+            recheck_ms=RECHECK_MS,
+            apart_ms=self._apart_ms,
+            longest_apart_ms=LONGEST_APART_MS,
+        )
+        overdue, spoilt, given_up, removed = await self._scripts.run(arguments)
+        for key in removed:
+            logger.error("removed %s: it was of another kind than the ledger's", key)
+        for message_id in spoilt:
+            _name_spoilt(message_id)
+        for message_id in given_up:
+            words = "message %.8s is given up: %d workers died over it"
+            logger.error(words, message_id, MAX_DEATHS)
+        return int(await self._scripts.run(*to_requeue(overdue))) if overdue else 0
+
+    async def probe(self) -> None:
+        """Store nothing: it raises what storing a message would raise."""
+        await self.accept([], backlog_limit=1)
+        await self._redis.hincrby(self._keys.count, "accepted", 0)
+
+    async def ignore(self, reason: str) -> None:
+        """Count a genuine callback that there is nothing to answer to."""
+        await self._redis.hincrby(self._keys.count, f"ignored:{reason}", 1)
+
+    async def _hand_on(self, left: Sequence[Any]) -> None:
+        """Go on after a step that may have given the next message of a line its turn."""
+        granted, *woken = left
+        _still_ours(granted)
+        await self._enqueue(*woken)
+
+    async def _enqueue(self, *woken: str) -> None:
+        """Enqueue whose turn it is. Should that fail the next sweep does it: the step is done."""
+        if ids := [message_id for message_id in woken if message_id]:
+            with suppress(RedisError, OSError):
+                await self._scripts.step(*to_requeue(ids))
+
+
+def _still_ours(granted: Any) -> None:
+    if not granted:
+        raise LeaseLostError("the message is no longer this worker's")
+
+
+def _name_spoilt(message_id: str) -> None:
+    logger.error(
+        "message %s: its record in Redis is spoilt, so it has ended", printable(message_id)
+    )

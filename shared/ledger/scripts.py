@@ -1,0 +1,254 @@
+"""The ledger's Lua scripts: the arguments that each takes, and how to run it.
+
+The arguments of a script are a named tuple, whose fields have the names and the order of the
+script's own first line: `tests/unit/shared/ledger/test_scripts.py` compares the two. Which script
+is run follows from the type of its arguments, so they can't be mistaken for another's.
+"""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from redis.asyncio import Redis
+
+from dingda.shared.dingtalk.message import Message
+from dingda.shared.ledger.batching import ScriptBatcher
+from dingda.shared.ledger.keys import LedgerKeys
+from dingda.shared.queue import JobQueue, job_data, rq_now
+from dingda.shared.runtime.lua_source import lua_source
+
+
+class AcceptArguments(NamedTuple):
+    """Then come the job's fields, counted, and an `AcceptEntry` for each message."""
+
+    backlog_limit: int
+    longest_ms: int
+    unstated_ms: int
+    created_at: str
+
+
+class AcceptEntry(NamedTuple):
+    """One message to be accepted."""
+
+    id: str
+    payload: bytes
+    expires_ms: int | str
+    """When its session closes, in ms since 1970; "" if DingTalk does not say."""
+    data: bytes
+    line: str
+
+    @classmethod
+    def of(cls, message: Message, body: bytes) -> "AcceptEntry":
+        """A message, with the body that it was parsed from."""
+        expires_ms = "" if message.session_expires_ms is None else message.session_expires_ms
+        return cls(message.id, body, expires_ms, job_data(message.id), message.ordering_key)
+
+
+class LeaseArguments(NamedTuple):
+    """Take a message."""
+
+    id: str
+    token: str
+    lease_ms: int
+    margin_ms: int
+    remember_s: int
+
+
+class RenewArguments(NamedTuple):
+    """Lengthen a lease."""
+
+    id: str
+    token: str
+    lease_ms: int
+
+
+class SendingArguments(NamedTuple):
+    """Claim the right to send."""
+
+    id: str
+    token: str
+    outcome_ms: int
+    claim: str
+
+
+class NextPartArguments(NamedTuple):
+    """Go on to the next part of a reply."""
+
+    id: str
+    token: str
+    lease_ms: int
+    rest: str
+    trouble: str
+
+
+class NoticeArguments(NamedTuple):
+    """Note that the sender is told to wait."""
+
+    id: str
+    token: str
+
+
+class DoneArguments(NamedTuple):
+    """End a message."""
+
+    id: str
+    token: str
+    state: str
+    reason: str
+    detail: str
+    remember_s: int
+
+
+class ParkArguments(NamedTuple):
+    """Put a message back until it is its turn."""
+
+    id: str
+    token: str
+    recheck_ms: int
+
+
+class RetryArguments(NamedTuple):
+    """Give a message back."""
+
+    id: str
+    token: str
+    pause_ms: int
+    furthest: str
+    longest_wait_ms: int
+    prepared: str = ""
+    failures: str = ""
+    trouble: str = ""
+
+
+class SweepArguments(NamedTuple):
+    """Look at what is overdue."""
+
+    limit: int
+    handover_ms: int
+    max_deaths: int
+    remember_s: int
+    keep_dead_ms: int
+    recheck_ms: int
+    apart_ms: int
+    longest_apart_ms: int
+
+
+class RequeueArguments(NamedTuple):
+    """Then come the job's fields, counted, and a `RequeueEntry` for each message."""
+
+    created_at: str
+
+
+class RequeueEntry(NamedTuple):
+    """One message to be enqueued again."""
+
+    id: str
+    data: bytes
+
+
+class ReviveArguments(NamedTuple):
+    """Then come the job's fields, counted."""
+
+    id: str
+    margin_ms: int
+    data: bytes
+    created_at: str
+
+
+class DropArguments(NamedTuple):
+    """Take a dead letter off the list."""
+
+    id: str
+
+
+Arguments = (
+    AcceptArguments
+    | LeaseArguments
+    | RenewArguments
+    | SendingArguments
+    | NextPartArguments
+    | NoticeArguments
+    | DoneArguments
+    | ParkArguments
+    | RetryArguments
+    | SweepArguments
+    | RequeueArguments
+    | ReviveArguments
+    | DropArguments
+)
+
+SCRIPTS: dict[type[Arguments], str] = {
+    AcceptArguments: "accept",
+    LeaseArguments: "lease",
+    RenewArguments: "renew",
+    SendingArguments: "sending",
+    NextPartArguments: "next_part",
+    NoticeArguments: "notice",
+    DoneArguments: "done",
+    ParkArguments: "park",
+    RetryArguments: "retry",
+    SweepArguments: "sweep",
+    RequeueArguments: "requeue",
+    ReviveArguments: "revive",
+    DropArguments: "drop",
+}
+"""The script that takes each kind of arguments."""
+ENQUEUES = frozenset({AcceptArguments, RequeueArguments, ReviveArguments})
+"""The arguments that are followed by the job's fields: their scripts put jobs on RQ's queue."""
+
+
+class LedgerScripts:
+    """Runs the ledger's scripts, each with the keys and prefixes that all of them share.
+
+    Args:
+        redis: a client that decodes responses. What it raises is raised.
+        queue: the RQ queue that the messages go through.
+    """
+
+    def __init__(self, redis: Redis, queue: JobQueue) -> None:
+        self._queue = queue
+        keys = LedgerKeys(queue.name)
+        # In the order in which common.lua names them.
+        self._keys = (*queue.keys, keys.queued, keys.due, keys.dead, keys.count, keys.resting)
+        self._prefixes = (
+            keys.message(""),
+            queue.job_prefix,
+            keys.dead_letter_payload(""),
+            keys.line(""),
+        )
+        self._scripts = {
+            kind: redis.register_script(lua_source("dingda.shared.ledger", name))
+            for kind, name in SCRIPTS.items()
+        }
+        self._batcher = ScriptBatcher(redis, self._keys)
+
+    async def run(
+        self, arguments: Arguments, entries: Sequence[AcceptEntry | RequeueEntry] = ()
+    ) -> Any:
+        """Run a script in a round trip of its own.
+
+        Args:
+            arguments: what it takes; they decide which script it is.
+            entries: what follows them, for a script that takes any number of messages.
+        """
+        args = self._args(arguments, entries)
+        return await self._scripts[type(arguments)](keys=self._keys, args=args)
+
+    async def step(self, arguments: Arguments, entries: Sequence[RequeueEntry] = ()) -> Any:
+        """Run a script as `run` does, in a round trip that others may share."""
+        args = self._args(arguments, entries)
+        return await self._batcher.run(self._scripts[type(arguments)], args)
+
+    def _args(
+        self, arguments: Arguments, entries: Sequence[AcceptEntry | RequeueEntry]
+    ) -> tuple[Any, ...]:
+        fields = self._queue.fields
+        counted = (len(fields), *fields) if type(arguments) in ENQUEUES else ()
+        return (*self._prefixes, *arguments, *counted, *(part for each in entries for part in each))
+
+
+def to_requeue(
+    message_ids: Sequence[str],
+) -> tuple[RequeueArguments, list[RequeueEntry]]:
+    """What enqueues messages again now."""
+    entries = [RequeueEntry(message_id, job_data(message_id)) for message_id in message_ids]
+    return RequeueArguments(rq_now()), entries

@@ -1,0 +1,100 @@
+"""One message's way through the ledger, for those who look on: each step, and when it was taken.
+
+Every time is Redis's clock, as the ledger's scripts wrote it down.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from redis.asyncio import Redis
+
+from dingda.shared.ledger.keys import LedgerKeys
+from dingda.shared.ledger.states import MessageState, join_reason
+from dingda.shared.queue import JobQueue, job_id_of
+
+_FIELDS = (
+    *("state", "reason", "detail", "accepted_ms", "leased_ms", "sending_ms"),
+    *("ended_ms", "leases", "not_before_ms", "job"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Story:
+    """What the ledger and RQ know of one message; times in ms since 1970."""
+
+    state: str
+    """A `MessageState`, as it is stored."""
+    reason: str
+    """For a dead letter: `failed: …`, `expired` or `unknown: …`."""
+    accepted_ms: int
+    """When it was stored and put on the queue."""
+    leased_ms: int | None
+    """When a worker took it last; its skill begins here."""
+    sending_ms: int | None
+    """When the reply was claimed to be sent, after that; the skill is done."""
+    ended_ms: int | None
+    attempts: int
+    """How often it was leased."""
+    retry_at_ms: int | None
+    """When it may be leased again, after a delivery that failed for now."""
+    worker: str
+    """Who took it last, by RQ's name; "" if nobody has, or RQ has forgotten."""
+
+    @property
+    def ended(self) -> bool:
+        """Whether it has come to its end."""
+        return self.ended_ms is not None
+
+
+async def read_stories(
+    redis: Redis, queue: JobQueue, message_ids: Sequence[str]
+) -> list[Story | None]:
+    """Read the stories of messages in two round trips; None where the ledger knows nothing.
+
+    Args:
+        redis: a client that decodes responses. What it raises is raised.
+        queue: the queue that the messages go through.
+        message_ids: the ledger's ids of them.
+    """
+    keys = LedgerKeys(queue.name)
+    async with redis.pipeline(transaction=False) as pipeline:
+        for message_id in message_ids:
+            pipeline.hmget(keys.message(message_id), *_FIELDS)
+        rows = [_row(found) for found in await pipeline.execute(raise_on_error=False)]
+        for message_id, (*_, job) in zip(message_ids, rows, strict=True):
+            pipeline.hget(queue.job_key(job_id_of(message_id, job)), "worker_name")
+        workers = await pipeline.execute(raise_on_error=False)
+    return [
+        _story(row, worker if isinstance(worker, str) else "")
+        for row, worker in zip(rows, workers, strict=True)
+    ]
+
+
+def _row(found: Any) -> Sequence[Any]:
+    """What stands where no record is: nothing that can be read."""
+    return found if isinstance(found, list) else [None] * len(_FIELDS)
+
+
+def _story(row: Sequence[Any], worker: str) -> Story | None:
+    state, reason, detail, accepted, leased, sending, ended, leases, not_before, _ = row
+    if state is None:
+        return None
+    leased_ms, sending_ms = _integer(leased), _integer(sending)
+    # What an earlier attempt claimed is no step of this one.
+    stale = leased_ms is None or sending_ms is None or sending_ms < leased_ms
+    return Story(
+        state=state,
+        reason=join_reason(reason or "", detail or ""),
+        accepted_ms=_integer(accepted) or 0,
+        leased_ms=leased_ms,
+        sending_ms=None if stale else sending_ms,
+        ended_ms=_integer(ended),
+        attempts=_integer(leases) or 0,
+        retry_at_ms=_integer(not_before) if state == MessageState.ACCEPTED else None,
+        worker=worker,
+    )
+
+
+def _integer(value: Any) -> int | None:
+    return int(value) if isinstance(value, str) and value.isascii() and value.isdigit() else None

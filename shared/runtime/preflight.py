@@ -1,0 +1,227 @@
+"""What both processes look at before they start: could this set-up break a promise?
+
+Each finding has a name. One that is dangerous stops the start unless DINGDA_ALLOW names it.
+"""
+
+import logging
+import re
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, get_args
+from urllib.parse import urlsplit
+
+from redis import Redis
+from redis.exceptions import RedisError, ResponseError
+
+from dingda.shared.dingtalk.origin import is_loopback
+from dingda.shared.errors import SettingsError
+from dingda.shared.queue import JobQueue
+from dingda.shared.runtime.logs import printable
+from dingda.shared.runtime.settings import Danger, Settings, unknown_names
+
+logger = logging.getLogger(__name__)
+
+MAX_SKEW_S = 30.0
+"""How far our clock may be from Redis's before it is worth a word, in seconds."""
+_SHORTEST_SECRET = 16
+_OLDEST_REDIS = (6, 2, 0)
+"""With LMOVE, SET … PXAT and the like: nothing works on an older one."""
+_TIMEOUT_S = 1.0
+
+
+class Severity(StrEnum):
+    """How bad it is."""
+
+    OK = "ok"
+    WARNING = "warning"
+    DANGER = "danger"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What one check found."""
+
+    name: str
+    severity: Severity
+    what: str
+    advice: str = ""
+    """What to do about it."""
+
+    def __str__(self) -> str:
+        line = f"{self.severity}: {self.name}: {self.what}"
+        return f"{line}; {self.advice}" if self.advice else line
+
+
+def start_checked(settings: Settings) -> None:
+    """Log what is not as it should be, a line each.
+
+    Raises:
+        SettingsError: if there is a danger that DINGDA_ALLOW does not name.
+    """
+    findings = [each for each in check(settings) if each.severity is not Severity.OK]
+    for finding in findings:
+        logger.warning("%s", finding)
+    forbidden = [each for each in findings if is_forbidden(each, settings)]
+    if forbidden:
+        lines = list(map(str, forbidden))
+        if all(finding.name in get_args(Danger) for finding in forbidden):
+            names = ",".join(finding.name for finding in forbidden)
+            lines.append(f"To start all the same: DINGDA_ALLOW={names}")
+        raise SettingsError("\n".join(lines))
+
+
+def is_forbidden(finding: Finding, settings: Settings) -> bool:
+    """Whether a finding stops the start."""
+    return finding.severity is Severity.DANGER and finding.name not in settings.allow
+
+
+def check(settings: Settings) -> list[Finding]:
+    """Look at the settings and at Redis, for a second at the most each time it is asked."""
+    url = settings.redis_url.get_secret_value()
+    try:
+        client = Redis.from_url(
+            url,
+            socket_timeout=_TIMEOUT_S,
+            socket_connect_timeout=_TIMEOUT_S,
+            retry=None,
+            protocol=2,  # a Redis before 6 knows no other, and shall say that it is so old
+        )
+    except ValueError as error:
+        raise SettingsError(f"DINGDA_REDIS_URL: {error}") from None
+    with client:
+        return [
+            _names(),
+            _secret(settings),
+            _origins(settings),
+            _open_redis(url),
+            *_redis(client, JobQueue.create(settings.queue, skill_timeout_s=1)),
+        ]
+
+
+def _names() -> Finding:
+    unknown = unknown_names()
+    if not unknown:
+        return Finding("settings", Severity.OK, "every DINGDA_ name is known")
+    shown = (
+        f"{printable(name)} (did you mean {meant}?)" if meant else printable(name)
+        for name, meant in unknown.items()
+    )
+    what = f"nothing of Dingda reads {', '.join(shown)}"
+    advice = "correct the name, or leave it out unless a skill of yours reads it"
+    return Finding("settings", Severity.WARNING, what, advice)
+
+
+def _secret(settings: Settings) -> Finding:
+    if any(len(secret) < _SHORTEST_SECRET for secret in settings.secrets):
+        what = f"DINGDA_APP_SECRET is shorter than {_SHORTEST_SECRET} characters"
+        return Finding("secret", Severity.WARNING, what, "DingTalk's own have 64: copy it whole")
+    count = len(settings.secrets)
+    what = f"{count} set" if count else "none set, which is enough for most workers"
+    return Finding("secret", Severity.OK, what)
+
+
+def _origins(settings: Settings) -> Finding:
+    name = "http-origin"
+    for origin in settings.session_webhook_origins:
+        url = urlsplit(origin)
+        if url.scheme != "https" and not is_loopback(url.hostname):
+            what = f"replies to {origin} travel unencrypted, and with them the session's token"
+            advice = "use https in DINGDA_SESSION_WEBHOOK_ORIGINS"
+            return Finding(name, Severity.DANGER, what, advice)
+    return Finding(name, Severity.OK, "replies go to https, or stay on this machine")
+
+
+def _open_redis(redis_url: str) -> Finding:
+    name, url = "open-redis", urlsplit(redis_url)
+    if url.scheme != "redis" or url.password or is_loopback(url.hostname):
+        return Finding(name, Severity.OK, "has a password or TLS, or is on this machine")
+    what = f"{url.hostname} is reached without a password or TLS; who can write there is the bot"
+    advice = "set a password (and TLS outside a private network), see docs/security.md"
+    return Finding(name, Severity.DANGER, what, advice)
+
+
+def _redis(client: Redis, queue: JobQueue) -> Iterator[Finding]:
+    """Ask Redis; what it does not let us see is a finding, and what we can't ask is none."""
+    try:
+        client.ping()
+    except (RedisError, OSError) as error:
+        advice = "start it, or set DINGDA_REDIS_URL; until then every asker hears 'busy'"
+        yield Finding("redis", Severity.WARNING, f"no answer ({type(error).__name__})", advice)
+        return
+    yield Finding("redis", Severity.OK, "answers")
+    checks: tuple[Callable[[], Finding], ...] = (
+        lambda: _version(client),
+        lambda: _eviction(client),
+        lambda: _append_only(client),
+        lambda: _clock(client),
+        lambda: _one_queue(client, queue),
+    )
+    for each in checks:
+        try:
+            yield each()
+        except ResponseError as error:
+            what = f"Redis does not say ({str(error).partition(' ')[0]})"
+            advice = "grant +info, +time and what docs/security.md lists"
+            yield Finding("redis-rights", Severity.WARNING, what, advice)
+        except (RedisError, OSError) as error:
+            yield Finding("redis", Severity.WARNING, f"went away ({type(error).__name__})")
+            return
+
+
+def _version(client: Redis) -> Finding:
+    try:
+        server: Any = client.info("server")
+    except ResponseError:
+        # RQ takes a Redis that it may not ask for an old one (`rq.utils.get_version`).
+        what = "RQ can't see Redis's version, and takes jobs in a way that a crash can lose a while"
+        return Finding("redis-version", Severity.WARNING, what, "let our user call INFO: +info")
+    stated = str(server.get("redis_version", ""))
+    version = tuple(int(part) for part in re.findall(r"\d+", stated)[:3])
+    if version >= _OLDEST_REDIS:
+        return Finding("redis-version", Severity.OK, printable(stated))
+    what = f"Redis is {printable(stated) or 'of an unknown version'}, which lacks what we need"
+    return Finding("redis-version", Severity.DANGER, what, "use Redis 6.2 or newer, or Valkey")
+
+
+def _eviction(client: Redis) -> Finding:
+    memory: Any = client.info("memory")
+    policy, limit = str(memory.get("maxmemory_policy", "noeviction")), int(memory["maxmemory"])
+    if policy == "noeviction":
+        return Finding("eviction", Severity.OK, policy)
+    severity = Severity.DANGER if limit else Severity.WARNING
+    what = f"the policy is {policy}: a full Redis would silently drop messages"
+    return Finding("eviction", severity, what, "set maxmemory-policy noeviction")
+
+
+def _append_only(client: Redis) -> Finding:
+    persistence: Any = client.info("persistence")
+    if int(persistence.get("aof_enabled", 0)):
+        return Finding("append-only", Severity.OK, "on")
+    what = "the append-only file is off: a restart of Redis forgets what was acknowledged"
+    return Finding("append-only", Severity.WARNING, what, "set appendonly yes")
+
+
+def _clock(client: Redis) -> Finding:
+    seconds, microseconds = client.time()
+    skew_s = time.time() - (seconds + microseconds / 1e6)
+    if abs(skew_s) <= MAX_SKEW_S:
+        return Finding("clock", Severity.OK, f"{skew_s:+.1f} s from Redis's")
+    what = f"our clock is {skew_s:+.0f} s from Redis's"
+    return Finding("clock", Severity.WARNING, what, "keep both with NTP: signatures last an hour")
+
+
+def _one_queue(client: Redis, queue: JobQueue) -> Finding:
+    """RQ takes jobs from two queues with BLPOP, which a crash can lose for a while."""
+    members: Any = client.smembers(queue.workers_key)
+    for worker in sorted(members):
+        listened: Any = client.hget(worker, "queues")
+        if listened and b"," in listened:
+            what = f"{_shown(worker)} listens to several queues ({_shown(listened)})"
+            return Finding("queue", Severity.WARNING, what, "let each worker listen to one")
+    return Finding("queue", Severity.OK, f"exactly one: {queue.name}")
+
+
+def _shown(stored: bytes) -> str:
+    return printable(stored.decode("utf-8", "replace"))

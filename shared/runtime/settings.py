@@ -1,0 +1,360 @@
+"""Every setting: its type, its default and what it means.
+
+Each is an environment variable that begins with `DINGDA_`, or a line in `.env`; the former wins.
+Blanks around a value don't count, and one in quotes is refused: docker's env-file keeps them.
+"""
+
+import os
+import re
+from collections.abc import Collection
+from difflib import get_close_matches
+from io import StringIO
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from dotenv import dotenv_values
+from dotenv.parser import parse_stream
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    SecretStr,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
+from pydantic_core import ErrorDetails
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from dingda.shared.dingtalk.origin import origin_of
+from dingda.shared.dingtalk.reply import MAX_PARTS
+from dingda.shared.errors import InvalidOriginError, SettingsError
+from dingda.shared.runtime.limits import LIMITS_MEANING, NO_LIMITS, LimitsSetting
+from dingda.shared.runtime.redis import url_fault
+
+_ENV_FILE = Path(".env")
+_QUOTES = ('""', "''", "``", "“”", "‘’")
+_PATH = re.compile(r"/|(/[A-Za-z0-9_~.:@!$&'()*+,;=-]+)+/?")
+_OWN_PATHS = ("/healthz", "/readyz")
+SKILLS_PREFIXES = tuple(
+    f"DINGDA_{name}_"
+    for name in ("WEATHER", "OPEN_METEO", "QWEATHER", "AMAP", "COUPONS", "TAOBAO", "PERFORMANCE")
+)
+"""What the names of the shipped skills' settings begin with; only the worker has the skills."""
+_OTHERS_NAME = re.compile(
+    r"DINGDA_(SIMULATOR|DEMO)_|DINGDA_FAILPOINTS$"
+    # What Kubernetes sets for a Service that is called dingda.
+    r"|DINGDA_(\w+_)?(SERVICE_(HOST|PORT)|PORT_\d+_(TCP|UDP))"
+)
+
+
+def _bare(value: str) -> str:
+    """Strip blanks and line ends; quotes that are still there would be part of the value."""
+    bare = value.strip()
+    if len(bare) > 1 and bare[0] + bare[-1] in _QUOTES:
+        raise ValueError("the value stands in quotes, which belong to it here: leave them out")
+    return bare
+
+
+def _split(value: Any) -> Any:
+    """Read `a, b` as a list, as people write lists in the environment."""
+    if isinstance(value, str):
+        return [_bare(item) for item in value.split(",") if item.strip()]
+    return value
+
+
+def _redis_url(url: SecretStr) -> SecretStr:
+    if fault := url_fault(url.get_secret_value()):
+        raise ValueError(fault)
+    return url
+
+
+def _origin(url: str) -> str:
+    try:
+        origin = origin_of(url)
+    except InvalidOriginError as error:
+        raise ValueError(f"{error}; write it as https://oapi.dingtalk.com") from None
+    if url.rstrip("/").count("/") > len(("http:", "")):
+        raise ValueError("an origin has no path; write it as https://oapi.dingtalk.com")
+    return origin
+
+
+def _base_url(url: str) -> str:
+    try:
+        origin_of(url)
+    except InvalidOriginError as error:
+        raise ValueError(f"{error}; write it as https://api.dingtalk.com") from None
+    return url.rstrip("/")
+
+
+def _proxy_url(secret: SecretStr) -> SecretStr:
+    url = secret.get_secret_value()
+    parts = _PROXY_URL.fullmatch(url)
+    try:
+        if url:
+            origin_of(f"http://{parts['host'] if parts else ''}")
+    except InvalidOriginError:
+        raise ValueError(
+            "write it as http://proxy.example:3128 or http://user:password@proxy.example:3128, "
+            "with what is special in a password percent-encoded"
+        ) from None
+    return secret
+
+
+def _host(name: str) -> str:
+    if not _HOST.fullmatch(name):
+        raise ValueError("a host is written as hr.example or 10.0.0.5, without a port")
+    return name.lower()
+
+
+def _path(path: str) -> str:
+    if not _PATH.fullmatch(path) or {".", ".."} & set(path.split("/")):
+        raise ValueError(
+            "a path begins with / and is made of letters, digits and -_.~ between single slashes, "
+            "as /dd_robot/; no blanks, no percent signs, no ? or #, no . or .. alone"
+        )
+    if path.rstrip("/") in _OWN_PATHS:
+        raise ValueError("the gateway's health checks have this path")
+    return path
+
+
+_PROXY_URL = re.compile(r"http://([A-Za-z0-9._~!$&'()*+,;=%:-]*@)?(?P<host>[^@/?#]+)/?")
+_HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?")
+_Commas = BeforeValidator(_split)
+
+Danger = Literal["open-redis", "eviction", "http-origin"]
+"""What `shared.runtime.preflight` finds too dangerous to start with."""
+
+
+class PlainSettings(BaseSettings):
+    """What every class of settings begins with: variables `DINGDA_…`, or lines in `.env`."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="DINGDA_",
+        env_file=_ENV_FILE,
+        env_ignore_empty=True,
+        extra="ignore",
+        frozen=True,
+        hide_input_in_errors=True,
+    )
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _bare_value(cls, value: Any, info: ValidationInfo) -> Any:
+        """Take a value without what surrounds it; nothing but blanks means the default."""
+        if not isinstance(value, str) or not value:
+            return value
+        return _bare(value) or cls.model_fields[str(info.field_name)].get_default()
+
+
+class Settings(PlainSettings):
+    """What both processes read at their start; nothing below the start sees it."""
+
+    app_secret: Annotated[tuple[SecretStr, ...], NoDecode, _Commas] = Field(
+        (),
+        description="The robot's AppSecret (Client Secret), which signs callbacks. "
+        "Several, comma-separated, while a secret is rotated. The gateway needs it.",
+    )
+    redis_url: Annotated[SecretStr, AfterValidator(_redis_url)] = Field(
+        SecretStr("redis://127.0.0.1:6379/0"),
+        description="Where Redis or Valkey is (redis://, rediss://, unix://).",
+    )
+    host: str = Field("127.0.0.1", description="The address that the gateway listens on.")
+    port: int = Field(8000, ge=1, le=65535, description="The port that the gateway listens on.")
+    gateway_processes: int = Field(
+        1, ge=1, le=64, description="Gateway processes that share the port: one for each core."
+    )
+    callback_path: Annotated[str, AfterValidator(_path)] = Field(
+        "/dd_robot/",
+        description="The path of the message-receiving address, with or without the last slash.",
+    )
+    session_webhook_origins: Annotated[
+        tuple[Annotated[str, AfterValidator(_origin)], ...], NoDecode, _Commas
+    ] = Field(
+        ("https://oapi.dingtalk.com:443", "https://api.dingtalk.com:443"),
+        description="The only scheme, host and port that a reply may be sent to.",
+    )
+    queue: str = Field(
+        "dingda",
+        pattern=r"^[A-Za-z0-9_-]+$",
+        description="The RQ queue, and the prefix of the ledger's keys.",
+    )
+    backlog_limit: int = Field(
+        100_000,
+        ge=1,
+        description="Messages that may wait, on the queue or for another attempt; above it the "
+        "gateway says that the bot is busy.",
+    )
+    sender_limit: int = Field(
+        0, ge=0, description="Messages a minute that one person may send; 0: any number."
+    )
+    conversation_limit: int = Field(
+        0, ge=0, description="Messages a minute that one conversation may hold; 0: any number."
+    )
+    concurrency: int = Field(
+        100,
+        ge=1,
+        le=10_000,
+        description="Messages of one conversation that each skill answers at once in a worker "
+        "process; a tenth more, one at the least, is kept for other conversations.",
+    )
+    skills: Annotated[tuple[str, ...], NoDecode, _Commas] = Field(
+        (),
+        description="Modules with skills, in order, such as dingda.worker.skills.demo,acme.leave. "
+        "Empty: all of dingda.worker.skills, then what installed packages offer.",
+    )
+    skill_timeout: float = Field(
+        30.0, gt=0, le=3600, description="Seconds that a skill may take, unless it sets its own."
+    )
+    unmatched: Literal["hint", "help", "empty"] = Field(
+        "hint",
+        description="What a message that no skill wants gets: a line where one is waited for (a "
+        "typing error, a greeting, the bot's name alone, a picture), always the help, or nothing.",
+    )
+    notice_after: float = Field(
+        0.0,
+        ge=0,
+        description="Seconds from the question after which an asker is told that the answer takes "
+        "a while; 0: never, "
+        "for every reply may count against DingTalk's quota.",
+    )
+    reply_parts: int = Field(
+        3,
+        ge=1,
+        le=MAX_PARTS,
+        description="Messages that one long reply may be sent in before it is cut. DingTalk takes "
+        "20 a minute from a robot in a group, and shuts out for ten minutes whoever sends more.",
+    )
+    app_key: str = Field(
+        "",
+        description="The application's AppKey (Client ID): needed for private answers and for "
+        "looking up who works for whom.",
+    )
+    robot_code: str = Field(
+        "",
+        description="The robot's code, for private answers. Empty: the AppKey, as DingTalk has it.",
+    )
+    openapi_url: Annotated[str, AfterValidator(_base_url)] = Field(
+        "https://api.dingtalk.com", description="DingTalk's OpenAPI."
+    )
+    oapi_url: Annotated[str, AfterValidator(_base_url)] = Field(
+        "https://oapi.dingtalk.com", description="DingTalk's older OpenAPI."
+    )
+    openapi_limits: LimitsSetting = Field(
+        NO_LIMITS, description=LIMITS_MEANING.format(service="both")
+    )
+    proxy_url: Annotated[SecretStr, AfterValidator(_proxy_url)] = Field(
+        SecretStr(""),
+        description="An HTTP proxy through which workers reach DingTalk and HTTP backends, such as "
+        "http://proxy.example:3128, perhaps with a user and a password. Never taken from "
+        "HTTPS_PROXY.",
+    )
+    no_proxy: Annotated[tuple[Annotated[str, AfterValidator(_host)], ...], NoDecode, _Commas] = (
+        Field(
+            (),
+            description="Hosts that are reached without it, each with its subdomains, such as "
+            "hr.example,10.0.0.5.",
+        )
+    )
+    allow: Annotated[tuple[Danger, ...], NoDecode, _Commas] = Field(
+        (),
+        description="Dangers to start with all the same, by name: open-redis, eviction, "
+        "http-origin. See them with: dingda check",
+    )
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
+        "INFO", description="How much the processes say."
+    )
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """The active secrets, in the clear: hand them to the verifier and nowhere else."""
+        return tuple(secret.get_secret_value() for secret in self.app_secret)
+
+
+def load_settings(env_file: Path | None = _ENV_FILE) -> Settings:
+    """Read the settings from the environment and `env_file` (None: the environment only).
+
+    Raises:
+        SettingsError: naming each wrong variable and why, without its value; or what is wrong with
+            the file.
+    """
+    if env_file:
+        check_env_file(env_file)
+    try:
+        return Settings(_env_file=env_file)  # type: ignore[call-arg]  # pydantic-settings takes it
+    except ValidationError as error:
+        raise invalid_settings(Settings, error) from None
+
+
+def invalid_settings(kind: type[BaseSettings], error: ValidationError) -> SettingsError:
+    """Return the error to raise for settings that pydantic finds wrong.
+
+    Its message has a line for each wrong variable of *kind*, with the reason but not the value.
+    """
+    prefix = kind.model_config.get("env_prefix", "")
+    problems = error.errors(include_input=False, include_url=False)
+    return SettingsError("\n".join(_in_words(prefix, kind.__name__, each) for each in problems))
+
+
+def _in_words(prefix: str, owner: str, problem: ErrorDetails) -> str:
+    # What is wrong with several fields together belongs to none of them.
+    name = f"{prefix}{problem['loc'][0]}".upper() if problem["loc"] else owner
+    return f"{name}: {problem['msg'].removeprefix('Value error, ')}"
+
+
+def check_env_file(path: Path) -> None:
+    """See that a file of settings can be read; one that is not there is all right.
+
+    Raises:
+        SettingsError: if it can't.
+    """
+    try:
+        text = path.read_bytes().decode("utf-8-sig")
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise SettingsError(f"{path} cannot be read: {os.strerror(error.errno or 0)}") from None
+    except UnicodeDecodeError:
+        text = "\0"
+    if "\0" in text:  # UTF-16 without a mark at its beginning
+        raise SettingsError(
+            f"{path} is not UTF-8: save it again in that encoding (not GBK, UTF-16)"
+        )
+    # dotenv would leave such a line out, and with it a setting.
+    wrong = next((line.original for line in parse_stream(StringIO(text)) if line.error), None)
+    if wrong:
+        blank_lines = wrong.string[: -len(wrong.string.lstrip())].count("\n")
+        raise SettingsError(
+            f"{path}, line {wrong.line + blank_lines}: write NAME=value, close what is quoted, "
+            "and begin a comment with #"
+        )
+
+
+def names_set(env_file: Path | None = _ENV_FILE) -> list[str]:
+    """The names that begin with DINGDA_, in the environment and in the file, in capitals."""
+    written = dotenv_values(env_file, interpolate=False) if env_file and env_file.is_file() else {}
+    names = {name.upper() for name in (*os.environ, *written)}
+    return sorted(name for name in names if name.startswith("DINGDA_"))
+
+
+def unknown_names(env_file: Path | None = _ENV_FILE) -> dict[str, str]:
+    """Names that are set and that nothing of Dingda reads, each with the nearest that is read.
+
+    What the shipped skills and the simulator read is theirs to know.
+    """
+    known = [f"DINGDA_{name}".upper() for name in Settings.model_fields]
+    return {
+        name: nearest(name, known)
+        for name in names_set(env_file)
+        if name not in known and not is_skills(name) and not _OTHERS_NAME.match(name)
+    }
+
+
+def is_skills(name: str) -> bool:
+    """Whether a variable has a name as the shipped skills' settings have."""
+    return name.startswith(SKILLS_PREFIXES)
+
+
+def nearest(name: str, known: Collection[str]) -> str:
+    """The known name that a name is most likely meant to be; "" if it is like none."""
+    return next(iter(get_close_matches(name, known, 1, 0.8)), "")

@@ -1,0 +1,72 @@
+"""The simulated organisation: who works there, for whom, and DingTalk's OpenAPI to ask it."""
+
+from collections.abc import Iterator
+
+from dingda.shared.dingtalk.fields import string
+from dingda.simulator.backends.openapi import Department, OpenAPI, Person, PrivateMessage
+from dingda.simulator.dingtalk.callback import staff_id_of
+from dingda.simulator.dingtalk.change_notifier import Changes
+from dingda.simulator.dingtalk.record_store import Archive
+from dingda.simulator.dingtalk.simulation import DingTalk
+
+APP_KEY = "dingsimulated"
+"""The application's AppKey; its AppSecret is the bot's."""
+MANAGER, REPORTS = "王五", ("张三", "李四")
+TECHNOLOGY, MARKETING = Department(2, "技术部"), Department(3, "市场部")
+NAMESAKE, NAMESAKES = "李伟", ("liwei-technology", "liwei-marketing")
+"""A name that two people have, and their userids."""
+EXTERNAL = "陈外"
+"""A contact who is no member of the organisation."""
+
+
+class Organisation:
+    """Who works there: a manager and reports, two of one name, and whoever has spoken."""
+
+    def __init__(self, archive: Archive) -> None:
+        self._archive = archive
+
+    def __iter__(self) -> Iterator[Person]:
+        yield from _MEMBERS
+        known = {person.userid for person in _MEMBERS}
+        for record in self._archive.since(0):
+            # A raw callback may be anybody's.
+            sender = string(record.callback, "senderStaffId") or staff_id_of(record.said.sender)
+            if sender not in known and not record.said.external:
+                known.add(sender)
+                yield Person(sender, record.said.sender)
+
+
+_MEMBERS = (
+    *(
+        Person(staff_id_of(name), name, staff_id_of(MANAGER), title, (TECHNOLOGY.id,))
+        for name, title in zip(REPORTS, ("前端工程师", "后端工程师"), strict=True)
+    ),
+    Person(staff_id_of(MANAGER), MANAGER, title="技术经理", departments=(TECHNOLOGY.id,)),
+    Person(NAMESAKES[0], NAMESAKE, staff_id_of(MANAGER), "测试工程师", (TECHNOLOGY.id,)),
+    Person(NAMESAKES[1], NAMESAKE, title="设计师", departments=(MARKETING.id,)),
+    Person(staff_id_of(EXTERNAL), EXTERNAL, is_external=True),
+)
+
+
+def create_openapi(dingtalk: DingTalk, changes: Changes, *, app_secret: str) -> OpenAPI:
+    """Build the organisation's OpenAPI.
+
+    Args:
+        dingtalk: shows private messages in the single chats.
+        changes: wakes who follows them.
+        app_secret: the application's.
+    """
+    people = Organisation(dingtalk.archive)
+
+    async def show(message: PrivateMessage) -> None:
+        name = next(person.name for person in people if person.userid == message.userid)
+        dingtalk.push(name, message.to_payload())
+        await changes.announce()
+
+    return OpenAPI(
+        people,
+        app_key=APP_KEY,
+        app_secret=app_secret,
+        departments=(TECHNOLOGY, MARKETING),
+        on_private=show,
+    )

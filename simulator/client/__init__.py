@@ -1,0 +1,1 @@
+"""Speaking to a simulator: from Python and in a terminal."""

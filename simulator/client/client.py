@@ -1,0 +1,155 @@
+"""A client of the simulator's API, for the terminal and for tests."""
+
+import json
+from collections.abc import AsyncIterator, Callable, Mapping
+from typing import Any, Self, TypeVar
+from urllib.parse import quote
+
+import httpx
+
+from dingda.simulator.dingtalk.callback import Said
+from dingda.simulator.dingtalk.faults import BadDay
+from dingda.simulator.dingtalk.record import Record
+from dingda.simulator.errors import RequestRefusedError, SimulatorAwayError
+
+T = TypeVar("T")
+
+_ANSWER_S = 10.0
+"""Longer than the server waits for the gateway."""
+_JSON = {"Content-Type": "application/json"}
+
+
+class SimulatorClient:
+    """Speaks to a simulator that runs elsewhere; an async context manager.
+
+    Args:
+        url: where its server is.
+        transport: how to get there; None for the network.
+
+    Every method may raise `SimulatorAwayError` and `RequestRefusedError`.
+
+    >>> async def say(text: str) -> Record:
+    ...     async with SimulatorClient(url) as dingtalk:
+    ...         record = await dingtalk.send(Said(text))
+    ...         return await dingtalk.record(record.msg_id, wait_s=10)
+    >>> asyncio.run(say("咖啡")).acknowledged
+    True
+    """
+
+    def __init__(self, url: str, *, transport: httpx.AsyncBaseTransport | None = None) -> None:
+        self._url = url
+        self._http = httpx.AsyncClient(
+            base_url=url, transport=transport, trust_env=False, timeout=_ANSWER_S
+        )
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._http.aclose()
+
+    async def send(self, said: Said) -> Record:
+        """Say something to the bot; the record is that of the moment after the acknowledgement."""
+        return await self._fetch(Record.from_json, "POST", "/api/messages", said.to_json())
+
+    async def send_callback(
+        self, callback: Mapping[str, Any] | bytes, *, verbatim: bool = False
+    ) -> Record:
+        """Let DingTalk sign and send any body.
+
+        Args:
+            callback: of a JSON object msgId, createAt, sessionWebhook and sessionWebhookExpiredTime
+                are made fresh, so that the reply shows in the record.
+            verbatim: whether it is sent byte for byte instead.
+        """
+        if not isinstance(callback, bytes):
+            callback = json.dumps(callback, ensure_ascii=False).encode()
+        path = f"/api/callbacks?verbatim={verbatim:d}"
+        return await self._fetch(Record.from_json, "POST", path, callback)
+
+    async def record(self, msg_id: str, *, wait_s: float = 0) -> Record:
+        """Look up what became of a message.
+
+        Args:
+            msg_id: DingTalk's id of it.
+            wait_s: how long to wait for a reply to show, in seconds, at most 60.
+        """
+        path = f"{_path(msg_id)}?wait_s={wait_s}"
+        return await self._fetch(Record.from_json, "GET", path, timeout_s=wait_s + _ANSWER_S)
+
+    async def records(self) -> list[Record]:
+        """Every message that is remembered, the oldest first."""
+        return await self._fetch(Record.list_from_json, "GET", "/api/messages")
+
+    async def redeliver(self, msg_id: str) -> Record:
+        """Let DingTalk send the same callback again."""
+        return await self._fetch(Record.from_json, "POST", _path(msg_id, "/redeliver"), b"{}")
+
+    async def expire(self, msg_id: str) -> Record:
+        """Close a message's session now, whatever its callback said."""
+        return await self._fetch(Record.from_json, "POST", _path(msg_id, "/expire"), b"{}")
+
+    async def as_curl(self, msg_id: str) -> str:
+        """A message's callback as a command for the shell."""
+        return await self._fetch(bytes.decode, "GET", _path(msg_id, "/curl"))
+
+    async def as_test(self, msg_id: str) -> str:
+        """A message and its replies as a test for pytest."""
+        return await self._fetch(bytes.decode, "GET", _path(msg_id, "/test"))
+
+    async def bad_day(self) -> BadDay:
+        """What goes wrong at present."""
+        return await self._fetch(BadDay.from_json, "GET", "/api/bad-day")
+
+    async def have(self, bad_day: BadDay) -> None:
+        """Let things go wrong, until another day is had."""
+        await self._fetch(BadDay.from_json, "PUT", "/api/bad-day", bad_day.to_json())
+
+    async def follow(self) -> AsyncIterator[Record]:
+        """Every record that is remembered, and then each again whenever it changes, without end."""
+        try:
+            async with self._http.stream("GET", "/api/events", timeout=None) as response:
+                is_record = False
+                async for line in response.aiter_lines():
+                    if line.startswith("event:"):
+                        is_record = line == "event: record"
+                    elif is_record and line.startswith("data: "):
+                        yield Record.from_json(line.removeprefix("data: ").encode())
+        except httpx.TransportError:
+            raise self._away() from None
+
+    async def _fetch(
+        self,
+        read: Callable[[bytes], T],
+        method: str,
+        path: str,
+        body: bytes | None = None,
+        *,
+        timeout_s: float = _ANSWER_S,
+    ) -> T:
+        headers = {} if body is None else _JSON
+        try:
+            response = await self._http.request(
+                method, path, content=body, headers=headers, timeout=timeout_s
+            )
+        except httpx.TransportError:
+            raise self._away() from None
+        try:
+            if response.is_success:
+                return read(response.content)
+            raise RequestRefusedError(response.json()["detail"])
+        except (ValueError, KeyError, TypeError):
+            raise RequestRefusedError(
+                f"What answers at {self._url} (status {response.status_code}) is not the "
+                "simulator. Name it with DINGDA_SIMULATOR_URL."
+            ) from None
+
+    def _away(self) -> SimulatorAwayError:
+        return SimulatorAwayError(
+            f"Nothing answers at {self._url}. Start it with `dingda demo`, or name another with "
+            "DINGDA_SIMULATOR_URL."
+        )
+
+
+def _path(msg_id: str, what: str = "") -> str:
+    return f"/api/messages/{quote(msg_id, safe='')}{what}"

@@ -1,0 +1,78 @@
+"""Replies as a terminal can show them."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from dingda.simulator.dingtalk.record import Reply
+
+# A terminal obeys control characters, and a reply may quote whatever somebody wrote.
+_CONTROLS = dict.fromkeys((*range(0x20), *range(0x7F, 0xA0)), "\ufffd")
+_HARMLESS = {ord("\n"), ord("\t")}
+_VISIBLE = {code: mark for code, mark in _CONTROLS.items() if code not in _HARMLESS}
+
+
+def render_reply(reply: Reply, names: dict[str, str]) -> str:
+    """Draw a reply that the chat shows.
+
+    Args:
+        reply: a shown one.
+        names: the nicknames of userids; who is truly notified appears as `@nickname`.
+    """
+    notified = {user_id: names.get(user_id, user_id) for user_id in reply.notified}
+    return render_payload(reply.payload or {}, notified)
+
+
+def render_payload(payload: Mapping[str, Any], notified: Mapping[str, str]) -> str:
+    """Draw a message as DingTalk takes it.
+
+    Args:
+        payload: the JSON object.
+        notified: the nicknames of those whom it mentions, by userid.
+    """
+    msgtype = payload["msgtype"]
+    drawn = _DRAWN[msgtype](payload[msgtype])
+    for user_id, name in notified.items():
+        drawn = drawn.replace(f"@{user_id}", f"@{name}")
+    return visible(drawn)
+
+
+def visible(text: str) -> str:
+    """Replace the characters that would move the terminal's cursor or colours."""
+    return text.translate(_VISIBLE)
+
+
+def _text(text: dict[str, Any]) -> str:
+    return str(text["content"])
+
+
+def _markdown(markdown: dict[str, Any]) -> str:
+    return f"{markdown['title']}\n\n{markdown['text']}"
+
+
+def _link(link: dict[str, Any]) -> str:
+    return f"{link['title']}\n{link['text']}\n{link['messageUrl']}"
+
+
+def _action_card(card: dict[str, Any]) -> str:
+    if card.get("singleTitle") and card.get("singleURL"):
+        jumps = [(card["singleTitle"], card["singleURL"])]
+    else:
+        jumps = [(button["title"], button["actionURL"]) for button in card["btns"]]
+    buttons = "\n".join(f"[{title}] {url}" for title, url in jumps)
+    return f"{card['title']}\n\n{card['text']}\n\n{buttons}"
+
+
+def _feed_card(feed: dict[str, Any]) -> str:
+    return "\n".join(
+        f"- {link['title']}\n  {link['messageURL']}\n  picture: {link['picURL']}"
+        for link in feed["links"]
+    )
+
+
+_DRAWN: dict[str, Callable[[dict[str, Any]], str]] = {
+    "text": _text,
+    "markdown": _markdown,
+    "link": _link,
+    "actionCard": _action_card,
+    "feedCard": _feed_card,
+}

@@ -1,0 +1,132 @@
+"""Speaking to the bot from a terminal, through a simulator that runs."""
+
+import asyncio
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from textwrap import indent
+
+from dingda.simulator.client.client import SimulatorClient
+from dingda.simulator.client.rendering import render_reply, visible
+from dingda.simulator.dingtalk.callback import Said
+from dingda.simulator.dingtalk.record import Ack, Record, Reply
+from dingda.simulator.errors import RequestRefusedError
+
+SUCCESS, FAILURE = 0, 1
+_MARGIN = " " * 9
+_WARNINGS = {
+    "html": "HTML in markdown: a PC shows it, phones show an empty message",
+    "font": "phones take no colour but <font color=#FF0000>, six digits without quotes",
+}
+
+
+async def say(client: SimulatorClient, said: Said | bytes, *, wait_s: float, as_json: bool) -> int:
+    """Say one thing and print what comes back.
+
+    Args:
+        client: speaks to the simulator.
+        said: the message, or a callback's body.
+        wait_s: how long to wait for a reply to show, in seconds.
+        as_json: whether to print the record instead, as one JSON object.
+
+    Returns:
+        The exit status: 0 if the gateway took the message, and DingTalk whatever replied to it.
+    """
+    send = client.send_callback(said) if isinstance(said, bytes) else client.send(said)
+    record = await send
+    if not record.over:
+        record = await client.record(record.msg_id, wait_s=wait_s)
+    print(record.to_json().decode() if as_json else render_record(record, wait_s=wait_s))
+    return FAILURE if not record.acknowledged or _only_refused(record) else SUCCESS
+
+
+def chat(open_client: Callable[[], SimulatorClient], manner: Said, *, wait_s: float) -> int:
+    """Hold a conversation on standard input and output, until an empty line or the input's end.
+
+    Args:
+        open_client: makes a client; one a message, for each message has an event loop of its own.
+        manner: who speaks, and where; its text does not matter.
+        wait_s: how long to wait for each reply, in seconds.
+
+    Returns:
+        The exit status: 1 if anything that was said went wrong.
+    """
+    statuses = [SUCCESS]
+    # Lines are read outside the loop: a thread that waits for input could not be interrupted.
+    try:
+        for line in _lines(f"{manner.sender}> "):
+            said = replace(manner, text=line)
+            statuses.append(asyncio.run(_exchange(open_client, said, wait_s)))
+    except KeyboardInterrupt:
+        print()
+    return max(statuses)
+
+
+def render_record(record: Record, *, wait_s: float) -> str:
+    """Draw what became of a message: the acknowledgement, the replies, and their times.
+
+    Args:
+        record: of the message.
+        wait_s: how long a reply was waited for, in seconds.
+    """
+    names = {str(record.callback.get("senderStaffId")): record.said.sender}
+    replies = [reply for reply in (record.in_callback_reply, *record.replies) if reply]
+    parts = [_drawn_ack(record.ack)] if record.ack else []
+    parts += [_drawn_reply(reply, names) for reply in replies]
+    if record.acknowledged and not record.shown:
+        parts.append(_drawn_silence(record, wait_s))
+    return "\n".join(parts)
+
+
+async def _exchange(open_client: Callable[[], SimulatorClient], said: Said, wait_s: float) -> int:
+    async with open_client() as client:
+        try:
+            return await say(client, said, wait_s=wait_s, as_json=False)
+        except RequestRefusedError as error:
+            print(error)
+            return FAILURE
+
+
+def _lines(prompt: str) -> Iterator[str]:
+    interactive = sys.stdin.isatty()
+    while line := _line(prompt if interactive else ""):
+        if not interactive:
+            print(f"{prompt}{line}")
+        yield line
+        print()
+
+
+def _line(prompt: str) -> str:
+    try:
+        return input(prompt).strip()
+    except EOFError:
+        return ""
+
+
+def _only_refused(record: Record) -> bool:
+    return bool(record.replies or record.in_callback_reply) and not record.shown
+
+
+def _drawn_ack(ack: Ack) -> str:
+    failure = "" if ack.ok else " (the gateway did not take the message)"
+    return f"ack      {ack.status} after {ack.after_ms} ms: {visible(ack.body)}{failure}"
+
+
+def _drawn_silence(record: Record, wait_s: float) -> str:
+    if record.story and record.story.ended:
+        why = f" ({record.story.reason})" if record.story.reason else ""
+        return f"no reply: the message is {record.story.state}{why}"
+    why = "DingTalk took none" if _only_refused(record) else "the bot had nothing to say"
+    if record.story and record.story.retry_at_ms:
+        why += ", and the bot will try again"
+    return f"no reply within {wait_s:g} s: {why}"
+
+
+def _drawn_reply(reply: Reply, names: dict[str, str]) -> str:
+    if not reply.shown:
+        why = f"errcode {reply.errcode}, {reply.errmsg}"
+        return f"refused  after {reply.after_ms} ms: {why}"
+    kind = (reply.payload or {})["msgtype"]
+    drawn = indent(render_reply(reply, names), _MARGIN)
+    warned = "".join(f"\nwarning  {_WARNINGS[each]}" for each in reply.warnings)
+    return f"reply    after {reply.after_ms} ms: {kind}\n{drawn}{warned}"

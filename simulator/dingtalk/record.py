@@ -1,0 +1,148 @@
+"""What became of one message, as the server keeps it and its clients read it."""
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from pydantic import ConfigDict, TypeAdapter
+
+from dingda.shared.ledger.timeline import Story
+from dingda.simulator.dingtalk.callback import Said
+from dingda.simulator.dingtalk.faults import ReplyTrouble
+
+
+@dataclass(frozen=True, slots=True)
+class Ack:
+    """The gateway's answer to the callback."""
+
+    status: int
+    body: str
+    after_ms: int
+    """Milliseconds after the message was sent; so for replies."""
+
+    @property
+    def ok(self) -> bool:
+        """Whether DingTalk takes it for an acknowledgement."""
+        return 200 <= self.status < 300  # noqa: PLR2004 - HTTP's own range
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """A reply, and DingTalk's verdict on it."""
+
+    payload: dict[str, Any] | None
+    """The message as it came; None where it was no JSON object."""
+    errcode: int
+    errmsg: str
+    notified: tuple[str, ...]
+    """The userids of those whom its mentions truly notify."""
+    after_ms: int
+    trouble: ReplyTrouble | None = None
+    """How it was answered instead of with the errcode, on a bad day."""
+    warnings: tuple[str, ...] = ()
+    """What of it not every client shows; see `simulator.dingtalk.rules.warnings_of`."""
+
+    @property
+    def shown(self) -> bool:
+        """Whether the chat shows it."""
+        return self.errcode == 0
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One message from its sending on.
+
+    >>> record = dingtalk.ask("咖啡")
+    >>> [reply.payload["msgtype"] for reply in record.shown]
+    ['text']
+    """
+
+    # A body may be no text.
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(
+        ser_json_bytes="base64", val_json_bytes="base64"
+    )
+
+    msg_id: str
+    """DingTalk's id; of a body that was sent verbatim, one of the simulator's own."""
+    sent_at_ms: int
+    """Milliseconds since 1970; the callback's `createAt`."""
+    said: Said
+    """Of a raw callback, what can be told of it."""
+    headers: dict[str, str]
+    """What the callback was sent with: the timestamp and the signature."""
+    callback: dict[str, Any]
+    """The body that was sent, {} if it was no JSON object. It holds the sessionWebhook: show a
+    record, but never log it."""
+    session_expires_ms: int
+    """When its session closes or was closed; the callback may say later."""
+    ledger_id: str | None = None
+    """The ledger's name for it; None where there is nothing to answer to."""
+    ack: Ack | None = None
+    """None as long as there is none."""
+    undelivered: str | None = None
+    """Why there will never be one."""
+    in_callback_reply: Reply | None = None
+    """What the acknowledgement's own body said, unless it was `empty`."""
+    replies: tuple[Reply, ...] = ()
+    """Everything that was POSTed to the session, refused or not, in order."""
+    redeliveries: tuple[Ack, ...] = ()
+    """The gateway's answers to the same callback, sent again."""
+    prompted: bool = True
+    """Whether somebody said something; False where the bot speaks first, in a private message."""
+    raw: bool = False
+    """Whether the callback was given as it is, and not made from what was said."""
+    verbatim: bytes | None = None
+    """The body, in base64, where it was sent byte for byte."""
+    stories: tuple[Story, ...] = ()
+    """What the ledger told of it, one for each attempt that was seen; () where it tells nothing."""
+
+    @property
+    def story(self) -> Story | None:
+        """What the ledger told last."""
+        return self.stories[-1] if self.stories else None
+
+    @property
+    def shown(self) -> tuple[Reply, ...]:
+        """The replies that the chat shows."""
+        first = (self.in_callback_reply,) if self.in_callback_reply else ()
+        return tuple(reply for reply in (*first, *self.replies) if reply.shown)
+
+    @property
+    def acknowledged(self) -> bool:
+        """Whether the gateway took the message, at once or when it was sent again."""
+        return any(ack.ok for ack in (self.ack, *self.redeliveries) if ack)
+
+    @property
+    def settled(self) -> bool:
+        """Whether waiting is over: a reply shows, there will be none, or nothing got through."""
+        answered = self.undelivered is not None or self.ack is not None
+        ended = self.story is not None and self.story.ended
+        return (answered and not self.acknowledged) or ended or bool(self.shown)
+
+    @property
+    def over(self) -> bool:
+        """Whether it is settled and no more comes: the parts of a long reply follow one another."""
+        ended = self.story is not None and self.story.ended
+        return self.settled and (ended or not self.shown)
+
+    def to_json(self) -> bytes:
+        """One JSON object, its keys being the attributes."""
+        return _RECORD.dump_json(self)
+
+    @staticmethod
+    def from_json(body: bytes) -> "Record":
+        """Read what `to_json` wrote."""
+        return _RECORD.validate_json(body)
+
+    @staticmethod
+    def list_to_json(records: "list[Record]") -> bytes:
+        """One JSON array of them."""
+        return _RECORDS.dump_json(records)
+
+    @staticmethod
+    def list_from_json(body: bytes) -> "list[Record]":
+        """Read what `list_to_json` wrote."""
+        return _RECORDS.validate_json(body)
+
+
+_RECORD = TypeAdapter(Record)
+_RECORDS = TypeAdapter(list[Record])

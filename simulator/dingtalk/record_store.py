@@ -1,0 +1,44 @@
+"""What is remembered of the messages: their records, and which of them changed since when."""
+
+from dingda.simulator.dingtalk.record import Record
+
+MAX_RECORDS = 1000
+"""How many messages are remembered, the newest; the sessions of older ones are closed."""
+
+
+class Archive:
+    """The newest records. Every change has a number that only grows, the `revision`."""
+
+    def __init__(self) -> None:
+        self.revision = 0
+        self._records: dict[str, Record] = {}
+        self._changed_at: dict[str, int] = {}
+
+    def put(self, record: Record) -> None:
+        """Keep a record, new or changed, and forget the oldest if there are too many."""
+        self.touch()
+        self._records[record.msg_id] = record
+        self._changed_at[record.msg_id] = self.revision
+        if len(self._records) > MAX_RECORDS:
+            oldest = next(iter(self._records))
+            del self._records[oldest], self._changed_at[oldest]
+
+    def get(self, msg_id: str) -> Record | None:
+        """A message's record; None if it is unknown or forgotten."""
+        return self._records.get(msg_id)
+
+    def since(self, revision: int) -> list[Record]:
+        """The records that changed after a revision, in the order of their messages; 0: all."""
+        return [
+            record
+            for msg_id, record in self._records.items()
+            if self._changed_at[msg_id] > revision
+        ]
+
+    def knows_more(self, revision: int) -> bool:
+        """Whether anything changed after a revision."""
+        return self.revision > revision
+
+    def touch(self) -> None:
+        """Count a change of something else that followers want to hear of."""
+        self.revision += 1

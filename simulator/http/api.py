@@ -1,0 +1,261 @@
+"""What people's clients do with the simulator: a JSON API, described in `/openapi.json`.
+
+An error is `{"error": a short name, "detail": a sentence}`.
+"""
+
+import logging
+import secrets
+from collections.abc import AsyncIterator, Callable
+from functools import partial
+from http import HTTPStatus
+from typing import TypeVar
+
+from pydantic import ValidationError
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
+from starlette.routing import BaseRoute, Route
+
+from dingda.simulator.dingtalk.callback import Said
+from dingda.simulator.dingtalk.change_notifier import Changes
+from dingda.simulator.dingtalk.export import as_curl, as_test
+from dingda.simulator.dingtalk.faults import BadDay
+from dingda.simulator.dingtalk.record import Record
+from dingda.simulator.dingtalk.simulation import DingTalk, SignedCallback
+from dingda.simulator.errors import CallbackUnansweredError
+from dingda.simulator.http.callback_sender import Courier
+from dingda.simulator.http.schema import describe
+
+logger = logging.getLogger(__name__)
+T = TypeVar("T")
+
+MAX_WAIT_S = 60.0
+NOT_MENTIONED = "From a group DingTalk delivers only what mentions the bot."
+_LAST_PARTS_S = 1.0
+"""How long the rest of a reply is waited for, once it shows: the ledger may be out of sight."""
+_ALIVE_S = 15.0
+"""How often a stream without news says that it is alive, so that a dead line is noticed."""
+
+
+class ApiError(Exception):
+    """A request to the API that fails; `name` is for programs, `detail` for people."""
+
+    def __init__(self, status: HTTPStatus, name: str, detail: str) -> None:
+        super().__init__(detail)
+        self.status = status
+        self.name = name
+        self.detail = detail
+
+
+def api_routes(dingtalk: DingTalk, courier: Courier, changes: Changes) -> list[BaseRoute]:
+    """Build the API's routes.
+
+    Args:
+        dingtalk: what is played.
+        courier: takes the callbacks to the gateway.
+        changes: wakes who waits for news.
+    """
+    endpoints = _Endpoints(dingtalk, courier, changes)
+    # A msgId holds slashes, and they arrive decoded.
+    message = "/api/messages/{msg_id:path}"
+    return [
+        Route("/api/messages", endpoints.list_messages, methods=["GET"]),
+        Route("/api/messages", endpoints.send_message, methods=["POST"]),
+        Route("/api/callbacks", endpoints.send_callback, methods=["POST"]),
+        Route(f"{message}/redeliver", endpoints.redeliver, methods=["POST"]),
+        Route(f"{message}/expire", endpoints.expire, methods=["POST"]),
+        Route(f"{message}/curl", endpoints.show_curl, methods=["GET"]),
+        Route(f"{message}/test", endpoints.show_test, methods=["GET"]),
+        Route(message, endpoints.show_message, methods=["GET"]),
+        Route("/api/bad-day", endpoints.show_bad_day, methods=["GET"]),
+        Route("/api/bad-day", endpoints.have_bad_day, methods=["PUT"]),
+        Route("/api/events", endpoints.follow, methods=["GET"]),
+        Route("/api/health", _healthy, methods=["GET"]),
+        Route("/openapi.json", _describe, methods=["GET"]),
+    ]
+
+
+class _Endpoints:
+    def __init__(self, dingtalk: DingTalk, courier: Courier, changes: Changes) -> None:
+        self._dingtalk = dingtalk
+        self._courier = courier
+        self._changes = changes
+        self._life = secrets.token_hex(4)
+
+    async def list_messages(self, _: Request) -> Response:
+        records = Record.list_to_json(self._dingtalk.archive.since(0))
+        return Response(records, media_type="application/json")
+
+    async def send_message(self, request: Request) -> Response:
+        said = await _read(request, Said.from_json)
+        callback = self._dingtalk.send(said)
+        if said.reaches_the_bot:
+            await self._deliver(callback)
+        else:
+            self._dingtalk.undelivered(callback.msg_id, NOT_MENTIONED)
+            await self._changes.announce()
+        return _show(self._record(callback.msg_id))
+
+    async def send_callback(self, request: Request) -> Response:
+        _check_json(request)
+        verbatim = request.query_params.get("verbatim", "0")
+        if verbatim not in ("0", "1"):
+            raise ApiError(HTTPStatus.BAD_REQUEST, "request", "verbatim: must be 0 or 1.")
+        callback = self._dingtalk.send_raw(await request.body(), verbatim=verbatim == "1")
+        await self._deliver(callback)
+        return _show(self._record(callback.msg_id))
+
+    async def redeliver(self, request: Request) -> Response:
+        _check_json(request)
+        await self._deliver(self._signed_again(request))
+        return _show(self._record(request.path_params["msg_id"]))
+
+    async def expire(self, request: Request) -> Response:
+        _check_json(request)
+        msg_id = self._record(request.path_params["msg_id"]).msg_id
+        self._dingtalk.expire(msg_id)
+        await self._changes.announce()
+        return _show(self._record(msg_id))
+
+    async def show_curl(self, request: Request) -> Response:
+        return PlainTextResponse(as_curl(self._signed_again(request), self._courier.callback_url))
+
+    async def show_test(self, request: Request) -> Response:
+        return PlainTextResponse(as_test(self._record(request.path_params["msg_id"])))
+
+    async def show_message(self, request: Request) -> Response:
+        msg_id = request.path_params["msg_id"]
+        await self._settled(msg_id, _read_wait_s(request))
+        return _show(self._record(msg_id))
+
+    async def show_bad_day(self, _: Request) -> Response:
+        return Response(self._dingtalk.bad_day.to_json(), media_type="application/json")
+
+    async def have_bad_day(self, request: Request) -> Response:
+        self._dingtalk.bad_day = await _read(request, BadDay.from_json)
+        await self._changes.announce()
+        return await self.show_bad_day(request)
+
+    async def follow(self, request: Request) -> Response:
+        """Everything that is remembered and then every change, as server-sent events."""
+        life, _, revision = request.headers.get("last-event-id", "").partition("-")
+        resumes = life == self._life and revision.isdigit()
+        return StreamingResponse(
+            self._events(int(revision) if resumes else 0),
+            media_type="text/event-stream",
+            headers={"Cache-Control": "no-store"},
+        )
+
+    async def _events(self, revision: int) -> AsyncIterator[bytes]:
+        archive = self._dingtalk.archive
+        if revision == 0:
+            yield b"event: beginning\ndata: {}\n\n"
+        bad_day: BadDay | None = None
+        while not self._changes.closed:
+            records, revision = archive.since(revision), archive.revision
+            if bad_day != self._dingtalk.bad_day:
+                bad_day = self._dingtalk.bad_day
+                yield b"event: bad_day\ndata: %b\n\n" % bad_day.to_json()
+            for record in records:
+                yield b"event: record\ndata: %b\n\n" % record.to_json()
+            # The id is last, so that who resumes has had everything before it.
+            yield b"event: revision\nid: %b-%d\ndata: {}\n\n" % (self._life.encode(), revision)
+            await self._changes.wait_until(partial(archive.knows_more, revision), wait_s=_ALIVE_S)
+
+    async def _deliver(self, callback: SignedCallback) -> None:
+        try:
+            answer = await self._courier.deliver(callback)
+        except CallbackUnansweredError as error:
+            self._dingtalk.undelivered(callback.msg_id, str(error))
+            await self._changes.announce()
+            logger.warning("message %s: %s", callback.msg_id, error)
+            raise ApiError(HTTPStatus.BAD_GATEWAY, "gateway", str(error)) from None
+        self._dingtalk.acknowledged(callback.msg_id, status=answer.status, body=answer.body)
+        logger.info("message %s: answered with status %d", callback.msg_id, answer.status)
+        await self._changes.announce()
+
+    def _record(self, msg_id: str) -> Record:
+        return _known(self._dingtalk.record(msg_id))
+
+    def _signed_again(self, request: Request) -> SignedCallback:
+        return _known(self._dingtalk.send_again(request.path_params["msg_id"]))
+
+    async def _settled(self, msg_id: str, wait_s: float) -> None:
+        def is_settled() -> bool:
+            record = self._dingtalk.record(msg_id)
+            return record is None or record.settled
+
+        def is_over() -> bool:
+            record = self._dingtalk.record(msg_id)
+            return record is None or record.over
+
+        await self._changes.wait_until(is_settled, wait_s=wait_s)
+        if wait_s and is_settled():
+            await self._changes.wait_until(is_over, wait_s=_LAST_PARTS_S)
+        if self._changes.closed and not is_settled():
+            raise ApiError(
+                HTTPStatus.SERVICE_UNAVAILABLE, "closing", "The simulator is being stopped."
+            )
+
+
+def in_words(_: Request, error: Exception) -> Response:
+    """Say in JSON what went wrong."""
+    if isinstance(error, ApiError):
+        return JSONResponse({"error": error.name, "detail": error.detail}, error.status)
+    status = error.status_code if isinstance(error, HTTPException) else 500
+    detail = error.detail if isinstance(error, HTTPException) else "internal error"
+    return JSONResponse({"error": "http", "detail": detail}, status)
+
+
+def _known(found: T | None) -> T:
+    if found is None:
+        raise ApiError(
+            HTTPStatus.NOT_FOUND,
+            "unknown_message",
+            "No message has this msgId, or it is so old that it has been forgotten.",
+        )
+    return found
+
+
+def _check_json(request: Request) -> None:
+    # A web page elsewhere can make a browser POST here, but not as JSON without being asked first.
+    content_type = request.headers.get("content-type", "")
+    if content_type.partition(";")[0].strip().lower() != "application/json":
+        raise ApiError(
+            HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "request", "The body must be application/json."
+        )
+
+
+async def _read(request: Request, parse: Callable[[bytes], T]) -> T:
+    _check_json(request)
+    try:
+        return parse(await request.body())
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_context=False)[0]
+        place = ".".join(map(str, first["loc"])) or "body"
+        why = first["msg"].removeprefix("Value error, ")
+        raise ApiError(HTTPStatus.BAD_REQUEST, "request", f"{place}: {why}.") from None
+
+
+def _read_wait_s(request: Request) -> float:
+    try:
+        wait_s = float(request.query_params.get("wait_s", "0"))
+    except ValueError:
+        wait_s = -1.0
+    if not 0 <= wait_s <= MAX_WAIT_S:
+        raise ApiError(
+            HTTPStatus.BAD_REQUEST, "request", f"wait_s: must be a number from 0 to {MAX_WAIT_S:g}."
+        )
+    return wait_s
+
+
+async def _healthy(_: Request) -> Response:
+    return JSONResponse({"alive": True})
+
+
+async def _describe(_: Request) -> Response:
+    return JSONResponse(describe())
+
+
+def _show(record: Record) -> Response:
+    return Response(record.to_json(), media_type="application/json")

@@ -1,0 +1,149 @@
+"""The simulator over HTTP: DingTalk's side for the bot, an API for programs, a page for people.
+
+POST /robot/sendBySession?session=…  a reply; answered with DingTalk's errcodes
+/openapi/…, /open-meteo/…            other services, see `simulator.backends`
+/api/…                               see `simulator.http.api` and `/openapi.json`
+/                                    see `simulator.page`
+"""
+
+import asyncio
+import gzip
+import logging
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from contextlib import asynccontextmanager
+from http import HTTPStatus
+from types import MappingProxyType
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.routing import Mount, Route
+from starlette.types import Receive, Scope, Send
+
+from dingda.simulator.dingtalk.change_notifier import Changes
+from dingda.simulator.dingtalk.faults import HANG_S, RETRY_AFTER_S, ReplyTrouble
+from dingda.simulator.dingtalk.rules import NEEDS_POST, OK, Verdict
+from dingda.simulator.dingtalk.simulation import DingTalk
+from dingda.simulator.http.api import ApiError, api_routes, in_words
+from dingda.simulator.http.callback_sender import Courier
+from dingda.simulator.http.hosts import KnownHosts
+from dingda.simulator.page import page_routes
+from dingda.simulator.watch import LedgerWatch
+
+logger = logging.getLogger(__name__)
+
+NOTHING: Mapping[str, Sequence[Route]] = MappingProxyType({})
+
+
+def create_app(
+    *,
+    dingtalk: DingTalk,
+    courier: Courier,
+    changes: Changes,
+    watch: LedgerWatch | None = None,
+    mounts: Mapping[str, Sequence[Route]] = NOTHING,
+    hosts: Collection[str] = (),
+) -> Starlette:
+    """Build the simulator's server.
+
+    Args:
+        dingtalk: what is played.
+        courier: takes the callbacks to the gateway; the application closes it when it ends.
+        changes: wakes who waits for a reply; close it before the server stops.
+        watch: reads the ledger, where there is one.
+        mounts: other services that are played, by the path that each is under.
+        hosts: the only names that it answers to; none for any name.
+    """
+
+    @asynccontextmanager
+    async def lifespan(_: Starlette) -> AsyncIterator[None]:
+        watching = asyncio.create_task(watch.run()) if watch else None
+        yield
+        if watching:
+            watching.cancel()
+        await courier.aclose()
+
+    app = Starlette(
+        routes=[
+            Route(
+                "/robot/sendBySession",
+                _ReplyTaker(dingtalk, changes).take,
+                methods=["GET", "POST"],
+            ),
+            *(Mount(path, routes=routes) for path, routes in mounts.items()),
+            *api_routes(dingtalk, courier, changes),
+            *page_routes(),
+        ],
+        middleware=[Middleware(KnownHosts, hosts=hosts)] if hosts else [],
+        lifespan=lifespan,
+        exception_handlers={ApiError: in_words, HTTPException: in_words},
+    )
+    app.router.redirect_slashes = False
+    return app
+
+
+class _ReplyTaker:
+    """Takes the replies, as DingTalk does on good days and on bad ones."""
+
+    def __init__(self, dingtalk: DingTalk, changes: Changes) -> None:
+        self._dingtalk = dingtalk
+        self._changes = changes
+
+    async def take(self, request: Request) -> Response:
+        if request.method != "POST":
+            return _answer(NEEDS_POST)
+        body = await request.body()
+        trouble = self._dingtalk.bad_day.replies
+        verdict = self._dingtalk.reply(
+            request.query_params.get("session", ""),
+            content_type=request.headers.get("content-type", ""),
+            body=body,
+        )
+        if verdict != OK:
+            logger.warning("refused a reply: errcode %d, %s", verdict.errcode, verdict.errmsg)
+        await self._changes.announce()
+        return await self._answer(verdict, trouble)
+
+    async def _answer(self, verdict: Verdict, trouble: ReplyTrouble | None) -> Response:
+        match trouble:
+            case ReplyTrouble.FAIL:
+                return _failure(HTTPStatus.INTERNAL_SERVER_ERROR)
+            case ReplyTrouble.UNAVAILABLE:
+                return _failure(HTTPStatus.SERVICE_UNAVAILABLE, {"retry-after": str(RETRY_AFTER_S)})
+            case ReplyTrouble.GATEWAY:
+                return _failure(HTTPStatus.BAD_GATEWAY)
+            case ReplyTrouble.PACKED:
+                return _packed(_answer(verdict))
+            case ReplyTrouble.HANG:
+                await self._changes.wait_until(lambda: False, wait_s=HANG_S)
+                return _BrokenOff()
+            case ReplyTrouble.CLOSE:
+                return _BrokenOff()
+            case _:
+                return _answer(verdict)
+
+
+class _BrokenOff(Response):
+    """Begins an answer and never ends it: the server closes the line, and its log says so."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        del scope, receive
+        headers = [(b"content-type", b"application/json"), (b"content-length", b"27")]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": b"", "more_body": True})
+
+
+def _failure(status: HTTPStatus, headers: Mapping[str, str] | None = None) -> Response:
+    return PlainTextResponse(status.phrase, status, headers)
+
+
+def _packed(response: Response) -> Response:
+    headers = {"content-encoding": "gzip"}
+    media_type = response.media_type
+    return Response(gzip.compress(bytes(response.body)), headers=headers, media_type=media_type)
+
+
+def _answer(verdict: Verdict) -> Response:
+    return JSONResponse({"errcode": verdict.errcode, "errmsg": verdict.errmsg})

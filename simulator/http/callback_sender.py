@@ -1,0 +1,82 @@
+"""Carries callbacks to the gateway, as patiently as DingTalk does and no more."""
+
+import asyncio
+from dataclasses import dataclass
+
+import httpx
+
+from dingda.simulator.dingtalk.simulation import SignedCallback
+from dingda.simulator.errors import CallbackUnansweredError
+
+PATIENCE_S = 2.5
+"""DingTalk: a callback over HTTP has about two and a half seconds."""
+# uvicorn hangs up on idle connections after 5 s; reusing one at that very moment would fail.
+_KEEPALIVE_S = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What the gateway said."""
+
+    status: int
+    body: str
+
+
+class Courier:
+    """Takes callbacks to one address.
+
+    Args:
+        callback_url: the gateway's message-receiving address.
+        patience_s: how long to wait for an answer, in seconds; shorter in tests.
+        transport: how to get there; None for the network.
+    """
+
+    def __init__(
+        self,
+        callback_url: str,
+        *,
+        patience_s: float = PATIENCE_S,
+        transport: httpx.AsyncBaseTransport | None = None,
+    ) -> None:
+        self.callback_url = callback_url
+        self._patience_s = patience_s
+        self._client = httpx.AsyncClient(
+            transport=transport,
+            trust_env=False,
+            follow_redirects=False,
+            timeout=None,  # noqa: S113 - `deliver` limits the whole of it
+            limits=httpx.Limits(keepalive_expiry=_KEEPALIVE_S),
+        )
+
+    async def deliver(self, callback: SignedCallback) -> Answer:
+        """POST a callback and hear the answer, whatever its status.
+
+        Raises:
+            CallbackUnansweredError: if there is none in time.
+        """
+        try:
+            async with asyncio.timeout(self._patience_s):
+                response = await self._client.post(
+                    self.callback_url, content=callback.body, headers=callback.headers
+                )
+        except httpx.ConnectError:
+            raise CallbackUnansweredError(
+                f"Nothing answers at {self.callback_url}. Start the gateway with `dingda "
+                "gateway`, or everything with `dingda demo`; another address is named by "
+                "DINGDA_SIMULATOR_CALLBACK_URL."
+            ) from None
+        except TimeoutError:
+            raise CallbackUnansweredError(
+                f"{self.callback_url} did not answer within {self._patience_s:g} s, and DingTalk "
+                "waits no longer. The gateway's log may say why."
+            ) from None
+        except httpx.HTTPError as error:
+            raise CallbackUnansweredError(
+                f"{self.callback_url} gave no answer that is HTTP ({type(error).__name__}). "
+                "Is it the gateway that listens there?"
+            ) from None
+        return Answer(response.status_code, response.text)
+
+    async def aclose(self) -> None:
+        """Hang up."""
+        await self._client.aclose()

@@ -1,0 +1,125 @@
+"""The simulator's process: its settings put together, its port, its warnings."""
+
+import logging
+import socket
+from contextlib import suppress
+from datetime import UTC, datetime
+from functools import partial
+from urllib.parse import urlsplit
+
+import uvicorn
+from redis.asyncio import Redis
+from starlette.applications import Starlette
+
+from dingda.shared.dingtalk.origin import is_loopback, origin_of
+from dingda.shared.errors import SettingsError
+from dingda.shared.ledger.timeline import read_stories
+from dingda.shared.queue import JobQueue
+from dingda.shared.runtime.clock import wall_clock_ms
+from dingda.shared.runtime.redis import impatient
+from dingda.shared.runtime.server import create_uvicorn_config, listen
+from dingda.shared.runtime.settings import Settings
+from dingda.simulator.backends.open_meteo import OpenMeteoStandIn
+from dingda.simulator.backends.organisation import create_openapi
+from dingda.simulator.dingtalk.change_notifier import Changes
+from dingda.simulator.dingtalk.simulation import DingTalk
+from dingda.simulator.http.app import create_app
+from dingda.simulator.http.callback_sender import Courier
+from dingda.simulator.settings import SimulatorSettings
+from dingda.simulator.watch import LedgerWatch
+
+logger = logging.getLogger(__name__)
+
+_LEDGER_TIMEOUT_S = 1.0
+
+CANNOT_SIGN = """\
+DINGDA_APP_SECRET is not set: the simulator signs its callbacks with it, as DingTalk does.
+Set it in the environment or in .env. Any text will do for a trial; the gateway needs the same."""
+
+
+def serve(settings: SimulatorSettings, bot: Settings) -> None:
+    """Run the server until it is told to stop.
+
+    Raises:
+        SettingsError: if there is no secret, or the port cannot be had.
+    """
+    changes = Changes()
+    ledger = impatient(bot.redis_url.get_secret_value(), timeout_s=_LEDGER_TIMEOUT_S)
+    app = _build(settings, bot, changes, ledger)
+    listener = listen(settings.host, settings.port, settings_prefix="DINGDA_SIMULATOR_")
+    _tell(settings, bot)
+    server = _Server(create_uvicorn_config(app), changes, ledger)
+    # uvicorn raises it again once it has shut down on Ctrl-C.
+    with suppress(KeyboardInterrupt):
+        server.run(sockets=[listener])
+
+
+class _Server(uvicorn.Server):
+    """Sends away who waits for a reply before it stops."""
+
+    def __init__(self, config: uvicorn.Config, changes: Changes, ledger: Redis) -> None:
+        super().__init__(config)
+        self._changes = changes
+        self._ledger = ledger
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        await self._changes.close()
+        await super().shutdown(sockets)
+        await self._ledger.aclose()
+
+
+def _build(
+    settings: SimulatorSettings, bot: Settings, changes: Changes, ledger: Redis
+) -> Starlette:
+    if not bot.secrets:
+        raise SettingsError(CANNOT_SIGN)
+    dingtalk = DingTalk(
+        secret=bot.secrets[0],
+        public_url=settings.session_base_url,
+        now_ms=wall_clock_ms,
+        session_life_ms=round(settings.session_life_s * 1000),
+        replies_per_minute=settings.replies_per_minute or None,
+    )
+    courier = Courier(settings.gateway_callback_url(bot))
+    queue = JobQueue.create(bot.queue, skill_timeout_s=bot.skill_timeout)
+    watch = LedgerWatch(partial(read_stories, ledger, queue), dingtalk, changes, wall_clock_ms)
+    return create_app(
+        dingtalk=dingtalk,
+        courier=courier,
+        changes=changes,
+        watch=watch,
+        mounts={
+            "/openapi": create_openapi(dingtalk, changes, app_secret=bot.secrets[0]).routes(),
+            "/open-meteo": OpenMeteoStandIn(lambda: datetime.now(UTC)).routes(),
+        },
+        hosts=_hosts(settings),
+    )
+
+
+def _hosts(settings: SimulatorSettings) -> set[str]:
+    """The names that it answers to on loopback; elsewhere nobody knows what it is called."""
+    if not is_loopback(settings.host):
+        return set()
+    named = (urlsplit(url).hostname for url in (settings.server_url, settings.session_base_url))
+    return {"127.0.0.1", "::1", "localhost", *filter(None, named)}
+
+
+def _tell(settings: SimulatorSettings, bot: Settings) -> None:
+    logger.info(
+        "playing DingTalk at %s, for the bot at %s",
+        settings.server_url,
+        settings.gateway_callback_url(bot),
+    )
+    if not is_loopback(settings.host):
+        logger.warning(
+            "%s is not loopback: whoever reaches port %d can speak to the bot in DingTalk's name",
+            settings.host,
+            settings.port,
+        )
+    origin = origin_of(settings.session_base_url)
+    if origin not in bot.session_webhook_origins:
+        logger.warning(
+            "a worker with these settings would not reply to the simulator; let it with "
+            "DINGDA_SESSION_WEBHOOK_ORIGINS=%s",
+            origin,
+        )

@@ -1,0 +1,111 @@
+"""A simulated DingTalk to speak to the bot through, from a test that may be `async` or not."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, Self
+
+from anyio.from_thread import BlockingPortal, start_blocking_portal
+
+from dingda.simulator.client.client import SimulatorClient
+from dingda.simulator.dingtalk.callback import Said
+from dingda.simulator.dingtalk.faults import GOOD_DAY, BadDay, CallbackTrouble, ReplyTrouble
+from dingda.simulator.dingtalk.record import Record
+
+WAIT_S = 20.0
+"""How long an answer is waited for, unless a test says otherwise."""
+
+
+class SimulatedDingTalk:
+    """A DingTalk to speak to the bot through, from a test that may be `async` or not.
+
+    Args:
+        client: of a simulator that runs.
+        portal: to the event loop of the client, which is in a thread of its own.
+
+    In a test, `dingtalk` is the fixture of this name:
+
+    >>> record = dingtalk.ask("咖啡", sender="李四")
+    >>> record.shown[0].notified == (staff_id_of("李四"),)
+    True
+    """
+
+    def __init__(self, client: SimulatorClient, portal: BlockingPortal) -> None:
+        self._client = client
+        self._portal = portal
+
+    @classmethod
+    @contextmanager
+    def at(cls, url: str) -> Iterator[Self]:
+        """Connect to a simulator that runs at a URL, for a `with` block."""
+        with (
+            start_blocking_portal() as portal,
+            portal.wrap_async_context_manager(SimulatorClient(url)) as client,
+        ):
+            yield cls(client, portal)
+
+    def ask(self, text: str, *, wait_s: float = WAIT_S, **manner: Any) -> Record:
+        """Say something to the bot, and wait until it has replied or is known not to.
+
+        Args:
+            text: without the mention.
+            wait_s: how long to wait, in seconds.
+            manner: who says it, where and how; see `simulator.dingtalk.callback.Said`.
+
+        Returns:
+            What became of it: `.shown` are the replies that the chat shows.
+        """
+        return self._settled(self.say(Said(text, **manner)), wait_s)
+
+    def ask_raw(
+        self, callback: Mapping[str, Any] | bytes, *, verbatim: bool = False, wait_s: float = WAIT_S
+    ) -> Record:
+        """Send any body as DingTalk would, and wait as `ask` does.
+
+        Args:
+            callback: of a JSON object msgId, createAt, sessionWebhook and sessionWebhookExpiredTime
+                are made fresh, so that the reply shows in the record.
+            verbatim: whether it is sent byte for byte instead.
+            wait_s: how long to wait, in seconds.
+        """
+
+        async def send() -> Record:
+            return await self._client.send_callback(callback, verbatim=verbatim)
+
+        return self._settled(self._portal.call(send), wait_s)
+
+    def say(self, said: Said) -> Record:
+        """Say something, and wait for the acknowledgement only."""
+        return self._portal.call(self._client.send, said)
+
+    def _settled(self, record: Record, wait_s: float) -> Record:
+        return record if record.over else self.look(record, wait_s=wait_s)
+
+    def look(self, record: Record, *, wait_s: float = 0.0) -> Record:
+        """What has become of a message by now, or within `wait_s` seconds."""
+
+        async def look() -> Record:
+            return await self._client.record(record.msg_id, wait_s=wait_s)
+
+        return self._portal.call(look)
+
+    def redeliver(self, record: Record) -> Record:
+        """Let DingTalk send the same callback again."""
+        return self._portal.call(self._client.redeliver, record.msg_id)
+
+    def expire(self, record: Record) -> Record:
+        """Close a message's session now."""
+        return self._portal.call(self._client.expire, record.msg_id)
+
+    @contextmanager
+    def bad_day(
+        self,
+        *,
+        callbacks: CallbackTrouble | None = None,
+        replies: ReplyTrouble | None = None,
+    ) -> Iterator[None]:
+        """Let things go wrong in a `with` block."""
+        self._portal.call(self._client.have, BadDay(callbacks, replies))
+        try:
+            yield
+        finally:
+            self._portal.call(self._client.have, GOOD_DAY)

@@ -1,0 +1,68 @@
+"""Everything at once, for tests: a server for the ledger, a gateway, a worker and a simulator.
+
+The simulator plays DingTalk's OpenAPI and the weather service as well. The bot is started by name
+(`python -m dingda.gateway`), which works in a checkout and where the package is installed.
+"""
+
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+from dingda.simulator.backends.organisation import APP_KEY
+from dingda.simulator.errors import StackError
+from dingda.simulator.testing.processes import (
+    a_running_process,
+    a_running_valkey,
+    clean_environment,
+    free_port,
+    is_ready,
+)
+
+_SECRET = "only-these-tests-use-this"  # noqa: S105 - it protects nothing
+
+
+@contextmanager
+def a_running_stack(folder: Path, settings: Mapping[str, str]) -> Iterator[str]:
+    """Start everything on free ports, and stop it at the end of the context.
+
+    Args:
+        folder: where the server keeps its data and the processes their logs.
+        settings: environment variables for all of them, such as `DINGDA_SKILLS`.
+
+    Yields:
+        The simulator's URL.
+
+    Raises:
+        StackError: if something does not start; it quotes what was said.
+    """
+    gateway, simulator = free_port(), free_port()
+    url = f"http://127.0.0.1:{simulator}"
+    with ExitStack() as stack:
+        environment = clean_environment() | {
+            "DINGDA_APP_SECRET": _SECRET,
+            "DINGDA_REDIS_URL": stack.enter_context(a_running_valkey(folder / "valkey")),
+            "DINGDA_PORT": str(gateway),
+            "DINGDA_SESSION_WEBHOOK_ORIGINS": url,
+            "DINGDA_SIMULATOR_PORT": str(simulator),
+            "DINGDA_SIMULATOR_REPLIES_PER_MINUTE": "0",
+            # The simulator plays these, too.
+            "DINGDA_APP_KEY": APP_KEY,
+            "DINGDA_OPENAPI_URL": f"{url}/openapi",
+            "DINGDA_OAPI_URL": f"{url}/openapi",
+            "DINGDA_OPEN_METEO_URL": f"{url}/open-meteo",
+            "DINGDA_OPEN_METEO_GEOCODING_URL": f"{url}/open-meteo",
+            **settings,
+        }
+        processes = [
+            stack.enter_context(a_running_process(f"dingda.{name}", folder, environment))[0]
+            for name in ("simulator", "gateway", "worker")
+        ]
+        for address in (f"{url}/api/health", f"http://127.0.0.1:{gateway}/readyz"):
+            if not is_ready(address, processes):
+                raise StackError(f"nothing is ready at {address}\n{_said(folder)}")
+        yield url
+
+
+def _said(folder: Path) -> str:
+    logs = sorted(folder.glob("*.log"))
+    return "\n".join(f"{log.stem}: {log.read_text('utf-8', 'replace')[-1000:]}" for log in logs)

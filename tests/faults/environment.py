@@ -1,0 +1,197 @@
+"""The whole bot on real processes, for tests that break it, and the check that ends each."""
+
+import re
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from dingda.shared.ledger.states import Counts
+from tests.faults.proxy import Proxy
+from tests.support.builders import KEYS, a_callback
+from tests.support.processes import (
+    Process,
+    SessionWebhook,
+    Valkey,
+    gateway,
+    signed,
+    valkey,
+    wait_until,
+    worker,
+)
+
+EMPTY = {"msgtype": "empty"}
+BUSY = "系统繁忙"
+SKILLS = "dingda.worker.skills.demo,tests.e2e.slow_skill,tests.faults.bad_skill"
+_SESSION = re.compile(r"session=(\w+)")
+_TRY_S = 30.0
+
+
+class Scene:
+    """A server, who takes the replies, a gateway, and workers as a test wants them.
+
+    Args:
+        server: the Redis that everything is in.
+        webhook: plays DingTalk.
+        address: the gateway's.
+        redis_url: where workers find the Redis, if there is something in between.
+    """
+
+    def __init__(
+        self, server: Valkey, webhook: SessionWebhook, address: str, redis_url: str
+    ) -> None:
+        self.server = server
+        self.webhook = webhook
+        self.address = address
+        self.redis_url = redis_url
+        self.said = 0
+
+    @contextmanager
+    def worker(self, **settings: str) -> Iterator[Process]:
+        """A worker with the tests' skills."""
+        env = {"DINGDA_SKILLS": SKILLS} | settings
+        with worker(self.redis_url, self.webhook.origin, **env) as started:
+            yield started
+
+    @contextmanager
+    def supervised_worker(self, **settings: str) -> Iterator[list[Process]]:
+        """A worker that is started again whenever it ends, as a supervisor does; all of them."""
+        started: list[Process] = []
+        over = threading.Event()
+
+        def supervise() -> None:
+            while not over.is_set():
+                with self.worker(**settings) as running:
+                    started.append(running)
+                    while not over.wait(0.1) and running.popen.poll() is None:
+                        pass
+
+        supervising = threading.Thread(target=supervise)
+        supervising.start()
+        wait_until(lambda: started)
+        try:
+            yield started
+        finally:
+            over.set()
+            supervising.join()
+
+    @contextmanager
+    def gateway(self, **settings: str) -> Iterator[tuple[Process, str]]:
+        """Another gateway, and its address."""
+        with gateway(self.redis_url, **settings) as (started, address):
+            yield started, address
+
+    def body(self, text: str, **fields: Any) -> bytes:
+        """A callback of its own, by a person of its own, whose session is its number."""
+        self.said += 1
+        own = {
+            "msgId": f"msg{self.said}",
+            "senderId": f"$:LWCP_v1:$s{self.said}",
+            "sessionWebhook": self.webhook.url(f"s{self.said}"),
+        }
+        return a_callback(text, **own | fields)
+
+    def say(self, text: str, **fields: Any) -> httpx.Response:
+        return self.post(self.body(text, **fields))
+
+    def post(self, body: bytes, *, address: str | None = None) -> httpx.Response:
+        return httpx.post(address or self.address, content=body, headers=signed(), timeout=_TRY_S)
+
+    def accept(self, text: str, count: int = 1, **fields: Any) -> None:
+        """Say something so many times; each must be stored."""
+        for _ in range(count):
+            assert self.say(text, **fields).json() == EMPTY
+
+    def counts(self) -> Counts:
+        with self.server.client() as client:
+            stored: Any = client.hgetall(KEYS.count)
+        return as_counts({name: int(total) for name, total in stored.items()})
+
+    def wait_for_state(self, state: str, count: int = 1, *, within_s: float = 20.0) -> None:
+        """Wait until so many messages are in a state."""
+
+        def reached() -> bool:
+            with self.server.client() as client:
+                keys = client.scan_iter(KEYS.message("*"))
+                return sum(client.hget(key, "state") == state for key in keys) >= count
+
+        wait_until(reached, within_s=within_s)
+
+    def expect_ends(
+        self,
+        *,
+        within_s: float = 20.0,
+        dead: dict[str, int] | None = None,
+        parts: int = 1,
+        **expected: int,
+    ) -> None:
+        """The check that ends every test: nothing is open, the sum is right, nobody read twice.
+
+        Args:
+            within_s: how long the last message may take to its end, in seconds.
+            dead: the dead letters that are expected, by reason.
+            parts: how many messages a reply takes.
+            expected: how many were answered, unmatched and refused; unsaid is none.
+        """
+        wait_until(lambda: self.counts().open == 0, within_s=within_s)
+        time.sleep(0.3)  # what comes late comes now
+        counts = self.counts()
+        found = {"answered": counts.answered, "unmatched": counts.unmatched}
+        found["refused"] = counts.refused
+        wanted = dict.fromkeys(found, 0) | expected
+        assert (found, counts.dead) == (wanted, dead or {}), (found, counts.dead, wanted, dead)
+        assert counts.accepted == sum(wanted.values()) + sum((dead or {}).values())
+        assert [session for session, times in self.shown().items() if times > parts] == []
+
+    def shown(self) -> Counter[str]:
+        """How often each message's reply was seen in the chat."""
+        return Counter(map(session_of, (post.path for post in self.webhook.shown)))
+
+    def took_s(self, condition: Callable[[], Any], *, within_s: float) -> float:
+        """Wait for something, and say how long that took, in seconds."""
+        began = time.monotonic()
+        wait_until(condition, within_s=within_s)
+        return time.monotonic() - began
+
+
+def as_counts(stored: dict[str, int]) -> Counts:
+    """Read the ledger's totals as `Ledger.counts` does."""
+    dead = {k.removeprefix("dead:"): n for k, n in stored.items() if k.startswith("dead:") and n}
+    ended = {end: stored.get(end, 0) for end in ("answered", "unmatched", "refused")}
+    return Counts(accepted=stored.get("accepted", 0), dead=dead, ignored={}, **ended)
+
+
+def session_of(path: str) -> str:
+    """The session that a reply was posted to."""
+    found = _SESSION.search(path)
+    assert found is not None
+    return found[1]
+
+
+@contextmanager
+def scene(folder: Path, **config: str) -> Iterator[Scene]:
+    """A scene for one test; `config` is the server's. Workers are for the test to start."""
+    with valkey(folder, **config) as server, _scene(server, server.url) as opened:
+        yield opened
+
+
+@contextmanager
+def scene_behind_proxy(folder: Path, **config: str) -> Iterator[tuple[Scene, Proxy]]:
+    """A scene whose processes reach the server through a proxy."""
+    with (
+        valkey(folder, **config) as server,
+        Proxy(server.port) as proxy,
+        _scene(server, proxy.url) as opened,
+    ):
+        yield opened, proxy
+
+
+@contextmanager
+def _scene(server: Valkey, redis_url: str) -> Iterator[Scene]:
+    with SessionWebhook() as webhook, gateway(redis_url) as (_, address):
+        yield Scene(server, webhook, address, redis_url)

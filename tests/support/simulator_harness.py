@@ -1,0 +1,65 @@
+"""A clock, and a bot for a simulator to speak to, in this process."""
+
+import asyncio
+from typing import Any
+
+import httpx
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from dingda.shared.dingtalk.signature import verify
+
+SECRET = "a secret"
+SIMULATOR_URL = "http://simulator.test"
+CALLBACK_URL = "http://gateway.test/dd_robot/"
+NOW_MS = 1_700_000_000_000
+
+
+class Clock:
+    """Stands still until it is told to go on."""
+
+    def __init__(self) -> None:
+        self.now_ms = NOW_MS
+
+    def __call__(self) -> int:
+        return self.now_ms
+
+
+class Bot:
+    """A gateway that answers as it is told, and a worker that posts what it is told."""
+
+    def __init__(self, clock: Clock) -> None:
+        self.clock = clock
+        self.callbacks: list[dict[str, Any]] = []
+        self.answer: Response = JSONResponse({"msgtype": "empty"})
+        self.replies: list[object] = []
+        self.answer_after_s = 0.0
+        self._posting: set[asyncio.Task[None]] = set()
+        self.app = Starlette(routes=[Route("/dd_robot/", self._hear, methods=["POST"])])
+        self.transport: httpx.AsyncBaseTransport | None = None
+        """How replies get to the simulator; None for the network."""
+
+    async def has_heard(self) -> bool:
+        return bool(self.callbacks)
+
+    async def _hear(self, request: Request) -> Response:
+        verify(
+            request.headers["timestamp"].encode(),
+            request.headers["sign"].encode(),
+            secrets=[SECRET],
+            now_ms=self.clock(),
+        )
+        callback = await request.json()
+        self.callbacks.append(callback)
+        await asyncio.sleep(self.answer_after_s)
+        posting = asyncio.create_task(self._post(callback["sessionWebhook"]))
+        self._posting.add(posting)
+        return self.answer
+
+    async def _post(self, session_webhook: str) -> None:
+        async with httpx.AsyncClient(transport=self.transport, trust_env=False) as client:
+            for reply in self.replies:
+                self.clock.now_ms += 40
+                await client.post(session_webhook, json=reply)

@@ -1,0 +1,233 @@
+"""A desk to answer messages at: a real ledger and skill, and a line whose far end a test plays."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager, suppress
+from typing import Any
+
+import fakeredis
+import httpx
+
+from dingda.shared.dingtalk.message import Message
+from dingda.shared.ledger.admin import LedgerAdmin
+from dingda.shared.ledger.ledger import Ledger
+from dingda.shared.ledger.states import Counts, Lease
+from dingda.shared.queue import JobQueue
+from dingda.shared.runtime.cancel_reason import CancelReason
+from dingda.skill import Skill, Text
+from dingda.testing import MemoryCache
+from dingda.worker.answering.admission import Admission
+from dingda.worker.answering.answerer import Answerer
+from dingda.worker.answering.responder import Conversation
+from dingda.worker.answering.routing import Router
+from dingda.worker.delivery.transport import BEFORE_SEND
+from dingda.worker.delivery.webhook import WebhookChannel
+from dingda.worker.sdk.services import Services
+from dingda.worker.services.database import Databases
+from dingda.worker.services.http_client import Http
+from tests.support.builders import KEYS, a_callback, a_message
+from tests.unit.worker.openapi_clients import a_token, contacts_of, private_channel
+
+ORIGINS = ("https://oapi.dingtalk.com:443",)
+Step = dict[str, Any] | int | Exception | Callable[[], Awaitable[None]]
+SkillFunction = Callable[..., Any]
+
+
+class Line(httpx.AsyncBaseTransport):
+    """A line to DingTalk: connects, awaits the claim, takes the request, answers as scripted.
+
+    A step is the answer's JSON, its HTTP status, an error after the request was taken, or something
+    to await before the answer. Without steps everything is answered well.
+    """
+
+    def __init__(self, well: dict[str, Any]) -> None:
+        self.script: list[Step] = []
+        self.before_claim: list[Callable[[], Awaitable[None]] | None] = []
+        """What to await while the connection is made, for one request after the other."""
+        self.taken: list[httpx.Request] = []
+        self._well = well
+
+    @property
+    def bodies(self) -> list[bytes]:
+        return [request.content for request in self.taken]
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        step = self.script.pop(0) if self.script else self._well
+        if isinstance(step, httpx.ConnectError):
+            raise step
+        connecting = self.before_claim.pop(0) if self.before_claim else None
+        if connecting:
+            await connecting()
+        await request.extensions[BEFORE_SEND]()
+        self.taken.append(request)
+        if isinstance(step, Exception):
+            raise step
+        if isinstance(step, int):
+            return httpx.Response(step, stream=httpx.ByteStream(b""))
+        if callable(step):
+            await step()
+            step = self._well
+        return httpx.Response(200, stream=httpx.ByteStream(json.dumps(step).encode()))
+
+
+class Desk:
+    """An `Answerer` with its ledger, and what a test wants to see of them and do to them."""
+
+    def __init__(self, ledger: Ledger, redis: Any, server: fakeredis.FakeServer) -> None:
+        self.ledger = ledger
+        self.admin = LedgerAdmin(redis, JobQueue.create("dingda", skill_timeout_s=30))
+        self.redis = redis
+        self.server = server
+        self.chat = Line({"errcode": 0, "errmsg": "ok"})
+        self.private = Line({"processQueryKey": "abc"})
+        self.answerer: Answerer
+
+    @property
+    def said(self) -> list[str]:
+        """What stands in the chat, as texts."""
+        return [request_text(request) for request in self.chat.taken]
+
+    async def accept(self, text: str = "问", **fields: Any) -> Message:
+        message = a_message(text, **fields)
+        await self.ledger.accept([(message, a_callback(text, **fields))], backlog_limit=100)
+        return message
+
+    async def answer(self, message: Message) -> None:
+        await self.answerer.answer(message.id)
+
+    async def asked(self, text: str = "问", **fields: Any) -> Message:
+        """Accept a message and take it as far as it goes."""
+        message = await self.accept(text, **fields)
+        await self.answer(message)
+        return message
+
+    async def rest(self, message: Message) -> None:
+        """Let the pause before the next attempt pass by."""
+        await self.redis.hset(KEYS.message(message.id), "not_before_ms", 0)
+        await self.overdue(message)
+
+    async def rests_until(self, message: Message) -> int:
+        """When the pause before the next attempt is over, in ms since 1970."""
+        return int((await self.stored(message))["not_before_ms"])
+
+    async def overdue(self, message: Message) -> None:
+        """Let the time pass by when somebody must look at a message, and look."""
+        assert await self.redis.zscore(KEYS.due, message.id) is not None
+        await self.redis.zadd(KEYS.due, {message.id: 0})
+        await self.ledger.sweep()
+
+    async def taken_over(self, message: Message) -> Lease:
+        """Let another worker take a message, as if the first had been away."""
+        await self.overdue(message)
+        lease = await self.ledger.lease(message.id)
+        assert isinstance(lease, Lease)
+        return lease
+
+    async def stored(self, message: Message) -> dict[str, str]:
+        return dict(await self.redis.hgetall(KEYS.message(message.id)))
+
+    async def state(self, message: Message) -> str:
+        """The state, with the reason of a dead letter."""
+        found = await self.stored(message)
+        return ": ".join(filter(None, map(found.get, ("state", "reason", "detail"))))
+
+    async def counts(self) -> Counts:
+        return await self.admin.counts()
+
+    async def everything(self) -> str:
+        """All that stands in Redis about messages, in one string."""
+        found = [await self.redis.hgetall(key) for key in await self.redis.keys(KEYS.message("*"))]
+        found += [await self.redis.get(key) for key in await self.redis.keys("dingda:cache:*")]
+        return str(found)
+
+
+class Counting:
+    """A skill that counts how often it is asked, and waits as long as it is told to."""
+
+    def __init__(self, *, takes_s: float = 0.0) -> None:
+        self.asked = 0
+        self.begun = asyncio.Event()
+        self._takes_s = takes_s
+
+    async def tell(self) -> Text:
+        self.asked += 1
+        self.begun.set()
+        await asyncio.sleep(self._takes_s)
+        return Text(f"第{self.asked}次")
+
+
+def well() -> str:
+    """A skill that answers at once."""
+    return "好"
+
+
+async def stop(answering: "asyncio.Task[None]", *reason: CancelReason) -> None:
+    """Cancel what answers, as the worker does, and wait until it has ended."""
+    answering.cancel(*reason)
+    with suppress(asyncio.CancelledError):
+        await answering
+    assert answering.cancelled()
+
+
+def request_text(request: httpx.Request) -> str:
+    payload = json.loads(request.content)
+    return str(payload.get("text", {}).get("content") or payload)
+
+
+@asynccontextmanager
+async def desk(
+    function: SkillFunction,
+    *,
+    private: bool = False,
+    notice_after_s: float = 0.0,
+    lease_ms: int = 20_000,
+    timeout_s: float = 30.0,
+    places: int = 100,
+    waiting: int = 100,
+) -> AsyncIterator[Desk]:
+    """A desk whose one skill answers `问`; at the end the ledger's invariant must hold."""
+    server = fakeredis.FakeServer()
+    redis = fakeredis.FakeAsyncRedis(server=server, decode_responses=True)
+    queue = JobQueue.create("dingda", skill_timeout_s=30)
+    made = Desk(Ledger(redis, queue, lease_ms=lease_ms), redis, server)
+    admission = Admission(places, waiting=waiting)
+    skill = Skill("test", summary="测试", private=private)
+    skill.command("问", "問")(function)
+    tokens = httpx.MockTransport(
+        lambda _: httpx.Response(200, json={"accessToken": "t", "expireIn": 7200})
+    )
+    with ThreadPoolExecutor(1) as threads:
+        async with (
+            httpx.AsyncClient(transport=made.chat) as replies,
+            httpx.AsyncClient(transport=made.private) as sender,
+            httpx.AsyncClient(transport=tokens) as backends,
+        ):
+            token = a_token(backends)
+            services = Services(
+                http=Http(backends),
+                cache=MemoryCache(),
+                databases=Databases(),
+                dingtalk=contacts_of(backends, token),
+            )
+            made.answerer = Answerer(
+                ledger=made.ledger,
+                conversation=Conversation(
+                    router=Router([skill]),
+                    services=services,
+                    threads=threads,
+                    skill_timeout_s=timeout_s,
+                    unmatched="empty",
+                    admission=admission,
+                ),
+                webhook=WebhookChannel(replies, origins=ORIGINS),
+                private=private_channel(sender, token),
+                notice_after_s=notice_after_s,
+            )
+            yield made
+    counts = await made.counts()
+    ended = counts.answered + counts.unmatched + counts.refused + sum(counts.dead.values())
+    assert counts.accepted == ended + counts.open
+    assert counts.open >= 0
+    await redis.aclose()

@@ -1,0 +1,121 @@
+import fakeredis
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from dingda.shared.dingtalk.message import Message
+from dingda.shared.errors import LeaseLostError
+from dingda.shared.ledger.states import Lease
+from dingda.shared.queue import message_of_job
+from tests.support.builders import KEYS, a_message
+from tests.support.ledger_harness import ANSWERED, OPEN_STATES, STEPS, World
+
+MESSAGES = [a_message(msgId=f"msg{number}") for number in range(3)]
+HAPPENINGS = st.tuples(
+    st.sampled_from(
+        [
+            *STEPS,
+            "accept",
+            "pop",
+            "lease",
+            "lease",
+            "overdue",
+            "sweep",
+            "end session",
+            "revive",
+            "drop",
+        ]
+    ),
+    st.sampled_from(MESSAGES),
+    st.integers(0, 3),
+)
+
+
+class Story:
+    """What became of the messages, as an onlooker sees it."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self.leases = list[Lease]()
+        self.holders = dict[str, Lease]()
+        self.on_the_wire = set[str]()
+
+    async def happen(self, what: str, message: Message, which: int) -> None:
+        world = self.world
+        if what in STEPS:
+            await self._step(what, which)
+        elif what == "lease":
+            await self._lease(message)
+        elif what == "accept":
+            await world.accept(message)
+        elif what == "pop":
+            await world.pop()
+        elif what == "sweep":
+            await world.ledger.sweep()
+        elif what == "revive":
+            await self._revive(message)
+        elif what == "drop":
+            await world.admin.drop(message.id)
+        elif what == "overdue":
+            await world.redis.zadd(KEYS.due, {message.id: 0}, xx=True)
+        elif (await world.stored(message)).get("state") in OPEN_STATES:
+            await world.end_session(message)
+
+    async def _lease(self, message: Message) -> None:
+        lease = await self.world.ledger.lease(message.id)
+        if isinstance(lease, Lease):
+            assert message.id not in self.on_the_wire, "a reply may have been sent already"
+            self.leases.insert(0, lease)
+            self.holders[message.id] = lease
+
+    async def _step(self, step: str, which: int) -> None:
+        if which >= len(self.leases):
+            return
+        lease = self.leases[which]
+        try:
+            await STEPS[step](self.world.ledger, lease)
+        except LeaseLostError:
+            return
+        assert self.holders.get(lease.id) is lease, "somebody else has it"
+        if step == "sending":
+            assert lease.id not in self.on_the_wire, "two replies"
+            self.on_the_wire.add(lease.id)
+        elif step == "retry":
+            self.on_the_wire.discard(lease.id)
+        if step not in {"renew", "sending"}:
+            del self.holders[lease.id]
+
+    async def _revive(self, message: Message) -> None:
+        was_dead = (await self.world.stored(message)).get("state") == "dead"
+        if await self.world.admin.revive(message.id) == "accepted" and was_dead:
+            # An operator may have a message answered twice, who can look into the chat before.
+            self.on_the_wire.discard(message.id)
+            self.holders.pop(message.id, None)
+
+    async def end(self) -> None:
+        """Let healthy workers and a sweeper do their work for a while."""
+        for _ in range(4):
+            for message in MESSAGES:
+                await self.world.redis.zadd(KEYS.due, {message.id: 0}, xx=True)
+            await self.world.ledger.sweep()
+            while job_id := await self.world.pop():
+                lease = await self.world.ledger.lease(message_of_job(job_id))
+                if isinstance(lease, Lease):
+                    await self.world.ledger.done(lease, ANSWERED)
+
+
+@settings(deadline=None, max_examples=300)
+@given(st.lists(HAPPENINGS, min_size=5, max_size=40))
+async def test_whatever_happens_no_reply_is_sent_twice_and_every_message_ends(
+    happenings: list[tuple[str, Message, int]],
+) -> None:
+    world = World(fakeredis.FakeServer())
+    story = Story(world)
+    for happening in happenings:
+        await story.happen(*happening)
+        await world.check_the_invariant()
+    await story.end()
+    await world.check_the_invariant()
+    assert (await world.counts()).open == 0
+    for message in MESSAGES:
+        assert "payload" not in await world.stored(message)
+    await world.redis.aclose()

@@ -1,0 +1,58 @@
+from typing import Any
+
+from dingda.shared.dingtalk.reply import ActionCard, At, Button, FeedCard, FeedLink, Markdown, Text
+from dingda.simulator.client.rendering import render_reply
+from dingda.simulator.dingtalk.record import Reply
+
+
+def shown(payload: dict[str, Any], *, notified: tuple[str, ...] = ()) -> str:
+    return render_reply(Reply(payload, 0, "ok", notified, 40), {"user1": "张三"})
+
+
+def test_a_text_is_its_words() -> None:
+    assert shown(Text("你好\n再见").to_payload()) == "你好\n再见"
+
+
+def test_markdown_is_its_title_and_its_source() -> None:
+    assert shown(Markdown("天气", "#### 杭州\n\n> 9℃").to_payload()) == "天气\n\n#### 杭州\n\n> 9℃"
+
+
+def test_a_card_shows_its_link() -> None:
+    card = ActionCard("标题", "**正文**", link=Button("阅读全文", "https://example.com/"))
+    assert shown(card.to_payload()) == "标题\n\n**正文**\n\n[阅读全文] https://example.com/"
+
+
+def test_a_card_shows_its_buttons() -> None:
+    buttons = (Button("好", "https://example.com/y"), Button("不好", "https://example.com/n"))
+    card = ActionCard("标题", "正文", buttons=buttons)
+    assert shown(card.to_payload()).endswith(
+        "\n[好] https://example.com/y\n[不好] https://example.com/n"
+    )
+
+
+def test_a_feed_shows_its_links_and_pictures() -> None:
+    feed = FeedCard((FeedLink("标题", "https://example.com/", "https://example.com/p.png"),))
+    assert shown(feed.to_payload()) == (
+        "- 标题\n  https://example.com/\n  picture: https://example.com/p.png"
+    )
+
+
+def test_a_link_shows_where_it_leads() -> None:
+    link = {"title": "标题", "text": "正文", "messageUrl": "https://example.com/"}
+    assert shown({"msgtype": "link", "link": link}) == "标题\n正文\nhttps://example.com/"
+
+
+def test_who_is_notified_appears_by_name() -> None:
+    payload = Text("你好", At(("user1",))).to_payload()
+    assert shown(payload, notified=("user1",)) == "@张三 你好"
+
+
+def test_a_mention_that_notifies_nobody_stays_an_id() -> None:
+    assert shown(Text("@user1 你好").to_payload()) == "@user1 你好"
+
+
+def test_control_characters_do_not_reach_the_terminal() -> None:
+    assert (
+        shown(Text("\x1b[31m红\x07\n👨‍👩‍👧\t好\r").to_payload())
+        == "\ufffd[31m红\ufffd\n👨‍👩‍👧\t好\ufffd"
+    )

@@ -1,0 +1,127 @@
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from starlette.responses import JSONResponse
+
+from dingda.shared.ledger.timeline import Story
+from dingda.simulator.client.client import SimulatorClient
+from dingda.simulator.client.terminal import render_record, say
+from dingda.simulator.dingtalk.callback import Said
+from dingda.simulator.dingtalk.record import Ack, Record, Reply
+from tests.support.simulator_harness import Bot
+
+OpenClient = Callable[[], SimulatorClient]
+
+HELLO: dict[str, Any] = {"msgtype": "text", "text": {"content": "@user1 你好"}}
+REPLY = Reply(HELLO, 0, "ok", ("user1",), 41)
+ACKNOWLEDGED = Record(
+    msg_id="msgAAAA==",
+    sent_at_ms=1_700_000_000_000,
+    said=Said("你好"),
+    headers={},
+    callback={"senderNick": "张三", "senderStaffId": "user1"},
+    session_expires_ms=1_700_005_400_188,
+    ack=Ack(200, '{"msgtype":"empty"}', 3),
+)
+
+
+def test_an_answered_message_shows_the_acknowledgement_the_reply_and_their_times() -> None:
+    assert render_record(replace(ACKNOWLEDGED, replies=(REPLY,)), wait_s=5) == (
+        'ack      200 after 3 ms: {"msgtype":"empty"}\n'
+        "reply    after 41 ms: text\n"
+        "         @张三 你好"
+    )
+
+
+def test_a_message_without_a_reply_says_so_plainly() -> None:
+    assert render_record(ACKNOWLEDGED, wait_s=5).endswith(
+        "\nno reply within 5 s: the bot had nothing to say"
+    )
+
+
+def test_where_the_ledger_knows_the_end_it_is_named_with_its_reason() -> None:
+    story = Story("dead", "failed: errcode 300001", 1, 2, 3, 4, 1, None, "")
+    assert render_record(replace(ACKNOWLEDGED, stories=(story,)), wait_s=5).endswith(
+        "\nno reply: the message is dead (failed: errcode 300001)"
+    )
+
+
+def test_a_refused_reply_shows_why() -> None:
+    refused = Reply({"msgtype": "text"}, 40035, "缺少参数 text", (), 12)
+    assert render_record(replace(ACKNOWLEDGED, replies=(refused,)), wait_s=0.5).endswith(
+        "\nrefused  after 12 ms: errcode 40035, 缺少参数 text\n"
+        "no reply within 0.5 s: DingTalk took none"
+    )
+
+
+def test_a_refused_reply_that_is_tried_again_says_so() -> None:
+    throttled = Reply({"msgtype": "text"}, 130101, "send too fast", (), 12)
+    story = Story("accepted", "", 1, 2, 3, None, 1, 60_003, "")
+    record = replace(ACKNOWLEDGED, replies=(throttled,), stories=(story,))
+    assert render_record(record, wait_s=5).endswith(
+        "no reply within 5 s: DingTalk took none, and the bot will try again"
+    )
+
+
+def test_a_reply_within_the_acknowledgement_is_a_reply() -> None:
+    rendered = render_record(replace(ACKNOWLEDGED, in_callback_reply=REPLY), wait_s=5)
+    assert rendered.endswith("\nreply    after 41 ms: text\n         @张三 你好")
+
+
+def test_a_failed_acknowledgement_shows_its_status_and_its_body() -> None:
+    failed = replace(ACKNOWLEDGED, ack=Ack(401, '{"error":"stale"}\x1b[2J', 2))
+    assert render_record(failed, wait_s=5) == (
+        'ack      401 after 2 ms: {"error":"stale"}\ufffd[2J (the gateway did not take the message)'
+    )
+
+
+async def test_saying_something_prints_the_reply_and_succeeds(
+    open_client: OpenClient, bot: Bot, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bot.replies = [HELLO]
+    async with open_client() as client:
+        assert await say(client, Said("你好"), wait_s=5, as_json=False) == 0
+    assert capsys.readouterr().out.splitlines() == [
+        'ack      200 after 0 ms: {"msgtype":"empty"}',
+        "reply    after 40 ms: text",
+        "         @user1 你好",
+    ]
+
+
+async def test_silence_is_a_success(
+    open_client: OpenClient, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async with open_client() as client:
+        assert await say(client, Said("你好"), wait_s=0.05, as_json=False) == 0
+    assert "no reply within 0.05 s: the bot had nothing to say" in capsys.readouterr().out
+
+
+async def test_a_failed_acknowledgement_is_a_failure_and_is_not_waited_on(
+    open_client: OpenClient, bot: Bot, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bot.answer = JSONResponse({"error": "signature"}, 401)
+    async with open_client() as client:
+        assert await say(client, Said("你好"), wait_s=60, as_json=False) == 1
+    assert 'ack      401 after 0 ms: {"error":"signature"}' in capsys.readouterr().out
+
+
+async def test_nothing_but_refused_replies_is_a_failure(
+    open_client: OpenClient, bot: Bot, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bot.replies = [{"msgtype": "image"}]
+    async with open_client() as client:
+        assert await say(client, Said("你好"), wait_s=0.1, as_json=False) == 1
+    assert "errcode 400105" in capsys.readouterr().out
+
+
+async def test_the_record_can_be_printed_as_one_json_object(
+    open_client: OpenClient, bot: Bot, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bot.replies = [HELLO]
+    async with open_client() as client:
+        assert await say(client, Said("你好"), wait_s=5, as_json=True) == 0
+    record = json.loads(capsys.readouterr().out)
+    assert record["replies"][0]["payload"] == HELLO

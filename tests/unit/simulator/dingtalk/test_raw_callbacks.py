@@ -1,0 +1,129 @@
+"""Any body can be sent as DingTalk would send it, and its reply is seen."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import httpx
+import pytest
+
+from dingda.shared.dingtalk.signature import verify
+from dingda.simulator.backends.organisation import Organisation
+from dingda.simulator.client.client import SimulatorClient
+from dingda.simulator.dingtalk.callback import Said
+from dingda.simulator.dingtalk.export import as_test
+from dingda.simulator.dingtalk.record import Record
+from dingda.simulator.dingtalk.simulation import DingTalk
+from tests.support.builders import callback_fields
+from tests.support.simulator_harness import SECRET, SIMULATOR_URL, Bot, Clock
+
+OpenClient = Callable[[], SimulatorClient]
+HELLO = {"msgtype": "text", "text": {"content": "你好"}}
+
+
+async def test_a_body_is_sent_with_a_session_that_shows_the_reply(
+    open_client: OpenClient, bot: Bot
+) -> None:
+    bot.replies = [HELLO]
+    body = callback_fields(senderNick="小明", msgtype="somethingNew", odd={"a": [None]})
+    async with open_client() as client:
+        record = await client.send_callback(body)
+        record = await client.record(record.msg_id, wait_s=5)
+    (heard,) = bot.callbacks
+    fresh = {"msgId", "createAt", "sessionWebhook", "sessionWebhookExpiredTime"}
+    assert {name for name in body if body[name] != heard[name]} == fresh
+    assert heard["sessionWebhook"].startswith(SIMULATOR_URL)
+    assert [reply.payload for reply in record.shown] == [HELLO]
+    assert (record.raw, record.said.sender) == (True, "小明")
+
+
+async def test_each_sending_is_a_message_of_its_own(open_client: OpenClient) -> None:
+    async with open_client() as client:
+        records = [await client.send_callback(callback_fields()) for _ in range(2)]
+    assert len({record.msg_id for record in records}) == 2
+    assert len({record.ledger_id for record in records}) == 2
+
+
+@pytest.mark.parametrize(
+    "body", [b'{"msgId": "a",  "msgId": "b"}', b"{}", b"", b"not json", b"\xff\xfe", b"[1]"]
+)
+async def test_verbatim_is_byte_for_byte_and_so_is_what_is_no_object(
+    dingtalk: DingTalk, clock: Clock, body: bytes
+) -> None:
+    callback = dingtalk.send_raw(body, verbatim=True)
+    assert callback.body == body
+    if not body.startswith(b'{"'):
+        assert dingtalk.send_raw(body).body == body
+    stamp, sign = callback.headers["timestamp"].encode(), callback.headers["sign"].encode()
+    verify(stamp, sign, secrets=[SECRET], now_ms=clock())
+    again = dingtalk.send_again(callback.msg_id)
+    assert again is not None
+    assert again.body == body
+
+
+async def test_bytes_that_are_no_text_survive_the_record(
+    dingtalk: DingTalk, open_client: OpenClient
+) -> None:
+    msg_id = dingtalk.send_raw(b"\xff\x00").msg_id
+    async with open_client() as client:
+        record = await client.record(msg_id)
+        assert "\ufffd" in await client.as_curl(msg_id)
+    assert (record.callback, record.verbatim, record.raw) == ({}, b"\xff\x00", True)
+
+
+async def test_verbatim_is_0_or_1(http: httpx.AsyncClient) -> None:
+    answer = await http.post("/api/callbacks?verbatim=yes", json={})
+    assert (answer.status_code, answer.json()["detail"]) == (400, "verbatim: must be 0 or 1.")
+
+
+async def test_a_web_page_elsewhere_cannot_send_one(http: httpx.AsyncClient, bot: Bot) -> None:
+    headers = {"Content-Type": "text/plain"}
+    answer = await http.post("/api/callbacks", content=b"{}", headers=headers)
+    assert answer.status_code == 415
+    assert bot.callbacks == []
+
+
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        ({"msgtype": "markdown", "markdown": {"text": " 天气"}}, Said("天气", kind="markdown")),
+        ({"msgtype": "picture", "content": {"downloadCode": "x"}}, Said("", kind="picture")),
+        (
+            {"msgtype": "file", "content": {"fileName": "a.docx"}, "conversationType": "1"},
+            Said("a.docx", kind="file", single=True),
+        ),
+        (
+            {
+                "msgtype": "richText",
+                "content": {"richText": [{"downloadCode": "x"}, {"text": "看"}]},
+            },
+            Said("看", kind="richText", pictures=1),
+        ),
+        ({"msgtype": 5, "senderNick": 7}, Said("", sender="?")),
+    ],
+)
+def test_what_can_be_told_of_it_is_told(
+    dingtalk: DingTalk, fields: dict[str, Any], said: Said
+) -> None:
+    body = callback_fields(None, **fields)
+    (record,) = _records(dingtalk, body)
+    assert record.said == said
+
+
+def test_a_test_can_be_made_of_it(dingtalk: DingTalk) -> None:
+    (record,) = _records(dingtalk, callback_fields(" 看看", odd="x"))
+    copied = as_test(record)
+    assert "dingtalk.ask_raw({" in copied
+    assert "'odd': 'x'" in copied
+    assert "sessionWebhook" not in copied
+    compile(copied, "copied", "exec")
+
+
+def test_its_sender_is_in_the_address_book(dingtalk: DingTalk) -> None:
+    _records(dingtalk, callback_fields(senderStaffId="0815", senderNick="小明"))
+    assert ("0815", "小明") in {(each.userid, each.name) for each in Organisation(dingtalk.archive)}
+
+
+def _records(dingtalk: DingTalk, fields: dict[str, Any]) -> list[Record]:
+    dingtalk.send_raw(json.dumps(fields).encode())
+    return dingtalk.archive.since(0)

@@ -1,0 +1,227 @@
+"""The API beside saying and looking up: what the page can do, programs can."""
+
+import asyncio
+import re
+from typing import Any
+
+import httpx
+import pytest
+from starlette.applications import Starlette
+from starlette.responses import JSONResponse
+from starlette.routing import Route
+
+from dingda.simulator.dingtalk.callback import Said
+from dingda.simulator.dingtalk.change_notifier import Changes
+from dingda.simulator.dingtalk.faults import GOOD_DAY, BadDay, ReplyTrouble
+from dingda.simulator.dingtalk.record import Record
+from dingda.simulator.errors import RequestRefusedError
+from dingda.simulator.http.schema import describe
+from tests.support.simulator_harness import CALLBACK_URL, Bot
+from tests.unit.simulator.client.test_client import OpenClient
+
+JSON = {"Content-Type": "application/json"}
+
+
+def described() -> set[tuple[str, str]]:
+    return {(path, method.upper()) for path, ways in describe()["paths"].items() for method in ways}
+
+
+def served(simulator: Starlette) -> set[tuple[str, str]]:
+    routes = [route for route in simulator.routes if isinstance(route, Route) and route.path != "/"]
+    return {
+        (route.path.replace(":path", ""), method)
+        for route in routes
+        for method in (route.methods or set()) - {"HEAD"}
+    } - {("/robot/sendBySession", "GET")}  # which is only there to be refused
+
+
+def test_the_description_names_every_route_and_no_other(simulator: Starlette) -> None:
+    assert described() == served(simulator)
+
+
+def test_every_reference_in_the_description_leads_somewhere() -> None:
+    document = describe()
+    named = set(re.findall(r"#/components/schemas/(\w+)", str(document)))
+    assert named <= document["components"]["schemas"].keys()
+    assert {"Record", "Said", "BadDay", "Story", "Reply", "Ack"} <= named
+
+
+async def test_the_description_is_served(http: httpx.AsyncClient) -> None:
+    assert (await http.get("/openapi.json")).json() == describe()
+
+
+async def test_a_record_has_the_keys_that_the_description_names(http: httpx.AsyncClient) -> None:
+    record = (await http.post("/api/messages", json={"text": "你好"})).json()
+    assert record.keys() == describe()["components"]["schemas"]["Record"]["properties"].keys()
+
+
+async def test_every_message_is_listed_the_oldest_first(open_client: OpenClient) -> None:
+    async with open_client() as client:
+        sent = [await client.send(Said(text)) for text in ("一", "二")]
+        assert [record.msg_id for record in await client.records()] == [r.msg_id for r in sent]
+
+
+async def test_from_a_group_only_what_mentions_the_bot_is_delivered(
+    open_client: OpenClient, bot: Bot
+) -> None:
+    async with open_client() as client:
+        record = await client.send(Said("大家好", mention=False))
+        alone = await client.send(Said("你好", single=True, mention=False))
+    assert record.undelivered == "From a group DingTalk delivers only what mentions the bot."
+    assert [callback["msgId"] for callback in bot.callbacks] == [alone.msg_id]
+
+
+async def test_a_message_is_delivered_again_as_it_was(open_client: OpenClient, bot: Bot) -> None:
+    async with open_client() as client:
+        record = await client.send(Said("你好"))
+        record = await client.redeliver(record.msg_id)
+    assert bot.callbacks == [record.callback] * 2
+    assert [ack.status for ack in record.redeliveries] == [200]
+
+
+async def test_a_session_can_be_closed(open_client: OpenClient, http: httpx.AsyncClient) -> None:
+    async with open_client() as client:
+        record = await client.expire((await client.send(Said("你好"))).msg_id)
+    hello = {"msgtype": "text", "text": {"content": "你好"}}
+    response = await http.post(record.callback["sessionWebhook"], json=hello)
+    assert response.json()["errcode"] == 300001
+
+
+@pytest.mark.parametrize("what", ["redeliver", "expire"])
+async def test_a_form_from_some_web_page_can_do_nothing(http: httpx.AsyncClient, what: str) -> None:
+    response = await http.post(f"/api/messages/msgAAAA==/{what}", content=b"{}")
+    assert response.status_code == 415
+
+
+@pytest.mark.parametrize("what", ["redeliver", "expire"])
+async def test_nothing_can_be_done_to_an_unknown_message(
+    http: httpx.AsyncClient, what: str
+) -> None:
+    response = await http.post(f"/api/messages/msgAAAA==/{what}", content=b"{}", headers=JSON)
+    assert response.json()["error"] == "unknown_message"
+
+
+async def test_a_day_is_as_it_was_chosen(open_client: OpenClient) -> None:
+    bad_day = BadDay(replies=ReplyTrouble.THROTTLE)
+    async with open_client() as client:
+        assert await client.bad_day() == GOOD_DAY
+        await client.have(bad_day)
+        assert await client.bad_day() == bad_day
+
+
+@pytest.mark.parametrize("chosen", [{"replies": "rain"}, {"weather": "bad"}, []])
+async def test_a_day_that_nobody_knows_is_refused(http: httpx.AsyncClient, chosen: Any) -> None:
+    assert (await http.put("/api/bad-day", json=chosen)).status_code == 400
+
+
+async def test_a_callback_becomes_a_command(open_client: OpenClient) -> None:
+    async with open_client() as client:
+        record = await client.send(Said("it's", single=True))
+        command = await client.as_curl(record.msg_id)
+    assert command.startswith(f"curl -i {CALLBACK_URL} \\\n  -H 'Content-Type: application/json")
+    assert f"-H 'sign: {record.headers['sign']}'" in command
+    assert """"text":{"content":"it'"'"'s"}""" in command
+
+
+async def test_a_message_becomes_a_test_that_python_can_read(
+    open_client: OpenClient, bot: Bot
+) -> None:
+    bot.answer = JSONResponse({"msgtype": "text", "text": {"content": '"好"'}})
+    async with open_client() as client:
+        record = await client.send(Said("天气 北京?", sender="李四"))
+        test = await client.as_test(record.msg_id)
+    compile(test, "test_copied.py", "exec")
+    assert "def test_the_answer_to_天气_北京(dingtalk: SimulatedDingTalk) -> None:" in test
+    assert "dingtalk.ask('天气 北京?', sender='李四')" in test
+    assert """== [{'msgtype': 'text', 'text': {'content': '"好"'}}]""" in test
+
+
+async def test_an_export_of_an_unknown_message_is_refused(open_client: OpenClient) -> None:
+    async with open_client() as client:
+        with pytest.raises(RequestRefusedError, match="No message has this msgId"):
+            await client.as_curl("msgAAAA==")
+
+
+async def events(simulator: Starlette, changes: Changes, *, last_event_id: str = "") -> list[str]:
+    """All that a follower hears until the simulator is stopped, one event an item."""
+    heard: list[str] = []
+    scope = {
+        "type": "http",
+        "method": "GET",
+        "path": "/api/events",
+        "query_string": b"",
+        "headers": [(b"last-event-id", last_event_id.encode())],
+        "asgi": {"version": "3.0"},
+    }
+
+    async def receive() -> dict[str, Any]:
+        await asyncio.sleep(60)
+        return {"type": "http.disconnect"}
+
+    async def send(event: Any) -> None:
+        heard.extend(filter(None, [event.get("body", b"").decode()]))
+
+    following = asyncio.create_task(simulator(scope, receive, send))
+    await asyncio.sleep(0.05)
+    await changes.close()
+    await following
+    return heard
+
+
+def names(heard: list[str]) -> list[str]:
+    return [line.removeprefix("event: ").partition("\n")[0] for line in heard]
+
+
+async def test_a_follower_hears_what_was_and_where_it_stands(
+    simulator: Starlette, http: httpx.AsyncClient, changes: Changes
+) -> None:
+    record = (await http.post("/api/messages", json={"text": "你好"})).content
+    heard = await events(simulator, changes)
+    assert names(heard) == ["beginning", "bad_day", "record", "revision"]
+    assert heard[2] == f"event: record\ndata: {record.decode()}\n\n"
+
+
+async def test_a_follower_goes_on_where_the_line_broke(
+    simulator: Starlette, http: httpx.AsyncClient, changes: Changes
+) -> None:
+    await http.post("/api/messages", json={"text": "一"})
+    heard = await events(simulator, changes)
+    last = re.search(r"id: (\S+)", heard[-1])
+    assert last is not None
+    changes.closed = False
+    second = (await http.post("/api/messages", json={"text": "二"})).content
+    resumed = await events(simulator, changes, last_event_id=last[1])
+    assert names(resumed) == ["bad_day", "record", "revision"]
+    assert second.decode() in resumed[1]
+
+
+async def test_a_follower_of_an_earlier_server_begins_anew(
+    simulator: Starlette, changes: Changes
+) -> None:
+    assert names(await events(simulator, changes, last_event_id="stranger-9"))[0] == "beginning"
+
+
+async def test_the_page_is_served_with_a_policy_that_lets_no_other_script_run(
+    http: httpx.AsyncClient,
+) -> None:
+    for path in ("/", "/static/app.js", "/static/style.css"):
+        response = await http.get(path)
+        assert response.status_code == 200
+        policy = response.headers["content-security-policy"]
+        assert "default-src 'none'; script-src 'self'; style-src 'self'" in policy
+        assert "unsafe" not in policy
+
+
+async def test_the_page_has_no_script_and_no_style_in_itself(http: httpx.AsyncClient) -> None:
+    html = (await http.get("/")).text
+    assert re.findall(r"<script[^>]*>", html) == ['<script type="module" src="/static/app.js">']
+    assert not re.search(r"<style|\sstyle=|\son\w+=|https?://", html)
+
+
+async def test_a_file_that_is_not_there_is_404(http: httpx.AsyncClient) -> None:
+    assert (await http.get("/static/../app.py")).status_code == 404
+    assert (await http.get("/static/nothing.js")).status_code == 404
+
+
+def test_a_record_list_survives_its_json() -> None:
+    assert Record.list_from_json(Record.list_to_json([])) == []

@@ -1,0 +1,107 @@
+"""Flood limits: who sends too much is told once a minute, and keeps nobody else waiting."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+import fakeredis
+import pytest
+from redis.exceptions import ConnectionError as RedisConnectionError
+
+from dingda.worker.answering.rate_limit import FloodLimits, Verdict
+from tests.support.builders import a_message
+
+PASS, TELL, DROP = Verdict.PASS, Verdict.TELL, Verdict.DROP
+Limited = Callable[..., FloodLimits]
+
+
+@pytest.fixture
+async def redis() -> AsyncIterator[fakeredis.FakeAsyncRedis]:
+    async with fakeredis.FakeAsyncRedis(decode_responses=True) as redis:
+        yield redis
+
+
+@pytest.fixture
+def limited(redis: fakeredis.FakeAsyncRedis) -> Limited:
+    def limited(now_s: Callable[[], float] = lambda: 0.0, **limits: int) -> FloodLimits:
+        given: Any = {"per_sender": 0, "per_conversation": 0} | limits
+        return FloodLimits(redis, prefix="dingda", now_s=now_s, **given)
+
+    return limited
+
+
+async def test_the_first_one_too_many_is_told_and_the_rest_dropped(limited: Limited) -> None:
+    floods = limited(per_sender=2)
+    assert [await floods.judge(a_message()) for _ in range(5)] == [PASS, PASS, TELL, DROP, DROP]
+
+
+async def test_exactly_one_is_told_of_many_that_come_at_once(limited: Limited) -> None:
+    floods = limited(per_sender=3)
+    verdicts = await asyncio.gather(*(floods.judge(a_message()) for _ in range(20)))
+    assert sorted(v.name for v in verdicts) == ["DROP"] * 16 + ["PASS"] * 3 + ["TELL"]
+
+
+async def test_somebody_else_is_not_held_back(limited: Limited) -> None:
+    floods = limited(per_sender=1)
+    for _ in range(3):
+        await floods.judge(a_message())
+    assert await floods.judge(a_message(senderStaffId="0002")) is PASS
+
+
+async def test_a_conversation_has_a_limit_of_its_own(limited: Limited) -> None:
+    floods = limited(per_conversation=2)
+    senders = ["1", "2", "3", "4"]
+    verdicts = [await floods.judge(a_message(senderStaffId=each)) for each in senders]
+    assert verdicts == [PASS, PASS, TELL, DROP]
+    assert await floods.judge(a_message(conversationId="cidOTHER==")) is PASS
+
+
+async def test_the_next_minute_begins_anew(limited: Limited) -> None:
+    minute = iter([0.0, 30.0, 60.0])
+    floods = limited(per_sender=1, now_s=lambda: next(minute))
+    assert [await floods.judge(a_message()) for _ in range(3)] == [PASS, TELL, PASS]
+
+
+async def test_without_limits_nothing_is_counted(
+    limited: Limited, redis: fakeredis.FakeAsyncRedis
+) -> None:
+    assert [await limited().judge(a_message()) for _ in range(50)] == [PASS] * 50
+    assert await redis.keys() == []
+
+
+async def test_who_has_no_staff_id_is_counted_by_the_id_that_everybody_has(
+    limited: Limited,
+) -> None:
+    floods = limited(per_sender=1)
+    outsider: Any = {"senderStaffId": "", "senderId": "$:LWCP_v1:$outsider"}
+    verdicts = [await floods.judge(a_message(**outsider)) for _ in range(3)]
+    assert verdicts == [PASS, TELL, DROP]
+    assert await floods.judge(a_message(senderStaffId="", senderId="$:LWCP_v1:$other")) is PASS
+
+
+async def test_who_has_no_id_at_all_is_not_taken_for_one_person(limited: Limited) -> None:
+    floods = limited(per_sender=1)
+    nobody = a_message(senderStaffId="", senderId="")
+    assert [await floods.judge(nobody) for _ in range(3)] == [PASS] * 3
+
+
+async def test_the_counts_name_nobody_and_do_not_stay(
+    limited: Limited, redis: fakeredis.FakeAsyncRedis
+) -> None:
+    await limited(per_sender=1, per_conversation=1).judge(a_message(senderStaffId="canary"))
+    keys: Any = await redis.keys()
+    assert len(keys) == 2
+    for key in keys:
+        assert "canary" not in key
+        assert 0 < await redis.ttl(key) <= 120
+
+
+async def test_an_outage_of_redis_lets_messages_pass(
+    limited: Limited, redis: fakeredis.FakeAsyncRedis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def broken(*_: Any, **__: Any) -> None:
+        raise RedisConnectionError("away")
+
+    floods = limited(per_sender=1)
+    monkeypatch.setattr(redis.connection_pool, "get_connection", broken)
+    assert await floods.judge(a_message()) is PASS

@@ -1,0 +1,31 @@
+"""A corpus of what people type is understood: `phrases.txt`, with what is not as such."""
+
+import pytest
+
+from tests.unit.worker.language.corpus import Phrase, corpus, is_right, understood
+
+UNDERSTOOD = 0.95
+"""What share must be, at the least."""
+CORPUS = corpus()
+KNOWN = [phrase for phrase in CORPUS if not phrase.beyond_us]
+
+
+def test_the_corpus_is_large_enough_and_has_no_phrase_twice() -> None:
+    assert len({(phrase.skill, phrase.typed) for phrase in CORPUS}) == len(CORPUS) >= 300
+
+
+@pytest.mark.parametrize("phrase", KNOWN, ids=lambda phrase: phrase.typed)
+def test_a_phrase_is_understood(phrase: Phrase) -> None:
+    assert is_right(phrase), understood(phrase)
+
+
+def test_the_share_understood_is_what_we_say_it_is() -> None:
+    right = [phrase for phrase in CORPUS if is_right(phrase)]
+    assert len(right) / len(CORPUS) >= UNDERSTOOD
+
+
+@pytest.mark.parametrize(
+    "phrase", [p for p in CORPUS if p.beyond_us], ids=lambda phrase: phrase.typed
+)
+def test_what_is_said_to_be_beyond_us_is(phrase: Phrase) -> None:
+    assert not is_right(phrase)

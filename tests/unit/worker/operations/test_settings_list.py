@@ -1,0 +1,105 @@
+"""An operator sees every setting, what it is now and what it means, and no secret."""
+
+import pytest
+from pydantic import Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from dingda.shared.runtime.settings import Settings
+from dingda.skill import Skill
+from dingda.worker.operations.settings_list import list_settings
+
+CANARY = "s3cret-canary"
+
+
+class AcmeSettings(BaseSettings):
+    model_config = SettingsConfigDict(env_prefix="ACME_")
+
+    token: SecretStr = Field(SecretStr(""), description="The key of the time sheet.")
+    timeout: float = Field(8.0, description="Seconds.")
+    note: str | None = Field(None, description="A note.")
+
+
+def acme() -> Skill:
+    skill = Skill("acme", summary="测试")
+
+    @skill.command("一")
+    def first(settings: AcmeSettings) -> str:
+        return str(settings)
+
+    @skill.command("二")
+    def second(settings: AcmeSettings) -> str:
+        return str(settings)
+
+    return skill
+
+
+@pytest.fixture(autouse=True)
+def _nobodys_settings(
+    monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    for name in Settings.model_fields:
+        monkeypatch.delenv(f"DINGDA_{name}".upper(), raising=False)
+    monkeypatch.chdir(tmp_path_factory.mktemp("no-dotenv"))
+
+
+def test_every_setting_of_the_bot_is_listed_with_what_it_means() -> None:
+    listed = list_settings([])
+    for name, field in Settings.model_fields.items():
+        assert f"DINGDA_{name}".upper() + "=" in listed
+        assert f"    {field.description}" in listed
+
+
+def test_a_default_stands_alone() -> None:
+    lines = list_settings([]).splitlines()
+    assert "DINGDA_PORT=8000" in lines
+    assert "DINGDA_SKILL_TIMEOUT=30" in lines
+    assert "DINGDA_SKILLS=" in lines
+
+
+def test_a_changed_setting_shows_its_default_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DINGDA_PORT", "9000")
+    monkeypatch.setenv("DINGDA_SKILLS", "acme.leave, dingda.worker.skills.demo")
+    lines = list_settings([]).splitlines()
+    assert "DINGDA_PORT=9000   (default: 8000)" in lines
+    assert "DINGDA_SKILLS=acme.leave,dingda.worker.skills.demo   (default: none)" in lines
+
+
+def test_secrets_only_show_whether_and_how_many_are_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DINGDA_APP_SECRET", f"{CANARY}1,{CANARY}2")
+    monkeypatch.setenv("DINGDA_REDIS_URL", f"redis://user:{CANARY}@redis.example:6379/0")
+    monkeypatch.setenv("ACME_TOKEN", CANARY)
+    listed = list_settings([acme()])
+    assert CANARY not in listed
+    assert "DINGDA_APP_SECRET=***,***   (default: none)" in listed
+    assert "DINGDA_REDIS_URL=***" in listed
+    assert "ACME_TOKEN=***   (default: none)" in listed
+
+
+def test_a_secret_that_is_not_set_is_shown_as_empty() -> None:
+    lines = list_settings([acme()]).splitlines()
+    assert "DINGDA_APP_SECRET=" in lines
+    assert "ACME_TOKEN=" in lines
+
+
+def test_the_settings_of_each_skill_are_listed_once_under_its_name() -> None:
+    listed = list_settings([acme()])
+    assert listed.count("ACME_TOKEN=") == 1
+    part = listed.partition("# skill acme\n")[2]
+    assert part.splitlines() == [
+        "ACME_TOKEN=",
+        "    The key of the time sheet.",
+        "ACME_TIMEOUT=8",
+        "    Seconds.",
+        "ACME_NOTE=",
+        "    A note.",
+    ]
+
+
+def test_a_wrong_setting_is_named_without_its_value_and_the_rest_is_listed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("ACME_TIMEOUT", CANARY)
+    listed = list_settings([acme()])
+    assert "# skill acme\nACME_TIMEOUT: Input should be a valid number" in listed
+    assert CANARY not in listed
+    assert "DINGDA_PORT=8000" in listed

@@ -1,0 +1,232 @@
+"""Skills are found by name or offered by packages; one that is broken leaves the rest at work."""
+
+import logging
+import textwrap
+from collections.abc import Callable
+from pathlib import Path
+from pkgutil import iter_modules
+from typing import Any, Self
+
+import pytest
+from pydantic import Field, SecretStr, ValidationError, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from dingda.shared.runtime.settings import SKILLS_PREFIXES
+from dingda.skill import Skill
+from dingda.worker import skills as shipped
+from dingda.worker.sdk.loader import ENTRY_POINTS, load_skill_settings, load_skills
+
+GOOD = """
+from dingda.skill import Skill
+skill = Skill("{name}", summary="好")
+"""
+Folder = Callable[..., None]
+
+
+@pytest.fixture
+def modules(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Folder:
+    """A folder on the path; called with names and sources, it puts modules there."""
+    monkeypatch.syspath_prepend(tmp_path)
+
+    def put(**sources: str) -> None:
+        for name, source in sources.items():
+            (tmp_path / f"{name}.py").write_text(textwrap.dedent(source), "utf-8")
+
+    return put
+
+
+@pytest.fixture
+def offer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Install a package, as far as its entry points go."""
+    monkeypatch.syspath_prepend(tmp_path)
+
+    def put(**modules_by_name: str) -> None:
+        folder = tmp_path / "acme-1.0.dist-info"
+        folder.mkdir()
+        (folder / "METADATA").write_text("Metadata-Version: 2.1\nName: acme\nVersion: 1.0\n")
+        lines = [f"{name} = {module}" for name, module in modules_by_name.items()]
+        (folder / "entry_points.txt").write_text("\n".join([f"[{ENTRY_POINTS}]", *lines, ""]))
+
+    return put
+
+
+def names(skills: list[Skill]) -> list[str]:
+    return [skill.name for skill in skills]
+
+
+def test_without_names_all_that_is_shipped_is_loaded() -> None:
+    assert {"demo", "coupons"} <= set(names(load_skills(())))
+
+
+def test_a_module_is_loaded_by_its_name() -> None:
+    assert names(load_skills(["dingda.worker.skills.demo"])) == ["demo"]
+
+
+def test_a_shipped_skill_is_known_by_the_name_it_had_before_the_package_had_one() -> None:
+    skills = load_skills(["worker.skills.demo"])
+    assert skills == load_skills(["dingda.worker.skills.demo"])
+
+
+def test_modules_are_loaded_in_the_order_they_are_named(modules: Folder) -> None:
+    modules(order_a=GOOD.format(name="a"), order_b=GOOD.format(name="b"))
+    assert names(load_skills(["order_b", "dingda.worker.skills.demo", "order_a"])) == [
+        "b",
+        "demo",
+        "a",
+    ]
+
+
+def test_a_package_offers_its_skill_by_an_entry_point(
+    modules: Folder, offer: Callable[..., None]
+) -> None:
+    modules(offered_module=GOOD.format(name="offered"))
+    offer(leave="offered_module")
+    assert names(load_skills(["leave"])) == ["offered"]
+    assert names(load_skills(["offered_module"])) == ["offered"]
+
+
+def test_without_names_what_packages_offer_comes_after_what_is_shipped(
+    modules: Folder, offer: Callable[..., None]
+) -> None:
+    modules(also_offered=GOOD.format(name="offered"))
+    offer(leave="also_offered")
+    loaded = names(load_skills(()))
+    assert loaded[-1] == "offered"
+    assert "demo" in loaded[:-1]
+
+
+@pytest.mark.parametrize(
+    ("source", "reason"),
+    [
+        ("import no_such_module_anywhere", "No module named 'no_such_module_anywhere'"),
+        ("def broken(:", "SyntaxError"),
+        ("raise RuntimeError('no coffee')", "no coffee"),
+        (
+            """
+            from dingda.skill import Skill
+            skill = Skill("bad", summary="坏")
+            @skill.command("坏")
+            def bad(untyped): return ""
+            """,
+            "parameter 'untyped' can't be read from text",
+        ),
+    ],
+)
+def test_a_module_that_cannot_be_imported_is_named_with_the_reason_and_the_rest_still_loads(
+    modules: Folder, caplog: pytest.LogCaptureFixture, source: str, reason: str
+) -> None:
+    name = f"broken_{abs(hash(source))}"
+    modules(**{name: source})
+    assert names(load_skills([name, "dingda.worker.skills.demo"])) == ["demo"]
+    assert f"skills of {name} are missing" in caplog.text
+    assert reason in caplog.text
+
+
+def test_a_module_that_is_not_there_is_named(caplog: pytest.LogCaptureFixture) -> None:
+    assert names(load_skills(["acme.nowhere", "dingda.worker.skills.demo"])) == ["demo"]
+    assert "skills of acme.nowhere are missing" in caplog.text
+
+
+@pytest.mark.parametrize("source", ["", "skill = 'a string'", "from dingda.skill import Skill"])
+def test_a_module_without_a_skill_is_named_with_what_it_lacks(
+    modules: Folder, caplog: pytest.LogCaptureFixture, source: str
+) -> None:
+    name = f"without_skill_{abs(hash(source))}"
+    modules(**{name: source})
+    assert names(load_skills([name, "dingda.worker.skills.demo"])) == ["demo"]
+    assert f"skills of {name} are missing: the module has no `skill = Skill(...)`" in caplog.text
+
+
+class AcmeSettings(BaseSettings):
+    model_config = SettingsConfigDict(env_prefix="ACME_")
+
+    token: SecretStr = Field(default=SecretStr(""), description="The key.")
+    days: int = Field(default=7, description="Days.")
+
+
+class OtherSettings(BaseSettings):
+    model_config = SettingsConfigDict(env_prefix="OTHER_")
+
+    url: str = Field(default="https://other.example", description="Where.")
+
+
+def a_skill(*functions: Any) -> Skill:
+    skill = Skill("acme", summary="测试")
+    for number, function in enumerate(functions):
+        skill.command(f"问{number}")(function)
+    return skill
+
+
+def first(settings: AcmeSettings) -> str:
+    return str(settings.days)
+
+
+def second(settings: AcmeSettings, other: OtherSettings) -> str:
+    return f"{settings.days} {other.url}"
+
+
+def test_the_settings_of_skills_are_read_from_the_environment_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("ACME_DAYS", "3")
+    settings = load_skill_settings([a_skill(first, second), a_skill(first)])
+    assert settings == {AcmeSettings: AcmeSettings(days=3), OtherSettings: OtherSettings()}
+
+
+def test_wrong_settings_are_named_without_their_values_and_the_rest_is_read(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("ACME_DAYS", "s3cret-canary")
+    with pytest.raises(ValidationError):
+        AcmeSettings()
+    with caplog.at_level(logging.ERROR):
+        settings = load_skill_settings([a_skill(second)])
+    assert list(settings) == [OtherSettings]
+    assert "ACME_DAYS: Input should be a valid integer" in caplog.text
+    assert "s3cret-canary" not in caplog.text
+
+
+class PairSettings(BaseSettings):
+    model_config = SettingsConfigDict(env_prefix="PAIR_")
+
+    cities: list[str] = Field(default=[], description="Cities, as JSON.")
+    user: str = Field(default="", description="Who.")
+    password: SecretStr = Field(default=SecretStr(""), description="And how.")
+
+    @model_validator(mode="after")
+    def _both_or_neither(self) -> Self:
+        if bool(self.user) != bool(self.password.get_secret_value()):
+            raise ValueError("set PAIR_USER and PAIR_PASSWORD, or neither")
+        return self
+
+
+def paired(settings: PairSettings, other: OtherSettings) -> str:
+    return f"{settings.user} {other.url}"
+
+
+@pytest.mark.parametrize(
+    ("variable", "problem"),
+    [
+        ("PAIR_PASSWORD", "PairSettings: set PAIR_USER and PAIR_PASSWORD, or neither"),
+        ("PAIR_CITIES", 'PairSettings: error parsing value for field "cities"'),
+    ],
+)
+def test_settings_that_are_wrong_together_or_unreadable_do_not_stop_the_worker(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, variable: str, problem: str
+) -> None:
+    monkeypatch.setenv(variable, "s3cret-canary")
+    assert list(load_skill_settings([a_skill(paired)])) == [OtherSettings]
+    assert problem in caplog.text
+    assert "s3cret-canary" not in caplog.text
+
+
+def test_the_prefixes_that_the_gateway_knows_are_those_of_the_shipped_skills_settings() -> None:
+    modules = [f"{shipped.__name__}.{found.name}" for found in iter_modules(shipped.__path__)]
+    variables = [
+        f"{kind.model_config.get('env_prefix', '')}{field}".upper()
+        for skill in load_skills(modules)
+        for kind in skill.settings_types()
+        for field in kind.model_fields
+    ]
+    assert [name for name in variables if not name.startswith(SKILLS_PREFIXES)] == []
+    assert [p for p in SKILLS_PREFIXES if not any(name.startswith(p) for name in variables)] == []

@@ -1,0 +1,313 @@
+"""People who are meant are never confused: found, asked about, or said not to be known."""
+
+from datetime import datetime
+from typing import Annotated, Any
+from urllib.parse import unquote
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from dingda.shared.dingtalk.message import Mention
+from dingda.shared.ledger.states import End
+from dingda.skill import Person, Skill
+from dingda.slots import Day
+from dingda.testing import People, listen
+from dingda.worker.errors import BackendRefusedError, BackendUnavailableError
+
+NOW = datetime(2026, 11, 25, 12, tzinfo=ZoneInfo("Asia/Shanghai"))
+ZHANG = Person("zhang", "张三", title="前端")
+LI = Person("li", "李四", title="后端")
+WANG = Person("wang", "王五")
+TEST_WEI = Person("wei1", "李伟", title="测试", department_ids=(2,))
+DESIGN_WEI = Person("wei2", "李伟", title="设计", department_ids=(3,))
+LATIN = Person("ls", "Li Si")
+BOOK = People(
+    *(ZHANG, LI, WANG, TEST_WEI, DESIGN_WEI, LATIN),
+    departments={2: "技术部", 3: "市场部"},
+)
+
+skill = Skill("oncall", summary="查值班")
+
+
+@skill.command("值班", "oncall", pattern="值不值班")
+async def oncall(who: Person) -> str:
+    return f"{who.staff_id} {who.name}"
+
+
+@skill.command("排班")
+async def roster(day: Day | None = None, who: Person | None = None) -> str:
+    return f"{day.first.day if day else '-'} {who.staff_id if who else '所有人'}"
+
+
+@skill.command("提醒")
+async def remind(who: Person, what: Annotated[str, "事情"]) -> str:
+    return f"{who.staff_id}: {what}"
+
+
+async def told(text: str, *mentions: Mention, **circumstances: Any) -> str:
+    """What the asker, 张三, hears; and the suggestions behind it."""
+    given: dict[str, Any] = {"staff_id": "zhang", "dingtalk": BOOK, "now": NOW, "group": False}
+    said = await listen(skill, text, mentions=mentions, **(given | circumstances))
+    assert said is not None, text
+    payload = said.reply.to_payload()
+    if payload["msgtype"] == "text":
+        return str(payload["text"]["content"])
+    assert said.ending.end is End.REFUSED
+    links = payload["actionCard"].get("btns") or [payload["actionCard"]]
+    urls = [link.get("actionURL") or link["singleURL"] for link in links]
+    return " | ".join(unquote(url.partition("content=")[2]) for url in urls)
+
+
+# Found ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "typed",
+    [
+        "值班 李四",
+        "值班李四",
+        "值班 李四呢？",
+        "值班 李四的",
+        "值班 请问李四在吗",
+        "值班 @李四",
+        "值班@李四",
+        "@李四 值班",
+        "@李四值班",
+        "@李四的值班",
+        "@钉答 值班 李四",
+        "@钉答 值班 @李四",
+        "@钉答 @李四 值班",
+        "@Ding Da 值班 李四",
+        "值班 李四 @钉答",
+        "李四值不值班",
+    ],
+)
+async def test_a_name_is_found_wherever_it_is_typed(typed: str) -> None:
+    assert await told(typed) == "li 李四"
+
+
+@pytest.mark.parametrize(
+    ("typed", "found"),
+    [("值班 Li Si", "ls Li Si"), ("值班 @Li Si", "ls Li Si"), ("值班 王五 ", "wang 王五")],
+)
+async def test_a_name_of_several_words_is_one_name(typed: str, found: str) -> None:
+    assert await told(typed) == found
+
+
+async def test_a_name_is_found_in_either_script() -> None:
+    assert await told("值班 張三") == "zhang 张三"
+    assert await told("值班 李伟", dingtalk=People(Person("tw", "李偉"))) == "tw 李偉"
+
+
+async def test_whoever_is_mentioned_is_found_by_userid_whatever_the_name() -> None:
+    assert await told("值班", Mention("li")) == "li 李四"
+    assert await told("值班 吗", Mention("wei2", "李伟")) == "wei2 李伟"
+    assert await told("值班", Mention("li"), Mention("li")) == "li 李四"
+
+
+async def test_a_mention_needs_no_address_book() -> None:
+    assert await told("值班", Mention("li", "李四"), dingtalk=None) == "li 李四"
+
+
+@pytest.mark.parametrize(
+    "typed", ["值班 我", "值班 我的", "值班 本人", "oncall me", "@钉答 值班 我"]
+)
+async def test_own_words_mean_the_asker(typed: str) -> None:
+    assert await told(typed) == "zhang 张三"
+    assert await told(typed, nick="三哥", dingtalk=None) == "zhang 三哥"
+
+
+async def test_the_asker_may_be_named_or_mentioned_too() -> None:
+    assert await told("值班 张三") == "zhang 张三"
+    assert await told("值班", Mention("zhang")) == "zhang 张三"
+
+
+@pytest.mark.parametrize(
+    ("typed", "mentions", "right"),
+    [
+        ("排班", (), "- 所有人"),
+        ("排班 明天", (), "26 所有人"),
+        ("排班 明天是谁", (), "26 所有人"),
+        ("排班 明天 李四", (), "26 li"),
+        ("排班 李四明天", (), "26 li"),
+        ("排班 明天", (Mention("li"),), "26 li"),
+        ("排班 @李四 明天", (), "26 li"),
+    ],
+)
+async def test_somebody_may_be_left_out_where_the_skill_says_so(
+    typed: str, mentions: tuple[Mention, ...], right: str
+) -> None:
+    assert await told(typed, *mentions) == right
+
+
+@pytest.mark.parametrize(
+    ("typed", "mentions"),
+    [
+        ("提醒 李四 去 开会", ()),
+        ("提醒 @李四 去 开会", ()),
+        ("提醒 去 开会 @李四", ()),
+        ("@李四 提醒 去 开会", ()),
+        ("提醒 去 开会", (Mention("li"),)),
+    ],
+)
+async def test_beside_other_words_somebody_is_the_mention_or_the_first_word(
+    typed: str, mentions: tuple[Mention, ...]
+) -> None:
+    assert await told(typed, *mentions) == "li: 去 开会"
+
+
+# Asked about ------------------------------------------------------------------------------------
+
+
+async def test_namesakes_are_told_apart_by_department_and_title() -> None:
+    asked = await told("值班 李伟")
+    assert asked == "值班 李伟（技术部·测试） | 值班 李伟（市场部·设计）"
+
+
+@pytest.mark.parametrize("typed", ["值班 李伟", "@李伟 值班", "值班 @李伟", "李伟值不值班"])
+async def test_each_suggestion_means_exactly_one(typed: str) -> None:
+    suggestions = (await told(typed)).split(" | ")
+    assert [await told(each) for each in suggestions] == ["wei1 李伟", "wei2 李伟"]
+
+
+@pytest.mark.parametrize(
+    ("typed", "right"),
+    [
+        ("值班 李伟 市场部", "wei2 李伟"),
+        ("值班 市场部的李伟", "通讯录里没有"),
+        ("值班 市场部 李伟", "wei2 李伟"),
+        ("值班 李伟(设计)", "wei2 李伟"),
+        ("值班 李伟 wei1", "wei1 李伟"),
+    ],
+)
+async def test_what_tells_namesakes_apart_can_be_typed_as_well(typed: str, right: str) -> None:
+    assert (await told(typed)).startswith(right)
+
+
+async def test_the_rest_of_the_question_stays_in_the_suggestions() -> None:
+    asked = await told("排班 李伟 明天")
+    assert [await told(each) for each in asked.split(" | ")] == ["26 wei1", "26 wei2"]
+    asked = await told("提醒 李伟 去 开会")
+    assert [await told(each) for each in asked.split(" | ")] == ["wei1: 去 开会", "wei2: 去 开会"]
+
+
+@pytest.mark.parametrize(
+    "others",
+    [
+        (Person("a", "李伟"), Person("b", "李伟")),
+        (Person("a", "李伟", title="测试"), Person("b", "李伟", title="测试")),
+        (Person("a", "李伟", title="测试"), Person("b", "李伟", title="测试组长")),
+        (Person("a", "李伟", title="测试"), Person("ab", "李伟", title="测试")),
+        (Person("a", "李伟"), Person("b", "李伟", title="总监/顾问 (北京)")),
+    ],
+)
+async def test_however_much_alike_they_are_each_suggestion_means_one(
+    others: tuple[Person, ...],
+) -> None:
+    book = People(*others)
+    asked = (await told("值班 李伟", dingtalk=book)).split(" | ")
+    found = [await told(each, dingtalk=book) for each in asked]
+    assert found == [f"{person.staff_id} 李伟" for person in others]
+
+
+async def test_without_the_permission_for_departments_titles_tell_apart() -> None:
+    class Titles(People):
+        async def department(self, department_id: int) -> str:
+            raise BackendRefusedError("钉钉", str(department_id))
+
+    asked = await told("值班 李伟", dingtalk=Titles(TEST_WEI, DESIGN_WEI))
+    assert asked == "值班 李伟（测试） | 值班 李伟（设计）"
+
+
+@pytest.mark.parametrize(
+    "typed",
+    ["值班 李四和王五", "值班 李四、王五", "值班 李四 王五", "@李四 @王五 值班", "@李四 值班 王五"],
+)
+async def test_of_two_names_the_asker_chooses_one(typed: str) -> None:
+    suggestions = (await told(typed)).split(" | ")
+    assert sorted([await told(each) for each in suggestions]) == ["li 李四", "wang 王五"]
+
+
+async def test_of_two_mentions_neither_is_taken() -> None:
+    assert "一次只能说一个人" in await told("值班", Mention("li"), Mention("wang"))
+    asked = await told("值班", Mention("li", "李四"), Mention("wang", "王五"))
+    assert asked == "值班 李四 | 值班 王五"
+
+
+async def test_a_mention_that_hides_who_it_is_beside_another_makes_neither_sure() -> None:
+    assert "一次只能说一个人" in await told("值班", Mention("li"), Mention(""))
+
+
+async def test_a_mention_beside_somebody_elses_name_is_asked_about() -> None:
+    assert await told("值班 王五", Mention("li")) == "值班 王五"
+
+
+async def test_a_hidden_mention_without_a_name_is_asked_about_even_if_a_name_is_typed() -> None:
+    assert (await told("值班", Mention(""))).startswith("你说的是谁？")
+    assert (await told("值班 李四", Mention(""))).startswith("你说的是谁？")
+    assert (await told("排班 明天", Mention(""))).startswith("你说的是谁？")
+
+
+async def test_a_contact_from_outside_is_not_taken_for_a_namesake_here() -> None:
+    assert await told("值班", Mention("", "李四")) == "值班 李四（后端）"
+    assert await told("值班 李四（后端）") == "li 李四"
+    assert "没有找到「陈外」" in await told("值班", Mention("", "陈外"))
+
+
+@pytest.mark.parametrize(
+    "typed", ["他", "她的", "他们", "TA", "我们组", "大家", "你", "那个人", "他们组"]
+)
+async def test_a_word_that_names_nobody_is_asked_about(typed: str) -> None:
+    assert (await told(f"值班 {typed}")).startswith("你说的是谁？")
+    assert (await told(f"排班 {typed} 明天")).startswith("你说的是谁？")
+
+
+async def test_a_name_with_more_words_beside_it_is_asked_about_not_guessed() -> None:
+    assert await told("值班 李四 王五四") == "值班 李四（后端）"
+    assert await told("值班 李四 开会") == "值班 李四（后端）"
+
+
+async def test_the_asker_and_somebody_else_are_two_people() -> None:
+    assert "zhang 张三" not in await told("值班 我和李四")
+    assert await told("@李四 值班 我") == "值班 张三（前端） | 值班 李四（后端）"
+
+
+# Not known --------------------------------------------------------------------------------------
+
+
+async def test_nobody_named_is_asked_for() -> None:
+    assert (await told("值班")).startswith("请告诉我姓名")
+
+
+@pytest.mark.parametrize("typed", ["值班 没有这个人", "@没有这个人 值班", "排班 没有这个人"])
+async def test_a_name_that_nobody_has_is_said(typed: str) -> None:
+    assert (await told(typed)).startswith("通讯录里没有找到「没有这个人」")
+
+
+async def test_the_bots_own_name_is_nobodys() -> None:
+    assert "没有找到「钉答」" in await told("@钉答 值班")
+
+
+async def test_without_an_address_book_it_says_so() -> None:
+    for typed in ("值班 李四", "@李四 值班", "值班 我和李四"):
+        assert (await told(typed, dingtalk=None)).startswith("我看不到通讯录")
+
+
+async def test_an_asker_whom_dingtalk_hides_is_not_me() -> None:
+    assert (await told("值班 我", staff_id="")).startswith("钉钉没有告诉我你是谁")
+
+
+async def test_an_address_book_that_is_away_is_no_empty_one() -> None:
+    class Away(People):
+        async def find(self, name: str) -> list[str]:
+            raise BackendUnavailableError("钉钉", name)
+
+    assert "钉钉暂时连不上" in await told("值班 李四", dingtalk=Away())
+
+
+def test_two_people_in_one_function_are_refused_when_it_is_declared() -> None:
+    with pytest.raises(TypeError, match="one Person at the most"):
+
+        @skill.command("转交")
+        def hand_over(giver: Person, taker: Person) -> str:
+            return f"{giver} {taker}"

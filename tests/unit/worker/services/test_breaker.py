@@ -1,0 +1,102 @@
+"""A backend that fails again and again is left alone for a while, and then tried by one call."""
+
+import pytest
+
+from dingda.worker.errors import BackendProtocolError, BackendUnavailableError
+from dingda.worker.services.breaker import FAILURES_TO_OPEN, OPEN_S, Breaker
+
+
+class Clock:
+    now_s = 1000.0
+
+    def __call__(self) -> float:
+        return self.now_s
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def breaker(clock: Clock) -> Breaker:
+    return Breaker("API", now_s=clock)
+
+
+def fail(breaker: Breaker, error: BaseException | None = None) -> None:
+    with pytest.raises(BaseException), breaker.call():  # noqa: B017, PT011 - whatever it is
+        raise error or BackendUnavailableError("API", "HTTP 500")
+
+
+def opened(breaker: Breaker) -> bool:
+    try:
+        breaker.check()
+    except BackendUnavailableError:
+        return True
+    return False
+
+
+def test_it_opens_after_five_failures_in_a_row(breaker: Breaker) -> None:
+    for _ in range(FAILURES_TO_OPEN):
+        assert not opened(breaker)
+        fail(breaker)
+    assert opened(breaker)
+
+
+@pytest.mark.parametrize("error", [None, BackendProtocolError("API", "no JSON")])
+def test_an_answer_in_between_begins_the_count_anew(
+    breaker: Breaker, error: BackendProtocolError | None
+) -> None:
+    for _ in range(3):
+        for _ in range(FAILURES_TO_OPEN - 1):
+            fail(breaker)
+        if error:
+            fail(breaker, error)
+        else:
+            with breaker.call():
+                pass
+    assert not opened(breaker)
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), ValueError("ours")])
+def test_what_is_no_failure_of_the_backend_counts_neither_way(
+    breaker: Breaker, error: BaseException
+) -> None:
+    for _ in range(FAILURES_TO_OPEN - 1):
+        fail(breaker)
+        fail(breaker, error)
+    assert not opened(breaker)
+    fail(breaker)
+    assert opened(breaker)
+
+
+def test_when_the_pause_is_over_one_call_tries_and_the_others_are_refused(
+    breaker: Breaker, clock: Clock
+) -> None:
+    for _ in range(FAILURES_TO_OPEN):
+        fail(breaker)
+    clock.now_s += OPEN_S
+    with breaker.call():
+        for _ in range(10):
+            with pytest.raises(BackendUnavailableError, match="API"), breaker.call():
+                raise AssertionError("refused before it is made")
+    assert not opened(breaker)
+
+
+def test_a_try_that_fails_begins_another_pause(breaker: Breaker, clock: Clock) -> None:
+    for _ in range(FAILURES_TO_OPEN):
+        fail(breaker)
+    clock.now_s += OPEN_S
+    fail(breaker)
+    clock.now_s += OPEN_S - 1
+    assert opened(breaker)
+    clock.now_s += 1
+    assert not opened(breaker)
+
+
+def test_a_try_that_is_cancelled_lets_another_one_try(breaker: Breaker, clock: Clock) -> None:
+    for _ in range(FAILURES_TO_OPEN):
+        fail(breaker)
+    clock.now_s += OPEN_S
+    fail(breaker, KeyboardInterrupt())
+    assert not opened(breaker)

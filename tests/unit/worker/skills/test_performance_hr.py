@@ -1,0 +1,76 @@
+"""Somebody's results are read from an HR service as it gives them, or not at all."""
+
+from collections.abc import Sequence
+from http import HTTPStatus
+from typing import Any
+
+import httpx
+import pytest
+
+from dingda.simulator.backends.hr import HR, Failure
+from dingda.worker.errors import (
+    BackendError,
+    BackendProtocolError,
+    BackendRefusedError,
+    BackendUnavailableError,
+)
+from dingda.worker.services.http_client import Http
+from dingda.worker.skills.performance.sources import read_service
+
+ROWS = [
+    {"userid": "u1", "period": "2026-Q2", "score": 88, "grade": "B"},
+    {"userid": "u1", "period": "2026-Q3", "score": 92.5, "grade": "A"},
+    {"userid": "u2", "period": "2026-Q3", "score": 61, "grade": "C"},
+]
+URL = "https://hr.example/performance"
+
+
+async def read(
+    hr: HR | httpx.MockTransport, staff_id: str = "u1", period: str = "", token: str = "hr-token"
+) -> Sequence[Any]:
+    line = httpx.ASGITransport(hr.app) if isinstance(hr, HR) else hr
+    async with httpx.AsyncClient(transport=line) as client:
+        return await read_service(Http(client), URL, token, staff_id=staff_id, period=period)
+
+
+@pytest.fixture
+def hr() -> HR:
+    return HR(ROWS, token="hr-token")
+
+
+async def test_one_person_s_results_are_read_the_newest_first(hr: HR) -> None:
+    assert await read(hr) == [ROWS[1], ROWS[0]]
+    assert await read(hr, period="2026-Q2") == [ROWS[0]]
+
+
+async def test_nobody_has_no_results(hr: HR) -> None:
+    assert await read(hr, "u9") == []
+
+
+@pytest.mark.parametrize("token", ["", "wrong"])
+async def test_a_wrong_token_is_an_operator_s_business(hr: HR, token: str) -> None:
+    with pytest.raises(BackendRefusedError):
+        await read(hr, token=token)
+
+
+@pytest.mark.parametrize(
+    ("status", "kind"),
+    [
+        (HTTPStatus.FORBIDDEN, BackendRefusedError),
+        (HTTPStatus.TOO_MANY_REQUESTS, BackendUnavailableError),
+        (HTTPStatus.INTERNAL_SERVER_ERROR, BackendUnavailableError),
+        (HTTPStatus.SERVICE_UNAVAILABLE, BackendUnavailableError),
+    ],
+)
+async def test_trouble_at_the_service_s_is_no_empty_answer(
+    hr: HR, status: HTTPStatus, kind: type[BackendError]
+) -> None:
+    hr.failures.append(Failure(status))
+    with pytest.raises(kind):
+        await read(hr)
+
+
+@pytest.mark.parametrize("body", ["[]", "{}", '{"items": {}}', '{"items": ["x"]}', "<html>", ""])
+async def test_an_answer_without_results_is_not_understood(body: str) -> None:
+    with pytest.raises(BackendProtocolError):
+        await read(httpx.MockTransport(lambda _: httpx.Response(200, text=body)))

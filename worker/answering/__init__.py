@@ -1,0 +1,1 @@
+"""Answering one message, from its lease to its end."""

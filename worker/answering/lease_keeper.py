@@ -1,0 +1,89 @@
+"""Keeping the lease of a message while it is answered, and leaving the message in good order."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+
+from redis.exceptions import RedisError
+
+from dingda.shared.errors import LeaseLostError
+from dingda.shared.ledger.ledger import Ledger
+from dingda.shared.ledger.states import DeadReason, End, Ending, Lease
+from dingda.shared.runtime.logs import class_name
+from dingda.worker.contained import STOPPED, is_cancelled
+
+logger = logging.getLogger(__name__)
+
+
+class LeaseKeeper:
+    """The leases that one worker holds.
+
+    Args:
+        ledger: gave them.
+    """
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+        self.in_hand: dict[str, Lease] = {}
+        """The messages that are being answered just now, by their ids."""
+
+    @asynccontextmanager
+    async def keep(self, lease: Lease) -> AsyncIterator[None]:
+        """Renew a lease for as long as the context lasts.
+
+        A message whose answering raises ends as a dead letter; one whose answering is cancelled is
+        handed back, or ends if an operator stopped it. Both are raised on, as is trouble with
+        Redis. A lost lease is not: the message is another worker's by then.
+        """
+        renewing = asyncio.create_task(self._renew(lease))
+        self.in_hand[lease.id] = lease
+        try:
+            yield
+        except LeaseLostError:
+            logger.warning("message %.8s was taken over by another worker", lease.id)
+        except (RedisError, OSError):
+            # The sweeper takes it from here: it knows what the ledger last heard.
+            raise
+        except BaseException as error:
+            if is_cancelled(error):
+                with suppress(LeaseLostError, RedisError, OSError):
+                    await self._let_go(lease, stopped=STOPPED.explains(error))
+            else:
+                with suppress(LeaseLostError):
+                    failed = Ending(End.DEAD, DeadReason.FAILED, class_name(error))
+                    await self.finish(lease, failed)
+            raise
+        finally:
+            renewing.cancel()
+            del self.in_hand[lease.id]
+
+    async def finish(self, lease: Lease, ending: Ending) -> None:
+        """End a message, and log how.
+
+        Raises:
+            LeaseLostError: if it has been ended or taken over already.
+        """
+        await self._ledger.done(lease, ending)
+        level = logging.WARNING if ending.end is End.DEAD else logging.INFO
+        logger.log(level, "message %.8s is %s", lease.id, ending)
+
+    async def _let_go(self, lease: Lease, *, stopped: bool) -> None:
+        """Leave a message that is in hand: to the next worker, or for good if it was stopped."""
+        if stopped:
+            # Refused while the reply may be on the wire: the sweeper calls that unknown.
+            await self._ledger.renew(lease)
+            stopped_by = "stopped by an operator"
+            await self.finish(lease, Ending(End.DEAD, DeadReason.FAILED, stopped_by))
+        else:
+            await self._ledger.hand_back(lease)
+
+    async def _renew(self, lease: Lease) -> None:
+        """Renew until cancelled, or until there is nothing left to renew."""
+        with suppress(LeaseLostError):
+            while True:
+                await asyncio.sleep(self._ledger.lease_ms / 4000)
+                try:
+                    await self._ledger.renew(lease)
+                except (RedisError, OSError):
+                    logger.warning("message %.8s: the lease could not be renewed", lease.id)

@@ -1,0 +1,91 @@
+"""Mentions that a client left in the words: the bot's own name, or somebody's.
+
+DingTalk takes the bot's mention out of a text, but some clients leave it in, and people type an @
+by hand. Nothing tells the bot's name from a colleague's. So the words are read without what may be
+a mention at either edge, and the names are kept for those skills that ask about people.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+from dingda.worker.language.patterns import Pattern
+from dingda.worker.language.text import Words
+
+_MOST_NAME_WORDS = 3
+_LONGEST_GLUED_NAME = 12
+# A name has no slash, dot or second @: those are packages, addresses and versions, which are meant.
+_NAME = r"[@＠][^\s\p{Z}@＠/.:,，]{1,40}"
+_EVERYBODY = Pattern(r"^[@＠](?:所有人|全体成员|all(?:[\s\p{Z}]|$))[\s\p{Z}]*")
+_FIRST = Pattern(rf"^(?:{_NAME}[\s\p{{Z}}]+)+")
+_LAST = Pattern(rf"(?:[\s\p{{Z}}]+(?:{_NAME}|[@＠]))+$")
+_LAST_GLUED = Pattern(rf"(?:[\s\p{{Z}}]*(?:{_NAME}|[@＠]))+$")
+_OTHER_FIRST = Pattern(r"^[@＠][^\s\p{Z}]+[\s\p{Z}]+")
+# How clients that know no quotations put one into the text; what follows is what is asked.
+_QUOTATION = Pattern(r"^「[^」]*」[\s\p{Z}]*(?:(?:-[\s\p{Z}]*){5,}|(?:—[\s\p{Z}]*){2,})")
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """One way to read a text: the words for a skill, and what stood beside them."""
+
+    text: str = field(repr=False)
+    words: Words = field(repr=False)
+    """The same, folded."""
+    names: tuple[str, ...] = field(default=(), repr=False)
+    """The names behind an @ at its edges, which may be the bot's or somebody else's."""
+    kept: str = field(default="", repr=False)
+    """What looks like a mention at the beginning and is none: it is one of the arguments."""
+
+    @classmethod
+    def of(cls, text: str, names: Sequence[str] = (), kept: str = "") -> "Reading":
+        """Read a text that has been cleaned."""
+        return cls(text, Words.of(text), tuple(names), kept)
+
+
+def bare(whole: Reading) -> Reading:
+    """The text without what may be mentions at its beginning, however many."""
+    text = _EVERYBODY.replace("", _QUOTATION.replace("", whole.text))
+    names: list[str] = []
+    if found := _FIRST.search(text):
+        names = _names_in(found.taken)
+        text = text[found.span[1] :]
+    if found := _OTHER_FIRST.search(text):
+        end = found.span[1]
+        return Reading.of(text[end:], names, text[:end].strip())
+    return whole if text == whole.text else Reading.of(text, names)
+
+
+def without_last(reading: Reading, *, glued: bool) -> Reading:
+    """The same without what may be mentions at its end.
+
+    Args:
+        reading: what to read.
+        glued: whether a mention needs no blank before it, as in 帮助@钉答; so would an address.
+    """
+    found = (_LAST_GLUED if glued else _LAST).search(reading.text)
+    if found is None:
+        return reading
+    names = (*reading.names, *_names_in(found.taken))
+    return Reading.of(reading.text[: found.span[0]].rstrip(), names, reading.kept)
+
+
+def named_otherwise(text: str) -> Iterator[tuple[str, str]]:
+    """Where a mention at the beginning may end otherwise, for names have blanks or are glued.
+
+    Args:
+        text: what was typed, cleaned.
+
+    Yields:
+        The name of several words, or up to a character of the first; and what follows it.
+    """
+    if text[:1] not in ("@", "＠"):
+        return
+    words = text.split(maxsplit=_MOST_NAME_WORDS)
+    for count in range(2, min(_MOST_NAME_WORDS, len(words) - 1) + 1):
+        yield " ".join(words[:count])[1:], text.split(maxsplit=count)[count]
+    for end in range(2, min(_LONGEST_GLUED_NAME, len(words[0]) - 1) + 1):
+        yield text[1:end].removesuffix("的"), text[end:]
+
+
+def _names_in(mentions: str) -> list[str]:
+    return [name for each in mentions.replace("＠", "@").split("@") if (name := each.strip())]

@@ -1,0 +1,33 @@
+"""Who may use a skill, and where."""
+
+from dingda.shared.dingtalk.message import Message
+from dingda.shared.texts import ASK_PRIVATELY, GROUP_ONLY, NOT_ALLOWED, SINGLE_ONLY
+from dingda.worker.errors import RefusalError
+from dingda.worker.sdk.context import Ask
+from dingda.worker.sdk.skill import Skill
+
+
+def refusal_of(skill: Skill, message: Message) -> str:
+    """Why somebody may not use a skill, or not here; "" if they may."""
+    allow, is_group = skill.allow, message.is_group
+    if allow.chats == "group" and not is_group:
+        return GROUP_ONLY.format(skill=skill.summary)
+    if allow.chats == "single" and is_group:
+        return SINGLE_ONLY.format(skill=skill.summary)
+    known = not allow.staff_ids or message.sender_staff_id in allow.staff_ids
+    here = not allow.conversation_ids or message.conversation_id in allow.conversation_ids
+    return "" if known and here else NOT_ALLOWED.format(skill=skill.summary)
+
+
+def check_allowed(skill: Skill, ask: Ask) -> bool:
+    """Whether the answer must be private.
+
+    Raises:
+        RefusalError: if the asker may not use the skill, or not here.
+    """
+    if refusal := refusal_of(skill, ask.message):
+        raise RefusalError(refusal)
+    private = skill.private and ask.message.is_group
+    if private and not (ask.staff_id and ask.services.dingtalk):
+        raise RefusalError(ASK_PRIVATELY)
+    return private

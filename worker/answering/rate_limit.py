@@ -1,0 +1,90 @@
+"""So many messages a minute: no person and no conversation may keep everybody else waiting."""
+
+import hashlib
+import logging
+import time
+from collections.abc import Callable
+from enum import Enum, auto
+
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+
+from dingda.shared.dingtalk.message import Message
+
+logger = logging.getLogger(__name__)
+
+_WINDOW_S = 60
+
+
+class Verdict(Enum):
+    """What is done with a message."""
+
+    PASS = auto()
+    TELL = auto()
+    """The first one too many in this minute: its sender is told."""
+    DROP = auto()
+    """One more: nothing is said."""
+
+
+class FloodLimits:
+    """Counts messages in Redis, for all workers together.
+
+    Args:
+        redis: where the counts are kept, for a minute or two and under hashed names.
+        prefix: what their keys begin with.
+        per_sender: messages a minute that one person may send; 0: any number.
+        per_conversation: messages a minute that one conversation may hold; 0: any number.
+        now_s: the clock, in seconds.
+    """
+
+    def __init__(
+        self,
+        redis: Redis,
+        *,
+        prefix: str,
+        per_sender: int,
+        per_conversation: int,
+        now_s: Callable[[], float] = time.time,
+    ) -> None:
+        self._redis = redis
+        self._prefix = prefix
+        self._per_sender = per_sender
+        self._per_conversation = per_conversation
+        self._now_s = now_s
+
+    async def judge(self, message: Message) -> Verdict:
+        """Count a message and decide; when Redis can't be asked it passes."""
+        # DingTalk names nobody else by userid: external members, and all before the publishing.
+        sender = message.sender_staff_id or message.sender_id
+        limits = {
+            f"sender\n{message.sender_corp_id}\n{sender}": self._per_sender,
+            f"conversation\n{message.conversation_id}": self._per_conversation,
+        }
+        limited = {
+            self._key(who): limit
+            for who, limit in limits.items()
+            # Senders without any id are not taken for one person.
+            if limit and not who.endswith("\n")
+        }
+        if not limited:
+            return Verdict.PASS
+        try:
+            counts = await self._count(list(limited))
+        except (RedisError, OSError) as error:
+            logger.warning("floods are not counted (%s)", type(error).__name__)
+            return Verdict.PASS
+        too_many = [n - limit for n, limit in zip(counts, limited.values(), strict=True)]
+        if max(too_many) <= 0:
+            return Verdict.PASS
+        return Verdict.TELL if max(too_many) == 1 else Verdict.DROP
+
+    async def _count(self, keys: list[str]) -> list[int]:
+        async with self._redis.pipeline(transaction=False) as pipeline:
+            for key in keys:
+                pipeline.incr(key)
+                pipeline.expire(key, 2 * _WINDOW_S)
+            return list((await pipeline.execute())[::2])
+
+    def _key(self, who: str) -> str:
+        name = hashlib.sha256(who.encode()).hexdigest()[:32]
+        return f"{self._prefix}:flood:{name}:{int(self._now_s() // _WINDOW_S)}"

@@ -1,0 +1,234 @@
+"""From a message to what is said in return: route it, and ask the skill.
+
+Nothing is stored or sent in here: the worker delivers what comes out, and tests read it.
+"""
+
+import asyncio
+import inspect
+import logging
+from collections.abc import Callable
+from concurrent.futures import Executor
+from datetime import datetime
+from functools import partial
+from typing import Any, Literal
+from zoneinfo import ZoneInfo
+
+from dingda.shared import texts
+from dingda.shared.dingtalk.message import Message
+from dingda.shared.dingtalk.reply import Text
+from dingda.shared.runtime.logs import class_name, trace
+from dingda.worker.answering.admission import Admission, Places
+from dingda.worker.answering.error_replies import failed, say_of
+from dingda.worker.answering.permissions import check_allowed
+from dingda.worker.answering.response import ANSWERED, REFUSED, UNMATCHED, Said, as_reply
+from dingda.worker.answering.routing import Route, Router
+from dingda.worker.answering.safe_reply import question_back
+from dingda.worker.answering.unmatched import hint
+from dingda.worker.contained import (
+    Subject,
+    contained,
+    is_cancelled,
+    settle,
+    work_for,
+)
+from dingda.worker.language.text import clean
+from dingda.worker.sdk.context import Ask
+from dingda.worker.sdk.people import Named, look_up
+from dingda.worker.sdk.services import Services
+from dingda.worker.services.skill_clock import skill_time, standing_still
+
+logger = logging.getLogger(__name__)
+
+CHINA = ZoneInfo("Asia/Shanghai")
+
+_LONGEST_WAIT = 2
+"""How long a message may wait for a place of its skill, in the skill's own times."""
+
+
+def china_now() -> datetime:
+    """The present in China, which has one time zone."""
+    return datetime.now(CHINA)
+
+
+class Conversation:
+    """What the bot says to a message.
+
+    Args:
+        router: finds the skill.
+        services: what skills may use.
+        threads: runs skills that block.
+        skill_timeout_s: seconds that a skill may take unless it sets its own.
+        unmatched: what a message gets that no skill wants: a hint where one is waited for, the
+            help, or nothing.
+        admission: the places of each skill.
+        now: the clock.
+    """
+
+    def __init__(
+        self,
+        *,
+        router: Router,
+        services: Services,
+        threads: Executor,
+        skill_timeout_s: float,
+        unmatched: Literal["hint", "help", "empty"],
+        admission: Admission | None = None,
+        now: Callable[[], datetime] = china_now,
+    ) -> None:
+        self._router = router
+        self._services = services
+        self._threads = threads
+        self._skill_timeout_s = skill_timeout_s
+        self._unmatched = unmatched
+        self.admission = admission or Admission()
+        self._now = now
+
+    def route(self, message: Message) -> Route | None:
+        """Find who answers: the words, what is sent without any, or words that are only quoted."""
+        if message.own_words.strip():
+            return self._router.route(message.own_words)
+        if route := self._router.route_sent(message):
+            return route
+        quoted = message.quoted
+        if quoted is None or quoted.is_bots:
+            return None
+        route = self._router.route(quoted.text)
+        # Somebody else's words must not tell what is for the asker alone.
+        return None if route is None or route.skill.private else route
+
+    def is_crowded(self, route: Route | None, *, age_s: float) -> bool:
+        """Whether so many wait for the skill that a message should rest elsewhere.
+
+        Args:
+            route: to the skill.
+            age_s: how long ago the message came, in seconds: it does not rest for ever, for its
+                sender is to hear something.
+        """
+        if route is None or age_s > _LONGEST_WAIT * self._timeout_s(route):
+            return False
+        return self._places_of(route).is_full
+
+    async def reply(
+        self, message: Message, route: Route | None, *, timeout_s: float
+    ) -> Said | None:
+        """Answer a message, by the skill that `route` found for it.
+
+        Args:
+            message: what was asked.
+            route: to the skill; None where none wants the message.
+            timeout_s: seconds until it is too late.
+
+        Returns:
+            What to say; None for silence.
+        """
+        try:
+            return await self._reply(message, route, timeout_s)
+        except BaseException as error:
+            if is_cancelled(error):
+                raise
+            # Even the words of an error may raise one.
+            logger.error("message %.8s: it has no answer: %s", message.id, trace(error))
+            return Said(Text(texts.LAST_RESORT), failed(f"{class_name(error)} in the skill"))
+
+    async def _reply(self, message: Message, route: Route | None, timeout_s: float) -> Said | None:
+        ask = Ask(
+            text=route.text if route else clean(message.own_words),
+            message=message,
+            now=self._now(),
+            services=self._services,
+            names=route.names if route else (),
+        )
+        if route is None:
+            return await self._said_to_unmatched(ask, timeout_s)
+        return await self._said(route, ask, timeout_s)
+
+    async def _said_to_unmatched(self, ask: Ask, timeout_s: float) -> Said | None:
+        match self._unmatched:
+            case "hint":
+                reply = hint(ask, self._router)
+                return Said(reply, UNMATCHED) if reply else None
+            case "help":
+                route = self._router.route("help")
+                similar = self._router.similar(ask.text)
+                if similar or route is None:
+                    return Said(question_back(ask, texts.DID_YOU_MEAN, similar), REFUSED)
+                return await self._said(route, ask, timeout_s)
+            case "empty":
+                return None
+
+    async def _said(self, route: Route, ask: Ask, timeout_s: float) -> Said | None:
+        """Ask the skill; whatever it raises becomes a sentence to the asker."""
+        try:
+            return await self._call(route, ask, timeout_s)
+        except Exception as error:  # noqa: BLE001 - a skill may raise anything
+            return say_of(error, route.skill, ask)
+
+    async def _call(self, route: Route, ask: Ask, timeout_s: float) -> Said | None:
+        skill_timeout_s, latest_s = self._timeout_s(route), _now_s() + timeout_s
+        within_s = min(_LONGEST_WAIT * skill_timeout_s, timeout_s)
+        async with (
+            self._places_of(route).place(ask.message.conversation_id, within_s=within_s),
+            skill_time(skill_timeout_s, latest_s=latest_s - _now_s()),
+        ):
+            return await contained(self._answer(route, ask))
+
+    def _timeout_s(self, route: Route) -> float:
+        return route.skill.timeout_s or self._skill_timeout_s
+
+    def _places_of(self, route: Route) -> Places:
+        blocks = not inspect.iscoroutinefunction(route.command.function)
+        return self.admission.places_of(route.skill.name, blocks=blocks)
+
+    async def _answer(self, route: Route, ask: Ask) -> Said | None:
+        """All that runs the code of a skill: its settings, its slots, its function, its reply."""
+        skill, command = route.skill, route.command
+        work_for(Subject(ask.message.id, skill.name))
+        private = check_allowed(skill, ask)
+        arguments = command.signature.bind(
+            route.arguments,
+            usage=command.usage,
+            ask=ask,
+            now=ask.now,
+            settings=self._services.settings,
+        )
+        for name, value in arguments.items():
+            if isinstance(value, Named):
+                arguments[name] = await look_up(value, ask.message, self._services.dingtalk)
+        call = partial(command.function, **arguments)
+        answer: Any
+        if inspect.iscoroutinefunction(command.function):
+            answer = call()
+        else:
+            answer, error = await _in_thread(self._threads, call)
+            if error is not None:
+                raise error
+        # A function that is not `async` may return what is to be awaited: a wrapped one does.
+        if inspect.isawaitable(answer):
+            answer = await answer
+        if answer is None:
+            return None
+        return Said(as_reply(answer), ANSWERED, private=private, secret=skill.private)
+
+
+async def _in_thread(
+    threads: Executor, call: Callable[[], Any]
+) -> tuple[Any, BaseException | None]:
+    """Call something in a thread; the skill's time stands still until one is free."""
+    loop = asyncio.get_running_loop()
+    begun = asyncio.Event()
+
+    def run() -> tuple[Any, BaseException | None]:
+        loop.call_soon_threadsafe(begun.set)
+        return settle(call)
+
+    future = loop.run_in_executor(threads, run)
+    try:
+        with standing_still():
+            await begun.wait()
+        return await future
+    finally:
+        future.cancel()
+
+
+def _now_s() -> float:
+    return asyncio.get_running_loop().time()

@@ -1,0 +1,48 @@
+"""What is said in answer to a message, before anything is made of it that can be sent."""
+
+from dataclasses import dataclass, field
+from typing import cast
+
+from dingda.shared.dingtalk.reply import Reply, Text, to_body
+from dingda.shared.errors import InvalidReplyError
+from dingda.shared.ledger.states import End, Ending
+from dingda.shared.runtime.logs import class_name
+from dingda.worker.answering.splitting import split
+
+ANSWERED = Ending(End.ANSWERED)
+REFUSED = Ending(End.REFUSED)
+UNMATCHED = Ending(End.UNMATCHED)
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What is said to the sender, and the ending that its delivery makes true."""
+
+    reply: Reply = field(repr=False)
+    ending: Ending
+    private: bool = False
+    """Whether it is for the sender alone, though asked in a group."""
+    secret: bool = False
+    """Whether it may be nowhere but in a chat, not even in Redis until it is delivered."""
+
+
+def as_reply(answer: object) -> Reply:
+    """Take what a skill returned for a reply, and make sure that it can be encoded.
+
+    It runs code of the skill's where that returns a subclass, so it is called where whatever is
+    raised still becomes an apology.
+
+    Raises:
+        InvalidReplyError: if it is neither a reply nor a string.
+        BaseException: whatever a subclass of a reply raises.
+    """
+    # Not isinstance(), which asks the object itself for its class. And a subclass of str may do
+    # anything in place of what str does; its characters are enough.
+    reply = Text(str.__str__(answer)) if issubclass(type(answer), str) else answer
+    if not issubclass(type(reply), Reply):
+        why = f"a skill returns a reply, a string or None, not {class_name(reply)}"
+        raise InvalidReplyError("reply", why)
+    made = cast("Reply", reply)
+    (beginning,) = split(made, max_parts=1, cut_off="")
+    to_body(beginning)
+    return made

@@ -1,0 +1,181 @@
+"""From text to skill: what somebody typed, however they typed it."""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from dingda.shared.dingtalk.message import Message
+from dingda.worker.answering.mentions import Reading, bare, named_otherwise, without_last
+from dingda.worker.language.patterns import Pattern
+from dingda.worker.language.sounds import MAX_SIMILAR, similar_to, sounding_alike
+from dingda.worker.language.text import MAX_CHARS, MAX_RAW_CHARS, Words, clean, fold
+from dingda.worker.sdk.skill import Command, Skill
+
+logger = logging.getLogger(__name__)
+
+HELP = "帮助"
+"""A name of the command that explains the others."""
+_HELP = r"帮助|help|菜单"
+_HOW = r"(?:怎么|怎样|如何)(?:用|使用|玩)|how to use"
+_ASKS_FOR_HELP = Pattern(rf"{_HELP}|{_HOW}|用法|说明")
+"""For most texts do not; folding them once more would take a while."""
+_ABOUT = Pattern(
+    rf"^(?:(?:{_HELP}) (?P<typed>[^ ]+)|(?:{_HELP}|{_HOW}) ?(.+?)"
+    rf"|(.+?) ?(?:的?(?:用法|使用说明|说明)|{_HELP}|{_HOW}))[呢啊呀吗]?$"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """Who answers, and the words as the skill should see them."""
+
+    skill: Skill
+    command: Command
+    text: str = field(repr=False)
+    arguments: Words = field(repr=False)
+    """What stands besides the command."""
+    names: tuple[str, ...] = field(default=(), repr=False)
+    """The names behind an @ at the text's edges; see `worker.answering.mentions`."""
+
+
+class Router:
+    """Finds the skill for a text; of two skills that claim a command, the first has it.
+
+    First come whole commands, then commands with arguments behind them (the longest first), then
+    patterns, in the order of the skills.
+    """
+
+    def __init__(self, skills: Sequence[Skill]) -> None:
+        self._commands: dict[str, tuple[Skill, Command]] = {}
+        self._all = [(skill, command) for skill in skills for command in skill.commands]
+        self._patterns = [
+            (pattern, skill, command)
+            for skill, command in self._all
+            for pattern in command.patterns
+        ]
+        for skill, command in self._all:
+            for name in command.names:
+                self._claim(name, skill, command)
+        self._help = self._commands.get(HELP)
+        if self._help and self._help[0].name != "help":
+            self._help = None
+        self._with_arguments = sorted(
+            (
+                name
+                for name, found in self._commands.items()
+                # What follows 帮助 is most often a sentence; `_explained` knows when it is not.
+                if found[1].signature.parameters and found != self._help
+            ),
+            key=len,
+            reverse=True,
+        )
+        self._names = tuple(self._commands)
+        self._longest = 2 * max(map(len, self._names), default=0)
+
+    def route(self, text: str) -> Route | None:
+        """Find who answers a text; None if nobody does, or if it is too long to be a question."""
+        if len(text.strip()) > MAX_RAW_CHARS:
+            return None
+        typed = clean(text)
+        if len(typed) > MAX_CHARS:
+            return None
+        whole = Reading.of(typed)
+        first = bare(whole)
+        return (
+            self._whole(whole)
+            or self._whole(first)
+            or self._whole(without_last(first, glued=True), needs_nothing=True)
+            or self._explained(first)
+            or self._begun(first)
+            or self._behind_another_name(typed)
+            or self._within(first)
+        )
+
+    def route_sent(self, message: Message) -> Route | None:
+        """Find who wants a picture, a file or a quotation that comes without words."""
+        for skill, command in self._all:
+            if command.signature.answers_to(message):
+                return Route(skill, command, "", Words("", ""))
+        return None
+
+    def similar(self, text: str) -> list[str]:
+        """What a text may have been meant as: a command, with the arguments that were typed."""
+        folded = bare(Reading.of(clean(text))).words.folded
+        alike = sounding_alike(folded, self._names)
+        found = dict[str, str]()
+        for name in similar_to(folded, self._names):
+            command = self._commands[name][1]
+            typed = folded[len(name) :] if name in alike else folded.partition(" ")[2]
+            rest = typed.strip() if command.signature.parameters else ""
+            found.setdefault(command.names[0], f"{command.names[0]} {rest}".strip())
+        return list(found.values())[:MAX_SIMILAR]
+
+    def _explained(self, reading: Reading) -> Route | None:
+        """Find the help for one command: 帮助 换算, 换算 帮助, 怎么用换算."""
+        if self._help is None or not _ASKS_FOR_HELP.search(reading.words.matched):
+            return None
+        found = _ABOUT.search(reading.words.folded)
+        if found is None:
+            return None
+        name = next(filter(None, found.groups)).strip()
+        # An unknown word may be a typing error, or the rest of a sentence.
+        if name in self._commands or (found["typed"] and similar_to(name, self._names)):
+            return Route(*self._help, reading.text, Words.of(name), reading.names)
+        return None
+
+    def _whole(self, reading: Reading, *, needs_nothing: bool = False) -> Route | None:
+        """Find a command that is all of the text; with `needs_nothing` one that is enough so."""
+        found = self._commands.get(reading.words.folded)
+        if not found or (needs_nothing and any(p.required for p in found[1].signature.parameters)):
+            return None
+        return Route(*found, reading.text, Words("", ""), reading.names)
+
+    def _begun(self, reading: Reading) -> Route | None:
+        """Find a command that the text begins with."""
+        words = reading.words
+        begun = Words(words.shown.lstrip("/"), words.matched.lstrip("/"))
+        for name in self._with_arguments:
+            if begun.matched.startswith(name) and _ends_word(begun.matched, len(name)):
+                return _route(*self._commands[name], reading, begun.without(0, len(name)))
+        return None
+
+    def _behind_another_name(self, typed: str) -> Route | None:
+        """Find a command behind a mention that has blanks in it, or is glued to the command."""
+        for name, rest in named_otherwise(typed):
+            # Folding all of each would take long.
+            if not fold(rest[: self._longest]).startswith(self._names):
+                continue
+            reading = Reading.of(rest, [name])
+            if route := self._whole(reading) or self._begun(reading):
+                return route
+        return None
+
+    def _within(self, reading: Reading) -> Route | None:
+        """Find a pattern somewhere in the text."""
+        words = reading.words
+        for pattern, skill, command in self._patterns:
+            if found := pattern.search(words.matched):
+                return _route(skill, command, reading, words.without(*found.span))
+        return None
+
+    def _claim(self, name: str, skill: Skill, command: Command) -> None:
+        owner, _ = self._commands.setdefault(fold(name), (skill, command))
+        if owner is not skill:
+            logger.warning("%s has %r, which %s claims as well", owner.name, name, skill.name)
+
+
+def _route(skill: Skill, command: Command, reading: Reading, arguments: Words) -> Route:
+    """A way to a command whose arguments end before the mentions, if any are left then."""
+    whole = Reading(arguments.shown.rstrip(), arguments, reading.names)
+    rest = without_last(whole, glued=False)
+    if not rest.text.strip():
+        rest = whole
+    if reading.kept:
+        rest = Reading.of(f"{reading.kept} {rest.text}", rest.names)
+    return Route(skill, command, reading.text, rest.words, rest.names)
+
+
+def _ends_word(text: str, end: int) -> bool:
+    """Chinese needs no blank after a command; a Latin one does, or `text` would eat `textile`."""
+    before, after = text[end - 1], text[end : end + 1]
+    return not (before.isascii() and before.isalnum() and after.isascii() and after.isalnum())

@@ -1,0 +1,158 @@
+"""What follows from what became of a reply: every rule of docs/delivery.md, on one screen.
+
+Nothing here sends, stores or reads a clock; `worker.answering.answerer` carries out what is
+decided.
+"""
+
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from dingda.shared.ledger.states import DeadReason, End, Ending, Failures
+from dingda.shared.texts import ASK_PRIVATELY, REJECTED, REST_REJECTED, SENT_PRIVATELY
+from dingda.worker.answering.outgoing import OutgoingReply
+from dingda.worker.answering.response import ANSWERED
+from dingda.worker.delivery.outcome import (
+    Delivered,
+    Outcome,
+    OutOfTime,
+    Rejected,
+    Retry,
+    Trouble,
+    Unknown,
+)
+
+LAST_TRY_MS = 6_000
+"""How long before the last moment for an answer the last attempt is due: a sweep (2 s) hands it
+out, and the POST needs a while."""
+
+_GROWING_MS = (500, 1_000, 2_000, 5_000, 10_000, 30_000, 60_000)
+_LONGEST_ASKED_S = 60.0
+_PAUSES_MS = {
+    Trouble.CONNECTION: _GROWING_MS,
+    Trouble.CERTIFICATE: _GROWING_MS,
+    Trouble.BUSY: _GROWING_MS,
+    Trouble.THROTTLED: (60_000, 600_000),
+    Trouble.TOKEN: (1_000,),
+}
+"""The pause after the first failure of a kind, after the second, and so on; the last one stays."""
+_SPREAD = {Trouble.THROTTLED: (1.0, 1.1)}
+"""A throttle is never cut short; what came in a burst comes back over six seconds."""
+_MOST_ATTEMPTS = {Trouble.TOKEN: 3}
+"""Of any other kind there are as many as the session has room for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finish:
+    """The message has ended."""
+
+    ending: Ending
+    remark: str = ""
+    """A sentence to say in the conversation afterwards; "" for none."""
+
+
+@dataclass(frozen=True, slots=True)
+class SendNext:
+    """This part was delivered: send the next one."""
+
+
+@dataclass(frozen=True, slots=True)
+class RetryLater:
+    """Send it once more after a pause."""
+
+    pause_ms: int
+    trouble: Trouble
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class SendFallback:
+    """Say a plain sentence instead, as another attempt; when it is delivered, the message ends."""
+
+    sentence: str
+    ending: Ending
+
+
+Settlement = Finish | SendNext | RetryLater | SendFallback
+Draw = Callable[[float, float], float]
+"""A number between two."""
+
+
+def settle(
+    outcome: Outcome | OutOfTime,
+    reply: OutgoingReply,
+    failures: Failures,
+    *,
+    remaining_ms: float,
+    draw: Draw = random.uniform,
+) -> Settlement:
+    """Decide what follows from an outcome.
+
+    Args:
+        outcome: of the attempt that was just made.
+        reply: what it tried to send.
+        failures: of the attempts before it.
+        remaining_ms: how long from now an answer may still be sent, in milliseconds.
+        draw: spreads the pauses, so that not all come back at one moment.
+    """
+    match outcome:
+        case Delivered() if reply.prepared.rest:
+            return SendNext()
+        case Delivered():
+            return Finish(reply.ending, remark=SENT_PRIVATELY if reply.private else "")
+        case Unknown(reason):
+            return Finish(_dead(DeadReason.UNKNOWN, reason, reply))
+        case OutOfTime():
+            return Finish(_dead(DeadReason.EXPIRED, "", reply))
+        case Rejected():
+            return _after_rejection(outcome, reply)
+        case Retry(trouble, reason):
+            before = failures.of(trouble)
+            if before + 1 >= _MOST_ATTEMPTS.get(trouble, float("inf")):
+                return _after_rejection(Rejected(reason), reply)
+            pause_ms = _cut_to_fit(_pause_ms(outcome, before, draw), remaining_ms)
+            if pause_ms is None:
+                return Finish(_dead(DeadReason.EXPIRED, reason, reply))
+            return RetryLater(round(pause_ms), trouble, reason)
+
+
+def _after_rejection(rejected: Rejected, reply: OutgoingReply) -> Finish | SendFallback:
+    """A plain text may be taken where an answer was not, and in the chat where a private one fails.
+
+    Of another ending than *answered* there is no fallback: the fallback itself has such a one.
+    """
+    ending = _dead(DeadReason.FAILED, rejected.reason, reply)
+    if reply.ending != ANSWERED:
+        return Finish(ending)
+    if reply.private:
+        return SendFallback(ASK_PRIVATELY, ending)
+    if rejected.content_rejected:
+        return SendFallback(REST_REJECTED if reply.prepared.shown else REJECTED, ending)
+    return Finish(ending)
+
+
+def _dead(reason: DeadReason, detail: str, reply: OutgoingReply) -> Ending:
+    """A dead letter, which says which part of a reply it was."""
+    part = reply.prepared.part
+    if part:
+        detail = f"{detail} ({part})" if detail else part
+    return Ending(End.DEAD, reason, detail)
+
+
+def _pause_ms(retry: Retry, before: int, draw: Draw) -> float:
+    """The pause for this step of its kind, in milliseconds."""
+    steps = _PAUSES_MS[retry.trouble]
+    own_ms = steps[min(before, len(steps) - 1)] * draw(*_SPREAD.get(retry.trouble, (0.8, 1.2)))
+    # A server may ask for more patience, but for no more than we have with one that says nothing.
+    asked_ms = min(retry.asked_s, _LONGEST_ASKED_S) * 1000 * draw(1.0, 1.2)
+    return max(own_ms, asked_ms)
+
+
+def _cut_to_fit(pause_ms: float, remaining_ms: float) -> float | None:
+    """Shorten a pause so that a last attempt comes just before the end; None: that was the last."""
+    last_ms = remaining_ms - LAST_TRY_MS
+    if pause_ms <= last_ms:
+        return pause_ms
+    if last_ms >= _GROWING_MS[0]:
+        return last_ms
+    return pause_ms if pause_ms < remaining_ms else None

@@ -1,0 +1,142 @@
+"""Replies to the sender alone, in the single chat with the robot, by DingTalk's OpenAPI.
+
+Source: DingTalk's page on oToMessages/batchSend.
+"""
+
+import asyncio
+import json
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any
+
+import httpx
+
+from dingda.shared.dingtalk.message import Message
+from dingda.shared.dingtalk.reply import ActionCard, FeedCard, Markdown, Reply, Text, link
+from dingda.worker.delivery.classify import classify, parse_object
+from dingda.worker.delivery.outcome import Delivered, Outcome, Rejected, Retry, Trouble, Unknown
+from dingda.worker.delivery.post import HTTPResponse, post
+from dingda.worker.delivery.transport import BeforeSend
+from dingda.worker.errors import BackendBusyError, BackendError, BackendUnavailableError
+from dingda.worker.services.access_token import TOKEN_HEADER, AccessToken, is_unknown_token
+
+MAX_PRIVATE_BYTES = 15_000
+"""DingTalk's bound for a msgParam in groups; it documents none for a single chat."""
+_MAX_VERTICAL_BUTTONS = 5
+_MAX_CODE_CHARS = 80
+_LEAST_PAUSE_S = 1.0
+"""How long a call beyond the bound for a second waits: DingTalk counts by the second."""
+_NOT_REACHED = ("invalidStaffIdList", "filteredStaffIdList")
+_SENT_TOO_FAST = frozenset({"send.too.fast", "send.byToken.tooFast"})
+
+
+class PrivateChannel:
+    """A `SendChannel` to the sender's single chat. It takes what `to_private_body` makes.
+
+    Args:
+        client: see `post.create_client`.
+        token: of the application that the robot belongs to.
+        robot_code: the robot.
+        openapi_url: `https://api.dingtalk.com`.
+    """
+
+    def __init__(
+        self, client: httpx.AsyncClient, token: AccessToken, *, robot_code: str, openapi_url: str
+    ) -> None:
+        self._client = client
+        self._token = token
+        self._robot_code = robot_code
+        self._url = f"{openapi_url}/v1.0/robot/oToMessages/batchSend"
+
+    async def send(
+        self, message: Message, body: bytes, *, before_send: BeforeSend, timeout_s: float
+    ) -> Outcome:
+        """Send a reply to the message's sender, once; see `SendChannel`."""
+        try:
+            async with asyncio.timeout(timeout_s):
+                token = await self._token.get()
+        except (BackendUnavailableError, BackendBusyError, TimeoutError) as error:
+            return Retry(Trouble.BUSY, f"private: no access token ({type(error).__name__})")
+        except BackendError as error:
+            return Rejected(f"private: no access token: {error.reason}")
+        staff_id = message.sender_staff_id
+        recipient = {"robotCode": self._robot_code, "userIds": [staff_id]}
+        response = await post(
+            self._client,
+            self._url,
+            json.dumps({**recipient, **json.loads(body)}, ensure_ascii=False).encode(),
+            headers={TOKEN_HEADER: token},
+            before_send=before_send,
+            timeout_s=timeout_s,
+        )
+        if not isinstance(response, HTTPResponse):
+            return response
+        if is_unknown_token(response.status, parse_object(response.body)):
+            await self._token.forget(token)
+        return _classify(response, staff_id)
+
+
+def to_private_body(reply: Reply) -> bytes:
+    """What the robot's API is told of a reply: UTF-8 JSON with its msgKey and msgParam.
+
+    Nobody is mentioned in a single chat.
+    """
+    key, values = _template(reply)
+    parameters = json.dumps(values, ensure_ascii=False)
+    return json.dumps({"msgKey": key, "msgParam": parameters}, ensure_ascii=False).encode()
+
+
+def _template(reply: Reply) -> tuple[str, dict[str, str]]:
+    """The robot's message template for a reply (msgKey), and what it is filled with (msgParam).
+
+    Links are paragraphs: inside a list they can't be clicked in a single chat.
+    """
+    match reply:
+        case Text(content):
+            return "sampleText", {"content": content}
+        case Markdown(title, text):
+            return "sampleMarkdown", {"title": title, "text": text}
+        case ActionCard(title, text, link=single) if single:
+            values = {"singleTitle": single.title, "singleURL": single.url}
+            return "sampleActionCard", {"title": title, "text": text, **values}
+        case ActionCard(title, text, buttons=buttons) if len(buttons) <= _MAX_VERTICAL_BUTTONS:
+            values = {}
+            for number, button in enumerate(buttons, start=1):
+                values |= {f"actionTitle{number}": button.title, f"actionURL{number}": button.url}
+            return f"sampleActionCard{len(buttons)}", {"title": title, "text": text, **values}
+        case ActionCard(title, text, buttons=buttons):
+            links = (link(button.title, button.url) for button in buttons)
+            return "sampleMarkdown", {"title": title, "text": "\n\n".join((text, *links))}
+        case FeedCard(feed):
+            links = (link(row.title, row.url) for row in feed)
+            return "sampleMarkdown", {"title": feed[0].title, "text": "\n\n".join(links)}
+
+
+def _classify(response: HTTPResponse, staff_id: str) -> Outcome:
+    """Decide what became of a private message: a 200 may still say that it was not sent."""
+    fields = parse_object(response.body) or {}
+    code = str(fields.get("code", ""))[:_MAX_CODE_CHARS]
+    reason = f"private: HTTP {response.status} {code}".strip()
+    if response.status == HTTPStatus.OK:
+        if any(_lists(fields, name, staff_id) for name in _NOT_REACHED):
+            return Rejected("private: DingTalk doesn't reach the asker by this userid")
+        if _lists(fields, "flowControlledStaffIdList", staff_id):
+            return Retry(Trouble.THROTTLED, "private: flow control")
+        if fields.get("processQueryKey"):
+            return Delivered()
+        return Unknown("private: an answer without processQueryKey")
+    if is_unknown_token(response.status, fields):
+        return Retry(Trouble.TOKEN, reason)
+    if "QpmLimit" in code:
+        return Retry(Trouble.THROTTLED, reason)
+    if code in _SENT_TOO_FAST or "QpsLimit" in code:
+        return Retry(Trouble.BUSY, reason, max(response.asked_s, _LEAST_PAUSE_S))
+    is_final = response.status < HTTPStatus.INTERNAL_SERVER_ERROR
+    if is_final and code and response.status != HTTPStatus.TOO_MANY_REQUESTS:
+        return Rejected(reason)
+    return classify(response.status, response.asked_s, response.body)
+
+
+def _lists(fields: Mapping[str, Any], name: str, staff_id: str) -> bool:
+    listed = fields.get(name)
+    return isinstance(listed, list) and staff_id in listed

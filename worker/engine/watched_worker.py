@@ -1,0 +1,65 @@
+"""The worker as its watchdog sees it."""
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from dingda.shared.ledger.ledger import Ledger
+from dingda.shared.ledger.states import Lease
+from dingda.shared.queue import JobQueue
+from dingda.shared.runtime.redis import impatient
+from dingda.shared.runtime.settings import Settings
+from dingda.worker.engine.concurrent_worker import ConcurrentWorker
+
+logger = logging.getLogger(__name__)
+
+_HAND_BACK_S = 4.0
+"""How long it may take to hand messages back when the loop can't any more."""
+
+
+@dataclass(frozen=True)
+class WatchedWorker:
+    """A worker, and the messages that it must hand back when it has stopped working.
+
+    Args:
+        worker: runs the jobs.
+        in_hand: the leases of the messages that are being answered, by their ids.
+        has_stuck_threads: whether no blocking call can be made any more.
+        settings: how to reach Redis.
+    """
+
+    worker: ConcurrentWorker
+    in_hand: Mapping[str, Lease]
+    has_stuck_threads: Callable[[], bool]
+    settings: Settings
+
+    @property
+    def are_threads_stuck(self) -> bool:
+        """Whether no blocking call can be made any more."""
+        return self.has_stuck_threads()
+
+    def give_up(self, reason: str) -> None:
+        """End in good order, and soon; called on the loop."""
+        self.worker.give_up(reason)
+
+    def hand_back(self, *, but: str) -> None:
+        """Hand all messages back but this one; called from a thread."""
+        others = [lease for lease in list(self.in_hand.values()) if lease.id != but]
+        asyncio.run(_hand_back(others, self.settings))
+
+    def sign_off(self) -> None:
+        """Tell RQ that the worker is gone; called from a thread."""
+        self.worker.sign_off()
+
+
+async def _hand_back(leases: Sequence[Lease], settings: Settings) -> None:
+    """Hand messages back over connections of its own: those of the worker's loop are stuck."""
+    redis = impatient(settings.redis_url.get_secret_value(), timeout_s=_HAND_BACK_S / 2)
+    ledger = Ledger(redis, JobQueue.create(settings.queue, skill_timeout_s=settings.skill_timeout))
+    try:
+        async with asyncio.timeout(_HAND_BACK_S):
+            ends = await asyncio.gather(*map(ledger.hand_back, leases), return_exceptions=True)
+    finally:
+        await redis.aclose()
+    logger.warning("handed %d other message(s) back", ends.count(None))

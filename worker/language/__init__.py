@@ -1,0 +1,1 @@
+"""Reading what people type: texts, days, places, prices."""

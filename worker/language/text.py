@@ -1,0 +1,159 @@
+"""Reading Chinese as people type it: folded for matching, answered in the asker's own script.
+
+Nobody's text is read beyond `MAX_CHARS`, here or anywhere: each function cuts what it is given
+before it does anything else, so that a text of 64 KiB costs no more than one of 500 characters.
+"""
+
+import unicodedata
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+
+from opencc import OpenCC
+
+from dingda.worker.language.patterns import Pattern
+
+MAX_CHARS = 500
+"""What is read of a text; a longer one is no command.
+
+>>> len(Words.of("长" * 600).shown) == MAX_CHARS
+True
+"""
+MAX_RAW_CHARS = 4 * MAX_CHARS
+"""The same with the invisible characters in it, which do not count."""
+
+# NFKC turns … into three dots; a single one may belong to a number or a name.
+_SEPARATORS = Pattern(r"(?:[\s,。、!?;:~·\"'“”‘’()\[\]【】《》<>|/\\-]|\.{2,})+")
+_EDGES = " \t\r\n,。、!?;:~…·的"
+_LINE_BREAKS = "\t\r\n"
+# The blanks that NFKC leaves.
+_BLANKS = {0x1680: " ", 0x2028: "\n", 0x2029: "\n"}
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """A text to be read: as it is shown, and as it is matched, position by position.
+
+    >>> words = Words.of("天氣　ＢＥＩＪＩＮＧ")
+    >>> words.shown, words.matched
+    ('天氣 BEIJING', '天气 beijing')
+    """
+
+    shown: str
+    matched: str
+    """Simplified, in one case and half width, with ASCII's digits and blanks."""
+
+    @classmethod
+    def of(cls, text: str) -> "Words":
+        """Prepare what somebody typed for reading: the first `MAX_CHARS` of it, no more."""
+        # Cleaned and narrowed around the case and once more, for each can bring forth what another
+        # takes out (Unicode's NFKC_Casefold).
+        shown = clean(_narrow(clean(text)[:MAX_CHARS]))
+        matched = to_simplified(_with_plain_digits(clean(_narrow(shown.casefold()))))
+        # A few characters change their number when folded; then positions would lie.
+        return cls(shown, matched) if len(shown) == len(matched) else cls(matched, matched)
+
+    def without(self, start: int, end: int) -> "Words":
+        """What is left when a part has been read."""
+        return self.without_all([(start, end)])
+
+    def without_all(self, spans: Sequence[tuple[int, int]]) -> "Words":
+        """What is left when several parts have been read, given from the first to the last."""
+        return Words(*(" ".join(_around(text, spans)) for text in (self.shown, self.matched)))
+
+    @property
+    def folded(self) -> str:
+        """The text as commands are compared: punctuation and blanks don't count either."""
+        return _SEPARATORS.replace(" ", self.matched).strip()
+
+    @property
+    def rest(self) -> str:
+        """What is left, as it is shown, without what stands between words."""
+        return " ".join(self.shown.split()).strip(_EDGES)
+
+
+def clean(text: str) -> str:
+    """What a person meant to type: without invisible characters and surrounding blanks.
+
+    DingTalk leaves a blank where it took the bot's mention out, at either end.
+
+    Returns:
+        At most `MAX_RAW_CHARS` characters, the first.
+    """
+    looked_at = text.strip()[:MAX_RAW_CHARS]
+    return "".join(character for character in looked_at if not _invisible(character)).strip()
+
+
+def fold(text: str) -> str:
+    """Fold for matching, never for display: width, case, script and punctuation don't count.
+
+    >>> fold("【ＳＯＮＹ】降噪-耳機")
+    'sony 降噪 耳机'
+    """
+    return Words.of(text).folded
+
+
+def is_traditional(text: str) -> bool:
+    """Whether somebody writes traditional characters: some would differ in simplified ones.
+
+    >>> is_traditional("天氣"), is_traditional("天气")
+    (True, False)
+    """
+    beginning = text[:MAX_CHARS]
+    return to_simplified(beginning) != beginning
+
+
+def localize(text: str, *, like: str) -> str:
+    """A text of the bot's own in the script of another: the one in which the sender writes."""
+    return to_traditional(text) if is_traditional(like) else text
+
+
+def to_simplified(text: str) -> str:
+    """Turn traditional characters into simplified ones.
+
+    >>> to_simplified("優惠券")
+    '优惠券'
+    """
+    return _convert("t2s", text)
+
+
+def to_traditional(text: str) -> str:
+    """Turn simplified characters into traditional ones; this may be a long text of our own."""
+    return _convert("s2t", text)
+
+
+def _narrow(text: str) -> str:
+    # One character may become eighteen (U+FDFA).
+    return unicodedata.normalize("NFKC", text).translate(_BLANKS)[:MAX_CHARS]
+
+
+def _with_plain_digits(text: str) -> str:
+    """Of every script: what `str.isdigit` and `int` know, patterns need not."""
+    if text.isascii():
+        return text
+    return "".join(str(unicodedata.decimal(c)) if c.isdecimal() else c for c in text)
+
+
+def _around(text: str, spans: Sequence[tuple[int, int]]) -> list[str]:
+    begins = (0, *(end for _, end in spans))
+    ends = (*(start for start, _ in spans), len(text))
+    return [text[begin:end] for begin, end in zip(begins, ends, strict=True)]
+
+
+def _invisible(character: str) -> bool:
+    return unicodedata.category(character) in ("Cf", "Cc") and character not in _LINE_BREAKS
+
+
+def _convert(conversion: str, text: str) -> str:
+    if text.isascii():
+        return text
+    # OpenCC copies the rest of a line at each word that it converts.
+    lines = text.splitlines(keepends=True)
+    parts = (line[at : at + MAX_CHARS] for line in lines for at in range(0, len(line), MAX_CHARS))
+    convert = _converter(conversion).convert
+    return "".join(part if part.isascii() else convert(part) for part in parts)
+
+
+@cache
+def _converter(conversion: str) -> OpenCC:
+    return OpenCC(conversion)

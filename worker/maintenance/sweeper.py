@@ -1,0 +1,25 @@
+"""The sweeper, in every worker: it hands on what a dead worker or a lost job left behind."""
+
+import asyncio
+import logging
+
+from redis.exceptions import RedisError
+
+from dingda.shared.ledger.ledger import Ledger
+
+logger = logging.getLogger(__name__)
+
+INTERVAL_S = 2.0
+
+
+async def sweep_forever(ledger: Ledger, *, interval_s: float = INTERVAL_S) -> None:
+    """Sweep every `interval_s` seconds until cancelled; an outage of Redis is waited out."""
+    while True:
+        try:
+            enqueued = await ledger.sweep()
+        except (RedisError, OSError) as error:
+            logger.warning("could not sweep: %s", type(error).__name__)
+        else:
+            if enqueued:
+                logger.warning("enqueued %d overdue message(s) again", enqueued)
+        await asyncio.sleep(interval_s)

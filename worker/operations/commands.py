@@ -1,0 +1,202 @@
+"""What an operator asks on the command line: `dingda status`, `dead`, `skills`, `settings`."""
+
+import logging
+import socket
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from datetime import UTC, datetime
+
+import click
+import uvloop
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+
+from dingda.shared.ledger.admin import LedgerAdmin
+from dingda.shared.ledger.states import DeadLetter
+from dingda.shared.queue import JobQueue
+from dingda.shared.runtime.command_line import FAILED, OK, as_json_option
+from dingda.shared.runtime.logs import configure_logging, printable
+from dingda.shared.runtime.redis import impatient
+from dingda.shared.runtime.running_demo import join_demo
+from dingda.shared.runtime.settings import Settings, load_settings
+from dingda.worker.operations.operating import (
+    find_letter,
+    is_working,
+    read_status,
+    retry_letter,
+    show_letter,
+    show_letters,
+    show_status,
+)
+from dingda.worker.operations.settings_list import list_settings
+from dingda.worker.operations.skills_list import list_skills, show_skills
+from dingda.worker.sdk.loader import find_skills, load_skills
+
+logger = logging.getLogger("dingda.worker")
+
+_REDIS_TIMEOUT_S = 5.0
+
+
+@contextmanager
+def exiting_without_redis() -> Iterator[None]:
+    """End the command if Redis can't be used, with a line in the log."""
+    try:
+        yield
+    except RedisError as error:
+        logger.error("Redis (DINGDA_REDIS_URL) cannot be used: %s", error)
+        raise click.exceptions.Exit(FAILED) from None
+
+
+@click.command
+@as_json_option
+def settings(*, as_json: bool) -> None:
+    """List every setting, what it means and what it is now.
+
+    The skills' own are among them. Secrets show only whether they are set.
+    """
+    click.echo(list_settings(load_skills(_load().skills), as_json=as_json))
+
+
+@click.command
+@as_json_option
+def skills(*, as_json: bool) -> int:
+    """List the skills, their modules and what one types.
+
+    Words that two skills claim are named, with the one that has them. Exit status: 1 if a module
+    can't be loaded.
+    """
+    found = list_skills(find_skills(_load().skills))
+    click.echo(show_skills(found, as_json=as_json))
+    return FAILED if found.failures else OK
+
+
+@click.command
+@as_json_option
+def status(*, as_json: bool) -> int:
+    """Show the totals, the queue and the workers."""
+
+    async def tell(redis: Redis, admin: LedgerAdmin, queue: JobQueue) -> int:
+        click.echo(show_status(await read_status(redis, admin, queue), as_json=as_json))
+        return OK
+
+    return _run(tell)
+
+
+@click.command
+def alive() -> int:
+    """For health checks: exit status 0 if a worker of this host works."""
+
+    async def look(redis: Redis, _: LedgerAdmin, queue: JobQueue) -> int:
+        host, now = socket.gethostname(), datetime.now(UTC)
+        return OK if await is_working(redis, queue, host=host, now=now) else FAILED
+
+    return _run(look)
+
+
+@click.group
+def dead() -> None:
+    """List, show, retry or drop messages that ended badly."""
+
+
+_ids_argument = click.argument("ids", nargs=-1, required=True, metavar="ID...")
+
+
+@dead.command("list")
+@as_json_option
+def dead_list(*, as_json: bool) -> int:
+    """List all of them, the newest first."""
+
+    async def tell(_: Redis, admin: LedgerAdmin, __: JobQueue) -> int:
+        letters = await admin.dead_letters()
+        click.echo(show_letters(letters, as_json=as_json, now_s=time.time()))
+        return OK
+
+    return _run(tell)
+
+
+@dead.command("show")
+@click.argument("name", metavar="ID")
+@as_json_option
+def dead_show(name: str, *, as_json: bool) -> int:
+    """Show all that is known of one; the beginning of its id will do."""
+
+    async def show(_: LedgerAdmin, letter: DeadLetter) -> bool:
+        click.echo(show_letter(letter, as_json=as_json, now_s=time.time()))
+        return True
+
+    return _run_for_each((name,), show)
+
+
+@dead.command("retry")
+@_ids_argument
+def dead_retry(ids: tuple[str, ...]) -> int:
+    """Answer some again; refused once the session has closed."""
+
+    async def retry(admin: LedgerAdmin, letter: DeadLetter) -> bool:
+        retried, sentence = await retry_letter(admin, letter)
+        click.echo(sentence)
+        return retried
+
+    return _run_for_each(ids, retry)
+
+
+@dead.command("drop")
+@_ids_argument
+def dead_drop(ids: tuple[str, ...]) -> int:
+    """Take some off the list."""
+
+    async def drop(admin: LedgerAdmin, letter: DeadLetter) -> bool:
+        await admin.drop(letter.id)
+        click.echo(f"{printable(letter.id)}  dropped")
+        return True
+
+    return _run_for_each(ids, drop)
+
+
+def _run_for_each(
+    names: tuple[str, ...], act: Callable[[LedgerAdmin, DeadLetter], Awaitable[bool]]
+) -> int:
+    """Do something with each dead letter that is named; 1 if it can't be done with one of them."""
+
+    async def run(_: Redis, admin: LedgerAdmin, __: JobQueue) -> int:
+        letters = await admin.dead_letters()
+        done = []
+        for name in names:
+            letter = find_letter(letters, name)
+            if letter is None:
+                where = "see: dingda dead list"
+                click.echo(f"{printable(name)}  fits no dead letter, or several; {where}")
+            done.append(letter is not None and await act(admin, letter))
+        return OK if all(done) else FAILED
+
+    return _run(run)
+
+
+def _run(command: Callable[[Redis, LedgerAdmin, JobQueue], Awaitable[int]]) -> int:
+    """Do something with the ledger, and return the exit status."""
+    join_demo("DINGDA_REDIS_URL")
+    settings = _load()
+
+    async def run() -> int:
+        async with _admin(settings) as (redis, admin, queue):
+            return await command(redis, admin, queue)
+
+    with exiting_without_redis():
+        return uvloop.run(run())
+
+
+def _load() -> Settings:
+    settings = load_settings()
+    configure_logging(settings.log_level)
+    return settings
+
+
+@asynccontextmanager
+async def _admin(settings: Settings) -> AsyncIterator[tuple[Redis, LedgerAdmin, JobQueue]]:
+    redis = impatient(settings.redis_url.get_secret_value(), timeout_s=_REDIS_TIMEOUT_S)
+    queue = JobQueue.create(settings.queue, skill_timeout_s=settings.skill_timeout)
+    try:
+        yield redis, LedgerAdmin(redis, queue), queue
+    finally:
+        await redis.aclose()

@@ -1,0 +1,92 @@
+"""One question in this process, as the worker would answer it: no Redis, and nothing is sent."""
+
+import time
+from dataclasses import dataclass, field
+
+from dingda.shared.dingtalk.message import Message
+from dingda.shared.runtime.settings import Settings
+from dingda.worker.answering.help import help_skill
+from dingda.worker.answering.responder import Conversation
+from dingda.worker.answering.response import Said
+from dingda.worker.answering.routing import Router
+from dingda.worker.engine.threads import SkillThreads
+from dingda.worker.sdk.loader import load_skill_settings, load_skills
+from dingda.worker.sdk.services import Services
+from dingda.worker.services import http_client as http
+from dingda.worker.services.database import Databases
+from dingda.worker.services.http_client import Http
+from dingda.worker.services.way_out import WayOut
+from dingda.worker.testing import MemoryCache
+
+_SESSION_S = 5400.0
+"""How long DingTalk's sessions take replies, in seconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class OfflineAnswer:
+    """What a text gets, and from whom."""
+
+    skill: str
+    """The skill's name; "" if none wants the text."""
+    took_ms: int
+    """How long the answer took, in milliseconds, without loading the skills."""
+    said: Said | None = field(repr=False)
+    """None for silence."""
+
+
+async def answer_offline(
+    text: str, settings: Settings, *, staff_id: str, nick: str, single: bool
+) -> OfflineAnswer:
+    """Answer a text.
+
+    The skills are those that a worker with these settings loads. They reach their backends; what
+    they cache is forgotten afterwards, and DingTalk's address book is out of reach.
+
+    Args:
+        text: what is typed, without the mention.
+        settings: the worker's.
+        staff_id: the sender's userid; "" as before the robot is published.
+        nick: the sender's nickname.
+        single: whether it is said in a single chat rather than a group.
+    """
+    skills = load_skills(settings.skills)
+    databases, threads = Databases(), SkillThreads()
+    way_out = WayOut(settings.proxy_url.get_secret_value(), settings.no_proxy)
+    async with http.create_client(way_out) as backends:
+        conversation = Conversation(
+            router=Router([*skills, help_skill(skills)]),
+            services=Services(
+                http=Http(backends),
+                cache=MemoryCache(),
+                databases=databases,
+                dingtalk=None,
+                settings=load_skill_settings(skills),
+            ),
+            threads=threads,
+            skill_timeout_s=settings.skill_timeout,
+            unmatched=settings.unmatched,
+        )
+        message = _message(text, staff_id=staff_id, nick=nick, single=single)
+        try:
+            began_s = time.monotonic()
+            route = conversation.route(message)
+            said = await conversation.reply(message, route, timeout_s=_SESSION_S)
+            took_ms = round((time.monotonic() - began_s) * 1000)
+            return OfflineAnswer(route.skill.name if route else "", took_ms, said)
+        finally:
+            threads.shutdown(wait=False, cancel_futures=True)
+            databases.close()
+
+
+def _message(text: str, *, staff_id: str, nick: str, single: bool) -> Message:
+    return Message(
+        id="0" * 64,
+        conversation_id="cidOFFLINE==",
+        conversation_title="" if single else "dingda ask",
+        is_group=not single,
+        sender_staff_id=staff_id,
+        sender_nick=nick,
+        text=text,
+        session_webhook="",
+        session_expires_ms=None,
+    )

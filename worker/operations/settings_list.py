@@ -1,0 +1,92 @@
+"""`dingda settings`: every setting, what it is now, and what it means."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+
+from pydantic import SecretStr
+from pydantic_core import PydanticUndefined
+from pydantic_settings import BaseSettings
+
+from dingda.shared.errors import SettingsError
+from dingda.shared.runtime.settings import Settings
+from dingda.worker.operations.operating import to_json
+from dingda.worker.sdk.loader import read_settings
+from dingda.worker.sdk.skill import Skill
+
+
+@dataclass(frozen=True, slots=True)
+class ListedSetting:
+    """A setting as it is shown; of a secret, whether it is set."""
+
+    variable: str
+    value: str
+    default: str
+    description: str
+
+
+@dataclass(frozen=True, slots=True)
+class SettingsSection:
+    """The settings of one owner: the bot, or a skill."""
+
+    owner: str
+    problem: str
+    """What is wrong with them; "" if nothing is."""
+    settings: Sequence[ListedSetting]
+
+
+def list_settings(skills: Iterable[Skill], *, as_json: bool = False) -> str:
+    """Describe the bot's own settings and those of its skills, in lines or as a JSON list.
+
+    Secrets show only whether they are set.
+    """
+    declared = (
+        _section(f"skill {skill.name}", kind)
+        for skill in skills
+        for kind in dict.fromkeys(skill.settings_types())
+    )
+    sections = (_section("the bot", Settings), *declared)
+    if as_json:
+        return to_json([asdict(section) for section in sections])
+    return "\n\n".join(map(_described, sections))
+
+
+def _section(owner: str, kind: type[BaseSettings]) -> SettingsSection:
+    try:
+        current = read_settings(kind)
+    except SettingsError as error:
+        return SettingsSection(owner, str(error), ())
+    prefix = kind.model_config.get("env_prefix", "")
+    listed = [
+        ListedSetting(
+            f"{prefix}{name}".upper(),
+            _shown(getattr(current, name)),
+            "" if field.default is PydanticUndefined else _shown(field.default),
+            field.description or "",
+        )
+        for name, field in kind.model_fields.items()
+    ]
+    return SettingsSection(owner, "", listed)
+
+
+def _described(section: SettingsSection) -> str:
+    lines = [f"# {section.owner}"]
+    if section.problem:
+        lines.append(section.problem)
+    for each in section.settings:
+        changed = "" if each.value == each.default else f"   (default: {each.default or 'none'})"
+        lines += [f"{each.variable}={each.value}{changed}", f"    {each.description}"]
+    return "\n".join(lines)
+
+
+def _shown(value: object) -> str:
+    match value:
+        case None:
+            return ""
+        case SecretStr():
+            return "***" if value.get_secret_value() else ""
+        case tuple():
+            return ",".join(_shown(item) for item in value)
+        case float():
+            return f"{value:g}"
+        case _:
+            return str(value)

@@ -1,0 +1,124 @@
+"""`dingda skills`: what one types for each, words that two claim, and modules that fail."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+
+from dingda.shared.runtime.logs import printable
+from dingda.worker.answering.help import help_skill
+from dingda.worker.language.text import fold
+from dingda.worker.operations.operating import to_json
+from dingda.worker.sdk.loader import FoundModule
+from dingda.worker.sdk.skill import Command, Skill
+
+_MAX_CHARS = 70
+"""How much of a pattern a line shows; JSON has all of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class ListedCommand:
+    """A command of a skill."""
+
+    usage: str
+    """How to type it: `天气 <城市> [日期]`."""
+    aliases: tuple[str, ...]
+    patterns: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ListedSkill:
+    """A skill, and the module that has it."""
+
+    name: str
+    module: str
+    summary: str
+    commands: Sequence[ListedCommand]
+
+
+@dataclass(frozen=True, slots=True)
+class Conflict:
+    """A word that several skills claim."""
+
+    word: str
+    module: str
+    """The module whose skill has it: the first."""
+    others: tuple[str, ...]
+    """The modules whose skills claim it in vain."""
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A module that can't be loaded, or has no skill."""
+
+    module: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class SkillsList:
+    """All that there is, in the order in which a text is tried."""
+
+    skills: Sequence[ListedSkill]
+    conflicts: Sequence[Conflict]
+    failures: Sequence[Failure]
+
+
+def list_skills(found: Sequence[FoundModule]) -> SkillsList:
+    """List what modules hold, and the help that every worker has."""
+    loaded = [(module.name, module.skill) for module in found if module.skill]
+    help_ = help_skill([skill for _, skill in loaded])
+    loaded.append(("dingda.worker.answering.help", help_))
+    return SkillsList(
+        [_listed(module, skill) for module, skill in loaded],
+        list(_conflicts(loaded)),
+        [
+            Failure(module.name, module.problem.partition("\n")[0])
+            for module in found
+            if module.problem
+        ],
+    )
+
+
+def show_skills(listed: SkillsList, *, as_json: bool) -> str:
+    """In lines, or as one JSON object."""
+    if as_json:
+        return to_json(asdict(listed))
+    parts = ["\n".join(_lines(skill)) for skill in listed.skills]
+    parts += [
+        f"conflict: {each.word} is claimed by {', '.join((each.module, *each.others))}; "
+        f"{each.module} has it"
+        for each in listed.conflicts
+    ]
+    parts += [f"cannot be loaded: {each.module}: {each.reason}" for each in listed.failures]
+    return "\n\n".join(parts)
+
+
+def _listed(module: str, skill: Skill) -> ListedSkill:
+    commands = [_command(each) for each in skill.commands]
+    return ListedSkill(skill.name, module, skill.summary, commands)
+
+
+def _command(command: Command) -> ListedCommand:
+    patterns = tuple(pattern.source for pattern in command.patterns)
+    return ListedCommand(command.usage, command.names[1:], patterns)
+
+
+def _conflicts(loaded: Iterable[tuple[str, Skill]]) -> Iterator[Conflict]:
+    claims: dict[str, dict[str, str]] = {}
+    for module, skill in loaded:
+        for command in skill.commands:
+            for name in command.names:
+                claims.setdefault(fold(name), {}).setdefault(module, name)
+    for by_module in claims.values():
+        first, *others = by_module
+        if others:
+            yield Conflict(by_module[first], first, tuple(others))
+
+
+def _lines(skill: ListedSkill) -> Iterator[str]:
+    yield f"{skill.name}  {skill.summary}  ({skill.module})"
+    for command in skill.commands:
+        yield f"  {command.usage}"
+        if command.aliases:
+            yield f"      also: {'、'.join(command.aliases)}"
+        for pattern in command.patterns:
+            yield f"      pattern: {printable(pattern, _MAX_CHARS)}"

@@ -1,0 +1,317 @@
+"""A function's arguments, read from what somebody typed.
+
+A parameter's type says how it is read:
+
+* a *slot* such as `dingda.slots.Place` or `Day`: found wherever it stands;
+* `int`, `float`, `Decimal`: the first number;
+* a `Literal[...]` of words: the one that is there;
+* `str`: what is left. Of several the last takes the rest, the others a word each;
+* `Person`: whoever is mentioned, or named in what is left; `worker.sdk.people` looks them up;
+* `Picture`, `File`, `Voice`, `Quoted`: not read from the text, but what was sent beside it, or in
+  the message that it answers to.
+
+`X | None` or a default makes it optional; `Annotated[str, "城市"]` gives it a name that people
+know. A parameter of the type `Ask` gets the question itself, one of a pydantic-settings class its
+settings.
+"""
+
+import inspect
+import types
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from functools import cache
+from typing import (
+    Annotated,
+    Any,
+    Literal,
+    Protocol,
+    Self,
+    Union,
+    get_args,
+    get_origin,
+    get_type_hints,
+    runtime_checkable,
+)
+
+from pydantic_settings import BaseSettings
+
+from dingda.shared.dingtalk.content import File, Picture, Quoted, Voice
+from dingda.shared.dingtalk.message import Message
+from dingda.shared.texts import MISSING, NOT_SENT, NOT_UNDERSTOOD
+from dingda.worker.errors import UnclearError
+from dingda.worker.language.patterns import Pattern
+from dingda.worker.language.text import Words, fold
+from dingda.worker.sdk.people import take_named
+from dingda.worker.services.address_book import Person
+
+_NUMBER = Pattern(r"-?\d+(?:\.\d+)?")
+_MAX_NUMBER_CHARS = 30
+"""A longer one is none: float makes infinity of it."""
+_NUMERIC = (int, float, Decimal)
+_TEXTS = (str, Person)
+"""What takes of what is left."""
+
+
+def _picture(message: Message) -> Picture | None:
+    quoted = message.quoted.pictures if message.quoted else ()
+    return next(iter(message.pictures or quoted), None)
+
+
+def _file(message: Message) -> File | None:
+    quoted = message.quoted.files if message.quoted else ()
+    return next(iter(message.files or quoted), None)
+
+
+_SENT: dict[type, Callable[[Message], object]] = {
+    Picture: _picture,
+    File: _file,
+    Voice: lambda message: message.voice,
+    Quoted: lambda message: message.quoted,
+}
+"""What a message may carry besides its words, and where in it."""
+
+
+@runtime_checkable
+class Slot(Protocol):
+    """Something that can be found in a text.
+
+    >>> class Room:
+    ...     label = "会议室"
+    ...     @classmethod
+    ...     def take(cls, words: Words, now: datetime) -> tuple[str, Words] | None:
+    ...         found = Pattern("[a-z][0-9]{3}").search(words.matched)
+    ...         return (found.taken.upper(), words.without(*found.span)) if found else None
+    >>> Room.take(Words.of("预订a301"), datetime(2026, 11, 28))[0]
+    'A301'
+    """
+
+    label: str
+    """What people call it, such as 城市."""
+
+    @classmethod
+    def take(cls, words: Words, now: datetime) -> tuple[Self, Words] | None:
+        """Find it, and return it with the words that are left; None if it isn't there.
+
+        Raises:
+            UnclearError: if it is there but could mean several things; its suggestions are what to
+                type instead, without the command.
+            RefusalError: if it is there and can't be, such as a day long past.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """One parameter to be read from the text."""
+
+    name: str
+    kind: Any
+    label: str
+    required: bool
+    default: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Signature:
+    """What a function takes, and from where."""
+
+    parameters: tuple[Parameter, ...]
+    """Those read from the text."""
+    ask: str | None
+    """The one that gets the question itself."""
+    settings_parameters: tuple[tuple[str, type[BaseSettings]], ...]
+    sent_parameters: tuple[Parameter, ...] = ()
+    """Those that are sent beside the text."""
+
+    @classmethod
+    def of(cls, function: Callable[..., Any], *, ask_type: type) -> "Signature":
+        """Read a function's signature.
+
+        Raises:
+            TypeError: if a parameter has no type, or one that can't be read from text.
+        """
+        hints = get_type_hints(function, include_extras=True)
+        parameters: list[Parameter] = []
+        sent: list[Parameter] = []
+        settings: list[tuple[str, type[BaseSettings]]] = []
+        ask = None
+        for name, parameter in inspect.signature(function).parameters.items():
+            hint = hints.get(name)
+            if hint is ask_type:
+                ask = name
+            elif isinstance(hint, type) and issubclass(hint, BaseSettings):
+                settings.append((name, hint))
+            else:
+                read = _parameter(function, parameter, hint)
+                (sent if read.kind in _SENT else parameters).append(read)
+        if sum(read.kind is Person for read in parameters) > 1:
+            # Nor does DingTalk tell in which order people were mentioned.
+            raise TypeError(f"{_name(function)}: one Person at the most, or it's open who is who")
+        return cls(tuple(parameters), ask, tuple(settings), tuple(sent))
+
+    @property
+    def settings(self) -> list[type[BaseSettings]]:
+        """The settings classes that it takes."""
+        return [kind for _, kind in self.settings_parameters]
+
+    @property
+    def usage(self) -> list[str]:
+        """Its arguments as people type them: `<城市>`, or `[日期]` for one that may be left out."""
+        return [f"<{p.label}>" if p.required else f"[{p.label}]" for p in self.parameters]
+
+    def bind(
+        self,
+        words: Words,
+        *,
+        usage: str,
+        ask: Any,
+        now: datetime,
+        settings: Mapping[type[BaseSettings], BaseSettings],
+    ) -> dict[str, Any]:
+        """Read the arguments from the words.
+
+        Args:
+            words: what was typed besides the command.
+            usage: how to type it right, for who didn't.
+            ask: the question itself.
+            now: the present.
+            settings: an instance of each settings class.
+
+        Raises:
+            UnclearError: a sentence to the asker: what is missing, or what was not understood.
+            RefusalError: what a slot raises.
+        """
+        bound: dict[str, Any] = {name: settings[kind] for name, kind in self.settings_parameters}
+        if self.ask:
+            bound[self.ask] = ask
+        for sent in self.sent_parameters:
+            value = _SENT[sent.kind](ask.message)
+            if value is None and sent.required:
+                raise UnclearError(NOT_SENT.format(label=sent.label, usage=usage))
+            bound[sent.name] = sent.default if value is None else value
+        # Slots first, wherever they stand: they know what they look for. Text takes what is left.
+        said = words.rest
+        for parameter in sorted(self.parameters, key=lambda p: p.kind in _TEXTS):
+            last = parameter.kind not in _TEXTS or parameter is self._texts[-1]
+            taken = (
+                take_named(words, ask.message, ask.names, last=last, usage=usage, said=said)
+                if parameter.kind is Person
+                else _take_for(usage, parameter.kind, words, now, last=last)
+            )
+            if taken is not None:
+                bound[parameter.name], words = taken
+            elif parameter.required:
+                template = NOT_UNDERSTOOD if words.rest else MISSING
+                sentence = template.format(label=parameter.label, rest=words.rest, usage=usage)
+                raise UnclearError(sentence)
+            else:
+                bound[parameter.name] = parameter.default
+        return bound
+
+    def answers_to(self, message: Message) -> bool:
+        """Whether all that it needs is what a message carries besides its words."""
+        needed = [each for each in (*self.parameters, *self.sent_parameters) if each.required]
+        return bool(needed) and all(
+            each.kind in _SENT and _SENT[each.kind](message) is not None for each in needed
+        )
+
+    @property
+    def _texts(self) -> list[Parameter]:
+        return [parameter for parameter in self.parameters if parameter.kind in _TEXTS]
+
+
+def _parameter(function: Callable[..., Any], parameter: inspect.Parameter, hint: Any) -> Parameter:
+    label = None
+    if get_origin(hint) is Annotated:
+        hint, label, *_ = get_args(hint)
+    kind, optional = _without_none(hint)
+    if get_origin(kind) is Annotated:
+        kind, label, *_ = get_args(kind)
+    if not _is_readable(kind):
+        raise TypeError(
+            f"{_name(function)}: parameter {parameter.name!r} can't be read from text; "
+            "docs/skills.md names the types that can"
+        )
+    has_default = parameter.default is not inspect.Parameter.empty
+    return Parameter(
+        name=parameter.name,
+        kind=kind,
+        label=str(label or getattr(kind, "label", parameter.name)),
+        required=not optional and not has_default,
+        default=parameter.default if has_default else None,
+    )
+
+
+def _name(function: Callable[..., Any]) -> str:
+    return f"{function.__module__}.{function.__qualname__}"
+
+
+def _without_none(hint: Any) -> tuple[Any, bool]:
+    if get_origin(hint) in (Union, types.UnionType):
+        kinds = [kind for kind in get_args(hint) if kind is not types.NoneType]
+        if len(kinds) == 1:
+            return kinds[0], True
+    return hint, False
+
+
+def _is_readable(kind: Any) -> bool:
+    if kind in _TEXTS or kind in _NUMERIC or kind in _SENT or get_origin(kind) is Literal:
+        return True
+    return isinstance(kind, type) and hasattr(kind, "take")
+
+
+def _take_for(
+    usage: str, kind: Any, words: Words, now: datetime, *, last: bool
+) -> tuple[Any, Words] | None:
+    try:
+        return _take(kind, words, now, last=last)
+    except UnclearError as unclear:
+        command = usage.partition(" ")[0]
+        suggestions = tuple(f"{command} {each}" for each in unclear.suggestions)
+        raise UnclearError(str(unclear), suggestions=suggestions) from None
+
+
+def _take(kind: Any, words: Words, now: datetime, *, last: bool) -> tuple[Any, Words] | None:
+    if kind is str:
+        return _take_text(words, last=last)
+    if kind in _NUMERIC:
+        return _take_number(kind, words)
+    if get_origin(kind) is Literal:
+        return _take_choice(get_args(kind), words)
+    taken: tuple[Any, Words] | None = kind.take(words, now)
+    return taken
+
+
+def _take_text(words: Words, *, last: bool) -> tuple[str, Words] | None:
+    rest = words.rest
+    if not rest:
+        return None
+    if last:
+        return rest, Words("", "")
+    word, _, others = rest.partition(" ")
+    return word, Words.of(others)
+
+
+def _take_number(kind: Any, words: Words) -> tuple[Any, Words] | None:
+    found = _NUMBER.search(words.matched)
+    if found is None or len(found.taken) > _MAX_NUMBER_CHARS:
+        return None
+    if kind is int and "." in found.taken:
+        return None
+    return kind(found.taken), words.without(*found.span)
+
+
+def _take_choice(choices: tuple[str, ...], words: Words) -> tuple[str, Words] | None:
+    for folded, choice in _folded(choices):
+        at = words.matched.find(folded)
+        if at >= 0:
+            return choice, words.without(at, at + len(folded))
+    return None
+
+
+@cache
+def _folded(choices: tuple[str, ...]) -> list[tuple[str, str]]:
+    """Each choice as it is matched and as it is meant, the longest first."""
+    return [(fold(choice), choice) for choice in sorted(choices, key=len, reverse=True)]

@@ -1,0 +1,24 @@
+"""What a skill may use besides the words: the clock, HTTP, a cache, databases, DingTalk itself."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from pydantic_settings import BaseSettings
+
+from dingda.worker.services.address_book import AddressBook
+from dingda.worker.services.cache import Cache
+from dingda.worker.services.database import Databases
+from dingda.worker.services.http_client import Http
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """What one worker process shares between all questions."""
+
+    http: Http
+    cache: Cache
+    databases: Databases
+    dingtalk: AddressBook | None
+    """DingTalk's address book; None unless `DINGDA_APP_KEY` and the secret are set."""
+    settings: Mapping[type[BaseSettings], BaseSettings] = field(default_factory=dict)
+    """What skills declare as settings of their own, read once at the start."""

@@ -1,0 +1,112 @@
+"""Skills: their commands, and the functions that these reach."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Any, Literal, TypeVar
+
+from dingda.shared.dingtalk.reply import Reply
+from dingda.worker.language.patterns import Pattern, UnsupportedPatternError
+from dingda.worker.sdk.arguments import Signature
+from dingda.worker.sdk.context import Ask
+
+
+@dataclass(frozen=True, slots=True)
+class Allow:
+    """Who may use a skill: everyone, unless it is narrowed.
+
+    >>> boss = Allow(staff_ids=frozenset({"0001"}))
+    >>> skill = Skill("payroll", summary="查工资条", allow=boss)
+    >>> @skill.command("工资条")
+    ... def payslip() -> str:
+    ...     return "已发到邮箱"
+    >>> asyncio.run(ask(skill, "工资条", staff_id="0002")).content
+    '抱歉，你没有使用「查工资条」的权限'
+    """
+
+    staff_ids: frozenset[str] = frozenset()
+    conversation_ids: frozenset[str] = frozenset()
+    chats: Literal["any", "group", "single"] = "any"
+
+
+EVERYONE = Allow()
+
+Answer = Reply | str | None
+SkillFunction = Callable[..., Answer | Awaitable[Answer]]
+F = TypeVar("F", bound=SkillFunction)
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """A function of a skill, and what reaches it."""
+
+    names: tuple[str, ...]
+    patterns: tuple[Pattern, ...]
+    function: SkillFunction
+    signature: Signature
+
+    @property
+    def usage(self) -> str:
+        """How to type it: `天气 <城市> [日期]`."""
+        return " ".join((self.names[0], *self.signature.usage))
+
+
+@dataclass(slots=True)
+class Skill:
+    """Something that the bot can do.
+
+    Args:
+        name: short and unique, for logs.
+        summary: a line for the help, in Chinese.
+        timeout_s: seconds that it may take; None for the setting `DINGDA_SKILL_TIMEOUT`.
+        private: whether its answers go to the asker alone, even if asked in a group.
+        allow: who may use it.
+        overtakes: whether its answers may come before those to earlier messages of the same person.
+            For what depends on nothing that was said before, and is quick: it is not kept waiting
+            behind something slow.
+
+    >>> skill = Skill("dice", summary="掷骰子")
+    >>> @skill.command("骰子", "dice")
+    ... def roll(sides: int = 6) -> str:
+    ...     return f"这是 {sides} 面的"
+    >>> asyncio.run(ask(skill, "骰子20")).content
+    '这是 20 面的'
+    """
+
+    name: str
+    summary: str
+    timeout_s: float | None = None
+    private: bool = False
+    allow: Allow = EVERYONE
+    overtakes: bool = False
+    commands: list[Command] = field(default_factory=list, init=False)
+
+    def command(self, *names: str, pattern: str | None = None) -> Callable[[F], F]:
+        """Declare what to type for a function.
+
+        Args:
+            names: the command, and aliases for it. What follows it are its arguments.
+            pattern: a regular expression (RE2's) that reaches the function as well, wherever it
+                stands in the text; it is matched against simplified, lower-case, half-width
+                characters. What stands around it, or around its group `taken`, are the arguments.
+
+        Raises:
+            TypeError: if the function has a parameter that can't be read from text, or the pattern
+                can't be matched in linear time.
+        """
+        if not names:
+            raise TypeError("a command needs a name: @skill.command('天气')")
+        try:
+            patterns = (Pattern(pattern),) if pattern else ()
+        except UnsupportedPatternError as error:
+            raise TypeError(f"skill {self.name!r}: {error}") from None
+
+        def declare(function: F) -> F:
+            signature = Signature.of(function, ask_type=Ask)
+            self.commands.append(Command(names, patterns, function, signature))
+            return function
+
+        return declare
+
+    def settings_types(self) -> list[type[Any]]:
+        """The settings classes that its functions take."""
+        return [kind for command in self.commands for kind in command.signature.settings]

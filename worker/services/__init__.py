@@ -1,0 +1,1 @@
+"""What skills may use: HTTP with bounds, a cache, databases, contacts."""

@@ -1,0 +1,182 @@
+"""The skills' cache in Redis. What is looked up for a person never goes in here."""
+
+import asyncio
+import json
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Any, Protocol, cast
+
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+
+from dingda.worker.services.single_flight import SharedCallCancelledError, SingleFlight
+from dingda.worker.services.skill_clock import standing_still
+
+logger = logging.getLogger(__name__)
+
+LOCK_S = 10.0
+"""Seconds that others wait for the caller that fetches: as long as a call may take by default."""
+MAX_FETCH_S = 90.0
+"""Seconds that fetching may take. The skill's time does not bound it: others wait for it, too."""
+_FIRST_LOOK_S, _LAST_LOOK_S = 0.05, 0.5
+_PATIENCE_S = 1.0
+"""A cache that takes longer is worse than none; the client alone would wait for Redis a minute."""
+
+Fetch = Callable[[], Awaitable[Any]]
+
+
+class Cache(Protocol):
+    """Remembers small JSON values for a while; forgetting is always allowed.
+
+    >>> async def fetch() -> float:
+    ...     return 7.1
+    >>> cache: Cache = MemoryCache()
+    >>> asyncio.run(cache.remember("rates:USD", fetch, ttl_s=600))
+    7.1
+    """
+
+    async def get(self, key: str) -> Any | None:
+        """Return what was put there, or None."""
+
+    async def set(self, key: str, value: Any, *, ttl_s: int) -> None:
+        """Put a JSON value there for `ttl_s` seconds."""
+
+    async def remember(
+        self, key: str, fetch: Fetch, *, ttl_s: int, read: Callable[[Any], Any] = ...
+    ) -> Any:
+        """Return what was put there; else fetch it, once for all who want it at this moment.
+
+        Args:
+            key: where; everything that the value depends on belongs in it.
+            fetch: gets the JSON value, within 90 seconds. What it raises is raised here.
+            ttl_s: seconds until it is forgotten.
+            read: makes of the JSON value what is returned. A kept value for which it raises
+                ValueError, as pydantic does, is spoilt, and is fetched again.
+        """
+        ...
+
+
+def as_it_is(value: Any) -> Any:
+    """Read a JSON value as itself."""
+    return value
+
+
+class RedisCache:
+    """JSON values under `<prefix>:cache:`, each with its own time to live.
+
+    Redis may be away at any time: then everything is fetched, still once in each process.
+
+    Args:
+        redis: a client that decodes responses.
+        prefix: the queue's name.
+    """
+
+    def __init__(self, redis: Redis, *, prefix: str) -> None:
+        self._redis = redis
+        self._prefix = f"{prefix}:cache:"
+        self._flights = SingleFlight()
+
+    async def get(self, key: str) -> Any | None:
+        """Return what was put there; None if there is nothing, no JSON, or no Redis."""
+        stored = await self._read(key)
+        try:
+            return None if stored is None else json.loads(stored)
+        except (ValueError, RecursionError):
+            logger.warning("the cache holds something that is no JSON")
+            return None
+
+    async def set(self, key: str, value: Any, *, ttl_s: int) -> None:
+        """Put a JSON value there for `ttl_s` seconds; an outage only costs the next look-up."""
+        text = json.dumps(value)
+        async with self._trying("written"):
+            await self._redis.set(self._prefix + key, text, ex=ttl_s)
+
+    async def remember(
+        self, key: str, fetch: Fetch, *, ttl_s: int, read: Callable[[Any], Any] = as_it_is
+    ) -> Any:
+        """Return what was put there; else fetch it, once for all workers at this moment.
+
+        See `Cache.remember`. The call that fetches holds a lock in Redis for at most ten seconds;
+        if its process dies, or takes longer, others fetch for themselves, one in each process.
+        """
+        stored = await self._read(key)
+        if stored is not None:
+            try:
+                return read(json.loads(stored))
+            except (ValueError, RecursionError):
+                logger.warning("the cache holds something spoilt; fetching it again")
+
+        async def fetch_once() -> str:
+            return await self._fetch(key, fetch, ttl_s=ttl_s, spoilt=stored)
+
+        try:
+            text = await self._flights.run(key, fetch_once)
+        except SharedCallCancelledError:
+            text = json.dumps(await fetch())
+        # Parsed for each caller, since a skill may change what it gets.
+        return read(json.loads(text))
+
+    async def _fetch(self, key: str, fetch: Fetch, *, ttl_s: int, spoilt: str | None) -> str:
+        stored = await self._lock_or_find(key, spoilt)
+        if stored is not None:
+            return stored
+        try:
+            async with asyncio.timeout(MAX_FETCH_S):
+                text = json.dumps(await fetch())
+        except BaseException:
+            await self._unlock(key)
+            raise
+        async with self._trying("written"), self._redis.pipeline() as both:
+            both.set(self._prefix + key, text, ex=ttl_s)
+            both.delete(self._lock(key))
+            await both.execute()
+        return text
+
+    async def _lock_or_find(self, key: str, spoilt: str | None) -> str | None:
+        """Become the caller that fetches (None), or return what another one has fetched.
+
+        None as well when Redis is away, or when the other one takes too long. Then two fetch, and
+        the first to end takes the other's lock away: one call more, and no harm.
+        """
+        loop = asyncio.get_running_loop()
+        give_up_at_s = loop.time() + LOCK_S
+        look_s = _FIRST_LOOK_S
+        while True:
+            is_locked: bool | None = True
+            stored: str | None = None
+            async with self._trying("locked"), self._redis.pipeline() as both:
+                # In one transaction, or the value could be put there between the two.
+                both.set(self._lock(key), "1", nx=True, px=round(LOCK_S * 1000))
+                both.get(self._prefix + key)
+                is_locked, stored = await both.execute()
+            if stored is not None and stored != spoilt:
+                if is_locked:
+                    await self._unlock(key)
+                return stored
+            if is_locked or loop.time() >= give_up_at_s:
+                return None
+            with standing_still():
+                await asyncio.sleep(look_s)
+            look_s = min(look_s * 1.5, _LAST_LOOK_S)
+
+    async def _unlock(self, key: str) -> None:
+        async with self._trying("unlocked"):
+            await self._redis.delete(self._lock(key))
+
+    async def _read(self, key: str) -> str | None:
+        async with self._trying("read"):
+            return cast("str | None", await self._redis.get(self._prefix + key))
+        return None
+
+    def _lock(self, key: str) -> str:
+        return f"{self._prefix}{key}:lock"
+
+    @asynccontextmanager
+    async def _trying(self, what: str) -> AsyncIterator[None]:
+        """Try something inside for a second; an outage only ends the context."""
+        try:
+            async with asyncio.timeout(_PATIENCE_S):
+                yield
+        except (RedisError, OSError) as error:  # TimeoutError is an OSError
+            logger.warning("the cache cannot be %s (%s)", what, type(error).__name__)

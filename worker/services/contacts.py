@@ -1,0 +1,177 @@
+"""DingTalk's address book, for skills: who works here, and for whom.
+
+Sources: DingTalk's pages on topapi/v2/user/get, topapi/v2/department/get and contact/users/search.
+Who somebody is goes by userid alone: names are not unique and nicknames are the sender's own
+choice.
+"""
+
+from collections.abc import AsyncIterator, Mapping
+from http import HTTPStatus
+from typing import Any
+
+import stamina
+
+from dingda.worker.errors import BackendProtocolError, BackendUnavailableError
+from dingda.worker.services.access_token import (
+    OPENAPI,
+    TOKEN_HEADER,
+    AccessToken,
+    backend_at,
+    fields_of,
+    is_unknown_token,
+    refusal,
+)
+from dingda.worker.services.address_book import Person
+from dingda.worker.services.backend import NO_LIMITS, Limits
+from dingda.worker.services.errcodes import errcode_in
+from dingda.worker.services.http_client import Http, JSONAnswer
+
+_MAX_FOUND = 20
+_ATTEMPTS = 3
+_PAUSE_S = 1.0
+# errcodes of the older API, beside those of `worker.services.errcodes`.
+_BAD_TOKEN = frozenset({40014, 42001})
+_NOT_THERE = frozenset({33012, 60121, 60003})
+"""No such userid, user or department."""
+
+
+class Contacts:
+    """An organisation's `AddressBook`, asked through DingTalk's OpenAPI.
+
+    Args:
+        http: makes the calls.
+        token: of the application in whose name they are made.
+        openapi_url: `https://api.dingtalk.com`.
+        oapi_url: `https://oapi.dingtalk.com`.
+        limits: what is set of the OpenAPI's bounds.
+    """
+
+    def __init__(
+        self,
+        http: Http,
+        token: AccessToken,
+        *,
+        openapi_url: str,
+        oapi_url: str,
+        limits: Limits = NO_LIMITS,
+    ) -> None:
+        self._http = http
+        self._token = token
+        self._openapi_url = openapi_url
+        self._oapi_url = oapi_url
+        self._limits = limits
+
+    async def person(self, staff_id: str) -> Person | None:
+        """Look somebody up by userid; None if the organisation has nobody of that id.
+
+        Raises:
+            BackendError: if DingTalk can't be asked, or doesn't answer what was asked.
+        """
+        fields = await self._call_oapi("/topapi/v2/user/get", {"userid": staff_id})
+        if fields is None:
+            return None
+        result = fields.get("result")
+        if not isinstance(result, dict):
+            raise BackendProtocolError(OPENAPI.name, "user/get answers without a result")
+        # The direct manager is only there when somebody filled it in.
+        return Person(
+            staff_id=staff_id,
+            name=str(result.get("name") or ""),
+            manager_staff_id=_userid(result.get("manager_userid") or ""),
+            title=str(result.get("title") or ""),
+            department_ids=_integers(result.get("dept_id_list")),
+        )
+
+    async def department(self, department_id: int) -> str:
+        """Return the name of a department; "" if there is none of that id.
+
+        Raises:
+            BackendError: if DingTalk can't be asked, or refuses.
+        """
+        fields = await self._call_oapi("/topapi/v2/department/get", {"dept_id": department_id})
+        result = fields.get("result") if fields else None
+        return str(result.get("name") or "") if isinstance(result, dict) else ""
+
+    async def find(self, name: str) -> list[str]:
+        """Return the userids of the people of a name, at most twenty.
+
+        Raises:
+            BackendError: if DingTalk can't be asked, or refuses.
+        """
+        query = {"queryWord": name, "offset": 0, "size": _MAX_FOUND, "fullMatchField": 1}
+        url = f"{self._openapi_url}/v1.0/contact/users/search"
+        async for attempt in _patiently():
+            with attempt:
+                response = await self._token.call(
+                    lambda token: self._http.json(
+                        backend_at(url, self._limits),
+                        "POST",
+                        url,
+                        json=query,
+                        headers={TOKEN_HEADER: token},
+                    ),
+                    is_stale=lambda response: is_unknown_token(response.status, response.data),
+                )
+                if response.status != HTTPStatus.OK:
+                    raise refusal(response)
+        return _userids(fields_of(response))
+
+    async def _call_oapi(self, path: str, body: Mapping[str, Any]) -> dict[str, Any] | None:
+        """Call the older API, which says in an errcode what became of it; None: nothing there."""
+        url = self._oapi_url + path
+        async for attempt in _patiently():
+            with attempt:
+                response = await self._token.call(
+                    lambda token: self._http.json(
+                        backend_at(url, self._limits),
+                        "POST",
+                        url,
+                        params={"access_token": token},
+                        json=body,
+                    ),
+                    is_stale=lambda response: _errcode(response) in _BAD_TOKEN,
+                )
+                code = _errcode(response)
+                if code in _NOT_THERE:
+                    return None
+                if code != 0:
+                    raise refusal(response)
+        return fields_of(response)
+
+
+def _patiently() -> AsyncIterator[stamina.Attempt]:
+    """Try again after a second, by when DingTalk has begun to count calls from zero."""
+    return stamina.retry_context(
+        on=BackendUnavailableError,
+        attempts=_ATTEMPTS,
+        # As in `worker.services.http_client`: a service that hangs is not asked again.
+        timeout=OPENAPI.timeout_s,
+        wait_initial=_PAUSE_S,
+        wait_jitter=0.5,
+    )
+
+
+def _userids(fields: Mapping[str, Any]) -> list[str]:
+    """Who was found; a response that doesn't say it is not taken for nobody."""
+    found = fields.get("list", [] if fields.get("totalCount") == 0 else None)
+    if not isinstance(found, list):
+        raise BackendProtocolError(OPENAPI.name, "users/search answers without a list")
+    return [_userid(staff_id) for staff_id in found]
+
+
+def _integers(value: object) -> tuple[int, ...]:
+    return tuple(each for each in value if type(each) is int) if isinstance(value, list) else ()
+
+
+def _userid(value: object) -> str:
+    if not isinstance(value, str):
+        raise BackendProtocolError(OPENAPI.name, "a userid that is no text")
+    return value
+
+
+def _errcode(response: JSONAnswer) -> int:
+    """The older API's verdict."""
+    code = errcode_in(fields_of(response))
+    if code is None:
+        raise BackendProtocolError(OPENAPI.name, f"HTTP {response.status} without an errcode")
+    return code

@@ -1,0 +1,200 @@
+"""Reading SQL databases from skills: one statement, bound values, within a time that is kept.
+
+Drivers block, so each call has a thread, and each database has its own few: one that hangs takes
+nobody else's. The caller hears in time, whatever the driver does. The call is then ended in steps,
+each for what the one before does not reach: the database's own limit on statements, the driver's
+request to cancel, and hanging up. A thread that none of them brings back is counted.
+
+Reading only, whatever a statement says: the session is told so where the database knows how.
+SQLAlchemy takes 0.4 s to import, so nothing does until there is a database to read.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, cast
+
+from dingda.worker.errors import BackendBusyError, BackendUnavailableError
+from dingda.worker.services.database_call import Call, Rows
+from dingda.worker.services.database_driver import open_engine, read_rows
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from sqlalchemy import Engine, Executable
+
+    from dingda.worker.services.backend import Limits
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """What one process asks of one database.
+
+    Args:
+        at_once: calls at one moment, each on a connection of its own; more wait.
+        timeout_s: seconds that one call may take: connecting, the statement and its rows.
+        wait_s: seconds that a call may wait for a connection before it is given up.
+
+    >>> Bounds(timeout_s=2.0).limited(Limits(at_once=3))
+    Bounds(at_once=3, timeout_s=2.0, wait_s=15.0)
+    """
+
+    at_once: int = 8
+    timeout_s: float = 8.0
+    wait_s: float = 15.0
+
+    def limited(self, limits: Limits) -> Bounds:
+        """The same with what is set in place of its own; a database knows these three alone."""
+        return limits.over(self)
+
+
+BOUNDS = Bounds()
+
+
+class Databases:
+    """One process's databases, each opened when it is first needed.
+
+    >>> @skill.command("库存")
+    ... async def stock(ask: Ask) -> str:
+    ...     count = sqlalchemy.text("SELECT 7 AS pieces")
+    ...     rows = await ask.services.databases.fetch("库存", "sqlite://", count, {}, limit=1)
+    ...     return f"还有 {rows[0]['pieces']} 件"
+    >>> asyncio.run(ask(skill, "库存")).content
+    '还有 7 件'
+    """
+
+    def __init__(self) -> None:
+        self._databases: dict[tuple[str, Bounds], _Database] = {}
+
+    @property
+    def stuck_calls(self) -> int:
+        """How many threads are lost to calls that could not be ended; any thread may ask."""
+        return sum(database.stuck_calls for database in tuple(self._databases.values()))
+
+    @property
+    def is_stuck(self) -> bool:
+        """Whether some database has lost all its threads, so that only a new process can ask it."""
+        return any(
+            database.stuck_calls >= database.bounds.at_once
+            for database in tuple(self._databases.values())
+        )
+
+    async def fetch(
+        self,
+        service: str,
+        url: str,
+        statement: Executable,
+        values: Mapping[str, Any],
+        *,
+        limit: int,
+        bounds: Bounds = BOUNDS,
+    ) -> list[dict[str, Any]]:
+        """Read rows.
+
+        Args:
+            service: the database's name as people know it, for the log and for apologies.
+            url: SQLAlchemy's URL of it.
+            statement: the SELECT, with named binds.
+            values: what to bind.
+            limit: how many rows at the most.
+            bounds: what the database may be asked; other bounds have other connections.
+
+        Raises:
+            BackendUnavailableError: if it can't be reached, or takes too long.
+            BackendBusyError: if none of its connections became free in time.
+            BackendRefusedError: if it refuses the statement, or its driver is missing.
+        """
+        began = time.monotonic()
+        outcome = "failed"
+        database = self._databases.setdefault((url, bounds), _Database(url, bounds))
+        try:
+            rows = await database.run(service, lambda: database.read(statement, values, limit))
+            outcome = f"{len(rows)} row(s)"
+        finally:
+            took_ms = round((time.monotonic() - began) * 1000)
+            logger.info("%s (SQL) %s in %d ms", service, outcome, took_ms)
+        return rows
+
+    def close(self) -> None:
+        """Close all connections that are not in use."""
+        for database in self._databases.values():
+            database.close()
+        self._databases.clear()
+
+
+class _Database:
+    """One database's connections, and a thread for each call that uses one."""
+
+    def __init__(self, url: str, bounds: Bounds) -> None:
+        self.bounds = bounds
+        self._url = url
+        self._places = asyncio.Semaphore(bounds.at_once)
+        self._calls: set[Call] = set()
+        self._engine: Engine | None = None
+        self._opening = threading.Lock()
+
+    @property
+    def stuck_calls(self) -> int:
+        return sum(call.is_stuck for call in tuple(self._calls))
+
+    async def run(self, service: str, read: Callable[[], Rows]) -> Rows:
+        """Run a blocking read in a thread of its own, once there is a place, within the time."""
+        try:
+            async with asyncio.timeout(self.bounds.wait_s):
+                await self._places.acquire()
+        except TimeoutError:
+            why = f"all {self.bounds.at_once} connections are in use"
+            raise BackendBusyError(service, why) from None
+        call = Call(service, read)
+        self._calls.add(call)
+        back = asyncio.wrap_future(call.outcome)
+        back.add_done_callback(lambda back: self._came_back(call, back))
+        try:
+            call.start_or_fail()
+            # Unlike `wait_for` it leaves the call alone when the time is up, or we are cancelled.
+            await asyncio.wait([back], timeout=self.bounds.timeout_s)
+        finally:
+            if not back.done():
+                call.end()
+        if not back.done():
+            raise BackendUnavailableError(service, "TimeoutError")
+        return back.result()
+
+    def read(self, statement: Executable, values: Mapping[str, Any], limit: int) -> Rows:
+        """Read rows; blocks."""
+        from sqlalchemy.exc import DBAPIError  # noqa: PLC0415 - see the module's docstring
+
+        call = cast("Call", threading.current_thread())
+        engine = self._opened()
+        try:
+            return read_rows(engine, call, statement, values, limit)
+        except DBAPIError as error:
+            # The server had closed the connection since its last use. Reading may be repeated, and
+            # that spares a question to the server before each use.
+            if call.is_over or not error.connection_invalidated:
+                raise
+        return read_rows(engine, call, statement, values, limit)
+
+    def close(self) -> None:
+        if self._engine:
+            self._engine.dispose()
+
+    def _came_back(self, call: Call, back: asyncio.Future[Any]) -> None:
+        self._calls.discard(call)
+        self._places.release()
+        # The caller may have gone: once retrieved, the error is not logged as never retrieved.
+        back.exception()
+
+    def _opened(self) -> Engine:
+        with self._opening:
+            if self._engine is None:
+                self._engine = open_engine(
+                    self._url, at_once=self.bounds.at_once, timeout_s=self.bounds.timeout_s
+                )
+            return self._engine

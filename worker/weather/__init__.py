@@ -1,1 +1,0 @@
-"""The weather: services behind one interface, what is kept of their answers, the wording."""
