@@ -24,7 +24,7 @@ _CONFIG = {
 
 
 @dataclass(frozen=True, slots=True)
-class Contestant:
+class Candidate:
     """A queue and its worker."""
 
     name: str
@@ -124,19 +124,19 @@ def a_front(
         yield process, f"http://127.0.0.1:{port}/dd_robot/"
 
 
-def dingda(concurrency: int, *origins: str) -> Contestant:
+def dingda(concurrency: int, *origins: str) -> Candidate:
     """Our worker as it is, answering real messages from the ledger."""
     env = {
         "DINGDA_CONCURRENCY": str(concurrency),
         "DINGDA_SESSION_WEBHOOK_ORIGINS": ",".join(origins),
     }
-    return Contestant(DINGDA, ("-m", "worker"), "with_dingda", env)
+    return Candidate(DINGDA, ("-m", "worker"), "with_dingda", env)
 
 
-def dramatiq(threads: int) -> Contestant:
+def dramatiq(threads: int) -> Candidate:
     """dramatiq, one process of so many threads."""
     command = ("-m", "dramatiq", "benchmarks.baselines.with_dramatiq", "--processes", "1")
-    return Contestant(
+    return Candidate(
         f"dramatiq, {threads} threads",
         (*command, "--threads", str(threads)),
         "with_dramatiq",
@@ -147,18 +147,16 @@ def dramatiq(threads: int) -> Contestant:
 _RQ = ("-m", "rq.cli", "worker", QUEUE, "--quiet")
 _TASKIQ = ("-m", "taskiq", "worker", "benchmarks.baselines.with_taskiq:broker", "--workers", "1")
 
-DINGDA_NOTHING = Contestant(DINGDA, ("-m", "benchmarks.baselines.with_dingda"), "with_dingda")
-RQ_WORKER = Contestant("rq worker", _RQ, "with_rq")
-SIMPLE_WORKER = Contestant(
-    "RQ SimpleWorker", (*_RQ, "--worker-class", "rq.SimpleWorker"), "with_rq"
-)
-WORKER_POOL = Contestant(
+DINGDA_NOTHING = Candidate(DINGDA, ("-m", "benchmarks.baselines.with_dingda"), "with_dingda")
+RQ_WORKER = Candidate("rq worker", _RQ, "with_rq")
+SIMPLE_WORKER = Candidate("RQ SimpleWorker", (*_RQ, "--worker-class", "rq.SimpleWorker"), "with_rq")
+WORKER_POOL = Candidate(
     "rq worker-pool -n 32, preloaded",
     ("-m", "benchmarks.baselines.rq_preloaded", "worker-pool", QUEUE, "-n", "32", "--quiet"),
     "with_rq",
 )
-ARQ = Contestant("arq", ("-m", "benchmarks.baselines.with_arq"), "with_arq", python=PEERS_ARQ)
-TASKIQ = Contestant(
+ARQ = Candidate("arq", ("-m", "benchmarks.baselines.with_arq"), "with_arq", python=PEERS_ARQ)
+TASKIQ = Candidate(
     "taskiq",
     (*_TASKIQ, "--log-level", "WARNING", "--max-async-tasks", "500"),
     "with_taskiq",

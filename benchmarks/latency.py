@@ -15,7 +15,7 @@ from benchmarks.candidates import (
     RQ_WORKER,
     SIMPLE_WORKER,
     TASKIQ,
-    Contestant,
+    Candidate,
     a_front,
     a_gateway,
     a_server,
@@ -77,7 +77,7 @@ def measure(plan: Plan, folder: Path) -> Iterator[Sample]:
 
 
 @contextmanager
-def _a_road(contestant: Contestant, folder: Path) -> Iterator[_Road]:
+def _a_road(contestant: Candidate, folder: Path) -> Iterator[_Road]:
     """A road with a server of its own, for the queues of some peers share their names."""
     with ExitStack() as stack:
         server = stack.enter_context(a_server(folder))

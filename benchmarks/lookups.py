@@ -12,7 +12,7 @@ from benchmarks.candidates import (
     SIMPLE_WORKER,
     TASKIQ,
     WORKER_POOL,
-    Contestant,
+    Candidate,
     Server,
     a_server,
     a_sink,
@@ -30,7 +30,7 @@ _IN_FLIGHT = 500
 _WITHIN_S = 180.0
 _WATCH_S = 0.2
 # As many as each can do in about ten seconds, and a few for those that do one at a time.
-_JOBS: dict[Contestant, int] = {
+_JOBS: dict[Candidate, int] = {
     WORKER_POOL: 240,
     SIMPLE_WORKER: 8,
     RQ_WORKER: 8,
@@ -67,7 +67,7 @@ def measure(plan: Plan, folder: Path) -> Iterator[Sample]:
                 server.clear()
 
 
-def _replies(contestant: Contestant, server: Server, jobs: int) -> dict[str, float]:
+def _replies(contestant: Candidate, server: Server, jobs: int) -> dict[str, float]:
     with a_sink() as (_, port):
         origin = f"http://127.0.0.1:{port}"
         contestant.fill(server, jobs, origin, _LOOKUP_S)

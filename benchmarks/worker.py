@@ -13,7 +13,7 @@ from benchmarks.candidates import (
     RQ_WORKER,
     SIMPLE_WORKER,
     TASKIQ,
-    Contestant,
+    Candidate,
     Server,
     a_server,
     a_sink,
@@ -28,7 +28,7 @@ from benchmarks.samples import Column, Sample, Table
 ANSWERS = "Dingda, whole messages: ledger, routing, skill, POST"
 DRAMATIQ = dramatiq(8)
 
-_JOBS: dict[Contestant, int] = {
+_JOBS: dict[Candidate, int] = {
     DINGDA_NOTHING: 12_000,
     SIMPLE_WORKER: 1_200,
     RQ_WORKER: 100,
@@ -70,7 +70,7 @@ def measure(plan: Plan, folder: Path) -> Iterator[Sample]:
             server.clear()
 
 
-def _nothing(contestant: Contestant, server: Server, jobs: int) -> dict[str, float]:
+def _nothing(contestant: Candidate, server: Server, jobs: int) -> dict[str, float]:
     contestant.fill(server, jobs)
     with closing(contestant.work(server)) as worker:
         wait_for_mark(server, BEGIN, worker)

@@ -5,7 +5,7 @@ from textwrap import indent
 
 import click
 
-from dingda.shared.ledger.states import End, Ending
+from dingda.shared.ledger.states import Completion, Outcome
 from dingda.shared.runtime.command_line import FAILED, OK, as_json_option
 from dingda.shared.runtime.logs import configure_logging
 from dingda.shared.runtime.settings import load_settings
@@ -38,37 +38,37 @@ def ask(text: str, *, staff_id: str, nick: str, single: bool, as_json: bool) -> 
         click.echo(to_json(_facts(answer)))
     else:
         click.echo("\n".join(_lines(answer, names={staff_id: nick})))
-    return FAILED if _ending(answer).end in (End.UNMATCHED, End.DEAD) else OK
+    return FAILED if _ending(answer).outcome in (Outcome.UNMATCHED, Outcome.DEAD) else OK
 
 
-def _ending(answer: OfflineAnswer) -> Ending:
+def _ending(answer: OfflineAnswer) -> Completion:
     """How the message would end; a skill that stays silent has answered."""
-    if answer.said:
-        return answer.said.ending
-    return Ending(End.ANSWERED if answer.skill else End.UNMATCHED)
+    if answer.response:
+        return answer.response.completion
+    return Completion(Outcome.ANSWERED if answer.skill else Outcome.UNMATCHED)
 
 
 def _facts(answer: OfflineAnswer) -> dict[str, object]:
-    said, ending = answer.said, _ending(answer)
+    response, completion = answer.response, _ending(answer)
     return {
         "skill": answer.skill,
-        "end": str(ending.end),
-        "reason": ending.full_reason,
-        "private": bool(said and said.private),
+        "end": str(completion.outcome),
+        "reason": completion.full_reason,
+        "private": bool(response and response.private),
         "took_ms": answer.took_ms,
-        "reply": said.reply.to_payload() if said else None,
+        "reply": response.reply.to_payload() if response else None,
     }
 
 
 def _lines(answer: OfflineAnswer, *, names: dict[str, str]) -> list[str]:
-    said = answer.said
+    response = answer.response
     lines = [f"skill    {answer.skill or 'none'}: {_ending(answer)}"]
-    if said is None:
+    if response is None:
         return [*lines, "no reply"]
-    payload = said.reply.to_payload()
+    payload = response.reply.to_payload()
     mentioned = payload.get("at", {}).get("atUserIds", ())
     drawn = render_payload(payload, {each: names.get(each, each) for each in mentioned})
-    private = ", to the sender alone" if said.private else ""
+    private = ", to the sender alone" if response.private else ""
     return [
         *lines,
         f"reply    after {answer.took_ms} ms: {payload['msgtype']}{private}",

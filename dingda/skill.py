@@ -2,18 +2,19 @@
 
 A skill is a module with a `skill` in it, and a function for each thing that it can do:
 
-    from dingda.skill import Ask, Skill
+    from dingda.skill import Context, Skill
 
     skill = Skill("leave", summary="查剩余假期")
 
     @skill.command("假期", "leave")
-    async def leave(year: Annotated[int, "年份"], ask: Ask) -> str:
-        return ask.say(f"{year} 年还有 {await days_left(ask.staff_id, year)} 天假")
+    async def leave(year: Annotated[int, "年份"], ctx: Context) -> str:
+        return ctx.localize(f"{year} 年还有 {await days_left(ctx.staff_id, year)} 天假")
 
-`假期 2026` calls it. A parameter is read from the text by its type, an `Ask` is the message being
-handled, a subclass of `SkillSettings` the skill's settings. What it returns is shown: a string or
-another `Reply`. What it raises of the errors here is told in a sentence. The function stays an
-ordinary function. docs/skills.md has the rest, and `dingda.testing` asks a skill in a test.
+`假期 2026` calls it. A parameter is read from the text by its type, an `Context` is the message
+being handled, a subclass of `SkillSettings` the skill's settings. What it returns is shown: a
+string or another `Reply`. What it raises of the errors here is told in a sentence. The function
+stays an ordinary function. docs/skills.md has the rest, and `dingda.testing` asks a skill in a
+test.
 """
 
 from dingda.shared.dingtalk.content import File, Picture, Quoted, Voice
@@ -39,23 +40,23 @@ from dingda.shared.runtime.logs import identifier
 from dingda.worker.errors import (
     MALFORMED,
     BackendBusyError,
+    BackendConfigError,
     BackendError,
     BackendProtocolError,
     BackendQuotaError,
-    BackendRefusedError,
     BackendUnavailableError,
+    ClarificationNeeded,
     RefusalError,
     SkillError,
-    UnclearError,
 )
-from dingda.worker.sdk.context import Ask
+from dingda.worker.sdk.context import Context
 from dingda.worker.sdk.settings import SkillSettings
 from dingda.worker.sdk.skill import Allow, Skill
 from dingda.worker.services.address_book import AddressBook, Person
 from dingda.worker.services.backend import Backend
 from dingda.worker.services.cache import Cache
 from dingda.worker.services.database import Bounds, Databases
-from dingda.worker.services.http_client import Http, JSONAnswer
+from dingda.worker.services.http_client import Http, JSONResponse
 
 __all__ = [
     "CHINA",
@@ -66,25 +67,26 @@ __all__ = [
     "ActionCard",
     "AddressBook",
     "Allow",
-    "Ask",
     "At",
     "Backend",
     "BackendBusyError",
+    "BackendConfigError",
     "BackendError",
     "BackendProtocolError",
     "BackendQuotaError",
-    "BackendRefusedError",
     "BackendUnavailableError",
     "Bounds",
     "Button",
     "Cache",
+    "ClarificationNeeded",
+    "Context",
     "Databases",
     "FeedCard",
     "FeedLink",
     "File",
     "Http",
     "InvalidReplyError",
-    "JSONAnswer",
+    "JSONResponse",
     "Limits",
     "LimitsSetting",
     "Markdown",
@@ -99,7 +101,6 @@ __all__ = [
     "SkillError",
     "SkillSettings",
     "Text",
-    "UnclearError",
     "Voice",
     "identifier",
     "link",

@@ -6,9 +6,9 @@ text, and the rest of the text is left to the others.
     @skill.command("值班")
     def duty(day: Day) -> str: ...
 
-A class of your own with a `label` and a classmethod `take` is one, too (`Slot`). It is given
-`Words`, and looks in their `matched` form, which is simplified, lower case and half width, for a
-`Pattern`. What is meant of a pattern that looks at what stands beside it as well is its group
+A class of your own with a `label` and a classmethod `extract` is one, too (`Slot`). It is given
+`FoldedText`, and looks in their `matched` form, which is simplified, lower case and half width, for
+a `Pattern`. What is meant of a pattern that looks at what stands beside it as well is its group
 `taken`.
 """
 
@@ -17,12 +17,13 @@ from dingda.worker.language.patterns import Match, Pattern, UnsupportedPatternEr
 from dingda.worker.language.periods import Period
 from dingda.worker.language.places import FoundPlace, Place, find_places
 from dingda.worker.language.prices import PriceLimit
-from dingda.worker.language.text import MAX_CHARS, Words, fold, is_traditional, to_simplified
+from dingda.worker.language.text import MAX_CHARS, FoldedText, fold, is_traditional, to_simplified
 from dingda.worker.sdk.arguments import Slot
 
 __all__ = [
     "MAX_CHARS",
     "Day",
+    "FoldedText",
     "FoundDays",
     "FoundPlace",
     "Match",
@@ -32,7 +33,6 @@ __all__ = [
     "PriceLimit",
     "Slot",
     "UnsupportedPatternError",
-    "Words",
     "find_days",
     "find_places",
     "fold",

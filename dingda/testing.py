@@ -15,24 +15,24 @@ docs/skills.md and docs/simulator.md show more.
 """
 
 from dingda.simulator.client.client import SimulatorClient
-from dingda.simulator.dingtalk.callback import Mentioned, Quoted, Said, staff_id_of
-from dingda.simulator.dingtalk.faults import BadDay, CallbackTrouble, ReplyTrouble
+from dingda.simulator.dingtalk.callback import Mentioned, Quotation, UserMessage, staff_id_of
+from dingda.simulator.dingtalk.faults import CallbackFault, FaultSettings, ReplyFault
 from dingda.simulator.dingtalk.record import Record
 from dingda.simulator.testing.simulated_dingtalk import SimulatedDingTalk
 from dingda.worker.testing import MemoryCache, People, ask, listen
 
 __all__ = [
-    "BadDay",
-    "CallbackTrouble",
+    "CallbackFault",
+    "FaultSettings",
     "MemoryCache",
     "Mentioned",
     "People",
-    "Quoted",
+    "Quotation",
     "Record",
-    "ReplyTrouble",
-    "Said",
+    "ReplyFault",
     "SimulatedDingTalk",
     "SimulatorClient",
+    "UserMessage",
     "ask",
     "listen",
     "staff_id_of",

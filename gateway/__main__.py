@@ -24,7 +24,7 @@ from dingda.shared.runtime.command_line import HELP_OPTIONS, as_json_option, run
 from dingda.shared.runtime.failpoints import warn_of_failpoints
 from dingda.shared.runtime.logs import configure_logging
 from dingda.shared.runtime.preflight import check as find_problems
-from dingda.shared.runtime.preflight import is_forbidden, start_checked
+from dingda.shared.runtime.preflight import is_forbidden, run_preflight
 from dingda.shared.runtime.running_demo import join_demo
 from dingda.shared.runtime.server import create_uvicorn_config, listen
 from dingda.shared.runtime.settings import Settings, load_settings
@@ -67,7 +67,7 @@ def serve(settings: Settings) -> None:
     configure_logging(settings.log_level)
     warn_of_failpoints()
     app = create_app(settings)
-    start_checked(settings)
+    run_preflight(settings)
     listener = listen(settings.host, settings.port, settings_prefix="DINGDA_")
     logger.info("listening on http://%s:%d%s", settings.host, settings.port, settings.callback_path)
     with suppress(KeyboardInterrupt):  # uvicorn raises it again after it has shut down

@@ -27,7 +27,7 @@ from dingda.shared.ledger.ledger import Ledger
 from dingda.shared.queue import JobQueue
 from dingda.shared.runtime.clock import wall_clock_ms
 from dingda.shared.runtime.logs import configure_logging
-from dingda.shared.runtime.redis import impatient
+from dingda.shared.runtime.redis import create_gateway_redis
 from dingda.shared.runtime.settings import Settings, load_settings
 
 logger = logging.getLogger(__name__)
@@ -87,7 +87,9 @@ def create_app(
     """
     if not settings.secrets:
         raise SettingsError(HOW_TO_SET_UP)
-    client = redis or impatient(settings.redis_url.get_secret_value(), timeout_s=_REDIS_TIMEOUT_S)
+    client = redis or create_gateway_redis(
+        settings.redis_url.get_secret_value(), timeout_s=_REDIS_TIMEOUT_S
+    )
     queue = JobQueue.create(settings.queue, skill_timeout_s=settings.skill_timeout)
     ledger = Ledger(client, queue)
     intake = Intake(ledger, backlog_limit=settings.backlog_limit)

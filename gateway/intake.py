@@ -17,7 +17,7 @@ from dingda.shared.dingtalk.message import Message
 from dingda.shared.errors import BusyError
 from dingda.shared.ledger.batching import Batcher, Limits
 from dingda.shared.ledger.ledger import Ledger
-from dingda.shared.ledger.states import Acceptance
+from dingda.shared.ledger.states import AcceptResult
 from dingda.shared.runtime.failpoints import failpoint
 
 logger = logging.getLogger(__name__)
@@ -63,7 +63,7 @@ class Intake:
             self._is_running = False
             await self._batcher.stop()
 
-    async def accept(self, message: Message, body: bytes) -> Acceptance:
+    async def accept(self, message: Message, body: bytes) -> AcceptResult:
         """Store a message.
 
         Args:
@@ -84,11 +84,11 @@ class Intake:
             raise
         except Exception as error:
             raise BusyError("the message was not stored") from error
-        if outcome is Acceptance.FULL:
+        if outcome is AcceptResult.FULL:
             raise BusyError("the backlog is at its limit (DINGDA_BACKLOG_LIMIT)")
         return outcome
 
-    async def _store(self, messages: list[tuple[Message, bytes]]) -> list[Acceptance]:
+    async def _store(self, messages: list[tuple[Message, bytes]]) -> list[AcceptResult]:
         try:
             async with asyncio.timeout(ROUND_TRIP_S):
                 outcomes = await self._ledger.accept(messages, backlog_limit=self._backlog_limit)

@@ -15,7 +15,7 @@ from dingda.gateway.intake import ROUND_TRIP_S, Intake
 from dingda.shared.dingtalk.message import Ignored, parse_message
 from dingda.shared.errors import BusyError, InvalidMessageError
 from dingda.shared.ledger.ledger import Ledger
-from dingda.shared.ledger.states import Acceptance
+from dingda.shared.ledger.states import AcceptResult
 
 logger = logging.getLogger(__name__)
 
@@ -90,7 +90,7 @@ class Receiver:
             acceptance = await self._intake.accept(message, body)
         except BusyError as error:
             return Busy(str(error))
-        if acceptance is Acceptance.DUPLICATE:
+        if acceptance is AcceptResult.DUPLICATE:
             logger.debug("message %.8s came again", message.id)
             return Duplicate()
         return _STORED

@@ -45,8 +45,8 @@ from dingda.simulator.backends.taobao import Taobao
 from dingda.simulator.testing.sample import a_message
 from dingda.testing import MemoryCache
 from dingda.worker.answering.help import help_skill
-from dingda.worker.answering.responder import Conversation
-from dingda.worker.answering.response import Said
+from dingda.worker.answering.responder import Responder
+from dingda.worker.answering.response import Response
 from dingda.worker.answering.routing import Router
 from dingda.worker.delivery.outcome import Delivered, Rejected, Retry, Unknown
 from dingda.worker.delivery.private import PrivateChannel, to_private_body
@@ -238,12 +238,12 @@ class _Bot:
             route.command.signature.bind(
                 route.arguments,
                 usage=route.command.usage,
-                ask=None,
+                ctx=None,
                 now=NOW,
                 settings=self._settings,
             )
 
-    async def reply(self, text: str, *, group: bool = False) -> Said | None:
+    async def reply(self, text: str, *, group: bool = False) -> Response | None:
         """Answer a text as a worker that has just started does, with nothing remembered."""
         async with httpx.AsyncClient(transport=self._backends) as client:
             provider = self.dice.choice(["open-meteo", "qweather", "amap"])
@@ -259,7 +259,7 @@ class _Bot:
                 ),
                 settings={**self._settings, WeatherSettings: weather},
             )
-            conversation = Conversation(
+            conversation = Responder(
                 router=self.router,
                 services=services,
                 threads=self._threads,
@@ -270,7 +270,7 @@ class _Bot:
             message = a_message(conversationType="2" if group else "1", senderCorpId="dingcorp")
             mentions = () if self.dice.random() < 0.5 else (Mention("0002"),)  # noqa: PLR2004 - a half
             asked = replace(message, text=text, mentions=mentions)
-            return await conversation.reply(asked, conversation.route(asked), timeout_s=60)
+            return await conversation.respond(asked, conversation.route(asked), timeout_s=60)
 
     async def post(self) -> object:
         """Post a reply to a session."""
@@ -434,10 +434,10 @@ async def _try_reply(findings: Findings, bot: _Bot, text: str) -> None:
     said = await _timed(
         findings, f"reply {text[:200]!r}", bot, lambda: bot.reply(text, group=group)
     )
-    if isinstance(said, Said):
+    if isinstance(said, Response):
         to_body(said.reply)
-        if any(bug in str(said.ending) for bug in _BUGS):
-            findings.add(f"reply {text[:200]!r}", said.ending)
+        if any(bug in str(said.completion) for bug in _BUGS):
+            findings.add(f"reply {text[:200]!r}", said.completion)
 
 
 async def _try_delivery(findings: Findings, bot: _Bot) -> None:

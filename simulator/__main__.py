@@ -16,7 +16,7 @@ from dingda.shared.runtime.running_demo import join_demo
 from dingda.shared.runtime.settings import load_settings
 from dingda.simulator.client import terminal
 from dingda.simulator.client.client import SimulatorClient
-from dingda.simulator.dingtalk.callback import Kind, Mentioned, Quoted, Said
+from dingda.simulator.dingtalk.callback import Kind, Mentioned, Quotation, UserMessage
 from dingda.simulator.http.api import MAX_WAIT_S
 from dingda.simulator.http.server import serve
 from dingda.simulator.settings import load_simulator_settings
@@ -96,7 +96,7 @@ def say(
         else _said(
             **said,
             mentioned=tuple(map(Mentioned, mentioned)),
-            quoted=None if quote is None else Quoted(quote),
+            quoted=None if quote is None else Quotation(quote),
         )
     )
     url = _server_url()
@@ -113,7 +113,7 @@ def say(
 def chat(*, sender: str, single: bool, wait_s: float) -> int:
     """Hold a conversation with the bot; an empty line ends it."""
     open_client = partial(SimulatorClient, _server_url())
-    return terminal.chat(open_client, Said("", sender=sender, single=single), wait_s=wait_s)
+    return terminal.chat(open_client, UserMessage("", sender=sender, single=single), wait_s=wait_s)
 
 
 def _server_url() -> str:
@@ -121,9 +121,9 @@ def _server_url() -> str:
     return load_simulator_settings().server_url
 
 
-def _said(**said: Any) -> Said:
+def _said(**said: Any) -> UserMessage:
     try:
-        return Said(**said)
+        return UserMessage(**said)
     except ValueError as error:
         raise DingdaError(str(error)) from None
 

@@ -6,10 +6,10 @@ from collections.abc import Awaitable, Callable, Sequence
 
 from redis.exceptions import RedisError
 
-from dingda.shared.ledger.timeline import Story
-from dingda.simulator.dingtalk.change_notifier import Changes
+from dingda.shared.ledger.timeline import MessageTimeline
+from dingda.simulator.dingtalk.change_notifier import ChangeNotifier
 from dingda.simulator.dingtalk.record import Record
-from dingda.simulator.dingtalk.simulation import DingTalk
+from dingda.simulator.dingtalk.simulation import Simulation
 
 logger = logging.getLogger(__name__)
 
@@ -19,7 +19,7 @@ _UNHEARD_OF_MS = 10_000
 """How long after its acknowledgement a message may stay unknown to the ledger."""
 _A_LONG_TIME_S = 3600.0
 
-ReadStories = Callable[[Sequence[str]], Awaitable[list[Story | None]]]
+ReadStories = Callable[[Sequence[str]], Awaitable[list[MessageTimeline | None]]]
 
 
 class LedgerWatch:
@@ -33,7 +33,11 @@ class LedgerWatch:
     """
 
     def __init__(
-        self, read: ReadStories, dingtalk: DingTalk, changes: Changes, now_ms: Callable[[], int]
+        self,
+        read: ReadStories,
+        dingtalk: Simulation,
+        changes: ChangeNotifier,
+        now_ms: Callable[[], int],
     ) -> None:
         self._read = read
         self._dingtalk = dingtalk
@@ -69,7 +73,7 @@ class LedgerWatch:
 
     def _open(self) -> list[Record]:
         since_ms = self._now_ms() - _UNHEARD_OF_MS
-        return [record for record in self._dingtalk.archive.since(0) if _is_open(record, since_ms)]
+        return [record for record in self._dingtalk.records.since(0) if _is_open(record, since_ms)]
 
     def _complain(self, error: Exception) -> None:
         if not self._is_away:

@@ -14,7 +14,7 @@ from dingda.shared.runtime.command_line import FAILED, HELP_OPTIONS, OK
 from dingda.shared.runtime.command_line import run as run_command_line
 from dingda.shared.runtime.failpoints import warn_of_failpoints
 from dingda.shared.runtime.logs import configure_logging, trace
-from dingda.shared.runtime.preflight import start_checked
+from dingda.shared.runtime.preflight import run_preflight
 from dingda.shared.runtime.running_demo import join_demo
 from dingda.shared.runtime.settings import Settings, load_settings
 from dingda.worker.app import run_worker
@@ -50,7 +50,7 @@ def run(settings: Settings) -> NoReturn:
         RedisError: if Redis cannot be used.
     """
     configure_logging(settings.log_level)
-    start_checked(settings)
+    run_preflight(settings)
     warn_of_failpoints()
     uvloop.run(_work(settings))
     raise AssertionError("the worker ends its process itself")

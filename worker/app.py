@@ -12,13 +12,13 @@ from rq.serializers import JSONSerializer
 
 from dingda.shared.ledger.ledger import Ledger
 from dingda.shared.queue import JobQueue
-from dingda.shared.runtime.redis import patient, patient_for_rq
+from dingda.shared.runtime.redis import create_rq_redis, create_worker_redis
 from dingda.shared.runtime.settings import Settings
 from dingda.worker.answering.admission import Admission
 from dingda.worker.answering.answerer import Answerer
 from dingda.worker.answering.help import help_skill
-from dingda.worker.answering.rate_limit import FloodLimits
-from dingda.worker.answering.responder import Conversation
+from dingda.worker.answering.rate_limit import RateLimiter
+from dingda.worker.answering.responder import Responder
 from dingda.worker.answering.routing import Router
 from dingda.worker.delivery import post
 from dingda.worker.delivery.private import PrivateChannel
@@ -81,7 +81,7 @@ async def open_answerer(settings: Settings) -> AsyncIterator[Parts]:
         way_out = WayOut(settings.proxy_url.get_secret_value(), settings.no_proxy)
         backends = Http(await stack.enter_async_context(http.create_client(way_out)))
         replies = await stack.enter_async_context(post.create_client(way_out))
-        redis = patient(settings.redis_url.get_secret_value())
+        redis = create_worker_redis(settings.redis_url.get_secret_value())
         stack.push_async_callback(redis.aclose)
         databases = Databases()
         stack.callback(databases.close)
@@ -104,7 +104,7 @@ async def open_answerer(settings: Settings) -> AsyncIterator[Parts]:
             conversation=_conversation(settings, skills, services, threads),
             webhook=WebhookChannel(replies, origins=settings.session_webhook_origins),
             private=_private_channel(settings, replies, token) if token else None,
-            floods=_flood_limits(settings, redis),
+            rate_limiter=_flood_limits(settings, redis),
             notice_after_s=settings.notice_after,
             reply_parts=settings.reply_parts,
         )
@@ -112,7 +112,7 @@ async def open_answerer(settings: Settings) -> AsyncIterator[Parts]:
 
 
 def _rq_queue(settings: Settings) -> Queue:
-    connection = patient_for_rq(settings.redis_url.get_secret_value())
+    connection = create_rq_redis(settings.redis_url.get_secret_value())
     return Queue(
         settings.queue, connection=connection, job_class=AnswerJob, serializer=JSONSerializer
     )
@@ -124,8 +124,8 @@ def _job_queue(settings: Settings) -> JobQueue:
 
 def _conversation(
     settings: Settings, skills: Sequence[Skill], services: Services, threads: SkillThreads
-) -> Conversation:
-    return Conversation(
+) -> Responder:
+    return Responder(
         router=Router([*skills, help_skill(skills)]),
         services=services,
         threads=threads,
@@ -135,8 +135,8 @@ def _conversation(
     )
 
 
-def _flood_limits(settings: Settings, redis: Redis) -> FloodLimits:
-    return FloodLimits(
+def _flood_limits(settings: Settings, redis: Redis) -> RateLimiter:
+    return RateLimiter(
         redis,
         prefix=settings.queue,
         per_sender=settings.sender_limit,

@@ -29,19 +29,19 @@ class RefusalError(SkillError):
     """There is no answer, and the sentence says why: no right, or an argument that can't be.
 
     >>> @skill.command("假期")
-    ... def leave(ask: Ask) -> str:
+    ... def leave(ctx: Context) -> str:
     ...     raise RefusalError("只能在单聊里查假期")
     >>> asyncio.run(ask(skill, "假期")).content
     '只能在单聊里查假期'
     """
 
 
-class UnclearError(SkillError):
+class ClarificationNeeded(SkillError):  # noqa: N818 - a question back, no fault
     """It is not clear what was asked; `suggestions` are texts to click and send instead.
 
     >>> @skill.command("查天气")
-    ... def weather(ask: Ask) -> str:
-    ...     raise UnclearError("哪个城市？", suggestions=("查天气 北京", "查天气 上海"))
+    ... def weather(ctx: Context) -> str:
+    ...     raise ClarificationNeeded("哪个城市？", suggestions=("查天气 北京", "查天气 上海"))
     >>> [button.title for button in asyncio.run(ask(skill, "查天气")).buttons]
     ['查天气 北京', '查天气 上海']
     """
@@ -112,10 +112,10 @@ class BackendProtocolError(BackendError):
     """
 
 
-class BackendRefusedError(BackendError):
+class BackendConfigError(BackendError):
     """It refuses us: a key, a quota or a permission is wrong. An operator must act.
 
-    >>> str(BackendRefusedError("工时系统", "HTTP 401"))
+    >>> str(BackendConfigError("工时系统", "HTTP 401"))
     '工时系统的配置有问题，不是你的问题，请联系管理员'
     """
 

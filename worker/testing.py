@@ -13,8 +13,8 @@ from pydantic_settings import BaseSettings
 
 from dingda.shared.dingtalk.message import Message
 from dingda.shared.dingtalk.reply import Reply
-from dingda.worker.answering.responder import Conversation, china_now
-from dingda.worker.answering.response import Said
+from dingda.worker.answering.responder import Responder, china_now
+from dingda.worker.answering.response import Response
 from dingda.worker.answering.routing import Router
 from dingda.worker.sdk.loader import load_skill_settings
 from dingda.worker.sdk.services import Services
@@ -108,8 +108,8 @@ async def ask(skill: Skill, text: str, **circumstances: Any) -> Reply | None:
     >>> asyncio.run(ask(skill, "咖啡")) == Text("咖啡好了")
     True
     """
-    said = await listen(skill, text, **circumstances)
-    return said.reply if said else None
+    response = await listen(skill, text, **circumstances)
+    return response.reply if response else None
 
 
 async def listen(  # noqa: PLR0913 - the circumstances that a test may choose
@@ -127,7 +127,7 @@ async def listen(  # noqa: PLR0913 - the circumstances that a test may choose
     unmatched: Literal["hint", "help", "empty"] = "empty",
     beside: Sequence[Skill] = (),
     **message_fields: Any,
-) -> Said | None:
+) -> Response | None:
     """Ask a skill, and return what is said with the ending that it would make.
 
     Args:
@@ -178,7 +178,7 @@ async def listen(  # noqa: PLR0913 - the circumstances that a test may choose
                 dingtalk=dingtalk,
                 settings=load_skill_settings(skills) | given,
             )
-            conversation = Conversation(
+            conversation = Responder(
                 router=Router(skills),
                 services=services,
                 threads=threads,
@@ -188,7 +188,7 @@ async def listen(  # noqa: PLR0913 - the circumstances that a test may choose
             )
             try:
                 route = conversation.route(message)
-                return await conversation.reply(message, route, timeout_s=_SESSION_S)
+                return await conversation.respond(message, route, timeout_s=_SESSION_S)
             finally:
                 databases.close()
 

@@ -2,13 +2,13 @@
 
 import asyncio
 
-from dingda.skill import Ask, Skill
+from dingda.skill import Context, Skill
 
 skill = Skill("lookup", summary="查一会儿")
 
 
 @skill.command("查")
-async def look_up(seconds: float, ask: Ask) -> str:
+async def look_up(seconds: float, ctx: Context) -> str:
     """Look something up for so many seconds."""
     await asyncio.sleep(seconds)
-    return ask.say("查好了")
+    return ctx.localize("查好了")

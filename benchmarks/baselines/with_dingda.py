@@ -13,7 +13,7 @@ from benchmarks.callbacks import Callbacks
 from dingda.shared.dingtalk.message import Message, parse_message
 from dingda.shared.ledger.ledger import Ledger
 from dingda.shared.queue import JOB_FUNCTION, RESULT_TTL_S, JobQueue
-from dingda.shared.runtime.redis import patient_for_rq
+from dingda.shared.runtime.redis import create_rq_redis
 from dingda.worker.engine.answer_job import AnswerJob, message_id_of
 from dingda.worker.engine.concurrent_worker import ConcurrentWorker
 
@@ -73,7 +73,7 @@ def _messages(count: int, callbacks: Callbacks) -> Iterator[tuple[Message, bytes
 
 
 def _queue() -> Queue:
-    connection = patient_for_rq(redis_url())
+    connection = create_rq_redis(redis_url())
     return Queue(QUEUE, connection=connection, job_class=AnswerJob, serializer=JSONSerializer)
 
 

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 from pydantic import Field, SecretStr
 from pydantic_settings import SettingsConfigDict
 
-from dingda.skill import Ask, Backend, BackendRefusedError, RefusalError, Skill, SkillSettings
+from dingda.skill import Backend, BackendConfigError, Context, RefusalError, Skill, SkillSettings
 
 Kind = Literal["年假", "病假", "调休"]
 SERVICE = "人事系统"
@@ -28,22 +28,22 @@ skill = Skill("leave", summary="查剩余假期", private=True)
 @skill.command("假期", "leave", pattern="(?P<taken>还有(多少|几)天)(?:年假|病假|调休|假)")
 async def leave(
     kind: Annotated[Kind | None, "假期种类"],
-    ask: Ask,
+    ctx: Context,
     settings: LeaveSettings,
 ) -> str:
     """Days left of one kind of leave, of annual leave unless named."""
-    if not ask.staff_id:
+    if not ctx.staff_id:
         raise RefusalError("钉钉没有告诉我你是谁，等机器人上线后再试")
     kind = kind or "年假"
-    answer = await ask.services.http.json(
+    answer = await ctx.services.http.json(
         HR,
         "GET",
         f"{settings.url}/leave",
-        params={"staff_id": ask.staff_id, "kind": kind},
+        params={"staff_id": ctx.staff_id, "kind": kind},
         headers={"authorization": f"Bearer {settings.token.get_secret_value()}"},
         retries=1,
         shared=False,  # looked up for a person
     )
     if answer.status != HTTPStatus.OK:
-        raise BackendRefusedError(SERVICE, f"HTTP {answer.status}")
-    return ask.say(f"你还有 {answer.data['days']} 天{kind}")
+        raise BackendConfigError(SERVICE, f"HTTP {answer.status}")
+    return ctx.localize(f"你还有 {answer.data['days']} 天{kind}")

@@ -61,8 +61,8 @@ class Message:
     """Somebody's words to the bot, and where the answer goes. A skill may read all of it.
 
     >>> @skill.command("哪个群")
-    ... def where(ask: Ask) -> str:
-    ...     message: Message = ask.message
+    ... def where(ctx: Context) -> str:
+    ...     message: Message = ctx.message
     ...     return message.conversation_title if message.is_group else "没有群"
     >>> asyncio.run(ask(skill, "哪个群")).content
     '测试群'

@@ -8,7 +8,7 @@ from redis.exceptions import ResponseError
 
 from dingda.shared.ledger.keys import LedgerKeys
 from dingda.shared.ledger.ledger import MARGIN_MS
-from dingda.shared.ledger.scripts import DropArguments, LedgerScripts, ReviveArguments
+from dingda.shared.ledger.scripts import DiscardArguments, LedgerScripts, RetryDeadLetterArguments
 from dingda.shared.ledger.states import (
     SPOILT,
     Counts,
@@ -48,7 +48,7 @@ class LedgerAdmin:
             accepted=found.get("accepted", 0),
             answered=found.get("answered", 0),
             unmatched=found.get("unmatched", 0),
-            refused=found.get("refused", 0),
+            declined=found.get("refused", 0),
             dead=_group(found, "dead:"),
             ignored=_group(found, "ignored:"),
         )
@@ -78,14 +78,14 @@ class LedgerAdmin:
             )
         ]
 
-    async def revive(self, message_id: str) -> RetryResult:
+    async def retry_dead_letter(self, message_id: str) -> RetryResult:
         """Accept a dead letter once more; says why not if that can't be."""
-        arguments = ReviveArguments(message_id, MARGIN_MS, job_data(message_id), rq_now())
+        arguments = RetryDeadLetterArguments(message_id, MARGIN_MS, job_data(message_id), rq_now())
         return RetryResult(await self._scripts.run(arguments))
 
-    async def drop(self, message_id: str) -> bool:
+    async def discard(self, message_id: str) -> bool:
         """Take a dead letter off the list and forget its words; False if there is none."""
-        return bool(await self._scripts.run(DropArguments(message_id)))
+        return bool(await self._scripts.run(DiscardArguments(message_id)))
 
 
 def _dead_letter(message_id: str, ended_ms: float, record: Any, payload: Any) -> DeadLetter:
@@ -93,7 +93,7 @@ def _dead_letter(message_id: str, ended_ms: float, record: Any, payload: Any) ->
     return DeadLetter(
         id=message_id,
         reason=join_reason(reason or "", detail or ""),
-        attempts=_count_of(leases),
+        lease_count=_count_of(leases),
         accepted_ms=_count_of(accepted_ms),
         ended_ms=_count_of(f"{ended_ms:.0f}"),
         payload=payload.encode() if isinstance(payload, str) else None,

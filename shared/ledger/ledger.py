@@ -27,27 +27,27 @@ from dingda.shared.ledger.keys import LedgerKeys
 from dingda.shared.ledger.scripts import (
     AcceptArguments,
     AcceptEntry,
-    DoneArguments,
+    ClaimNoticeArguments,
+    ClaimSendArguments,
+    FinishArguments,
     LeaseArguments,
     LedgerScripts,
     NextPartArguments,
-    NoticeArguments,
     ParkArguments,
     RenewArguments,
     RetryArguments,
-    SendingArguments,
     SweepArguments,
     to_requeue,
 )
 from dingda.shared.ledger.states import (
-    Acceptance,
-    End,
-    Ending,
+    AcceptResult,
+    Completion,
     Failures,
     Lease,
     LeaseRefusal,
     MessageState,
-    Prepared,
+    Outcome,
+    PreparedReply,
     read_failures,
     read_prepared,
 )
@@ -119,7 +119,7 @@ class Ledger:
 
     async def accept(
         self, messages: Sequence[tuple[Message, bytes]], *, backlog_limit: int
-    ) -> list[Acceptance]:
+    ) -> list[AcceptResult]:
         """Record and enqueue messages that are new, all in one round trip.
 
         Args:
@@ -134,7 +134,7 @@ class Ledger:
             backlog_limit, LONGEST_SESSION_MS, UNSTATED_SESSION_MS, rq_now()
         )
         outcomes = await self._scripts.run(arguments, entries)
-        return [Acceptance(outcome) for outcome in outcomes]
+        return [AcceptResult(outcome) for outcome in outcomes]
 
     async def lease(self, message_id: str) -> Lease | LeaseRefusal:
         """Take a message, or say why it cannot be had."""
@@ -153,8 +153,8 @@ class Ledger:
             id=message_id,
             token=token,
             payload=payload.encode(),
-            left_ms=min(left_ms, LONGEST_SESSION_MS),
-            attempt=attempt,
+            remaining_ms=min(left_ms, LONGEST_SESSION_MS),
+            delivery_attempt=attempt,
             failures=read_failures(failures),
             prepared=read_prepared(prepared),
             age_ms=age_ms,
@@ -170,17 +170,17 @@ class Ledger:
         """
         _still_ours(await self._scripts.step(RenewArguments(lease.id, lease.token, self.lease_ms)))
 
-    async def sending(self, lease: Lease) -> None:
+    async def claim_send(self, lease: Lease) -> None:
         """Claim the right to send. Call it as late as can be: a death after it leaves `unknown`.
 
         Raises:
             LeaseLostError: if the message is somebody else's by now.
         """
         claim = secrets.token_hex(8)
-        arguments = SendingArguments(lease.id, lease.token, self._outcome_ms, claim)
+        arguments = ClaimSendArguments(lease.id, lease.token, self._outcome_ms, claim)
         _still_ours(await self._scripts.step(arguments))
 
-    async def next_part(self, lease: Lease, rest: Prepared) -> Lease:
+    async def next_part(self, lease: Lease, rest: PreparedReply) -> Lease:
         """Go on to the next part of a reply, when one has been delivered.
 
         From here on the worker that holds the message sends what is left, and asks no skill again.
@@ -199,25 +199,25 @@ class Ledger:
             lease.id, lease.token, self.lease_ms, rest=rest.to_json(), trouble=rest.part
         )
         _still_ours(await self._scripts.step(arguments))
-        return replace(lease, attempt=1, failures=Failures(), prepared=rest)
+        return replace(lease, delivery_attempt=1, failures=Failures(), prepared=rest)
 
-    async def notice(self, lease: Lease) -> bool:
+    async def claim_notice(self, lease: Lease) -> bool:
         """Whether this is the first time that the asker is told to wait, and may be told."""
-        return bool(await self._scripts.step(NoticeArguments(lease.id, lease.token)))
+        return bool(await self._scripts.step(ClaimNoticeArguments(lease.id, lease.token)))
 
-    async def done(self, lease: Lease, ending: Ending) -> None:
+    async def finish(self, lease: Lease, completion: Completion) -> None:
         """End a message.
 
         Raises:
             LeaseLostError: if it has been ended or taken over already.
         """
-        remember_s = DEAD_LETTER_S if ending.end is End.DEAD else REMEMBER_S
-        arguments = DoneArguments(
+        remember_s = DEAD_LETTER_S if completion.outcome is Outcome.DEAD else REMEMBER_S
+        arguments = FinishArguments(
             lease.id,
             lease.token,
-            state=ending.end,
-            reason=ending.reason or "",
-            detail=ending.detail,
+            state=completion.outcome,
+            reason=completion.reason or "",
+            detail=completion.detail,
             remember_s=remember_s,
         )
         await self._hand_on(await self._scripts.step(arguments))
@@ -241,7 +241,7 @@ class Ledger:
         lease: Lease,
         *,
         pause_ms: int,
-        prepared: Prepared | None,
+        prepared: PreparedReply | None,
         trouble: str = "",
         reason: str = "",
     ) -> None:
@@ -269,7 +269,7 @@ class Ledger:
         )
         await self._hand_on(await self._scripts.step(arguments))
 
-    async def hand_back(self, lease: Lease, *, pause_ms: int = 0) -> None:
+    async def release(self, lease: Lease, *, pause_ms: int = 0) -> None:
         """Give a message back untouched, for another worker to take.
 
         Args:

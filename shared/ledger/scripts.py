@@ -61,7 +61,7 @@ class RenewArguments(NamedTuple):
     lease_ms: int
 
 
-class SendingArguments(NamedTuple):
+class ClaimSendArguments(NamedTuple):
     """Claim the right to send."""
 
     id: str
@@ -80,14 +80,14 @@ class NextPartArguments(NamedTuple):
     trouble: str
 
 
-class NoticeArguments(NamedTuple):
+class ClaimNoticeArguments(NamedTuple):
     """Note that the sender is told to wait."""
 
     id: str
     token: str
 
 
-class DoneArguments(NamedTuple):
+class FinishArguments(NamedTuple):
     """End a message."""
 
     id: str
@@ -145,7 +145,7 @@ class RequeueEntry(NamedTuple):
     data: bytes
 
 
-class ReviveArguments(NamedTuple):
+class RetryDeadLetterArguments(NamedTuple):
     """Then come the job's fields, counted."""
 
     id: str
@@ -154,7 +154,7 @@ class ReviveArguments(NamedTuple):
     created_at: str
 
 
-class DropArguments(NamedTuple):
+class DiscardArguments(NamedTuple):
     """Take a dead letter off the list."""
 
     id: str
@@ -164,35 +164,35 @@ Arguments = (
     AcceptArguments
     | LeaseArguments
     | RenewArguments
-    | SendingArguments
+    | ClaimSendArguments
     | NextPartArguments
-    | NoticeArguments
-    | DoneArguments
+    | ClaimNoticeArguments
+    | FinishArguments
     | ParkArguments
     | RetryArguments
     | SweepArguments
     | RequeueArguments
-    | ReviveArguments
-    | DropArguments
+    | RetryDeadLetterArguments
+    | DiscardArguments
 )
 
 SCRIPTS: dict[type[Arguments], str] = {
     AcceptArguments: "accept",
     LeaseArguments: "lease",
     RenewArguments: "renew",
-    SendingArguments: "sending",
+    ClaimSendArguments: "claim_send",
     NextPartArguments: "next_part",
-    NoticeArguments: "notice",
-    DoneArguments: "done",
+    ClaimNoticeArguments: "claim_notice",
+    FinishArguments: "finish",
     ParkArguments: "park",
     RetryArguments: "retry",
     SweepArguments: "sweep",
     RequeueArguments: "requeue",
-    ReviveArguments: "revive",
-    DropArguments: "drop",
+    RetryDeadLetterArguments: "retry_dead_letter",
+    DiscardArguments: "discard",
 }
 """The script that takes each kind of arguments."""
-ENQUEUES = frozenset({AcceptArguments, RequeueArguments, ReviveArguments})
+ENQUEUES = frozenset({AcceptArguments, RequeueArguments, RetryDeadLetterArguments})
 """The arguments that are followed by the job's fields: their scripts put jobs on RQ's queue."""
 
 

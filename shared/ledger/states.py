@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 
-class Acceptance(StrEnum):
+class AcceptResult(StrEnum):
     """What became of a message that wanted to be accepted."""
 
     ACCEPTED = "accepted"
@@ -44,7 +44,7 @@ class MessageState(StrEnum):
     hours."""
     UNMATCHED = "unmatched"
     """No skill wanted it; it got a hint, or silence. Entered and forgotten like `answered`."""
-    REFUSED = "refused"
+    DECLINED = "refused"
     """The skill or the bot said no: no permission, a bad argument, a flood, or too many at once.
     Entered and forgotten like `answered`."""
     DEAD = "dead"
@@ -52,12 +52,12 @@ class MessageState(StrEnum):
     week, and left only to `accepted`, when an operator retries it before its session closes."""
 
 
-class End(StrEnum):
+class Outcome(StrEnum):
     """How a message can end: the states of `MessageState` that no worker leads it out of."""
 
     ANSWERED = MessageState.ANSWERED.value
     UNMATCHED = MessageState.UNMATCHED.value
-    REFUSED = MessageState.REFUSED.value
+    DECLINED = MessageState.DECLINED.value
     DEAD = MessageState.DEAD.value
 
 
@@ -78,7 +78,7 @@ class LeaseRefusal(StrEnum):
     """Another worker is sending its reply."""
     ANSWERED = MessageState.ANSWERED.value
     UNMATCHED = MessageState.UNMATCHED.value
-    REFUSED = MessageState.REFUSED.value
+    DECLINED = MessageState.DECLINED.value
     DEAD = MessageState.DEAD.value
 
 
@@ -98,7 +98,7 @@ class RetryResult(StrEnum):
     SENDING = MessageState.SENDING.value
     ANSWERED = MessageState.ANSWERED.value
     UNMATCHED = MessageState.UNMATCHED.value
-    REFUSED = MessageState.REFUSED.value
+    DECLINED = MessageState.DECLINED.value
 
     @classmethod
     def _missing_(cls, value: object) -> "RetryResult":  # noqa: ARG003 - whatever it is
@@ -126,7 +126,7 @@ class DeadReason(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Ending:
+class Completion:
     """An end, and what there is to say about it.
 
     Args:
@@ -139,17 +139,17 @@ class Ending:
         ValueError: for a dead end without a reason, or a reason of any other end.
     """
 
-    end: End
+    outcome: Outcome
     reason: DeadReason | None = None
     detail: str = ""
 
     def __post_init__(self) -> None:
         has_reason = isinstance(self.reason, DeadReason)
-        if has_reason != (self.end is End.DEAD) or not (has_reason or self.reason is None):
+        if has_reason != (self.outcome is Outcome.DEAD) or not (has_reason or self.reason is None):
             raise ValueError("a dead end has a reason, and no other end has one")
 
     def __str__(self) -> str:
-        return f"{self.end} ({self.full_reason})" if self.full_reason else str(self.end)
+        return f"{self.outcome} ({self.full_reason})" if self.full_reason else str(self.outcome)
 
     @property
     def full_reason(self) -> str:
@@ -157,13 +157,13 @@ class Ending:
         return join_reason(self.reason or "", self.detail)
 
     @classmethod
-    def from_full_reason(cls, end: End, text: str) -> "Ending":
+    def from_full_reason(cls, end: Outcome, text: str) -> "Completion":
         """Read an end and its `full_reason`, the form in which prepared replies keep them.
 
         Raises:
             ValueError: if it is dead and the text does not begin with a reason.
         """
-        if end is not End.DEAD:
+        if end is not Outcome.DEAD:
             return cls(end, detail=text)
         reason, _, detail = text.partition(": ")
         return cls(end, DeadReason(reason), detail)
@@ -179,23 +179,23 @@ def join_reason(reason: str, detail: str) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Prepared:
+class PreparedReply:
     """A reply ready to be sent, and the ending that its delivery makes true.
 
     It is kept over a retry, so that every attempt posts the same bytes.
     """
 
     body: bytes = field(repr=False)
-    ending: Ending
+    completion: Completion
     rest: tuple[bytes, ...] = field(default=(), repr=False)
     """The parts of a long reply that follow this one."""
     shown: int = 0
     """How many parts were delivered before this one."""
 
     @property
-    def next(self) -> "Prepared":
+    def next(self) -> "PreparedReply":
         """What is left to send once this part is delivered."""
-        return Prepared(self.rest[0], self.ending, self.rest[1:], self.shown + 1)
+        return PreparedReply(self.rest[0], self.completion, self.rest[1:], self.shown + 1)
 
     @property
     def part(self) -> str:
@@ -210,15 +210,17 @@ class Prepared:
         read it during a rolling deploy: what it can't read, it answers once more from the start.
         """
         parts = [self.shown, *(body.decode() for body in self.rest)] if self.part else []
-        return json.dumps([self.body.decode(), self.ending.end, self.ending.full_reason, *parts])
+        return json.dumps(
+            [self.body.decode(), self.completion.outcome, self.completion.full_reason, *parts]
+        )
 
     @classmethod
-    def from_json(cls, text: str) -> "Prepared":
+    def from_json(cls, text: str) -> "PreparedReply":
         """Read what `to_json` wrote, in this version or one that knew no parts."""
         body, end, reason, *parts = json.loads(text)
         shown, *rest = parts or (0,)
-        ending = Ending.from_full_reason(End(end), reason)
-        return cls(body.encode(), ending, tuple(part.encode() for part in rest), int(shown))
+        completion = Completion.from_full_reason(Outcome(end), reason)
+        return cls(body.encode(), completion, tuple(part.encode() for part in rest), int(shown))
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,10 +247,10 @@ class Failures:
         return cls({kind: max(0, int(times)) for kind, times in json.loads(text).items()})
 
 
-def read_prepared(stored: str) -> Prepared | None:
+def read_prepared(stored: str) -> PreparedReply | None:
     """The reply that was kept; None if none can be read: then the skill is asked again."""
     try:
-        return Prepared.from_json(stored) if stored else None
+        return PreparedReply.from_json(stored) if stored else None
     except (ValueError, TypeError, AttributeError):
         return None
 
@@ -269,13 +271,13 @@ class Lease:
     token: str = field(repr=False)
     payload: bytes = field(repr=False)
     """The callback's body."""
-    left_ms: int
+    remaining_ms: int
     """How long from now an answer may still be sent."""
-    attempt: int
+    delivery_attempt: int
     """Which attempt to deliver this is, from 1. Deaths and restarts of workers are none."""
     failures: Failures
     """What went wrong with the attempts before this one."""
-    prepared: Prepared | None = field(repr=False)
+    prepared: PreparedReply | None = field(repr=False)
     age_ms: int
     """How long ago it was accepted."""
     is_first: bool
@@ -291,14 +293,14 @@ class Counts:
     accepted: int
     answered: int
     unmatched: int
-    refused: int
+    declined: int
     dead: dict[str, int]
     ignored: dict[str, int]
 
     @property
     def open(self) -> int:
         """How many have no end yet."""
-        ended = self.answered + self.unmatched + self.refused + sum(self.dead.values())
+        ended = self.answered + self.unmatched + self.declined + sum(self.dead.values())
         return self.accepted - ended
 
 
@@ -309,7 +311,7 @@ class DeadLetter:
     id: str
     reason: str
     """`failed: …`, `expired` or `unknown: …`."""
-    attempts: int
+    lease_count: int
     """How often it was leased."""
     accepted_ms: int
     ended_ms: int

@@ -20,7 +20,7 @@ _FIELDS = (
 
 
 @dataclass(frozen=True, slots=True)
-class Story:
+class MessageTimeline:
     """What the ledger and RQ know of one message; times in ms since 1970."""
 
     state: str
@@ -34,7 +34,7 @@ class Story:
     sending_ms: int | None
     """When the reply was claimed to be sent, after that; the skill is done."""
     ended_ms: int | None
-    attempts: int
+    lease_count: int
     """How often it was leased."""
     retry_at_ms: int | None
     """When it may be leased again, after a delivery that failed for now."""
@@ -47,9 +47,9 @@ class Story:
         return self.ended_ms is not None
 
 
-async def read_stories(
+async def read_timelines(
     redis: Redis, queue: JobQueue, message_ids: Sequence[str]
-) -> list[Story | None]:
+) -> list[MessageTimeline | None]:
     """Read the stories of messages in two round trips; None where the ledger knows nothing.
 
     Args:
@@ -76,21 +76,21 @@ def _row(found: Any) -> Sequence[Any]:
     return found if isinstance(found, list) else [None] * len(_FIELDS)
 
 
-def _story(row: Sequence[Any], worker: str) -> Story | None:
+def _story(row: Sequence[Any], worker: str) -> MessageTimeline | None:
     state, reason, detail, accepted, leased, sending, ended, leases, not_before, _ = row
     if state is None:
         return None
     leased_ms, sending_ms = _integer(leased), _integer(sending)
     # What an earlier attempt claimed is no step of this one.
     stale = leased_ms is None or sending_ms is None or sending_ms < leased_ms
-    return Story(
+    return MessageTimeline(
         state=state,
         reason=join_reason(reason or "", detail or ""),
         accepted_ms=_integer(accepted) or 0,
         leased_ms=leased_ms,
         sending_ms=None if stale else sending_ms,
         ended_ms=_integer(ended),
-        attempts=_integer(leases) or 0,
+        lease_count=_integer(leases) or 0,
         retry_at_ms=_integer(not_before) if state == MessageState.ACCEPTED else None,
         worker=worker,
     )

@@ -54,7 +54,7 @@ class Finding:
         return f"{line}; {self.advice}" if self.advice else line
 
 
-def start_checked(settings: Settings) -> None:
+def run_preflight(settings: Settings) -> None:
     """Log what is not as it should be, a line each.
 
     Raises:

@@ -70,7 +70,7 @@ def _port(url: str) -> int | None:
     return None
 
 
-def impatient(url: str, *, timeout_s: float) -> "redis.asyncio.Redis":
+def create_gateway_redis(url: str, *, timeout_s: float) -> "redis.asyncio.Redis":
     """For the gateway: who waits for an acknowledgement hears within `timeout_s` seconds.
 
     One more try, at once: after a restart of Redis a pooled connection is only found to be broken
@@ -80,13 +80,13 @@ def impatient(url: str, *, timeout_s: float) -> "redis.asyncio.Redis":
     return _async(url, timeout_s, AsyncRetry(NoBackoff(), 1), protocol=2, driver_info=None)
 
 
-def patient(url: str) -> "redis.asyncio.Redis":
+def create_worker_redis(url: str) -> "redis.asyncio.Redis":
     """For the worker's ledger: an outage of a minute is waited out."""
     backoff = ExponentialBackoff(cap=_MAX_PAUSE_S, base=0.05)
     return _async(url, _WORKER_SOCKET_TIMEOUT_S, AsyncRetry(backoff, _LEDGER_TRIES))
 
 
-def patient_for_rq(url: str) -> "redis.Redis":
+def create_rq_redis(url: str) -> "redis.Redis":
     """For RQ itself: `Redis.from_url` alone would not retry at all.
 
     Its calls can't be interrupted, so they wait out only a short outage each; who makes them goes

@@ -5,9 +5,9 @@ from collections.abc import Iterator
 from dingda.shared.dingtalk.fields import string
 from dingda.simulator.backends.openapi import Department, OpenAPI, Person, PrivateMessage
 from dingda.simulator.dingtalk.callback import staff_id_of
-from dingda.simulator.dingtalk.change_notifier import Changes
-from dingda.simulator.dingtalk.record_store import Archive
-from dingda.simulator.dingtalk.simulation import DingTalk
+from dingda.simulator.dingtalk.change_notifier import ChangeNotifier
+from dingda.simulator.dingtalk.record_store import RecordStore
+from dingda.simulator.dingtalk.simulation import Simulation
 
 APP_KEY = "dingsimulated"
 """The application's AppKey; its AppSecret is the bot's."""
@@ -22,8 +22,8 @@ EXTERNAL = "陈外"
 class Organisation:
     """Who works there: a manager and reports, two of one name, and whoever has spoken."""
 
-    def __init__(self, archive: Archive) -> None:
-        self._archive = archive
+    def __init__(self, records: RecordStore) -> None:
+        self._archive = records
 
     def __iter__(self) -> Iterator[Person]:
         yield from _MEMBERS
@@ -48,7 +48,7 @@ _MEMBERS = (
 )
 
 
-def create_openapi(dingtalk: DingTalk, changes: Changes, *, app_secret: str) -> OpenAPI:
+def create_openapi(dingtalk: Simulation, changes: ChangeNotifier, *, app_secret: str) -> OpenAPI:
     """Build the organisation's OpenAPI.
 
     Args:
@@ -56,7 +56,7 @@ def create_openapi(dingtalk: DingTalk, changes: Changes, *, app_secret: str) -> 
         changes: wakes who follows them.
         app_secret: the application's.
     """
-    people = Organisation(dingtalk.archive)
+    people = Organisation(dingtalk.records)
 
     async def show(message: PrivateMessage) -> None:
         name = next(person.name for person in people if person.userid == message.userid)

@@ -7,8 +7,8 @@ from urllib.parse import quote
 
 import httpx
 
-from dingda.simulator.dingtalk.callback import Said
-from dingda.simulator.dingtalk.faults import BadDay
+from dingda.simulator.dingtalk.callback import UserMessage
+from dingda.simulator.dingtalk.faults import FaultSettings
 from dingda.simulator.dingtalk.record import Record
 from dingda.simulator.errors import RequestRefusedError, SimulatorAwayError
 
@@ -30,7 +30,7 @@ class SimulatorClient:
 
     >>> async def say(text: str) -> Record:
     ...     async with SimulatorClient(url) as dingtalk:
-    ...         record = await dingtalk.send(Said(text))
+    ...         record = await dingtalk.send(UserMessage(text))
     ...         return await dingtalk.record(record.msg_id, wait_s=10)
     >>> asyncio.run(say("咖啡")).acknowledged
     True
@@ -48,7 +48,7 @@ class SimulatorClient:
     async def __aexit__(self, *_: object) -> None:
         await self._http.aclose()
 
-    async def send(self, said: Said) -> Record:
+    async def send(self, said: UserMessage) -> Record:
         """Say something to the bot; the record is that of the moment after the acknowledgement."""
         return await self._fetch(Record.from_json, "POST", "/api/messages", said.to_json())
 
@@ -97,13 +97,13 @@ class SimulatorClient:
         """A message and its replies as a test for pytest."""
         return await self._fetch(bytes.decode, "GET", _path(msg_id, "/test"))
 
-    async def bad_day(self) -> BadDay:
+    async def faults(self) -> FaultSettings:
         """What goes wrong at present."""
-        return await self._fetch(BadDay.from_json, "GET", "/api/bad-day")
+        return await self._fetch(FaultSettings.from_json, "GET", "/api/bad-day")
 
-    async def have(self, bad_day: BadDay) -> None:
+    async def have(self, faults: FaultSettings) -> None:
         """Let things go wrong, until another day is had."""
-        await self._fetch(BadDay.from_json, "PUT", "/api/bad-day", bad_day.to_json())
+        await self._fetch(FaultSettings.from_json, "PUT", "/api/bad-day", faults.to_json())
 
     async def follow(self) -> AsyncIterator[Record]:
         """Every record that is remembered, and then each again whenever it changes, without end."""

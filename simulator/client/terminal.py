@@ -8,7 +8,7 @@ from textwrap import indent
 
 from dingda.simulator.client.client import SimulatorClient
 from dingda.simulator.client.rendering import render_reply, visible
-from dingda.simulator.dingtalk.callback import Said
+from dingda.simulator.dingtalk.callback import UserMessage
 from dingda.simulator.dingtalk.record import Ack, Record, Reply
 from dingda.simulator.errors import RequestRefusedError
 
@@ -20,7 +20,9 @@ _WARNINGS = {
 }
 
 
-async def say(client: SimulatorClient, said: Said | bytes, *, wait_s: float, as_json: bool) -> int:
+async def say(
+    client: SimulatorClient, said: UserMessage | bytes, *, wait_s: float, as_json: bool
+) -> int:
     """Say one thing and print what comes back.
 
     Args:
@@ -40,7 +42,7 @@ async def say(client: SimulatorClient, said: Said | bytes, *, wait_s: float, as_
     return FAILURE if not record.acknowledged or _only_refused(record) else SUCCESS
 
 
-def chat(open_client: Callable[[], SimulatorClient], manner: Said, *, wait_s: float) -> int:
+def chat(open_client: Callable[[], SimulatorClient], manner: UserMessage, *, wait_s: float) -> int:
     """Hold a conversation on standard input and output, until an empty line or the input's end.
 
     Args:
@@ -78,7 +80,9 @@ def render_record(record: Record, *, wait_s: float) -> str:
     return "\n".join(parts)
 
 
-async def _exchange(open_client: Callable[[], SimulatorClient], said: Said, wait_s: float) -> int:
+async def _exchange(
+    open_client: Callable[[], SimulatorClient], said: UserMessage, wait_s: float
+) -> int:
     async with open_client() as client:
         try:
             return await say(client, said, wait_s=wait_s, as_json=False)

@@ -53,7 +53,7 @@ _WORDLESS = ("picture", "video")
 class Mentioned:
     """Somebody besides the bot who is mentioned.
 
-    >>> Said("的绩效", mentioned=(Mentioned("李四", staff_id=""),)).mentioned[0].name
+    >>> UserMessage("的绩效", mentioned=(Mentioned("李四", staff_id=""),)).mentioned[0].name
     '李四'
     """
 
@@ -66,27 +66,27 @@ class Mentioned:
 
 
 @dataclass(frozen=True, slots=True)
-class Quoted:
+class Quotation:
     """The message that is answered to.
 
-    >>> Said("再来一次", quoted=Quoted("北京：晴")).quoted.sender is None  # said by the bot
+    >>> UserMessage("再来一次", quoted=Quotation("北京：晴")).quoted.sender is None  # the bot
     True
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = _STRICT
 
     text: str
-    """As in `Said`."""
+    """As in `UserMessage`."""
     kind: Kind = "text"
     sender: str | None = None
     """Who said it; None for the bot."""
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
+class UserMessage:
     """What somebody says to the bot.
 
-    >>> Said("绩效", sender="李四", single=True).reaches_the_bot
+    >>> UserMessage("绩效", sender="李四", single=True).reaches_the_bot
     True
     """
 
@@ -114,7 +114,7 @@ class Said:
     """Who else is mentioned in the group. DingTalk takes their names out of the words."""
     at_all: bool = False
     """Whether @所有人 stands before the words, where DingTalk leaves it."""
-    quoted: Quoted | None = None
+    quoted: Quotation | None = None
     client: str = "Mac"
     """What the asker types on: Mac, Win, iOS, Android, HarmonyOS."""
     external: bool = False
@@ -142,7 +142,7 @@ class Said:
         return _SAID.dump_json(self)
 
     @staticmethod
-    def from_json(body: bytes) -> "Said":
+    def from_json(body: bytes) -> "UserMessage":
         """Read what `to_json` wrote; only `text` must be there.
 
         Raises:
@@ -151,7 +151,7 @@ class Said:
         return _SAID.validate_json(body)
 
 
-_SAID = TypeAdapter(Said)
+_SAID = TypeAdapter(UserMessage)
 
 
 def staff_id_of(name: str) -> str:
@@ -164,7 +164,7 @@ def staff_id_of(name: str) -> str:
 
 
 def build_callback(
-    said: Said, *, session_webhook: str, created_ms: int, expires_ms: int
+    said: UserMessage, *, session_webhook: str, created_ms: int, expires_ms: int
 ) -> dict[str, Any]:
     """Build the body of one callback, with a msgId of its own.
 
@@ -196,7 +196,7 @@ def build_callback(
     }
 
 
-def content_of(said: Said) -> dict[str, Any]:
+def content_of(said: UserMessage) -> dict[str, Any]:
     """The fields of a callback that hold what is said: its msgtype, and what goes with it."""
     before = "@所有人" if said.at_all else "" if said.single else " "
     quotation = _quotation(said.quoted) if said.quoted else {}
@@ -222,7 +222,7 @@ def content_of(said: Said) -> dict[str, Any]:
     return {"msgtype": said.kind, "content": content | quotation}
 
 
-def _runs(said: Said) -> list[dict[str, Any]]:
+def _runs(said: UserMessage) -> list[dict[str, Any]]:
     pictures = [{"type": "picture", **_picture()} for _ in range(said.pictures)]
     mention = () if said.single or not said.mention else (MENTION,)
     before = ("@所有人",) if said.at_all else ()
@@ -230,7 +230,7 @@ def _runs(said: Said) -> list[dict[str, Any]]:
     return [*pictures, *({"text": run} for run in words if run)]
 
 
-def _quotation(quoted: Quoted) -> dict[str, Any]:
+def _quotation(quoted: Quotation) -> dict[str, Any]:
     by_bot = quoted.sender is None
     replied = {
         "createdAt": 1_700_000_000_000,
@@ -288,13 +288,13 @@ def _filled(**fields: Any) -> dict[str, Any]:
     return {name: value for name, value in fields.items() if value}
 
 
-def said_in(callback: dict[str, Any]) -> Said:
+def said_in(callback: dict[str, Any]) -> UserMessage:
     """What can be told of a callback that was given as it is, for those who look on."""
     content = read_content(callback)
     msgtype = callback.get("msgtype")
     kind: Kind = next((kind for kind in get_args(Kind) if kind == msgtype), "text")
     names = [file.name for file in content.files]
-    return Said(
+    return UserMessage(
         "" if kind in _WORDLESS else content.text.strip() or "".join(names),
         sender=string(callback, "senderNick") or "?",
         single=callback.get("conversationType") == _SINGLE,
@@ -322,7 +322,7 @@ def sender_id_of(name: str) -> str:
     return _encrypted_id(f"person {name}")
 
 
-def _group_fields(said: Said) -> dict[str, Any]:
+def _group_fields(said: UserMessage) -> dict[str, Any]:
     robot = [{"dingtalkId": ROBOT_ID}] if said.mention else []
     return {
         # The robot stands anywhere among them, wherever it is in the words.
@@ -339,7 +339,7 @@ def _at_user(mentioned: Mentioned) -> dict[str, Any]:
     return {"dingtalkId": sender_id_of(name), **_filled(staffId=known)}
 
 
-def _conversation_id(said: Said) -> str:
+def _conversation_id(said: UserMessage) -> str:
     name = f"single {said.sender}" if said.single else "group"
     return f"cid{b64encode(_digest(name)).decode()}"
 

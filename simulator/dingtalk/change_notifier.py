@@ -5,7 +5,7 @@ from collections.abc import Callable
 from contextlib import suppress
 
 
-class Changes:
+class ChangeNotifier:
     """Wakes whoever waits for something to become true."""
 
     def __init__(self) -> None:

@@ -4,7 +4,7 @@ import shlex
 from dataclasses import fields
 from pprint import pformat
 
-from dingda.simulator.dingtalk.callback import Said
+from dingda.simulator.dingtalk.callback import UserMessage
 from dingda.simulator.dingtalk.record import Record
 from dingda.simulator.dingtalk.simulation import FRESH, SignedCallback
 
@@ -34,7 +34,7 @@ def as_test(record: Record) -> str:
     """Write a message and the replies that it got as a test; see `dingda.testing`."""
     said = record.said
     call = f"ask({', '.join([repr(said.text), *_manner(said)])})"
-    names = [name for name in ("Mentioned", "Quoted") if f"{name}(" in call]
+    names = [name for name in ("Mentioned", "Quotation") if f"{name}(" in call]
     return _TEST.format(
         imports=", ".join((*names, "SimulatedDingTalk")),
         name=_name(said.text),
@@ -58,11 +58,11 @@ def _quoted(body: bytes) -> str:
     return shlex.quote(body.decode("utf-8", "replace"))
 
 
-def _manner(said: Said) -> list[str]:
+def _manner(said: UserMessage) -> list[str]:
     """What is out of the ordinary about it."""
     return [
         f"{field.name}={getattr(said, field.name)!r}"
-        for field in fields(Said)
+        for field in fields(UserMessage)
         if field.name != "text" and getattr(said, field.name) != field.default
     ]
 

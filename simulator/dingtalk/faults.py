@@ -14,10 +14,10 @@ HANG_S = 30.0
 """How long a reply is left without an answer: longer than any worker waits."""
 
 
-class CallbackTrouble(StrEnum):
+class CallbackFault(StrEnum):
     """What can be wrong with the callbacks that are sent.
 
-    >>> BadDay(callbacks=CallbackTrouble.QUOTA).replies is None
+    >>> FaultSettings(callbacks=CallbackFault.QUOTA).replies is None
     True
     """
 
@@ -27,10 +27,10 @@ class CallbackTrouble(StrEnum):
     """The monthly quota is used up: errorCode 20001 and no text (DingTalk: "错误码")."""
 
 
-class ReplyTrouble(StrEnum):
+class ReplyFault(StrEnum):
     """What can happen to the replies that come.
 
-    >>> BadDay(replies=ReplyTrouble.THROTTLE).callbacks is None
+    >>> FaultSettings(replies=ReplyFault.THROTTLE).callbacks is None
     True
     """
 
@@ -57,24 +57,24 @@ class ReplyTrouble(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class BadDay:
+class FaultSettings:
     """Which troubles are on; None for a good day.
 
-    >>> BadDay(replies=ReplyTrouble.THROTTLE).to_json()
+    >>> FaultSettings(replies=ReplyFault.THROTTLE).to_json()
     b'{"callbacks":null,"replies":"throttle"}'
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
 
-    callbacks: CallbackTrouble | None = None
-    replies: ReplyTrouble | None = None
+    callbacks: CallbackFault | None = None
+    replies: ReplyFault | None = None
 
     def to_json(self) -> bytes:
         """One JSON object, its keys being the attributes."""
         return _BAD_DAY.dump_json(self)
 
     @staticmethod
-    def from_json(body: bytes) -> "BadDay":
+    def from_json(body: bytes) -> "FaultSettings":
         """Read what `to_json` wrote; what is left out is off.
 
         Raises:
@@ -83,5 +83,5 @@ class BadDay:
         return _BAD_DAY.validate_json(body)
 
 
-GOOD_DAY = BadDay()
-_BAD_DAY = TypeAdapter(BadDay)
+NO_FAULTS = FaultSettings()
+_BAD_DAY = TypeAdapter(FaultSettings)

@@ -5,9 +5,9 @@ from typing import Any, ClassVar
 
 from pydantic import ConfigDict, TypeAdapter
 
-from dingda.shared.ledger.timeline import Story
-from dingda.simulator.dingtalk.callback import Said
-from dingda.simulator.dingtalk.faults import ReplyTrouble
+from dingda.shared.ledger.timeline import MessageTimeline
+from dingda.simulator.dingtalk.callback import UserMessage
+from dingda.simulator.dingtalk.faults import ReplyFault
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,7 @@ class Reply:
     notified: tuple[str, ...]
     """The userids of those whom its mentions truly notify."""
     after_ms: int
-    trouble: ReplyTrouble | None = None
+    trouble: ReplyFault | None = None
     """How it was answered instead of with the errcode, on a bad day."""
     warnings: tuple[str, ...] = ()
     """What of it not every client shows; see `simulator.dingtalk.rules.warnings_of`."""
@@ -65,7 +65,7 @@ class Record:
     """DingTalk's id; of a body that was sent verbatim, one of the simulator's own."""
     sent_at_ms: int
     """Milliseconds since 1970; the callback's `createAt`."""
-    said: Said
+    said: UserMessage
     """Of a raw callback, what can be told of it."""
     headers: dict[str, str]
     """What the callback was sent with: the timestamp and the signature."""
@@ -92,11 +92,11 @@ class Record:
     """Whether the callback was given as it is, and not made from what was said."""
     verbatim: bytes | None = None
     """The body, in base64, where it was sent byte for byte."""
-    stories: tuple[Story, ...] = ()
+    stories: tuple[MessageTimeline, ...] = ()
     """What the ledger told of it, one for each attempt that was seen; () where it tells nothing."""
 
     @property
-    def story(self) -> Story | None:
+    def story(self) -> MessageTimeline | None:
         """What the ledger told last."""
         return self.stories[-1] if self.stories else None
 

@@ -6,7 +6,7 @@ MAX_RECORDS = 1000
 """How many messages are remembered, the newest; the sessions of older ones are closed."""
 
 
-class Archive:
+class RecordStore:
     """The newest records. Every change has a number that only grows, the `revision`."""
 
     def __init__(self) -> None:

@@ -11,17 +11,23 @@ from typing import Any
 from dingda.shared.dingtalk.message import Message, parse_message
 from dingda.shared.dingtalk.signature import sign
 from dingda.shared.errors import InvalidMessageError
-from dingda.shared.ledger.timeline import Story
-from dingda.simulator.dingtalk.callback import Said, build_callback, new_msg_id, over_quota, said_in
+from dingda.shared.ledger.timeline import MessageTimeline
+from dingda.simulator.dingtalk.callback import (
+    UserMessage,
+    build_callback,
+    new_msg_id,
+    over_quota,
+    said_in,
+)
 from dingda.simulator.dingtalk.faults import (
     CLOCK_OFF_MS,
-    GOOD_DAY,
-    BadDay,
-    CallbackTrouble,
-    ReplyTrouble,
+    NO_FAULTS,
+    CallbackFault,
+    FaultSettings,
+    ReplyFault,
 )
 from dingda.simulator.dingtalk.record import Ack, Record, Reply
-from dingda.simulator.dingtalk.record_store import MAX_RECORDS, Archive
+from dingda.simulator.dingtalk.record_store import MAX_RECORDS, RecordStore
 from dingda.simulator.dingtalk.rules import (
     BUSY,
     IMPROPER,
@@ -48,11 +54,11 @@ _SESSION_EXTRA_MS = 188
 FRESH = ("msgId", "createAt", "sessionWebhook", "sessionWebhookExpiredTime")
 """What is made anew of a raw callback, so that it is a message of its own and can be answered."""
 _UNHEARD = (
-    ReplyTrouble.FAIL,
-    ReplyTrouble.UNAVAILABLE,
-    ReplyTrouble.GATEWAY,
-    ReplyTrouble.HANG,
-    ReplyTrouble.CLOSE,
+    ReplyFault.FAIL,
+    ReplyFault.UNAVAILABLE,
+    ReplyFault.GATEWAY,
+    ReplyFault.HANG,
+    ReplyFault.CLOSE,
 )
 """The troubles in which nobody hears the errcode."""
 
@@ -66,7 +72,7 @@ class SignedCallback:
     body: bytes
 
 
-class DingTalk:
+class Simulation:
     """One robot's DingTalk: its group, its single chats, and what was said in them.
 
     Every message has a session of its own, though DingTalk lets one conversation's messages share
@@ -97,20 +103,20 @@ class DingTalk:
         self._throttles = defaultdict[str, Throttle](partial(Throttle, replies_per_minute or 0))
         self._msg_ids: dict[str, str] = {}
         """By session."""
-        self._bad_day = GOOD_DAY
-        self.archive = Archive()
+        self._faults = NO_FAULTS
+        self.records = RecordStore()
 
     @property
-    def bad_day(self) -> BadDay:
+    def faults(self) -> FaultSettings:
         """What goes wrong at present."""
-        return self._bad_day
+        return self._faults
 
-    @bad_day.setter
-    def bad_day(self, bad_day: BadDay) -> None:
-        self._bad_day = bad_day
-        self.archive.touch()
+    @faults.setter
+    def faults(self, faults: FaultSettings) -> None:
+        self._faults = faults
+        self.records.touch()
 
-    def send(self, said: Said) -> SignedCallback:
+    def send(self, said: UserMessage) -> SignedCallback:
         """Make the callback for something said, and begin its record."""
         now_ms = self._now_ms()
         session = secrets.token_hex(16)
@@ -121,7 +127,7 @@ class DingTalk:
             created_ms=now_ms,
             expires_ms=expires_ms,
         )
-        if self._bad_day.callbacks is CallbackTrouble.QUOTA:
+        if self._faults.callbacks is CallbackFault.QUOTA:
             callback = over_quota(callback)
         record = Record(
             msg_id=callback["msgId"],
@@ -181,27 +187,27 @@ class DingTalk:
             return
         ack = Ack(status, body, self._now_ms() - record.sent_at_ms)
         if record.ack or record.undelivered:
-            self.archive.put(replace(record, redeliveries=(*record.redeliveries, ack)))
+            self.records.put(replace(record, redeliveries=(*record.redeliveries, ack)))
             return
         reply = _in_callback_reply(ack) if ack.ok else None
-        self.archive.put(replace(record, ack=ack, in_callback_reply=reply))
+        self.records.put(replace(record, ack=ack, in_callback_reply=reply))
 
     def undelivered(self, msg_id: str, why: str) -> None:
         """Note that the gateway never answered a callback."""
         record = self.record(msg_id)
         if record and record.ack is None:
-            self.archive.put(replace(record, undelivered=why))
+            self.records.put(replace(record, undelivered=why))
 
-    def told(self, msg_id: str, story: Story) -> None:
+    def told(self, msg_id: str, story: MessageTimeline) -> None:
         """Note what the ledger knows of a message, beside what it told of earlier attempts."""
         if record := self.record(msg_id):
-            earlier = [past for past in record.stories if 0 < past.attempts < story.attempts]
-            self.archive.put(replace(record, stories=(*earlier, story)))
+            earlier = [past for past in record.stories if 0 < past.lease_count < story.lease_count]
+            self.records.put(replace(record, stories=(*earlier, story)))
 
     def expire(self, msg_id: str) -> None:
         """Close a message's session now, whatever its callback says."""
         if record := self.record(msg_id):
-            self.archive.put(replace(record, session_expires_ms=self._now_ms()))
+            self.records.put(replace(record, session_expires_ms=self._now_ms()))
 
     def reply(self, session: str, *, content_type: str, body: bytes) -> Verdict:
         """Judge what was POSTed to a session, and note it where the session is known.
@@ -230,11 +236,11 @@ class DingTalk:
     def push(self, name: str, payload: dict[str, Any]) -> None:
         """Show somebody a private message of the bot's, which answers no message of theirs."""
         now_ms = self._now_ms()
-        self.archive.put(
+        self.records.put(
             Record(
                 msg_id=f"push{secrets.token_hex(8)}",
                 sent_at_ms=now_ms,
-                said=Said("", sender=name, single=True),
+                said=UserMessage("", sender=name, single=True),
                 headers={},
                 callback={},
                 session_expires_ms=now_ms,
@@ -245,21 +251,21 @@ class DingTalk:
 
     def record(self, msg_id: str) -> Record | None:
         """What became of a message; None if it is unknown or forgotten."""
-        return self.archive.get(msg_id)
+        return self.records.get(msg_id)
 
     def _session_webhook(self, session: str) -> str:
         return f"{self._public_url}/robot/sendBySession?session={session}"
 
     def _remember(self, session: str, record: Record) -> None:
-        self.archive.put(record)
+        self.records.put(record)
         self._msg_ids[session] = record.msg_id
         if len(self._msg_ids) > MAX_RECORDS:
             del self._msg_ids[next(iter(self._msg_ids))]
 
     def _headers(self, now_ms: int) -> dict[str, str]:
-        trouble = self._bad_day.callbacks
-        timestamp = str(now_ms - (CLOCK_OFF_MS if trouble is CallbackTrouble.CLOCK_OFF else 0))
-        forged = trouble is CallbackTrouble.WRONG_SIGNATURE
+        trouble = self._faults.callbacks
+        timestamp = str(now_ms - (CLOCK_OFF_MS if trouble is CallbackFault.CLOCK_OFF else 0))
+        forged = trouble is CallbackFault.WRONG_SIGNATURE
         return {
             "Content-Type": "application/json; charset=utf-8",
             "timestamp": timestamp,
@@ -267,14 +273,14 @@ class DingTalk:
         }
 
     def _fault_of_the_day(self) -> Verdict | None:
-        match self._bad_day.replies:
-            case ReplyTrouble.THROTTLE:
+        match self._faults.replies:
+            case ReplyFault.THROTTLE:
                 return too_fast(self._replies_per_minute or REPLIES_PER_MINUTE)
-            case ReplyTrouble.REFUSE:
+            case ReplyFault.REFUSE:
                 return NO_SESSION
-            case ReplyTrouble.CONTENT:
+            case ReplyFault.CONTENT:
                 return IMPROPER
-            case ReplyTrouble.BUSY | ReplyTrouble.FAIL | ReplyTrouble.UNAVAILABLE:
+            case ReplyFault.BUSY | ReplyFault.FAIL | ReplyFault.UNAVAILABLE:
                 return BUSY
             case _:
                 return None
@@ -290,9 +296,9 @@ class DingTalk:
         self, record: Record, payload: dict[str, Any] | None, verdict: Verdict, now_ms: int
     ) -> None:
         reply = _judged(payload, verdict, after_ms=now_ms - record.sent_at_ms)
-        if self._bad_day.replies in _UNHEARD:
-            reply = replace(reply, trouble=self._bad_day.replies)
-        self.archive.put(replace(record, replies=(*record.replies, reply)))
+        if self._faults.replies in _UNHEARD:
+            reply = replace(reply, trouble=self._faults.replies)
+        self.records.put(replace(record, replies=(*record.replies, reply)))
 
 
 def _fault_of_session(record: Record | None, now_ms: int) -> Verdict | None:

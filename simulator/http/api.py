@@ -16,14 +16,14 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
 from starlette.routing import BaseRoute, Route
 
-from dingda.simulator.dingtalk.callback import Said
-from dingda.simulator.dingtalk.change_notifier import Changes
+from dingda.simulator.dingtalk.callback import UserMessage
+from dingda.simulator.dingtalk.change_notifier import ChangeNotifier
 from dingda.simulator.dingtalk.export import as_curl, as_test
-from dingda.simulator.dingtalk.faults import BadDay
+from dingda.simulator.dingtalk.faults import FaultSettings
 from dingda.simulator.dingtalk.record import Record
-from dingda.simulator.dingtalk.simulation import DingTalk, SignedCallback
+from dingda.simulator.dingtalk.simulation import SignedCallback, Simulation
 from dingda.simulator.errors import CallbackUnansweredError
-from dingda.simulator.http.callback_sender import Courier
+from dingda.simulator.http.callback_sender import CallbackSender
 from dingda.simulator.http.schema import describe
 
 logger = logging.getLogger(__name__)
@@ -47,15 +47,17 @@ class ApiError(Exception):
         self.detail = detail
 
 
-def api_routes(dingtalk: DingTalk, courier: Courier, changes: Changes) -> list[BaseRoute]:
+def api_routes(
+    dingtalk: Simulation, callback_sender: CallbackSender, changes: ChangeNotifier
+) -> list[BaseRoute]:
     """Build the API's routes.
 
     Args:
         dingtalk: what is played.
-        courier: takes the callbacks to the gateway.
+        callback_sender: takes the callbacks to the gateway.
         changes: wakes who waits for news.
     """
-    endpoints = _Endpoints(dingtalk, courier, changes)
+    endpoints = _Endpoints(dingtalk, callback_sender, changes)
     # A msgId holds slashes, and they arrive decoded.
     message = "/api/messages/{msg_id:path}"
     return [
@@ -67,8 +69,8 @@ def api_routes(dingtalk: DingTalk, courier: Courier, changes: Changes) -> list[B
         Route(f"{message}/curl", endpoints.show_curl, methods=["GET"]),
         Route(f"{message}/test", endpoints.show_test, methods=["GET"]),
         Route(message, endpoints.show_message, methods=["GET"]),
-        Route("/api/bad-day", endpoints.show_bad_day, methods=["GET"]),
-        Route("/api/bad-day", endpoints.have_bad_day, methods=["PUT"]),
+        Route("/api/bad-day", endpoints.show_faults, methods=["GET"]),
+        Route("/api/bad-day", endpoints.set_faults, methods=["PUT"]),
         Route("/api/events", endpoints.follow, methods=["GET"]),
         Route("/api/health", _healthy, methods=["GET"]),
         Route("/openapi.json", _describe, methods=["GET"]),
@@ -76,18 +78,20 @@ def api_routes(dingtalk: DingTalk, courier: Courier, changes: Changes) -> list[B
 
 
 class _Endpoints:
-    def __init__(self, dingtalk: DingTalk, courier: Courier, changes: Changes) -> None:
+    def __init__(
+        self, dingtalk: Simulation, callback_sender: CallbackSender, changes: ChangeNotifier
+    ) -> None:
         self._dingtalk = dingtalk
-        self._courier = courier
+        self._courier = callback_sender
         self._changes = changes
         self._life = secrets.token_hex(4)
 
     async def list_messages(self, _: Request) -> Response:
-        records = Record.list_to_json(self._dingtalk.archive.since(0))
+        records = Record.list_to_json(self._dingtalk.records.since(0))
         return Response(records, media_type="application/json")
 
     async def send_message(self, request: Request) -> Response:
-        said = await _read(request, Said.from_json)
+        said = await _read(request, UserMessage.from_json)
         callback = self._dingtalk.send(said)
         if said.reaches_the_bot:
             await self._deliver(callback)
@@ -128,13 +132,13 @@ class _Endpoints:
         await self._settled(msg_id, _read_wait_s(request))
         return _show(self._record(msg_id))
 
-    async def show_bad_day(self, _: Request) -> Response:
-        return Response(self._dingtalk.bad_day.to_json(), media_type="application/json")
+    async def show_faults(self, _: Request) -> Response:
+        return Response(self._dingtalk.faults.to_json(), media_type="application/json")
 
-    async def have_bad_day(self, request: Request) -> Response:
-        self._dingtalk.bad_day = await _read(request, BadDay.from_json)
+    async def set_faults(self, request: Request) -> Response:
+        self._dingtalk.faults = await _read(request, FaultSettings.from_json)
         await self._changes.announce()
-        return await self.show_bad_day(request)
+        return await self.show_faults(request)
 
     async def follow(self, request: Request) -> Response:
         """Everything that is remembered and then every change, as server-sent events."""
@@ -147,20 +151,20 @@ class _Endpoints:
         )
 
     async def _events(self, revision: int) -> AsyncIterator[bytes]:
-        archive = self._dingtalk.archive
+        store = self._dingtalk.records
         if revision == 0:
             yield b"event: beginning\ndata: {}\n\n"
-        bad_day: BadDay | None = None
+        faults: FaultSettings | None = None
         while not self._changes.closed:
-            records, revision = archive.since(revision), archive.revision
-            if bad_day != self._dingtalk.bad_day:
-                bad_day = self._dingtalk.bad_day
-                yield b"event: bad_day\ndata: %b\n\n" % bad_day.to_json()
+            records, revision = store.since(revision), store.revision
+            if faults != self._dingtalk.faults:
+                faults = self._dingtalk.faults
+                yield b"event: bad_day\ndata: %b\n\n" % faults.to_json()
             for record in records:
                 yield b"event: record\ndata: %b\n\n" % record.to_json()
             # The id is last, so that who resumes has had everything before it.
             yield b"event: revision\nid: %b-%d\ndata: {}\n\n" % (self._life.encode(), revision)
-            await self._changes.wait_until(partial(archive.knows_more, revision), wait_s=_ALIVE_S)
+            await self._changes.wait_until(partial(store.knows_more, revision), wait_s=_ALIVE_S)
 
     async def _deliver(self, callback: SignedCallback) -> None:
         try:

@@ -22,12 +22,12 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Mount, Route
 from starlette.types import Receive, Scope, Send
 
-from dingda.simulator.dingtalk.change_notifier import Changes
-from dingda.simulator.dingtalk.faults import HANG_S, RETRY_AFTER_S, ReplyTrouble
+from dingda.simulator.dingtalk.change_notifier import ChangeNotifier
+from dingda.simulator.dingtalk.faults import HANG_S, RETRY_AFTER_S, ReplyFault
 from dingda.simulator.dingtalk.rules import NEEDS_POST, OK, Verdict
-from dingda.simulator.dingtalk.simulation import DingTalk
+from dingda.simulator.dingtalk.simulation import Simulation
 from dingda.simulator.http.api import ApiError, api_routes, in_words
-from dingda.simulator.http.callback_sender import Courier
+from dingda.simulator.http.callback_sender import CallbackSender
 from dingda.simulator.http.hosts import KnownHosts
 from dingda.simulator.page import page_routes
 from dingda.simulator.watch import LedgerWatch
@@ -39,9 +39,9 @@ NOTHING: Mapping[str, Sequence[Route]] = MappingProxyType({})
 
 def create_app(
     *,
-    dingtalk: DingTalk,
-    courier: Courier,
-    changes: Changes,
+    dingtalk: Simulation,
+    callback_sender: CallbackSender,
+    changes: ChangeNotifier,
     watch: LedgerWatch | None = None,
     mounts: Mapping[str, Sequence[Route]] = NOTHING,
     hosts: Collection[str] = (),
@@ -50,7 +50,7 @@ def create_app(
 
     Args:
         dingtalk: what is played.
-        courier: takes the callbacks to the gateway; the application closes it when it ends.
+        callback_sender: takes the callbacks to the gateway; the application closes it when it ends.
         changes: wakes who waits for a reply; close it before the server stops.
         watch: reads the ledger, where there is one.
         mounts: other services that are played, by the path that each is under.
@@ -63,7 +63,7 @@ def create_app(
         yield
         if watching:
             watching.cancel()
-        await courier.aclose()
+        await callback_sender.aclose()
 
     app = Starlette(
         routes=[
@@ -73,7 +73,7 @@ def create_app(
                 methods=["GET", "POST"],
             ),
             *(Mount(path, routes=routes) for path, routes in mounts.items()),
-            *api_routes(dingtalk, courier, changes),
+            *api_routes(dingtalk, callback_sender, changes),
             *page_routes(),
         ],
         middleware=[Middleware(KnownHosts, hosts=hosts)] if hosts else [],
@@ -87,7 +87,7 @@ def create_app(
 class _ReplyTaker:
     """Takes the replies, as DingTalk does on good days and on bad ones."""
 
-    def __init__(self, dingtalk: DingTalk, changes: Changes) -> None:
+    def __init__(self, dingtalk: Simulation, changes: ChangeNotifier) -> None:
         self._dingtalk = dingtalk
         self._changes = changes
 
@@ -95,7 +95,7 @@ class _ReplyTaker:
         if request.method != "POST":
             return _answer(NEEDS_POST)
         body = await request.body()
-        trouble = self._dingtalk.bad_day.replies
+        trouble = self._dingtalk.faults.replies
         verdict = self._dingtalk.reply(
             request.query_params.get("session", ""),
             content_type=request.headers.get("content-type", ""),
@@ -106,20 +106,20 @@ class _ReplyTaker:
         await self._changes.announce()
         return await self._answer(verdict, trouble)
 
-    async def _answer(self, verdict: Verdict, trouble: ReplyTrouble | None) -> Response:
+    async def _answer(self, verdict: Verdict, trouble: ReplyFault | None) -> Response:
         match trouble:
-            case ReplyTrouble.FAIL:
+            case ReplyFault.FAIL:
                 return _failure(HTTPStatus.INTERNAL_SERVER_ERROR)
-            case ReplyTrouble.UNAVAILABLE:
+            case ReplyFault.UNAVAILABLE:
                 return _failure(HTTPStatus.SERVICE_UNAVAILABLE, {"retry-after": str(RETRY_AFTER_S)})
-            case ReplyTrouble.GATEWAY:
+            case ReplyFault.GATEWAY:
                 return _failure(HTTPStatus.BAD_GATEWAY)
-            case ReplyTrouble.PACKED:
+            case ReplyFault.PACKED:
                 return _packed(_answer(verdict))
-            case ReplyTrouble.HANG:
+            case ReplyFault.HANG:
                 await self._changes.wait_until(lambda: False, wait_s=HANG_S)
                 return _BrokenOff()
-            case ReplyTrouble.CLOSE:
+            case ReplyFault.CLOSE:
                 return _BrokenOff()
             case _:
                 return _answer(verdict)

@@ -22,7 +22,7 @@ class Answer:
     body: str
 
 
-class Courier:
+class CallbackSender:
     """Takes callbacks to one address.
 
     Args:

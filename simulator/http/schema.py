@@ -4,8 +4,8 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from dingda.simulator.dingtalk.callback import Said
-from dingda.simulator.dingtalk.faults import BadDay
+from dingda.simulator.dingtalk.callback import UserMessage
+from dingda.simulator.dingtalk.faults import FaultSettings
 from dingda.simulator.dingtalk.record import Record
 
 _Json = dict[str, Any]
@@ -73,7 +73,9 @@ def _paths() -> _Json:
         "/api/messages": {
             "get": _operation("Every message remembered, the oldest first", _json(_list("Record"))),
             "post": _operation(
-                "Say something; returns once the gateway has acknowledged it", record, body="Said"
+                "Say something; returns once the gateway has acknowledged it",
+                record,
+                body="UserMessage",
             ),
         },
         "/api/callbacks": {
@@ -101,13 +103,15 @@ def _paths() -> _Json:
             "get": _operation("The message as a pytest test", _TEXT, parameters=[_MSG_ID])
         },
         "/api/bad-day": {
-            "get": _operation("What goes wrong at present", _json(_ref("BadDay"))),
-            "put": _operation("Choose what goes wrong", _json(_ref("BadDay")), body="BadDay"),
+            "get": _operation("What goes wrong at present", _json(_ref("FaultSettings"))),
+            "put": _operation(
+                "Choose what goes wrong", _json(_ref("FaultSettings")), body="FaultSettings"
+            ),
         },
         "/api/events": {
             "get": _operation(
                 "Everything remembered, then every change: server-sent events named `beginning`, "
-                "`record` (a Record), `bad_day` (a BadDay) and `revision`",
+                "`record` (a Record), `faults` (a FaultSettings) and `revision`",
                 {"text/event-stream": {"schema": {"type": "string"}}},
             )
         },
@@ -163,7 +167,9 @@ def _list(name: str) -> _Json:
 
 
 def _schemas() -> _Json:
-    inputs = [(kind, "validation", TypeAdapter(kind)) for kind in (Said, BadDay, Record)]
+    inputs = [
+        (kind, "validation", TypeAdapter(kind)) for kind in (UserMessage, FaultSettings, Record)
+    ]
     _, document = TypeAdapter.json_schemas(
         inputs,  # type: ignore[arg-type]
         ref_template="#/components/schemas/{model}",

@@ -13,18 +13,18 @@ from starlette.applications import Starlette
 
 from dingda.shared.dingtalk.origin import is_loopback, origin_of
 from dingda.shared.errors import SettingsError
-from dingda.shared.ledger.timeline import read_stories
+from dingda.shared.ledger.timeline import read_timelines
 from dingda.shared.queue import JobQueue
 from dingda.shared.runtime.clock import wall_clock_ms
-from dingda.shared.runtime.redis import impatient
+from dingda.shared.runtime.redis import create_gateway_redis
 from dingda.shared.runtime.server import create_uvicorn_config, listen
 from dingda.shared.runtime.settings import Settings
 from dingda.simulator.backends.open_meteo import OpenMeteoStandIn
 from dingda.simulator.backends.organisation import create_openapi
-from dingda.simulator.dingtalk.change_notifier import Changes
-from dingda.simulator.dingtalk.simulation import DingTalk
+from dingda.simulator.dingtalk.change_notifier import ChangeNotifier
+from dingda.simulator.dingtalk.simulation import Simulation
 from dingda.simulator.http.app import create_app
-from dingda.simulator.http.callback_sender import Courier
+from dingda.simulator.http.callback_sender import CallbackSender
 from dingda.simulator.settings import SimulatorSettings
 from dingda.simulator.watch import LedgerWatch
 
@@ -43,8 +43,8 @@ def serve(settings: SimulatorSettings, bot: Settings) -> None:
     Raises:
         SettingsError: if there is no secret, or the port cannot be had.
     """
-    changes = Changes()
-    ledger = impatient(bot.redis_url.get_secret_value(), timeout_s=_LEDGER_TIMEOUT_S)
+    changes = ChangeNotifier()
+    ledger = create_gateway_redis(bot.redis_url.get_secret_value(), timeout_s=_LEDGER_TIMEOUT_S)
     app = _build(settings, bot, changes, ledger)
     listener = listen(settings.host, settings.port, settings_prefix="DINGDA_SIMULATOR_")
     _tell(settings, bot)
@@ -57,7 +57,7 @@ def serve(settings: SimulatorSettings, bot: Settings) -> None:
 class _Server(uvicorn.Server):
     """Sends away who waits for a reply before it stops."""
 
-    def __init__(self, config: uvicorn.Config, changes: Changes, ledger: Redis) -> None:
+    def __init__(self, config: uvicorn.Config, changes: ChangeNotifier, ledger: Redis) -> None:
         super().__init__(config)
         self._changes = changes
         self._ledger = ledger
@@ -69,23 +69,23 @@ class _Server(uvicorn.Server):
 
 
 def _build(
-    settings: SimulatorSettings, bot: Settings, changes: Changes, ledger: Redis
+    settings: SimulatorSettings, bot: Settings, changes: ChangeNotifier, ledger: Redis
 ) -> Starlette:
     if not bot.secrets:
         raise SettingsError(CANNOT_SIGN)
-    dingtalk = DingTalk(
+    dingtalk = Simulation(
         secret=bot.secrets[0],
         public_url=settings.session_base_url,
         now_ms=wall_clock_ms,
         session_life_ms=round(settings.session_life_s * 1000),
         replies_per_minute=settings.replies_per_minute or None,
     )
-    courier = Courier(settings.gateway_callback_url(bot))
+    callback_sender = CallbackSender(settings.gateway_callback_url(bot))
     queue = JobQueue.create(bot.queue, skill_timeout_s=bot.skill_timeout)
-    watch = LedgerWatch(partial(read_stories, ledger, queue), dingtalk, changes, wall_clock_ms)
+    watch = LedgerWatch(partial(read_timelines, ledger, queue), dingtalk, changes, wall_clock_ms)
     return create_app(
         dingtalk=dingtalk,
-        courier=courier,
+        callback_sender=callback_sender,
         changes=changes,
         watch=watch,
         mounts={

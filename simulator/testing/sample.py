@@ -6,7 +6,7 @@ from typing import Any
 from dingda.shared.dingtalk.message import Message, parse_message
 from dingda.shared.dingtalk.signature import sign
 from dingda.shared.runtime.clock import wall_clock_ms
-from dingda.simulator.dingtalk.callback import Said, build_callback
+from dingda.simulator.dingtalk.callback import UserMessage, build_callback
 
 SESSION_WEBHOOK = (
     "https://oapi.dingtalk.com/robot/sendBySession?session=0123456789abcdef0123456789abcdef"
@@ -18,7 +18,7 @@ def callback_fields(text: str = "天气 北京", **fields: Any) -> dict[str, Any
     """The fields of a callback from a group; those given replace the sample's, or add to them."""
     now_ms = wall_clock_ms()
     sample = build_callback(
-        Said(text),
+        UserMessage(text),
         session_webhook=SESSION_WEBHOOK,
         created_ms=now_ms,
         expires_ms=now_ms + _SESSION_MS,

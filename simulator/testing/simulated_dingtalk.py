@@ -7,8 +7,8 @@ from typing import Any, Self
 from anyio.from_thread import BlockingPortal, start_blocking_portal
 
 from dingda.simulator.client.client import SimulatorClient
-from dingda.simulator.dingtalk.callback import Said
-from dingda.simulator.dingtalk.faults import GOOD_DAY, BadDay, CallbackTrouble, ReplyTrouble
+from dingda.simulator.dingtalk.callback import UserMessage
+from dingda.simulator.dingtalk.faults import NO_FAULTS, CallbackFault, FaultSettings, ReplyFault
 from dingda.simulator.dingtalk.record import Record
 
 WAIT_S = 20.0
@@ -49,12 +49,12 @@ class SimulatedDingTalk:
         Args:
             text: without the mention.
             wait_s: how long to wait, in seconds.
-            manner: who says it, where and how; see `simulator.dingtalk.callback.Said`.
+            manner: who says it, where and how; see `simulator.dingtalk.callback.UserMessage`.
 
         Returns:
             What became of it: `.shown` are the replies that the chat shows.
         """
-        return self._settled(self.say(Said(text, **manner)), wait_s)
+        return self._settled(self.say(UserMessage(text, **manner)), wait_s)
 
     def ask_raw(
         self, callback: Mapping[str, Any] | bytes, *, verbatim: bool = False, wait_s: float = WAIT_S
@@ -73,7 +73,7 @@ class SimulatedDingTalk:
 
         return self._settled(self._portal.call(send), wait_s)
 
-    def say(self, said: Said) -> Record:
+    def say(self, said: UserMessage) -> Record:
         """Say something, and wait for the acknowledgement only."""
         return self._portal.call(self._client.send, said)
 
@@ -97,15 +97,15 @@ class SimulatedDingTalk:
         return self._portal.call(self._client.expire, record.msg_id)
 
     @contextmanager
-    def bad_day(
+    def faults(
         self,
         *,
-        callbacks: CallbackTrouble | None = None,
-        replies: ReplyTrouble | None = None,
+        callbacks: CallbackFault | None = None,
+        replies: ReplyFault | None = None,
     ) -> Iterator[None]:
         """Let things go wrong in a `with` block."""
-        self._portal.call(self._client.have, BadDay(callbacks, replies))
+        self._portal.call(self._client.have, FaultSettings(callbacks, replies))
         try:
             yield
         finally:
-            self._portal.call(self._client.have, GOOD_DAY)
+            self._portal.call(self._client.have, NO_FAULTS)

@@ -14,10 +14,10 @@ import pytest_asyncio
 import uvicorn
 from playwright.async_api import Browser, Page, async_playwright
 
-from dingda.simulator.dingtalk.change_notifier import Changes
-from dingda.simulator.dingtalk.simulation import DingTalk
+from dingda.simulator.dingtalk.change_notifier import ChangeNotifier
+from dingda.simulator.dingtalk.simulation import Simulation
 from dingda.simulator.http.app import create_app
-from dingda.simulator.http.callback_sender import Courier
+from dingda.simulator.http.callback_sender import CallbackSender
 from tests.browser.chat_page import ChatPage
 from tests.support.builders import now_ms
 from tests.support.simulator_harness import CALLBACK_URL, SECRET, Bot, Clock
@@ -89,10 +89,10 @@ async def staged(page: Page) -> AsyncIterator[tuple[ChatPage, Bot]]:
     bot = Bot(clock)
     with _listener() as listener:
         url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-        changes = Changes()
-        dingtalk = DingTalk(secret=SECRET, public_url=url, now_ms=clock)
-        courier = Courier(CALLBACK_URL, transport=httpx.ASGITransport(bot.app))
-        app = create_app(dingtalk=dingtalk, courier=courier, changes=changes)
+        changes = ChangeNotifier()
+        dingtalk = Simulation(secret=SECRET, public_url=url, now_ms=clock)
+        callback_sender = CallbackSender(CALLBACK_URL, transport=httpx.ASGITransport(bot.app))
+        app = create_app(dingtalk=dingtalk, callback_sender=callback_sender, changes=changes)
         server = uvicorn.Server(uvicorn.Config(app, log_config=None, lifespan="on"))
         async with _serving(server, listener, changes):
             yield ChatPage(page, url), bot
@@ -100,7 +100,7 @@ async def staged(page: Page) -> AsyncIterator[tuple[ChatPage, Bot]]:
 
 @asynccontextmanager
 async def _serving(
-    server: uvicorn.Server, listener: socket.socket, changes: Changes
+    server: uvicorn.Server, listener: socket.socket, changes: ChangeNotifier
 ) -> AsyncIterator[None]:
     serving = asyncio.create_task(server.serve(sockets=[listener]))
     yield

@@ -3,15 +3,15 @@
 import asyncio
 import secrets
 
-from dingda.skill import Ask, Skill
+from dingda.skill import Context, Skill
 
 skill = Skill("slow", summary="慢慢查")
 
 
 @skill.command("慢")
-async def slow(seconds: float, ask: Ask) -> str:
+async def slow(seconds: float, ctx: Context) -> str:
     await asyncio.sleep(seconds)
-    return ask.say("查好了")
+    return ctx.localize("查好了")
 
 
 @skill.command("长")

@@ -40,10 +40,10 @@ class Demo:
         with redis.Redis.from_url(url, decode_responses=True) as client:
             return [int(client.hget(key, "pid")) for key in client.smembers("rq:workers")]
 
-    def advised(self, ending: str) -> str:
+    def advised(self, completion: str) -> str:
         """The command of the demo's advice that ends like that."""
         lines = [line.strip() for line in self.process.output.splitlines()]
-        return next(line for line in lines if line.endswith(ending))
+        return next(line for line in lines if line.endswith(completion))
 
     def run(self, command: str) -> "subprocess.CompletedProcess[str]":
         """What comes of a command, typed in another terminal."""

@@ -23,15 +23,15 @@ def dingda_settings():
 COFFEE = """
 import asyncio
 
-from dingda.skill import Ask, Skill, Text
+from dingda.skill import Context, Skill, Text
 
 skill = Skill("coffee", summary="来一杯咖啡")
 
 
 @skill.command("咖啡")
-async def brew(ask: Ask) -> Text:
+async def brew(ctx: Context) -> Text:
     await asyncio.sleep(0.2)
-    return Text("咖啡好了", at=ask.mention)
+    return Text("咖啡好了", at=ctx.mention)
 
 
 @skill.command("咖啡单")
@@ -43,7 +43,7 @@ from dingda.simulator.dingtalk.export import as_test
 import dingda.testing
 import pytest
 from coffee import skill
-from dingda.testing import CallbackTrouble, ReplyTrouble, Said, staff_id_of
+from dingda.testing import CallbackFault, ReplyFault, UserMessage, staff_id_of
 from tests.support.public_examples import NEED_A_BOT, example_of, failures_of
 
 
@@ -62,21 +62,21 @@ def test_nobody_makes_tea(dingtalk):
 
 
 def test_twice_delivered_is_once_answered(dingtalk):
-    record = dingtalk.say(Said("咖啡"))
+    record = dingtalk.say(UserMessage("咖啡"))
     dingtalk.redeliver(record)
     assert len(dingtalk.look(record, wait_s=5).shown) == 1
 
 
 def test_too_late_is_too_late(dingtalk):
-    record = dingtalk.expire(dingtalk.say(Said("咖啡")))
+    record = dingtalk.expire(dingtalk.say(UserMessage("咖啡")))
     record = dingtalk.look(record, wait_s=5)
     assert [reply.errcode for reply in record.replies] == [300001]
 
 
 def test_a_bad_day_ends_with_its_block(dingtalk):
-    with dingtalk.bad_day(callbacks=CallbackTrouble.WRONG_SIGNATURE):
+    with dingtalk.faults(callbacks=CallbackFault.WRONG_SIGNATURE):
         assert dingtalk.ask("咖啡").ack.status == 401
-    with dingtalk.bad_day(replies=ReplyTrouble.REFUSE):
+    with dingtalk.faults(replies=ReplyFault.REFUSE):
         assert dingtalk.ask("咖啡").story.reason.startswith("failed")
     assert dingtalk.ask("咖啡").shown
 

@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 from typing import Any, NoReturn
 
-from dingda.skill import Ask, Skill
+from dingda.skill import Context, Skill
 
 skill = Skill("bad", summary="捣乱")
 
@@ -20,45 +20,45 @@ class PanicException(BaseException):
 
 
 @skill.command("不停")
-async def never_ends(ask: Ask) -> str:
+async def never_ends(ctx: Context) -> str:
     await asyncio.Event().wait()
-    return ask.say("没有的事")
+    return ctx.localize("没有的事")
 
 
 @skill.command("占着")
-def blocks(seconds: float, ask: Ask) -> str:
+def blocks(seconds: float, ctx: Context) -> str:
     time.sleep(seconds)
-    return ask.say("好了")
+    return ctx.localize("好了")
 
 
 @skill.command("堵路")
-async def blocks_the_loop(seconds: float, ask: Ask) -> str:
+async def blocks_the_loop(seconds: float, ctx: Context) -> str:
     time.sleep(seconds)  # noqa: ASYNC251 - that is the fault
-    return ask.say("好了")
+    return ctx.localize("好了")
 
 
 @skill.command("抱锁")
-async def keeps_the_interpreter_lock(ask: Ask) -> str:
+async def keeps_the_interpreter_lock(ctx: Context) -> str:
     re.match(r"(a+)+$", "a" * 60 + "b")
-    return ask.say("没有的事")
+    return ctx.localize("没有的事")
 
 
 @skill.command("抱锁线程")
-def keeps_the_interpreter_lock_in_a_thread(ask: Ask) -> str:
+def keeps_the_interpreter_lock_in_a_thread(ctx: Context) -> str:
     re.match(r"(a+)+$", "a" * 60 + "b")
-    return ask.say("没有的事")
+    return ctx.localize("没有的事")
 
 
 @skill.command("线程")
-async def blocks_in_a_thread(seconds: float, ask: Ask) -> str:
+async def blocks_in_a_thread(seconds: float, ctx: Context) -> str:
     await asyncio.to_thread(time.sleep, seconds)
-    return ask.say("好了")
+    return ctx.localize("好了")
 
 
 @skill.command("计算")
-async def computes(mark: str, ask: Ask) -> str:
-    await ask.in_process(touch_for_ever, mark)
-    return ask.say("没有的事")
+async def computes(mark: str, ctx: Context) -> str:
+    await ctx.in_process(touch_for_ever, mark)
+    return ctx.localize("没有的事")
 
 
 def touch_for_ever(path: str) -> None:
@@ -75,20 +75,20 @@ async def swallows_everything() -> str:
 
 
 @skill.command("退出")
-async def exits(ask: Ask) -> str:
-    sys.exit(ask.text)
+async def exits(ctx: Context) -> str:
+    sys.exit(ctx.text)
 
 
 @skill.command("崩溃")
-async def crashes(ask: Ask) -> str:
+async def crashes(ctx: Context) -> str:
     os.kill(os.getpid(), signal.SIGSEGV)
-    return ask.say("没有的事")
+    return ctx.localize("没有的事")
 
 
 @skill.command("睡着")
-async def freezes(ask: Ask) -> str:
+async def freezes(ctx: Context) -> str:
     os.kill(os.getpid(), signal.SIGSTOP)
-    return ask.say("醒了")
+    return ctx.localize("醒了")
 
 
 @skill.command("恐慌")
@@ -110,12 +110,12 @@ async def awaits_what_is_cancelled() -> str:
 
 
 @skill.command("自撤")
-async def cancels_itself(ask: Ask) -> str:
+async def cancels_itself(ctx: Context) -> str:
     task = asyncio.current_task()
     assert task is not None
     task.cancel()
     await asyncio.sleep(60)
-    return ask.say("没有的事")
+    return ctx.localize("没有的事")
 
 
 @skill.command("到头")
@@ -124,13 +124,13 @@ def stops_an_iteration() -> str:
 
 
 @skill.command("遗留")
-async def leaves_an_exit_behind(ask: Ask) -> str:
+async def leaves_an_exit_behind(ctx: Context) -> str:
     async def leave() -> NoReturn:
         await asyncio.sleep(0)
-        sys.exit(ask.text)
+        sys.exit(ctx.text)
 
     asyncio.create_task(leave())  # noqa: RUF006 - that is the fault
-    return ask.say("好了")
+    return ctx.localize("好了")
 
 
 @skill.command("读数")

@@ -5,14 +5,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.environment import Scene
+from tests.faults.environment import FaultEnvironment
 from tests.faults.environment import scene as open_scene
 
 Figure = Callable[[str, str], None]
 
 
 @pytest.fixture
-def scene(tmp_path: Path) -> Iterator[Scene]:
+def scene(tmp_path: Path) -> Iterator[FaultEnvironment]:
     """A server that keeps everything it acknowledges, DingTalk, and a gateway."""
     with open_scene(tmp_path, appendfsync="always") as opened:
         yield opened

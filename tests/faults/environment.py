@@ -32,7 +32,7 @@ _SESSION = re.compile(r"session=(\w+)")
 _TRY_S = 30.0
 
 
-class Scene:
+class FaultEnvironment:
     """A server, who takes the replies, a gateway, and workers as a test wants them.
 
     Args:
@@ -142,7 +142,7 @@ class Scene:
         time.sleep(0.3)  # what comes late comes now
         counts = self.counts()
         found = {"answered": counts.answered, "unmatched": counts.unmatched}
-        found["refused"] = counts.refused
+        found["refused"] = counts.declined
         wanted = dict.fromkeys(found, 0) | expected
         assert (found, counts.dead) == (wanted, dead or {}), (found, counts.dead, wanted, dead)
         assert counts.accepted == sum(wanted.values()) + sum((dead or {}).values())
@@ -162,8 +162,14 @@ class Scene:
 def as_counts(stored: dict[str, int]) -> Counts:
     """Read the ledger's totals as `Ledger.counts` does."""
     dead = {k.removeprefix("dead:"): n for k, n in stored.items() if k.startswith("dead:") and n}
-    ended = {end: stored.get(end, 0) for end in ("answered", "unmatched", "refused")}
-    return Counts(accepted=stored.get("accepted", 0), dead=dead, ignored={}, **ended)
+    return Counts(
+        accepted=stored.get("accepted", 0),
+        answered=stored.get("answered", 0),
+        unmatched=stored.get("unmatched", 0),
+        declined=stored.get("refused", 0),
+        dead=dead,
+        ignored={},
+    )
 
 
 def session_of(path: str) -> str:
@@ -174,14 +180,14 @@ def session_of(path: str) -> str:
 
 
 @contextmanager
-def scene(folder: Path, **config: str) -> Iterator[Scene]:
+def scene(folder: Path, **config: str) -> Iterator[FaultEnvironment]:
     """A scene for one test; `config` is the server's. Workers are for the test to start."""
     with valkey(folder, **config) as server, _scene(server, server.url) as opened:
         yield opened
 
 
 @contextmanager
-def scene_behind_proxy(folder: Path, **config: str) -> Iterator[tuple[Scene, Proxy]]:
+def scene_behind_proxy(folder: Path, **config: str) -> Iterator[tuple[FaultEnvironment, Proxy]]:
     """A scene whose processes reach the server through a proxy."""
     with (
         valkey(folder, **config) as server,
@@ -192,6 +198,6 @@ def scene_behind_proxy(folder: Path, **config: str) -> Iterator[tuple[Scene, Pro
 
 
 @contextmanager
-def _scene(server: Valkey, redis_url: str) -> Iterator[Scene]:
+def _scene(server: Valkey, redis_url: str) -> Iterator[FaultEnvironment]:
     with SessionWebhook() as webhook, gateway(redis_url) as (_, address):
-        yield Scene(server, webhook, address, redis_url)
+        yield FaultEnvironment(server, webhook, address, redis_url)

@@ -12,7 +12,7 @@ from typing import Any
 
 import httpx
 
-from tests.faults.environment import BUSY, EMPTY, Scene
+from tests.faults.environment import BUSY, EMPTY, FaultEnvironment
 from tests.support.processes import signed
 
 _GIVE_UP_S = 5.0
@@ -49,7 +49,7 @@ class Load:
 
 @contextmanager
 def load(
-    scene: Scene,
+    scene: FaultEnvironment,
     text: str,
     *,
     per_s: float,

@@ -13,7 +13,7 @@ from dingda.simulator.testing.processes import free_port
 from dingda.worker.answering.settlement import LAST_TRY_MS
 from tests.faults import name_service
 from tests.faults.conftest import Figure
-from tests.faults.environment import SKILLS, Scene
+from tests.faults.environment import SKILLS, FaultEnvironment
 from tests.support.builders import KEYS, now_ms
 from tests.support.processes import OK, Post, Process, Script, SessionWebhook, wait_until
 
@@ -32,7 +32,7 @@ HESITATES: dict[str, Script] = {
 }
 
 
-def unreachable(scene: Scene) -> tuple[int, dict[str, str]]:
+def unreachable(scene: FaultEnvironment) -> tuple[int, dict[str, str]]:
     """A port where DingTalk does not listen yet, and the settings of a worker for it."""
     port = free_port()
     scene.accept("text", sessionWebhook=f"http://127.0.0.1:{port}/robot/send?session=s1")
@@ -43,7 +43,7 @@ def wait_for_failures(worker: Process, count: int) -> None:
     wait_until(lambda: worker.output.count("not connected") >= count, within_s=40)
 
 
-def rests_s(scene: Scene) -> float:
+def rests_s(scene: FaultEnvironment) -> float:
     """How long the only message rests before its next attempt, in seconds."""
     with scene.server.client() as client:
         (key,) = client.scan_iter(KEYS.message("*"))
@@ -55,7 +55,7 @@ def rests_s(scene: Scene) -> float:
 @pytest.mark.fault("F50")
 @pytest.mark.parametrize("way", HESITATES)
 def test_after_a_spell_without_connection_a_first_trouble_of_another_kind_is_a_first(
-    scene: Scene, figure: Figure, way: str
+    scene: FaultEnvironment, figure: Figure, way: str
 ) -> None:
     port, settings = unreachable(scene)
     with scene.worker(**settings) as answers:
@@ -72,7 +72,7 @@ def test_after_a_spell_without_connection_a_first_trouble_of_another_kind_is_a_f
 @pytest.mark.slow
 @pytest.mark.fault("F50")
 def test_after_a_spell_without_connection_the_first_throttle_rests_a_minute(
-    scene: Scene, figure: Figure
+    scene: FaultEnvironment, figure: Figure
 ) -> None:
     port, settings = unreachable(scene)
     with scene.worker(**settings) as answers:
@@ -92,7 +92,7 @@ def test_after_a_spell_without_connection_the_first_throttle_rests_a_minute(
 @pytest.mark.timeout(120)
 @pytest.mark.parametrize("way", HESITATES)
 def test_a_dingtalk_that_is_in_trouble_for_long_is_tried_on(
-    scene: Scene, figure: Figure, way: str
+    scene: FaultEnvironment, figure: Figure, way: str
 ) -> None:
     with scene.worker():
         scene.webhook.first.extend([HESITATES[way]] * 5)
@@ -106,7 +106,9 @@ def test_a_dingtalk_that_is_in_trouble_for_long_is_tried_on(
 
 @pytest.mark.slow
 @pytest.mark.fault("F50")
-def test_a_worker_that_dies_between_two_attempts_takes_no_count_with_it(scene: Scene) -> None:
+def test_a_worker_that_dies_between_two_attempts_takes_no_count_with_it(
+    scene: FaultEnvironment,
+) -> None:
     scene.webhook.first.extend([saying(-1)] * 3)
     with scene.worker() as first:
         scene.accept("text")
@@ -137,7 +139,7 @@ class FailingUntil:
 @pytest.mark.fault("F51")
 @pytest.mark.parametrize("errcode", [130101, -1])
 def test_just_before_the_session_closes_there_is_a_last_try(
-    scene: Scene, figure: Figure, errcode: int
+    scene: FaultEnvironment, figure: Figure, errcode: int
 ) -> None:
     closes_ms = now_ms() + 25_000
     last_ms = closes_ms - MARGIN_MS - LAST_TRY_MS
@@ -153,7 +155,7 @@ def test_just_before_the_session_closes_there_is_a_last_try(
 @pytest.mark.slow
 @pytest.mark.fault("F51")
 def test_a_message_expires_only_after_its_last_try_and_says_of_what(
-    scene: Scene, figure: Figure
+    scene: FaultEnvironment, figure: Figure
 ) -> None:
     closes_ms = now_ms() + 20_000
     scene.webhook.decide = dingtalk = FailingUntil(float("inf"), saying(-1))
@@ -170,7 +172,7 @@ def test_a_message_expires_only_after_its_last_try_and_says_of_what(
 @pytest.mark.fault("F52")
 @pytest.mark.timeout(120)
 def test_a_name_that_cannot_be_looked_up_for_a_while_is_tried_until_it_can(
-    scene: Scene, figure: Figure, tmp_path: Path
+    scene: FaultEnvironment, figure: Figure, tmp_path: Path
 ) -> None:
     mended, origin = tmp_path / "mended", f"http://{name_service.NAME}:{free_port()}"
     port = int(origin.rpartition(":")[2])
@@ -193,7 +195,7 @@ def test_a_name_that_cannot_be_looked_up_for_a_while_is_tried_until_it_can(
 
 
 @pytest.mark.fault("F54")
-def test_where_a_proxy_is_the_only_way_out_replies_go_through_it(scene: Scene) -> None:
+def test_where_a_proxy_is_the_only_way_out_replies_go_through_it(scene: FaultEnvironment) -> None:
     # A proxy takes a request for another host; here it is DingTalk as well.
     origin = f"http://{name_service.NAME}"
     settings = {
@@ -208,7 +210,7 @@ def test_where_a_proxy_is_the_only_way_out_replies_go_through_it(scene: Scene) -
 
 
 @pytest.mark.fault("F53")
-def test_an_answer_that_is_gzip_all_the_same_is_read(scene: Scene) -> None:
+def test_an_answer_that_is_gzip_all_the_same_is_read(scene: FaultEnvironment) -> None:
     scene.webhook.script = Script(body=gzip.compress(OK), headers={"content-encoding": "gzip"})
     with scene.worker():
         scene.accept("text")
@@ -219,7 +221,7 @@ def test_an_answer_that_is_gzip_all_the_same_is_read(scene: Scene) -> None:
 @pytest.mark.fault("F53")
 @pytest.mark.parametrize("errcode", [400402, 400403, 460101])
 def test_a_reply_whose_fields_dingtalk_refuses_is_followed_by_a_plain_text(
-    scene: Scene, errcode: int
+    scene: FaultEnvironment, errcode: int
 ) -> None:
     scene.webhook.first.append(saying(errcode))
     with scene.worker():

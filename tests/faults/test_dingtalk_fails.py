@@ -8,7 +8,7 @@ import pytest
 
 from dingda.simulator.testing.processes import free_port
 from tests.faults.conftest import Figure
-from tests.faults.environment import Scene
+from tests.faults.environment import FaultEnvironment
 from tests.support.builders import now_ms
 from tests.support.processes import Post, Script, SessionWebhook, wait_until
 
@@ -30,7 +30,7 @@ SAYS_NOTHING_OF_USE: dict[str, Script] = {
 @pytest.mark.fault("F23")
 @pytest.mark.parametrize("way", NOT_SHOWN)
 def test_a_reply_that_dingtalk_turns_away_for_now_is_posted_again(
-    scene: Scene, figure: Figure, way: str
+    scene: FaultEnvironment, figure: Figure, way: str
 ) -> None:
     with scene.worker():
         scene.webhook.first.append(NOT_SHOWN[way])
@@ -45,7 +45,7 @@ def test_a_reply_that_dingtalk_turns_away_for_now_is_posted_again(
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("down_s", [1, pytest.param(150, marks=pytest.mark.slow)])
 def test_a_dingtalk_that_is_down_is_tried_until_it_is_back(
-    scene: Scene, figure: Figure, down_s: int
+    scene: FaultEnvironment, figure: Figure, down_s: int
 ) -> None:
     port = free_port()
     with scene.worker(DINGDA_SESSION_WEBHOOK_ORIGINS=f"http://127.0.0.1:{port}") as answers:
@@ -63,7 +63,7 @@ def test_a_dingtalk_that_is_down_is_tried_until_it_is_back(
 @pytest.mark.fault("F24")
 @pytest.mark.parametrize("way", SAYS_NOTHING_OF_USE)
 def test_a_reply_that_may_have_been_shown_is_never_posted_again(
-    scene: Scene, figure: Figure, way: str
+    scene: FaultEnvironment, figure: Figure, way: str
 ) -> None:
     with scene.worker():
         scene.webhook.first.append(SAYS_NOTHING_OF_USE[way])
@@ -78,7 +78,7 @@ def test_a_reply_that_may_have_been_shown_is_never_posted_again(
 @pytest.mark.slow
 @pytest.mark.fault("F24")
 def test_a_dingtalk_that_takes_a_reply_and_hangs_leaves_it_unknown(
-    scene: Scene, figure: Figure
+    scene: FaultEnvironment, figure: Figure
 ) -> None:
     scene.webhook.script.delay_s = 30
     with scene.worker():
@@ -90,7 +90,7 @@ def test_a_dingtalk_that_takes_a_reply_and_hangs_leaves_it_unknown(
 
 
 @pytest.mark.fault("F24")
-def test_a_redirect_is_not_followed(scene: Scene) -> None:
+def test_a_redirect_is_not_followed(scene: FaultEnvironment) -> None:
     with SessionWebhook() as elsewhere, scene.worker():
         where = {"location": elsewhere.url()}
         scene.webhook.script = Script(status=302, headers=where, shows=False)
@@ -121,7 +121,7 @@ class Throttle:
 @pytest.mark.fault("F25")
 @pytest.mark.timeout(180)
 def test_a_burst_beyond_dingtalks_throttle_is_answered_when_that_is_over(
-    scene: Scene, figure: Figure
+    scene: FaultEnvironment, figure: Figure
 ) -> None:
     scene.webhook.decide = Throttle(most=20, while_s=45)
     with scene.worker():
@@ -134,7 +134,7 @@ def test_a_burst_beyond_dingtalks_throttle_is_answered_when_that_is_over(
 
 
 @pytest.mark.fault("F26")
-def test_a_message_whose_session_ends_in_the_queue_is_never_posted(scene: Scene) -> None:
+def test_a_message_whose_session_ends_in_the_queue_is_never_posted(scene: FaultEnvironment) -> None:
     scene.accept("text", sessionWebhookExpiredTime=now_ms() + 5_500)
     time.sleep(1)
     with scene.worker():

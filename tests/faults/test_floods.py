@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.faults.conftest import Figure
-from tests.faults.environment import BUSY, EMPTY, Scene, session_of
+from tests.faults.environment import BUSY, EMPTY, FaultEnvironment, session_of
 from tests.faults.load import load
 from tests.support.builders import KEYS, now_ms
 from tests.support.processes import Script, wait_until
@@ -19,7 +19,9 @@ BACKLOG = 5_000
 @pytest.mark.slow
 @pytest.mark.fault("F33")
 @pytest.mark.timeout(180)
-def test_one_askers_flood_does_not_keep_another_waiting(scene: Scene, figure: Figure) -> None:
+def test_one_askers_flood_does_not_keep_another_waiting(
+    scene: FaultEnvironment, figure: Figure
+) -> None:
     waits_s: list[float] = []
     # One person's messages run one at a time: the last of these may never be answered.
     one: Any = {"senderId": "$:LWCP_v1:$one", "sessionWebhookExpiredTime": now_ms() + 20_000}
@@ -41,7 +43,7 @@ def test_one_askers_flood_does_not_keep_another_waiting(scene: Scene, figure: Fi
 @pytest.mark.slow
 @pytest.mark.fault("F34")
 @pytest.mark.timeout(300)
-def test_a_backlog_is_drained_in_order(scene: Scene, figure: Figure) -> None:
+def test_a_backlog_is_drained_in_order(scene: FaultEnvironment, figure: Figure) -> None:
     with scene.server.client() as client:
         empty_bytes = client.info("memory")["used_memory"]
         with ThreadPoolExecutor(16) as pool:
@@ -67,7 +69,7 @@ def _rss_kb(pid: int) -> int:
 @pytest.mark.fault("F56")
 @pytest.mark.timeout(180)
 def test_what_waits_for_a_dingtalk_that_is_down_is_bounded_and_the_next_asker_hears_busy(
-    scene: Scene, figure: Figure
+    scene: FaultEnvironment, figure: Figure
 ) -> None:
     scene.webhook.script = Script(status=503, shows=False)
     with scene.gateway(DINGDA_BACKLOG_LIMIT="50") as (_, address), scene.worker():

@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from tests.faults.conftest import Figure
-from tests.faults.environment import EMPTY, Scene
+from tests.faults.environment import EMPTY, FaultEnvironment
 from tests.faults.load import load
 from tests.support.builders import KEYS, now_ms
 from tests.support.processes import SECRET, signed, wait_until
@@ -22,7 +22,7 @@ TWO_HOURS_MS = 2 * 3_600_000
 
 @pytest.mark.fault("F30")
 def test_a_message_stored_by_a_gateway_that_died_before_acknowledging_is_answered_once(
-    scene: Scene,
+    scene: FaultEnvironment,
 ) -> None:
     body = scene.body("text")
     with scene.gateway(DINGDA_FAILPOINTS="after-accept=kill") as (doomed, address):
@@ -37,7 +37,7 @@ def test_a_message_stored_by_a_gateway_that_died_before_acknowledging_is_answere
 @pytest.mark.slow
 @pytest.mark.fault("F31")
 async def test_a_callback_delivered_a_thousand_times_makes_one_reply(
-    scene: Scene, figure: Figure
+    scene: FaultEnvironment, figure: Figure
 ) -> None:
     body, headers = scene.body("text"), signed()
     with scene.gateway() as (_, other), scene.worker():
@@ -63,7 +63,7 @@ async def test_a_callback_delivered_a_thousand_times_makes_one_reply(
 @pytest.mark.timeout(180)
 @pytest.mark.parametrize("again_after_s", [1, 16, 60])
 def test_a_callback_delivered_again_while_its_answer_is_made_and_afterwards_makes_one_reply(
-    scene: Scene, again_after_s: int
+    scene: FaultEnvironment, again_after_s: int
 ) -> None:
     body = scene.body(f"慢 {again_after_s + 3}")
     with scene.worker(DINGDA_SKILL_TIMEOUT="90"):
@@ -79,7 +79,7 @@ def test_a_callback_delivered_again_while_its_answer_is_made_and_afterwards_make
 @pytest.mark.slow
 @pytest.mark.fault("F32")
 def test_slow_and_huge_and_deep_requests_do_not_keep_others_waiting(
-    scene: Scene, figure: Figure
+    scene: FaultEnvironment, figure: Figure
 ) -> None:
     host, port = "127.0.0.1", httpx.URL(scene.address).port
     assert port is not None
@@ -107,7 +107,9 @@ def _send_rubbish(address: str) -> None:
 
 
 @pytest.mark.fault("F35")
-def test_no_callback_is_refused_while_a_secret_is_rotated(scene: Scene, figure: Figure) -> None:
+def test_no_callback_is_refused_while_a_secret_is_rotated(
+    scene: FaultEnvironment, figure: Figure
+) -> None:
     secrets = ("the-next-secret", SECRET)
     with scene.worker(), scene.gateway(DINGDA_APP_SECRET=",".join(secrets)) as (_, both):
         scene.address = both
@@ -122,7 +124,7 @@ def test_no_callback_is_refused_while_a_secret_is_rotated(scene: Scene, figure: 
 
 @pytest.mark.fault("F35")
 @pytest.mark.parametrize("skew_ms", [-TWO_HOURS_MS, TWO_HOURS_MS])
-def test_a_callback_signed_two_hours_off_is_refused(scene: Scene, skew_ms: int) -> None:
+def test_a_callback_signed_two_hours_off_is_refused(scene: FaultEnvironment, skew_ms: int) -> None:
     headers = signed(timestamp=now_ms() + skew_ms)
     assert httpx.post(scene.address, content=scene.body("text"), headers=headers).status_code == 401
     headers = signed(secret="an-old-secret")

@@ -8,19 +8,19 @@ import pytest
 
 from dingda.shared.texts import REST_REJECTED
 from tests.faults.conftest import Figure
-from tests.faults.environment import Scene
+from tests.faults.environment import FaultEnvironment
 from tests.support.processes import Script
 
 NOTICED_WITHIN_S = 25.0
 
 
-def shown(scene: Scene) -> list[str]:
+def shown(scene: FaultEnvironment) -> list[str]:
     """What stands in the chat, in order: each part's number and the mark of its answer."""
     texts = (json.loads(post.body)["text"]["content"] for post in scene.webhook.shown)
     return [text[:10] if "字" in text else text for text in texts]
 
 
-def numbers(scene: Scene) -> list[str]:
+def numbers(scene: FaultEnvironment) -> list[str]:
     """The parts that stand in the chat; all must be of one answer."""
     parts = [part.split() for part in shown(scene)]
     assert len({mark for mark, _ in parts}) == 1
@@ -28,7 +28,7 @@ def numbers(scene: Scene) -> list[str]:
 
 
 @pytest.mark.fault("F46")
-def test_a_long_reply_is_sent_in_parts(scene: Scene) -> None:
+def test_a_long_reply_is_sent_in_parts(scene: FaultEnvironment) -> None:
     with scene.worker():
         scene.accept("长")
         scene.expect_ends(answered=1, parts=3)
@@ -40,7 +40,7 @@ def test_a_long_reply_is_sent_in_parts(scene: Scene) -> None:
 @pytest.mark.fault("F46")
 @pytest.mark.parametrize("deaths", [1, 2])
 def test_what_is_left_of_a_reply_when_a_worker_dies_between_parts_is_sent_by_another(
-    scene: Scene, figure: Figure, deaths: int
+    scene: FaultEnvironment, figure: Figure, deaths: int
 ) -> None:
     scene.accept("长")
     for _ in range(deaths):
@@ -55,7 +55,9 @@ def test_what_is_left_of_a_reply_when_a_worker_dies_between_parts_is_sent_by_ano
 
 @pytest.mark.slow
 @pytest.mark.fault("F46")
-def test_a_worker_frozen_between_parts_sends_none_that_another_has_sent(scene: Scene) -> None:
+def test_a_worker_frozen_between_parts_sends_none_that_another_has_sent(
+    scene: FaultEnvironment,
+) -> None:
     with scene.worker(DINGDA_FAILPOINTS="between-parts=stop") as zombie:
         scene.accept("长")
         scene.webhook.wait_for(1)
@@ -70,7 +72,7 @@ def test_a_worker_frozen_between_parts_sends_none_that_another_has_sent(scene: S
 @pytest.mark.slow
 @pytest.mark.fault("F47")
 def test_a_death_while_the_second_part_is_on_the_wire_ends_as_unknown_and_sends_no_more(
-    scene: Scene, figure: Figure
+    scene: FaultEnvironment, figure: Figure
 ) -> None:
     scene.webhook.first += [Script(), Script(delay_s=2.0)]
     with scene.worker() as doomed:
@@ -86,7 +88,7 @@ def test_a_death_while_the_second_part_is_on_the_wire_ends_as_unknown_and_sends_
 
 @pytest.mark.fault("F47")
 def test_a_line_that_breaks_within_a_part_leaves_it_unknown_and_sends_no_more(
-    scene: Scene,
+    scene: FaultEnvironment,
 ) -> None:
     scene.webhook.first += [Script(), Script(reset=True)]
     with scene.worker():
@@ -97,7 +99,7 @@ def test_a_line_that_breaks_within_a_part_leaves_it_unknown_and_sends_no_more(
 
 @pytest.mark.fault("F58")
 def test_a_part_that_is_turned_away_for_now_is_sent_again_and_then_the_rest(
-    scene: Scene, figure: Figure
+    scene: FaultEnvironment, figure: Figure
 ) -> None:
     scene.webhook.first += [Script(), Script(status=503, shows=False)]
     with scene.worker():
@@ -109,7 +111,9 @@ def test_a_part_that_is_turned_away_for_now_is_sent_again_and_then_the_rest(
 
 
 @pytest.mark.fault("F58")
-def test_a_part_that_is_refused_for_its_content_is_followed_by_a_sentence(scene: Scene) -> None:
+def test_a_part_that_is_refused_for_its_content_is_followed_by_a_sentence(
+    scene: FaultEnvironment,
+) -> None:
     refusal = Script(body=b'{"errcode": 430102, "errmsg": "content"}', shows=False)
     scene.webhook.first += [Script(), refusal]
     with scene.worker():
@@ -119,7 +123,7 @@ def test_a_part_that_is_refused_for_its_content_is_followed_by_a_sentence(scene:
 
 
 @pytest.mark.fault("F58")
-def test_a_part_that_is_refused_for_good_says_which_it_was(scene: Scene) -> None:
+def test_a_part_that_is_refused_for_good_says_which_it_was(scene: FaultEnvironment) -> None:
     refusal = Script(body=b'{"errcode": 300001, "errmsg": "no session"}', shows=False)
     scene.webhook.first += [Script(), Script(), refusal]
     with scene.worker() as answers:

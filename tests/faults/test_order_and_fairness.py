@@ -11,7 +11,7 @@ import pytest
 
 from dingda.shared import texts
 from tests.faults.conftest import Figure
-from tests.faults.environment import EMPTY, Scene, session_of
+from tests.faults.environment import EMPTY, FaultEnvironment, session_of
 from tests.support.builders import now_ms
 from tests.support.processes import Script, signed, wait_until
 
@@ -25,7 +25,7 @@ _POSTING = 4
 @pytest.mark.fault("F40")
 @pytest.mark.parametrize("workers", [1, 2])
 def test_a_quick_answer_waits_for_the_slow_one_that_was_asked_for_before(
-    scene: Scene, workers: int
+    scene: FaultEnvironment, workers: int
 ) -> None:
     with ExitStack() as stack:
         for _ in range(workers):
@@ -38,7 +38,7 @@ def test_a_quick_answer_waits_for_the_slow_one_that_was_asked_for_before(
 
 
 @pytest.mark.fault("F40")
-def test_what_may_overtake_does(scene: Scene) -> None:
+def test_what_may_overtake_does(scene: FaultEnvironment) -> None:
     with scene.worker():
         for number, text in enumerate(["慢 1.5", "帮助", "慢 0", "text", "吃了吗"]):
             ask(scene, text, 1, f"p1n{number}")
@@ -49,7 +49,7 @@ def test_what_may_overtake_does(scene: Scene) -> None:
 
 
 @pytest.mark.fault("F40")
-def test_a_short_trouble_of_dingtalk_changes_no_order(scene: Scene) -> None:
+def test_a_short_trouble_of_dingtalk_changes_no_order(scene: FaultEnvironment) -> None:
     scene.webhook.first.extend([Script(status=503, shows=False)] * 2)
     with scene.worker():
         for number in range(3):
@@ -62,7 +62,9 @@ def test_a_short_trouble_of_dingtalk_changes_no_order(scene: Scene) -> None:
 @pytest.mark.slow
 @pytest.mark.fault("F41")
 @pytest.mark.timeout(180)
-def test_the_order_outlives_the_worker_that_held_the_first(scene: Scene, figure: Figure) -> None:
+def test_the_order_outlives_the_worker_that_held_the_first(
+    scene: FaultEnvironment, figure: Figure
+) -> None:
     with scene.worker() as doomed:
         for number, text in enumerate(["慢 3", "慢 0", "慢 0"]):
             ask(scene, text, 1, f"p1n{number}")
@@ -80,7 +82,7 @@ def test_the_order_outlives_the_worker_that_held_the_first(scene: Scene, figure:
 @pytest.mark.fault("F45")
 @pytest.mark.timeout(180)
 def test_one_persons_questions_run_one_at_a_time_and_keep_nobody_waiting(
-    scene: Scene, figure: Figure
+    scene: FaultEnvironment, figure: Figure
 ) -> None:
     ends_ms = now_ms() + 20_000
     bodies = [
@@ -102,7 +104,7 @@ def test_one_persons_questions_run_one_at_a_time_and_keep_nobody_waiting(
 
 
 @pytest.mark.fault("F42")
-def test_a_limit_counts_who_has_no_staff_id(scene: Scene) -> None:
+def test_a_limit_counts_who_has_no_staff_id(scene: FaultEnvironment) -> None:
     with scene.worker(DINGDA_SENDER_LIMIT="3"):
         scene.accept("text", 20, senderStaffId="", senderId="$:LWCP_v1:$outsider")
         scene.accept("text", senderStaffId="", senderId="$:LWCP_v1:$other")
@@ -118,7 +120,7 @@ def test_a_limit_counts_who_has_no_staff_id(scene: Scene) -> None:
 @pytest.mark.fault("F43")
 @pytest.mark.timeout(180)
 def test_a_skill_that_hangs_keeps_no_other_waiting_and_whoever_waits_hears_something(
-    scene: Scene, figure: Figure
+    scene: FaultEnvironment, figure: Figure
 ) -> None:
     with scene.worker(DINGDA_SKILL_TIMEOUT="10"):
         waits_s = waits_beside(scene, "不停")
@@ -132,7 +134,7 @@ def test_a_skill_that_hangs_keeps_no_other_waiting_and_whoever_waits_hears_somet
 @pytest.mark.fault("F43")
 @pytest.mark.timeout(180)
 def test_a_skill_that_blocks_its_threads_keeps_no_other_waiting(
-    scene: Scene, figure: Figure
+    scene: FaultEnvironment, figure: Figure
 ) -> None:
     with scene.worker(DINGDA_SKILL_TIMEOUT="30"):
         waits_s = waits_beside(scene, "占着 60")
@@ -143,7 +145,9 @@ def test_a_skill_that_blocks_its_threads_keeps_no_other_waiting(
 @pytest.mark.slow
 @pytest.mark.fault("F44")
 @pytest.mark.timeout(180)
-def test_one_conversation_leaves_places_to_the_others(scene: Scene, figure: Figure) -> None:
+def test_one_conversation_leaves_places_to_the_others(
+    scene: FaultEnvironment, figure: Figure
+) -> None:
     bodies = [scene.body("慢 1", conversationId="cidBUSY==") for _ in range(200)]
     with scene.worker(DINGDA_CONCURRENCY="20"):
         post_all(scene, bodies)
@@ -157,7 +161,7 @@ def test_one_conversation_leaves_places_to_the_others(scene: Scene, figure: Figu
 # --------------------------------------------------------------------------------------------
 
 
-def waits_beside(scene: Scene, hangs: str) -> list[float]:
+def waits_beside(scene: FaultEnvironment, hangs: str) -> list[float]:
     """How long others wait, in seconds, while 500 ask what does not come back."""
     post_all(scene, [scene.body(hangs, conversationId=f"cid{n % 50}==") for n in range(500)])
     return [another(scene, f"other{number}") for number in range(20)]
@@ -167,12 +171,12 @@ def median_ms(waits_s: list[float]) -> float:
     return sorted(waits_s)[len(waits_s) // 2] * 1000
 
 
-def ask(scene: Scene, text: str, person: int, session: str, **fields: Any) -> None:
+def ask(scene: FaultEnvironment, text: str, person: int, session: str, **fields: Any) -> None:
     sender = f"$:LWCP_v1:$p{person}"
     scene.accept(text, senderId=sender, sessionWebhook=scene.webhook.url(session), **fields)
 
 
-def another(scene: Scene, session: str, **fields: Any) -> float:
+def another(scene: FaultEnvironment, session: str, **fields: Any) -> float:
     """Ask something quick as somebody else; returns how long the answer took, in seconds."""
     elsewhere = {"conversationId": "cidELSEWHERE=="}
     began = time.monotonic()
@@ -181,7 +185,7 @@ def another(scene: Scene, session: str, **fields: Any) -> float:
     return time.monotonic() - began
 
 
-def post_all(scene: Scene, bodies: Sequence[bytes]) -> None:
+def post_all(scene: FaultEnvironment, bodies: Sequence[bytes]) -> None:
     """Post many callbacks in a moment: a client for each would take most of the time."""
 
     def post(some: Sequence[bytes]) -> None:
@@ -197,12 +201,12 @@ def post_all(scene: Scene, bodies: Sequence[bytes]) -> None:
         list(pool.map(post, [bodies[n::_POSTING] for n in range(_POSTING)]))
 
 
-def wait_for_the_rest(scene: Scene) -> Any:
+def wait_for_the_rest(scene: FaultEnvironment) -> Any:
     wait_until(lambda: scene.counts().open == 0, within_s=60)
     return scene.counts()
 
 
-def assert_in_order(scene: Scene, *, people: int, questions: int) -> None:
+def assert_in_order(scene: FaultEnvironment, *, people: int, questions: int) -> None:
     told = [session_of(post.path) for post in scene.webhook.posts]
     for person in range(people):
         mine = [each for each in told if each.startswith(f"p{person}n")] if people > 1 else told

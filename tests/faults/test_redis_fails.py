@@ -9,7 +9,7 @@ import pytest
 import redis
 
 from tests.faults.conftest import Figure
-from tests.faults.environment import BUSY, EMPTY, Scene, scene_behind_proxy
+from tests.faults.environment import BUSY, EMPTY, FaultEnvironment, scene_behind_proxy
 from tests.faults.environment import scene as open_scene
 from tests.faults.load import Load, load
 from tests.support.processes import valkey, wait_until
@@ -43,7 +43,9 @@ def test_what_was_acknowledged_outlives_a_kill_of_redis(
     "away_s",
     [0.4, 1, *(pytest.param(away_s, marks=pytest.mark.slow) for away_s in (3, 10, 30))],
 )
-def test_everybody_outlives_an_outage_of_redis(scene: Scene, figure: Figure, away_s: float) -> None:
+def test_everybody_outlives_an_outage_of_redis(
+    scene: FaultEnvironment, figure: Figure, away_s: float
+) -> None:
     with scene.worker() as first, scene.worker() as second:
         with load(scene, "慢 0.3", per_s=20) as sent:
             time.sleep(1)
@@ -66,7 +68,7 @@ def test_everybody_outlives_an_outage_of_redis(scene: Scene, figure: Figure, awa
 @pytest.mark.fault("F16")
 @pytest.mark.parametrize("hangs_s", [3, pytest.param(60, marks=pytest.mark.slow)])
 def test_a_redis_that_hangs_keeps_nobody_waiting_longer_than_a_second(
-    scene: Scene, figure: Figure, hangs_s: float
+    scene: FaultEnvironment, figure: Figure, hangs_s: float
 ) -> None:
     with scene.worker() as answers:
         with load(scene, "慢 0.3", per_s=20, senders=32) as sent:
@@ -87,7 +89,7 @@ def test_a_redis_that_hangs_keeps_nobody_waiting_longer_than_a_second(
 
 @pytest.mark.fault("F16")
 def test_paused_writes_are_answered_with_busy_and_the_worker_goes_on(
-    scene: Scene, figure: Figure
+    scene: FaultEnvironment, figure: Figure
 ) -> None:
     with scene.worker():
         with scene.server.client() as client:
@@ -162,7 +164,7 @@ def test_a_slow_redis_slows_acknowledgements_and_loses_nothing(
 
 @pytest.mark.fault("F20")
 def test_a_full_disk_is_told_as_busy_and_loses_nothing_that_was_acknowledged(
-    scene: Scene, figure: Figure
+    scene: FaultEnvironment, figure: Figure
 ) -> None:
     with scene.worker() as answers:
         scene.accept("text", 5)

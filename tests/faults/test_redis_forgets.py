@@ -13,7 +13,7 @@ import pytest
 from redis import Redis
 
 from tests.faults.conftest import Figure
-from tests.faults.environment import Scene
+from tests.faults.environment import FaultEnvironment
 from tests.support.processes import process, wait_until
 
 REGISTERED_WITHIN_S = 15.0
@@ -51,7 +51,7 @@ def is_known(client: Redis, key: str) -> bool:
     return listed and all(facts)
 
 
-def output_of(scene: Scene, *command: str) -> str:
+def output_of(scene: FaultEnvironment, *command: str) -> str:
     env = {"DINGDA_REDIS_URL": scene.server.url}
     with process("-m", *command, env=env) as run:
         run.popen.wait(20)
@@ -59,7 +59,7 @@ def output_of(scene: Scene, *command: str) -> str:
         return run.output
 
 
-def expect_to_be_known(scene: Scene, client: Redis, key: str) -> float:
+def expect_to_be_known(scene: FaultEnvironment, client: Redis, key: str) -> float:
     """Wait until RQ knows the worker again, and see what operators see; returns the seconds."""
     took_s = scene.took_s(lambda: is_known(client, key), within_s=REGISTERED_WITHIN_S)
     assert client.hget(key, "state") == "idle"
@@ -75,7 +75,7 @@ def expect_to_be_known(scene: Scene, client: Redis, key: str) -> float:
 @pytest.mark.timeout(180)
 @pytest.mark.parametrize("forget", [everything, both_sets, the_queues_set, the_hash, the_state])
 def test_a_worker_that_redis_has_forgotten_is_registered_again(
-    scene: Scene, figure: Figure, forget: Callable[[Redis, str], None]
+    scene: FaultEnvironment, figure: Figure, forget: Callable[[Redis, str], None]
 ) -> None:
     with scene.worker(), scene.server.client() as client:
         key = worker_key(client)
@@ -93,7 +93,7 @@ def test_a_worker_that_redis_has_forgotten_is_registered_again(
 @pytest.mark.fault("F48")
 @pytest.mark.timeout(180)
 def test_a_worker_that_was_cleaned_away_while_it_was_frozen_is_registered_again(
-    scene: Scene,
+    scene: FaultEnvironment,
 ) -> None:
     with scene.worker() as frozen, scene.server.client() as client:
         key = worker_key(client)
@@ -107,7 +107,9 @@ def test_a_worker_that_was_cleaned_away_while_it_was_frozen_is_registered_again(
 
 
 @pytest.mark.fault("F48")
-def test_a_health_check_tells_a_worker_that_works_from_one_that_is_gone(scene: Scene) -> None:
+def test_a_health_check_tells_a_worker_that_works_from_one_that_is_gone(
+    scene: FaultEnvironment,
+) -> None:
     def check() -> int:
         env = {"DINGDA_REDIS_URL": scene.server.url}
         with process("-m", "worker", "alive", env=env) as run:
@@ -123,7 +125,7 @@ def test_a_health_check_tells_a_worker_that_works_from_one_that_is_gone(scene: S
 @pytest.mark.slow
 @pytest.mark.fault("F39")
 def test_systemd_hears_of_a_worker_until_its_loop_stands_still(
-    scene: Scene, tmp_path: Path
+    scene: FaultEnvironment, tmp_path: Path
 ) -> None:
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
         systemd.bind(str(tmp_path / "notify"))

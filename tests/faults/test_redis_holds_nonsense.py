@@ -6,13 +6,13 @@ from typing import Any
 import pytest
 
 from tests.faults.conftest import Figure
-from tests.faults.environment import Scene
+from tests.faults.environment import FaultEnvironment
 from tests.support.builders import KEYS, a_message
 from tests.support.processes import Script, wait_until
 
 
 @pytest.mark.fault("F28")
-def test_nonsense_in_the_queue_does_not_hold_up_the_others(scene: Scene) -> None:
+def test_nonsense_in_the_queue_does_not_hold_up_the_others(scene: FaultEnvironment) -> None:
     with scene.server.client() as client:
         client.rpush("rq:queue:dingda", "no-such-job", "nonsense", "也不是")
         client.hset("rq:job:nonsense", mapping={"data": "{", "status": "soon", "created_at": "?"})
@@ -25,7 +25,7 @@ def test_nonsense_in_the_queue_does_not_hold_up_the_others(scene: Scene) -> None
 
 
 @pytest.mark.fault("F28")
-def test_a_message_whose_words_are_spoilt_is_a_dead_letter(scene: Scene) -> None:
+def test_a_message_whose_words_are_spoilt_is_a_dead_letter(scene: FaultEnvironment) -> None:
     spoilt = a_message(msgId="msg1").id
     scene.accept("text", 3)
     with scene.server.client() as client:
@@ -35,7 +35,9 @@ def test_a_message_whose_words_are_spoilt_is_a_dead_letter(scene: Scene) -> None
 
 
 @pytest.mark.fault("F28")
-def test_a_record_that_is_spoilt_is_a_dead_letter_and_stops_no_sweep(scene: Scene) -> None:
+def test_a_record_that_is_spoilt_is_a_dead_letter_and_stops_no_sweep(
+    scene: FaultEnvironment,
+) -> None:
     spoilt = [a_message(msgId=f"msg{number}").id for number in (1, 2, 3)]
     scene.accept("text", 6)
     with scene.server.client() as client:
@@ -54,7 +56,7 @@ def test_a_record_that_is_spoilt_is_a_dead_letter_and_stops_no_sweep(scene: Scen
 @pytest.mark.slow
 @pytest.mark.fault("F29")
 def test_a_maintenance_lock_of_rq_that_was_left_behind_delays_nothing(
-    scene: Scene, figure: Figure
+    scene: FaultEnvironment, figure: Figure
 ) -> None:
     with scene.server.client() as client:
         client.set("rq:clean_registries:dingda", 1, ex=899)
@@ -71,7 +73,7 @@ def test_a_maintenance_lock_of_rq_that_was_left_behind_delays_nothing(
 @pytest.mark.fault("F28")
 @pytest.mark.parametrize("key", [KEYS.due, KEYS.queued, KEYS.resting])
 def test_something_else_in_the_place_of_a_list_of_ours_is_removed_and_named(
-    scene: Scene, key: str
+    scene: FaultEnvironment, key: str
 ) -> None:
     with scene.worker() as answers, scene.server.client() as client:
         scene.accept("text")
@@ -84,7 +86,9 @@ def test_something_else_in_the_place_of_a_list_of_ours_is_removed_and_named(
 
 
 @pytest.mark.fault("F28")
-def test_what_rests_is_found_again_when_the_list_of_what_is_due_is_lost(scene: Scene) -> None:
+def test_what_rests_is_found_again_when_the_list_of_what_is_due_is_lost(
+    scene: FaultEnvironment,
+) -> None:
     scene.webhook.first.extend([Script(status=500, shows=False)] * 2)
     with scene.worker(), scene.server.client() as client:
         scene.accept("text", 2)

@@ -16,7 +16,7 @@ from rq.command import send_stop_job_command
 from rq.serializers import JSONSerializer
 
 from tests.faults.conftest import Figure
-from tests.faults.environment import EMPTY, Scene, scene_behind_proxy
+from tests.faults.environment import EMPTY, FaultEnvironment, scene_behind_proxy
 from tests.support.builders import KEYS
 from tests.support.processes import process, wait_until
 
@@ -32,7 +32,7 @@ def running_job(client: "redis.Redis") -> tuple[str, str]:
     return job_id, execution_id
 
 
-def rq(scene: Scene, *words: str) -> str:
+def rq(scene: FaultEnvironment, *words: str) -> str:
     """What `rq` prints, which has to end well."""
     with process("-m", "rq.cli", *words, "-u", scene.server.url, env={}) as told:
         assert told.popen.wait(20) == 0, told.output
@@ -41,13 +41,13 @@ def rq(scene: Scene, *words: str) -> str:
 
 
 @contextmanager
-def commander(scene: Scene) -> Iterator["redis.Redis"]:
+def commander(scene: FaultEnvironment) -> Iterator["redis.Redis"]:
     """A connection such as an operator's script has."""
     with redis.Redis.from_url(scene.server.url) as connection:
         yield connection
 
 
-def stop_running_job(scene: Scene) -> None:
+def stop_running_job(scene: FaultEnvironment) -> None:
     with scene.server.client() as client:
         job_id, _ = running_job(client)
     with commander(scene) as connection:
@@ -97,7 +97,7 @@ def test_a_job_that_was_tidied_away_and_is_answered_all_the_same_did_not_fail(
 
 @pytest.mark.slow
 def test_two_sigterms_between_the_queue_and_the_start_lose_nothing(
-    scene: Scene, figure: Figure
+    scene: FaultEnvironment, figure: Figure
 ) -> None:
     with scene.worker(DINGDA_FAILPOINTS="after-pop=sleep:1") as stopping:
         scene.accept("慢 20")
@@ -115,7 +115,7 @@ def test_two_sigterms_between_the_queue_and_the_start_lose_nothing(
 
 @pytest.mark.slow
 def test_a_death_between_the_queue_and_the_start_leaves_nothing_behind(
-    scene: Scene, figure: Figure
+    scene: FaultEnvironment, figure: Figure
 ) -> None:
     with scene.worker(DINGDA_FAILPOINTS="after-pop=kill") as doomed:
         scene.accept("text")
@@ -132,7 +132,7 @@ def test_a_death_between_the_queue_and_the_start_leaves_nothing_behind(
 
 @pytest.mark.parametrize("registry", [FAILED, FINISHED, WIP, "rq:deferred:dingda"])
 def test_an_id_whose_job_is_gone_stops_neither_rq_info_nor_the_tidying(
-    scene: Scene, registry: str
+    scene: FaultEnvironment, registry: str
 ) -> None:
     with scene.server.client() as client:
         gone = "gone-1:e1" if registry == WIP else "gone-1"
@@ -152,7 +152,7 @@ def test_an_id_whose_job_is_gone_stops_neither_rq_info_nor_the_tidying(
 # D04: RQ's command line, which knows nothing of our serializer --------------------------------
 
 
-def test_rq_info_tells_of_our_jobs_without_reading_them(scene: Scene) -> None:
+def test_rq_info_tells_of_our_jobs_without_reading_them(scene: FaultEnvironment) -> None:
     with scene.worker() as working:
         scene.accept("慢 2")
         scene.wait_for_state("leased")
@@ -166,7 +166,7 @@ def test_rq_info_tells_of_our_jobs_without_reading_them(scene: Scene) -> None:
 
 @pytest.mark.parametrize("serializer", [None, JSONSerializer])
 def test_a_running_message_stops_by_command_whatever_serializer_that_knows(
-    scene: Scene, serializer: Any
+    scene: FaultEnvironment, serializer: Any
 ) -> None:
     with scene.worker(), scene.server.client() as client, commander(scene) as connection:
         scene.accept("慢 20")
@@ -179,7 +179,9 @@ def test_a_running_message_stops_by_command_whatever_serializer_that_knows(
 
 
 @pytest.mark.slow
-def test_a_queue_that_was_emptied_by_the_command_line_is_filled_again(scene: Scene) -> None:
+def test_a_queue_that_was_emptied_by_the_command_line_is_filled_again(
+    scene: FaultEnvironment,
+) -> None:
     scene.accept("text", 3)
     rq(scene, "empty", "dingda")
     with scene.worker():
@@ -187,7 +189,7 @@ def test_a_queue_that_was_emptied_by_the_command_line_is_filled_again(scene: Sce
 
 
 def test_a_failed_job_that_is_requeued_by_the_command_line_answers_nobody_again(
-    scene: Scene,
+    scene: FaultEnvironment,
 ) -> None:
     with scene.worker(), scene.server.client() as client:
         scene.accept("慢 20")
@@ -204,7 +206,9 @@ def test_a_failed_job_that_is_requeued_by_the_command_line_answers_nobody_again(
 
 
 @pytest.mark.slow
-def test_a_worker_hears_commands_after_redis_was_started_anew(scene: Scene, figure: Figure) -> None:
+def test_a_worker_hears_commands_after_redis_was_started_anew(
+    scene: FaultEnvironment, figure: Figure
+) -> None:
     with scene.worker():
         scene.accept("慢 60")
         scene.wait_for_state("leased")
@@ -218,7 +222,7 @@ def test_a_worker_hears_commands_after_redis_was_started_anew(scene: Scene, figu
 
 @pytest.mark.slow
 @pytest.mark.parametrize("frozen_s", [8, 14])
-def test_a_worker_hears_commands_after_redis_hung(scene: Scene, frozen_s: float) -> None:
+def test_a_worker_hears_commands_after_redis_hung(scene: FaultEnvironment, frozen_s: float) -> None:
     with scene.worker():
         scene.accept("慢 60")
         scene.wait_for_state("leased")
@@ -234,7 +238,7 @@ def test_a_worker_hears_commands_after_redis_hung(scene: Scene, frozen_s: float)
 
 
 @pytest.mark.slow
-def test_a_message_is_known_for_as_long_as_it_is_worked_on(scene: Scene) -> None:
+def test_a_message_is_known_for_as_long_as_it_is_worked_on(scene: FaultEnvironment) -> None:
     body = scene.body("慢 3")
     with scene.worker(), scene.server.client() as client:
         assert scene.post(body).json() == EMPTY
@@ -251,7 +255,7 @@ def test_a_message_is_known_for_as_long_as_it_is_worked_on(scene: Scene) -> None
 
 
 def test_a_message_that_comes_again_once_its_session_has_closed_is_not_answered(
-    scene: Scene,
+    scene: FaultEnvironment,
 ) -> None:
     closed = scene.body("text", sessionWebhookExpiredTime=int(time.time() * 1000) - 1000)
     with scene.worker():

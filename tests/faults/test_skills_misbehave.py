@@ -4,7 +4,7 @@ import signal
 
 import pytest
 
-from tests.faults.environment import Scene
+from tests.faults.environment import FaultEnvironment
 
 ENDINGS = ["恐慌", "打断", "撤销", "自撤", "到头", "生成", "退出"]
 """What fails without any time-out; see `tests.faults.bad_skill`."""
@@ -12,7 +12,7 @@ ENDINGS = ["恐慌", "打断", "撤销", "自撤", "到头", "生成", "退出"]
 
 @pytest.mark.fault("F37")
 def test_whatever_a_skill_does_its_message_ends_with_one_apology_and_its_place_is_free(
-    scene: Scene,
+    scene: FaultEnvironment,
 ) -> None:
     with scene.worker(DINGDA_CONCURRENCY="1") as answers:
         for text in ENDINGS:
@@ -25,7 +25,9 @@ def test_whatever_a_skill_does_its_message_ends_with_one_apology_and_its_place_i
 
 
 @pytest.mark.fault("F37")
-def test_an_exit_in_a_task_that_a_skill_left_behind_does_not_end_the_worker(scene: Scene) -> None:
+def test_an_exit_in_a_task_that_a_skill_left_behind_does_not_end_the_worker(
+    scene: FaultEnvironment,
+) -> None:
     with scene.worker() as answers:
         scene.accept("慢 1")
         scene.accept("遗留")
@@ -35,7 +37,7 @@ def test_an_exit_in_a_task_that_a_skill_left_behind_does_not_end_the_worker(scen
 
 
 @pytest.mark.fault("F37")
-def test_what_was_typed_is_neither_in_the_log_nor_in_rqs_records(scene: Scene) -> None:
+def test_what_was_typed_is_neither_in_the_log_nor_in_rqs_records(scene: FaultEnvironment) -> None:
     with scene.worker(DINGDA_LOG_LEVEL="DEBUG") as answers:
         scene.accept("读数 我的工资")
         scene.expect_ends(dead={"failed": 1})

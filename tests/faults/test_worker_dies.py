@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.faults.conftest import Figure
-from tests.faults.environment import Scene
+from tests.faults.environment import FaultEnvironment
 from tests.faults.load import load
 from tests.support.processes import Process, process, wait_until
 
@@ -19,7 +19,7 @@ NOTICED_WITHIN_S = 25.0
 @pytest.mark.slow
 @pytest.mark.fault("F2")
 def test_a_death_between_the_reply_and_its_answer_ends_as_unknown_and_shows_one_reply(
-    scene: Scene, figure: Figure
+    scene: FaultEnvironment, figure: Figure
 ) -> None:
     scene.webhook.script.delay_s = 1.0
     with scene.worker() as doomed:
@@ -44,7 +44,7 @@ def test_a_death_between_the_reply_and_its_answer_ends_as_unknown_and_shows_one_
     ],
 )
 def test_a_death_just_before_the_claim_is_made_good_and_after_it_is_unknown(
-    scene: Scene, figure: Figure, place: str, dead: dict[str, int] | None, shown: int
+    scene: FaultEnvironment, figure: Figure, place: str, dead: dict[str, int] | None, shown: int
 ) -> None:
     with scene.worker(DINGDA_FAILPOINTS=f"{place}=kill") as doomed:
         scene.accept("text")
@@ -58,7 +58,7 @@ def test_a_death_just_before_the_claim_is_made_good_and_after_it_is_unknown(
 @pytest.mark.slow
 @pytest.mark.fault("F4")
 def test_a_message_whose_worker_is_killed_is_answered_by_another(
-    scene: Scene, figure: Figure
+    scene: FaultEnvironment, figure: Figure
 ) -> None:
     with scene.worker() as doomed:
         scene.accept("慢 1", 5)
@@ -79,7 +79,7 @@ def test_a_message_whose_worker_is_killed_is_answered_by_another(
     ],
 )
 def test_what_a_worker_took_and_had_not_leased_is_handed_to_another(
-    scene: Scene, figure: Figure, place: str, what: str
+    scene: FaultEnvironment, figure: Figure, place: str, what: str
 ) -> None:
     with scene.worker(DINGDA_FAILPOINTS=f"{place}=kill") as doomed:
         scene.accept("text")
@@ -91,7 +91,7 @@ def test_what_a_worker_took_and_had_not_leased_is_handed_to_another(
 
 
 @pytest.mark.fault("F7")
-def test_a_worker_refuses_to_listen_to_two_queues(scene: Scene) -> None:
+def test_a_worker_refuses_to_listen_to_two_queues(scene: FaultEnvironment) -> None:
     env = {"DINGDA_REDIS_URL": scene.server.url, "DINGDA_QUEUE": "dingda,other"}
     with process("-m", "worker", env=env) as refusing:
         assert refusing.popen.wait(20) == 2
@@ -101,7 +101,7 @@ def test_a_worker_refuses_to_listen_to_two_queues(scene: Scene) -> None:
 @pytest.mark.slow
 @pytest.mark.fault("F8")
 @pytest.mark.timeout(180)
-def test_an_answer_that_takes_longer_than_a_lease_is_given_once(scene: Scene) -> None:
+def test_an_answer_that_takes_longer_than_a_lease_is_given_once(scene: FaultEnvironment) -> None:
     with scene.worker(), scene.worker():
         scene.accept("慢 27")
         scene.expect_ends(within_s=40, answered=1)
@@ -114,7 +114,7 @@ def test_an_answer_that_takes_longer_than_a_lease_is_given_once(scene: Scene) ->
     ("place", "dead"), [("after-lease", 0), ("before-claim", 0), ("after-claim", 1)]
 )
 def test_a_worker_that_wakes_after_another_took_over_posts_no_second_reply(
-    scene: Scene, figure: Figure, place: str, dead: int
+    scene: FaultEnvironment, figure: Figure, place: str, dead: int
 ) -> None:
     with scene.worker(DINGDA_FAILPOINTS=f"{place}=stop") as zombie:
         scene.accept("text")
@@ -130,7 +130,7 @@ def test_a_worker_that_wakes_after_another_took_over_posts_no_second_reply(
 
 
 @pytest.mark.fault("F10")
-def test_sigterm_ends_an_idle_worker_at_once(scene: Scene, figure: Figure) -> None:
+def test_sigterm_ends_an_idle_worker_at_once(scene: FaultEnvironment, figure: Figure) -> None:
     with scene.worker() as idle:
         began = time.monotonic()
         assert idle.stop() == 0
@@ -139,7 +139,7 @@ def test_sigterm_ends_an_idle_worker_at_once(scene: Scene, figure: Figure) -> No
 
 
 @pytest.mark.fault("F10")
-def test_sigterm_lets_a_busy_worker_finish(scene: Scene) -> None:
+def test_sigterm_lets_a_busy_worker_finish(scene: FaultEnvironment) -> None:
     with scene.worker() as busy:
         scene.accept("慢 1.5", 3)
         scene.wait_for_state("leased", 3)
@@ -148,7 +148,7 @@ def test_sigterm_lets_a_busy_worker_finish(scene: Scene) -> None:
 
 
 @pytest.mark.fault("F11")
-def test_a_second_sigterm_hands_everything_back(scene: Scene, figure: Figure) -> None:
+def test_a_second_sigterm_hands_everything_back(scene: FaultEnvironment, figure: Figure) -> None:
     with scene.worker() as hurried:
         scene.accept("慢 4", 5)
         scene.wait_for_state("leased", 5)
@@ -163,7 +163,7 @@ def test_a_second_sigterm_hands_everything_back(scene: Scene, figure: Figure) ->
 
 
 @pytest.mark.fault("F12")
-def test_sigterm_while_a_job_is_taken_from_the_queue_loses_nothing(scene: Scene) -> None:
+def test_sigterm_while_a_job_is_taken_from_the_queue_loses_nothing(scene: FaultEnvironment) -> None:
     with scene.worker(DINGDA_FAILPOINTS="after-pop=sleep:1") as stopping:
         scene.accept("text")
         with scene.server.client() as client:
@@ -176,7 +176,7 @@ def test_sigterm_while_a_job_is_taken_from_the_queue_loses_nothing(scene: Scene)
 @pytest.mark.fault("F13")
 @pytest.mark.timeout(180)
 def test_a_rolling_restart_under_load_loses_and_doubles_nothing(
-    scene: Scene, figure: Figure
+    scene: FaultEnvironment, figure: Figure
 ) -> None:
     with ExitStack() as stack:
         workers = [stack.enter_context(scene.worker()) for _ in range(2)]
@@ -193,7 +193,9 @@ def test_a_rolling_restart_under_load_loses_and_doubles_nothing(
 
 
 @pytest.mark.fault("F27")
-def test_a_skill_that_never_ends_is_cut_off_with_an_apology(scene: Scene, figure: Figure) -> None:
+def test_a_skill_that_never_ends_is_cut_off_with_an_apology(
+    scene: FaultEnvironment, figure: Figure
+) -> None:
     with scene.worker(DINGDA_SKILL_TIMEOUT="1"):
         scene.accept("不停")
         scene.accept("占着 3")
@@ -203,7 +205,7 @@ def test_a_skill_that_never_ends_is_cut_off_with_an_apology(scene: Scene, figure
 
 
 @pytest.mark.fault("F27")
-def test_a_skill_that_exits_ends_its_message_and_not_the_worker(scene: Scene) -> None:
+def test_a_skill_that_exits_ends_its_message_and_not_the_worker(scene: FaultEnvironment) -> None:
     with scene.worker() as answers:
         scene.accept("慢 1")
         scene.accept("退出")
@@ -212,7 +214,9 @@ def test_a_skill_that_exits_ends_its_message_and_not_the_worker(scene: Scene) ->
 
 
 @pytest.mark.fault("F27")
-def test_a_skill_that_will_not_be_cut_off_is_left_behind_with_an_apology(scene: Scene) -> None:
+def test_a_skill_that_will_not_be_cut_off_is_left_behind_with_an_apology(
+    scene: FaultEnvironment,
+) -> None:
     with scene.worker(DINGDA_SKILL_TIMEOUT="1", DINGDA_CONCURRENCY="1") as answers:
         scene.accept("不听")
         scene.accept("text")
@@ -225,7 +229,7 @@ def test_a_skill_that_will_not_be_cut_off_is_left_behind_with_an_apology(scene: 
 @pytest.mark.timeout(180)
 @pytest.mark.parametrize("text", ["崩溃", "睡着"])
 def test_a_message_over_which_three_workers_died_is_given_up(
-    scene: Scene, figure: Figure, text: str
+    scene: FaultEnvironment, figure: Figure, text: str
 ) -> None:
     began = time.monotonic()
     with ExitStack() as stack:
@@ -246,7 +250,7 @@ def test_a_message_over_which_three_workers_died_is_given_up(
 @pytest.mark.timeout(240)
 @pytest.mark.parametrize("other", ["text", "慢 2"])
 def test_a_message_that_kills_its_worker_takes_no_other_along(
-    scene: Scene, figure: Figure, other: str
+    scene: FaultEnvironment, figure: Figure, other: str
 ) -> None:
     began = time.monotonic()
     for _ in range(2):
@@ -264,7 +268,7 @@ def test_a_message_that_kills_its_worker_takes_no_other_along(
 
 
 @pytest.mark.fault("F27")
-def test_a_skill_that_blocks_the_loop_for_a_while_only_delays(scene: Scene) -> None:
+def test_a_skill_that_blocks_the_loop_for_a_while_only_delays(scene: FaultEnvironment) -> None:
     with scene.worker():
         scene.accept("慢 0.5", 3)
         scene.accept("堵路 3")

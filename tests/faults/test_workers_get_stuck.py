@@ -13,7 +13,7 @@ from rq.serializers import JSONSerializer
 
 from dingda.worker.engine.threads import PLACES
 from tests.faults.conftest import Figure
-from tests.faults.environment import Scene
+from tests.faults.environment import FaultEnvironment
 from tests.support.builders import KEYS
 from tests.support.processes import Process, wait_until
 
@@ -33,7 +33,7 @@ def ends(workers: list[Process]) -> list[Process]:
 @pytest.mark.timeout(180)
 @pytest.mark.parametrize("text", ["占着 600", "线程 600"])
 def test_a_worker_whose_threads_are_all_taken_for_good_ends_and_another_goes_on(
-    scene: Scene, figure: Figure, text: str
+    scene: FaultEnvironment, figure: Figure, text: str
 ) -> None:
     with scene.supervised_worker(DINGDA_SKILL_TIMEOUT="2") as workers:
         scene.accept(text, PLACES)
@@ -50,7 +50,7 @@ def test_a_worker_whose_threads_are_all_taken_for_good_ends_and_another_goes_on(
 
 @pytest.mark.slow
 @pytest.mark.fault("F38")
-def test_calls_that_hang_do_not_silence_what_does_not_block(scene: Scene) -> None:
+def test_calls_that_hang_do_not_silence_what_does_not_block(scene: FaultEnvironment) -> None:
     commands = ["帮助", "text", "markdown", "整体跳转", "feed"]
     with scene.worker(DINGDA_SKILL_TIMEOUT="60") as answers:
         scene.accept("占着 600", PLACES)
@@ -67,7 +67,7 @@ def test_calls_that_hang_do_not_silence_what_does_not_block(scene: Scene) -> Non
 @pytest.mark.timeout(180)
 @pytest.mark.parametrize("signals", [1, 2])
 def test_sigterm_ends_a_worker_whose_threads_hang(
-    scene: Scene, figure: Figure, signals: int
+    scene: FaultEnvironment, figure: Figure, signals: int
 ) -> None:
     with scene.worker(DINGDA_SKILL_TIMEOUT="4") as hung:
         scene.accept("占着 600", 5)
@@ -86,7 +86,9 @@ def test_sigterm_ends_a_worker_whose_threads_hang(
 
 @pytest.mark.fault("F38")
 @pytest.mark.parametrize("text", ["占着 600", "不听", "不停"])
-def test_rqs_stop_job_ends_a_message_whatever_its_skill_does(scene: Scene, text: str) -> None:
+def test_rqs_stop_job_ends_a_message_whatever_its_skill_does(
+    scene: FaultEnvironment, text: str
+) -> None:
     with scene.worker() as answers:
         scene.accept(text)
         scene.wait_for_state("leased")
@@ -107,7 +109,7 @@ def test_rqs_stop_job_ends_a_message_whatever_its_skill_does(scene: Scene, text:
 @pytest.mark.fault("F39")
 @pytest.mark.timeout(300)
 def test_a_message_that_stops_every_loop_is_given_up_and_the_others_are_answered(
-    scene: Scene, figure: Figure
+    scene: FaultEnvironment, figure: Figure
 ) -> None:
     began = time.monotonic()
     with scene.supervised_worker() as one, scene.supervised_worker() as other:
@@ -141,7 +143,7 @@ def test_a_message_that_stops_every_loop_is_given_up_and_the_others_are_answered
 @pytest.mark.fault("F39")
 @pytest.mark.timeout(180)
 def test_a_lone_worker_whose_loop_stands_still_is_gone_and_rq_knows(
-    scene: Scene, figure: Figure
+    scene: FaultEnvironment, figure: Figure
 ) -> None:
     with scene.worker() as stuck:
         scene.accept("堵路 600")
@@ -158,7 +160,7 @@ def test_a_lone_worker_whose_loop_stands_still_is_gone_and_rq_knows(
 @pytest.mark.fault("F39")
 @pytest.mark.timeout(180)
 def test_a_loop_that_stands_still_without_redis_ends_the_process_all_the_same(
-    scene: Scene,
+    scene: FaultEnvironment,
 ) -> None:
     with scene.worker() as stuck:
         scene.accept("堵路 600")
@@ -170,7 +172,7 @@ def test_a_loop_that_stands_still_without_redis_ends_the_process_all_the_same(
 @pytest.mark.slow
 @pytest.mark.fault("F39")
 @pytest.mark.timeout(180)
-def test_a_worker_that_was_frozen_for_longer_than_a_lease_goes_on(scene: Scene) -> None:
+def test_a_worker_that_was_frozen_for_longer_than_a_lease_goes_on(scene: FaultEnvironment) -> None:
     with scene.worker() as frozen:
         scene.accept("text")
         scene.wait_for_state("answered")
@@ -189,7 +191,7 @@ def test_a_worker_that_was_frozen_for_longer_than_a_lease_goes_on(scene: Scene) 
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("text", ["抱锁", "抱锁线程"])
 def test_a_call_that_keeps_the_interpreter_lock_ends_the_process_and_is_shown_in_the_log(
-    scene: Scene, figure: Figure, text: str
+    scene: FaultEnvironment, figure: Figure, text: str
 ) -> None:
     with scene.worker() as stuck:
         scene.accept(text)
@@ -206,7 +208,7 @@ def test_a_call_that_keeps_the_interpreter_lock_ends_the_process_and_is_shown_in
 @pytest.mark.fault("F49")
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
 def test_no_child_computes_on_when_its_worker_is_gone(
-    scene: Scene, tmp_path: Path, number: signal.Signals
+    scene: FaultEnvironment, tmp_path: Path, number: signal.Signals
 ) -> None:
     marks = [tmp_path / name for name in ("one", "two")]
     with scene.worker() as doomed:

@@ -16,7 +16,7 @@ from benchmarks.callbacks import SECRET, Callbacks
 from benchmarks.candidates import (
     DINGDA_NOTHING,
     SIMPLE_WORKER,
-    Contestant,
+    Candidate,
     Server,
     a_front,
     a_gateway,
@@ -89,7 +89,7 @@ def test_an_answer_that_is_no_acknowledgement_counts_as_refused() -> None:
 
 @pytest.mark.parametrize("contestant", [DINGDA_NOTHING, SIMPLE_WORKER], ids=lambda c: c.name)
 def test_the_first_and_the_last_job_leave_their_marks(
-    server: Server, contestant: Contestant
+    server: Server, contestant: Candidate
 ) -> None:
     contestant.fill(server, 20)
     with closing(contestant.work(server)) as worker:

@@ -18,7 +18,7 @@ from sqlalchemy import create_engine, insert, text
 
 from dingda.shared.dingtalk.reply import FeedCard, Markdown, Text
 from dingda.testing import ask
-from dingda.worker.errors import BackendBusyError, BackendRefusedError, BackendUnavailableError
+from dingda.worker.errors import BackendBusyError, BackendConfigError, BackendUnavailableError
 from dingda.worker.services.database import Bounds, Databases
 from dingda.worker.skills import coupons, performance
 from dingda.worker.skills.coupons import CouponSettings
@@ -84,9 +84,9 @@ async def test_no_more_rows_leave_the_server_than_are_wanted(
 
 async def test_nothing_can_be_written(databases: Databases, server: Postgres) -> None:
     server.run("DROP TABLE IF EXISTS kept; CREATE TABLE kept (n int)")
-    with pytest.raises(BackendRefusedError):
+    with pytest.raises(BackendConfigError):
         await fetched(databases, server.url, "SELECT nextval('none')")
-    with pytest.raises(BackendRefusedError):
+    with pytest.raises(BackendConfigError):
         await fetched(
             databases,
             server.url,
@@ -98,7 +98,7 @@ async def test_nothing_can_be_written(databases: Databases, server: Postgres) ->
 async def test_a_refused_statement_is_told_by_its_state_alone(
     databases: Databases, server: Postgres, caplog: pytest.LogCaptureFixture
 ) -> None:
-    with caplog.at_level(logging.DEBUG), pytest.raises(BackendRefusedError) as raised:
+    with caplog.at_level(logging.DEBUG), pytest.raises(BackendConfigError) as raised:
         await fetched(databases, server.url, "SELECT s3cret FROM nowhere WHERE n = :n", n="s3cret")
     assert raised.value.reason == "ProgrammingError 42P01"
     ours = [

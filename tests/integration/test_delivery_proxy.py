@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from dingda.simulator.testing.processes import free_port
-from dingda.worker.delivery.outcome import Delivered, Outcome, Retry, Trouble
+from dingda.worker.delivery.outcome import Delivered, DeliveryOutcome, Retry, Trouble
 from dingda.worker.delivery.post import create_client
 from dingda.worker.delivery.transport import ClaimingTransport
 from dingda.worker.delivery.webhook import WebhookChannel
@@ -100,7 +100,7 @@ async def posted(
     peer: Peer,
     claim: Callable[[], Awaitable[None]],
     timeout_s: float = LONG_S,
-) -> Outcome:
+) -> DeliveryOutcome:
     async with client, asyncio.timeout(LONG_S):
         channel = WebhookChannel(client, origins=(peer.origin,))
         return await channel.send(

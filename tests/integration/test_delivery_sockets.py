@@ -24,7 +24,14 @@ from dingda.shared.dingtalk.origin import origin_of
 from dingda.shared.errors import LeaseLostError
 from dingda.simulator.testing.processes import free_port
 from dingda.worker.delivery.classify import MAX_RESPONSE_BYTES
-from dingda.worker.delivery.outcome import Delivered, Outcome, Rejected, Retry, Trouble, Unknown
+from dingda.worker.delivery.outcome import (
+    Delivered,
+    DeliveryOutcome,
+    Rejected,
+    Retry,
+    Trouble,
+    Unknown,
+)
 from dingda.worker.delivery.post import create_client
 from dingda.worker.delivery.webhook import WebhookChannel
 from tests.support.builders import a_message
@@ -135,7 +142,7 @@ async def posted(
     *,
     timeout_s: float = LONG_S,
     origins: tuple[str, ...] | None = None,
-) -> Outcome:
+) -> DeliveryOutcome:
     """Post once with the worker's own client; a bound of time stands around it."""
     allowed = (origin_of(url),) if origins is None else origins
     async with create_client() as client, asyncio.timeout(LONG_S):
@@ -225,7 +232,7 @@ async def test_replies_that_are_sent_at_once_have_each_its_own_claim(peer: Peer)
     async with create_client() as client:
         channel = WebhookChannel(client, origins=(peer.origin,))
 
-        async def send(number: int) -> Outcome:
+        async def send(number: int) -> DeliveryOutcome:
             url = f"{peer.origin}/{number}"
             claim = claims[number]
             return await channel.send(replying_to(url), BODY, before_send=claim, timeout_s=LONG_S)

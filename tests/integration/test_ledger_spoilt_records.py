@@ -11,10 +11,10 @@ from redis.asyncio import Redis
 from dingda.shared.errors import LeaseLostError
 from dingda.shared.ledger.admin import LedgerAdmin
 from dingda.shared.ledger.ledger import Ledger
-from dingda.shared.ledger.states import DeadReason, End, Ending, Lease, Prepared
-from dingda.shared.ledger.timeline import read_stories
+from dingda.shared.ledger.states import Completion, DeadReason, Lease, Outcome, PreparedReply
+from dingda.shared.ledger.timeline import read_timelines
 from dingda.shared.queue import JobQueue
-from dingda.shared.runtime.redis import patient
+from dingda.shared.runtime.redis import create_worker_redis
 from dingda.worker.operations.operating import read_status
 from tests.support.builders import KEYS, a_callback, a_message
 from tests.support.processes import Valkey, valkey
@@ -22,7 +22,7 @@ from tests.support.processes import Valkey, valkey
 QUEUE = JobQueue.create("dingda", skill_timeout_s=30)
 SPOILT, HEALTHY = a_message(msgId="spoilt"), a_message(msgId="healthy")
 KEY = KEYS.message(SPOILT.id)
-FAILED = Ending(End.DEAD, DeadReason.FAILED, "KeyError in the skill")
+FAILED = Completion(Outcome.DEAD, DeadReason.FAILED, "KeyError in the skill")
 Spoil = Callable[[Redis], Awaitable[Any]]
 
 
@@ -90,7 +90,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Valkey]:
 
 @pytest.fixture
 async def redis(server: Valkey) -> AsyncIterator[Redis]:
-    client = patient(server.url)
+    client = create_worker_redis(server.url)
     await client.flushall()
     yield client
     await client.aclose()
@@ -152,11 +152,11 @@ async def test_what_can_still_be_answered_is_leased_and_retried_and_ends(
     assert isinstance(lease, Lease)
     assert isinstance(other, Lease)
     await ledger.renew(lease)
-    await ledger.sending(lease)
-    await ledger.retry(lease, pause_ms=0, prepared=Prepared(b"{}", FAILED), trouble="busy")
+    await ledger.claim_send(lease)
+    await ledger.retry(lease, pause_ms=0, prepared=PreparedReply(b"{}", FAILED), trouble="busy")
     again = await ledger.lease(SPOILT.id)
     assert isinstance(again, Lease)
-    await ledger.done(again, FAILED)
+    await ledger.finish(again, FAILED)
     assert await reason(admin) == FAILED.full_reason
 
 
@@ -188,7 +188,7 @@ async def test_a_line_goes_on_although_a_record_in_it_is_spoilt(
     for _ in range(2):
         lease = await ledger.lease(HEALTHY.id)
         if isinstance(lease, Lease):
-            await ledger.done(lease, Ending(End.ANSWERED))
+            await ledger.finish(lease, Completion(Outcome.ANSWERED))
     assert (await admin.counts()).answered == 1
 
 
@@ -225,9 +225,9 @@ async def test_a_record_that_is_spoilt_is_listed_and_stops_no_listing(
     await redis.hset(KEYS.count, "dead:failed", "x")
     assert {letter.id for letter in await admin.dead_letters()} == {SPOILT.id, "nobody\n"}
     assert (await read_status(redis, admin, QUEUE)).queued == 1
-    stories = await read_stories(redis, QUEUE, [SPOILT.id, HEALTHY.id])
+    stories = await read_timelines(redis, QUEUE, [SPOILT.id, HEALTHY.id])
     assert stories[1] is not None
-    await admin.revive(SPOILT.id)
+    await admin.retry_dead_letter(SPOILT.id)
 
 
 async def test_what_is_spoilt_is_named_once_and_escaped(

@@ -24,13 +24,13 @@ from dingda.shared.errors import LeaseLostError
 from dingda.shared.ledger.admin import LedgerAdmin
 from dingda.shared.ledger.ledger import HANDOVER_MS, LEASE_MS, LONGEST_WAIT_MS, Ledger
 from dingda.shared.ledger.states import (
-    Acceptance,
+    AcceptResult,
+    Completion,
     DeadReason,
-    End,
-    Ending,
     Failures,
     Lease,
-    Prepared,
+    Outcome,
+    PreparedReply,
     join_reason,
 )
 from dingda.shared.queue import JobQueue, message_of_job
@@ -38,9 +38,9 @@ from tests.support.builders import KEYS, SESSION_MS, a_callback, a_message, now_
 from tests.support.processes import valkey
 
 T = TypeVar("T")
-ENDED = {end.value for end in End}
-ANSWERED = Ending(End.ANSWERED)
-PREPARED = Prepared(b"1", ANSWERED, (b"2", b"3"))
+ENDED = {end.value for end in Outcome}
+ANSWERED = Completion(Outcome.ANSWERED)
+PREPARED = PreparedReply(b"1", ANSWERED, (b"2", b"3"))
 SENDERS = ["one", "one", "one", "other"]
 MESSAGES = [a_message(msgId=f"msg{n}", senderId=sender) for n, sender in enumerate(SENDERS)]
 OPEN = {"accepted", "leased", "sending"}
@@ -48,10 +48,10 @@ _DRAINED_IN_MS = 300_000
 _ROUNDS = 12
 ENDINGS = [
     ANSWERED,
-    Ending(End.UNMATCHED),
-    Ending(End.REFUSED),
-    Ending(End.DEAD, DeadReason.FAILED, "300001"),
-    Ending(End.DEAD, DeadReason.UNKNOWN, "ServerDisconnectedError"),
+    Completion(Outcome.UNMATCHED),
+    Completion(Outcome.DECLINED),
+    Completion(Outcome.DEAD, DeadReason.FAILED, "300001"),
+    Completion(Outcome.DEAD, DeadReason.UNKNOWN, "ServerDisconnectedError"),
 ]
 
 
@@ -106,7 +106,7 @@ class LedgerMachine(RuleBasedStateMachine):
         known = self.state_of(message.id) is not None
         body = a_callback(createAt=0)
         (outcome,) = self.run(self.ledger.accept([(message, body)], backlog_limit=100))
-        assert outcome is (Acceptance.DUPLICATE if known else Acceptance.ACCEPTED)
+        assert outcome is (AcceptResult.DUPLICATE if known else AcceptResult.ACCEPTED)
         if not known:
             self.order.append(message)
 
@@ -147,7 +147,7 @@ class LedgerMachine(RuleBasedStateMachine):
 
     @rule(lease=leases)
     def a_worker_sends(self, lease: Lease) -> None:
-        if self.granted(self.ledger.sending(lease)):
+        if self.granted(self.ledger.claim_send(lease)):
             self.check_it_holds(lease)
             self.shown[lease.id, part_of(lease)] += 1
 
@@ -169,11 +169,11 @@ class LedgerMachine(RuleBasedStateMachine):
         self.failures.pop(lease.id, None)
         return next_lease
 
-    @rule(lease=leases, ending=st.sampled_from(ENDINGS))
-    def a_worker_ends_it(self, lease: Lease, ending: Ending) -> None:
-        if self.granted(self.ledger.done(lease, ending)):
+    @rule(lease=leases, completion=st.sampled_from(ENDINGS))
+    def a_worker_ends_it(self, lease: Lease, completion: Completion) -> None:
+        if self.granted(self.ledger.finish(lease, completion)):
             self.check_it_holds(lease)
-            self.ends[lease.id] = (ending.end.value, ending.full_reason)
+            self.ends[lease.id] = (completion.outcome.value, completion.full_reason)
 
     @rule(
         lease=leases,
@@ -193,7 +193,7 @@ class LedgerMachine(RuleBasedStateMachine):
 
     @rule(lease=consumes(leases))
     def a_worker_is_stopped(self, lease: Lease) -> None:
-        if self.granted(self.ledger.hand_back(lease)):
+        if self.granted(self.ledger.release(lease)):
             self.check_it_holds(lease)
             assert self.shown[lease.id, part_of(lease)] == 0
             del self.holder[lease.id]
@@ -217,7 +217,7 @@ class LedgerMachine(RuleBasedStateMachine):
     @rule(message=st.sampled_from(MESSAGES))
     def an_operator_retries(self, message: Any) -> None:
         ended = self.ends.get(message.id)
-        if self.run(self.admin.revive(message.id)) == "accepted" and ended:
+        if self.run(self.admin.retry_dead_letter(message.id)) == "accepted" and ended:
             assert ended[0] == "dead"
             self.out_of_line.add(message.id)
             del self.ends[message.id]
@@ -229,7 +229,7 @@ class LedgerMachine(RuleBasedStateMachine):
 
     @rule(message=st.sampled_from(MESSAGES))
     def an_operator_drops(self, message: Any) -> None:
-        self.run(self.admin.drop(message.id))
+        self.run(self.admin.discard(message.id))
 
     # What must always be -----------------------------------------------------------------------
 
@@ -264,8 +264,8 @@ class LedgerMachine(RuleBasedStateMachine):
         counts = self.run(self.admin.counts())
         assert counts.accepted == states.total()
         assert counts.open == sum(states[state] for state in OPEN)
-        ended = (counts.answered, counts.unmatched, counts.refused, sum(counts.dead.values()))
-        assert ended == tuple(states[end.value] for end in End)
+        ended = (counts.answered, counts.unmatched, counts.declined, sum(counts.dead.values()))
+        assert ended == tuple(states[end.value] for end in Outcome)
 
     def teardown(self) -> None:
         """Whatever happened, it all comes to an end once workers take what is there."""
@@ -295,7 +295,7 @@ class LedgerMachine(RuleBasedStateMachine):
                     continue
                 if lease.is_first or not self.run(self.ledger.park(lease)):
                     assert not self.open_before(message_id)
-                    self.run(self.ledger.done(lease, ANSWERED))
+                    self.run(self.ledger.finish(lease, ANSWERED))
         for message_id in lasting:
             state, reason = self.story_of(message_id)
             assert state in ENDED

@@ -12,7 +12,7 @@ import pytest
 import redis
 
 from dingda.shared.errors import SettingsError
-from dingda.shared.runtime.preflight import MAX_SKEW_S, Severity, check, start_checked
+from dingda.shared.runtime.preflight import MAX_SKEW_S, Severity, check, run_preflight
 from dingda.shared.runtime.settings import Settings
 from dingda.simulator.testing.processes import free_port
 from tests.support.processes import SECRET, Valkey, gateway, process, valkey
@@ -45,7 +45,7 @@ def test_a_good_set_up_is_good_in_every_respect(server: Valkey) -> None:
 def test_a_redis_that_does_not_answer_is_said_and_stops_nothing() -> None:
     away = settings(None)
     assert severities(away)["redis"] is WARNING
-    start_checked(away)
+    run_preflight(away)
 
 
 def test_a_redis_without_append_only_file_is_a_warning(tmp_path: Path) -> None:
@@ -128,12 +128,12 @@ def test_a_secret_that_is_too_short_to_be_one_is_a_warning() -> None:
 
 def test_a_danger_stops_the_start_and_says_how_to_go_on() -> None:
     with pytest.raises(SettingsError, match="DINGDA_ALLOW=http-origin"):
-        start_checked(settings(None, session_webhook_origins="http://dingtalk.invalid"))
+        run_preflight(settings(None, session_webhook_origins="http://dingtalk.invalid"))
 
 
 def test_a_danger_that_is_allowed_by_name_stops_nothing() -> None:
     allowed = {"session_webhook_origins": "http://dingtalk.invalid", "allow": "http-origin"}
-    start_checked(settings(None, **allowed))
+    run_preflight(settings(None, **allowed))
 
 
 def test_no_finding_holds_a_password_or_a_secret() -> None:

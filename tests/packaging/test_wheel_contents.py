@@ -64,8 +64,8 @@ def test_a_folder_is_in_it_whole(names: set[str], room: str) -> None:
     ],
 )
 def test_data_that_the_code_reads_is_in_it(names: set[str], pattern: str) -> None:
-    folder, _, ending = pattern.partition("*")
-    assert [name for name in names if name.startswith(folder) and name.endswith(ending)]
+    folder, _, completion = pattern.partition("*")
+    assert [name for name in names if name.startswith(folder) and name.endswith(completion)]
 
 
 def test_neither_tests_nor_bytecode_are_in_it(names: set[str]) -> None:

@@ -9,39 +9,49 @@ from dingda.shared.dingtalk.message import Message
 from dingda.shared.dingtalk.reply import Text, to_body
 from dingda.shared.ledger.admin import LedgerAdmin
 from dingda.shared.ledger.ledger import Ledger
-from dingda.shared.ledger.states import Acceptance, Counts, DeadReason, End, Ending, Lease, Prepared
+from dingda.shared.ledger.states import (
+    AcceptResult,
+    Completion,
+    Counts,
+    DeadReason,
+    Lease,
+    Outcome,
+    PreparedReply,
+)
 from dingda.shared.queue import JobQueue, message_of_job
 from tests.support.builders import KEYS, a_callback, now_ms
 
 HANDOVER_MS = 30
 APART_MS = 300
-ANSWERED = Ending(End.ANSWERED)
-PREPARED = Prepared(to_body(Text("北京 9℃")), ANSWERED)
-LONG = Prepared(b'"1"', ANSWERED, (b'"2"', b'"3"'))
+ANSWERED = Completion(Outcome.ANSWERED)
+PREPARED = PreparedReply(to_body(Text("北京 9℃")), ANSWERED)
+LONG = PreparedReply(b'"1"', ANSWERED, (b'"2"', b'"3"'))
 """A reply in three parts."""
 ENDINGS = [
     ANSWERED,
-    Ending(End.UNMATCHED),
-    Ending(End.REFUSED),
-    Ending(End.DEAD, DeadReason.FAILED, "ValueError in the skill"),
-    Ending(End.DEAD, DeadReason.EXPIRED),
-    Ending(End.DEAD, DeadReason.UNKNOWN, "no answer"),
+    Completion(Outcome.UNMATCHED),
+    Completion(Outcome.DECLINED),
+    Completion(Outcome.DEAD, DeadReason.FAILED, "ValueError in the skill"),
+    Completion(Outcome.DEAD, DeadReason.EXPIRED),
+    Completion(Outcome.DEAD, DeadReason.UNKNOWN, "no answer"),
 ]
 OPEN_STATES = {"accepted", "leased", "sending"}
 Step = Callable[[Ledger, Lease], Awaitable[Any]]
 STEPS: dict[str, Step] = {
     "renew": Ledger.renew,
-    "sending": Ledger.sending,
-    "done": lambda ledger, lease: ledger.done(lease, ANSWERED),
-    "dead": lambda ledger, lease: ledger.done(lease, Ending(End.DEAD, DeadReason.FAILED, "late")),
+    "sending": Ledger.claim_send,
+    "done": lambda ledger, lease: ledger.finish(lease, ANSWERED),
+    "dead": lambda ledger, lease: ledger.finish(
+        lease, Completion(Outcome.DEAD, DeadReason.FAILED, "late")
+    ),
     "retry": lambda ledger, lease: ledger.retry(lease, pause_ms=0, prepared=PREPARED),
-    "hand_back": Ledger.hand_back,
+    "hand_back": Ledger.release,
     "next_part": lambda ledger, lease: ledger.next_part(lease, LONG.next),
 }
 """What the holder of a lease can do."""
 
 
-class World:
+class LedgerHarness:
     """A ledger on a Redis of its own, and what a test wants to see of it and do to it."""
 
     def __init__(self, server: fakeredis.FakeServer) -> None:
@@ -50,7 +60,7 @@ class World:
         self.admin = LedgerAdmin(self.redis, queue)
         self.ledger = Ledger(self.redis, queue, handover_ms=HANDOVER_MS, apart_ms=APART_MS)
 
-    async def accept(self, *messages: Message, backlog_limit: int = 100) -> list[Acceptance]:
+    async def accept(self, *messages: Message, backlog_limit: int = 100) -> list[AcceptResult]:
         """Accept messages, each with a body that says its id."""
         pairs = [(message, body_of(message)) for message in messages]
         return await self.ledger.accept(pairs, backlog_limit=backlog_limit)
@@ -103,8 +113,8 @@ class World:
         return None if kept is None else str(kept).encode()
 
     async def die(self, message: Message) -> None:
-        ending = Ending(End.DEAD, DeadReason.FAILED, "ValueError in the skill")
-        await self.ledger.done(await self.leased(message), ending)
+        completion = Completion(Outcome.DEAD, DeadReason.FAILED, "ValueError in the skill")
+        await self.ledger.finish(await self.leased(message), completion)
 
     async def due_in_ms(self, message: Message) -> float | None:
         score: Any = await self.redis.zscore(KEYS.due, message.id)
@@ -119,8 +129,8 @@ class World:
         async for key in self.redis.scan_iter(KEYS.message("*")):
             states.append(str(await self.redis.hget(key, "state")))
         counts = await self.counts()
-        ended = (counts.answered, counts.unmatched, counts.refused, sum(counts.dead.values()))
-        assert ended == tuple(states.count(end.value) for end in End)
+        ended = (counts.answered, counts.unmatched, counts.declined, sum(counts.dead.values()))
+        assert ended == tuple(states.count(end.value) for end in Outcome)
         assert counts.open == sum(state in OPEN_STATES for state in states)
         assert counts.accepted == sum(ended) + counts.open == len(states)
 

@@ -14,7 +14,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, Self
@@ -255,7 +255,8 @@ class SessionWebhook:
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers["content-length"]))
                 post = Post(self.path, dict(self.headers), body)
-                script = webhook.next_script(post)
+                # A copy: what a test changes once a post has arrived is for the next one.
+                script = replace(webhook.next_script(post))
                 webhook.posts.append(post)
                 if script.shows:
                     webhook.shown.append(post)

@@ -20,7 +20,7 @@ from dingda.skill import Skill, Text
 from dingda.testing import MemoryCache
 from dingda.worker.answering.admission import Admission
 from dingda.worker.answering.answerer import Answerer
-from dingda.worker.answering.responder import Conversation
+from dingda.worker.answering.responder import Responder
 from dingda.worker.answering.routing import Router
 from dingda.worker.delivery.transport import BEFORE_SEND
 from dingda.worker.delivery.webhook import WebhookChannel
@@ -72,7 +72,7 @@ class Line(httpx.AsyncBaseTransport):
         return httpx.Response(200, stream=httpx.ByteStream(json.dumps(step).encode()))
 
 
-class Desk:
+class WorkerHarness:
     """An `Answerer` with its ledger, and what a test wants to see of them and do to them."""
 
     def __init__(self, ledger: Ledger, redis: Any, server: fakeredis.FakeServer) -> None:
@@ -186,12 +186,12 @@ async def desk(
     timeout_s: float = 30.0,
     places: int = 100,
     waiting: int = 100,
-) -> AsyncIterator[Desk]:
+) -> AsyncIterator[WorkerHarness]:
     """A desk whose one skill answers `问`; at the end the ledger's invariant must hold."""
     server = fakeredis.FakeServer()
     redis = fakeredis.FakeAsyncRedis(server=server, decode_responses=True)
     queue = JobQueue.create("dingda", skill_timeout_s=30)
-    made = Desk(Ledger(redis, queue, lease_ms=lease_ms), redis, server)
+    made = WorkerHarness(Ledger(redis, queue, lease_ms=lease_ms), redis, server)
     admission = Admission(places, waiting=waiting)
     skill = Skill("test", summary="测试", private=private)
     skill.command("问", "問")(function)
@@ -213,7 +213,7 @@ async def desk(
             )
             made.answerer = Answerer(
                 ledger=made.ledger,
-                conversation=Conversation(
+                conversation=Responder(
                     router=Router([skill]),
                     services=services,
                     threads=threads,
@@ -227,7 +227,7 @@ async def desk(
             )
             yield made
     counts = await made.counts()
-    ended = counts.answered + counts.unmatched + counts.refused + sum(counts.dead.values())
+    ended = counts.answered + counts.unmatched + counts.declined + sum(counts.dead.values())
     assert counts.accepted == ended + counts.open
     assert counts.open >= 0
     await redis.aclose()

@@ -16,19 +16,20 @@ from tests.support.public_examples import MODULES, NEED_A_BOT, example_of, failu
 ROOT = Path(__file__).parents[2]
 NAMES = [pytest.param(m, name, id=f"{m.__name__}.{name}") for m in MODULES for name in m.__all__]
 SKILL = """
-CHINA LIMITS_MEANING MALFORMED MAX_TITLE_CHARS NO_LIMITS ActionCard AddressBook Allow Ask At Backend
-BackendBusyError BackendError BackendProtocolError BackendQuotaError BackendRefusedError
-BackendUnavailableError Bounds Button Cache Databases FeedCard FeedLink File Http InvalidReplyError
-JSONAnswer Limits LimitsSetting Markdown Mention Message Person Picture Quoted RefusalError Reply
-Skill SkillError SkillSettings Text UnclearError Voice identifier link plain shorten
+CHINA LIMITS_MEANING MALFORMED MAX_TITLE_CHARS NO_LIMITS ActionCard AddressBook Allow At Backend
+BackendBusyError BackendConfigError BackendError BackendProtocolError BackendQuotaError
+BackendUnavailableError Bounds Button Cache ClarificationNeeded Context Databases FeedCard FeedLink
+File Http InvalidReplyError JSONResponse Limits LimitsSetting Markdown Mention Message Person
+Picture Quoted RefusalError Reply Skill SkillError SkillSettings Text Voice identifier link plain
+shorten
 """
 SLOTS = """
-MAX_CHARS Day FoundDays FoundPlace Match Pattern Period Place PriceLimit Slot
-UnsupportedPatternError Words find_days find_places fold is_traditional to_simplified
+MAX_CHARS Day FoldedText FoundDays FoundPlace Match Pattern Period Place PriceLimit Slot
+UnsupportedPatternError find_days find_places fold is_traditional to_simplified
 """
 TESTING = """
-BadDay CallbackTrouble MemoryCache Mentioned People Quoted Record ReplyTrouble Said
-SimulatedDingTalk SimulatorClient ask listen staff_id_of
+CallbackFault FaultSettings MemoryCache Mentioned People Quotation Record ReplyFault
+SimulatedDingTalk SimulatorClient UserMessage ask listen staff_id_of
 """
 
 

@@ -23,7 +23,7 @@ from functools import partial
 
 from dingda.shared.dingtalk.message import Message, parse_message
 from dingda.shared.ledger.ledger import Ledger
-from dingda.shared.ledger.states import End, Ending, Lease, Prepared
+from dingda.shared.ledger.states import Completion, Lease, Outcome, PreparedReply
 from dingda.shared.runtime.failpoints import failpoint
 from dingda.shared.texts import LOOKING_UP, TOO_MANY
 from dingda.worker.answering.admission import NoPlaceError
@@ -31,8 +31,8 @@ from dingda.worker.answering.attempt import Attempt
 from dingda.worker.answering.lease_keeper import LeaseKeeper
 from dingda.worker.answering.notice import noticing
 from dingda.worker.answering.outgoing import OutgoingReply, compose, remark
-from dingda.worker.answering.rate_limit import FloodLimits, Verdict
-from dingda.worker.answering.responder import Conversation
+from dingda.worker.answering.rate_limit import RateDecision, RateLimiter
+from dingda.worker.answering.responder import Responder
 from dingda.worker.answering.response import UNMATCHED
 from dingda.worker.answering.routing import Route
 from dingda.worker.answering.settlement import (
@@ -44,12 +44,12 @@ from dingda.worker.answering.settlement import (
 )
 from dingda.worker.contained import Subject, work_for
 from dingda.worker.delivery.channel import SendChannel
-from dingda.worker.delivery.outcome import Delivered, Outcome, OutOfTime, Rejected
+from dingda.worker.delivery.outcome import Delivered, DeliveryOutcome, OutOfTime, Rejected
 from dingda.worker.delivery.transport import BeforeSend
 
 logger = logging.getLogger(__name__)
 
-_FLOOD = Ending(End.REFUSED, detail="flood")
+_RATE_LIMITED = Completion(Outcome.DECLINED, detail="flood")
 
 
 class Answerer:
@@ -60,7 +60,7 @@ class Answerer:
         conversation: knows what to say.
         webhook: sends replies to where the question came from.
         private: sends those that are for the sender alone; None where it is not set up.
-        floods: bounds what one person or conversation may ask; None: no bounds.
+        rate_limiter: bounds what one person or conversation may ask; None: no bounds.
         notice_after_s: seconds until the sender is told that the answer takes a while; 0: never.
         reply_parts: how many messages one reply may be sent in.
     """
@@ -69,10 +69,10 @@ class Answerer:
         self,
         *,
         ledger: Ledger,
-        conversation: Conversation,
+        conversation: Responder,
         webhook: SendChannel,
         private: SendChannel | None = None,
-        floods: FloodLimits | None = None,
+        rate_limiter: RateLimiter | None = None,
         notice_after_s: float = 0.0,
         reply_parts: int = 3,
     ) -> None:
@@ -81,7 +81,7 @@ class Answerer:
         self._conversation = conversation
         self._webhook = webhook
         self._private = private
-        self._floods = floods
+        self._floods = rate_limiter
         self._admission = conversation.admission
         self._notice_after_s = notice_after_s
         self._reply_parts = reply_parts
@@ -104,46 +104,50 @@ class Answerer:
             logger.info("message %.8s needs nothing: %s", message_id, lease)
             return
         failpoint("after-lease")
-        deadline_s = asyncio.get_running_loop().time() + lease.left_ms / 1000
+        deadline_s = asyncio.get_running_loop().time() + lease.remaining_ms / 1000
         async with self._leases.keep(lease):
             attempt = Attempt(lease, _parse(lease), deadline_s)
             kept = OutgoingReply(lease.prepared) if lease.prepared else None
             match kept or await self._ask(attempt):
                 case None:
                     logger.info("message %.8s is put back for now", lease.id)
-                case Ending() as ending:
-                    await self._leases.finish(lease, ending)
+                case Completion() as completion:
+                    await self._leases.finish(lease, completion)
                 case OutgoingReply() as reply:
                     await self._send(attempt, reply)
 
-    async def _ask(self, attempt: Attempt) -> OutgoingReply | Ending | None:
+    async def _ask(self, attempt: Attempt) -> OutgoingReply | Completion | None:
         """Find out what to say, with a word in between if that takes long.
 
         Returns:
             An end for silence; None if it was put back, as it is not its turn or its skill is full.
         """
         message, lease = attempt.message, attempt.lease
-        if flooded := await self._flooded(attempt):
-            return flooded
+        if limited := await self._rate_limited(attempt):
+            return limited
         route = self._conversation.route(message)
         if await self._put_back(lease, route):
             return None
         tell = partial(self._tell_to_wait, attempt)
         async with noticing(tell, after_s=self._notice_after_s, age_s=lease.age_ms / 1000):
-            said = await self._conversation.reply(message, route, timeout_s=attempt.remaining_s)
-        return compose(said, message, max_parts=self._reply_parts) if said else UNMATCHED
+            response = await self._conversation.respond(
+                message, route, timeout_s=attempt.remaining_s
+            )
+        return compose(response, message, max_parts=self._reply_parts) if response else UNMATCHED
 
-    async def _flooded(self, attempt: Attempt) -> OutgoingReply | Ending | None:
+    async def _rate_limited(self, attempt: Attempt) -> OutgoingReply | Completion | None:
         """What ends a message that is one too many; None if it is not."""
         # Once a message: another attempt at it is not another message.
-        if self._floods is None or attempt.lease.attempt > 1 or attempt.lease.was_put_back:
+        if self._floods is None or attempt.lease.delivery_attempt > 1 or attempt.lease.was_put_back:
             return None
         match await self._floods.judge(attempt.message):
-            case Verdict.TELL:
-                return OutgoingReply(Prepared(remark(TOO_MANY, attempt.message), _FLOOD))
-            case Verdict.DROP:
-                return _FLOOD
-            case Verdict.PASS:
+            case RateDecision.WARN:
+                return OutgoingReply(
+                    PreparedReply(remark(TOO_MANY, attempt.message), _RATE_LIMITED)
+                )
+            case RateDecision.DROP:
+                return _RATE_LIMITED
+            case RateDecision.PASS:
                 return None
 
     async def _put_back(self, lease: Lease, route: Route | None) -> bool:
@@ -152,14 +156,14 @@ class Answerer:
         if not (lease.is_first or overtakes) and await self._ledger.park(lease):
             return True
         if self._conversation.is_crowded(route, age_s=lease.age_ms / 1000):
-            await self._ledger.hand_back(lease, pause_ms=self._admission.rest_ms())
+            await self._ledger.release(lease, pause_ms=self._admission.rest_ms())
             return True
         return False
 
     async def _send(self, attempt: Attempt, reply: OutgoingReply) -> None:
         """Send a reply: what has several parts one after the other, each claimed on its own."""
         while True:
-            claim = partial(self._ledger.sending, attempt.lease)
+            claim = partial(self._ledger.claim_send, attempt.lease)
             channel = self._private if reply.private else self._webhook
             outcome = await self._post(attempt, channel, reply.prepared.body, claim)
             if isinstance(outcome, Delivered):
@@ -177,7 +181,7 @@ class Answerer:
 
     async def _post(
         self, attempt: Attempt, channel: SendChannel | None, body: bytes, before_send: BeforeSend
-    ) -> Outcome | OutOfTime:
+    ) -> DeliveryOutcome | OutOfTime:
         """Send something by a channel as soon as there is a place on the wire."""
         if channel is None:
             return Rejected("private: DINGDA_APP_KEY is not set")
@@ -200,8 +204,8 @@ class Answerer:
         """Do what was decided: write down an end, or give the message back for another attempt."""
         lease = attempt.lease
         match settlement:
-            case Finish(ending, sentence):
-                await self._leases.finish(lease, ending)
+            case Finish(completion, sentence):
+                await self._leases.finish(lease, completion)
                 if sentence:
                     await self._tell(attempt, sentence)
             case RetryLater(pause_ms, trouble, reason):
@@ -209,12 +213,12 @@ class Answerer:
                 await self._ledger.retry(
                     lease, pause_ms=pause_ms, prepared=reply.kept, trouble=trouble, reason=reason
                 )
-            case SendFallback(sentence, ending):
-                fallback = Prepared(remark(sentence, attempt.message), ending)
+            case SendFallback(sentence, completion):
+                fallback = PreparedReply(remark(sentence, attempt.message), completion)
                 await self._ledger.retry(lease, pause_ms=0, prepared=fallback)
 
     async def _tell_to_wait(self, attempt: Attempt) -> None:
-        if await self._ledger.notice(attempt.lease):
+        if await self._ledger.claim_notice(attempt.lease):
             await self._tell(attempt, LOOKING_UP)
 
     async def _tell(self, attempt: Attempt, sentence: str) -> None:

@@ -17,10 +17,10 @@ from dingda.shared.texts import (
 )
 from dingda.worker.answering.permissions import refusal_of
 from dingda.worker.answering.routing import HELP
-from dingda.worker.errors import RefusalError, UnclearError
+from dingda.worker.errors import ClarificationNeeded, RefusalError
 from dingda.worker.language.sounds import MAX_SIMILAR, similar_to
 from dingda.worker.language.text import fold
-from dingda.worker.sdk.context import Ask
+from dingda.worker.sdk.context import Context
 from dingda.worker.sdk.skill import Command, Skill
 
 _MAX_BYTES = 15_000
@@ -34,11 +34,11 @@ def help_skill(skills: Sequence[Skill]) -> Skill:
     found: dict[str, tuple[Skill, Command]] = {}
 
     @skill.command(HELP, "help", "菜单")
-    async def tell(ask: Ask, about: Annotated[str, "命令"] = "") -> Markdown:
+    async def tell(ctx: Context, about: Annotated[str, "命令"] = "") -> Markdown:
         if about:
-            return _explained(ask, fold(about), found)
-        allowed = [each for each in listed if not refusal_of(each, ask.message)]
-        return Markdown(title=ask.say(HELP_TITLE), text=ask.say(_overview(allowed)))
+            return _explained(ctx, fold(about), found)
+        allowed = [each for each in listed if not refusal_of(each, ctx.message)]
+        return Markdown(title=ctx.localize(HELP_TITLE), text=ctx.localize(_overview(allowed)))
 
     for each in listed:
         for command in each.commands:
@@ -61,21 +61,21 @@ def _overview(skills: Sequence[Skill]) -> str:
     return "\n\n".join((f"### {HELP_TITLE}", *parts, *more, HELP_HINT))
 
 
-def _explained(ask: Ask, name: str, found: dict[str, tuple[Skill, Command]]) -> Markdown:
+def _explained(ctx: Context, name: str, found: dict[str, tuple[Skill, Command]]) -> Markdown:
     """All that is to be known of one command.
 
     Raises:
-        UnclearError: if there is none of this name.
+        ClarificationNeeded: if there is none of this name.
         RefusalError: if the asker may not use it.
     """
     if name not in found:
-        allowed = [each for each in found if not refusal_of(found[each][0], ask.message)]
+        allowed = [each for each in found if not refusal_of(found[each][0], ctx.message)]
         meant = [found[each][1].names[0] for each in similar_to(name, allowed)]
         suggestions = tuple(f"{HELP} {each}" for each in dict.fromkeys(meant))[:MAX_SIMILAR]
         question = DID_YOU_MEAN if suggestions else NO_SUCH_COMMAND.format(name=name)
-        raise UnclearError(question, suggestions=suggestions)
+        raise ClarificationNeeded(question, suggestions=suggestions)
     skill, command = found[name]
-    if refusal := refusal_of(skill, ask.message):
+    if refusal := refusal_of(skill, ctx.message):
         raise RefusalError(refusal)
     others = [each for each in skill.commands if each is not command]
     parts = [
@@ -86,7 +86,7 @@ def _explained(ask: Ask, name: str, found: dict[str, tuple[Skill, Command]]) -> 
         f"{HELP_OTHERS}\n\n{_usages(others)}" if others else "",
     ]
     text = "\n\n".join(filter(None, parts))
-    return Markdown(title=ask.say(command.names[0]), text=ask.say(text))
+    return Markdown(title=ctx.localize(command.names[0]), text=ctx.localize(text))
 
 
 def _usages(commands: Sequence[Command]) -> str:

@@ -9,7 +9,7 @@ from redis.exceptions import RedisError
 
 from dingda.shared.errors import LeaseLostError
 from dingda.shared.ledger.ledger import Ledger
-from dingda.shared.ledger.states import DeadReason, End, Ending, Lease
+from dingda.shared.ledger.states import Completion, DeadReason, Lease, Outcome
 from dingda.shared.runtime.logs import class_name
 from dingda.worker.contained import STOPPED, is_cancelled
 
@@ -51,22 +51,22 @@ class LeaseKeeper:
                     await self._let_go(lease, stopped=STOPPED.explains(error))
             else:
                 with suppress(LeaseLostError):
-                    failed = Ending(End.DEAD, DeadReason.FAILED, class_name(error))
+                    failed = Completion(Outcome.DEAD, DeadReason.FAILED, class_name(error))
                     await self.finish(lease, failed)
             raise
         finally:
             renewing.cancel()
             del self.in_hand[lease.id]
 
-    async def finish(self, lease: Lease, ending: Ending) -> None:
+    async def finish(self, lease: Lease, completion: Completion) -> None:
         """End a message, and log how.
 
         Raises:
             LeaseLostError: if it has been ended or taken over already.
         """
-        await self._ledger.done(lease, ending)
-        level = logging.WARNING if ending.end is End.DEAD else logging.INFO
-        logger.log(level, "message %.8s is %s", lease.id, ending)
+        await self._ledger.finish(lease, completion)
+        level = logging.WARNING if completion.outcome is Outcome.DEAD else logging.INFO
+        logger.log(level, "message %.8s is %s", lease.id, completion)
 
     async def _let_go(self, lease: Lease, *, stopped: bool) -> None:
         """Leave a message that is in hand: to the next worker, or for good if it was stopped."""
@@ -74,9 +74,9 @@ class LeaseKeeper:
             # Refused while the reply may be on the wire: the sweeper calls that unknown.
             await self._ledger.renew(lease)
             stopped_by = "stopped by an operator"
-            await self.finish(lease, Ending(End.DEAD, DeadReason.FAILED, stopped_by))
+            await self.finish(lease, Completion(Outcome.DEAD, DeadReason.FAILED, stopped_by))
         else:
-            await self._ledger.hand_back(lease)
+            await self._ledger.release(lease)
 
     async def _renew(self, lease: Lease) -> None:
         """Renew until cancelled, or until there is nothing left to renew."""

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from dingda.worker.language.patterns import Pattern
-from dingda.worker.language.text import Words
+from dingda.worker.language.text import FoldedText
 
 _MOST_NAME_WORDS = 3
 _LONGEST_GLUED_NAME = 12
@@ -29,7 +29,7 @@ class Reading:
     """One way to read a text: the words for a skill, and what stood beside them."""
 
     text: str = field(repr=False)
-    words: Words = field(repr=False)
+    words: FoldedText = field(repr=False)
     """The same, folded."""
     names: tuple[str, ...] = field(default=(), repr=False)
     """The names behind an @ at its edges, which may be the bot's or somebody else's."""
@@ -39,7 +39,7 @@ class Reading:
     @classmethod
     def of(cls, text: str, names: Sequence[str] = (), kept: str = "") -> "Reading":
         """Read a text that has been cleaned."""
-        return cls(text, Words.of(text), tuple(names), kept)
+        return cls(text, FoldedText.of(text), tuple(names), kept)
 
 
 def bare(whole: Reading) -> Reading:

@@ -3,7 +3,7 @@
 from dingda.shared.dingtalk.message import Message
 from dingda.shared.texts import ASK_PRIVATELY, GROUP_ONLY, NOT_ALLOWED, SINGLE_ONLY
 from dingda.worker.errors import RefusalError
-from dingda.worker.sdk.context import Ask
+from dingda.worker.sdk.context import Context
 from dingda.worker.sdk.skill import Skill
 
 
@@ -19,15 +19,15 @@ def refusal_of(skill: Skill, message: Message) -> str:
     return "" if known and here else NOT_ALLOWED.format(skill=skill.summary)
 
 
-def check_allowed(skill: Skill, ask: Ask) -> bool:
+def check_allowed(skill: Skill, ctx: Context) -> bool:
     """Whether the answer must be private.
 
     Raises:
         RefusalError: if the asker may not use the skill, or not here.
     """
-    if refusal := refusal_of(skill, ask.message):
+    if refusal := refusal_of(skill, ctx.message):
         raise RefusalError(refusal)
-    private = skill.private and ask.message.is_group
-    if private and not (ask.staff_id and ask.services.dingtalk):
+    private = skill.private and ctx.message.is_group
+    if private and not (ctx.staff_id and ctx.services.dingtalk):
         raise RefusalError(ASK_PRIVATELY)
     return private

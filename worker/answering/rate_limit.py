@@ -16,17 +16,17 @@ logger = logging.getLogger(__name__)
 _WINDOW_S = 60
 
 
-class Verdict(Enum):
+class RateDecision(Enum):
     """What is done with a message."""
 
     PASS = auto()
-    TELL = auto()
+    WARN = auto()
     """The first one too many in this minute: its sender is told."""
     DROP = auto()
     """One more: nothing is said."""
 
 
-class FloodLimits:
+class RateLimiter:
     """Counts messages in Redis, for all workers together.
 
     Args:
@@ -52,7 +52,7 @@ class FloodLimits:
         self._per_conversation = per_conversation
         self._now_s = now_s
 
-    async def judge(self, message: Message) -> Verdict:
+    async def judge(self, message: Message) -> RateDecision:
         """Count a message and decide; when Redis can't be asked it passes."""
         # DingTalk names nobody else by userid: external members, and all before the publishing.
         sender = message.sender_staff_id or message.sender_id
@@ -67,16 +67,16 @@ class FloodLimits:
             if limit and not who.endswith("\n")
         }
         if not limited:
-            return Verdict.PASS
+            return RateDecision.PASS
         try:
             counts = await self._count(list(limited))
         except (RedisError, OSError) as error:
-            logger.warning("floods are not counted (%s)", type(error).__name__)
-            return Verdict.PASS
+            logger.warning("rate_limiter are not counted (%s)", type(error).__name__)
+            return RateDecision.PASS
         too_many = [n - limit for n, limit in zip(counts, limited.values(), strict=True)]
         if max(too_many) <= 0:
-            return Verdict.PASS
-        return Verdict.TELL if max(too_many) == 1 else Verdict.DROP
+            return RateDecision.PASS
+        return RateDecision.WARN if max(too_many) == 1 else RateDecision.DROP
 
     async def _count(self, keys: list[str]) -> list[int]:
         async with self._redis.pipeline(transaction=False) as pipeline:

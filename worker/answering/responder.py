@@ -20,7 +20,7 @@ from dingda.shared.runtime.logs import class_name, trace
 from dingda.worker.answering.admission import Admission, Places
 from dingda.worker.answering.error_replies import failed, say_of
 from dingda.worker.answering.permissions import check_allowed
-from dingda.worker.answering.response import ANSWERED, REFUSED, UNMATCHED, Said, as_reply
+from dingda.worker.answering.response import ANSWERED, DECLINED, UNMATCHED, Response, as_reply
 from dingda.worker.answering.routing import Route, Router
 from dingda.worker.answering.safe_reply import question_back
 from dingda.worker.answering.unmatched import hint
@@ -32,7 +32,7 @@ from dingda.worker.contained import (
     work_for,
 )
 from dingda.worker.language.text import clean
-from dingda.worker.sdk.context import Ask
+from dingda.worker.sdk.context import Context
 from dingda.worker.sdk.people import Named, look_up
 from dingda.worker.sdk.services import Services
 from dingda.worker.services.skill_clock import skill_time, standing_still
@@ -50,7 +50,7 @@ def china_now() -> datetime:
     return datetime.now(CHINA)
 
 
-class Conversation:
+class Responder:
     """What the bot says to a message.
 
     Args:
@@ -108,9 +108,9 @@ class Conversation:
             return False
         return self._places_of(route).is_full
 
-    async def reply(
+    async def respond(
         self, message: Message, route: Route | None, *, timeout_s: float
-    ) -> Said | None:
+    ) -> Response | None:
         """Answer a message, by the skill that `route` found for it.
 
         Args:
@@ -128,10 +128,12 @@ class Conversation:
                 raise
             # Even the words of an error may raise one.
             logger.error("message %.8s: it has no answer: %s", message.id, trace(error))
-            return Said(Text(texts.LAST_RESORT), failed(f"{class_name(error)} in the skill"))
+            return Response(Text(texts.LAST_RESORT), failed(f"{class_name(error)} in the skill"))
 
-    async def _reply(self, message: Message, route: Route | None, timeout_s: float) -> Said | None:
-        ask = Ask(
+    async def _reply(
+        self, message: Message, route: Route | None, timeout_s: float
+    ) -> Response | None:
+        ctx = Context(
             text=route.text if route else clean(message.own_words),
             message=message,
             now=self._now(),
@@ -139,38 +141,38 @@ class Conversation:
             names=route.names if route else (),
         )
         if route is None:
-            return await self._said_to_unmatched(ask, timeout_s)
-        return await self._said(route, ask, timeout_s)
+            return await self._said_to_unmatched(ctx, timeout_s)
+        return await self._said(route, ctx, timeout_s)
 
-    async def _said_to_unmatched(self, ask: Ask, timeout_s: float) -> Said | None:
+    async def _said_to_unmatched(self, ctx: Context, timeout_s: float) -> Response | None:
         match self._unmatched:
             case "hint":
-                reply = hint(ask, self._router)
-                return Said(reply, UNMATCHED) if reply else None
+                reply = hint(ctx, self._router)
+                return Response(reply, UNMATCHED) if reply else None
             case "help":
                 route = self._router.route("help")
-                similar = self._router.similar(ask.text)
+                similar = self._router.similar(ctx.text)
                 if similar or route is None:
-                    return Said(question_back(ask, texts.DID_YOU_MEAN, similar), REFUSED)
-                return await self._said(route, ask, timeout_s)
+                    return Response(question_back(ctx, texts.DID_YOU_MEAN, similar), DECLINED)
+                return await self._said(route, ctx, timeout_s)
             case "empty":
                 return None
 
-    async def _said(self, route: Route, ask: Ask, timeout_s: float) -> Said | None:
+    async def _said(self, route: Route, ctx: Context, timeout_s: float) -> Response | None:
         """Ask the skill; whatever it raises becomes a sentence to the asker."""
         try:
-            return await self._call(route, ask, timeout_s)
+            return await self._call(route, ctx, timeout_s)
         except Exception as error:  # noqa: BLE001 - a skill may raise anything
-            return say_of(error, route.skill, ask)
+            return say_of(error, route.skill, ctx)
 
-    async def _call(self, route: Route, ask: Ask, timeout_s: float) -> Said | None:
+    async def _call(self, route: Route, ctx: Context, timeout_s: float) -> Response | None:
         skill_timeout_s, latest_s = self._timeout_s(route), _now_s() + timeout_s
         within_s = min(_LONGEST_WAIT * skill_timeout_s, timeout_s)
         async with (
-            self._places_of(route).place(ask.message.conversation_id, within_s=within_s),
+            self._places_of(route).place(ctx.message.conversation_id, within_s=within_s),
             skill_time(skill_timeout_s, latest_s=latest_s - _now_s()),
         ):
-            return await contained(self._answer(route, ask))
+            return await contained(self._answer(route, ctx))
 
     def _timeout_s(self, route: Route) -> float:
         return route.skill.timeout_s or self._skill_timeout_s
@@ -179,21 +181,21 @@ class Conversation:
         blocks = not inspect.iscoroutinefunction(route.command.function)
         return self.admission.places_of(route.skill.name, blocks=blocks)
 
-    async def _answer(self, route: Route, ask: Ask) -> Said | None:
+    async def _answer(self, route: Route, ctx: Context) -> Response | None:
         """All that runs the code of a skill: its settings, its slots, its function, its reply."""
         skill, command = route.skill, route.command
-        work_for(Subject(ask.message.id, skill.name))
-        private = check_allowed(skill, ask)
+        work_for(Subject(ctx.message.id, skill.name))
+        private = check_allowed(skill, ctx)
         arguments = command.signature.bind(
             route.arguments,
             usage=command.usage,
-            ask=ask,
-            now=ask.now,
+            ctx=ctx,
+            now=ctx.now,
             settings=self._services.settings,
         )
         for name, value in arguments.items():
             if isinstance(value, Named):
-                arguments[name] = await look_up(value, ask.message, self._services.dingtalk)
+                arguments[name] = await look_up(value, ctx.message, self._services.dingtalk)
         call = partial(command.function, **arguments)
         answer: Any
         if inspect.iscoroutinefunction(command.function):
@@ -207,7 +209,7 @@ class Conversation:
             answer = await answer
         if answer is None:
             return None
-        return Said(as_reply(answer), ANSWERED, private=private, secret=skill.private)
+        return Response(as_reply(answer), ANSWERED, private=private, persist=not skill.private)
 
 
 async def _in_thread(

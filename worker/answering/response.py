@@ -5,25 +5,25 @@ from typing import cast
 
 from dingda.shared.dingtalk.reply import Reply, Text, to_body
 from dingda.shared.errors import InvalidReplyError
-from dingda.shared.ledger.states import End, Ending
+from dingda.shared.ledger.states import Completion, Outcome
 from dingda.shared.runtime.logs import class_name
 from dingda.worker.answering.splitting import split
 
-ANSWERED = Ending(End.ANSWERED)
-REFUSED = Ending(End.REFUSED)
-UNMATCHED = Ending(End.UNMATCHED)
+ANSWERED = Completion(Outcome.ANSWERED)
+DECLINED = Completion(Outcome.DECLINED)
+UNMATCHED = Completion(Outcome.UNMATCHED)
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
-    """What is said to the sender, and the ending that its delivery makes true."""
+class Response:
+    """What the bot says to the sender, and how the message ends once it is delivered."""
 
     reply: Reply = field(repr=False)
-    ending: Ending
+    completion: Completion
     private: bool = False
     """Whether it is for the sender alone, though asked in a group."""
-    secret: bool = False
-    """Whether it may be nowhere but in a chat, not even in Redis until it is delivered."""
+    persist: bool = True
+    """Whether it may be kept in Redis until it is delivered; else it is in the chat alone."""
 
 
 def as_reply(answer: object) -> Reply:

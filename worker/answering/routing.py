@@ -8,7 +8,7 @@ from dingda.shared.dingtalk.message import Message
 from dingda.worker.answering.mentions import Reading, bare, named_otherwise, without_last
 from dingda.worker.language.patterns import Pattern
 from dingda.worker.language.sounds import MAX_SIMILAR, similar_to, sounding_alike
-from dingda.worker.language.text import MAX_CHARS, MAX_RAW_CHARS, Words, clean, fold
+from dingda.worker.language.text import MAX_CHARS, MAX_RAW_CHARS, FoldedText, clean, fold
 from dingda.worker.sdk.skill import Command, Skill
 
 logger = logging.getLogger(__name__)
@@ -32,7 +32,7 @@ class Route:
     skill: Skill
     command: Command
     text: str = field(repr=False)
-    arguments: Words = field(repr=False)
+    arguments: FoldedText = field(repr=False)
     """What stands besides the command."""
     names: tuple[str, ...] = field(default=(), repr=False)
     """The names behind an @ at the text's edges; see `worker.answering.mentions`."""
@@ -95,12 +95,12 @@ class Router:
         """Find who wants a picture, a file or a quotation that comes without words."""
         for skill, command in self._all:
             if command.signature.answers_to(message):
-                return Route(skill, command, "", Words("", ""))
+                return Route(skill, command, "", FoldedText("", ""))
         return None
 
     def similar(self, text: str) -> list[str]:
         """What a text may have been meant as: a command, with the arguments that were typed."""
-        folded = bare(Reading.of(clean(text))).words.folded
+        folded = bare(Reading.of(clean(text))).words.normalized
         alike = sounding_alike(folded, self._names)
         found = dict[str, str]()
         for name in similar_to(folded, self._names):
@@ -112,30 +112,30 @@ class Router:
 
     def _explained(self, reading: Reading) -> Route | None:
         """Find the help for one command: 帮助 换算, 换算 帮助, 怎么用换算."""
-        if self._help is None or not _ASKS_FOR_HELP.search(reading.words.matched):
+        if self._help is None or not _ASKS_FOR_HELP.search(reading.words.folded):
             return None
-        found = _ABOUT.search(reading.words.folded)
+        found = _ABOUT.search(reading.words.normalized)
         if found is None:
             return None
         name = next(filter(None, found.groups)).strip()
         # An unknown word may be a typing error, or the rest of a sentence.
         if name in self._commands or (found["typed"] and similar_to(name, self._names)):
-            return Route(*self._help, reading.text, Words.of(name), reading.names)
+            return Route(*self._help, reading.text, FoldedText.of(name), reading.names)
         return None
 
     def _whole(self, reading: Reading, *, needs_nothing: bool = False) -> Route | None:
         """Find a command that is all of the text; with `needs_nothing` one that is enough so."""
-        found = self._commands.get(reading.words.folded)
+        found = self._commands.get(reading.words.normalized)
         if not found or (needs_nothing and any(p.required for p in found[1].signature.parameters)):
             return None
-        return Route(*found, reading.text, Words("", ""), reading.names)
+        return Route(*found, reading.text, FoldedText("", ""), reading.names)
 
     def _begun(self, reading: Reading) -> Route | None:
         """Find a command that the text begins with."""
         words = reading.words
-        begun = Words(words.shown.lstrip("/"), words.matched.lstrip("/"))
+        begun = FoldedText(words.original.lstrip("/"), words.folded.lstrip("/"))
         for name in self._with_arguments:
-            if begun.matched.startswith(name) and _ends_word(begun.matched, len(name)):
+            if begun.folded.startswith(name) and _ends_word(begun.folded, len(name)):
                 return _route(*self._commands[name], reading, begun.without(0, len(name)))
         return None
 
@@ -154,7 +154,7 @@ class Router:
         """Find a pattern somewhere in the text."""
         words = reading.words
         for pattern, skill, command in self._patterns:
-            if found := pattern.search(words.matched):
+            if found := pattern.search(words.folded):
                 return _route(skill, command, reading, words.without(*found.span))
         return None
 
@@ -164,9 +164,9 @@ class Router:
             logger.warning("%s has %r, which %s claims as well", owner.name, name, skill.name)
 
 
-def _route(skill: Skill, command: Command, reading: Reading, arguments: Words) -> Route:
+def _route(skill: Skill, command: Command, reading: Reading, arguments: FoldedText) -> Route:
     """A way to a command whose arguments end before the mentions, if any are left then."""
-    whole = Reading(arguments.shown.rstrip(), arguments, reading.names)
+    whole = Reading(arguments.original.rstrip(), arguments, reading.names)
     rest = without_last(whole, glued=False)
     if not rest.text.strip():
         rest = whole

@@ -29,7 +29,7 @@ from dingda.shared.dingtalk.reply import (
 )
 from dingda.shared.errors import InvalidReplyError
 from dingda.shared.texts import DID_YOU_MEAN, LAST_RESORT
-from dingda.worker.sdk.context import Ask
+from dingda.worker.sdk.context import Context
 
 # A character has four bytes at the most once those are out that JSON escapes at length, so these
 # fit into the 20,000 of a body together.
@@ -47,32 +47,32 @@ _NOT_SHOWN = re.compile(
 )
 
 
-def sentence(ask: Ask, words: object) -> Text:
+def sentence(ctx: Context, words: object) -> Text:
     """A plain sentence that mentions the asker; what can't be said becomes a fixed one.
 
     Args:
-        ask: the question.
+        ctx: the question.
         words: the sentence, in simplified characters; it may be an exception.
     """
-    said = ask.say(_tidy(words, _MAX_SENTENCE_CHARS) or LAST_RESORT)
-    return Text(shorten(said, _MAX_SENTENCE_CHARS), at=ask.mention)
+    response = ctx.localize(_tidy(words, _MAX_SENTENCE_CHARS) or LAST_RESORT)
+    return Text(shorten(response, _MAX_SENTENCE_CHARS), at=ctx.mention)
 
 
-def question_back(ask: Ask, words: object, suggestions: object) -> Reply:
+def question_back(ctx: Context, words: object, suggestions: object) -> Reply:
     """A question with suggestions to click; each is in the text too, to be clicked there or typed.
 
     Which of the two a client makes clickable differs. More suggestions than a card has buttons are
     text alone, and so is one that is too long for a link.
 
     Args:
-        ask: the question that is asked back to.
+        ctx: the question that is asked back to.
         words: what is asked, in simplified characters; it may be an exception.
         suggestions: texts that the asker may send instead.
     """
-    question = ask.say(_tidy(words, _MAX_QUESTION_CHARS) or DID_YOU_MEAN)
-    offered = [ask.say(each) for each in _distinct(suggestions)]
+    question = ctx.localize(_tidy(words, _MAX_QUESTION_CHARS) or DID_YOU_MEAN)
+    offered = [ctx.localize(each) for each in _distinct(suggestions)]
     if not offered:
-        return sentence(ask, words)
+        return sentence(ctx, words)
     title = shorten(" ".join(question.split()), MAX_TITLE_CHARS)
     buttons = [
         Button(shorten(each, MAX_BUTTON_CHARS), _send(each))
@@ -87,7 +87,7 @@ def question_back(ask: Ask, words: object, suggestions: object) -> Reply:
         for text in (linked, unlinked):
             with suppress(InvalidReplyError):
                 return _card(title, text, buttons)
-    return Markdown(title, linked, at=ask.mention)
+    return Markdown(title, linked, at=ctx.mention)
 
 
 def reason(words: object) -> str:

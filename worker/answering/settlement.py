@@ -8,13 +8,13 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from dingda.shared.ledger.states import DeadReason, End, Ending, Failures
+from dingda.shared.ledger.states import Completion, DeadReason, Failures, Outcome
 from dingda.shared.texts import ASK_PRIVATELY, REJECTED, REST_REJECTED, SENT_PRIVATELY
 from dingda.worker.answering.outgoing import OutgoingReply
 from dingda.worker.answering.response import ANSWERED
 from dingda.worker.delivery.outcome import (
     Delivered,
-    Outcome,
+    DeliveryOutcome,
     OutOfTime,
     Rejected,
     Retry,
@@ -46,7 +46,7 @@ _MOST_ATTEMPTS = {Trouble.TOKEN: 3}
 class Finish:
     """The message has ended."""
 
-    ending: Ending
+    completion: Completion
     remark: str = ""
     """A sentence to say in the conversation afterwards; "" for none."""
 
@@ -70,7 +70,7 @@ class SendFallback:
     """Say a plain sentence instead, as another attempt; when it is delivered, the message ends."""
 
     sentence: str
-    ending: Ending
+    completion: Completion
 
 
 Settlement = Finish | SendNext | RetryLater | SendFallback
@@ -79,7 +79,7 @@ Draw = Callable[[float, float], float]
 
 
 def settle(
-    outcome: Outcome | OutOfTime,
+    outcome: DeliveryOutcome | OutOfTime,
     reply: OutgoingReply,
     failures: Failures,
     *,
@@ -99,7 +99,7 @@ def settle(
         case Delivered() if reply.prepared.rest:
             return SendNext()
         case Delivered():
-            return Finish(reply.ending, remark=SENT_PRIVATELY if reply.private else "")
+            return Finish(reply.completion, remark=SENT_PRIVATELY if reply.private else "")
         case Unknown(reason):
             return Finish(_dead(DeadReason.UNKNOWN, reason, reply))
         case OutOfTime():
@@ -121,22 +121,22 @@ def _after_rejection(rejected: Rejected, reply: OutgoingReply) -> Finish | SendF
 
     Of another ending than *answered* there is no fallback: the fallback itself has such a one.
     """
-    ending = _dead(DeadReason.FAILED, rejected.reason, reply)
-    if reply.ending != ANSWERED:
-        return Finish(ending)
+    completion = _dead(DeadReason.FAILED, rejected.reason, reply)
+    if reply.completion != ANSWERED:
+        return Finish(completion)
     if reply.private:
-        return SendFallback(ASK_PRIVATELY, ending)
+        return SendFallback(ASK_PRIVATELY, completion)
     if rejected.content_rejected:
-        return SendFallback(REST_REJECTED if reply.prepared.shown else REJECTED, ending)
-    return Finish(ending)
+        return SendFallback(REST_REJECTED if reply.prepared.shown else REJECTED, completion)
+    return Finish(completion)
 
 
-def _dead(reason: DeadReason, detail: str, reply: OutgoingReply) -> Ending:
+def _dead(reason: DeadReason, detail: str, reply: OutgoingReply) -> Completion:
     """A dead letter, which says which part of a reply it was."""
     part = reply.prepared.part
     if part:
         detail = f"{detail} ({part})" if detail else part
-    return Ending(End.DEAD, reason, detail)
+    return Completion(Outcome.DEAD, reason, detail)
 
 
 def _pause_ms(retry: Retry, before: int, draw: Draw) -> float:

@@ -137,8 +137,8 @@ def _pack(lines: list[_Line], rooms: list[int], cut_off: str) -> list[str]:
         room = rooms[len(parts)]
         part, left_over = _fill(rest, room)
         if left_over and len(parts) == len(rooms) - 1:
-            ending = f"\n\n{cut_off}"
-            part = _fill(rest, room - _size(ending))[0] + ending
+            completion = f"\n\n{cut_off}"
+            part = _fill(rest, room - _size(completion))[0] + completion
         parts.append(part)
         rest = left_over
     return parts

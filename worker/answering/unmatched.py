@@ -12,7 +12,7 @@ from dingda.worker.answering.routing import Router
 from dingda.worker.answering.safe_reply import question_back, sentence
 from dingda.worker.language.patterns import Pattern
 from dingda.worker.language.text import MAX_CHARS, fold
-from dingda.worker.sdk.context import Ask
+from dingda.worker.sdk.context import Context
 
 _SOFTENERS = r"(?:[呀啊哇哦呢吗么吧了的诶 ]|机器人|小助手|助手|大家|everyone|there|bot)*"
 _GREETING = Pattern(
@@ -29,37 +29,37 @@ _BARE_PLEA = frozenset({"功能", "指令", "命令", "说明", "用法", "帮�
 _LONGEST_PLEA = 24
 
 
-def hint(ask: Ask, router: Router) -> Reply | None:
+def hint(ctx: Context, router: Router) -> Reply | None:
     """Word the one line, or None for silence.
 
     Args:
-        ask: the question that nobody answers.
+        ctx: the question that nobody answers.
         router: knows the commands that it may have been meant as.
     """
-    message, words = ask.message, fold(ask.text)
+    message, words = ctx.message, fold(ctx.text)
     if not words:
-        return _to_nothing_said(ask, message)
+        return _to_nothing_said(ctx, message)
     if _is_greeting_or_plea(words):
-        return sentence(ask, AT_YOUR_SERVICE)
-    similar = router.similar(ask.text)
-    if similar and len(ask.text) > MAX_CHARS:
-        return sentence(ask, TOO_LONG)
-    return question_back(ask, DID_YOU_MEAN, similar) if similar else None
+        return sentence(ctx, AT_YOUR_SERVICE)
+    similar = router.similar(ctx.text)
+    if similar and len(ctx.text) > MAX_CHARS:
+        return sentence(ctx, TOO_LONG)
+    return question_back(ctx, DID_YOU_MEAN, similar) if similar else None
 
 
-def _to_nothing_said(ask: Ask, message: Message) -> Reply | None:
+def _to_nothing_said(ctx: Context, message: Message) -> Reply | None:
     if message.voice:
-        return sentence(ask, NOT_HEARD)
+        return sentence(ctx, NOT_HEARD)
     if message.kind in (Kind.TEXT, Kind.RICH_TEXT, Kind.MARKDOWN) and not message.pictures:
         # Punctuation and emoji are no call; the bot's name alone is one.
-        is_call = not ask.text.strip() and not message.mentions
-        return sentence(ask, AT_YOUR_SERVICE) if is_call else None
-    return _to_wordless(ask, message)
+        is_call = not ctx.text.strip() and not message.mentions
+        return sentence(ctx, AT_YOUR_SERVICE) if is_call else None
+    return _to_wordless(ctx, message)
 
 
-def _to_wordless(ask: Ask, message: Message) -> Reply | None:
+def _to_wordless(ctx: Context, message: Message) -> Reply | None:
     # In a group it may be meant for the others that are mentioned.
-    return None if message.mentions else sentence(ask, ONLY_WORDS)
+    return None if message.mentions else sentence(ctx, ONLY_WORDS)
 
 
 def _is_greeting_or_plea(words: str) -> bool:

@@ -3,7 +3,7 @@
 from typing import Protocol
 
 from dingda.shared.dingtalk.message import Message
-from dingda.worker.delivery.outcome import Outcome
+from dingda.worker.delivery.outcome import DeliveryOutcome
 from dingda.worker.delivery.transport import BeforeSend
 
 
@@ -12,7 +12,7 @@ class SendChannel(Protocol):
 
     async def send(
         self, message: Message, body: bytes, *, before_send: BeforeSend, timeout_s: float
-    ) -> Outcome:
+    ) -> DeliveryOutcome:
         """Send a reply, once.
 
         Args:

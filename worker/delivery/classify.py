@@ -4,13 +4,20 @@ import json
 from http import HTTPStatus
 from typing import Any
 
-from dingda.worker.delivery.outcome import Delivered, Outcome, Rejected, Retry, Trouble, Unknown
+from dingda.worker.delivery.outcome import (
+    Delivered,
+    DeliveryOutcome,
+    Rejected,
+    Retry,
+    Trouble,
+    Unknown,
+)
 from dingda.worker.services.errcodes import Meaning, errcode_in, meaning_of
 
 MAX_RESPONSE_BYTES = 16 * 1024
 
 
-def classify(status: int, asked_s: float, body: bytes) -> Outcome:
+def classify(status: int, asked_s: float, body: bytes) -> DeliveryOutcome:
     """Decide what became of a reply by DingTalk's HTTP response to it.
 
     Args:
@@ -46,7 +53,7 @@ def parse_object(body: bytes) -> dict[str, Any] | None:
     return fields if isinstance(fields, dict) else None
 
 
-def _classify_body(body: bytes) -> Outcome:
+def _classify_body(body: bytes) -> DeliveryOutcome:
     fields = parse_object(body)
     if fields is None:
         return Unknown("the answer is not a JSON object of at most 16 KiB")

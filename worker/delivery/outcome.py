@@ -55,4 +55,4 @@ class OutOfTime:
     """It was never handed to a channel: there was no place on the wire before the deadline."""
 
 
-Outcome = Delivered | Retry | Rejected | Unknown
+DeliveryOutcome = Delivered | Retry | Rejected | Unknown

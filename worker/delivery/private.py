@@ -14,7 +14,14 @@ import httpx
 from dingda.shared.dingtalk.message import Message
 from dingda.shared.dingtalk.reply import ActionCard, FeedCard, Markdown, Reply, Text, link
 from dingda.worker.delivery.classify import classify, parse_object
-from dingda.worker.delivery.outcome import Delivered, Outcome, Rejected, Retry, Trouble, Unknown
+from dingda.worker.delivery.outcome import (
+    Delivered,
+    DeliveryOutcome,
+    Rejected,
+    Retry,
+    Trouble,
+    Unknown,
+)
 from dingda.worker.delivery.post import HTTPResponse, post
 from dingda.worker.delivery.transport import BeforeSend
 from dingda.worker.errors import BackendBusyError, BackendError, BackendUnavailableError
@@ -50,7 +57,7 @@ class PrivateChannel:
 
     async def send(
         self, message: Message, body: bytes, *, before_send: BeforeSend, timeout_s: float
-    ) -> Outcome:
+    ) -> DeliveryOutcome:
         """Send a reply to the message's sender, once; see `SendChannel`."""
         try:
             async with asyncio.timeout(timeout_s):
@@ -112,7 +119,7 @@ def _template(reply: Reply) -> tuple[str, dict[str, str]]:
             return "sampleMarkdown", {"title": feed[0].title, "text": "\n\n".join(links)}
 
 
-def _classify(response: HTTPResponse, staff_id: str) -> Outcome:
+def _classify(response: HTTPResponse, staff_id: str) -> DeliveryOutcome:
     """Decide what became of a private message: a 200 may still say that it was not sent."""
     fields = parse_object(response.body) or {}
     code = str(fields.get("code", ""))[:_MAX_CODE_CHARS]

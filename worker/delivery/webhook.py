@@ -8,7 +8,7 @@ from dingda.shared.dingtalk.message import Message
 from dingda.shared.dingtalk.origin import origin_of
 from dingda.shared.errors import InvalidOriginError
 from dingda.worker.delivery.classify import classify
-from dingda.worker.delivery.outcome import Outcome, Rejected
+from dingda.worker.delivery.outcome import DeliveryOutcome, Rejected
 from dingda.worker.delivery.post import HTTPResponse, post
 from dingda.worker.delivery.transport import BeforeSend
 
@@ -27,7 +27,7 @@ class WebhookChannel:
 
     async def send(
         self, message: Message, body: bytes, *, before_send: BeforeSend, timeout_s: float
-    ) -> Outcome:
+    ) -> DeliveryOutcome:
         """Send a reply to where the message came from, once; see `SendChannel`."""
         url = message.session_webhook
         if not self._allows(url):

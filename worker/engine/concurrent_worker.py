@@ -277,8 +277,8 @@ class ConcurrentWorker(BaseWorker):
         if not self._running:
             return
         logger.info("stopping; %d job(s) may go on for %g s", len(self._running), self._grace_s)
-        ending = asyncio.wait(self._running.values(), timeout=self._grace_s)
-        await _first_of(ending, self._hurrying.wait())
+        completion = asyncio.wait(self._running.values(), timeout=self._grace_s)
+        await _first_of(completion, self._hurrying.wait())
         rest = list(self._running.values())
         for task in rest:
             task.cancel()

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from dingda.shared.ledger.ledger import Ledger
 from dingda.shared.ledger.states import Lease
 from dingda.shared.queue import JobQueue
-from dingda.shared.runtime.redis import impatient
+from dingda.shared.runtime.redis import create_gateway_redis
 from dingda.shared.runtime.settings import Settings
 from dingda.worker.engine.concurrent_worker import ConcurrentWorker
 
@@ -55,11 +55,11 @@ class WatchedWorker:
 
 async def _hand_back(leases: Sequence[Lease], settings: Settings) -> None:
     """Hand messages back over connections of its own: those of the worker's loop are stuck."""
-    redis = impatient(settings.redis_url.get_secret_value(), timeout_s=_HAND_BACK_S / 2)
+    redis = create_gateway_redis(settings.redis_url.get_secret_value(), timeout_s=_HAND_BACK_S / 2)
     ledger = Ledger(redis, JobQueue.create(settings.queue, skill_timeout_s=settings.skill_timeout))
     try:
         async with asyncio.timeout(_HAND_BACK_S):
-            ends = await asyncio.gather(*map(ledger.hand_back, leases), return_exceptions=True)
+            ends = await asyncio.gather(*map(ledger.release, leases), return_exceptions=True)
     finally:
         await redis.aclose()
     logger.warning("handed %d other message(s) back", ends.count(None))

@@ -16,7 +16,7 @@ from dingda.worker.language.festivals import NAMES, festival
 from dingda.worker.language.numerals import DIGITS, integer
 from dingda.worker.language.patterns import Match, Pattern
 from dingda.worker.language.periods import months_later
-from dingda.worker.language.text import Words
+from dingda.worker.language.text import FoldedText
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,13 +48,13 @@ class Day:
         return len(self.dates)
 
     @classmethod
-    def take(cls, words: Words, now: datetime) -> tuple[Self, Words] | None:
+    def extract(cls, words: FoldedText, now: datetime) -> tuple[Self, FoldedText] | None:
         """Find days; of several that nothing joins, the first.
 
         Raises:
             RefusalError: if they are in the past, or there is no such day.
         """
-        said = find_days(words.matched, now.date())
+        said = find_days(words.folded, now.date())
         if not said:
             return None
         first = next((each for each in said if each.dates), said[0])

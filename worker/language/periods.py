@@ -9,7 +9,7 @@ from dingda.shared.texts import NO_SUCH_DAY, NO_SUCH_PERIOD, NOT_YET
 from dingda.worker.errors import RefusalError
 from dingda.worker.language.numerals import DIGITS, integer
 from dingda.worker.language.patterns import Match, Pattern
-from dingda.worker.language.text import Words
+from dingda.worker.language.text import FoldedText
 
 _QUARTERS = "一二三四"
 
@@ -61,16 +61,16 @@ class Period:
                 return f"{self.first.year}年"
 
     @classmethod
-    def take(cls, words: Words, now: datetime) -> tuple[Self, Words] | None:
+    def extract(cls, words: FoldedText, now: datetime) -> tuple[Self, FoldedText] | None:
         """Find a period.
 
         Raises:
             RefusalError: if it has not begun yet, there is no such month, or it is a week or a day.
         """
-        if found := _TOO_SHORT.search(words.matched):
+        if found := _TOO_SHORT.search(words.folded):
             raise RefusalError(NO_SUCH_PERIOD.format(period=found.taken))
         for pattern, kind, read in _PERIODS:
-            if found := pattern.search(words.matched):
+            if found := pattern.search(words.folded):
                 try:
                     first = read(found, now.date())
                 except ValueError:

@@ -13,9 +13,9 @@ from functools import cache
 from importlib import resources
 from typing import ClassVar, NamedTuple, Self
 
-from dingda.worker.errors import UnclearError
+from dingda.worker.errors import ClarificationNeeded
 from dingda.worker.language.patterns import Pattern
-from dingda.worker.language.text import Words
+from dingda.worker.language.text import FoldedText
 
 WHICH = "「{name}」有好几个，是哪一个？"
 _CHINA_TIME = "Asia/Shanghai"
@@ -73,15 +73,16 @@ class Place:
     """The city whose position it has, if its own is not known: 杭州 for 浙江."""
 
     @classmethod
-    def take(cls, words: Words, now: datetime) -> tuple[Self, Words] | None:
+    def extract(cls, words: FoldedText, now: datetime) -> tuple[Self, FoldedText] | None:
         """Find a place; of 杭州西湖区 the inner one, of two that have nothing in common the first.
 
         Raises:
-            UnclearError: if several places are called that; each suggestion means one of them.
+            ClarificationNeeded: if several places are called that; each suggestion means one of
+                them.
         """
         del now
         found = next(
-            (each for each in find_places(words.matched) if not each.is_another_thing), None
+            (each for each in find_places(words.folded) if not each.is_another_thing), None
         )
         if found is None:
             return None
@@ -142,8 +143,8 @@ class _Entry(NamedTuple):
 class FoundPlace(NamedTuple):
     """Where a text names a place, or something that is only named after one.
 
-    >>> words = Words.of("从北京到上海")
-    >>> [found.place(words).name for found in find_places(words.matched)]
+    >>> words = FoldedText.of("从北京到上海")
+    >>> [found.place(words).name for found in find_places(words.folded)]
     ['北京', '上海']
     """
 
@@ -153,23 +154,23 @@ class FoundPlace(NamedTuple):
     is_another_thing: bool = False
     """Whether it goes on in another sense: the 北海 of 北海道, as far as the lexicon knows."""
 
-    def place(self, words: Words) -> Place:
+    def place(self, words: FoldedText) -> Place:
         """The place.
 
         Raises:
-            UnclearError: if several are called that; each suggestion means one of them.
+            ClarificationNeeded: if several are called that; each suggestion means one of them.
         """
         return Place._of(self.chosen(words))  # noqa: SLF001 - of this module
 
-    def chosen(self, words: Words) -> _Entry:
+    def chosen(self, words: FoldedText) -> _Entry:
         """What the lexicon has of it; raises what `place` raises."""
-        chosen = _choose(words.matched[self.start : self.end], self.entries)
+        chosen = _choose(words.folded[self.start : self.end], self.entries)
         if len(chosen) == 1:
             return chosen[0]
-        before, after = words.shown[: self.start], words.shown[self.end :]
+        before, after = words.original[: self.start], words.original[self.end :]
         suggestions = (f"{before}{each.qualified}{after}".strip() for each in chosen)
-        raise UnclearError(
-            WHICH.format(name=words.shown[self.start : self.end].strip()),
+        raise ClarificationNeeded(
+            WHICH.format(name=words.original[self.start : self.end].strip()),
             suggestions=tuple(suggestions)[:_MAX_SUGGESTIONS],
         )
 
@@ -237,7 +238,9 @@ def _lexicon() -> dict[str, list[_Entry]]:
     lexicon = defaultdict[str, list[_Entry]](list)
     for level, *fields in json.loads(source):
         entry = _Entry(Level(level), *fields)
-        for name in {Words.of(each).matched for each in (entry.short, entry.full, *entry.other)}:
+        for name in {
+            FoldedText.of(each).folded for each in (entry.short, entry.full, *entry.other)
+        }:
             lexicon[name].append(entry)
     return dict(lexicon)
 

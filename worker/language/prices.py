@@ -15,7 +15,7 @@ from typing import ClassVar, NamedTuple, Self
 
 from dingda.worker.language.numerals import DIGITS, NUMERALS, integer
 from dingda.worker.language.patterns import Match, Pattern
-from dingda.worker.language.text import Words
+from dingda.worker.language.text import FoldedText
 
 _MOST_YUAN = Decimal(100_000_000)
 """More than that is no limit to a product's price, and may be none that a backend can hold."""
@@ -151,10 +151,10 @@ class PriceLimit:
     high: Decimal | None
 
     @classmethod
-    def take(cls, words: Words, now: datetime) -> tuple[Self, Words] | None:  # noqa: ARG003 - a slot's
+    def extract(cls, words: FoldedText, now: datetime) -> tuple[Self, FoldedText] | None:  # noqa: ARG003 - a slot's
         """Find a price range: the first that says its side, else the first amount in yuan."""
-        words = words.without_all([found.span for found in _BY_ALL_MEANS.find_all(words.matched)])
-        limits = sorted(_limits(words.matched), key=lambda limit: not limit.is_said)
+        words = words.without_all([found.span for found in _BY_ALL_MEANS.find_all(words.folded)])
+        limits = sorted(_limits(words.folded), key=lambda limit: not limit.is_said)
         if not limits:
             return None
         limit = limits[0]

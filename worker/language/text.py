@@ -16,7 +16,7 @@ from dingda.worker.language.patterns import Pattern
 MAX_CHARS = 500
 """What is read of a text; a longer one is no command.
 
->>> len(Words.of("长" * 600).shown) == MAX_CHARS
+>>> len(FoldedText.of("长" * 600).original) == MAX_CHARS
 True
 """
 MAX_RAW_CHARS = 4 * MAX_CHARS
@@ -31,20 +31,20 @@ _BLANKS = {0x1680: " ", 0x2028: "\n", 0x2029: "\n"}
 
 
 @dataclass(frozen=True, slots=True)
-class Words:
+class FoldedText:
     """A text to be read: as it is shown, and as it is matched, position by position.
 
-    >>> words = Words.of("天氣　ＢＥＩＪＩＮＧ")
-    >>> words.shown, words.matched
+    >>> words = FoldedText.of("天氣　ＢＥＩＪＩＮＧ")
+    >>> words.original, words.folded
     ('天氣 BEIJING', '天气 beijing')
     """
 
-    shown: str
-    matched: str
+    original: str
+    folded: str
     """Simplified, in one case and half width, with ASCII's digits and blanks."""
 
     @classmethod
-    def of(cls, text: str) -> "Words":
+    def of(cls, text: str) -> "FoldedText":
         """Prepare what somebody typed for reading: the first `MAX_CHARS` of it, no more."""
         # Cleaned and narrowed around the case and once more, for each can bring forth what another
         # takes out (Unicode's NFKC_Casefold).
@@ -53,23 +53,25 @@ class Words:
         # A few characters change their number when folded; then positions would lie.
         return cls(shown, matched) if len(shown) == len(matched) else cls(matched, matched)
 
-    def without(self, start: int, end: int) -> "Words":
+    def without(self, start: int, end: int) -> "FoldedText":
         """What is left when a part has been read."""
         return self.without_all([(start, end)])
 
-    def without_all(self, spans: Sequence[tuple[int, int]]) -> "Words":
+    def without_all(self, spans: Sequence[tuple[int, int]]) -> "FoldedText":
         """What is left when several parts have been read, given from the first to the last."""
-        return Words(*(" ".join(_around(text, spans)) for text in (self.shown, self.matched)))
+        return FoldedText(
+            *(" ".join(_around(text, spans)) for text in (self.original, self.folded))
+        )
 
     @property
-    def folded(self) -> str:
+    def normalized(self) -> str:
         """The text as commands are compared: punctuation and blanks don't count either."""
-        return _SEPARATORS.replace(" ", self.matched).strip()
+        return _SEPARATORS.replace(" ", self.folded).strip()
 
     @property
     def rest(self) -> str:
         """What is left, as it is shown, without what stands between words."""
-        return " ".join(self.shown.split()).strip(_EDGES)
+        return " ".join(self.original.split()).strip(_EDGES)
 
 
 def clean(text: str) -> str:
@@ -90,7 +92,7 @@ def fold(text: str) -> str:
     >>> fold("【ＳＯＮＹ】降噪-耳機")
     'sony 降噪 耳机'
     """
-    return Words.of(text).folded
+    return FoldedText.of(text).normalized
 
 
 def is_traditional(text: str) -> bool:

@@ -17,7 +17,7 @@ from dingda.shared.ledger.states import DeadLetter
 from dingda.shared.queue import JobQueue
 from dingda.shared.runtime.command_line import FAILED, OK, as_json_option
 from dingda.shared.runtime.logs import configure_logging, printable
-from dingda.shared.runtime.redis import impatient
+from dingda.shared.runtime.redis import create_gateway_redis
 from dingda.shared.runtime.running_demo import join_demo
 from dingda.shared.runtime.settings import Settings, load_settings
 from dingda.worker.operations.operating import (
@@ -147,7 +147,7 @@ def dead_drop(ids: tuple[str, ...]) -> int:
     """Take some off the list."""
 
     async def drop(admin: LedgerAdmin, letter: DeadLetter) -> bool:
-        await admin.drop(letter.id)
+        await admin.discard(letter.id)
         click.echo(f"{printable(letter.id)}  dropped")
         return True
 
@@ -194,7 +194,7 @@ def _load() -> Settings:
 
 @asynccontextmanager
 async def _admin(settings: Settings) -> AsyncIterator[tuple[Redis, LedgerAdmin, JobQueue]]:
-    redis = impatient(settings.redis_url.get_secret_value(), timeout_s=_REDIS_TIMEOUT_S)
+    redis = create_gateway_redis(settings.redis_url.get_secret_value(), timeout_s=_REDIS_TIMEOUT_S)
     queue = JobQueue.create(settings.queue, skill_timeout_s=settings.skill_timeout)
     try:
         yield redis, LedgerAdmin(redis, queue), queue

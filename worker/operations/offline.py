@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from dingda.shared.dingtalk.message import Message
 from dingda.shared.runtime.settings import Settings
 from dingda.worker.answering.help import help_skill
-from dingda.worker.answering.responder import Conversation
-from dingda.worker.answering.response import Said
+from dingda.worker.answering.responder import Responder
+from dingda.worker.answering.response import Response
 from dingda.worker.answering.routing import Router
 from dingda.worker.engine.threads import SkillThreads
 from dingda.worker.sdk.loader import load_skill_settings, load_skills
@@ -30,7 +30,7 @@ class OfflineAnswer:
     """The skill's name; "" if none wants the text."""
     took_ms: int
     """How long the answer took, in milliseconds, without loading the skills."""
-    said: Said | None = field(repr=False)
+    response: Response | None = field(repr=False)
     """None for silence."""
 
 
@@ -53,7 +53,7 @@ async def answer_offline(
     databases, threads = Databases(), SkillThreads()
     way_out = WayOut(settings.proxy_url.get_secret_value(), settings.no_proxy)
     async with http.create_client(way_out) as backends:
-        conversation = Conversation(
+        conversation = Responder(
             router=Router([*skills, help_skill(skills)]),
             services=Services(
                 http=Http(backends),
@@ -70,9 +70,9 @@ async def answer_offline(
         try:
             began_s = time.monotonic()
             route = conversation.route(message)
-            said = await conversation.reply(message, route, timeout_s=_SESSION_S)
+            response = await conversation.respond(message, route, timeout_s=_SESSION_S)
             took_ms = round((time.monotonic() - began_s) * 1000)
-            return OfflineAnswer(route.skill.name if route else "", took_ms, said)
+            return OfflineAnswer(route.skill.name if route else "", took_ms, response)
         finally:
             threads.shutdown(wait=False, cancel_futures=True)
             databases.close()

@@ -68,7 +68,7 @@ async def read_status(redis: Redis, admin: LedgerAdmin, queue: JobQueue) -> Stat
         accepted=counts.accepted,
         answered=counts.answered,
         unmatched=counts.unmatched,
-        refused=counts.refused,
+        refused=counts.declined,
         dead=counts.dead,
         ignored=counts.ignored,
         open=counts.open,
@@ -119,7 +119,7 @@ def show_letters(letters: Sequence[DeadLetter], *, as_json: bool, now_s: float) 
     if not facts:
         return "no dead letters"
     return "\n".join(
-        f"{_short(fact['id'])}  {fact['age_s']:>7.0f} s ago  {fact['attempts']} attempt(s)  "
+        f"{_short(fact['id'])}  {fact['age_s']:>7.0f} s ago  leased {fact['lease_count']}×  "
         f"{_shown(fact['conversation'] or '-')}  {_shown(fact['reason'])}"
         for fact in facts
     )
@@ -127,7 +127,7 @@ def show_letters(letters: Sequence[DeadLetter], *, as_json: bool, now_s: float) 
 
 async def retry_letter(admin: LedgerAdmin, letter: DeadLetter) -> tuple[bool, str]:
     """Try a dead letter again; whether it is on its way, and a sentence about it."""
-    result = await admin.revive(letter.id)
+    result = await admin.retry_dead_letter(letter.id)
     if result is RetryResult.ACCEPTED:
         return True, f"{_short(letter.id)}  accepted again"
     why = _REFUSALS.get(result, f"it is {result}")
@@ -167,7 +167,7 @@ def _facts(letter: DeadLetter, now_s: float) -> dict[str, object]:
     return {
         "id": letter.id,
         "reason": letter.reason,
-        "attempts": letter.attempts,
+        "lease_count": letter.lease_count,
         "age_s": round(now_s - letter.ended_ms / 1000, 1),
         "waited_s": round((letter.ended_ms - letter.accepted_ms) / 1000, 1),
         "conversation": _conversation(letter),

@@ -11,8 +11,8 @@ A parameter's type says how it is read:
   the message that it answers to.
 
 `X | None` or a default makes it optional; `Annotated[str, "城市"]` gives it a name that people
-know. A parameter of the type `Ask` gets the question itself, one of a pydantic-settings class its
-settings.
+know. A parameter of the type `Context` gets the question itself, one of a pydantic-settings class
+its settings.
 """
 
 import inspect
@@ -40,9 +40,9 @@ from pydantic_settings import BaseSettings
 from dingda.shared.dingtalk.content import File, Picture, Quoted, Voice
 from dingda.shared.dingtalk.message import Message
 from dingda.shared.texts import MISSING, NOT_SENT, NOT_UNDERSTOOD
-from dingda.worker.errors import UnclearError
+from dingda.worker.errors import ClarificationNeeded
 from dingda.worker.language.patterns import Pattern
-from dingda.worker.language.text import Words, fold
+from dingda.worker.language.text import FoldedText, fold
 from dingda.worker.sdk.people import take_named
 from dingda.worker.services.address_book import Person
 
@@ -80,10 +80,10 @@ class Slot(Protocol):
     >>> class Room:
     ...     label = "会议室"
     ...     @classmethod
-    ...     def take(cls, words: Words, now: datetime) -> tuple[str, Words] | None:
-    ...         found = Pattern("[a-z][0-9]{3}").search(words.matched)
+    ...     def extract(cls, words: FoldedText, now: datetime) -> tuple[str, FoldedText] | None:
+    ...         found = Pattern("[a-z][0-9]{3}").search(words.folded)
     ...         return (found.taken.upper(), words.without(*found.span)) if found else None
-    >>> Room.take(Words.of("预订a301"), datetime(2026, 11, 28))[0]
+    >>> Room.extract(FoldedText.of("预订a301"), datetime(2026, 11, 28))[0]
     'A301'
     """
 
@@ -91,12 +91,12 @@ class Slot(Protocol):
     """What people call it, such as 城市."""
 
     @classmethod
-    def take(cls, words: Words, now: datetime) -> tuple[Self, Words] | None:
+    def extract(cls, words: FoldedText, now: datetime) -> tuple[Self, FoldedText] | None:
         """Find it, and return it with the words that are left; None if it isn't there.
 
         Raises:
-            UnclearError: if it is there but could mean several things; its suggestions are what to
-                type instead, without the command.
+            ClarificationNeeded: if it is there but could mean several things; its suggestions are
+                what to type instead, without the command.
             RefusalError: if it is there and can't be, such as a day long past.
         """
         ...
@@ -119,7 +119,7 @@ class Signature:
 
     parameters: tuple[Parameter, ...]
     """Those read from the text."""
-    ask: str | None
+    context: str | None
     """The one that gets the question itself."""
     settings_parameters: tuple[tuple[str, type[BaseSettings]], ...]
     sent_parameters: tuple[Parameter, ...] = ()
@@ -136,11 +136,11 @@ class Signature:
         parameters: list[Parameter] = []
         sent: list[Parameter] = []
         settings: list[tuple[str, type[BaseSettings]]] = []
-        ask = None
+        ctx = None
         for name, parameter in inspect.signature(function).parameters.items():
             hint = hints.get(name)
             if hint is ask_type:
-                ask = name
+                ctx = name
             elif isinstance(hint, type) and issubclass(hint, BaseSettings):
                 settings.append((name, hint))
             else:
@@ -149,7 +149,7 @@ class Signature:
         if sum(read.kind is Person for read in parameters) > 1:
             # Nor does DingTalk tell in which order people were mentioned.
             raise TypeError(f"{_name(function)}: one Person at the most, or it's open who is who")
-        return cls(tuple(parameters), ask, tuple(settings), tuple(sent))
+        return cls(tuple(parameters), ctx, tuple(settings), tuple(sent))
 
     @property
     def settings(self) -> list[type[BaseSettings]]:
@@ -163,10 +163,10 @@ class Signature:
 
     def bind(
         self,
-        words: Words,
+        words: FoldedText,
         *,
         usage: str,
-        ask: Any,
+        ctx: Any,
         now: datetime,
         settings: Mapping[type[BaseSettings], BaseSettings],
     ) -> dict[str, Any]:
@@ -175,28 +175,29 @@ class Signature:
         Args:
             words: what was typed besides the command.
             usage: how to type it right, for who didn't.
-            ask: the question itself.
+            ctx: the question itself.
             now: the present.
             settings: an instance of each settings class.
 
         Raises:
-            UnclearError: a sentence to the asker: what is missing, or what was not understood.
+            ClarificationNeeded: a sentence to the asker: what is missing, or what was not
+                understood.
             RefusalError: what a slot raises.
         """
         bound: dict[str, Any] = {name: settings[kind] for name, kind in self.settings_parameters}
-        if self.ask:
-            bound[self.ask] = ask
+        if self.context:
+            bound[self.context] = ctx
         for sent in self.sent_parameters:
-            value = _SENT[sent.kind](ask.message)
+            value = _SENT[sent.kind](ctx.message)
             if value is None and sent.required:
-                raise UnclearError(NOT_SENT.format(label=sent.label, usage=usage))
+                raise ClarificationNeeded(NOT_SENT.format(label=sent.label, usage=usage))
             bound[sent.name] = sent.default if value is None else value
         # Slots first, wherever they stand: they know what they look for. Text takes what is left.
         said = words.rest
         for parameter in sorted(self.parameters, key=lambda p: p.kind in _TEXTS):
             last = parameter.kind not in _TEXTS or parameter is self._texts[-1]
             taken = (
-                take_named(words, ask.message, ask.names, last=last, usage=usage, said=said)
+                take_named(words, ctx.message, ctx.names, last=last, usage=usage, said=said)
                 if parameter.kind is Person
                 else _take_for(usage, parameter.kind, words, now, last=last)
             )
@@ -205,7 +206,7 @@ class Signature:
             elif parameter.required:
                 template = NOT_UNDERSTOOD if words.rest else MISSING
                 sentence = template.format(label=parameter.label, rest=words.rest, usage=usage)
-                raise UnclearError(sentence)
+                raise ClarificationNeeded(sentence)
             else:
                 bound[parameter.name] = parameter.default
         return bound
@@ -259,43 +260,45 @@ def _without_none(hint: Any) -> tuple[Any, bool]:
 def _is_readable(kind: Any) -> bool:
     if kind in _TEXTS or kind in _NUMERIC or kind in _SENT or get_origin(kind) is Literal:
         return True
-    return isinstance(kind, type) and hasattr(kind, "take")
+    return isinstance(kind, type) and hasattr(kind, "extract")
 
 
 def _take_for(
-    usage: str, kind: Any, words: Words, now: datetime, *, last: bool
-) -> tuple[Any, Words] | None:
+    usage: str, kind: Any, words: FoldedText, now: datetime, *, last: bool
+) -> tuple[Any, FoldedText] | None:
     try:
         return _take(kind, words, now, last=last)
-    except UnclearError as unclear:
+    except ClarificationNeeded as unclear:
         command = usage.partition(" ")[0]
         suggestions = tuple(f"{command} {each}" for each in unclear.suggestions)
-        raise UnclearError(str(unclear), suggestions=suggestions) from None
+        raise ClarificationNeeded(str(unclear), suggestions=suggestions) from None
 
 
-def _take(kind: Any, words: Words, now: datetime, *, last: bool) -> tuple[Any, Words] | None:
+def _take(
+    kind: Any, words: FoldedText, now: datetime, *, last: bool
+) -> tuple[Any, FoldedText] | None:
     if kind is str:
         return _take_text(words, last=last)
     if kind in _NUMERIC:
         return _take_number(kind, words)
     if get_origin(kind) is Literal:
         return _take_choice(get_args(kind), words)
-    taken: tuple[Any, Words] | None = kind.take(words, now)
+    taken: tuple[Any, FoldedText] | None = kind.extract(words, now)
     return taken
 
 
-def _take_text(words: Words, *, last: bool) -> tuple[str, Words] | None:
+def _take_text(words: FoldedText, *, last: bool) -> tuple[str, FoldedText] | None:
     rest = words.rest
     if not rest:
         return None
     if last:
-        return rest, Words("", "")
+        return rest, FoldedText("", "")
     word, _, others = rest.partition(" ")
-    return word, Words.of(others)
+    return word, FoldedText.of(others)
 
 
-def _take_number(kind: Any, words: Words) -> tuple[Any, Words] | None:
-    found = _NUMBER.search(words.matched)
+def _take_number(kind: Any, words: FoldedText) -> tuple[Any, FoldedText] | None:
+    found = _NUMBER.search(words.folded)
     if found is None or len(found.taken) > _MAX_NUMBER_CHARS:
         return None
     if kind is int and "." in found.taken:
@@ -303,9 +306,9 @@ def _take_number(kind: Any, words: Words) -> tuple[Any, Words] | None:
     return kind(found.taken), words.without(*found.span)
 
 
-def _take_choice(choices: tuple[str, ...], words: Words) -> tuple[str, Words] | None:
+def _take_choice(choices: tuple[str, ...], words: FoldedText) -> tuple[str, FoldedText] | None:
     for folded, choice in _folded(choices):
-        at = words.matched.find(folded)
+        at = words.folded.find(folded)
         if at >= 0:
             return choice, words.without(at, at + len(folded))
     return None

@@ -1,4 +1,4 @@
-"""What `Ask.in_process` runs in a process of its own, which ends when its worker ends.
+"""What `Context.in_process` runs in a process of its own, which ends when its worker ends.
 
 Otherwise what a worker that was killed had it compute would go on for ever: `kill -9` leaves nobody
 to end it, and it looks for nothing but its result.

@@ -18,12 +18,12 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True)
-class Ask:
+class Context:
     """One question: the words, who asks them where, and what may be used to answer.
 
     >>> @skill.command("我是谁")
-    ... def who(ask: Ask) -> str:
-    ...     return ask.say(f"你的工号是 {ask.staff_id}")
+    ... def who(ctx: Context) -> str:
+    ...     return ctx.localize(f"你的工号是 {ctx.staff_id}")
     >>> asyncio.run(ask(skill, "我是誰", staff_id="0001")).content
     '你的工號是 0001'
     """
@@ -53,7 +53,7 @@ class Ask:
         """
         return At.if_possible(self.staff_id) if self.message.is_group else NOBODY
 
-    def say(self, text: str) -> str:
+    def localize(self, text: str) -> str:
         """A text of the bot's own in the script that the asker writes."""
         return to_traditional(text) if self._is_traditional else text
 

@@ -17,9 +17,9 @@ from dingda.shared.texts import (
     WHICH_PERSON,
     WHO,
 )
-from dingda.worker.errors import BackendRefusedError, RefusalError, UnclearError
+from dingda.worker.errors import BackendConfigError, ClarificationNeeded, RefusalError
 from dingda.worker.language.patterns import Pattern
-from dingda.worker.language.text import Words, fold, to_simplified, to_traditional
+from dingda.worker.language.text import FoldedText, fold, to_simplified, to_traditional
 from dingda.worker.services.address_book import AddressBook, Person
 
 _MOST_CANDIDATES = 10
@@ -62,8 +62,8 @@ class Named:
 
 
 def take_named(
-    words: Words, message: Message, typed: Sequence[str], *, last: bool, usage: str, said: str
-) -> tuple[Named, Words] | None:
+    words: FoldedText, message: Message, typed: Sequence[str], *, last: bool, usage: str, said: str
+) -> tuple[Named, FoldedText] | None:
     """Find whom a question names.
 
     Args:
@@ -91,7 +91,7 @@ def take_named(
         return None
     command = usage.partition(" ")[0]
     named = Named(command, usage, said, _distinct(message.mentions), tuple(typed), word)
-    return named, Words.of(left)
+    return named, FoldedText.of(left)
 
 
 def name_in(words: str) -> str:
@@ -103,13 +103,13 @@ async def look_up(named: Named, message: Message, address_book: AddressBook | No
     """Find out who is meant.
 
     Raises:
-        UnclearError: if that may be several, or isn't said; the suggestions mean one each.
+        ClarificationNeeded: if that may be several, or isn't said; the suggestions mean one each.
         RefusalError: if the address book knows nobody of the name, or there is none.
         BackendError: if the address book can't be asked.
     """
     if len(named.mentions) > 1:
         names = [mention.name for mention in named.mentions if mention.name]
-        raise UnclearError(ONE_PERSON, suggestions=tuple(map(named.suggest, names)))
+        raise ClarificationNeeded(ONE_PERSON, suggestions=tuple(map(named.suggest, names)))
     if not named.mentions:
         return await _looked_up_by_name(named, message, address_book)
     (mention,) = named.mentions
@@ -119,7 +119,7 @@ async def look_up(named: Named, message: Message, address_book: AddressBook | No
         return Person(mention.staff_id, mention.name)
     also_named = await _find(address_book, named.word) if named.word else []
     if also_named and mention.staff_id not in also_named:
-        raise UnclearError(ONE_PERSON, suggestions=(named.suggest(named.word),))
+        raise ClarificationNeeded(ONE_PERSON, suggestions=(named.suggest(named.word),))
     person = await address_book.person(mention.staff_id)
     if person is None:
         raise RefusalError(NOT_IN_ADDRESS_BOOK.format(name=mention.name, usage=named.usage))
@@ -134,7 +134,7 @@ async def _question_about_hidden(
     Somebody here may have the same name, so even a single one is not taken for granted.
     """
     if not (mention.name and address_book):
-        return UnclearError(WHO.format(usage=named.usage))
+        return ClarificationNeeded(WHO.format(usage=named.usage))
     people = await _people(address_book, await _find(address_book, mention.name))
     if not people:
         return RefusalError(NOT_IN_ADDRESS_BOOK.format(name=mention.name, usage=named.usage))
@@ -146,7 +146,7 @@ async def _looked_up_by_name(
 ) -> Person:
     names = tuple(dict.fromkeys(filter(None, (named.word, *named.typed))))
     if any(map(_means_nobody, names)):
-        raise UnclearError(WHO.format(usage=named.usage))
+        raise ClarificationNeeded(WHO.format(usage=named.usage))
     own = any(fold(name) in _OWN for name in names)
     others = [name for name in names if fold(name) not in _OWN]
     if address_book is None:
@@ -181,7 +181,7 @@ async def _search(named: Named, words: str, address_book: AddressBook) -> list[P
     """Whoever a name may mean, with what tells namesakes apart behind it: 李伟（市场部）.
 
     Raises:
-        UnclearError: if there is more in the words than a name.
+        ClarificationNeeded: if there is more in the words than a name.
     """
     if whole := await _people(address_book, await _find(address_book, words)):
         return whole
@@ -220,9 +220,11 @@ async def _people(address_book: AddressBook, staff_ids: Sequence[str]) -> list[P
     return [person for person in people if person]
 
 
-async def _which(named: Named, people: Sequence[Person], address_book: AddressBook) -> UnclearError:
+async def _which(
+    named: Named, people: Sequence[Person], address_book: AddressBook
+) -> ClarificationNeeded:
     labels = [label for _, label in await _labels(people, address_book)]
-    return UnclearError(WHICH_PERSON, suggestions=tuple(map(named.suggest, labels)))
+    return ClarificationNeeded(WHICH_PERSON, suggestions=tuple(map(named.suggest, labels)))
 
 
 async def _labels(people: Sequence[Person], address_book: AddressBook) -> list[tuple[Person, str]]:
@@ -251,7 +253,7 @@ def _label(person: Person, *marks: str) -> str:
 async def _departments(person: Person, address_book: AddressBook) -> list[str]:
     try:
         return await asyncio.gather(*map(address_book.department, person.department_ids))
-    except BackendRefusedError:
+    except BackendConfigError:
         # Reading departments needs a permission of its own; titles may do.
         return []
 

@@ -7,7 +7,7 @@ from typing import Any, Literal, TypeVar
 from dingda.shared.dingtalk.reply import Reply
 from dingda.worker.language.patterns import Pattern, UnsupportedPatternError
 from dingda.worker.sdk.arguments import Signature
-from dingda.worker.sdk.context import Ask
+from dingda.worker.sdk.context import Context
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +101,7 @@ class Skill:
             raise TypeError(f"skill {self.name!r}: {error}") from None
 
         def declare(function: F) -> F:
-            signature = Signature.of(function, ask_type=Ask)
+            signature = Signature.of(function, ask_type=Context)
             self.commands.append(Command(names, patterns, function, signature))
             return function
 

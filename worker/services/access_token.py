@@ -10,15 +10,15 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from dingda.worker.errors import (
+    BackendConfigError,
     BackendError,
     BackendProtocolError,
-    BackendRefusedError,
     BackendUnavailableError,
 )
 from dingda.worker.services.backend import NO_LIMITS, Backend, Limits
 from dingda.worker.services.cache import Cache
 from dingda.worker.services.errcodes import Meaning, errcode_in, meaning_of
-from dingda.worker.services.http_client import Http, JSONAnswer
+from dingda.worker.services.http_client import Http, JSONResponse
 from dingda.worker.services.single_flight import SharedCallCancelledError, SingleFlight
 
 OPENAPI = Backend("钉钉")
@@ -84,10 +84,10 @@ class AccessToken:
 
     async def call(
         self,
-        call: Callable[[str], Awaitable[JSONAnswer]],
+        call: Callable[[str], Awaitable[JSONResponse]],
         *,
-        is_stale: Callable[[JSONAnswer], bool],
-    ) -> JSONAnswer:
+        is_stale: Callable[[JSONResponse], bool],
+    ) -> JSONResponse:
         """Make a call with the token, and once more with a new one if DingTalk has forgotten it.
 
         Args:
@@ -136,7 +136,7 @@ def is_unknown_token(status: int, fields: object) -> bool:
     return status == HTTPStatus.UNAUTHORIZED or code == "InvalidAuthentication"
 
 
-def refusal(response: JSONAnswer) -> BackendError:
+def refusal(response: JSONResponse) -> BackendError:
     """DingTalk's refusal with its codes; its words may hold names and addresses."""
     fields = fields_of(response)
     code = fields.get("code", fields.get("errcode"))
@@ -146,9 +146,9 @@ def refusal(response: JSONAnswer) -> BackendError:
     passes = errcode is not None and meaning_of(errcode) in (Meaning.BUSY, Meaning.THROTTLED)
     if passes or "QpsLimit" in str(code):
         return BackendUnavailableError(OPENAPI.name, reason)
-    return BackendRefusedError(OPENAPI.name, reason)
+    return BackendConfigError(OPENAPI.name, reason)
 
 
-def fields_of(response: JSONAnswer) -> dict[str, Any]:
+def fields_of(response: JSONResponse) -> dict[str, Any]:
     """The JSON object of a response; empty where it holds none."""
     return response.data if isinstance(response.data, dict) else {}

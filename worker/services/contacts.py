@@ -24,7 +24,7 @@ from dingda.worker.services.access_token import (
 from dingda.worker.services.address_book import Person
 from dingda.worker.services.backend import NO_LIMITS, Limits
 from dingda.worker.services.errcodes import errcode_in
-from dingda.worker.services.http_client import Http, JSONAnswer
+from dingda.worker.services.http_client import Http, JSONResponse
 
 _MAX_FOUND = 20
 _ATTEMPTS = 3
@@ -169,7 +169,7 @@ def _userid(value: object) -> str:
     return value
 
 
-def _errcode(response: JSONAnswer) -> int:
+def _errcode(response: JSONResponse) -> int:
     """The older API's verdict."""
     code = errcode_in(fields_of(response))
     if code is None:

@@ -61,9 +61,9 @@ class Databases:
     """One process's databases, each opened when it is first needed.
 
     >>> @skill.command("库存")
-    ... async def stock(ask: Ask) -> str:
+    ... async def stock(ctx: Context) -> str:
     ...     count = sqlalchemy.text("SELECT 7 AS pieces")
-    ...     rows = await ask.services.databases.fetch("库存", "sqlite://", count, {}, limit=1)
+    ...     rows = await ctx.services.databases.fetch("库存", "sqlite://", count, {}, limit=1)
     ...     return f"还有 {rows[0]['pieces']} 件"
     >>> asyncio.run(ask(skill, "库存")).content
     '还有 7 件'
@@ -108,7 +108,7 @@ class Databases:
         Raises:
             BackendUnavailableError: if it can't be reached, or takes too long.
             BackendBusyError: if none of its connections became free in time.
-            BackendRefusedError: if it refuses the statement, or its driver is missing.
+            BackendConfigError: if it refuses the statement, or its driver is missing.
         """
         began = time.monotonic()
         outcome = "failed"

@@ -13,7 +13,7 @@ from concurrent.futures import Future
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from dingda.worker.errors import BackendRefusedError, BackendUnavailableError
+from dingda.worker.errors import BackendConfigError, BackendUnavailableError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -64,6 +64,8 @@ class Call(threading.Thread):
             self.outcome.set_exception(_told(self._service, error))
         else:
             self.outcome.set_result(rows)
+        finally:
+            self.lets_go()
 
     def holds(self, connection: Any) -> None:
         """Say on which of the driver's connections the thread is about to wait.
@@ -139,5 +141,5 @@ def _told(service: str, error: BaseException) -> BaseException:
         case exc.DBAPIError(connection_invalidated=True):
             return BackendUnavailableError(service, reason)
         case exc.SQLAlchemyError() | ImportError():
-            return BackendRefusedError(service, reason)
+            return BackendConfigError(service, reason)
     return error

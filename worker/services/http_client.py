@@ -50,10 +50,10 @@ _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
 @dataclass(frozen=True, slots=True)
-class JSONAnswer:
+class JSONResponse:
     """What a backend answered: the HTTP status, and the JSON in it.
 
-    >>> JSONAnswer(200, {"hours": 38}).data["hours"]
+    >>> JSONResponse(200, {"hours": 38}).data["hours"]
     38
     """
 
@@ -107,8 +107,8 @@ class Http:
         now: the wall clock, for quotas that come back at midnight.
 
     >>> @skill.command("工时")
-    ... async def hours(ask: Ask) -> str:
-    ...     answer = await ask.services.http.json("工时系统", "GET", "https://hours.example/")
+    ... async def hours(ctx: Context) -> str:
+    ...     answer = await ctx.services.http.json("工时系统", "GET", "https://hours.example/")
     ...     return f"{answer.data['hours']} 小时"
     >>> played = httpx.MockTransport(lambda request: httpx.Response(200, json={"hours": 38}))
     >>> asyncio.run(ask(skill, "工时", transport=played)).content
@@ -135,7 +135,7 @@ class Http:
         headers: Mapping[str, str] | None = None,
         retries: int = 0,
         shared: bool | None = None,
-    ) -> JSONAnswer:
+    ) -> JSONResponse:
         """Call a backend and read its JSON.
 
         Time that is spent in line, while others call the same backend, is not the skill's.
@@ -178,7 +178,7 @@ class Http:
         else:
             answer = await call()
         # Parsed for each caller, since a skill may change what it gets.
-        return JSONAnswer(answer.status, _parse(backend.name, answer.body))
+        return JSONResponse(answer.status, _parse(backend.name, answer.body))
 
     async def _call_patiently(
         self, backend: Backend, request: httpx.Request, retries: int

@@ -44,10 +44,10 @@ function ledgerSteps(story, isFirst) {
   const steps = isFirst ? [step("accepted", story.accepted_ms, texts.steps.accepted, "accepted")] : [];
   if (story.leased_ms) {
     const worker = story.worker.slice(0, 8) || texts.steps.someWorker;
-    const words = texts.steps.leased(worker, story.attempts);
+    const words = texts.steps.leased(worker, story.lease_count);
     steps.push(step("leased", story.leased_ms, words, "leased"));
     // A later attempt may send the reply that an earlier one prepared, and ask no skill.
-    if (story.attempts === 1 && story.state !== "unmatched") steps.push(...skillSteps(story));
+    if (story.lease_count === 1 && story.state !== "unmatched") steps.push(...skillSteps(story));
   }
   if (story.sending_ms) {
     steps.push(step("sending", story.sending_ms, texts.steps.sending, "sending"));

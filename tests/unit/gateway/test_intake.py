@@ -11,7 +11,7 @@ from dingda.gateway.intake import LIMITS, ROUND_TRIP_S, Intake
 from dingda.shared.dingtalk.message import Message
 from dingda.shared.errors import BusyError
 from dingda.shared.ledger.ledger import Ledger
-from dingda.shared.ledger.states import Acceptance
+from dingda.shared.ledger.states import AcceptResult
 from tests.support.builders import a_callback, a_message
 
 
@@ -22,24 +22,24 @@ class ScriptedLedger(Ledger):
         self.batches: list[list[str]] = []
         self.gate = asyncio.Event()
         self.error: BaseException | None = None
-        self.outcomes: dict[str, Acceptance] = {}
+        self.outcomes: dict[str, AcceptResult] = {}
 
     async def accept(
         self, messages: Sequence[tuple[Message, bytes]], *, backlog_limit: int
-    ) -> list[Acceptance]:
+    ) -> list[AcceptResult]:
         assert backlog_limit == 10
         self.batches.append([message.id for message, _ in messages])
         await self.gate.wait()
         if self.error:
             raise self.error
-        return [self.outcomes.get(m.id, Acceptance.ACCEPTED) for m, _ in messages]
+        return [self.outcomes.get(m.id, AcceptResult.ACCEPTED) for m, _ in messages]
 
 
 MESSAGES = [a_message(msgId=str(number)) for number in range(6)]
 BODY = a_callback()
 
 
-def accept(intake: Intake, message: Message) -> "asyncio.Task[Acceptance]":
+def accept(intake: Intake, message: Message) -> "asyncio.Task[AcceptResult]":
     return asyncio.create_task(intake.accept(message, BODY))
 
 
@@ -65,15 +65,15 @@ async def test_each_caller_hears_its_own_outcome() -> None:
     ledger = ScriptedLedger()
     ledger.gate.set()
     ledger.outcomes = {
-        MESSAGES[1].id: Acceptance.DUPLICATE,
-        MESSAGES[2].id: Acceptance.FULL,
+        MESSAGES[1].id: AcceptResult.DUPLICATE,
+        MESSAGES[2].id: AcceptResult.FULL,
     }
     intake = Intake(ledger, backlog_limit=10)
     async with intake.running():
         outcomes = await asyncio.gather(
             *(accept(intake, message) for message in MESSAGES[:3]), return_exceptions=True
         )
-    assert outcomes[:2] == [Acceptance.ACCEPTED, Acceptance.DUPLICATE]
+    assert outcomes[:2] == [AcceptResult.ACCEPTED, AcceptResult.DUPLICATE]
     assert isinstance(outcomes[2], BusyError)
 
 
@@ -98,7 +98,7 @@ async def test_a_failed_round_trip_does_not_keep_the_next_from_storing() -> None
         with pytest.raises(BusyError):
             await accept(intake, MESSAGES[0])
         ledger.error = None
-        assert await accept(intake, MESSAGES[1]) is Acceptance.ACCEPTED
+        assert await accept(intake, MESSAGES[1]) is AcceptResult.ACCEPTED
 
 
 async def test_a_hung_redis_fails_everybody_who_waits_within_a_second() -> None:
@@ -127,8 +127,8 @@ async def test_a_cancelled_caller_harms_nobody_and_is_not_stored_later() -> None
         gone.cancel()
         await asyncio.sleep(0.01)
         ledger.gate.set()
-        assert await first is Acceptance.ACCEPTED
-        assert await stays is Acceptance.ACCEPTED
+        assert await first is AcceptResult.ACCEPTED
+        assert await stays is AcceptResult.ACCEPTED
     assert ledger.batches == [[MESSAGES[0].id], [MESSAGES[2].id]]
 
 
@@ -140,7 +140,7 @@ async def test_a_caller_cancelled_during_its_round_trip_harms_no_other_of_it() -
         await asyncio.sleep(0.01)
         gone.cancel()
         ledger.gate.set()
-        assert await stays is Acceptance.ACCEPTED
+        assert await stays is AcceptResult.ACCEPTED
 
 
 async def test_a_full_intake_says_busy_at_once() -> None:
@@ -186,7 +186,7 @@ async def test_after_an_error_that_nobody_expected_it_stores_again(error: BaseEx
         with pytest.raises(BusyError):
             await accept(intake, MESSAGES[0])
         ledger.error = None
-        assert await accept(intake, MESSAGES[1]) is Acceptance.ACCEPTED
+        assert await accept(intake, MESSAGES[1]) is AcceptResult.ACCEPTED
         assert intake.is_running
 
 
@@ -194,7 +194,7 @@ async def test_an_answer_for_too_few_messages_leaves_nobody_waiting() -> None:
     class Forgetful(ScriptedLedger):
         async def accept(
             self, messages: Sequence[tuple[Message, bytes]], *, backlog_limit: int
-        ) -> list[Acceptance]:
+        ) -> list[AcceptResult]:
             return (await super().accept(messages, backlog_limit=backlog_limit))[1:]
 
     ledger = Forgetful()

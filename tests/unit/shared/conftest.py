@@ -8,7 +8,7 @@ import pytest
 from dingda.shared.dingtalk.message import Message
 from tests.support.builders import a_message
 from tests.support.environment import Environment
-from tests.support.ledger_harness import World
+from tests.support.ledger_harness import LedgerHarness
 
 
 @pytest.fixture
@@ -17,9 +17,9 @@ def server() -> fakeredis.FakeServer:
 
 
 @pytest.fixture
-async def world(server: fakeredis.FakeServer) -> AsyncIterator[World]:
+async def world(server: fakeredis.FakeServer) -> AsyncIterator[LedgerHarness]:
     """A world of its own for each test; the invariant must hold whatever the test did."""
-    world = World(server)
+    world = LedgerHarness(server)
     yield world
     await world.check_the_invariant()
     await world.redis.aclose()

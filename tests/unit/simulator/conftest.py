@@ -7,10 +7,10 @@ import pytest
 from starlette.applications import Starlette
 
 from dingda.simulator.client.client import SimulatorClient
-from dingda.simulator.dingtalk.change_notifier import Changes
-from dingda.simulator.dingtalk.simulation import DingTalk
+from dingda.simulator.dingtalk.change_notifier import ChangeNotifier
+from dingda.simulator.dingtalk.simulation import Simulation
 from dingda.simulator.http.app import create_app
-from dingda.simulator.http.callback_sender import Courier
+from dingda.simulator.http.callback_sender import CallbackSender
 from tests.support.simulator_harness import CALLBACK_URL, SECRET, SIMULATOR_URL, Bot, Clock
 
 
@@ -20,8 +20,8 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def dingtalk(clock: Clock) -> DingTalk:
-    return DingTalk(secret=SECRET, public_url=SIMULATOR_URL, now_ms=clock)
+def dingtalk(clock: Clock) -> Simulation:
+    return Simulation(secret=SECRET, public_url=SIMULATOR_URL, now_ms=clock)
 
 
 @pytest.fixture
@@ -30,14 +30,16 @@ def bot(clock: Clock) -> Bot:
 
 
 @pytest.fixture
-def changes() -> Changes:
-    return Changes()
+def changes() -> ChangeNotifier:
+    return ChangeNotifier()
 
 
 @pytest.fixture
-async def simulator(dingtalk: DingTalk, bot: Bot, changes: Changes) -> AsyncIterator[Starlette]:
-    courier = Courier(CALLBACK_URL, transport=httpx.ASGITransport(bot.app))
-    app = create_app(dingtalk=dingtalk, courier=courier, changes=changes)
+async def simulator(
+    dingtalk: Simulation, bot: Bot, changes: ChangeNotifier
+) -> AsyncIterator[Starlette]:
+    callback_sender = CallbackSender(CALLBACK_URL, transport=httpx.ASGITransport(bot.app))
+    app = create_app(dingtalk=dingtalk, callback_sender=callback_sender, changes=changes)
     bot.transport = httpx.ASGITransport(app)
     async with app.router.lifespan_context(app):
         yield app

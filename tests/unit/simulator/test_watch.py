@@ -10,15 +10,15 @@ from dataclasses import replace
 import pytest
 from redis.exceptions import ConnectionError as RedisAwayError
 
-from dingda.shared.ledger.timeline import Story
-from dingda.simulator.dingtalk.callback import Said
-from dingda.simulator.dingtalk.change_notifier import Changes
-from dingda.simulator.dingtalk.simulation import DingTalk
+from dingda.shared.ledger.timeline import MessageTimeline
+from dingda.simulator.dingtalk.callback import UserMessage
+from dingda.simulator.dingtalk.change_notifier import ChangeNotifier
+from dingda.simulator.dingtalk.simulation import Simulation
 from dingda.simulator.watch import LedgerWatch
 from tests.support.simulator_harness import Clock
 
-ACCEPTED = Story("accepted", "", 1, None, None, None, 0, None, "")
-LEASED = replace(ACCEPTED, state="leased", leased_ms=2, attempts=1, worker="w")
+ACCEPTED = MessageTimeline("accepted", "", 1, None, None, None, 0, None, "")
+LEASED = replace(ACCEPTED, state="leased", leased_ms=2, lease_count=1, worker="w")
 ANSWERED = replace(LEASED, state="answered", sending_ms=3, ended_ms=4)
 
 
@@ -26,30 +26,30 @@ class Ledger:
     """Tells what it is told to."""
 
     def __init__(self) -> None:
-        self.stories: dict[str, Story] = {}
+        self.stories: dict[str, MessageTimeline] = {}
         self.questions = 0
         self.is_away = False
 
-    async def read(self, message_ids: Sequence[str]) -> list[Story | None]:
+    async def read(self, message_ids: Sequence[str]) -> list[MessageTimeline | None]:
         self.questions += 1
         if self.is_away:
             raise RedisAwayError
         return [self.stories.get(message_id) for message_id in message_ids]
 
 
-class World:
-    def __init__(self, dingtalk: DingTalk, changes: Changes, ledger: Ledger) -> None:
+class LedgerHarness:
+    def __init__(self, dingtalk: Simulation, changes: ChangeNotifier, ledger: Ledger) -> None:
         self.dingtalk = dingtalk
         self.changes = changes
         self.ledger = ledger
 
     async def say(self, text: str = "你好") -> str:
-        callback = self.dingtalk.send(Said(text))
+        callback = self.dingtalk.send(UserMessage(text))
         self.dingtalk.acknowledged(callback.msg_id, status=200, body=json.dumps({}))
         await self.changes.announce()
         return callback.msg_id
 
-    async def tell(self, msg_id: str, story: Story) -> None:
+    async def tell(self, msg_id: str, story: MessageTimeline) -> None:
         record = self.dingtalk.record(msg_id)
         assert record is not None
         assert record.ledger_id is not None
@@ -57,23 +57,25 @@ class World:
         await self.changes.wait_until(lambda: self.stories(msg_id)[-1:] == (story,), wait_s=5)
         assert self.stories(msg_id)[-1:] == (story,)
 
-    def stories(self, msg_id: str) -> tuple[Story, ...]:
+    def stories(self, msg_id: str) -> tuple[MessageTimeline, ...]:
         record = self.dingtalk.record(msg_id)
         assert record is not None
         return record.stories
 
 
 @asynccontextmanager
-async def a_watch(dingtalk: DingTalk, changes: Changes, clock: Clock) -> AsyncIterator[World]:
+async def a_watch(
+    dingtalk: Simulation, changes: ChangeNotifier, clock: Clock
+) -> AsyncIterator[LedgerHarness]:
     ledger = Ledger()
     watch = LedgerWatch(ledger.read, dingtalk, changes, clock)
     watching = asyncio.create_task(watch.run())
-    yield World(dingtalk, changes, ledger)
+    yield LedgerHarness(dingtalk, changes, ledger)
     watching.cancel()
 
 
 async def test_each_step_of_a_message_is_heard_of_until_its_end(
-    dingtalk: DingTalk, changes: Changes, clock: Clock
+    dingtalk: Simulation, changes: ChangeNotifier, clock: Clock
 ) -> None:
     async with a_watch(dingtalk, changes, clock) as world:
         msg_id = await world.say()
@@ -83,10 +85,10 @@ async def test_each_step_of_a_message_is_heard_of_until_its_end(
 
 
 async def test_an_earlier_attempt_is_remembered_beside_the_last(
-    dingtalk: DingTalk, changes: Changes, clock: Clock
+    dingtalk: Simulation, changes: ChangeNotifier, clock: Clock
 ) -> None:
     put_off = replace(LEASED, state="accepted", retry_at_ms=9)
-    second = replace(ANSWERED, attempts=2)
+    second = replace(ANSWERED, lease_count=2)
     async with a_watch(dingtalk, changes, clock) as world:
         msg_id = await world.say()
         for story in (LEASED, put_off, second):
@@ -95,7 +97,7 @@ async def test_an_earlier_attempt_is_remembered_beside_the_last(
 
 
 async def test_a_message_that_has_ended_is_read_no_more(
-    dingtalk: DingTalk, changes: Changes, clock: Clock
+    dingtalk: Simulation, changes: ChangeNotifier, clock: Clock
 ) -> None:
     async with a_watch(dingtalk, changes, clock) as world:
         await world.tell(await world.say(), ANSWERED)
@@ -106,7 +108,7 @@ async def test_a_message_that_has_ended_is_read_no_more(
 
 
 async def test_what_the_ledger_never_hears_of_is_given_up(
-    dingtalk: DingTalk, changes: Changes, clock: Clock
+    dingtalk: Simulation, changes: ChangeNotifier, clock: Clock
 ) -> None:
     async with a_watch(dingtalk, changes, clock) as world:
         await world.say()
@@ -119,10 +121,10 @@ async def test_what_the_ledger_never_hears_of_is_given_up(
 
 
 async def test_a_message_that_was_not_taken_is_not_looked_for(
-    dingtalk: DingTalk, changes: Changes, clock: Clock
+    dingtalk: Simulation, changes: ChangeNotifier, clock: Clock
 ) -> None:
     async with a_watch(dingtalk, changes, clock) as world:
-        callback = dingtalk.send(Said("你好"))
+        callback = dingtalk.send(UserMessage("你好"))
         dingtalk.acknowledged(callback.msg_id, status=401, body="")
         await changes.announce()
         await asyncio.sleep(0.1)
@@ -130,7 +132,7 @@ async def test_a_message_that_was_not_taken_is_not_looked_for(
 
 
 async def test_a_ledger_that_is_away_is_said_once(
-    dingtalk: DingTalk, changes: Changes, clock: Clock, caplog: pytest.LogCaptureFixture
+    dingtalk: Simulation, changes: ChangeNotifier, clock: Clock, caplog: pytest.LogCaptureFixture
 ) -> None:
     with caplog.at_level(logging.INFO, logger="dingda.simulator.watch"):
         async with a_watch(dingtalk, changes, clock) as world:

@@ -11,14 +11,14 @@ from pydantic import AfterValidator, Field, SecretStr
 from dingda.skill import (
     LIMITS_MEANING,
     NO_LIMITS,
-    Ask,
+    ClarificationNeeded,
+    Context,
     LimitsSetting,
     RefusalError,
     Reply,
     Skill,
     SkillSettings,
     Text,
-    UnclearError,
 )
 from dingda.slots import is_traditional
 from dingda.worker.skills.coupons.feed import feed, nothing_found
@@ -115,28 +115,28 @@ class CouponSettings(SkillSettings):
 @skill.command(
     "优惠券", "优惠卷", "优惠劵", "找券", "淘宝客", "领券", "coupon", "coupons", pattern=_PATTERN
 )
-async def find(wish: Wish, ask: Ask, settings: CouponSettings) -> Reply:
+async def find(wish: Wish, ctx: Context, settings: CouponSettings) -> Reply:
     """Up to five offers, each with its price after the coupon."""
-    if is_traditional(ask.text):
+    if is_traditional(ctx.text):
         wish = wish.in_mainland_words()
-    offers = await _search(wish, ask, settings)
+    offers = await _search(wish, ctx, settings)
     if not offers and not wish.keyword:
         raise _only_a_link()
-    return feed(offers, say=ask.say) or Text(ask.say(nothing_found(wish)), at=ask.mention)
+    return feed(offers, say=ctx.localize) or Text(ctx.localize(nothing_found(wish)), at=ctx.mention)
 
 
-async def _search(wish: Wish, ask: Ask, settings: CouponSettings) -> list[Offer]:
+async def _search(wish: Wish, ctx: Context, settings: CouponSettings) -> list[Offer]:
     if settings.coupons_url:
         from dingda.worker.skills.coupons.table import search_table  # noqa: PLC0415 - as above
 
         url = settings.coupons_url.get_secret_value()
         return await search_table(
-            ask.services.databases, url, wish, ask.now, settings.coupons_limits
+            ctx.services.databases, url, wish, ctx.now, settings.coupons_limits
         )
     if app := settings.taobao_app:
         if not wish.keyword:
             raise _only_a_link()  # Taobao keeps products' numbers from ordinary apps
-        return await search_taobao(ask.services.http, app, wish, ask.now)
+        return await search_taobao(ctx.services.http, app, wish, ctx.now)
     logger.warning(
         "coupons are not set up: set DINGDA_COUPONS_URL, or DINGDA_TAOBAO_APP_KEY, "
         "DINGDA_TAOBAO_APP_SECRET and DINGDA_TAOBAO_ADZONE_ID"
@@ -144,5 +144,7 @@ async def _search(wish: Wish, ask: Ask, settings: CouponSettings) -> list[Offer]
     raise RefusalError(NOT_SET_UP)
 
 
-def _only_a_link() -> UnclearError:
-    return UnclearError(ONLY_A_LINK, suggestions=tuple(f"优惠券 {each}" for each in SUGGESTIONS))
+def _only_a_link() -> ClarificationNeeded:
+    return ClarificationNeeded(
+        ONLY_A_LINK, suggestions=tuple(f"优惠券 {each}" for each in SUGGESTIONS)
+    )

@@ -46,11 +46,11 @@ def nothing_found(wish: Wish) -> str:
 
 
 def _link(offer: Offer, say: Callable[[str], str]) -> FeedLink:
-    label, ending = f"{_coupon(offer)}¥{_plain(offer.price_yuan)} ", say(_AFFILIATE)
+    label, completion = f"{_coupon(offer)}¥{_plain(offer.price_yuan)} ", say(_AFFILIATE)
     shop = f" · {offer.shop}" if offer.shop else ""
-    room = MAX_TITLE_CHARS - len(label) - len(ending)
+    room = MAX_TITLE_CHARS - len(label) - len(completion)
     title = shorten(" ".join(f"{offer.title}{shop}".split()), room)
-    return FeedLink(f"{label}{title}{ending}", offer.url, offer.picture_url or NO_PICTURE_URL)
+    return FeedLink(f"{label}{title}{completion}", offer.url, offer.picture_url or NO_PICTURE_URL)
 
 
 def _coupon(offer: Offer) -> str:

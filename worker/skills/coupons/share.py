@@ -7,7 +7,7 @@ a rule. A password or a link alone says nothing of the product to anybody but th
 
 from dataclasses import dataclass
 
-from dingda.slots import Match, Pattern, Words, to_simplified
+from dingda.slots import FoldedText, Match, Pattern, to_simplified
 
 _ITEM_HOSTS = (
     r"(?:(?:[a-z]{1,4}\.)?tb\.cn|(?:item|s\.click|uland|[hm]5|(?:[a-z0-9]+\.)?m)\.taobao\.com"
@@ -65,7 +65,7 @@ class Share:
 
     title: str
     """Empty if it says none."""
-    words: Words
+    words: FoldedText
     """What was typed besides."""
     is_share: bool
     """Whether there was a link, a password or a code at all."""
@@ -74,12 +74,12 @@ class Share:
     """Whether it is another shop's than Taobao's."""
 
 
-def read_share(words: Words) -> Share:
+def read_share(words: FoldedText) -> Share:
     """Take what is shared apart from what is typed."""
-    item, elsewhere = _ITEM_ID.search(words.matched), _ELSEWHERE.search(words.matched)
-    is_linked = bool(_LINK.search(words.shown) and (_TAOBAO.search(words.matched) or elsewhere))
-    is_share = is_linked or _is_password(words.shown)
-    title = _title(words.shown)
+    item, elsewhere = _ITEM_ID.search(words.folded), _ELSEWHERE.search(words.folded)
+    is_linked = bool(_LINK.search(words.original) and (_TAOBAO.search(words.folded) or elsewhere))
+    is_share = is_linked or _is_password(words.original)
+    title = _title(words.original)
     if title:
         words = words.without(*title.span)
     if is_share or title:
@@ -121,18 +121,18 @@ def _is_mixed(token: str) -> bool:
     return len(kinds) > 1
 
 
-def _without_passwords(words: Words) -> Words:
-    spans = [found.span for found in _TOKEN.find_all(words.shown) if _is_mixed(found.taken)]
+def _without_passwords(words: FoldedText) -> FoldedText:
+    spans = [found.span for found in _TOKEN.find_all(words.original) if _is_mixed(found.taken)]
     return words.without_all(spans)
 
 
-def _without_advice(words: Words, *patterns: Pattern) -> Words:
+def _without_advice(words: FoldedText, *patterns: Pattern) -> FoldedText:
     for pattern in patterns:
-        words = words.without_all([found.span for found in pattern.find_all(words.matched)])
+        words = words.without_all([found.span for found in pattern.find_all(words.folded)])
     return words
 
 
-def _without(words: Words, *patterns: Pattern) -> Words:
+def _without(words: FoldedText, *patterns: Pattern) -> FoldedText:
     for pattern in patterns:
-        words = words.without_all([found.span for found in pattern.find_all(words.shown)])
+        words = words.without_all([found.span for found in pattern.find_all(words.original)])
     return words

@@ -84,7 +84,7 @@ async def search_table(
 
     Raises:
         BackendUnavailableError: see `worker.services.database`.
-        BackendRefusedError: see `worker.services.database`.
+        BackendConfigError: see `worker.services.database`.
     """
     bounds = Bounds().limited(limits)
     tokens = wish.keyword.split()[:MAX_TOKENS]

@@ -10,8 +10,8 @@ import stamina
 
 from dingda.skill import (
     Backend,
+    BackendConfigError,
     BackendProtocolError,
-    BackendRefusedError,
     BackendUnavailableError,
     Http,
     RefusalError,
@@ -68,7 +68,7 @@ async def search_taobao(http: Http, app: App, wish: Wish, now: datetime) -> list
     Raises:
         RefusalError: if there were too many calls just now.
         BackendUnavailableError: if TOP is in trouble, and still is a second later.
-        BackendRefusedError: if it refuses the app: a permission, a key or the clock.
+        BackendConfigError: if it refuses the app: a permission, a key or the clock.
         BackendProtocolError: if the answer can't be understood.
     """
     try:
@@ -95,7 +95,7 @@ async def _call(http: Http, app: App, wish: Wish, now: datetime) -> list[Offer]:
         case Failure(is_transient=True) as failure:
             raise _TransientError(SERVICE, failure.reason)
         case Failure() as failure:
-            raise BackendRefusedError(SERVICE, failure.reason)
+            raise BackendConfigError(SERVICE, failure.reason)
         case offers:
             return offers
 

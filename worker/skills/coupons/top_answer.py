@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, Field, ValidationError
 
-from dingda.skill import CHINA, MALFORMED, BackendProtocolError, BackendRefusedError
+from dingda.skill import CHINA, MALFORMED, BackendConfigError, BackendProtocolError
 from dingda.worker.skills.coupons.offer import Offer
 
 _COUPON = "券"
@@ -85,7 +85,7 @@ def read_answer(service: str, root: str, data: Any, now: datetime) -> list[Offer
         now: offers whose coupon has ended by now, or not begun, are left out.
 
     Raises:
-        BackendRefusedError: if products are counted and none is listed, which is how TOP answers
+        BackendConfigError: if products are counted and none is listed, which is how TOP answers
             for an ad zone of another account (node-topsdk issue 4).
         BackendProtocolError: if it is neither a good answer nor an error.
     """
@@ -99,7 +99,7 @@ def read_answer(service: str, root: str, data: Any, now: datetime) -> list[Offer
         raise BackendProtocolError(service, f"the answer holds no {root}") from None
     entries = found.result_list.map_data if found.result_list else []
     if not entries and found.total_results > 0:
-        raise BackendRefusedError(service, _NONE_LISTED.format(total=found.total_results))
+        raise BackendConfigError(service, _NONE_LISTED.format(total=found.total_results))
     return [_offer(item) for item in _items(entries) if item.coupons_hold(now)]
 
 

@@ -9,8 +9,8 @@ from typing import ClassVar, Self
 
 from opencc import OpenCC
 
-from dingda.skill import UnclearError
-from dingda.slots import Pattern, PriceLimit, Words, fold
+from dingda.skill import ClarificationNeeded
+from dingda.slots import FoldedText, Pattern, PriceLimit, fold
 from dingda.worker.skills.coupons.share import Share, read_share
 
 _PHONE = "机"
@@ -95,23 +95,23 @@ class Wish:
     """The number of a product whose link was sent; `keyword` is empty if there was nothing else."""
 
     @classmethod
-    def take(cls, words: Words, now: datetime) -> tuple[Self, Words]:
+    def extract(cls, words: FoldedText, now: datetime) -> tuple[Self, FoldedText]:
         """Read a wish from all the words.
 
         Raises:
-            UnclearError: if no product is named.
+            ClarificationNeeded: if no product is named.
         """
         share = read_share(words)
         price, words = None, share.words
-        if taken := PriceLimit.take(words, now):
+        if taken := PriceLimit.extract(words, now):
             price, words = taken
-        asked_for = words.matched
+        asked_for = words.folded
         shown = _tidy(share.title) or _product(words)
         if shown == _PHONE:
             shown = "手机"
         keyword = fold(shown)
         if not keyword and not share.item_id:
-            raise UnclearError(_question(share), suggestions=SUGGESTIONS)
+            raise ClarificationNeeded(_question(share), suggestions=SUGGESTIONS)
         wish = cls(
             shown=shown,
             keyword=keyword,
@@ -121,7 +121,7 @@ class Wish:
             order=_order(asked_for),
             item_id=share.item_id,
         )
-        return wish, Words("", "")
+        return wish, FoldedText("", "")
 
     def in_mainland_words(self) -> Self:
         """The same for who writes as in Taiwan: 滑鼠 is 鼠标 there, not just another script."""
@@ -134,10 +134,10 @@ def _question(share: Share) -> str:
     return ONLY_A_LINK if share.is_share else _QUESTION
 
 
-def _product(words: Words) -> str:
+def _product(words: FoldedText) -> str:
     for pattern in _UNNAMING:
         words = _cut(words, pattern)
-    return _tidy(words.without_all(list(_particles(words.matched))).shown)
+    return _tidy(words.without_all(list(_particles(words.folded))).original)
 
 
 def _order(asked_for: str) -> Order:
@@ -146,8 +146,8 @@ def _order(asked_for: str) -> Order:
     return Order.BEST_SELLING if _BEST_SELLING.search(asked_for) else Order.BEST_COUPON
 
 
-def _cut(words: Words, pattern: Pattern) -> Words:
-    return words.without_all([found.span for found in pattern.find_all(words.matched)])
+def _cut(words: FoldedText, pattern: Pattern) -> FoldedText:
+    return words.without_all([found.span for found in pattern.find_all(words.folded)])
 
 
 def _particles(text: str) -> Iterator[tuple[int, int]]:

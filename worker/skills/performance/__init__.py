@@ -12,7 +12,7 @@ from pydantic import AfterValidator, Field, SecretStr
 from dingda.skill import (
     LIMITS_MEANING,
     NO_LIMITS,
-    Ask,
+    Context,
     LimitsSetting,
     Markdown,
     RefusalError,
@@ -104,7 +104,7 @@ class PerformanceSettings(SkillSettings):
 
 @skill.command("绩效", "我的绩效", "查绩效", "业绩", "performance", pattern=_PATTERN)
 async def performance(
-    ask: Ask,
+    ctx: Context,
     settings: PerformanceSettings,
     period: Period | None = None,
     who: Annotated[str, "姓名"] = "",
@@ -116,14 +116,14 @@ async def performance(
     name = name_in(who)
     # A name behind an @ may be the bot's, so "my" counts for more; but a question about somebody
     # must never be answered with one's own numbers.
-    is_own = not name and _MINE.search(fold(ask.text))
-    typed = () if is_own else ask.names
-    subject = await find_subject(ask.message, name, typed, ask.services.dingtalk)
-    rows = await _read(ask, settings, subject, period) if subject else ()
+    is_own = not name and _MINE.search(fold(ctx.text))
+    typed = () if is_own else ctx.names
+    subject = await find_subject(ctx.message, name, typed, ctx.services.dingtalk)
+    rows = await _read(ctx, settings, subject, period) if subject else ()
     if not (subject and rows):
         # The same words whether there is no right, no data or no such person.
         raise RefusalError(NOT_KNOWN)
-    return show(rows, subject.name, say=ask.say)
+    return show(rows, subject.name, say=ctx.localize)
 
 
 def name_in(words: str) -> str:
@@ -137,14 +137,14 @@ def name_in(words: str) -> str:
 
 
 async def _read(
-    ask: Ask, settings: PerformanceSettings, subject: Subject, period: Period | None
+    ctx: Context, settings: PerformanceSettings, subject: Subject, period: Period | None
 ) -> Sequence[Row]:
     url = settings.performance_url.get_secret_value() if settings.performance_url else ""
     key = period.key if period else ""
     if _http(url):
         token = settings.performance_token.get_secret_value() if settings.performance_token else ""
         return await read_service(
-            ask.services.http,
+            ctx.services.http,
             url,
             token,
             staff_id=subject.staff_id,
@@ -152,7 +152,7 @@ async def _read(
             backend=HR.limited(settings.performance_limits),
         )
     return await read_table(
-        ask.services.databases,
+        ctx.services.databases,
         url,
         settings.performance_query,
         bounds=BOUNDS.limited(settings.performance_limits),

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
 
-from dingda.skill import Backend, BackendProtocolError, BackendRefusedError, Bounds, Databases, Http
+from dingda.skill import Backend, BackendConfigError, BackendProtocolError, Bounds, Databases, Http
 
 HR = Backend("绩效系统")
 SERVICE = HR.name
@@ -97,7 +97,7 @@ async def read_service(
     if answer.status == HTTPStatus.NOT_FOUND:
         return []
     if answer.status != HTTPStatus.OK:
-        raise BackendRefusedError(SERVICE, f"HTTP {answer.status}")
+        raise BackendConfigError(SERVICE, f"HTTP {answer.status}")
     items = answer.data.get("items") if isinstance(answer.data, dict) else None
     if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
         raise BackendProtocolError(SERVICE, "no list of items")

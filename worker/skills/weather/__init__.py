@@ -15,16 +15,16 @@ from pydantic_settings import NoDecode
 from dingda.skill import (
     LIMITS_MEANING,
     NO_LIMITS,
-    Ask,
+    ClarificationNeeded,
+    Context,
     Http,
     LimitsSetting,
     Markdown,
     RefusalError,
     Skill,
     SkillSettings,
-    UnclearError,
 )
-from dingda.slots import Day, Pattern, Place, Words
+from dingda.slots import Day, FoldedText, Pattern, Place
 from dingda.worker.skills.weather.amap import AMap
 from dingda.worker.skills.weather.asked import ASKING, Aspect, aspects_in
 from dingda.worker.skills.weather.chain import ask_in_turn
@@ -150,46 +150,46 @@ class WeatherSettings(SkillSettings):
     "天气", "天气预报", "查天气", "气温", "温度", "weather", "forecast", pattern=_PATTERN
 )
 async def weather(
-    ask: Ask, settings: WeatherSettings, question: Question = NOWHERE
+    ctx: Context, settings: WeatherSettings, question: Question = NOWHERE
 ) -> Markdown | None:
     """The present weather and three days, or the days asked for; of up to five places."""
-    text = Words.of(ask.text).matched
+    text = FoldedText.of(ctx.text).folded
     aspects = aspects_in(text)
-    if not settings.providers(ask.services.http):
+    if not settings.providers(ctx.services.http):
         raise RefusalError(NOT_SET_UP)
     if not question.asked:
         if Aspect.TYPHOON in aspects:
             raise RefusalError(NO_TYPHOON)
-        raise UnclearError(WHERE, suggestions=_EXAMPLES)
+        raise ClarificationNeeded(WHERE, suggestions=_EXAMPLES)
     asked = question.asked[:MAX_PLACES]
-    places = await asyncio.gather(*(_find(each, settings, ask.services.http) for each in asked))
+    places = await asyncio.gather(*(_find(each, settings, ctx.services.http) for each in asked))
     known = [(place, each.day) for each, place in zip(asked, places, strict=True) if place]
     if not known:
         if not _BY_NAME.search(text):
             return None
-        raise UnclearError(
+        raise ClarificationNeeded(
             NO_SUCH_PLACE.format(name=_name(asked[0])),
             suggestions=(*(f"天气 {each.hint}" for each in asked if each.hint), *_EXAMPLES),
         )
-    told = await asyncio.gather(*(_ask(ask, settings, place, day) for place, day in known))
+    told = await asyncio.gather(*(_ask(ctx, settings, place, day) for place, day in known))
     lost = [each for each, place in zip(asked, places, strict=True) if not place]
     notes = [NOT_FOUND.format(name=_name(each)) for each in lost]
     if more := question.asked[MAX_PLACES:]:
         notes.append(ONLY_SO_MANY.format(most=MAX_PLACES, names="、".join(map(_name, more))))
     if any(_is_too_far(day, each) for (_, day), each in zip(known, told, strict=True)):
         notes.append(ONLY_SO_FAR.format(days=MAX_DAYS))
-    return tell(told, say=ask.say, aspects=aspects, notes=notes)
+    return tell(told, say=ctx.localize, aspects=aspects, notes=notes)
 
 
-async def _ask(ask: Ask, settings: WeatherSettings, place: Place, day: Day | None) -> Told:
-    today = ask.now.astimezone(ZoneInfo(place.timezone)).date()
+async def _ask(ctx: Context, settings: WeatherSettings, place: Place, day: Day | None) -> Told:
+    today = ctx.now.astimezone(ZoneInfo(place.timezone)).date()
     days = _days(day, today)
     report = await ask_in_turn(
-        settings.providers(ask.services.http),
+        settings.providers(ctx.services.http),
         place,
         with_now=today in days,
-        cache=ask.services.cache,
-        at=ask.now,
+        cache=ctx.services.cache,
+        at=ctx.now,
     )
     if not set(days) & report.days.keys():
         raise RefusalError(NO_FORECAST.format(place=place.name))

@@ -13,8 +13,8 @@ from dingda.skill import (
     CHINA,
     MALFORMED,
     Backend,
+    BackendConfigError,
     BackendProtocolError,
-    BackendRefusedError,
     BackendUnavailableError,
     Http,
     Limits,
@@ -117,7 +117,7 @@ class AMap:
         if code in _PASSING:
             raise BackendUnavailableError(SERVICE, f"infocode {code}")
         if code != _OK:
-            raise BackendRefusedError(SERVICE, f"infocode {code} {str(fields.get('info'))[:50]}")
+            raise BackendConfigError(SERVICE, f"infocode {code} {str(fields.get('info'))[:50]}")
         # Of a division that it doesn't know it answers with nothing, or with an empty list.
         found = fields.get(name)
         if not isinstance(found, list) or not found or not isinstance(found[0], dict):

@@ -11,7 +11,7 @@ from typing import Any
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
-from dingda.skill import MALFORMED, Backend, BackendProtocolError, BackendRefusedError, Http, Limits
+from dingda.skill import MALFORMED, Backend, BackendConfigError, BackendProtocolError, Http, Limits
 from dingda.slots import Place, to_simplified
 from dingda.worker.skills.weather.report import DayForecast, Days, Now, invented
 
@@ -203,7 +203,7 @@ def _checked(status: int, data: Any) -> dict[str, Any]:
         raise BackendProtocolError(SERVICE, f"HTTP {status} without an object")
     if status != HTTPStatus.OK:
         # Its reasons name parameters and limits, never keys.
-        raise BackendRefusedError(SERVICE, f"HTTP {status}: {str(data.get('reason'))[:100]}")
+        raise BackendConfigError(SERVICE, f"HTTP {status}: {str(data.get('reason'))[:100]}")
     return data
 
 

@@ -5,7 +5,16 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import ClassVar, NamedTuple, Self
 
-from dingda.slots import Day, FoundDays, FoundPlace, Pattern, Place, Words, find_days, find_places
+from dingda.slots import (
+    Day,
+    FoldedText,
+    FoundDays,
+    FoundPlace,
+    Pattern,
+    Place,
+    find_days,
+    find_places,
+)
 
 LONGEST_NAME = 12
 
@@ -57,15 +66,15 @@ class Question:
     """The days, where no place is named."""
 
     @classmethod
-    def take(cls, words: Words, now: datetime) -> tuple[Self, Words] | None:
+    def extract(cls, words: FoldedText, now: datetime) -> tuple[Self, FoldedText] | None:
         """Read all of it.
 
         Raises:
-            UnclearError: if several places have a name.
+            ClarificationNeeded: if several places have a name.
             RefusalError: if the days are in the past, or there is no such day.
         """
-        said = find_days(words.matched, now.date())
-        text = _blanked(words.matched, [each.span for each in said])
+        said = find_days(words.folded, now.date())
+        text = _blanked(words.folded, [each.span for each in said])
         text = _blanked(text, [found.span for found in _PHRASES.find_all(text)])
         places = _places(text, words)
         if not places and (name := _left(text)):
@@ -73,7 +82,7 @@ class Question:
         days = _days_of(places, said)
         asked = [Asked(each.where, day, each.hint) for each, day in zip(places, days, strict=True)]
         day = None if places else _all_days(said)
-        return cls(tuple(dict.fromkeys(asked)), day), Words("", "")
+        return cls(tuple(dict.fromkeys(asked)), day), FoldedText("", "")
 
 
 NOWHERE = Question()
@@ -97,7 +106,7 @@ def _blanked(text: str, spans: Sequence[tuple[int, int]]) -> str:
 # Places -----------------------------------------------------------------------------------------
 
 
-def _places(text: str, words: Words) -> list[_Place]:
+def _places(text: str, words: FoldedText) -> list[_Place]:
     found = find_places(text)
     if not found:
         return _listed(text, words)
@@ -114,7 +123,7 @@ def _places(text: str, words: Words) -> list[_Place]:
     return places
 
 
-def _place(mention: FoundPlace, text: str, words: Words, begin: int, end: int) -> _Place:
+def _place(mention: FoundPlace, text: str, words: FoldedText, begin: int, end: int) -> _Place:
     """The place of a mention, or the name of something that is only named after it."""
     behind = _run(_BEHIND, text[mention.end : end])
     before = _run(_BEFORE, text[begin : mention.start])
@@ -125,7 +134,9 @@ def _place(mention: FoundPlace, text: str, words: Words, begin: int, end: int) -
         if not named_after:
             return _Place(mention.start, mention.end, mention.place(words))
     start, end = mention.start - len(before), mention.end + len(behind)
-    return _Place(start, end, words.shown[start:end], words.shown[mention.start : mention.end])
+    return _Place(
+        start, end, words.original[start:end], words.original[mention.start : mention.end]
+    )
 
 
 def _run(pattern: Pattern, text: str) -> str:
@@ -137,21 +148,21 @@ def _run(pattern: Pattern, text: str) -> str:
     return pieces[0] if pattern is _BEHIND else pieces[-1]
 
 
-def _listed(gap: str, words: Words, at: int = 0) -> list[_Place]:
+def _listed(gap: str, words: FoldedText, at: int = 0) -> list[_Place]:
     """Names that a list goes on with behind a place, or that are a list by themselves."""
     return [
-        _Place(at + start, at + end, words.shown[at + start : at + end])
+        _Place(at + start, at + end, words.original[at + start : at + end])
         for found in _LISTED.find_all(gap)
         for start, end in [found.found.span(1)]
     ]
 
 
-def _listed_before(gap: str, at: int, words: Words) -> list[_Place]:
+def _listed_before(gap: str, at: int, words: FoldedText) -> list[_Place]:
     found = _LISTED_BEFORE.search(gap)
     if not found:
         return []
     start, end = found.found.span(1)
-    return [_Place(at + start, at + end, words.shown[at + start : at + end])]
+    return [_Place(at + start, at + end, words.original[at + start : at + end])]
 
 
 def _left(text: str) -> str:

@@ -18,8 +18,8 @@ from dingda.skill import (
     CHINA,
     MALFORMED,
     Backend,
+    BackendConfigError,
     BackendProtocolError,
-    BackendRefusedError,
     Http,
     Limits,
 )
@@ -116,7 +116,7 @@ class QWeather:
             retries=1,
         )
         if answer.status != HTTPStatus.OK:
-            raise BackendRefusedError(SERVICE, f"HTTP {answer.status}: {_title(answer.data)}")
+            raise BackendConfigError(SERVICE, f"HTTP {answer.status}: {_title(answer.data)}")
         if not isinstance(answer.data, dict):
             raise BackendProtocolError(SERVICE, "no object")
         return answer.data

@@ -23,7 +23,15 @@ from dingda.shared.ledger.ledger import (
     UNSTATED_SESSION_MS,
     Ledger,
 )
-from dingda.shared.ledger.states import Acceptance, Counts, DeadReason, End, Ending, Lease, Prepared
+from dingda.shared.ledger.states import (
+    AcceptResult,
+    Completion,
+    Counts,
+    DeadReason,
+    Lease,
+    Outcome,
+    PreparedReply,
+)
 from dingda.shared.queue import JOB_FUNCTION, JobQueue
 from tests.support.builders import KEYS, SESSION_MS, a_message, now_ms
 from tests.support.ledger_harness import (
@@ -33,21 +41,23 @@ from tests.support.ledger_harness import (
     LONG,
     PREPARED,
     STEPS,
+    LedgerHarness,
     Step,
-    World,
     body_of,
 )
 
 
-async def test_a_new_message_is_accepted_and_enqueued(world: World, message: Message) -> None:
-    assert await world.accept(message) == [Acceptance.ACCEPTED]
+async def test_a_new_message_is_accepted_and_enqueued(
+    world: LedgerHarness, message: Message
+) -> None:
+    assert await world.accept(message) == [AcceptResult.ACCEPTED]
     assert await world.waiting() == [message.id]
     counts = await world.counts()
     assert (counts.accepted, counts.open) == (1, 1)
 
 
 async def test_what_is_accepted_is_a_job_that_rq_can_run(
-    world: World, server: fakeredis.FakeServer, message: Message
+    world: LedgerHarness, server: fakeredis.FakeServer, message: Message
 ) -> None:
     await world.accept(message)
     connection = fakeredis.FakeRedis(server=server)
@@ -61,7 +71,7 @@ async def test_what_is_accepted_is_a_job_that_rq_can_run(
 
 
 async def test_a_job_holds_nothing_of_a_message_but_its_id(
-    world: World, server: fakeredis.FakeServer, message: Message
+    world: LedgerHarness, server: fakeredis.FakeServer, message: Message
 ) -> None:
     await world.accept(message)
     fields: Any = fakeredis.FakeRedis(server=server).hgetall(f"rq:job:{message.id}-1")
@@ -71,49 +81,51 @@ async def test_a_job_holds_nothing_of_a_message_but_its_id(
     assert [value for value in values if message.id.encode() in value] == values[:1]
 
 
-async def test_a_message_that_comes_again_is_a_duplicate(world: World, message: Message) -> None:
+async def test_a_message_that_comes_again_is_a_duplicate(
+    world: LedgerHarness, message: Message
+) -> None:
     await world.accept(message)
-    assert await world.accept(message) == [Acceptance.DUPLICATE]
+    assert await world.accept(message) == [AcceptResult.DUPLICATE]
     assert await world.waiting() == [message.id]
     assert (await world.counts()).accepted == 1
 
 
 async def test_a_message_that_stands_twice_in_a_batch_is_accepted_once(
-    world: World, message: Message, other: Message
+    world: LedgerHarness, message: Message, other: Message
 ) -> None:
     assert await world.accept(message, other, message) == [
-        Acceptance.ACCEPTED,
-        Acceptance.ACCEPTED,
-        Acceptance.DUPLICATE,
+        AcceptResult.ACCEPTED,
+        AcceptResult.ACCEPTED,
+        AcceptResult.DUPLICATE,
     ]
     assert await world.waiting() == [message.id, other.id]
 
 
-async def test_a_batch_keeps_its_order(world: World) -> None:
+async def test_a_batch_keeps_its_order(world: LedgerHarness) -> None:
     messages = [a_message(msgId=f"msg{number}") for number in range(20)]
-    assert await world.accept(*messages) == [Acceptance.ACCEPTED] * 20
+    assert await world.accept(*messages) == [AcceptResult.ACCEPTED] * 20
     assert await world.waiting() == [message.id for message in messages]
 
 
-async def test_an_empty_batch_is_nothing(world: World) -> None:
+async def test_an_empty_batch_is_nothing(world: LedgerHarness) -> None:
     assert await world.accept() == []
 
 
-@pytest.mark.parametrize("ending", ENDINGS)
+@pytest.mark.parametrize("completion", ENDINGS)
 async def test_a_message_that_comes_again_after_its_end_is_a_duplicate(
-    world: World, message: Message, ending: Ending
+    world: LedgerHarness, message: Message, completion: Completion
 ) -> None:
-    await world.ledger.done(await world.leased(message), ending)
-    assert await world.accept(message) == [Acceptance.DUPLICATE]
+    await world.ledger.finish(await world.leased(message), completion)
+    assert await world.accept(message) == [AcceptResult.DUPLICATE]
     assert await world.waiting() == []
 
 
 async def test_what_exceeds_the_backlog_is_not_recorded(
-    world: World, message: Message, other: Message
+    world: LedgerHarness, message: Message, other: Message
 ) -> None:
     assert await world.accept(message, other, backlog_limit=1) == [
-        Acceptance.ACCEPTED,
-        Acceptance.FULL,
+        AcceptResult.ACCEPTED,
+        AcceptResult.FULL,
     ]
     assert await world.stored(other) == {}
     assert await world.waiting() == [message.id]
@@ -121,34 +133,36 @@ async def test_what_exceeds_the_backlog_is_not_recorded(
 
 
 async def test_who_was_refused_for_the_backlog_may_come_again(
-    world: World, message: Message, other: Message
+    world: LedgerHarness, message: Message, other: Message
 ) -> None:
     await world.accept(message, other, backlog_limit=1)
     await world.pop()
-    assert await world.accept(other, backlog_limit=1) == [Acceptance.ACCEPTED]
+    assert await world.accept(other, backlog_limit=1) == [AcceptResult.ACCEPTED]
 
 
-async def test_a_full_backlog_still_knows_a_duplicate(world: World, message: Message) -> None:
+async def test_a_full_backlog_still_knows_a_duplicate(
+    world: LedgerHarness, message: Message
+) -> None:
     await world.accept(message)
-    assert await world.accept(message, backlog_limit=1) == [Acceptance.DUPLICATE]
+    assert await world.accept(message, backlog_limit=1) == [AcceptResult.DUPLICATE]
 
 
 async def test_what_waits_for_another_attempt_counts_as_backlog(
-    world: World, message: Message, other: Message
+    world: LedgerHarness, message: Message, other: Message
 ) -> None:
     lease = await world.leased(message)
-    assert await world.accept(other, backlog_limit=1) == [Acceptance.ACCEPTED]
+    assert await world.accept(other, backlog_limit=1) == [AcceptResult.ACCEPTED]
     await world.pop()
     await world.lease(other)
     await world.ledger.retry(lease, pause_ms=60_000, prepared=PREPARED)
     third = a_message(msgId="msgCCCC==")
-    assert await world.accept(third, backlog_limit=1) == [Acceptance.FULL]
-    assert await world.accept(third, backlog_limit=2) == [Acceptance.ACCEPTED]
+    assert await world.accept(third, backlog_limit=1) == [AcceptResult.FULL]
+    assert await world.accept(third, backlog_limit=2) == [AcceptResult.ACCEPTED]
 
 
 @pytest.mark.parametrize("end", ["leased", "requeued", "expired while it rests", "expired at last"])
 async def test_what_no_longer_rests_is_no_longer_counted_as_resting(
-    world: World, message: Message, end: str
+    world: LedgerHarness, message: Message, end: str
 ) -> None:
     await world.ledger.retry(await world.leased(message), pause_ms=0, prepared=PREPARED)
     assert await world.redis.scard(KEYS.resting) == 1
@@ -161,52 +175,60 @@ async def test_what_no_longer_rests_is_no_longer_counted_as_resting(
     assert await world.redis.scard(KEYS.resting) == 0
 
 
-async def test_a_lease_holds_what_is_needed_to_answer(world: World, message: Message) -> None:
+async def test_a_lease_holds_what_is_needed_to_answer(
+    world: LedgerHarness, message: Message
+) -> None:
     lease = await world.leased(message)
-    assert (lease.id, lease.payload, lease.attempt) == (message.id, body_of(message), 1)
+    assert (lease.id, lease.payload, lease.delivery_attempt) == (message.id, body_of(message), 1)
     assert lease.prepared is None
-    assert 0 <= SESSION_MS - MARGIN_MS - lease.left_ms < 5_000
+    assert 0 <= SESSION_MS - MARGIN_MS - lease.remaining_ms < 5_000
 
 
-async def test_a_leased_message_cannot_be_leased_again(world: World, message: Message) -> None:
+async def test_a_leased_message_cannot_be_leased_again(
+    world: LedgerHarness, message: Message
+) -> None:
     await world.leased(message)
     assert await world.ledger.lease(message.id) == "leased"
 
 
 async def test_a_message_whose_reply_is_on_the_wire_cannot_be_leased(
-    world: World, message: Message
+    world: LedgerHarness, message: Message
 ) -> None:
-    await world.ledger.sending(await world.leased(message))
+    await world.ledger.claim_send(await world.leased(message))
     assert await world.ledger.lease(message.id) == "sending"
 
 
-@pytest.mark.parametrize("ending", ENDINGS)
+@pytest.mark.parametrize("completion", ENDINGS)
 async def test_an_ended_message_cannot_be_leased(
-    world: World, message: Message, ending: Ending
+    world: LedgerHarness, message: Message, completion: Completion
 ) -> None:
-    await world.ledger.done(await world.leased(message), ending)
-    assert await world.ledger.lease(message.id) == ending.end.value
+    await world.ledger.finish(await world.leased(message), completion)
+    assert await world.ledger.lease(message.id) == completion.outcome.value
 
 
-async def test_an_unknown_message_cannot_be_leased(world: World, message: Message) -> None:
+async def test_an_unknown_message_cannot_be_leased(world: LedgerHarness, message: Message) -> None:
     assert await world.ledger.lease(message.id) == "gone"
 
 
-async def test_only_one_of_many_workers_gets_the_lease(world: World, message: Message) -> None:
+async def test_only_one_of_many_workers_gets_the_lease(
+    world: LedgerHarness, message: Message
+) -> None:
     await world.accept(message)
     results = await asyncio.gather(*(world.ledger.lease(message.id) for _ in range(8)))
     assert [result for result in results if not isinstance(result, Lease)] == ["leased"] * 7
 
 
 async def test_every_lease_has_a_token_of_its_own(
-    world: World, message: Message, other: Message
+    world: LedgerHarness, message: Message, other: Message
 ) -> None:
     tokens = {(await world.leased(message)).token, (await world.leased(other)).token}
     assert len(tokens) == 2
     assert all(len(token) == 16 for token in tokens)
 
 
-async def test_a_lease_shows_neither_token_nor_words(world: World, message: Message) -> None:
+async def test_a_lease_shows_neither_token_nor_words(
+    world: LedgerHarness, message: Message
+) -> None:
     lease = await world.leased(message)
     shown = repr(lease)
     assert message.id in shown
@@ -214,7 +236,7 @@ async def test_a_lease_shows_neither_token_nor_words(world: World, message: Mess
     assert "sessionWebhook" not in shown
 
 
-async def test_a_lease_lasts_for_its_time(world: World, message: Message) -> None:
+async def test_a_lease_lasts_for_its_time(world: LedgerHarness, message: Message) -> None:
     await world.leased(message)
     due_in_ms = await world.due_in_ms(message)
     assert due_in_ms is not None
@@ -222,7 +244,7 @@ async def test_a_lease_lasts_for_its_time(world: World, message: Message) -> Non
 
 
 async def test_a_leased_message_is_not_handed_on_before_its_time(
-    world: World, message: Message
+    world: LedgerHarness, message: Message
 ) -> None:
     await world.leased(message)
     await asyncio.sleep(HANDOVER_MS / 1000 * 1.5)
@@ -233,7 +255,7 @@ async def test_a_leased_message_is_not_handed_on_before_its_time(
 
 @pytest.mark.parametrize("left_ms", [MARGIN_MS - 1_000, 0, -(10**9)])
 async def test_a_message_is_not_leased_so_shortly_before_its_sessions_end(
-    world: World, left_ms: int
+    world: LedgerHarness, left_ms: int
 ) -> None:
     late = a_message(sessionWebhookExpiredTime=now_ms() + left_ms)
     await world.accept(late)
@@ -242,31 +264,33 @@ async def test_a_message_is_not_leased_so_shortly_before_its_sessions_end(
     assert await world.ledger.lease(late.id) == "dead"
 
 
-async def test_a_message_is_leased_while_more_than_the_margin_is_left(world: World) -> None:
+async def test_a_message_is_leased_while_more_than_the_margin_is_left(world: LedgerHarness) -> None:
     late = a_message(sessionWebhookExpiredTime=now_ms() + MARGIN_MS + 2_000)
     lease = await world.leased(late)
-    assert 0 < lease.left_ms <= 2_000
+    assert 0 < lease.remaining_ms <= 2_000
 
 
-async def test_a_session_of_unstated_end_is_taken_to_last_ten_minutes(world: World) -> None:
+async def test_a_session_of_unstated_end_is_taken_to_last_ten_minutes(world: LedgerHarness) -> None:
     lease = await world.leased(a_message(sessionWebhookExpiredTime=None))
-    assert 0 <= UNSTATED_SESSION_MS - MARGIN_MS - lease.left_ms < 5_000
+    assert 0 <= UNSTATED_SESSION_MS - MARGIN_MS - lease.remaining_ms < 5_000
 
 
 @pytest.mark.parametrize("expires_ms", [253_402_300_799_000, 10**19, 10**400])
-async def test_a_session_is_not_believed_to_last_for_ever(world: World, expires_ms: int) -> None:
+async def test_a_session_is_not_believed_to_last_for_ever(
+    world: LedgerHarness, expires_ms: int
+) -> None:
     lease = await world.leased(a_message(sessionWebhookExpiredTime=expires_ms))
-    assert 0 <= LONGEST_SESSION_MS - MARGIN_MS - lease.left_ms < 5_000
+    assert 0 <= LONGEST_SESSION_MS - MARGIN_MS - lease.remaining_ms < 5_000
 
 
 @pytest.mark.parametrize("expires_ms", [0, -1, -(10**19), -(10**400)])
-async def test_a_session_that_never_was_is_expired(world: World, expires_ms: int) -> None:
+async def test_a_session_that_never_was_is_expired(world: LedgerHarness, expires_ms: int) -> None:
     message = a_message(sessionWebhookExpiredTime=expires_ms)
     await world.accept(message)
     assert await world.ledger.lease(message.id) == "expired"
 
 
-async def test_a_renewed_lease_lasts_longer(world: World, message: Message) -> None:
+async def test_a_renewed_lease_lasts_longer(world: LedgerHarness, message: Message) -> None:
     lease = await world.leased(message)
     await world.make_overdue(message)
     await world.ledger.renew(lease)
@@ -276,78 +300,78 @@ async def test_a_renewed_lease_lasts_longer(world: World, message: Message) -> N
     assert LEASE_MS - 5_000 < due_in_ms <= LEASE_MS
 
 
-async def test_a_lease_is_not_renewed_while_sending(world: World, message: Message) -> None:
+async def test_a_lease_is_not_renewed_while_sending(world: LedgerHarness, message: Message) -> None:
     lease = await world.leased(message)
-    await world.ledger.sending(lease)
+    await world.ledger.claim_send(lease)
     with pytest.raises(LeaseLostError):
         await world.ledger.renew(lease)
 
 
-async def test_the_right_to_send_is_given_once(world: World, message: Message) -> None:
+async def test_the_right_to_send_is_given_once(world: LedgerHarness, message: Message) -> None:
     lease = await world.leased(message)
-    await world.ledger.sending(lease)
+    await world.ledger.claim_send(lease)
     with pytest.raises(LeaseLostError):
-        await world.ledger.sending(lease)
+        await world.ledger.claim_send(lease)
 
 
-async def test_sending_may_take_its_time(world: World, message: Message) -> None:
-    await world.ledger.sending(await world.leased(message))
+async def test_sending_may_take_its_time(world: LedgerHarness, message: Message) -> None:
+    await world.ledger.claim_send(await world.leased(message))
     due_in_ms = await world.due_in_ms(message)
     assert due_in_ms is not None
     assert OUTCOME_MS - 5_000 < due_in_ms <= OUTCOME_MS
 
 
-async def test_the_asker_is_told_once_to_wait(world: World, message: Message) -> None:
+async def test_the_asker_is_told_once_to_wait(world: LedgerHarness, message: Message) -> None:
     lease = await world.leased(message)
-    assert await world.ledger.notice(lease)
-    assert not await world.ledger.notice(lease)
+    assert await world.ledger.claim_notice(lease)
+    assert not await world.ledger.claim_notice(lease)
 
 
 async def test_the_asker_is_told_once_whichever_worker_tells(
-    world: World, message: Message
+    world: LedgerHarness, message: Message
 ) -> None:
     first = await world.leased(message)
-    assert await world.ledger.notice(first)
-    await world.ledger.hand_back(first)
+    assert await world.ledger.claim_notice(first)
+    await world.ledger.release(first)
     await world.ledger.sweep()
-    assert not await world.ledger.notice(await world.lease(message))
+    assert not await world.ledger.claim_notice(await world.lease(message))
 
 
 async def test_nobody_is_told_to_wait_for_a_reply_on_the_wire(
-    world: World, message: Message
+    world: LedgerHarness, message: Message
 ) -> None:
     lease = await world.leased(message)
-    await world.ledger.sending(lease)
-    assert not await world.ledger.notice(lease)
+    await world.ledger.claim_send(lease)
+    assert not await world.ledger.claim_notice(lease)
 
 
 @pytest.mark.parametrize("step", STEPS.values(), ids=STEPS)
 async def test_who_lost_a_lease_can_do_nothing_while_another_holds_it(
-    world: World, message: Message, step: Step
+    world: LedgerHarness, message: Message, step: Step
 ) -> None:
     stale, held = await world.taken_over(message)
     before = await world.stored(message)
     with pytest.raises(LeaseLostError):
         await step(world.ledger, stale)
-    assert not await world.ledger.notice(stale)
+    assert not await world.ledger.claim_notice(stale)
     assert await world.stored(message) == before
-    await world.ledger.sending(held)
+    await world.ledger.claim_send(held)
 
 
 @pytest.mark.parametrize("step", STEPS.values(), ids=STEPS)
 async def test_who_lost_a_lease_can_do_nothing_while_another_sends(
-    world: World, message: Message, step: Step
+    world: LedgerHarness, message: Message, step: Step
 ) -> None:
     stale, held = await world.taken_over(message)
-    await world.ledger.sending(held)
+    await world.ledger.claim_send(held)
     with pytest.raises(LeaseLostError):
         await step(world.ledger, stale)
-    await world.ledger.done(held, ANSWERED)
+    await world.ledger.finish(held, ANSWERED)
 
 
 @pytest.mark.parametrize("step", STEPS.values(), ids=STEPS)
 async def test_who_lost_a_lease_can_do_nothing_before_another_takes_it(
-    world: World, message: Message, step: Step
+    world: LedgerHarness, message: Message, step: Step
 ) -> None:
     stale = await world.leased(message)
     await world.make_overdue(message)
@@ -359,19 +383,19 @@ async def test_who_lost_a_lease_can_do_nothing_before_another_takes_it(
 
 @pytest.mark.parametrize("step", STEPS.values(), ids=STEPS)
 async def test_nothing_can_be_done_after_the_end(
-    world: World, message: Message, step: Step
+    world: LedgerHarness, message: Message, step: Step
 ) -> None:
     lease = await world.leased(message)
-    await world.ledger.done(lease, Ending(End.REFUSED))
+    await world.ledger.finish(lease, Completion(Outcome.DECLINED))
     with pytest.raises(LeaseLostError):
         await step(world.ledger, lease)
     assert (await world.stored(message))["state"] == "refused"
-    assert (await world.counts()).refused == 1
+    assert (await world.counts()).declined == 1
 
 
 @pytest.mark.parametrize("step", STEPS.values(), ids=STEPS)
 async def test_nothing_can_be_done_after_giving_it_back(
-    world: World, message: Message, step: Step
+    world: LedgerHarness, message: Message, step: Step
 ) -> None:
     lease = await world.leased(message)
     await world.ledger.retry(lease, pause_ms=0, prepared=PREPARED)
@@ -380,71 +404,76 @@ async def test_nothing_can_be_done_after_giving_it_back(
 
 
 @pytest.mark.parametrize("from_sending", [True, False])
-@pytest.mark.parametrize("ending", ENDINGS)
+@pytest.mark.parametrize("completion", ENDINGS)
 async def test_of_what_was_said_only_a_dead_letter_keeps_the_words(
-    world: World, message: Message, ending: Ending, *, from_sending: bool
+    world: LedgerHarness, message: Message, completion: Completion, *, from_sending: bool
 ) -> None:
     first = await world.leased(message)
     await world.ledger.retry(first, pause_ms=0, prepared=PREPARED)
     lease = await world.lease(message)
     if from_sending:
-        await world.ledger.sending(lease)
-    await world.ledger.done(lease, ending)
+        await world.ledger.claim_send(lease)
+    await world.ledger.finish(lease, completion)
     stored = await world.stored(message)
-    assert (stored.pop("state"), stored.pop("reason")) == (ending.end, ending.reason or "")
-    assert stored.pop("detail") == ending.detail
+    assert (stored.pop("state"), stored.pop("reason")) == (
+        completion.outcome,
+        completion.reason or "",
+    )
+    assert stored.pop("detail") == completion.detail
     times = {"accepted_ms", "leased_ms", "ended_ms"} | ({"sending_ms"} if from_sending else set())
     assert stored.keys() == times | {"leases", "job"}
     assert all(value.isdigit() for value in stored.values())
-    assert await world.words(message) == (body_of(message) if ending.end is End.DEAD else None)
+    assert await world.words(message) == (
+        body_of(message) if completion.outcome is Outcome.DEAD else None
+    )
     assert await world.due_in_ms(message) is None
 
 
-@pytest.mark.parametrize("ending", ENDINGS)
+@pytest.mark.parametrize("completion", ENDINGS)
 async def test_an_ended_message_is_remembered_for_a_while(
-    world: World, message: Message, ending: Ending
+    world: LedgerHarness, message: Message, completion: Completion
 ) -> None:
-    await world.ledger.done(await world.leased(message), ending)
-    remember_s = DEAD_LETTER_S if ending.end is End.DEAD else REMEMBER_S
+    await world.ledger.finish(await world.leased(message), completion)
+    remember_s = DEAD_LETTER_S if completion.outcome is Outcome.DEAD else REMEMBER_S
     assert remember_s - 5 < await world.redis.ttl(KEYS.message(message.id)) <= remember_s
 
 
-async def test_an_open_message_is_not_forgotten(world: World, message: Message) -> None:
+async def test_an_open_message_is_not_forgotten(world: LedgerHarness, message: Message) -> None:
     await world.leased(message)
     assert await world.redis.ttl(KEYS.message(message.id)) == -1
 
 
-async def test_every_end_is_counted_by_its_name(world: World) -> None:
-    for number, ending in enumerate(ENDINGS):
-        await world.ledger.done(await world.leased(a_message(msgId=f"msg{number}")), ending)
+async def test_every_end_is_counted_by_its_name(world: LedgerHarness) -> None:
+    for number, completion in enumerate(ENDINGS):
+        await world.ledger.finish(await world.leased(a_message(msgId=f"msg{number}")), completion)
     assert await world.counts() == Counts(
         accepted=6,
         answered=1,
         unmatched=1,
-        refused=1,
+        declined=1,
         dead={"expired": 1, "failed": 1, "unknown": 1},
         ignored={},
     )
     assert (await world.counts()).open == 0
 
 
-async def test_dead_letters_are_counted_by_their_reasons(world: World) -> None:
+async def test_dead_letters_are_counted_by_their_reasons(world: LedgerHarness) -> None:
     reasons = [(DeadReason.FAILED, "a"), (DeadReason.FAILED, "b"), (DeadReason.EXPIRED, "130101")]
     for number, (reason, detail) in enumerate(reasons):
         lease = await world.leased(a_message(msgId=f"msg{number}"))
-        await world.ledger.done(lease, Ending(End.DEAD, reason, detail))
+        await world.ledger.finish(lease, Completion(Outcome.DEAD, reason, detail))
     assert (await world.counts()).dead == {"failed": 2, "expired": 1}
 
 
-async def test_nothing_is_swept_after_the_end(world: World, message: Message) -> None:
-    await world.ledger.done(await world.leased(message), ANSWERED)
+async def test_nothing_is_swept_after_the_end(world: LedgerHarness, message: Message) -> None:
+    await world.ledger.finish(await world.leased(message), ANSWERED)
     await asyncio.sleep(HANDOVER_MS / 1000 * 1.5)
     assert await world.ledger.sweep() == 0
     assert await world.ledger.sweep() == 0
     assert await world.waiting() == []
 
 
-async def test_what_is_ignored_is_counted_apart(world: World) -> None:
+async def test_what_is_ignored_is_counted_apart(world: LedgerHarness) -> None:
     for reason in ("msgtype", "msgtype", "over_quota"):
         await world.ledger.ignore(reason)
     counts = await world.counts()
@@ -452,11 +481,11 @@ async def test_what_is_ignored_is_counted_apart(world: World) -> None:
     assert (counts.accepted, counts.open) == (0, 0)
 
 
-async def test_at_the_beginning_everything_is_nought(world: World) -> None:
+async def test_at_the_beginning_everything_is_nought(world: LedgerHarness) -> None:
     assert await world.counts() == Counts(0, 0, 0, 0, {}, {})
 
 
-async def test_the_counts_add_up_after_every_step(world: World, message: Message) -> None:
+async def test_the_counts_add_up_after_every_step(world: LedgerHarness, message: Message) -> None:
     steps = [
         world.accept(message),
         world.accept(message),
@@ -467,18 +496,20 @@ async def test_the_counts_add_up_after_every_step(world: World, message: Message
         await world.check_the_invariant()
     first = await world.lease(message)
     await world.check_the_invariant()
-    await world.ledger.sending(first)
+    await world.ledger.claim_send(first)
     await world.check_the_invariant()
     await world.ledger.retry(first, pause_ms=0, prepared=PREPARED)
     await world.check_the_invariant()
     second = await world.lease(message)
     await world.check_the_invariant()
-    await world.ledger.done(second, ANSWERED)
+    await world.ledger.finish(second, ANSWERED)
     await world.check_the_invariant()
     assert (await world.counts()).answered == 1
 
 
-async def test_a_queue_of_another_name_shares_nothing(world: World, message: Message) -> None:
+async def test_a_queue_of_another_name_shares_nothing(
+    world: LedgerHarness, message: Message
+) -> None:
     await world.accept(message)
     queue, keys = JobQueue.create("acme", skill_timeout_s=30), LedgerKeys("acme")
     acme = Ledger(world.redis, queue)
@@ -489,21 +520,23 @@ async def test_a_queue_of_another_name_shares_nothing(world: World, message: Mes
     await world.redis.delete(keys.message(message.id), keys.count)
 
 
-@pytest.mark.parametrize("ending", ENDINGS)
-def test_a_prepared_reply_is_read_as_it_was_written(ending: Ending) -> None:
-    prepared = Prepared(to_body(Text("北京\n9℃ \0😀")), ending)
-    assert Prepared.from_json(prepared.to_json()) == prepared
+@pytest.mark.parametrize("completion", ENDINGS)
+def test_a_prepared_reply_is_read_as_it_was_written(completion: Completion) -> None:
+    prepared = PreparedReply(to_body(Text("北京\n9℃ \0😀")), completion)
+    assert PreparedReply.from_json(prepared.to_json()) == prepared
 
 
 @pytest.mark.parametrize("prepared", [LONG, LONG.next, LONG.next.next])
-def test_the_parts_of_a_reply_are_read_as_they_were_written(prepared: Prepared) -> None:
-    assert Prepared.from_json(prepared.to_json()) == prepared
+def test_the_parts_of_a_reply_are_read_as_they_were_written(prepared: PreparedReply) -> None:
+    assert PreparedReply.from_json(prepared.to_json()) == prepared
 
 
 def test_a_reply_that_was_kept_by_a_version_without_parts_is_read() -> None:
     kept = '["{\\"msgtype\\":\\"text\\"}", "dead", "failed: 430104"]'
-    expected = Prepared(b'{"msgtype":"text"}', Ending(End.DEAD, DeadReason.FAILED, "430104"))
-    assert Prepared.from_json(kept) == expected
+    expected = PreparedReply(
+        b'{"msgtype":"text"}', Completion(Outcome.DEAD, DeadReason.FAILED, "430104")
+    )
+    assert PreparedReply.from_json(kept) == expected
     assert expected.to_json() == kept
 
 

@@ -6,51 +6,55 @@ It stored a reason and its detail as one text.
 import pytest
 
 from dingda.shared.dingtalk.message import Message
-from dingda.shared.ledger.states import DeadReason, End, Ending
-from dingda.shared.ledger.timeline import read_stories
+from dingda.shared.ledger.states import Completion, DeadReason, Outcome
+from dingda.shared.ledger.timeline import read_timelines
 from dingda.shared.queue import JobQueue
 from tests.support.builders import KEYS
-from tests.support.ledger_harness import ANSWERED, World
+from tests.support.ledger_harness import ANSWERED, LedgerHarness
 
 FORMER = {
-    "failed: errcode 300001": Ending(End.DEAD, DeadReason.FAILED, "errcode 300001"),
-    "expired": Ending(End.DEAD, DeadReason.EXPIRED),
-    "expired: errcode -1": Ending(End.DEAD, DeadReason.EXPIRED, "errcode -1"),
-    "unknown: no answer": Ending(End.DEAD, DeadReason.UNKNOWN, "no answer"),
+    "failed: errcode 300001": Completion(Outcome.DEAD, DeadReason.FAILED, "errcode 300001"),
+    "expired": Completion(Outcome.DEAD, DeadReason.EXPIRED),
+    "expired: errcode -1": Completion(Outcome.DEAD, DeadReason.EXPIRED, "errcode -1"),
+    "unknown: no answer": Completion(Outcome.DEAD, DeadReason.UNKNOWN, "no answer"),
 }
 
 
-async def died_before(world: World, message: Message, text: str) -> None:
+async def died_before(world: LedgerHarness, message: Message, text: str) -> None:
     """Let a message end as it would have in the version before."""
-    await world.ledger.done(await world.leased(message), FORMER[text])
+    await world.ledger.finish(await world.leased(message), FORMER[text])
     key = KEYS.message(message.id)
     await world.redis.hset(key, "reason", text)
     await world.redis.hdel(key, "detail")
 
 
 @pytest.mark.parametrize("text", FORMER)
-async def test_its_dead_letters_are_listed(world: World, message: Message, text: str) -> None:
+async def test_its_dead_letters_are_listed(
+    world: LedgerHarness, message: Message, text: str
+) -> None:
     await died_before(world, message, text)
     (letter,) = await world.admin.dead_letters()
     assert letter.reason == text
 
 
 @pytest.mark.parametrize("text", FORMER)
-async def test_its_dead_letters_can_be_followed(world: World, message: Message, text: str) -> None:
+async def test_its_dead_letters_can_be_followed(
+    world: LedgerHarness, message: Message, text: str
+) -> None:
     await died_before(world, message, text)
     queue = JobQueue.create("dingda", skill_timeout_s=30)
-    (story,) = await read_stories(world.redis, queue, [message.id])
+    (story,) = await read_timelines(world.redis, queue, [message.id])
     assert story is not None
     assert story.reason == text
 
 
 @pytest.mark.parametrize("text", FORMER)
 async def test_its_dead_letters_are_retried_and_counted_no_more(
-    world: World, message: Message, text: str
+    world: LedgerHarness, message: Message, text: str
 ) -> None:
     await died_before(world, message, text)
     assert sum((await world.counts()).dead.values()) == 1
-    assert await world.admin.revive(message.id) == "accepted"
+    assert await world.admin.retry_dead_letter(message.id) == "accepted"
     assert not any((await world.counts()).dead.values())
-    await world.ledger.done(await world.lease(message), ANSWERED)
+    await world.ledger.finish(await world.lease(message), ANSWERED)
     await world.check_the_invariant()

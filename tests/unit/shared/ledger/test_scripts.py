@@ -17,7 +17,7 @@ from dingda.shared.ledger.scripts import (
 )
 from dingda.shared.queue import job_id_of, message_of_job
 from tests.support.builders import a_message
-from tests.support.ledger_harness import World
+from tests.support.ledger_harness import LedgerHarness
 
 FOLDER = resources.files("dingda.shared.ledger") / "lua"
 ENTRIES: dict[type[Arguments], type[AcceptEntry | RequeueEntry]] = {
@@ -112,7 +112,7 @@ def test_the_keys_keep_their_names() -> None:
     assert keys.dead_letter_payload("id") == "dingda:letter:id"
 
 
-async def test_a_jobs_id_is_made_and_read_as_the_scripts_do(world: World) -> None:
+async def test_a_jobs_id_is_made_and_read_as_the_scripts_do(world: LedgerHarness) -> None:
     message = a_message()
     await world.accept(message)
     job_id = await world.pop()

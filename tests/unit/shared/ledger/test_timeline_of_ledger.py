@@ -7,7 +7,7 @@ from dingda.shared.errors import LeaseLostError
 from dingda.shared.ledger.states import Lease
 from dingda.shared.queue import message_of_job
 from tests.support.builders import KEYS, a_message
-from tests.support.ledger_harness import ANSWERED, OPEN_STATES, STEPS, World
+from tests.support.ledger_harness import ANSWERED, OPEN_STATES, STEPS, LedgerHarness
 
 MESSAGES = [a_message(msgId=f"msg{number}") for number in range(3)]
 HAPPENINGS = st.tuples(
@@ -30,10 +30,10 @@ HAPPENINGS = st.tuples(
 )
 
 
-class Story:
+class MessageTimeline:
     """What became of the messages, as an onlooker sees it."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: LedgerHarness) -> None:
         self.world = world
         self.leases = list[Lease]()
         self.holders = dict[str, Lease]()
@@ -54,7 +54,7 @@ class Story:
         elif what == "revive":
             await self._revive(message)
         elif what == "drop":
-            await world.admin.drop(message.id)
+            await world.admin.discard(message.id)
         elif what == "overdue":
             await world.redis.zadd(KEYS.due, {message.id: 0}, xx=True)
         elif (await world.stored(message)).get("state") in OPEN_STATES:
@@ -86,7 +86,7 @@ class Story:
 
     async def _revive(self, message: Message) -> None:
         was_dead = (await self.world.stored(message)).get("state") == "dead"
-        if await self.world.admin.revive(message.id) == "accepted" and was_dead:
+        if await self.world.admin.retry_dead_letter(message.id) == "accepted" and was_dead:
             # An operator may have a message answered twice, who can look into the chat before.
             self.on_the_wire.discard(message.id)
             self.holders.pop(message.id, None)
@@ -100,7 +100,7 @@ class Story:
             while job_id := await self.world.pop():
                 lease = await self.world.ledger.lease(message_of_job(job_id))
                 if isinstance(lease, Lease):
-                    await self.world.ledger.done(lease, ANSWERED)
+                    await self.world.ledger.finish(lease, ANSWERED)
 
 
 @settings(deadline=None, max_examples=300)
@@ -108,8 +108,8 @@ class Story:
 async def test_whatever_happens_no_reply_is_sent_twice_and_every_message_ends(
     happenings: list[tuple[str, Message, int]],
 ) -> None:
-    world = World(fakeredis.FakeServer())
-    story = Story(world)
+    world = LedgerHarness(fakeredis.FakeServer())
+    story = MessageTimeline(world)
     for happening in happenings:
         await story.happen(*happening)
         await world.check_the_invariant()

@@ -8,7 +8,7 @@ import pytest
 from pydantic import ValidationError
 
 from dingda.shared.errors import SettingsError
-from dingda.shared.runtime.redis import impatient, patient, patient_for_rq
+from dingda.shared.runtime.redis import create_gateway_redis, create_rq_redis, create_worker_redis
 from dingda.shared.runtime.settings import Settings, load_settings, unknown_names
 from tests.support.environment import Environment
 
@@ -140,7 +140,11 @@ def test_a_redis_url_is_understood_by_every_client_alike(
     dingda: Environment, url: str, password: str | None, database: int
 ) -> None:
     taken = dingda.settings(REDIS_URL=url).redis_url.get_secret_value()
-    clients: list[Any] = [patient(taken), impatient(taken, timeout_s=1), patient_for_rq(taken)]
+    clients: list[Any] = [
+        create_worker_redis(taken),
+        create_gateway_redis(taken, timeout_s=1),
+        create_rq_redis(taken),
+    ]
     for client in clients:
         arguments = client.connection_pool.connection_kwargs
         assert (arguments.get("password"), arguments["db"]) == (password, database)

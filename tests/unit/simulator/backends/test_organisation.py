@@ -7,17 +7,17 @@ import pytest
 from starlette.applications import Starlette
 
 from dingda.simulator.backends.organisation import APP_KEY, NAMESAKE, NAMESAKES, create_openapi
-from dingda.simulator.dingtalk.callback import Said, staff_id_of
-from dingda.simulator.dingtalk.change_notifier import Changes
-from dingda.simulator.dingtalk.simulation import DingTalk
+from dingda.simulator.dingtalk.callback import UserMessage, staff_id_of
+from dingda.simulator.dingtalk.change_notifier import ChangeNotifier
+from dingda.simulator.dingtalk.simulation import Simulation
 
 
 class Organisation:
     """The OpenAPI, and what the chat shows."""
 
     def __init__(self) -> None:
-        self.dingtalk = DingTalk(secret="s", public_url="http://127.0.0.1", now_ms=lambda: 7)
-        openapi = create_openapi(self.dingtalk, Changes(), app_secret="s")
+        self.dingtalk = Simulation(secret="s", public_url="http://127.0.0.1", now_ms=lambda: 7)
+        openapi = create_openapi(self.dingtalk, ChangeNotifier(), app_secret="s")
         transport = httpx.ASGITransport(Starlette(routes=openapi.routes()))
         self.client = httpx.AsyncClient(transport=transport, base_url="http://openapi")
 
@@ -70,7 +70,7 @@ async def test_a_private_message_is_shown_in_the_persons_single_chat(here: Organ
     }
     answer = await here.call("/v1.0/robot/oToMessages/batchSend", letter)
     assert answer["invalidStaffIdList"] == ["stranger"]
-    (record,) = here.dingtalk.archive.since(0)
+    (record,) = here.dingtalk.records.since(0)
     assert (record.said.sender, record.said.single, record.prompted) == ("李四", True, False)
     (reply,) = record.shown
     assert reply.payload == {"msgtype": "markdown", "markdown": {"title": "题", "text": "文"}}
@@ -79,7 +79,7 @@ async def test_a_private_message_is_shown_in_the_persons_single_chat(here: Organ
 async def test_who_speaks_works_there_too_with_no_manager(here: Organisation) -> None:
     query = {"queryWord": "赵六", "offset": 0, "size": 20, "fullMatchField": 1}
     assert (await here.call("/v1.0/contact/users/search", query))["list"] == []
-    here.dingtalk.send(Said("你好", sender="赵六"))
+    here.dingtalk.send(UserMessage("你好", sender="赵六"))
     assert (await here.call("/v1.0/contact/users/search", query))["list"] == [staff_id_of("赵六")]
     answer = await here.call("/topapi/v2/user/get", {"userid": staff_id_of("赵六")})
     assert isinstance(answer["result"], dict)
@@ -102,6 +102,6 @@ async def test_two_people_have_one_name_and_are_told_apart(here: Organisation) -
 
 
 async def test_whoever_speaks_from_elsewhere_is_no_member(here: Organisation) -> None:
-    here.dingtalk.send(Said("你好", sender="赵六", external=True))
+    here.dingtalk.send(UserMessage("你好", sender="赵六", external=True))
     query = {"queryWord": "赵六", "offset": 0, "size": 20, "fullMatchField": 1}
     assert (await here.call("/v1.0/contact/users/search", query))["list"] == []

@@ -8,7 +8,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 from dingda.simulator.client.client import SimulatorClient
-from dingda.simulator.dingtalk.callback import Said
+from dingda.simulator.dingtalk.callback import UserMessage
 from dingda.simulator.errors import RequestRefusedError, SimulatorAwayError
 from tests.support.simulator_harness import Bot
 
@@ -25,7 +25,7 @@ def a_stranger(answer: Response) -> SimulatorClient:
 
 async def test_it_says_something_and_reads_the_record(open_client: OpenClient, bot: Bot) -> None:
     async with open_client() as client:
-        record = await client.send(Said("你好", sender="李四", single=True))
+        record = await client.send(UserMessage("你好", sender="李四", single=True))
     assert record.callback == bot.callbacks[0]
     assert record.callback["senderNick"] == "李四"
     assert record.acknowledged
@@ -34,7 +34,7 @@ async def test_it_says_something_and_reads_the_record(open_client: OpenClient, b
 async def test_it_waits_for_the_reply(open_client: OpenClient, bot: Bot) -> None:
     bot.replies = [{"msgtype": "text", "text": {"content": "你好"}}]
     async with open_client() as client:
-        record = await client.send(Said("你好"))
+        record = await client.send(UserMessage("你好"))
         record = await client.record(record.msg_id, wait_s=5)
     assert [reply.payload for reply in record.shown] == bot.replies
 
@@ -49,7 +49,7 @@ async def test_a_server_that_does_not_run_is_named_with_what_to_do(unused_tcp_po
     url = f"http://127.0.0.1:{unused_tcp_port}"
     async with SimulatorClient(url) as client:
         with pytest.raises(SimulatorAwayError) as raised:
-            await client.send(Said("你好"))
+            await client.send(UserMessage("你好"))
     assert str(raised.value) == (
         f"Nothing answers at {url}. Start it with `dingda demo`, or name another with "
         "DINGDA_SIMULATOR_URL."
@@ -69,4 +69,4 @@ async def test_a_server_that_does_not_run_is_named_with_what_to_do(unused_tcp_po
 async def test_a_server_that_is_something_else_is_recognised(answer: Response) -> None:
     async with a_stranger(answer) as client:
         with pytest.raises(RequestRefusedError, match="is not the simulator"):
-            await client.send(Said("你好"))
+            await client.send(UserMessage("你好"))

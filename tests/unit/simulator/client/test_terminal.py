@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 from starlette.responses import JSONResponse
 
-from dingda.shared.ledger.timeline import Story
+from dingda.shared.ledger.timeline import MessageTimeline
 from dingda.simulator.client.client import SimulatorClient
 from dingda.simulator.client.terminal import render_record, say
-from dingda.simulator.dingtalk.callback import Said
+from dingda.simulator.dingtalk.callback import UserMessage
 from dingda.simulator.dingtalk.record import Ack, Record, Reply
 from tests.support.simulator_harness import Bot
 
@@ -20,7 +20,7 @@ REPLY = Reply(HELLO, 0, "ok", ("user1",), 41)
 ACKNOWLEDGED = Record(
     msg_id="msgAAAA==",
     sent_at_ms=1_700_000_000_000,
-    said=Said("你好"),
+    said=UserMessage("你好"),
     headers={},
     callback={"senderNick": "张三", "senderStaffId": "user1"},
     session_expires_ms=1_700_005_400_188,
@@ -43,7 +43,7 @@ def test_a_message_without_a_reply_says_so_plainly() -> None:
 
 
 def test_where_the_ledger_knows_the_end_it_is_named_with_its_reason() -> None:
-    story = Story("dead", "failed: errcode 300001", 1, 2, 3, 4, 1, None, "")
+    story = MessageTimeline("dead", "failed: errcode 300001", 1, 2, 3, 4, 1, None, "")
     assert render_record(replace(ACKNOWLEDGED, stories=(story,)), wait_s=5).endswith(
         "\nno reply: the message is dead (failed: errcode 300001)"
     )
@@ -59,7 +59,7 @@ def test_a_refused_reply_shows_why() -> None:
 
 def test_a_refused_reply_that_is_tried_again_says_so() -> None:
     throttled = Reply({"msgtype": "text"}, 130101, "send too fast", (), 12)
-    story = Story("accepted", "", 1, 2, 3, None, 1, 60_003, "")
+    story = MessageTimeline("accepted", "", 1, 2, 3, None, 1, 60_003, "")
     record = replace(ACKNOWLEDGED, replies=(throttled,), stories=(story,))
     assert render_record(record, wait_s=5).endswith(
         "no reply within 5 s: DingTalk took none, and the bot will try again"
@@ -83,7 +83,7 @@ async def test_saying_something_prints_the_reply_and_succeeds(
 ) -> None:
     bot.replies = [HELLO]
     async with open_client() as client:
-        assert await say(client, Said("你好"), wait_s=5, as_json=False) == 0
+        assert await say(client, UserMessage("你好"), wait_s=5, as_json=False) == 0
     assert capsys.readouterr().out.splitlines() == [
         'ack      200 after 0 ms: {"msgtype":"empty"}',
         "reply    after 40 ms: text",
@@ -95,7 +95,7 @@ async def test_silence_is_a_success(
     open_client: OpenClient, capsys: pytest.CaptureFixture[str]
 ) -> None:
     async with open_client() as client:
-        assert await say(client, Said("你好"), wait_s=0.05, as_json=False) == 0
+        assert await say(client, UserMessage("你好"), wait_s=0.05, as_json=False) == 0
     assert "no reply within 0.05 s: the bot had nothing to say" in capsys.readouterr().out
 
 
@@ -104,7 +104,7 @@ async def test_a_failed_acknowledgement_is_a_failure_and_is_not_waited_on(
 ) -> None:
     bot.answer = JSONResponse({"error": "signature"}, 401)
     async with open_client() as client:
-        assert await say(client, Said("你好"), wait_s=60, as_json=False) == 1
+        assert await say(client, UserMessage("你好"), wait_s=60, as_json=False) == 1
     assert 'ack      401 after 0 ms: {"error":"signature"}' in capsys.readouterr().out
 
 
@@ -113,7 +113,7 @@ async def test_nothing_but_refused_replies_is_a_failure(
 ) -> None:
     bot.replies = [{"msgtype": "image"}]
     async with open_client() as client:
-        assert await say(client, Said("你好"), wait_s=0.1, as_json=False) == 1
+        assert await say(client, UserMessage("你好"), wait_s=0.1, as_json=False) == 1
     assert "errcode 400105" in capsys.readouterr().out
 
 
@@ -122,6 +122,6 @@ async def test_the_record_can_be_printed_as_one_json_object(
 ) -> None:
     bot.replies = [HELLO]
     async with open_client() as client:
-        assert await say(client, Said("你好"), wait_s=5, as_json=True) == 0
+        assert await say(client, UserMessage("你好"), wait_s=5, as_json=True) == 0
     record = json.loads(capsys.readouterr().out)
     assert record["replies"][0]["payload"] == HELLO

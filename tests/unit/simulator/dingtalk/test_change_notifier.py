@@ -1,15 +1,15 @@
 import asyncio
 import time
 
-from dingda.simulator.dingtalk.change_notifier import Changes
+from dingda.simulator.dingtalk.change_notifier import ChangeNotifier
 
 
 async def test_what_is_true_already_is_not_waited_for() -> None:
-    await Changes().wait_until(lambda: True, wait_s=60)
+    await ChangeNotifier().wait_until(lambda: True, wait_s=60)
 
 
 async def test_who_waits_looks_again_at_every_announcement() -> None:
-    changes, news = Changes(), list[str]()
+    changes, news = ChangeNotifier(), list[str]()
     waiting = asyncio.create_task(changes.wait_until(lambda: "wanted" in news, wait_s=60))
     for item in ("other", "wanted"):
         await asyncio.sleep(0.01)
@@ -21,12 +21,12 @@ async def test_who_waits_looks_again_at_every_announcement() -> None:
 
 async def test_a_wait_ends_after_its_time() -> None:
     began_s = time.monotonic()
-    await Changes().wait_until(lambda: False, wait_s=0.02)
+    await ChangeNotifier().wait_until(lambda: False, wait_s=0.02)
     assert time.monotonic() - began_s >= 0.02
 
 
 async def test_nobody_waits_once_it_is_closed() -> None:
-    changes = Changes()
+    changes = ChangeNotifier()
     waiting = asyncio.create_task(changes.wait_until(lambda: False, wait_s=60))
     await asyncio.sleep(0.01)
     await changes.close()

@@ -9,9 +9,9 @@ from dingda import simulator
 from dingda.shared.dingtalk.message import Ignored, parse_message
 from dingda.shared.dingtalk.signature import verify
 from dingda.shared.errors import InvalidSignatureError
-from dingda.simulator.dingtalk.callback import Said
-from dingda.simulator.dingtalk.faults import GOOD_DAY, BadDay, CallbackTrouble, ReplyTrouble
-from dingda.simulator.dingtalk.simulation import DingTalk, SignedCallback
+from dingda.simulator.dingtalk.callback import UserMessage
+from dingda.simulator.dingtalk.faults import NO_FAULTS, CallbackFault, FaultSettings, ReplyFault
+from dingda.simulator.dingtalk.simulation import SignedCallback, Simulation
 from tests.support.simulator_harness import NOW_MS, SECRET, Bot
 
 PAGE = Path(simulator.__file__).parent / "page" / "static"
@@ -23,7 +23,7 @@ def check(callback: SignedCallback) -> None:
     verify(headers["timestamp"].encode(), headers["sign"].encode(), secrets=[SECRET], now_ms=NOW_MS)
 
 
-def post(dingtalk: DingTalk, callback: SignedCallback) -> int:
+def post(dingtalk: Simulation, callback: SignedCallback) -> int:
     session = json.loads(callback.body)["sessionWebhook"].partition("session=")[2]
     body = json.dumps(HELLO).encode()
     return dingtalk.reply(session, content_type="application/json", body=body).errcode
@@ -31,20 +31,20 @@ def post(dingtalk: DingTalk, callback: SignedCallback) -> int:
 
 @pytest.mark.parametrize(
     ("trouble", "reason"),
-    [(CallbackTrouble.WRONG_SIGNATURE, "signature"), (CallbackTrouble.CLOCK_OFF, "stale")],
+    [(CallbackFault.WRONG_SIGNATURE, "signature"), (CallbackFault.CLOCK_OFF, "stale")],
 )
 def test_a_callback_that_is_not_rightly_signed(
-    dingtalk: DingTalk, trouble: CallbackTrouble, reason: str
+    dingtalk: Simulation, trouble: CallbackFault, reason: str
 ) -> None:
-    dingtalk.bad_day = BadDay(callbacks=trouble)
+    dingtalk.faults = FaultSettings(callbacks=trouble)
     with pytest.raises(InvalidSignatureError) as raised:
-        check(dingtalk.send(Said("你好")))
+        check(dingtalk.send(UserMessage("你好")))
     assert raised.value.reason == reason
 
 
-def test_a_clock_that_is_two_hours_slow_signs_rightly_for_its_time(dingtalk: DingTalk) -> None:
-    dingtalk.bad_day = BadDay(callbacks=CallbackTrouble.CLOCK_OFF)
-    headers = dingtalk.send(Said("你好")).headers
+def test_a_clock_that_is_two_hours_slow_signs_rightly_for_its_time(dingtalk: Simulation) -> None:
+    dingtalk.faults = FaultSettings(callbacks=CallbackFault.CLOCK_OFF)
+    headers = dingtalk.send(UserMessage("你好")).headers
     then_ms = NOW_MS - 2 * 3_600_000
     assert headers["timestamp"] == str(then_ms)
     verify(
@@ -52,9 +52,9 @@ def test_a_clock_that_is_two_hours_slow_signs_rightly_for_its_time(dingtalk: Din
     )
 
 
-def test_without_quota_the_callback_has_no_text(dingtalk: DingTalk) -> None:
-    dingtalk.bad_day = BadDay(callbacks=CallbackTrouble.QUOTA)
-    callback = dingtalk.send(Said("你好"))
+def test_without_quota_the_callback_has_no_text(dingtalk: Simulation) -> None:
+    dingtalk.faults = FaultSettings(callbacks=CallbackFault.QUOTA)
+    callback = dingtalk.send(UserMessage("你好"))
     fields = json.loads(callback.body)
     assert fields["errorCode"] == 20001
     assert fields.keys().isdisjoint({"text", "content"})
@@ -65,38 +65,38 @@ def test_without_quota_the_callback_has_no_text(dingtalk: DingTalk) -> None:
 @pytest.mark.parametrize(
     ("trouble", "errcode"),
     [
-        (ReplyTrouble.THROTTLE, 130101),
-        (ReplyTrouble.BUSY, -1),
-        (ReplyTrouble.REFUSE, 300001),
-        (ReplyTrouble.CONTENT, 430104),
-        (ReplyTrouble.PACKED, 0),
+        (ReplyFault.THROTTLE, 130101),
+        (ReplyFault.BUSY, -1),
+        (ReplyFault.REFUSE, 300001),
+        (ReplyFault.CONTENT, 430104),
+        (ReplyFault.PACKED, 0),
     ],
 )
 def test_a_reply_is_answered_with_the_days_errcode(
-    dingtalk: DingTalk, trouble: ReplyTrouble, errcode: int
+    dingtalk: Simulation, trouble: ReplyFault, errcode: int
 ) -> None:
-    callback = dingtalk.send(Said("你好"))
-    dingtalk.bad_day = BadDay(replies=trouble)
+    callback = dingtalk.send(UserMessage("你好"))
+    dingtalk.faults = FaultSettings(replies=trouble)
     assert post(dingtalk, callback) == errcode
-    dingtalk.bad_day = GOOD_DAY
+    dingtalk.faults = NO_FAULTS
     assert post(dingtalk, callback) == 0
 
 
 @pytest.mark.parametrize(
     ("trouble", "is_shown"),
     [
-        (ReplyTrouble.FAIL, False),
-        (ReplyTrouble.UNAVAILABLE, False),
-        (ReplyTrouble.GATEWAY, True),
-        (ReplyTrouble.HANG, True),
-        (ReplyTrouble.CLOSE, True),
+        (ReplyFault.FAIL, False),
+        (ReplyFault.UNAVAILABLE, False),
+        (ReplyFault.GATEWAY, True),
+        (ReplyFault.HANG, True),
+        (ReplyFault.CLOSE, True),
     ],
 )
 def test_a_reply_whose_sender_never_hears_the_errcode_is_recorded_as_such(
-    dingtalk: DingTalk, trouble: ReplyTrouble, *, is_shown: bool
+    dingtalk: Simulation, trouble: ReplyFault, *, is_shown: bool
 ) -> None:
-    callback = dingtalk.send(Said("你好"))
-    dingtalk.bad_day = BadDay(replies=trouble)
+    callback = dingtalk.send(UserMessage("你好"))
+    dingtalk.faults = FaultSettings(replies=trouble)
     post(dingtalk, callback)
     record = dingtalk.record(callback.msg_id)
     assert record is not None
@@ -104,25 +104,25 @@ def test_a_reply_whose_sender_never_hears_the_errcode_is_recorded_as_such(
     assert bool(record.shown) is is_shown
 
 
-def test_a_session_that_is_closed_early_takes_no_more_replies(dingtalk: DingTalk) -> None:
-    callback = dingtalk.send(Said("你好"))
+def test_a_session_that_is_closed_early_takes_no_more_replies(dingtalk: Simulation) -> None:
+    callback = dingtalk.send(UserMessage("你好"))
     assert post(dingtalk, callback) == 0
     dingtalk.expire(callback.msg_id)
     assert post(dingtalk, callback) == 300001
 
 
-def test_what_is_sent_again_is_the_same_with_a_new_signature(dingtalk: DingTalk) -> None:
-    dingtalk.bad_day = BadDay(callbacks=CallbackTrouble.WRONG_SIGNATURE)
-    first = dingtalk.send(Said("你好"))
-    dingtalk.bad_day = GOOD_DAY
+def test_what_is_sent_again_is_the_same_with_a_new_signature(dingtalk: Simulation) -> None:
+    dingtalk.faults = FaultSettings(callbacks=CallbackFault.WRONG_SIGNATURE)
+    first = dingtalk.send(UserMessage("你好"))
+    dingtalk.faults = NO_FAULTS
     again = dingtalk.send_again(first.msg_id)
     assert again is not None
     assert again.body == first.body
     check(again)
 
 
-def test_news_of_a_second_delivery_leaves_the_first_as_it_was(dingtalk: DingTalk) -> None:
-    msg_id = dingtalk.send(Said("你好")).msg_id
+def test_news_of_a_second_delivery_leaves_the_first_as_it_was(dingtalk: Simulation) -> None:
+    msg_id = dingtalk.send(UserMessage("你好")).msg_id
     dingtalk.acknowledged(msg_id, status=401, body="")
     dingtalk.acknowledged(msg_id, status=200, body="{}")
     dingtalk.undelivered(msg_id, "Nothing answers.")
@@ -135,9 +135,9 @@ def test_news_of_a_second_delivery_leaves_the_first_as_it_was(dingtalk: DingTalk
     assert not record.settled
 
 
-@pytest.mark.parametrize("bad_day", [GOOD_DAY, BadDay(CallbackTrouble.QUOTA, ReplyTrouble.HANG)])
-def test_a_day_survives_its_json(bad_day: BadDay) -> None:
-    assert BadDay.from_json(bad_day.to_json()) == bad_day
+@pytest.mark.parametrize("faults", [NO_FAULTS, FaultSettings(CallbackFault.QUOTA, ReplyFault.HANG)])
+def test_a_day_survives_its_json(faults: FaultSettings) -> None:
+    assert FaultSettings.from_json(faults.to_json()) == faults
 
 
 @pytest.mark.parametrize(
@@ -172,6 +172,6 @@ async def test_a_packed_answer_is_gzip_whatever_was_asked_for(
 def test_the_page_has_every_trouble_in_both_languages() -> None:
     texts = (PAGE / "texts.js").read_text("utf-8")
     switches = (PAGE / "bad_day.js").read_text("utf-8")
-    for trouble in (*ReplyTrouble, *CallbackTrouble):
+    for trouble in (*ReplyFault, *CallbackFault):
         assert f'"{trouble}"' in switches
         assert texts.count(f"    {trouble}: ") >= 2

@@ -10,10 +10,10 @@ import pytest
 from dingda.shared.dingtalk.signature import verify
 from dingda.simulator.backends.organisation import Organisation
 from dingda.simulator.client.client import SimulatorClient
-from dingda.simulator.dingtalk.callback import Said
+from dingda.simulator.dingtalk.callback import UserMessage
 from dingda.simulator.dingtalk.export import as_test
 from dingda.simulator.dingtalk.record import Record
-from dingda.simulator.dingtalk.simulation import DingTalk
+from dingda.simulator.dingtalk.simulation import Simulation
 from tests.support.builders import callback_fields
 from tests.support.simulator_harness import SECRET, SIMULATOR_URL, Bot, Clock
 
@@ -48,7 +48,7 @@ async def test_each_sending_is_a_message_of_its_own(open_client: OpenClient) -> 
     "body", [b'{"msgId": "a",  "msgId": "b"}', b"{}", b"", b"not json", b"\xff\xfe", b"[1]"]
 )
 async def test_verbatim_is_byte_for_byte_and_so_is_what_is_no_object(
-    dingtalk: DingTalk, clock: Clock, body: bytes
+    dingtalk: Simulation, clock: Clock, body: bytes
 ) -> None:
     callback = dingtalk.send_raw(body, verbatim=True)
     assert callback.body == body
@@ -62,7 +62,7 @@ async def test_verbatim_is_byte_for_byte_and_so_is_what_is_no_object(
 
 
 async def test_bytes_that_are_no_text_survive_the_record(
-    dingtalk: DingTalk, open_client: OpenClient
+    dingtalk: Simulation, open_client: OpenClient
 ) -> None:
     msg_id = dingtalk.send_raw(b"\xff\x00").msg_id
     async with open_client() as client:
@@ -86,31 +86,34 @@ async def test_a_web_page_elsewhere_cannot_send_one(http: httpx.AsyncClient, bot
 @pytest.mark.parametrize(
     ("fields", "said"),
     [
-        ({"msgtype": "markdown", "markdown": {"text": " 天气"}}, Said("天气", kind="markdown")),
-        ({"msgtype": "picture", "content": {"downloadCode": "x"}}, Said("", kind="picture")),
+        (
+            {"msgtype": "markdown", "markdown": {"text": " 天气"}},
+            UserMessage("天气", kind="markdown"),
+        ),
+        ({"msgtype": "picture", "content": {"downloadCode": "x"}}, UserMessage("", kind="picture")),
         (
             {"msgtype": "file", "content": {"fileName": "a.docx"}, "conversationType": "1"},
-            Said("a.docx", kind="file", single=True),
+            UserMessage("a.docx", kind="file", single=True),
         ),
         (
             {
                 "msgtype": "richText",
                 "content": {"richText": [{"downloadCode": "x"}, {"text": "看"}]},
             },
-            Said("看", kind="richText", pictures=1),
+            UserMessage("看", kind="richText", pictures=1),
         ),
-        ({"msgtype": 5, "senderNick": 7}, Said("", sender="?")),
+        ({"msgtype": 5, "senderNick": 7}, UserMessage("", sender="?")),
     ],
 )
 def test_what_can_be_told_of_it_is_told(
-    dingtalk: DingTalk, fields: dict[str, Any], said: Said
+    dingtalk: Simulation, fields: dict[str, Any], said: UserMessage
 ) -> None:
     body = callback_fields(None, **fields)
     (record,) = _records(dingtalk, body)
     assert record.said == said
 
 
-def test_a_test_can_be_made_of_it(dingtalk: DingTalk) -> None:
+def test_a_test_can_be_made_of_it(dingtalk: Simulation) -> None:
     (record,) = _records(dingtalk, callback_fields(" 看看", odd="x"))
     copied = as_test(record)
     assert "dingtalk.ask_raw({" in copied
@@ -119,11 +122,11 @@ def test_a_test_can_be_made_of_it(dingtalk: DingTalk) -> None:
     compile(copied, "copied", "exec")
 
 
-def test_its_sender_is_in_the_address_book(dingtalk: DingTalk) -> None:
+def test_its_sender_is_in_the_address_book(dingtalk: Simulation) -> None:
     _records(dingtalk, callback_fields(senderStaffId="0815", senderNick="小明"))
-    assert ("0815", "小明") in {(each.userid, each.name) for each in Organisation(dingtalk.archive)}
+    assert ("0815", "小明") in {(each.userid, each.name) for each in Organisation(dingtalk.records)}
 
 
-def _records(dingtalk: DingTalk, fields: dict[str, Any]) -> list[Record]:
+def _records(dingtalk: Simulation, fields: dict[str, Any]) -> list[Record]:
     dingtalk.send_raw(json.dumps(fields).encode())
-    return dingtalk.archive.since(0)
+    return dingtalk.records.since(0)

@@ -8,17 +8,23 @@ import pytest
 
 from dingda.shared.dingtalk.content import Kind
 from dingda.shared.dingtalk.message import Mention, Message, parse_message
-from dingda.simulator.dingtalk.callback import Mentioned, Quoted, Said, build_callback, staff_id_of
+from dingda.simulator.dingtalk.callback import (
+    Mentioned,
+    Quotation,
+    UserMessage,
+    build_callback,
+    staff_id_of,
+)
 
 LISI = Mentioned("李四")
 
 
-def callback_for(said: Said) -> dict[str, Any]:
+def callback_for(said: UserMessage) -> dict[str, Any]:
     webhook = "https://oapi.dingtalk.com/robot/sendBySession?session=0"
     return build_callback(said, session_webhook=webhook, created_ms=1, expires_ms=2)
 
 
-def read(said: Said) -> Message:
+def read(said: UserMessage) -> Message:
     message = parse_message(json.dumps(callback_for(said)).encode())
     assert isinstance(message, Message)
     return message
@@ -27,42 +33,46 @@ def read(said: Said) -> Message:
 @pytest.mark.parametrize(
     ("said", "kind", "text"),
     [
-        (Said("天气 北京"), Kind.TEXT, "天气 北京"),
-        (Said("天气 北京", kind="richText"), Kind.RICH_TEXT, "天气 北京"),
-        (Said("", kind="richText", runs=("@钉答", "天", "气北京")), Kind.RICH_TEXT, "天气北京"),
-        (Said("天气 北京", kind="markdown"), Kind.MARKDOWN, "天气 北京"),
-        (Said("天气北京", kind="audio", single=True), Kind.VOICE, "天气北京"),
-        (Said("", kind="audio", single=True), Kind.VOICE, ""),
-        (Said("", kind="picture", single=True), Kind.PICTURE, ""),
-        (Said("招标.docx", kind="file", single=True), Kind.FILE, ""),
-        (Said("", kind="video", single=True), Kind.VIDEO, ""),
+        (UserMessage("天气 北京"), Kind.TEXT, "天气 北京"),
+        (UserMessage("天气 北京", kind="richText"), Kind.RICH_TEXT, "天气 北京"),
         (
-            Said("李四：在：吗\n好", kind="chatRecord", single=True),
+            UserMessage("", kind="richText", runs=("@钉答", "天", "气北京")),
+            Kind.RICH_TEXT,
+            "天气北京",
+        ),
+        (UserMessage("天气 北京", kind="markdown"), Kind.MARKDOWN, "天气 北京"),
+        (UserMessage("天气北京", kind="audio", single=True), Kind.VOICE, "天气北京"),
+        (UserMessage("", kind="audio", single=True), Kind.VOICE, ""),
+        (UserMessage("", kind="picture", single=True), Kind.PICTURE, ""),
+        (UserMessage("招标.docx", kind="file", single=True), Kind.FILE, ""),
+        (UserMessage("", kind="video", single=True), Kind.VIDEO, ""),
+        (
+            UserMessage("李四：在：吗\n好", kind="chatRecord", single=True),
             Kind.FORWARDED,
             "李四：在：吗\n好",
         ),
-        (Said("晴", kind="interactiveCard", single=True), Kind.CARD, "晴"),
-        (Said("", kind="interactiveCard", single=True), Kind.CARD, ""),
-        (Said("天气 北京", at_all=True), Kind.TEXT, "@所有人天气 北京"),
+        (UserMessage("晴", kind="interactiveCard", single=True), Kind.CARD, "晴"),
+        (UserMessage("", kind="interactiveCard", single=True), Kind.CARD, ""),
+        (UserMessage("天气 北京", at_all=True), Kind.TEXT, "@所有人天气 北京"),
     ],
 )
-def test_each_kind_is_read_as_what_was_said(said: Said, kind: Kind, text: str) -> None:
+def test_each_kind_is_read_as_what_was_said(said: UserMessage, kind: Kind, text: str) -> None:
     message = read(said)
     assert (message.kind, message.text.strip()) == (kind, text)
 
 
 def test_what_is_sent_beside_words_has_its_code_and_name() -> None:
-    assert read(Said("", kind="picture", single=True)).pictures[0].code
-    assert read(Said("帮助", kind="richText", pictures=2)).pictures[1].code
-    assert read(Said("招标.docx", kind="file", single=True)).files[0].name == "招标.docx"
-    voice = read(Said("", kind="audio", single=True)).voice
+    assert read(UserMessage("", kind="picture", single=True)).pictures[0].code
+    assert read(UserMessage("帮助", kind="richText", pictures=2)).pictures[1].code
+    assert read(UserMessage("招标.docx", kind="file", single=True)).files[0].name == "招标.docx"
+    voice = read(UserMessage("", kind="audio", single=True)).voice
     assert voice is not None
     assert (bool(voice.code), voice.text) == (True, "")
 
 
 def test_others_are_mentioned_with_their_userids_or_without() -> None:
     mentioned = (LISI, Mentioned("李伟", staff_id="liwei-2"), Mentioned("陈外", staff_id=""))
-    said = Said("绩效", mentioned=mentioned)
+    said = UserMessage("绩效", mentioned=mentioned)
     ids = tuple(mention.staff_id for mention in read(said).mentions)
     assert ids == (staff_id_of("李四"), "liwei-2", "")
     at_users = callback_for(said)["atUsers"]
@@ -71,7 +81,7 @@ def test_others_are_mentioned_with_their_userids_or_without() -> None:
 
 def test_rich_text_tells_the_name_of_who_is_mentioned() -> None:
     runs = ("@钉答", "查", "@李四", "的绩", "效")
-    message = read(Said("", kind="richText", runs=runs, mentioned=(LISI,)))
+    message = read(UserMessage("", kind="richText", runs=runs, mentioned=(LISI,)))
     assert message.text == "查的绩效"
     assert message.mentions == (Mention(staff_id_of("李四"), "李四"),)
 
@@ -79,8 +89,8 @@ def test_rich_text_tells_the_name_of_who_is_mentioned() -> None:
 @pytest.mark.parametrize("kind", ["text", "richText", "picture", "file", "interactiveCard"])
 def test_a_message_is_quoted_whatever_it_is(kind: Any) -> None:
     text = "" if kind == "picture" else "旧的"
-    by_somebody = read(Said("看看", quoted=Quoted(text, kind=kind, sender="李四"))).quoted
-    by_bot = read(Said("看看", kind="richText", quoted=Quoted(text, kind=kind))).quoted
+    by_somebody = read(UserMessage("看看", quoted=Quotation(text, kind=kind, sender="李四"))).quoted
+    by_bot = read(UserMessage("看看", kind="richText", quoted=Quotation(text, kind=kind))).quoted
     assert by_somebody is not None
     assert by_bot is not None
     assert (by_somebody.kind.value, by_somebody.is_bots) == (kind, False)
@@ -89,15 +99,17 @@ def test_a_message_is_quoted_whatever_it_is(kind: Any) -> None:
 
 
 def test_of_the_bots_own_card_only_the_id_may_come() -> None:
-    replied = callback_for(Said("再来", quoted=Quoted("", kind="interactiveCard")))["text"]
+    replied = callback_for(UserMessage("再来", quoted=Quotation("", kind="interactiveCard")))[
+        "text"
+    ]
     assert "content" not in replied["repliedMsg"]
 
 
 def test_the_askers_client_and_organisation_can_be_chosen() -> None:
-    message = read(Said("你好", client="HarmonyOS", external=True))
+    message = read(UserMessage("你好", client="HarmonyOS", external=True))
     assert message.sender_platform == "HarmonyOS"
     assert (message.sender_staff_id, message.is_own_organisation) == ("", False)
-    assert read(Said("你好")).is_own_organisation
+    assert read(UserMessage("你好")).is_own_organisation
 
 
 @pytest.mark.parametrize(
@@ -124,5 +136,7 @@ async def test_what_cannot_be_said_is_refused_with_the_place(
 
 
 def test_what_was_said_survives_its_json() -> None:
-    said = Said("看看", mentioned=(LISI,), quoted=Quoted("旧", sender="李四"), client="iOS")
-    assert Said.from_json(said.to_json()) == said
+    said = UserMessage(
+        "看看", mentioned=(LISI,), quoted=Quotation("旧", sender="李四"), client="iOS"
+    )
+    assert UserMessage.from_json(said.to_json()) == said

@@ -10,9 +10,9 @@ from starlette.applications import Starlette
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 
-from dingda.simulator.dingtalk.callback import Said
-from dingda.simulator.dingtalk.change_notifier import Changes
-from dingda.simulator.dingtalk.faults import GOOD_DAY, BadDay, ReplyTrouble
+from dingda.simulator.dingtalk.callback import UserMessage
+from dingda.simulator.dingtalk.change_notifier import ChangeNotifier
+from dingda.simulator.dingtalk.faults import NO_FAULTS, FaultSettings, ReplyFault
 from dingda.simulator.dingtalk.record import Record
 from dingda.simulator.errors import RequestRefusedError
 from dingda.simulator.http.schema import describe
@@ -43,7 +43,7 @@ def test_every_reference_in_the_description_leads_somewhere() -> None:
     document = describe()
     named = set(re.findall(r"#/components/schemas/(\w+)", str(document)))
     assert named <= document["components"]["schemas"].keys()
-    assert {"Record", "Said", "BadDay", "Story", "Reply", "Ack"} <= named
+    assert {"Record", "UserMessage", "FaultSettings", "MessageTimeline", "Reply", "Ack"} <= named
 
 
 async def test_the_description_is_served(http: httpx.AsyncClient) -> None:
@@ -57,7 +57,7 @@ async def test_a_record_has_the_keys_that_the_description_names(http: httpx.Asyn
 
 async def test_every_message_is_listed_the_oldest_first(open_client: OpenClient) -> None:
     async with open_client() as client:
-        sent = [await client.send(Said(text)) for text in ("一", "二")]
+        sent = [await client.send(UserMessage(text)) for text in ("一", "二")]
         assert [record.msg_id for record in await client.records()] == [r.msg_id for r in sent]
 
 
@@ -65,15 +65,15 @@ async def test_from_a_group_only_what_mentions_the_bot_is_delivered(
     open_client: OpenClient, bot: Bot
 ) -> None:
     async with open_client() as client:
-        record = await client.send(Said("大家好", mention=False))
-        alone = await client.send(Said("你好", single=True, mention=False))
+        record = await client.send(UserMessage("大家好", mention=False))
+        alone = await client.send(UserMessage("你好", single=True, mention=False))
     assert record.undelivered == "From a group DingTalk delivers only what mentions the bot."
     assert [callback["msgId"] for callback in bot.callbacks] == [alone.msg_id]
 
 
 async def test_a_message_is_delivered_again_as_it_was(open_client: OpenClient, bot: Bot) -> None:
     async with open_client() as client:
-        record = await client.send(Said("你好"))
+        record = await client.send(UserMessage("你好"))
         record = await client.redeliver(record.msg_id)
     assert bot.callbacks == [record.callback] * 2
     assert [ack.status for ack in record.redeliveries] == [200]
@@ -81,7 +81,7 @@ async def test_a_message_is_delivered_again_as_it_was(open_client: OpenClient, b
 
 async def test_a_session_can_be_closed(open_client: OpenClient, http: httpx.AsyncClient) -> None:
     async with open_client() as client:
-        record = await client.expire((await client.send(Said("你好"))).msg_id)
+        record = await client.expire((await client.send(UserMessage("你好"))).msg_id)
     hello = {"msgtype": "text", "text": {"content": "你好"}}
     response = await http.post(record.callback["sessionWebhook"], json=hello)
     assert response.json()["errcode"] == 300001
@@ -102,11 +102,11 @@ async def test_nothing_can_be_done_to_an_unknown_message(
 
 
 async def test_a_day_is_as_it_was_chosen(open_client: OpenClient) -> None:
-    bad_day = BadDay(replies=ReplyTrouble.THROTTLE)
+    faults = FaultSettings(replies=ReplyFault.THROTTLE)
     async with open_client() as client:
-        assert await client.bad_day() == GOOD_DAY
-        await client.have(bad_day)
-        assert await client.bad_day() == bad_day
+        assert await client.faults() == NO_FAULTS
+        await client.have(faults)
+        assert await client.faults() == faults
 
 
 @pytest.mark.parametrize("chosen", [{"replies": "rain"}, {"weather": "bad"}, []])
@@ -116,7 +116,7 @@ async def test_a_day_that_nobody_knows_is_refused(http: httpx.AsyncClient, chose
 
 async def test_a_callback_becomes_a_command(open_client: OpenClient) -> None:
     async with open_client() as client:
-        record = await client.send(Said("it's", single=True))
+        record = await client.send(UserMessage("it's", single=True))
         command = await client.as_curl(record.msg_id)
     assert command.startswith(f"curl -i {CALLBACK_URL} \\\n  -H 'Content-Type: application/json")
     assert f"-H 'sign: {record.headers['sign']}'" in command
@@ -128,7 +128,7 @@ async def test_a_message_becomes_a_test_that_python_can_read(
 ) -> None:
     bot.answer = JSONResponse({"msgtype": "text", "text": {"content": '"好"'}})
     async with open_client() as client:
-        record = await client.send(Said("天气 北京?", sender="李四"))
+        record = await client.send(UserMessage("天气 北京?", sender="李四"))
         test = await client.as_test(record.msg_id)
     compile(test, "test_copied.py", "exec")
     assert "def test_the_answer_to_天气_北京(dingtalk: SimulatedDingTalk) -> None:" in test
@@ -142,7 +142,9 @@ async def test_an_export_of_an_unknown_message_is_refused(open_client: OpenClien
             await client.as_curl("msgAAAA==")
 
 
-async def events(simulator: Starlette, changes: Changes, *, last_event_id: str = "") -> list[str]:
+async def events(
+    simulator: Starlette, changes: ChangeNotifier, *, last_event_id: str = ""
+) -> list[str]:
     """All that a follower hears until the simulator is stopped, one event an item."""
     heard: list[str] = []
     scope = {
@@ -173,7 +175,7 @@ def names(heard: list[str]) -> list[str]:
 
 
 async def test_a_follower_hears_what_was_and_where_it_stands(
-    simulator: Starlette, http: httpx.AsyncClient, changes: Changes
+    simulator: Starlette, http: httpx.AsyncClient, changes: ChangeNotifier
 ) -> None:
     record = (await http.post("/api/messages", json={"text": "你好"})).content
     heard = await events(simulator, changes)
@@ -182,7 +184,7 @@ async def test_a_follower_hears_what_was_and_where_it_stands(
 
 
 async def test_a_follower_goes_on_where_the_line_broke(
-    simulator: Starlette, http: httpx.AsyncClient, changes: Changes
+    simulator: Starlette, http: httpx.AsyncClient, changes: ChangeNotifier
 ) -> None:
     await http.post("/api/messages", json={"text": "一"})
     heard = await events(simulator, changes)
@@ -196,7 +198,7 @@ async def test_a_follower_goes_on_where_the_line_broke(
 
 
 async def test_a_follower_of_an_earlier_server_begins_anew(
-    simulator: Starlette, changes: Changes
+    simulator: Starlette, changes: ChangeNotifier
 ) -> None:
     assert names(await events(simulator, changes, last_event_id="stranger-9"))[0] == "beginning"
 

@@ -8,18 +8,20 @@ import httpx
 import pytest
 from starlette.responses import JSONResponse, PlainTextResponse, RedirectResponse, Response
 
-from dingda.simulator.dingtalk.change_notifier import Changes
-from dingda.simulator.dingtalk.simulation import DingTalk
+from dingda.simulator.dingtalk.change_notifier import ChangeNotifier
+from dingda.simulator.dingtalk.simulation import Simulation
 from dingda.simulator.http.app import create_app
-from dingda.simulator.http.callback_sender import Courier
+from dingda.simulator.http.callback_sender import CallbackSender
 from tests.support.simulator_harness import CALLBACK_URL, SIMULATOR_URL, Bot
 
 HELLO = {"msgtype": "text", "text": {"content": "你好"}}
 
 
 @asynccontextmanager
-async def a_client_of(dingtalk: DingTalk, courier: Courier) -> AsyncIterator[httpx.AsyncClient]:
-    app = create_app(dingtalk=dingtalk, courier=courier, changes=Changes())
+async def a_client_of(
+    dingtalk: Simulation, callback_sender: CallbackSender
+) -> AsyncIterator[httpx.AsyncClient]:
+    app = create_app(dingtalk=dingtalk, callback_sender=callback_sender, changes=ChangeNotifier())
     transport = httpx.ASGITransport(app)
     async with (
         app.router.lifespan_context(app),
@@ -39,7 +41,7 @@ async def test_a_sent_message_reaches_the_gateway_signed(http: httpx.AsyncClient
 
 
 async def test_sending_returns_the_record_once_the_acknowledgement_is_there(
-    http: httpx.AsyncClient, bot: Bot, dingtalk: DingTalk
+    http: httpx.AsyncClient, bot: Bot, dingtalk: Simulation
 ) -> None:
     record = (await http.post("/api/messages", json={"text": "你好"})).json()
     kept = dingtalk.record(record["msg_id"])
@@ -137,10 +139,10 @@ async def test_a_redirect_is_not_followed(http: httpx.AsyncClient, bot: Bot) -> 
 
 
 async def test_a_gateway_that_is_not_there_is_named_with_what_to_start(
-    dingtalk: DingTalk, unused_tcp_port: int
+    dingtalk: Simulation, unused_tcp_port: int
 ) -> None:
     url = f"http://127.0.0.1:{unused_tcp_port}/dd_robot/"
-    async with a_client_of(dingtalk, Courier(url)) as http:
+    async with a_client_of(dingtalk, CallbackSender(url)) as http:
         response = await http.post("/api/messages", json={"text": "你好"})
     assert response.status_code == 502
     assert response.json() == {
@@ -151,17 +153,19 @@ async def test_a_gateway_that_is_not_there_is_named_with_what_to_start(
 
 
 async def test_a_gateway_that_is_slower_than_dingtalk_is_patient_is_given_up(
-    dingtalk: DingTalk, bot: Bot
+    dingtalk: Simulation, bot: Bot
 ) -> None:
     bot.answer_after_s = 10
-    courier = Courier(CALLBACK_URL, patience_s=0.05, transport=httpx.ASGITransport(bot.app))
-    async with a_client_of(dingtalk, courier) as http:
+    callback_sender = CallbackSender(
+        CALLBACK_URL, patience_s=0.05, transport=httpx.ASGITransport(bot.app)
+    )
+    async with a_client_of(dingtalk, callback_sender) as http:
         response = await http.post("/api/messages", json={"text": "你好"})
     assert response.status_code == 502
     assert "did not answer within 0.05 s" in response.json()["detail"]
 
 
-async def test_something_that_does_not_speak_http_is_named(dingtalk: DingTalk) -> None:
+async def test_something_that_does_not_speak_http_is_named(dingtalk: Simulation) -> None:
     async def babble(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(b"+PONG\r\n\r\n")
         await writer.drain()
@@ -169,8 +173,8 @@ async def test_something_that_does_not_speak_http_is_named(dingtalk: DingTalk) -
 
     server = await asyncio.start_server(babble, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
-    courier = Courier(f"http://127.0.0.1:{port}/dd_robot/")
-    async with server, a_client_of(dingtalk, courier) as http:
+    callback_sender = CallbackSender(f"http://127.0.0.1:{port}/dd_robot/")
+    async with server, a_client_of(dingtalk, callback_sender) as http:
         response = await http.post("/api/messages", json={"text": "你好"})
     assert response.status_code == 502
     assert "gave no answer that is HTTP" in response.json()["detail"]
@@ -225,7 +229,7 @@ async def test_a_wait_must_be_a_sensible_number(http: httpx.AsyncClient, wait_s:
 
 
 async def test_who_waits_is_sent_away_when_the_server_stops(
-    http: httpx.AsyncClient, changes: Changes
+    http: httpx.AsyncClient, changes: ChangeNotifier
 ) -> None:
     msg_id = (await http.post("/api/messages", json={"text": "你好"})).json()["msg_id"]
     waiting = asyncio.create_task(http.get(path_of(msg_id), params={"wait_s": 60}))

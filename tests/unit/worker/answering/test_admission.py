@@ -240,7 +240,7 @@ async def test_a_message_that_rested_is_counted_once(
         await here.rest(message)
         lease = await here.ledger.lease(message.id)
         assert isinstance(lease, Lease)
-        assert (lease.was_put_back, lease.attempt) == (True, 1)
+        assert (lease.was_put_back, lease.delivery_attempt) == (True, 1)
 
 
 async def test_many_replies_of_one_skill_leave_others_a_place_on_the_wire() -> None:

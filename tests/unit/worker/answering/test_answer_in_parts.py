@@ -8,12 +8,12 @@ import httpx
 import pytest
 
 from dingda.shared.dingtalk.reply import Text
-from dingda.shared.ledger.states import Lease, Prepared
+from dingda.shared.ledger.states import Lease, PreparedReply
 from dingda.shared.texts import CUT_OFF, REJECTED, REST_REJECTED
 from dingda.skill import RefusalError
 from dingda.worker.answering.response import ANSWERED
 from tests.support.builders import KEYS
-from tests.support.worker_harness import Desk, desk, stop
+from tests.support.worker_harness import WorkerHarness, desk, stop
 
 PARAGRAPHS = [f"{number}{'字' * 6_000}" for number in (1, 2, 3)]
 THROTTLED = {"errcode": 130101}
@@ -70,7 +70,7 @@ async def test_while_a_part_is_on_the_wire_the_others_are_kept() -> None:
         assert states == ["sending"] * 3
 
 
-async def goes_on(here: Desk, message: Any) -> None:
+async def goes_on(here: WorkerHarness, message: Any) -> None:
     await here.rest(message)
     await here.answer(message)
 
@@ -96,13 +96,13 @@ async def test_the_troubles_of_one_part_are_not_the_next_ones() -> None:
         await here.rest(message)
         lease = await here.ledger.lease(message.id)
         assert isinstance(lease, Lease)
-        assert lease.attempt == 2
-        await here.ledger.hand_back(lease)
+        assert lease.delivery_attempt == 2
+        await here.ledger.release(lease)
         await here.answer(message)
         await here.rest(message)
         lease = await here.ledger.lease(message.id)
         assert isinstance(lease, Lease)
-        assert (lease.attempt, dict(lease.failures.by_kind)) == (2, {"busy": 1})
+        assert (lease.delivery_attempt, dict(lease.failures.by_kind)) == (2, {"busy": 1})
         assert lease.prepared is not None
         assert lease.prepared.part == "part 2 of 3"
 
@@ -143,8 +143,8 @@ async def test_a_worker_that_dies_between_two_parts_is_followed_by_one_that_send
         message = await here.accept()
         lease = await here.ledger.lease(message.id)
         assert isinstance(lease, Lease)
-        first = Prepared(b"1", ANSWERED, (b"2", b"3"))
-        await here.ledger.sending(lease)
+        first = PreparedReply(b"1", ANSWERED, (b"2", b"3"))
+        await here.ledger.claim_send(lease)
         await here.ledger.next_part(lease, first.next)
         await here.overdue(message)
         await here.answer(message)

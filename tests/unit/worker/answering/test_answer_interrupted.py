@@ -10,14 +10,14 @@ from redis.exceptions import ConnectionError as RedisAwayError
 
 from dingda.shared.dingtalk.message import Message
 from dingda.shared.errors import InvalidMessageError
-from dingda.shared.ledger.states import End, Ending
+from dingda.shared.ledger.states import Completion, Outcome
 from dingda.shared.runtime.cancel_reason import CancelReason
-from dingda.skill import Ask, RefusalError
+from dingda.skill import Context, RefusalError
 from dingda.worker.contained import STOPPED
 from tests.support.builders import KEYS
-from tests.support.worker_harness import Counting, Desk, desk, stop, well
+from tests.support.worker_harness import Counting, WorkerHarness, desk, stop, well
 
-DONE = Ending(End.ANSWERED)
+DONE = Completion(Outcome.ANSWERED)
 
 
 # Ending early -------------------------------------------------------------------------------
@@ -79,7 +79,7 @@ async def test_a_worker_whose_message_was_taken_over_posts_nothing(
         await answering
         assert here.said == []
         assert "was taken over by another worker" in caplog.text
-        await here.ledger.done(other, DONE)
+        await here.ledger.finish(other, DONE)
         assert await here.state(message) == "answered"
 
 
@@ -133,7 +133,7 @@ async def test_a_payload_that_is_no_message_is_a_dead_letter_and_a_failed_job(
         assert here.said == []
 
 
-async def lose_redis_after_the_reply(here: Desk) -> Message:
+async def lose_redis_after_the_reply(here: WorkerHarness) -> Message:
     async def lose() -> None:
         here.server.connected = False
 
@@ -175,8 +175,8 @@ async def test_without_redis_before_the_claim_nothing_is_sent() -> None:
 async def test_no_log_line_holds_what_was_said_or_where_it_goes(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    def fail(ask: Ask) -> str:
-        if "好" in ask.message.sender_nick:
+    def fail(ctx: Context) -> str:
+        if "好" in ctx.message.sender_nick:
             return "s3cret-reply"
         raise RefusalError("s3cret-refusal")
 

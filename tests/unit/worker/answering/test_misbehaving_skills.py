@@ -9,12 +9,12 @@ import anyio
 import pytest
 
 from dingda.shared.dingtalk.reply import Text
-from dingda.shared.ledger.states import End
+from dingda.shared.ledger.states import Outcome
 from dingda.shared.texts import LAST_RESORT
-from dingda.skill import Allow, Ask, RefusalError, Skill, SkillSettings
+from dingda.skill import Allow, Context, RefusalError, Skill, SkillSettings
 from dingda.testing import ask, listen
 from dingda.worker import contained
-from dingda.worker.answering.response import Said
+from dingda.worker.answering.response import Response
 from tests.support.worker_harness import Counting, desk
 
 
@@ -71,10 +71,10 @@ def a_skill(function: Any, **traits: Any) -> Skill:
     return skill
 
 
-def is_an_apology(said: Said | None) -> bool:
+def is_an_apology(said: Response | None) -> bool:
     return (
         said is not None
-        and said.ending.end is End.DEAD
+        and said.completion.outcome is Outcome.DEAD
         and said.reply.to_payload()["text"]["content"].startswith(("@0001 抱歉", LAST_RESORT))
     )
 
@@ -105,7 +105,7 @@ async def test_whatever_is_raised_is_an_apology_without_its_words(
     said = await listen(a_skill(raising(error)), "问")
     assert is_an_apology(said)
     assert said is not None
-    assert len(said.ending.full_reason) < 200
+    assert len(said.completion.full_reason) < 200
     assert "skill test failed" in caplog.text
     assert "s3cret" not in caplog.text
 
@@ -123,7 +123,7 @@ async def test_the_apology_names_what_was_raised_for_the_operator() -> None:
 
     said = await listen(a_skill(panic), "问")
     assert said is not None
-    assert said.ending.full_reason == "failed: PanicException in the skill"
+    assert said.completion.full_reason == "failed: PanicException in the skill"
 
 
 async def test_what_is_typed_stays_out_of_the_log(caplog: pytest.LogCaptureFixture) -> None:
@@ -146,7 +146,7 @@ class OddSlot:
     label = "奇怪"
 
     @classmethod
-    def take(cls, *_: object) -> NoReturn:
+    def extract(cls, *_: object) -> NoReturn:
         raise PanicException
 
 
@@ -289,7 +289,7 @@ async def test_a_skill_that_will_not_be_cut_off_is_left_behind_with_an_apology(
     said = await listen(a_skill(answer, timeout_s=0.05), "问")
     assert is_an_apology(said)
     assert said is not None
-    assert said.ending.full_reason == "failed: the skill took too long"
+    assert said.completion.full_reason == "failed: the skill took too long"
     free.set()
 
 
@@ -326,8 +326,8 @@ async def test_such_a_message_is_a_dead_letter_after_one_run(
 ) -> None:
     runs = []
 
-    async def answer(ask: Ask) -> NoReturn:
-        runs.append(ask)
+    async def answer(ctx: Context) -> NoReturn:
+        runs.append(ctx)
         raise error
 
     async with desk(answer) as here:

@@ -8,11 +8,11 @@ import fakeredis
 import pytest
 from redis.exceptions import ConnectionError as RedisConnectionError
 
-from dingda.worker.answering.rate_limit import FloodLimits, Verdict
+from dingda.worker.answering.rate_limit import RateDecision, RateLimiter
 from tests.support.builders import a_message
 
-PASS, TELL, DROP = Verdict.PASS, Verdict.TELL, Verdict.DROP
-Limited = Callable[..., FloodLimits]
+PASS, WARN, DROP = RateDecision.PASS, RateDecision.WARN, RateDecision.DROP
+Limited = Callable[..., RateLimiter]
 
 
 @pytest.fixture
@@ -23,43 +23,49 @@ async def redis() -> AsyncIterator[fakeredis.FakeAsyncRedis]:
 
 @pytest.fixture
 def limited(redis: fakeredis.FakeAsyncRedis) -> Limited:
-    def limited(now_s: Callable[[], float] = lambda: 0.0, **limits: int) -> FloodLimits:
+    def limited(now_s: Callable[[], float] = lambda: 0.0, **limits: int) -> RateLimiter:
         given: Any = {"per_sender": 0, "per_conversation": 0} | limits
-        return FloodLimits(redis, prefix="dingda", now_s=now_s, **given)
+        return RateLimiter(redis, prefix="dingda", now_s=now_s, **given)
 
     return limited
 
 
 async def test_the_first_one_too_many_is_told_and_the_rest_dropped(limited: Limited) -> None:
-    floods = limited(per_sender=2)
-    assert [await floods.judge(a_message()) for _ in range(5)] == [PASS, PASS, TELL, DROP, DROP]
+    rate_limiter = limited(per_sender=2)
+    assert [await rate_limiter.judge(a_message()) for _ in range(5)] == [
+        PASS,
+        PASS,
+        WARN,
+        DROP,
+        DROP,
+    ]
 
 
 async def test_exactly_one_is_told_of_many_that_come_at_once(limited: Limited) -> None:
-    floods = limited(per_sender=3)
-    verdicts = await asyncio.gather(*(floods.judge(a_message()) for _ in range(20)))
-    assert sorted(v.name for v in verdicts) == ["DROP"] * 16 + ["PASS"] * 3 + ["TELL"]
+    rate_limiter = limited(per_sender=3)
+    verdicts = await asyncio.gather(*(rate_limiter.judge(a_message()) for _ in range(20)))
+    assert sorted(v.name for v in verdicts) == ["DROP"] * 16 + ["PASS"] * 3 + ["WARN"]
 
 
 async def test_somebody_else_is_not_held_back(limited: Limited) -> None:
-    floods = limited(per_sender=1)
+    rate_limiter = limited(per_sender=1)
     for _ in range(3):
-        await floods.judge(a_message())
-    assert await floods.judge(a_message(senderStaffId="0002")) is PASS
+        await rate_limiter.judge(a_message())
+    assert await rate_limiter.judge(a_message(senderStaffId="0002")) is PASS
 
 
 async def test_a_conversation_has_a_limit_of_its_own(limited: Limited) -> None:
-    floods = limited(per_conversation=2)
+    rate_limiter = limited(per_conversation=2)
     senders = ["1", "2", "3", "4"]
-    verdicts = [await floods.judge(a_message(senderStaffId=each)) for each in senders]
-    assert verdicts == [PASS, PASS, TELL, DROP]
-    assert await floods.judge(a_message(conversationId="cidOTHER==")) is PASS
+    verdicts = [await rate_limiter.judge(a_message(senderStaffId=each)) for each in senders]
+    assert verdicts == [PASS, PASS, WARN, DROP]
+    assert await rate_limiter.judge(a_message(conversationId="cidOTHER==")) is PASS
 
 
 async def test_the_next_minute_begins_anew(limited: Limited) -> None:
     minute = iter([0.0, 30.0, 60.0])
-    floods = limited(per_sender=1, now_s=lambda: next(minute))
-    assert [await floods.judge(a_message()) for _ in range(3)] == [PASS, TELL, PASS]
+    rate_limiter = limited(per_sender=1, now_s=lambda: next(minute))
+    assert [await rate_limiter.judge(a_message()) for _ in range(3)] == [PASS, WARN, PASS]
 
 
 async def test_without_limits_nothing_is_counted(
@@ -72,17 +78,19 @@ async def test_without_limits_nothing_is_counted(
 async def test_who_has_no_staff_id_is_counted_by_the_id_that_everybody_has(
     limited: Limited,
 ) -> None:
-    floods = limited(per_sender=1)
+    rate_limiter = limited(per_sender=1)
     outsider: Any = {"senderStaffId": "", "senderId": "$:LWCP_v1:$outsider"}
-    verdicts = [await floods.judge(a_message(**outsider)) for _ in range(3)]
-    assert verdicts == [PASS, TELL, DROP]
-    assert await floods.judge(a_message(senderStaffId="", senderId="$:LWCP_v1:$other")) is PASS
+    verdicts = [await rate_limiter.judge(a_message(**outsider)) for _ in range(3)]
+    assert verdicts == [PASS, WARN, DROP]
+    assert (
+        await rate_limiter.judge(a_message(senderStaffId="", senderId="$:LWCP_v1:$other")) is PASS
+    )
 
 
 async def test_who_has_no_id_at_all_is_not_taken_for_one_person(limited: Limited) -> None:
-    floods = limited(per_sender=1)
+    rate_limiter = limited(per_sender=1)
     nobody = a_message(senderStaffId="", senderId="")
-    assert [await floods.judge(nobody) for _ in range(3)] == [PASS] * 3
+    assert [await rate_limiter.judge(nobody) for _ in range(3)] == [PASS] * 3
 
 
 async def test_the_counts_name_nobody_and_do_not_stay(
@@ -102,6 +110,6 @@ async def test_an_outage_of_redis_lets_messages_pass(
     async def broken(*_: Any, **__: Any) -> None:
         raise RedisConnectionError("away")
 
-    floods = limited(per_sender=1)
+    rate_limiter = limited(per_sender=1)
     monkeypatch.setattr(redis.connection_pool, "get_connection", broken)
-    assert await floods.judge(a_message()) is PASS
+    assert await rate_limiter.judge(a_message()) is PASS

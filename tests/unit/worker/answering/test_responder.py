@@ -13,15 +13,15 @@ import httpx
 import pytest
 
 from dingda.shared.dingtalk.reply import ActionCard, Button, Markdown, Reply, Text
-from dingda.shared.ledger.states import End
+from dingda.shared.ledger.states import Outcome
 from dingda.skill import (
     Allow,
-    Ask,
-    BackendRefusedError,
+    BackendConfigError,
     BackendUnavailableError,
+    ClarificationNeeded,
+    Context,
     RefusalError,
     Skill,
-    UnclearError,
 )
 from dingda.testing import ask, listen
 
@@ -71,11 +71,11 @@ async def test_a_refusal_is_the_sentence_and_ends_as_refused() -> None:
     said = await listen(raising(RefusalError("一次只能查一个")), "问")
     assert said is not None
     assert said.reply.to_payload()["text"]["content"] == "@0001 一次只能查一个"
-    assert said.ending.end is End.REFUSED
+    assert said.completion.outcome is Outcome.DECLINED
 
 
 async def test_an_unclear_question_comes_back_with_buttons_that_send_the_suggestions() -> None:
-    error = UnclearError("查哪个城市？", suggestions=("天气 北京", "天气 上海"))
+    error = ClarificationNeeded("查哪个城市？", suggestions=("天气 北京", "天气 上海"))
     reply = await ask(raising(error), "问")
     assert isinstance(reply, ActionCard)
     assert reply.buttons[1] == Button(
@@ -85,7 +85,7 @@ async def test_an_unclear_question_comes_back_with_buttons_that_send_the_suggest
 
 
 async def test_a_suggestion_is_a_link_in_the_text_too_where_that_is_what_a_client_clicks() -> None:
-    error = UnclearError("查哪个城市？", suggestions=("天气 北京", "天气 (上海)"))
+    error = ClarificationNeeded("查哪个城市？", suggestions=("天气 北京", "天气 (上海)"))
     reply = await ask(raising(error), "问")
     assert isinstance(reply, ActionCard)
     send = "dtmd://dingtalkclient/sendMessage?content=%E5%A4%A9%E6%B0%94%20"
@@ -97,14 +97,18 @@ async def test_a_suggestion_is_a_link_in_the_text_too_where_that_is_what_a_clien
 
 
 async def test_what_was_typed_becomes_no_link_when_it_is_asked_back() -> None:
-    error = UnclearError("没有认出「[点我](http://evil.example)」", suggestions=("天气 北京",))
+    error = ClarificationNeeded(
+        "没有认出「[点我](http://evil.example)」", suggestions=("天气 北京",)
+    )
     reply = await ask(raising(error), "问")
     assert isinstance(reply, ActionCard)
     assert "［点我］（http：//evil.example）" in reply.text
 
 
 async def test_a_long_question_has_a_title_that_is_short_enough() -> None:
-    error = UnclearError("没有认出「" + "很" * 300 + "」", suggestions=("天气 北京", "天气 上海"))
+    error = ClarificationNeeded(
+        "没有认出「" + "很" * 300 + "」", suggestions=("天气 北京", "天气 上海")
+    )
     reply = await ask(raising(error), "问")
     assert isinstance(reply, ActionCard)
     assert reply.title.endswith("…")
@@ -115,8 +119,8 @@ async def test_what_keeps_a_cpu_busy_may_run_in_another_process() -> None:
     skill = Skill("cpu", summary="测试")
 
     @skill.command("问")
-    async def answer(ask: Ask) -> str:
-        return str(await ask.in_process(os.getpid))
+    async def answer(ctx: Context) -> str:
+        return str(await ctx.in_process(os.getpid))
 
     reply = await ask(skill, "问")
     assert isinstance(reply, Text)
@@ -130,12 +134,12 @@ async def test_a_process_is_killed_when_the_skills_time_is_up(tmp_path: Path) ->
     (tmp_path / "endless.py").write_text(ENDLESS)
 
     @skill.command("问")
-    async def answer(ask: Ask) -> str:
-        return str(await ask.in_process(runpy.run_path, script, {"path": str(mark)}))
+    async def answer(ctx: Context) -> str:
+        return str(await ctx.in_process(runpy.run_path, script, {"path": str(mark)}))
 
     said = await listen(skill, "问")
     assert said is not None
-    assert said.ending.full_reason == "failed: the skill took too long"
+    assert said.completion.full_reason == "failed: the skill took too long"
     await asyncio.sleep(0.2)
     mark.unlink()
     await asyncio.sleep(0.2)
@@ -146,7 +150,7 @@ async def test_a_process_is_killed_when_the_skills_time_is_up(tmp_path: Path) ->
     ("error", "sentence"),
     [
         (BackendUnavailableError("天气服务", "HTTP 503"), "天气服务暂时连不上，不是你的问题"),
-        (BackendRefusedError("天气服务", "bad key"), "天气服务的配置有问题，不是你的问题"),
+        (BackendConfigError("天气服务", "bad key"), "天气服务的配置有问题，不是你的问题"),
         (ValueError("a bug"), "抱歉，处理「测试」时出错了"),
     ],
 )
@@ -157,11 +161,11 @@ async def test_a_failure_is_an_apology_and_ends_as_a_dead_letter(
     assert said is not None
     assert isinstance(said.reply, Text)
     assert said.reply.content.startswith(sentence)
-    assert said.ending.end is End.DEAD
+    assert said.completion.outcome is Outcome.DEAD
 
 
 async def test_no_reason_of_a_backend_reaches_the_asker() -> None:
-    reply = await ask(raising(BackendRefusedError("天气服务", "key=s3cret")), "问")
+    reply = await ask(raising(BackendConfigError("天气服务", "key=s3cret")), "问")
     assert "s3cret" not in str(reply)
 
 
@@ -172,13 +176,13 @@ async def test_a_skill_that_takes_too_long_is_given_up() -> None:
 
     said = await listen(a_skill(slow, timeout_s=0.05), "问")
     assert said is not None
-    assert said.ending.full_reason == "failed: the skill took too long"
+    assert said.completion.full_reason == "failed: the skill took too long"
 
 
 async def test_a_reply_of_no_known_kind_is_a_failure_that_says_so() -> None:
     said = await listen(a_skill(lambda: {"msgtype": "text"}), "问")
     assert said is not None
-    assert "not dict" in said.ending.full_reason
+    assert "not dict" in said.completion.full_reason
 
 
 @pytest.mark.parametrize(
@@ -199,14 +203,14 @@ async def test_a_skill_answers_only_whom_it_allows(
 ) -> None:
     said = await listen(a_skill(lambda: "好", allow=allow), "问", **circumstances)
     assert said is not None
-    assert (said.ending.end is End.ANSWERED) is answered
+    assert (said.completion.outcome is Outcome.ANSWERED) is answered
 
 
 async def test_a_private_skill_refuses_in_a_group_when_it_cannot_answer_privately() -> None:
     said = await listen(a_skill(lambda: "秘密", private=True), "问", group=True)
     assert said is not None
     assert "秘密" not in str(said.reply)
-    assert said.ending.end is End.REFUSED
+    assert said.completion.outcome is Outcome.DECLINED
 
 
 async def test_a_private_skill_answers_in_a_single_chat() -> None:
@@ -222,16 +226,16 @@ async def test_the_bots_own_words_follow_the_askers_script() -> None:
 
 
 async def test_a_test_chooses_the_clock() -> None:
-    async def when(ask: Ask) -> str:
-        return ask.now.isoformat()
+    async def when(ctx: Context) -> str:
+        return ctx.now.isoformat()
 
     now = datetime(2026, 1, 2, 3, 4, tzinfo=ZoneInfo("Asia/Shanghai"))
     assert await ask(a_skill(when), "问", now=now) == Text("2026-01-02T03:04:00+08:00")
 
 
 async def test_without_a_backend_every_call_meets_a_closed_network() -> None:
-    async def call(ask: Ask) -> Reply:
-        answer = await ask.services.http.json("笑话库", "GET", "https://jokes.example/")
+    async def call(ctx: Context) -> Reply:
+        answer = await ctx.services.http.json("笑话库", "GET", "https://jokes.example/")
         return Markdown("笑话", str(answer.data))
 
     reply = await ask(a_skill(call), "问")
@@ -240,8 +244,8 @@ async def test_without_a_backend_every_call_meets_a_closed_network() -> None:
 
 
 async def test_a_transport_plays_the_backend() -> None:
-    async def call(ask: Ask) -> str:
-        answer = await ask.services.http.json("笑话库", "GET", "https://jokes.example/")
+    async def call(ctx: Context) -> str:
+        answer = await ctx.services.http.json("笑话库", "GET", "https://jokes.example/")
         return str(answer.data["text"])
 
     transport = httpx.MockTransport(lambda _: httpx.Response(200, json={"text": "从前"}))

@@ -20,18 +20,18 @@ from dingda.shared.dingtalk.reply import (
     to_body,
 )
 from dingda.shared.errors import InvalidReplyError
-from dingda.shared.ledger.states import End
+from dingda.shared.ledger.states import Outcome
 from dingda.shared.texts import DID_YOU_MEAN, LAST_RESORT
 from dingda.skill import (
     Allow,
-    BackendRefusedError,
+    BackendConfigError,
     BackendUnavailableError,
+    ClarificationNeeded,
     RefusalError,
     Skill,
-    UnclearError,
 )
 from dingda.testing import listen
-from dingda.worker.answering.response import Said
+from dingda.worker.answering.response import Response
 from dingda.worker.skills.coupons import skill as coupons
 from dingda.worker.skills.demo import skill as demo
 from dingda.worker.skills.weather import skill as weather
@@ -79,7 +79,7 @@ def a_skill(function: Any, summary: str = "测试", **traits: Any) -> Skill:
     return skill
 
 
-async def heard(error: BaseException, *, summary: str = "测试", **circumstances: Any) -> Said:
+async def heard(error: BaseException, *, summary: str = "测试", **circumstances: Any) -> Response:
     """What the asker hears when a skill raises."""
 
     async def function() -> str:
@@ -101,9 +101,9 @@ def check_that_dingtalk_takes(reply: Reply) -> None:
     assert "\0" not in body.decode()
 
 
-def assert_can_be_written_down(said: Said) -> None:
-    assert said.ending.full_reason.encode().count(b"\n") == 0
-    assert len(said.ending.full_reason) < 600
+def assert_can_be_written_down(said: Response) -> None:
+    assert said.completion.full_reason.encode().count(b"\n") == 0
+    assert len(said.completion.full_reason) < 600
 
 
 def words_of(reply: Reply) -> str:
@@ -116,23 +116,25 @@ def words_of(reply: Reply) -> str:
 
 @pytest.mark.parametrize("words", ODD_WORDS)
 async def test_a_refusal_is_heard_whatever_its_words_are(words: str) -> None:
-    assert (await heard(RefusalError(words))).ending.end is End.REFUSED
+    assert (await heard(RefusalError(words))).completion.outcome is Outcome.DECLINED
 
 
 @pytest.mark.parametrize("words", ODD_WORDS)
-@pytest.mark.parametrize("kind", [BackendUnavailableError, BackendRefusedError])
+@pytest.mark.parametrize("kind", [BackendUnavailableError, BackendConfigError])
 async def test_a_backend_that_fails_is_told_of_whatever_its_name_and_reason_are(
     kind: Any, words: str
 ) -> None:
     said = await heard(kind(words, words))
-    assert said.ending.end is End.DEAD
-    assert said.ending.full_reason.startswith("failed: ")
+    assert said.completion.outcome is Outcome.DEAD
+    assert said.completion.full_reason.startswith("failed: ")
 
 
 @pytest.mark.parametrize("words", ODD_WORDS)
 async def test_a_question_back_is_heard_whatever_its_words_are(words: str) -> None:
-    assert (await heard(UnclearError(words))).ending.end is End.REFUSED
-    assert (await heard(UnclearError(words, suggestions=(words, "天气")))).ending.end is End.REFUSED
+    assert (await heard(ClarificationNeeded(words))).completion.outcome is Outcome.DECLINED
+    assert (
+        await heard(ClarificationNeeded(words, suggestions=(words, "天气")))
+    ).completion.outcome is Outcome.DECLINED
 
 
 @pytest.mark.parametrize("words", ODD_WORDS)
@@ -141,7 +143,7 @@ async def test_an_apology_is_heard_whatever_the_skill_is_called(
     error: BaseException, words: str
 ) -> None:
     said = await heard(error, summary=words)
-    assert said.ending.end is End.DEAD
+    assert said.completion.outcome is Outcome.DEAD
     assert words_of(said.reply).startswith("抱歉")
 
 
@@ -151,7 +153,7 @@ async def test_who_may_not_ask_hears_that_whatever_the_skill_is_called(words: st
     said = await listen(skill, "问")
     assert said is not None
     check_that_dingtalk_takes(said.reply)
-    assert said.ending.end is End.REFUSED
+    assert said.completion.outcome is Outcome.DECLINED
 
 
 @pytest.mark.parametrize("words", ODD_WORDS)
@@ -159,7 +161,7 @@ async def test_a_reply_that_is_none_becomes_an_apology_whatever_was_wrong_with_i
     words: str,
 ) -> None:
     error = InvalidReplyError("text.content", words)
-    assert (await heard(error)).ending.full_reason.startswith(
+    assert (await heard(error)).completion.full_reason.startswith(
         "failed: invalid reply: text.content:"
     )
 
@@ -183,7 +185,7 @@ async def test_what_is_too_long_to_say_is_cut() -> None:
 @pytest.mark.parametrize("staff_id", ODD_IDS)
 @pytest.mark.parametrize(
     "error",
-    [RefusalError("不行"), ValueError("a bug"), UnclearError("哪个？"), TimeoutError()],
+    [RefusalError("不行"), ValueError("a bug"), ClarificationNeeded("哪个？"), TimeoutError()],
     ids=lambda error: type(error).__name__,
 )
 async def test_who_cannot_be_mentioned_hears_an_apology_all_the_same(
@@ -199,7 +201,7 @@ async def test_a_skill_that_mentions_the_asker_answers_who_cannot_be_mentioned(
 ) -> None:
     said = await listen(demo, text, staff_id=staff_id)
     assert said is not None
-    assert said.ending.end is End.ANSWERED
+    assert said.completion.outcome is Outcome.ANSWERED
     to_body(said.reply)
 
 
@@ -222,7 +224,9 @@ async def test_an_authors_own_mention_that_cannot_be_written_ends_in_an_apology(
     said = await listen(a_skill(function), "问")
     assert said is not None
     assert words_of(said.reply).startswith("抱歉，处理「测试」时出错了")
-    assert said.ending.full_reason.startswith("failed: invalid reply: at.atUserIds: an id must be")
+    assert said.completion.full_reason.startswith(
+        "failed: invalid reply: at.atUserIds: an id must be"
+    )
 
 
 class Strange(Text):
@@ -255,14 +259,16 @@ async def test_what_can_be_made_into_no_body_ends_in_an_apology(function: Any) -
 
 
 async def test_up_to_ten_suggestions_are_buttons() -> None:
-    said = await heard(UnclearError("哪个？", suggestions=tuple(map(str, range(10)))))
+    said = await heard(ClarificationNeeded("哪个？", suggestions=tuple(map(str, range(10)))))
     assert isinstance(said.reply, ActionCard)
     assert len(said.reply.buttons) == 10
 
 
 @pytest.mark.parametrize("count", [11, 40, 5_000])
 async def test_more_than_ten_suggestions_are_text(count: int) -> None:
-    said = await heard(UnclearError("哪个？", suggestions=tuple(f"第{n}个" for n in range(count))))
+    said = await heard(
+        ClarificationNeeded("哪个？", suggestions=tuple(f"第{n}个" for n in range(count)))
+    )
     assert isinstance(said.reply, Markdown)
     assert said.reply.title == "哪个？"
     assert "[第0个](dtmd://" in said.reply.text
@@ -271,14 +277,14 @@ async def test_more_than_ten_suggestions_are_text(count: int) -> None:
 
 @pytest.mark.parametrize("chars", [65, 128, 200])
 async def test_a_long_suggestion_has_a_button_whose_title_is_cut(chars: int) -> None:
-    said = await heard(UnclearError("哪个？", suggestions=("一" * chars, "二" * chars)))
+    said = await heard(ClarificationNeeded("哪个？", suggestions=("一" * chars, "二" * chars)))
     assert isinstance(said.reply, ActionCard)
     assert [button.title for button in said.reply.buttons] == ["一" * 63 + "…", "二" * 63 + "…"]
     assert "一" * chars in said.reply.text
 
 
 async def test_a_suggestion_too_long_for_a_link_is_there_to_be_read() -> None:
-    said = await heard(UnclearError("哪个？", suggestions=("一" * 300, "二")))
+    said = await heard(ClarificationNeeded("哪个？", suggestions=("一" * 300, "二")))
     assert isinstance(said.reply, ActionCard)
     assert said.reply.link is not None
     assert said.reply.link.title == "二"
@@ -299,18 +305,20 @@ async def test_a_suggestion_too_long_for_a_link_is_there_to_be_read() -> None:
 async def test_without_a_suggestion_that_can_be_read_the_question_is_asked_alone(
     suggestions: Any,
 ) -> None:
-    said = await heard(UnclearError("哪个？", suggestions=suggestions))
+    said = await heard(ClarificationNeeded("哪个？", suggestions=suggestions))
     assert said.reply.to_payload()["text"]["content"] == "@0001 哪个？"
 
 
 async def test_suggestions_that_are_the_same_are_made_once() -> None:
-    said = await heard(UnclearError("哪个？", suggestions=("北京", " 北京\n", "北京", "上海")))
+    said = await heard(
+        ClarificationNeeded("哪个？", suggestions=("北京", " 北京\n", "北京", "上海"))
+    )
     assert isinstance(said.reply, ActionCard)
     assert [button.title for button in said.reply.buttons] == ["北京", "上海"]
 
 
 async def test_a_lone_string_is_one_suggestion_and_not_its_letters() -> None:
-    said = await heard(UnclearError("哪个？", suggestions="北京"))  # type: ignore[arg-type]
+    said = await heard(ClarificationNeeded("哪个？", suggestions="北京"))  # type: ignore[arg-type]
     assert isinstance(said.reply, ActionCard)
     assert said.reply.link is not None
     assert said.reply.link.title == "北京"
@@ -318,18 +326,20 @@ async def test_a_lone_string_is_one_suggestion_and_not_its_letters() -> None:
 
 async def test_suggestions_fill_no_body_beyond_its_bounds() -> None:
     suggestions = tuple(f"{n}{'😀' * 150}" for n in range(10))
-    said = await heard(UnclearError("问" * 2_000, suggestions=suggestions))
+    said = await heard(ClarificationNeeded("问" * 2_000, suggestions=suggestions))
     assert suggestions[0] in json.dumps(said.reply.to_payload(), ensure_ascii=False)
 
 
 async def test_a_question_without_words_is_asked_in_words() -> None:
-    said = await heard(UnclearError(" ", suggestions=("北京",)))
+    said = await heard(ClarificationNeeded(" ", suggestions=("北京",)))
     assert isinstance(said.reply, ActionCard)
     assert said.reply.title == DID_YOU_MEAN
 
 
 async def test_a_title_parts_no_emoji_from_what_is_joined_to_it() -> None:
-    said = await heard(UnclearError("x" * 124 + FAMILY * 2, suggestions=("x" * 60 + FAMILY, "二")))
+    said = await heard(
+        ClarificationNeeded("x" * 124 + FAMILY * 2, suggestions=("x" * 60 + FAMILY, "二"))
+    )
     assert isinstance(said.reply, ActionCard)
     assert said.reply.title == "x" * 124 + "…"
     assert said.reply.buttons[0].title == "x" * 60 + "…"
@@ -345,7 +355,7 @@ async def test_a_long_question_about_the_weather_of_a_place_of_many_is_asked_bac
     text = f"天气 {place}" + "麻烦帮我好好看一看吧" * (chars // 10)
     said = await listen(weather, text)
     assert said is not None
-    assert said.ending.end is End.REFUSED
+    assert said.completion.outcome is Outcome.DECLINED
     check_that_dingtalk_takes(said.reply)
     assert f"「{place}」有好几个" in str(said.reply)
 
@@ -367,7 +377,7 @@ class NumbError(RefusalError):
         return 42  # noqa: PLE0307 - that is the fault
 
 
-class ForgetfulError(UnclearError):
+class ForgetfulError(ClarificationNeeded):
     """It never said what it is made of."""
 
     def __init__(self) -> None:
@@ -396,9 +406,9 @@ def raises_on_the_way() -> Iterator[str]:
         NumbError(),
         ForgetfulError(),
         ForgetfulBackendError(),
-        UnclearError("哪个？", suggestions=raises_on_the_way()),  # type: ignore[arg-type]
-        UnclearError("哪个？", suggestions=42),  # type: ignore[arg-type]
-        UnclearError("哪个？", suggestions=(None, 1, MuteError())),  # type: ignore[arg-type]
+        ClarificationNeeded("哪个？", suggestions=raises_on_the_way()),  # type: ignore[arg-type]
+        ClarificationNeeded("哪个？", suggestions=42),  # type: ignore[arg-type]
+        ClarificationNeeded("哪个？", suggestions=(None, 1, MuteError())),  # type: ignore[arg-type]
         RefusalError(),
         RefusalError("一", "二"),
         RefusalError(b"\xff"),
@@ -413,7 +423,7 @@ async def test_an_error_made_of_anything_is_still_heard(error: Exception) -> Non
 async def test_a_skill_whose_name_cannot_be_written_apologises() -> None:
     said = await heard(ValueError("a bug"), summary=Unformattable())  # type: ignore[arg-type]
     assert said.reply == Text(LAST_RESORT)
-    assert said.ending.full_reason == "failed: ValueError in the skill"
+    assert said.completion.full_reason == "failed: ValueError in the skill"
 
 
 ANYTHING = st.text(st.characters(exclude_categories=()))
@@ -422,7 +432,7 @@ WORDS = ANYTHING | LONG | st.sampled_from(ODD_WORDS)
 ERRORS = st.one_of(
     st.builds(RefusalError, WORDS),
     st.builds(
-        lambda words, suggestions: UnclearError(words, suggestions=tuple(suggestions)),
+        lambda words, suggestions: ClarificationNeeded(words, suggestions=tuple(suggestions)),
         WORDS,
         st.lists(WORDS, max_size=14),
     ),

@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dingda.shared.ledger.states import DeadReason, End, Ending, Failures, Prepared
+from dingda.shared.ledger.states import Completion, DeadReason, Failures, Outcome, PreparedReply
 from dingda.shared.texts import ASK_PRIVATELY, REJECTED, REST_REJECTED, SENT_PRIVATELY
 from dingda.worker.answering.outgoing import OutgoingReply
-from dingda.worker.answering.response import ANSWERED, REFUSED
+from dingda.worker.answering.response import ANSWERED, DECLINED
 from dingda.worker.answering.settlement import (
     LAST_TRY_MS,
     Finish,
@@ -21,7 +21,7 @@ from dingda.worker.answering.settlement import (
 )
 from dingda.worker.delivery.outcome import (
     Delivered,
-    Outcome,
+    DeliveryOutcome,
     OutOfTime,
     Rejected,
     Retry,
@@ -31,18 +31,20 @@ from dingda.worker.delivery.outcome import (
 
 LONG_MS = 90 * 60_000.0
 GROWING = (Trouble.CONNECTION, Trouble.CERTIFICATE, Trouble.BUSY)
-WHOLE = OutgoingReply(Prepared(b"1", ANSWERED))
-FIRST_OF_TWO = OutgoingReply(Prepared(b"1", ANSWERED, (b"2",)))
+WHOLE = OutgoingReply(PreparedReply(b"1", ANSWERED))
+FIRST_OF_TWO = OutgoingReply(PreparedReply(b"1", ANSWERED, (b"2",)))
 LAST_OF_TWO = FIRST_OF_TWO.next
-PRIVATE = OutgoingReply(Prepared(b"1", ANSWERED), private=True, persist=False)
-SECRET = OutgoingReply(Prepared(b"1", ANSWERED), persist=False)
-NO = OutgoingReply(Prepared(b"1", REFUSED))
-FALLBACK = OutgoingReply(Prepared(b"1", Ending(End.DEAD, DeadReason.FAILED, "errcode 430102")))
+PRIVATE = OutgoingReply(PreparedReply(b"1", ANSWERED), private=True, persist=False)
+SECRET = OutgoingReply(PreparedReply(b"1", ANSWERED), persist=False)
+NO = OutgoingReply(PreparedReply(b"1", DECLINED))
+FALLBACK = OutgoingReply(
+    PreparedReply(b"1", Completion(Outcome.DEAD, DeadReason.FAILED, "errcode 430102"))
+)
 EXHAUSTED = {"token": 2}
 
 
 def settled(
-    outcome: Outcome | OutOfTime,
+    outcome: DeliveryOutcome | OutOfTime,
     reply: OutgoingReply = WHOLE,
     failures: Mapping[str, int] | None = None,
     *,
@@ -60,8 +62,8 @@ def pause(
     return settlement.pause_ms
 
 
-def dead(reason: str) -> Ending:
-    return Ending.from_full_reason(End.DEAD, reason)
+def dead(reason: str) -> Completion:
+    return Completion.from_full_reason(Outcome.DEAD, reason)
 
 
 # The end ------------------------------------------------------------------------------------
@@ -69,8 +71,8 @@ def dead(reason: str) -> Ending:
 
 def test_a_delivered_reply_ends_the_message_as_the_reply_says() -> None:
     assert settled(Delivered(), WHOLE) == Finish(ANSWERED)
-    assert settled(Delivered(), NO) == Finish(REFUSED)
-    assert settled(Delivered(), FALLBACK) == Finish(FALLBACK.ending)
+    assert settled(Delivered(), NO) == Finish(DECLINED)
+    assert settled(Delivered(), FALLBACK) == Finish(FALLBACK.completion)
 
 
 def test_a_delivered_part_is_followed_by_the_next_and_the_last_one_ends_the_message() -> None:
@@ -262,7 +264,7 @@ def test_no_attempt_is_due_after_the_end_and_none_is_given_up_with_time_left(
     match settlement:
         case RetryLater(pause_ms):
             assert 0 < pause_ms <= left_ms
-        case Finish(Ending(End.DEAD, DeadReason.EXPIRED, "why")):
+        case Finish(Completion(Outcome.DEAD, DeadReason.EXPIRED, "why")):
             assert left_ms < LAST_TRY_MS + 500
         case _:
             assert trouble is Trouble.TOKEN

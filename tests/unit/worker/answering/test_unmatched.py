@@ -7,11 +7,11 @@ import pytest
 from dingda.shared.dingtalk.content import File, Kind, Picture, Quoted, Voice
 from dingda.shared.dingtalk.message import Mention
 from dingda.shared.dingtalk.reply import ActionCard, Reply
-from dingda.shared.ledger.states import End
+from dingda.shared.ledger.states import Outcome
 from dingda.shared.texts import AT_YOUR_SERVICE, NOT_HEARD, ONLY_WORDS, TOO_LONG
-from dingda.skill import Ask, Skill
+from dingda.skill import Context, Skill
 from dingda.testing import listen
-from dingda.worker.answering.response import Said
+from dingda.worker.answering.response import Response
 
 skill = Skill("work", summary="干活")
 
@@ -49,11 +49,11 @@ secret = Skill("secret", summary="私密", private=True)
 
 
 @secret.command("我的绩效")
-def mine(ask: Ask) -> str:
-    return ask.staff_id
+def mine(ctx: Context) -> str:
+    return ctx.staff_id
 
 
-async def said_to(text: str, of: Skill = plain, **message: Any) -> Said | None:
+async def said_to(text: str, of: Skill = plain, **message: Any) -> Response | None:
     return await listen(of, text, unmatched="hint", **message)
 
 
@@ -150,13 +150,13 @@ async def test_a_near_miss_is_asked_back(text: str, meant: str) -> None:
     if meant:
         assert isinstance(said.reply, ActionCard)
         assert meant in said.reply.text
-        assert said.ending.end is End.UNMATCHED
+        assert said.completion.outcome is Outcome.UNMATCHED
 
 
 async def test_a_line_does_not_count_as_an_answer() -> None:
     said = await said_to("你好")
     assert said is not None
-    assert said.ending.end is End.UNMATCHED
+    assert said.completion.outcome is Outcome.UNMATCHED
 
 
 async def test_an_asker_who_writes_traditional_characters_is_answered_in_them() -> None:

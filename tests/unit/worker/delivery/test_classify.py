@@ -10,7 +10,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dingda.worker.delivery.classify import MAX_RESPONSE_BYTES, classify, parse_object
-from dingda.worker.delivery.outcome import Delivered, Outcome, Rejected, Retry, Trouble, Unknown
+from dingda.worker.delivery.outcome import (
+    Delivered,
+    DeliveryOutcome,
+    Rejected,
+    Retry,
+    Trouble,
+    Unknown,
+)
 from dingda.worker.delivery.post import unpacked
 from dingda.worker.services.errcodes import ERRCODES, Meaning
 
@@ -19,12 +26,12 @@ NO_CODE = Unknown("the answer has no errcode")
 OK = b'{"errcode":0,"errmsg":"ok"}'
 
 
-def answered(fields: Any, *, status: int = 200, asked_s: float = 0.0) -> Outcome:
+def answered(fields: Any, *, status: int = 200, asked_s: float = 0.0) -> DeliveryOutcome:
     body = fields if isinstance(fields, bytes) else json.dumps(fields).encode()
     return classify(status, asked_s, body)
 
 
-def errcode(code: Any, errmsg: Any = "…") -> Outcome:
+def errcode(code: Any, errmsg: Any = "…") -> DeliveryOutcome:
     return answered({"errcode": code, "errmsg": errmsg})
 
 
@@ -108,7 +115,9 @@ def test_there_is_one_code_for_success() -> None:
         (["限流"], Rejected("errcode 999999")),
     ],
 )
-def test_of_a_code_that_nobody_knows_the_words_decide(errmsg: Any, expected: Outcome) -> None:
+def test_of_a_code_that_nobody_knows_the_words_decide(
+    errmsg: Any, expected: DeliveryOutcome
+) -> None:
     assert errcode(999999, errmsg) == expected
 
 
@@ -125,7 +134,7 @@ def test_of_a_code_that_nobody_knows_the_words_decide(errmsg: Any, expected: Out
     ],
 )
 def test_of_errcode_88_the_sub_code_says_more_and_never_success(
-    sub_code: Any, expected: Outcome
+    sub_code: Any, expected: DeliveryOutcome
 ) -> None:
     assert answered({"errcode": 88, "sub_code": sub_code}) == expected
 

@@ -63,7 +63,7 @@ def understood(phrase: Phrase) -> str:
     command = route.command
     try:
         bound = command.signature.bind(
-            route.arguments, usage=command.usage, ask=None, now=NOW, settings=SETTINGS
+            route.arguments, usage=command.usage, ctx=None, now=NOW, settings=SETTINGS
         )
     except SkillError:
         return "?"

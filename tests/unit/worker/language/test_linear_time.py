@@ -27,15 +27,15 @@ import stamina
 from dingda import gateway, shared, simulator, worker
 from dingda.shared.dingtalk.reply import At, plain
 from dingda.shared.runtime.logs import redact
-from dingda.skill import Ask, Skill
+from dingda.skill import Context, Skill
 from dingda.testing import MemoryCache
 from dingda.worker.answering.help import help_skill
-from dingda.worker.answering.responder import Conversation
+from dingda.worker.answering.responder import Responder
 from dingda.worker.answering.routing import Router
 from dingda.worker.errors import SkillError
 from dingda.worker.language import text as texts
 from dingda.worker.language.patterns import Pattern, UnsupportedPatternError
-from dingda.worker.language.text import MAX_CHARS, Words, to_simplified, to_traditional
+from dingda.worker.language.text import MAX_CHARS, FoldedText, to_simplified, to_traditional
 from dingda.worker.sdk import people
 from dingda.worker.sdk.arguments import Signature
 from dingda.worker.sdk.loader import load_skill_settings, load_skills
@@ -142,19 +142,19 @@ def all_patterns() -> dict[str, Any]:
 
 
 def reading(slot: Any) -> Callable[[str], object]:
-    return lambda text: slot.take(Words.of(text), NOW)
+    return lambda text: slot.extract(FoldedText.of(text), NOW)
 
 
 def binding(text: str) -> object:
     route = ROUTER.route(text)
     return route and route.command.signature.bind(
-        route.arguments, usage=route.command.usage, ask=None, now=NOW, settings=SETTINGS
+        route.arguments, usage=route.command.usage, ctx=None, now=NOW, settings=SETTINGS
     )
 
 
 def authors_arguments(text: str) -> object:
-    signature = Signature.of(authors_function, ask_type=Ask)
-    return signature.bind(Words.of(text), usage="用法", ask=None, now=NOW, settings={})
+    signature = Signature.of(authors_function, ask_type=Context)
+    return signature.bind(FoldedText.of(text), usage="用法", ctx=None, now=NOW, settings={})
 
 
 def of_module(module: ModuleType) -> Iterator[tuple[str, Callable[[str], object]]]:
@@ -168,17 +168,17 @@ def of_module(module: ModuleType) -> Iterator[tuple[str, Callable[[str], object]
 def all_functions() -> dict[str, Callable[[str], object]]:
     """Every function that reads a text: those of `text`, slots, the router, arguments."""
     slots = {
-        f"{kind.__name__}.take": reading(kind)
+        f"{kind.__name__}.extract": reading(kind)
         for module in modules()
         for kind in vars(module).values()
-        if isinstance(kind, type) and hasattr(kind, "take") and hasattr(kind, "label")
+        if isinstance(kind, type) and hasattr(kind, "extract") and hasattr(kind, "label")
     }
     return {
         **slots,
         **dict(of_module(texts)),
-        "Words.of": Words.of,
-        "Words.folded": lambda text: Words.of(text).folded,
-        "Words.rest": lambda text: Words.of(text).rest,
+        "Words.of": FoldedText.of,
+        "Words.normalized": lambda text: FoldedText.of(text).normalized,
+        "Words.rest": lambda text: FoldedText.of(text).rest,
         "Router.route": ROUTER.route,
         "Router.similar": ROUTER.similar,
         "Signature.bind": binding,
@@ -326,7 +326,7 @@ async def test_no_text_holds_a_conversation(length: int, unmatched: Any) -> None
                 dingtalk=None,
                 settings=SETTINGS,
             )
-            conversation = Conversation(
+            conversation = Responder(
                 router=Router([*SKILLS, help_skill(SKILLS)]),
                 services=services,
                 threads=threads,
@@ -335,13 +335,13 @@ async def test_no_text_holds_a_conversation(length: int, unmatched: Any) -> None
                 now=lambda: NOW,
             )
             first = a_message("天气 北京")
-            await conversation.reply(first, conversation.route(first), timeout_s=60)
+            await conversation.respond(first, conversation.route(first), timeout_s=60)
             for text in odd_texts(length):
                 message = replace(a_message(), text=text)
                 best = float("inf")
                 for _ in range(TRIES):
                     began = time.thread_time()
-                    await conversation.reply(message, conversation.route(message), timeout_s=60)
+                    await conversation.respond(message, conversation.route(message), timeout_s=60)
                     best = min(best, time.thread_time() - began)
                     if best <= 4 * MOST_S:
                         break
@@ -401,9 +401,13 @@ def test_the_rule_finds_each_way_to_use_it(code: str, uses: set[str]) -> None:
 
 def test_what_is_tried_is_all_there_is() -> None:
     assert len(PATTERNS) > 60
-    assert {"Day.take", "Period.take", "PriceLimit.take", "Place.take", "Wish.take"} <= set(
-        FUNCTIONS
-    )
+    assert {
+        "Day.extract",
+        "Period.extract",
+        "PriceLimit.extract",
+        "Place.extract",
+        "Wish.extract",
+    } <= set(FUNCTIONS)
     assert {"dingda.worker.language.text.clean", "dingda.worker.language.text.fold"} <= set(
         FUNCTIONS
     )

@@ -8,23 +8,23 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dingda.worker.errors import UnclearError
+from dingda.worker.errors import ClarificationNeeded
 from dingda.worker.language.places import Place
-from dingda.worker.language.text import Words
+from dingda.worker.language.text import FoldedText
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=ZoneInfo("Asia/Shanghai"))
 
 
 def found(text: str) -> tuple[Place, str]:
-    taken = Place.take(Words.of(text), NOW)
+    taken = Place.extract(FoldedText.of(text), NOW)
     assert taken is not None
     place, words = taken
     return place, words.rest
 
 
 def asked_back(text: str) -> tuple[str, ...]:
-    with pytest.raises(UnclearError) as unclear:
-        Place.take(Words.of(text), NOW)
+    with pytest.raises(ClarificationNeeded) as unclear:
+        Place.extract(FoldedText.of(text), NOW)
     return unclear.value.suggestions
 
 
@@ -74,7 +74,7 @@ def test_a_province_has_the_position_of_its_capital_and_says_so(text: str, near:
 
 @pytest.mark.parametrize("text", ["中山公园", "中山北路", "北京路", "中山大学", "苏州河"])
 def test_what_is_only_named_after_a_place_is_none(text: str) -> None:
-    assert Place.take(Words.of(text), NOW) is None
+    assert Place.extract(FoldedText.of(text), NOW) is None
 
 
 @pytest.mark.parametrize(
@@ -140,7 +140,7 @@ def test_each_suggestion_means_one_place(text: str) -> None:
 
 @pytest.mark.parametrize("text", ["", "没什么", "climate", "shanghainese", "我想你了", "12345"])
 def test_what_names_no_place_is_none(text: str) -> None:
-    assert Place.take(Words.of(text), NOW) is None
+    assert Place.extract(FoldedText.of(text), NOW) is None
 
 
 def test_places_of_china_have_their_adcodes_and_its_time() -> None:
@@ -159,15 +159,15 @@ def test_places_elsewhere_have_their_own_time(text: str, timezone: str) -> None:
 
 @given(st.text(max_size=60))
 def test_no_text_whatever_makes_it_fail(text: str) -> None:
-    with suppress(UnclearError):
-        taken = Place.take(Words.of(text), NOW)
+    with suppress(ClarificationNeeded):
+        taken = Place.extract(FoldedText.of(text), NOW)
         assert taken is None or (-90 <= taken[0].latitude <= 90)
 
 
 @given(st.text(max_size=20), st.sampled_from(["哈尔滨", "乌鲁木齐", "石家庄"]))
 def test_a_place_is_found_whatever_stands_before_it(before: str, name: str) -> None:
     try:
-        taken = Place.take(Words.of(f"{before} {name}"), NOW)
-    except UnclearError:
+        taken = Place.extract(FoldedText.of(f"{before} {name}"), NOW)
+    except ClarificationNeeded:
         return
     assert taken is not None

@@ -10,14 +10,14 @@ from hypothesis import strategies as st
 
 from dingda.worker.language.numerals import integer
 from dingda.worker.language.prices import PriceLimit
-from dingda.worker.language.text import Words
+from dingda.worker.language.text import FoldedText
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=ZoneInfo("Asia/Shanghai"))
 
 
 def read(text: str) -> tuple[float | None, float | None, str] | None:
     """The limits in a text, and what is left of it."""
-    taken = PriceLimit.take(Words.of(text), NOW)
+    taken = PriceLimit.extract(FoldedText.of(text), NOW)
     if taken is None:
         return None
     limit, left = taken

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from dingda.slots import Day, Period, PriceLimit
 from dingda.worker.errors import RefusalError
-from dingda.worker.language.text import Words
+from dingda.worker.language.text import FoldedText
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=ZoneInfo("Asia/Shanghai"))  # a Monday
 
@@ -66,7 +66,7 @@ NOW = datetime(2026, 11, 23, 12, tzinfo=ZoneInfo("Asia/Shanghai"))  # a Monday
     ],
 )
 def test_days_are_found(text: str, first: tuple[int, int], count: int, rest: str) -> None:
-    taken = Day.take(Words.of(text), NOW)
+    taken = Day.extract(FoldedText.of(text), NOW)
     assert taken is not None
     day, left = taken
     assert (day.first, day.count) == (date(2026, *first), count)
@@ -74,19 +74,19 @@ def test_days_are_found(text: str, first: tuple[int, int], count: int, rest: str
 
 
 def test_a_day_of_the_month_that_is_over_is_next_months() -> None:
-    taken = Day.take(Words.of("5号"), NOW)
+    taken = Day.extract(FoldedText.of("5号"), NOW)
     assert taken is not None
     assert taken[0].first == date(2026, 12, 5)
 
 
 def test_a_date_that_is_over_is_next_years() -> None:
-    taken = Day.take(Words.of("1月2日"), NOW)
+    taken = Day.extract(FoldedText.of("1月2日"), NOW)
     assert taken is not None
     assert taken[0].first == date(2027, 1, 2)
 
 
 def test_on_a_sunday_the_weekend_is_today() -> None:
-    taken = Day.take(Words.of("周末"), NOW.replace(day=29))
+    taken = Day.extract(FoldedText.of("周末"), NOW.replace(day=29))
     assert taken is not None
     assert taken[0].dates == (date(2026, 11, 29),)
 
@@ -96,13 +96,13 @@ def test_on_a_sunday_the_weekend_is_today() -> None:
 )
 def test_a_day_in_the_past_is_refused(text: str) -> None:
     with pytest.raises(RefusalError, match="已经过去了"):
-        Day.take(Words.of(text), NOW)
+        Day.extract(FoldedText.of(text), NOW)
 
 
 @pytest.mark.parametrize("text", ["2月30日", "13月1日", "99号"])
 def test_a_day_that_does_not_exist_is_refused(text: str) -> None:
     with pytest.raises(RefusalError, match="没有「"):
-        Day.take(Words.of(text), NOW)
+        Day.extract(FoldedText.of(text), NOW)
 
 
 @pytest.mark.parametrize(
@@ -114,13 +114,13 @@ def test_a_day_that_does_not_exist_is_refused(text: str) -> None:
     ],
 )
 def test_a_list_of_days_has_none_between(text: str, dates: list[str]) -> None:
-    taken = Day.take(Words.of(text), NOW)
+    taken = Day.extract(FoldedText.of(text), NOW)
     assert taken is not None
     assert [f"{day:%m-%d}" for day in taken[0].dates] == dates
 
 
 def test_of_days_that_nothing_joins_the_first_are_meant() -> None:
-    taken = Day.take(Words.of("明天北京后天上海"), NOW)
+    taken = Day.extract(FoldedText.of("明天北京后天上海"), NOW)
     assert taken is not None
     assert taken[0].dates == (date(2026, 11, 24),)
 
@@ -144,13 +144,13 @@ def test_of_days_that_nothing_joins_the_first_are_meant() -> None:
     ],
 )
 def test_festivals_are_on_the_days_of_the_calendar(text: str, year: int, day: date) -> None:
-    taken = Day.take(Words.of(text), NOW.replace(year=year, month=1, day=20))
+    taken = Day.extract(FoldedText.of(text), NOW.replace(year=year, month=1, day=20))
     assert taken is not None
     assert taken[0].first == day
 
 
 def test_a_festival_that_is_on_is_meant_as_long_as_it_lasts() -> None:
-    taken = Day.take(Words.of("国庆"), NOW.replace(month=10, day=5))
+    taken = Day.extract(FoldedText.of("国庆"), NOW.replace(month=10, day=5))
     assert taken is not None
     assert taken[0].dates == tuple(date(2026, 10, day) for day in (5, 6, 7))
 
@@ -159,7 +159,7 @@ def test_a_festival_that_is_on_is_meant_as_long_as_it_lasts() -> None:
     "text", ["", "北京", "weather shanghai", "天气", "snow", "一号线", "五一广场", "气温36.5度"]
 )
 def test_no_day_is_found_where_there_is_none(text: str) -> None:
-    assert Day.take(Words.of(text), NOW) is None
+    assert Day.extract(FoldedText.of(text), NOW) is None
 
 
 @pytest.mark.parametrize(
@@ -198,7 +198,7 @@ def test_no_day_is_found_where_there_is_none(text: str) -> None:
     ],
 )
 def test_periods_are_found(text: str, key: str, shown: str) -> None:
-    taken = Period.take(Words.of(f"张三 {text}"), NOW)
+    taken = Period.extract(FoldedText.of(f"张三 {text}"), NOW)
     assert taken is not None
     period, left = taken
     assert (period.key, period.shown, left.rest) == (key, shown, "张三")
@@ -206,18 +206,18 @@ def test_periods_are_found(text: str, key: str, shown: str) -> None:
 
 def test_in_january_last_month_and_last_quarter_are_last_years() -> None:
     january = NOW.replace(month=1)
-    keys = [Period.take(Words.of(text), january) for text in ("上个月", "上季度")]
+    keys = [Period.extract(FoldedText.of(text), january) for text in ("上个月", "上季度")]
     assert [taken and taken[0].key for taken in keys] == ["2025-12", "2025-Q4"]
 
 
 @pytest.mark.parametrize("text", ["2027年", "2026年12月", "明年", "下个月", "下季度"])
 def test_a_period_that_has_not_begun_is_refused(text: str) -> None:
     with pytest.raises(RefusalError, match="还没有到"):
-        Period.take(Words.of(text), NOW)
+        Period.extract(FoldedText.of(text), NOW)
 
 
 def test_the_end_of_the_year_is_the_last_one_until_june() -> None:
-    taken = Period.take(Words.of("年终"), NOW.replace(month=2))
+    taken = Period.extract(FoldedText.of("年终"), NOW.replace(month=2))
     assert taken is not None
     assert taken[0].key == "2025"
 
@@ -225,17 +225,17 @@ def test_the_end_of_the_year_is_the_last_one_until_june() -> None:
 @pytest.mark.parametrize("text", ["上周", "本周", "昨天"])
 def test_what_is_shorter_than_a_month_is_refused(text: str) -> None:
     with pytest.raises(RefusalError, match="只能按月、季度、半年或年查"):
-        Period.take(Words.of(text), NOW)
+        Period.extract(FoldedText.of(text), NOW)
 
 
 def test_a_month_that_does_not_exist_is_refused() -> None:
     with pytest.raises(RefusalError, match="没有「13月」"):
-        Period.take(Words.of("13月"), NOW)
+        Period.extract(FoldedText.of("13月"), NOW)
 
 
 @pytest.mark.parametrize("text", ["", "张三", "我的绩效"])
 def test_no_period_is_found_where_there_is_none(text: str) -> None:
-    assert Period.take(Words.of(text), NOW) is None
+    assert Period.extract(FoldedText.of(text), NOW) is None
 
 
 @pytest.mark.parametrize(
@@ -259,7 +259,7 @@ def test_no_period_is_found_where_there_is_none(text: str) -> None:
     ],
 )
 def test_prices_are_found(text: str, low: str | None, high: str | None) -> None:
-    taken = PriceLimit.take(Words.of(f"键盘 {text}"), NOW)
+    taken = PriceLimit.extract(FoldedText.of(f"键盘 {text}"), NOW)
     assert taken is not None
     price, left = taken
     assert (price.low, price.high) == (low and Decimal(low), high and Decimal(high))
@@ -268,7 +268,7 @@ def test_prices_are_found(text: str, low: str | None, high: str | None) -> None:
 
 @pytest.mark.parametrize("text", ["iphone 15", "mx-3", "200", "a4纸"])
 def test_a_number_alone_is_no_price(text: str) -> None:
-    assert PriceLimit.take(Words.of(text), NOW) is None
+    assert PriceLimit.extract(FoldedText.of(text), NOW) is None
 
 
 @pytest.mark.parametrize("slot", [Day, Period, PriceLimit])
@@ -279,17 +279,17 @@ def test_nothing_that_is_typed_breaks_a_slot(
     slot: type[Day | Period | PriceLimit], text: str
 ) -> None:
     try:
-        taken = slot.take(Words.of(text), NOW)
+        taken = slot.extract(FoldedText.of(text), NOW)
     except RefusalError:
         return
-    assert taken is None or len(taken[1].matched) < len(text) + 2
+    assert taken is None or len(taken[1].folded) < len(text) + 2
 
 
 @pytest.mark.parametrize("digits", ["3", "３", "٣", "۳", "३", "𝟑"])
 def test_slots_read_the_digits_of_any_script(digits: str) -> None:
-    days = Day.take(Words.of(f"未来{digits}天"), NOW)
-    period = Period.take(Words.of(f"{digits}月"), NOW)
-    price = PriceLimit.take(Words.of(f"{digits}元以内"), NOW)
+    days = Day.extract(FoldedText.of(f"未来{digits}天"), NOW)
+    period = Period.extract(FoldedText.of(f"{digits}月"), NOW)
+    price = PriceLimit.extract(FoldedText.of(f"{digits}元以内"), NOW)
     assert days is not None
     assert period is not None
     assert price is not None
@@ -300,5 +300,5 @@ def test_slots_read_the_digits_of_any_script(digits: str) -> None:
 def test_what_only_looks_like_a_number_breaks_no_slot(typed: str) -> None:
     for slot in (Day, Period, PriceLimit):
         with suppress(RefusalError):
-            taken = slot.take(Words.of(typed), NOW)
-            assert taken is None or taken[1].matched != typed
+            taken = slot.extract(FoldedText.of(typed), NOW)
+            assert taken is None or taken[1].folded != typed

@@ -5,7 +5,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from dingda.worker.language.text import (
-    Words,
+    FoldedText,
     clean,
     fold,
     is_traditional,
@@ -71,8 +71,8 @@ def test_folding_twice_changes_nothing(text: str) -> None:
 
 @given(ANY_TEXT | TYPED)
 def test_no_text_whatever_makes_reading_it_fail(text: str) -> None:
-    words = Words.of(text)
-    assert len(words.shown) == len(words.matched)
+    words = FoldedText.of(text)
+    assert len(words.original) == len(words.folded)
     for read in (fold, clean, to_simplified, to_traditional):
         assert isinstance(read(text), str)
     assert is_traditional(text) in (True, False)
@@ -112,22 +112,22 @@ def test_a_script_is_known_by_characters_that_the_other_lacks(text: str, *, expe
 
 
 def test_words_are_shown_as_typed_and_matched_as_folded() -> None:
-    words = Words.of(" 天氣 ＢeiJing ")
-    assert (words.shown, words.matched) == ("天氣 BeiJing", "天气 beijing")
+    words = FoldedText.of(" 天氣 ＢeiJing ")
+    assert (words.original, words.folded) == ("天氣 BeiJing", "天气 beijing")
 
 
 def test_what_is_read_is_taken_out_at_the_same_place_of_both() -> None:
-    words = Words.of("天氣 Beijing 明天").without(0, 2)
+    words = FoldedText.of("天氣 Beijing 明天").without(0, 2)
     assert words.rest == "Beijing 明天"
-    assert words.matched.split() == ["beijing", "明天"]
+    assert words.folded.split() == ["beijing", "明天"]
 
 
 def test_the_rest_has_no_punctuation_at_its_ends() -> None:
-    assert Words.of("，的 北京  的天气。").rest == "北京 的天气"
+    assert FoldedText.of("，的 北京  的天气。").rest == "北京 的天气"
 
 
 def test_a_character_that_grows_when_folded_does_not_shift_the_others() -> None:
-    words = Words.of("İ 北京")
-    assert len(words.shown) == len(words.matched)
-    at = words.matched.index("北京")
-    assert words.shown[at : at + 2] == "北京"
+    words = FoldedText.of("İ 北京")
+    assert len(words.original) == len(words.folded)
+    at = words.folded.index("北京")
+    assert words.original[at : at + 2] == "北京"

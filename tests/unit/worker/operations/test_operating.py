@@ -11,7 +11,7 @@ import pytest
 from dingda.shared.dingtalk.message import Message
 from dingda.shared.ledger.admin import LedgerAdmin
 from dingda.shared.ledger.ledger import Ledger
-from dingda.shared.ledger.states import DeadLetter, DeadReason, End, Ending, Lease
+from dingda.shared.ledger.states import Completion, DeadLetter, DeadReason, Lease, Outcome
 from dingda.shared.queue import JobQueue
 from dingda.worker.operations.operating import (
     find_letter,
@@ -24,7 +24,7 @@ from dingda.worker.operations.operating import (
 )
 from tests.support.builders import KEYS, a_callback, a_message, now_ms
 
-FAILED = Ending(End.DEAD, DeadReason.FAILED, "errcode 300001")
+FAILED = Completion(Outcome.DEAD, DeadReason.FAILED, "errcode 300001")
 QUEUE = JobQueue.create("dingda", skill_timeout_s=30)
 NOW_S = 1_800_000_000.0
 
@@ -53,11 +53,11 @@ async def accepted(ledger: Ledger, text: str = "天气 北京", **fields: Any) -
     return message
 
 
-async def ended(ledger: Ledger, ending: Ending = FAILED, **fields: Any) -> Message:
+async def ended(ledger: Ledger, completion: Completion = FAILED, **fields: Any) -> Message:
     message = await accepted(ledger, **fields)
     lease = await ledger.lease(message.id)
     assert isinstance(lease, Lease)
-    await ledger.done(lease, ending)
+    await ledger.finish(lease, completion)
     return message
 
 
@@ -70,8 +70,8 @@ async def test_the_status_counts_every_end(
     redis: fakeredis.FakeAsyncRedis, ledger: Ledger, admin: LedgerAdmin
 ) -> None:
     await ended(ledger, msgId="1")
-    await ended(ledger, Ending(End.ANSWERED), msgId="2")
-    await ended(ledger, Ending(End.UNMATCHED), msgId="3")
+    await ended(ledger, Completion(Outcome.ANSWERED), msgId="2")
+    await ended(ledger, Completion(Outcome.UNMATCHED), msgId="3")
     await accepted(ledger, msgId="4")
     status = await read_status(redis, admin, QUEUE)
     assert (status.accepted, status.answered, status.unmatched, status.open) == (4, 1, 1, 1)
@@ -120,7 +120,7 @@ async def test_dead_letters_are_listed_with_reason_age_and_conversation(
     letter = await letter_of(admin)
     line = show_letters([letter], as_json=False, now_s=letter.ended_ms / 1000 + 30)
     assert line.startswith(message.id[:12])
-    for part in ("30 s ago", "1 attempt(s)", "测试群", "failed: errcode 300001"):
+    for part in ("30 s ago", "leased 1×", "测试群", "failed: errcode 300001"):
         assert part in line
 
 
@@ -170,7 +170,7 @@ async def test_a_retried_letter_can_be_leased_with_what_was_said(
     lease = await ledger.lease(message.id)
     assert isinstance(lease, Lease)
     assert "天气 北京" in lease.payload.decode()
-    assert lease.attempt == 1
+    assert lease.delivery_attempt == 1
 
 
 async def test_a_retried_letter_is_open_again_and_no_longer_dead(
@@ -204,8 +204,8 @@ async def test_what_was_said_is_kept_no_longer_than_the_session(
 async def test_only_dead_letters_keep_what_was_said(
     redis: fakeredis.FakeAsyncRedis, ledger: Ledger
 ) -> None:
-    for number, end in enumerate((End.ANSWERED, End.UNMATCHED, End.REFUSED)):
-        await ended(ledger, Ending(end), msgId=str(number))
+    for number, end in enumerate((Outcome.ANSWERED, Outcome.UNMATCHED, Outcome.DECLINED)):
+        await ended(ledger, Completion(end), msgId=str(number))
     assert await redis.keys(KEYS.dead_letter_payload("*")) == []
 
 
@@ -215,7 +215,7 @@ async def test_a_letter_is_retried_once_however_often_it_is_asked_for(
     await ended(ledger)
     letter = await letter_of(admin)
     for _ in range(3):
-        await admin.revive(letter.id)
+        await admin.retry_dead_letter(letter.id)
     counts = await admin.counts()
     assert (counts.open, counts.dead) == (1, {"failed": 0})
 
@@ -224,15 +224,13 @@ async def test_a_dropped_letter_leaves_the_list_and_stays_counted(
     redis: fakeredis.FakeAsyncRedis, ledger: Ledger, admin: LedgerAdmin
 ) -> None:
     message = await ended(ledger)
-    assert await admin.drop(message.id)
+    assert await admin.discard(message.id)
     assert await admin.dead_letters() == []
     assert (await admin.counts()).dead == {"failed": 1}
     assert await redis.keys(KEYS.dead_letter_payload("*")) == []
 
 
-FORGED_TITLE = (
-    "群\n3f2a00000000        1 s ago  1 attempt(s)  財務\x1b]0;owned\x07\x1b[2J\u202e\x9b2J"
-)
+FORGED_TITLE = "群\n3f2a00000000        1 s ago  leased 1×  財務\x1b]0;owned\x07\x1b[2J\u202e\x9b2J"
 
 
 async def test_a_groups_name_forges_no_row_and_commands_no_terminal(

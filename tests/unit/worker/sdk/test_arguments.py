@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic_settings import BaseSettings
 
-from dingda.skill import Ask
-from dingda.worker.errors import UnclearError
-from dingda.worker.language.text import Words
+from dingda.skill import Context
+from dingda.worker.errors import ClarificationNeeded
+from dingda.worker.language.text import FoldedText
 from dingda.worker.sdk.arguments import Signature
 
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=ZoneInfo("Asia/Shanghai"))
@@ -31,15 +31,17 @@ class Fruit:
         self.name = name
 
     @classmethod
-    def take(cls, words: Words, _: datetime) -> "tuple[Fruit, Words] | None":
-        at = words.matched.find("苹果")
+    def extract(cls, words: FoldedText, _: datetime) -> "tuple[Fruit, FoldedText] | None":
+        at = words.folded.find("苹果")
         return (cls("苹果"), words.without(at, at + 2)) if at >= 0 else None
 
 
 def bound(function: Any, text: str) -> dict[str, Any]:
-    signature = Signature.of(function, ask_type=Ask)
+    signature = Signature.of(function, ask_type=Context)
     settings: dict[type[BaseSettings], BaseSettings] = {SomeSettings: SomeSettings()}
-    return signature.bind(Words.of(text), usage="用法", ask="the ask", now=NOW, settings=settings)
+    return signature.bind(
+        FoldedText.of(text), usage="用法", ctx="the context", now=NOW, settings=settings
+    )
 
 
 def test_text_takes_what_is_left() -> None:
@@ -68,7 +70,7 @@ def test_a_number_is_found_wherever_it_stands(kind: Any, text: str, value: Any) 
 def test_a_number_with_a_fraction_is_no_int() -> None:
     def function(number: int) -> None: ...
 
-    with pytest.raises(UnclearError):
+    with pytest.raises(ClarificationNeeded):
         bound(function, "1.5")
 
 
@@ -95,36 +97,36 @@ def test_what_may_be_missing_is_none_or_its_default() -> None:
 def test_what_is_missing_is_asked_for_by_its_name() -> None:
     def function(city: Annotated[str, "城市"]) -> None: ...
 
-    with pytest.raises(UnclearError, match="请告诉我城市。用法：用法"):
+    with pytest.raises(ClarificationNeeded, match="请告诉我城市。用法：用法"):
         bound(function, " ")
 
 
 def test_what_is_not_understood_is_repeated() -> None:
     def function(fruit: Fruit) -> None: ...
 
-    with pytest.raises(UnclearError, match="没有认出水果：「石头」"):
+    with pytest.raises(ClarificationNeeded, match="没有认出水果：「石头」"):
         bound(function, "石头")
 
 
-def test_the_ask_and_the_settings_are_given_not_read() -> None:
-    def function(ask: Ask, settings: SomeSettings, what: str) -> None: ...
+def test_the_context_and_the_settings_are_given_not_read() -> None:
+    def function(ctx: Context, settings: SomeSettings, what: str) -> None: ...
 
     arguments = bound(function, "书")
-    assert arguments["ask"] == "the ask"
+    assert arguments["ctx"] == "the context"
     assert arguments["settings"].limit == 3
 
 
 def test_the_usage_shows_what_is_needed_and_what_may_be_left_out() -> None:
     def function(city: Annotated[str, "城市"], days: Annotated[int | None, "天数"]) -> None: ...
 
-    assert Signature.of(function, ask_type=Ask).usage == ["<城市>", "[天数]"]
+    assert Signature.of(function, ask_type=Context).usage == ["<城市>", "[天数]"]
 
 
 def test_a_type_that_cannot_be_read_is_refused_when_it_is_declared() -> None:
     def function(when: dict[str, str]) -> None: ...
 
     with pytest.raises(TypeError, match="parameter 'when' can't be read from text"):
-        Signature.of(function, ask_type=Ask)
+        Signature.of(function, ask_type=Context)
 
 
 @given(st.text(max_size=80))
@@ -147,5 +149,5 @@ def test_a_number_of_more_digits_than_anybody_means_is_none(kind: Any) -> None:
     def function(number: Any) -> None: ...
 
     function.__annotations__["number"] = kind
-    with pytest.raises(UnclearError):
+    with pytest.raises(ClarificationNeeded):
         bound(function, "9" * 400)

@@ -8,11 +8,11 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from dingda.shared.dingtalk.message import Mention
-from dingda.shared.ledger.states import End
+from dingda.shared.ledger.states import Outcome
 from dingda.skill import Person, Skill
 from dingda.slots import Day
 from dingda.testing import People, listen
-from dingda.worker.errors import BackendRefusedError, BackendUnavailableError
+from dingda.worker.errors import BackendConfigError, BackendUnavailableError
 
 NOW = datetime(2026, 11, 25, 12, tzinfo=ZoneInfo("Asia/Shanghai"))
 ZHANG = Person("zhang", "张三", title="前端")
@@ -52,7 +52,7 @@ async def told(text: str, *mentions: Mention, **circumstances: Any) -> str:
     payload = said.reply.to_payload()
     if payload["msgtype"] == "text":
         return str(payload["text"]["content"])
-    assert said.ending.end is End.REFUSED
+    assert said.completion.outcome is Outcome.DECLINED
     links = payload["actionCard"].get("btns") or [payload["actionCard"]]
     urls = [link.get("actionURL") or link["singleURL"] for link in links]
     return " | ".join(unquote(url.partition("content=")[2]) for url in urls)
@@ -213,7 +213,7 @@ async def test_however_much_alike_they_are_each_suggestion_means_one(
 async def test_without_the_permission_for_departments_titles_tell_apart() -> None:
     class Titles(People):
         async def department(self, department_id: int) -> str:
-            raise BackendRefusedError("钉钉", str(department_id))
+            raise BackendConfigError("钉钉", str(department_id))
 
     asked = await told("值班 李伟", dingtalk=Titles(TEST_WEI, DESIGN_WEI))
     assert asked == "值班 李伟（测试） | 值班 李伟（设计）"

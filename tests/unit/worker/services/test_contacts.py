@@ -21,12 +21,12 @@ from dingda.shared.dingtalk.reply import (
 from dingda.simulator.backends import openapi
 from dingda.simulator.backends.openapi import Department, OpenAPI, Person
 from dingda.testing import MemoryCache
-from dingda.worker.delivery.outcome import Delivered, Outcome, Rejected, Retry, Unknown
+from dingda.worker.delivery.outcome import Delivered, DeliveryOutcome, Rejected, Retry, Unknown
 from dingda.worker.delivery.private import to_private_body
 from dingda.worker.errors import (
+    BackendConfigError,
     BackendError,
     BackendProtocolError,
-    BackendRefusedError,
     BackendUnavailableError,
 )
 from dingda.worker.services.access_token import AccessToken
@@ -67,7 +67,7 @@ class Organisation:
     def contacts(self, app_secret: str = SECRET) -> Contacts:
         return contacts_of(self.client, self.token(app_secret))
 
-    async def send(self, reply: Reply = SECRET_WORD, *, to: str = "u1") -> Outcome:
+    async def send(self, reply: Reply = SECRET_WORD, *, to: str = "u1") -> DeliveryOutcome:
         async def claim() -> None:
             self.claimed += 1
 
@@ -102,7 +102,7 @@ async def test_a_department_has_a_name(here: Organisation) -> None:
 
 async def test_departments_need_a_permission(here: Organisation) -> None:
     here.api.faults.append(openapi.NO_PERMISSION)
-    with pytest.raises(BackendRefusedError):
+    with pytest.raises(BackendConfigError):
         await here.contacts().department(7)
 
 
@@ -130,13 +130,13 @@ async def test_everybody_of_a_name_is_found(here: Organisation) -> None:
 @pytest.mark.parametrize(
     ("fault", "error"),
     [
-        (openapi.NO_PERMISSION, BackendRefusedError),
+        (openapi.NO_PERMISSION, BackendConfigError),
         (openapi.OVERLOADED, BackendUnavailableError),
         ((200, {"errmsg": "no errcode"}), BackendProtocolError),
         ((200, {"errcode": False}), BackendProtocolError),
         ((200, {"errcode": 0.5}), BackendProtocolError),
         ((200, {"errcode": 0}), BackendProtocolError),
-        ((200, {"errcode": 60020, "errmsg": "访问ip不在白名单之中"}), BackendRefusedError),
+        ((200, {"errcode": 60020, "errmsg": "访问ip不在白名单之中"}), BackendConfigError),
     ],
 )
 async def test_what_the_older_api_refuses_is_an_error(
@@ -186,7 +186,7 @@ async def test_a_token_that_dingtalk_has_forgotten_is_replaced_once(here: Organi
 
 
 async def test_a_wrong_secret_is_a_matter_of_configuration(here: Organisation) -> None:
-    with pytest.raises(BackendRefusedError, match="钉钉"):
+    with pytest.raises(BackendConfigError, match="钉钉"):
         await here.contacts("other").person("u1")
 
 
@@ -297,7 +297,7 @@ async def test_no_token_secret_or_name_is_logged_or_raised(
         await here.contacts().person("u1")
         await here.send()
         here.api.faults.extend([openapi.NO_PERMISSION] * 2)
-        with pytest.raises(BackendRefusedError) as refusal:
+        with pytest.raises(BackendConfigError) as refusal:
             await here.contacts().person("u1")
     _, (_, token) = next(iter(here.cache.entries.items()))
     for said in (caplog.text, str(refusal.value), refusal.value.reason):

@@ -12,7 +12,14 @@ import stamina
 
 from dingda.shared.dingtalk.reply import Text
 from dingda.testing import MemoryCache
-from dingda.worker.delivery.outcome import Delivered, Outcome, Rejected, Retry, Trouble, Unknown
+from dingda.worker.delivery.outcome import (
+    Delivered,
+    DeliveryOutcome,
+    Rejected,
+    Retry,
+    Trouble,
+    Unknown,
+)
 from dingda.worker.delivery.private import to_private_body
 from dingda.worker.delivery.transport import BEFORE_SEND
 from dingda.worker.errors import BackendError, BackendUnavailableError
@@ -57,7 +64,7 @@ class Asked:
         self.contacts = contacts_of(client, token)
         self._private = private_channel(client, token)
 
-    async def send(self) -> Outcome:
+    async def send(self) -> DeliveryOutcome:
         async def claim() -> None:
             await asyncio.sleep(0)
 
@@ -236,7 +243,7 @@ async def test_what_passes_is_tried_again_by_its_kind(
 
 @pytest.mark.parametrize(("status", "kind"), [(500, Retry), (503, Retry), (502, Unknown)])
 async def test_an_error_of_dingtalk_s_own_is_as_for_any_reply(
-    status: int, kind: type[Outcome]
+    status: int, kind: type[DeliveryOutcome]
 ) -> None:
     async with answering({"code": "unknownError"}, status) as asked:
         assert isinstance(await asked.send(), kind)

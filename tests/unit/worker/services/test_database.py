@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from sqlalchemy import make_url, text
 
-from dingda.worker.errors import BackendBusyError, BackendRefusedError, BackendUnavailableError
+from dingda.worker.errors import BackendBusyError, BackendConfigError, BackendUnavailableError
 from dingda.worker.services import database, database_call
 from dingda.worker.services.database import Bounds, Databases
 from dingda.worker.services.database_driver import connect_arguments
@@ -119,7 +119,7 @@ async def test_an_unreachable_database_is_unavailable(databases: Databases, tmp_
 
 
 async def test_a_refused_statement_is_ours_to_mend(databases: Databases, url: str) -> None:
-    with pytest.raises(BackendRefusedError, match="绩效库的配置有问题"):
+    with pytest.raises(BackendConfigError, match="绩效库的配置有问题"):
         await fetched(databases, url, "SELECT id FROM person WHERE id = :id")
 
 
@@ -197,7 +197,7 @@ async def test_one_stuck_thread_of_several_is_no_stuck_database(
 
 
 async def test_a_missing_driver_is_ours_to_mend(databases: Databases) -> None:
-    with pytest.raises(BackendRefusedError) as raised:
+    with pytest.raises(BackendConfigError) as raised:
         await fetched(databases, "mysql+pymysql://bot@127.0.0.1/hr", "SELECT 1")
     assert raised.value.reason == "ModuleNotFoundError"
 
@@ -253,7 +253,7 @@ async def test_neither_log_nor_error_holds_the_statement_the_values_or_the_url(
     with caplog.at_level(logging.DEBUG):
         try:
             await fetched(databases, url, statement, id=CANARY)
-        except (BackendRefusedError, BackendUnavailableError) as error:
+        except (BackendConfigError, BackendUnavailableError) as error:
             told = f"{error} {error.reason} {error.__cause__}"
             assert CANARY not in told
             assert "SELEKT" not in told

@@ -203,8 +203,8 @@ async def test_while_a_backend_hangs_all_who_ask_hear_in_bounded_time() -> None:
 async def test_equal_calls_at_one_moment_are_made_once() -> None:
     gauge = Gauge()
     async with http_to(gauge) as http:
-        ask = (http.json("API", "GET", URL, params={"city": "北京"}) for _ in range(100))
-        answers = await asyncio.gather(*ask)
+        calls = (http.json("API", "GET", URL, params={"city": "北京"}) for _ in range(100))
+        answers = await asyncio.gather(*calls)
     assert gauge.calls == 1
     assert all(answer.data == {"list": [1]} for answer in answers)
 
@@ -230,8 +230,8 @@ async def test_calls_that_differ_or_are_not_for_others_are_made_each(
     gauge = Gauge()
     usual = {"params": {"city": "北京"}, "headers": {"authorization": "Bearer one"}}
     async with http_to(gauge) as http:
-        ask = (http.json("API", "GET", URL, **usual | each) for each in ({}, differs))
-        await asyncio.gather(*ask)
+        calls = (http.json("API", "GET", URL, **usual | each) for each in ({}, differs))
+        await asyncio.gather(*calls)
     assert gauge.calls == 2
 
 
@@ -242,8 +242,8 @@ async def test_a_post_is_shared_only_where_it_is_declared_repeatable(
 ) -> None:
     gauge = Gauge()
     async with http_to(gauge) as http:
-        ask = (http.json("API", "POST", URL, json={}, shared=shared) for _ in range(3))
-        await asyncio.gather(*ask)
+        requests = (http.json("API", "POST", URL, json={}, shared=shared) for _ in range(3))
+        await asyncio.gather(*requests)
     assert gauge.calls == calls
 
 

@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dingda.worker.answering.routing import Router
-from dingda.worker.errors import UnclearError
-from dingda.worker.language.text import Words
+from dingda.worker.errors import ClarificationNeeded
+from dingda.worker.language.text import FoldedText
 from dingda.worker.skills.coupons import skill
 from dingda.worker.skills.coupons.wish import ONLY_A_LINK, ONLY_TAOBAO, Wish
 
@@ -20,7 +20,7 @@ ROUTER = Router([skill])
 def keyword(text: str) -> str | None:
     """What is searched for; None if the text reaches no skill."""
     route = ROUTER.route(text)
-    return None if route is None else Wish.take(route.arguments, NOW)[0].keyword
+    return None if route is None else Wish.extract(route.arguments, NOW)[0].keyword
 
 
 @pytest.mark.parametrize(
@@ -75,7 +75,7 @@ def test_a_share_is_searched_by_its_title(text: str, title: str) -> None:
     ],
 )
 def test_without_a_title_the_asker_is_asked_for_it(text: str) -> None:
-    with pytest.raises(UnclearError) as unclear:
+    with pytest.raises(ClarificationNeeded) as unclear:
         keyword(text)
     assert str(unclear.value) == ONLY_A_LINK
     assert unclear.value.suggestions
@@ -90,7 +90,7 @@ def test_without_a_title_the_asker_is_asked_for_it(text: str) -> None:
     ],
 )
 def test_a_link_from_another_shop_hears_which_ones_are_searched(text: str) -> None:
-    with pytest.raises(UnclearError, match=ONLY_TAOBAO):
+    with pytest.raises(ClarificationNeeded, match=ONLY_TAOBAO):
         keyword(text)
 
 
@@ -102,7 +102,7 @@ def test_a_link_from_another_shop_hears_which_ones_are_searched(text: str) -> No
     ],
 )
 def test_the_number_in_a_link_is_kept(text: str, item_id: str) -> None:
-    wish, _ = Wish.take(Words.of(text), NOW)
+    wish, _ = Wish.extract(FoldedText.of(text), NOW)
     assert (wish.item_id, wish.keyword) == (item_id, "")
 
 
@@ -164,5 +164,5 @@ def test_however_a_coupon_is_called_it_is_asked_for(text: str) -> None:
 def test_no_password_is_searched_for_whatever_stands_round_it(
     before: str, letters: str, after: str
 ) -> None:
-    with pytest.raises(UnclearError, match="只凭链接或口令"):
+    with pytest.raises(ClarificationNeeded, match="只凭链接或口令"):
         keyword(f"优惠券 {before}aB{letters}3{after}")

@@ -13,7 +13,7 @@ import pytest
 from pydantic import SecretStr
 
 from dingda.shared.dingtalk.reply import ActionCard, FeedCard, Reply, Text
-from dingda.shared.ledger.states import End
+from dingda.shared.ledger.states import Outcome
 from dingda.simulator.backends.taobao import NO_PERMISSION, Taobao
 from dingda.simulator.demo.coupons import create
 from dingda.testing import ask, listen
@@ -155,7 +155,7 @@ async def test_where_nothing_is_set_up_the_asker_hears_so_and_the_log_names_the_
     said = await listen(skill, "优惠券 键盘", settings=[settings(**some)], now=NOW, group=False)
     assert said is not None
     assert said.reply == Text(NOT_SET_UP)
-    assert said.ending.end is End.REFUSED
+    assert said.completion.outcome is Outcome.DECLINED
     for name in ("COUPONS_URL", "TAOBAO_APP_KEY", "TAOBAO_APP_SECRET", "TAOBAO_ADZONE_ID"):
         assert f"DINGDA_{name}" in caplog.text
 

@@ -24,8 +24,8 @@ from dingda.simulator.backends.taobao import (
 )
 from dingda.slots import PriceLimit
 from dingda.worker.errors import (
+    BackendConfigError,
     BackendProtocolError,
-    BackendRefusedError,
     BackendUnavailableError,
     RefusalError,
 )
@@ -182,7 +182,7 @@ async def test_products_that_are_counted_but_not_listed_are_a_wrong_ad_zone_and_
     total: Any, listed: dict[str, Any]
 ) -> None:
     answer = {ROOT: {"total_results": total, "request_id": "x", **listed}}
-    with pytest.raises(BackendRefusedError) as refused:
+    with pytest.raises(BackendConfigError) as refused:
         await search(lambda _: httpx.Response(200, json=answer))
     assert "DINGDA_TAOBAO_ADZONE_ID does not belong" in refused.value.reason
     assert "没有" not in str(refused.value)
@@ -197,7 +197,7 @@ async def test_products_that_are_neither_counted_nor_listed_are_nothing_found(to
 async def test_a_refused_product_number_is_not_nothing_found() -> None:
     taobao = a_taobao()
     taobao.failures.append(Failure(15, "Remote service error", "-4003", "您输入的商品ID不合法"))
-    with pytest.raises(BackendRefusedError) as refused:
+    with pytest.raises(BackendConfigError) as refused:
         await search(taobao)
     assert refused.value.reason.startswith("code 15 -4003")
 
@@ -241,7 +241,7 @@ async def test_a_refusal_is_not_tried_again_and_tells_an_operator_what_to_do(
 ) -> None:
     taobao = a_taobao()
     taobao.failures.append(failure)
-    with pytest.raises(BackendRefusedError, match="配置有问题") as refused:
+    with pytest.raises(BackendConfigError, match="配置有问题") as refused:
         await search(taobao)
     assert remedy in refused.value.reason
     assert len(taobao.calls) == 1
@@ -256,7 +256,7 @@ async def test_a_refusal_is_not_tried_again_and_tells_an_operator_what_to_do(
     ],
 )
 async def test_a_wrong_setting_is_named_and_not_quoted(wrong: dict[str, str], remedy: str) -> None:
-    with pytest.raises(BackendRefusedError) as refused:
+    with pytest.raises(BackendConfigError) as refused:
         await search(a_taobao(), app=an_app(**wrong))
     assert remedy in refused.value.reason
     assert "999" not in refused.value.reason
@@ -264,7 +264,7 @@ async def test_a_wrong_setting_is_named_and_not_quoted(wrong: dict[str, str], re
 
 @pytest.mark.parametrize("minutes", [-11, 11])
 async def test_a_clock_that_is_off_is_named(minutes: int) -> None:
-    with pytest.raises(BackendRefusedError) as refused:
+    with pytest.raises(BackendConfigError) as refused:
         await search(a_taobao(now=NOW + timedelta(minutes=minutes)))
     assert "clock" in refused.value.reason
 
@@ -273,7 +273,7 @@ async def test_no_key_secret_or_signature_is_logged(caplog: pytest.LogCaptureFix
     caplog.set_level(logging.DEBUG, logger="dingda.worker")
     taobao = a_taobao()
     taobao.failures.append(NO_PERMISSION)
-    with pytest.raises(BackendRefusedError) as refused:
+    with pytest.raises(BackendConfigError) as refused:
         await search(taobao)
     told = caplog.text + str(refused.value) + refused.value.reason + repr(an_app())
     assert caplog.text

@@ -8,15 +8,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dingda.worker.errors import UnclearError
-from dingda.worker.language.text import Words
+from dingda.worker.errors import ClarificationNeeded
+from dingda.worker.language.text import FoldedText
 from dingda.worker.skills.coupons.wish import MAX_KEYWORD_CHARS, Order, Wish
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=ZoneInfo("Asia/Shanghai"))
 
 
 def read(text: str) -> Wish:
-    wish, left = Wish.take(Words.of(text), NOW)
+    wish, left = Wish.extract(FoldedText.of(text), NOW)
     assert left.rest == ""
     return wish
 
@@ -117,7 +117,7 @@ def test_a_shared_text_is_searched_by_its_title(text: str, keyword: str) -> None
     ],
 )
 def test_without_a_product_there_is_a_question_with_examples(text: str) -> None:
-    with pytest.raises(UnclearError, match="什么商品") as unclear:
+    with pytest.raises(ClarificationNeeded, match="什么商品") as unclear:
         read(text)
     assert "机械键盘 200元以内" in unclear.value.suggestions
 
@@ -139,7 +139,7 @@ def test_an_endless_product_is_cut() -> None:
 def test_whatever_is_typed_is_a_wish_or_a_question(text: str) -> None:
     try:
         wish = read(text)
-    except UnclearError:
+    except ClarificationNeeded:
         return
     assert wish.keyword
     assert wish.keyword == wish.keyword.strip()

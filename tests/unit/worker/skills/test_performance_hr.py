@@ -9,9 +9,9 @@ import pytest
 
 from dingda.simulator.backends.hr import HR, Failure
 from dingda.worker.errors import (
+    BackendConfigError,
     BackendError,
     BackendProtocolError,
-    BackendRefusedError,
     BackendUnavailableError,
 )
 from dingda.worker.services.http_client import Http
@@ -49,14 +49,14 @@ async def test_nobody_has_no_results(hr: HR) -> None:
 
 @pytest.mark.parametrize("token", ["", "wrong"])
 async def test_a_wrong_token_is_an_operator_s_business(hr: HR, token: str) -> None:
-    with pytest.raises(BackendRefusedError):
+    with pytest.raises(BackendConfigError):
         await read(hr, token=token)
 
 
 @pytest.mark.parametrize(
     ("status", "kind"),
     [
-        (HTTPStatus.FORBIDDEN, BackendRefusedError),
+        (HTTPStatus.FORBIDDEN, BackendConfigError),
         (HTTPStatus.TOO_MANY_REQUESTS, BackendUnavailableError),
         (HTTPStatus.INTERNAL_SERVER_ERROR, BackendUnavailableError),
         (HTTPStatus.SERVICE_UNAVAILABLE, BackendUnavailableError),

@@ -21,13 +21,13 @@ from starlette.routing import Route
 from dingda.shared.dingtalk.content import Kind, Quoted
 from dingda.shared.dingtalk.message import Mention
 from dingda.shared.dingtalk.reply import Markdown, Text
-from dingda.shared.ledger.states import End
+from dingda.shared.ledger.states import Outcome
 from dingda.simulator.backends import openapi
 from dingda.simulator.backends.openapi import OpenAPI, Person
 from dingda.simulator.demo.performance import create
 from dingda.simulator.dingtalk.callback import staff_id_of
 from dingda.testing import MemoryCache, listen
-from dingda.worker.answering.response import Said
+from dingda.worker.answering.response import Response
 from dingda.worker.sdk.loader import load_skill_settings
 from dingda.worker.services.contacts import Contacts
 from dingda.worker.skills.performance import PerformanceSettings, skill
@@ -63,7 +63,7 @@ class Office:
         self.transport: httpx.AsyncBaseTransport | None = None
         self.dingtalk = contacts_of(client)
 
-    async def asked(self, text: str, by: str = ZHANG, **message: Any) -> Said:
+    async def asked(self, text: str, by: str = ZHANG, **message: Any) -> Response:
         given: dict[str, Any] = {
             "sender_corp_id": "corp",
             "bot_corp_id": "corp",
@@ -97,8 +97,8 @@ async def office(tmp_path: Path) -> AsyncIterator[Office]:
         yield Office(f"sqlite:///{tmp_path}/performance.db", client, api)
 
 
-def is_refused(said: Said) -> bool:
-    return said.ending.end is End.REFUSED and NOT_KNOWN in str(said.reply)
+def is_refused(said: Response) -> bool:
+    return said.completion.outcome is Outcome.DECLINED and NOT_KNOWN in str(said.reply)
 
 
 # Rule 1: one's own.
@@ -336,19 +336,19 @@ async def test_who_is_not_known_by_id_in_this_organisation_sees_nothing(
 async def test_what_is_asked_in_a_group_is_for_the_asker_alone(office: Office) -> None:
     said = await office.asked("我的绩效", group=True)
     assert said.private
-    assert said.secret
+    assert not said.persist
 
 
 async def test_in_a_group_without_private_messages_nothing_is_looked_up(office: Office) -> None:
     office.dingtalk = None
     said = await office.asked("我的绩效", group=True)
-    assert said.ending.end is End.REFUSED
+    assert said.completion.outcome is Outcome.DECLINED
     assert "单聊" in str(said.reply)
 
 
 async def test_in_a_single_chat_it_is_secret_and_said_there(office: Office) -> None:
     said = await office.asked("我的绩效")
-    assert (said.private, said.secret) == (False, True)
+    assert (said.private, said.persist) == (False, False)
 
 
 async def test_no_number_is_logged_cached_or_shown_by_a_repr(
@@ -369,8 +369,8 @@ async def test_a_database_that_fails_says_nothing_of_what_stands_in_it(
         update={"performance_query": "SELECT no_such_column FROM t WHERE a = :staff_id"}
     )
     said = await office.asked("我的绩效")
-    assert said.ending.end is End.DEAD
-    for text in (caplog.text, str(said.reply), said.ending.full_reason):
+    assert said.completion.outcome is Outcome.DEAD
+    for text in (caplog.text, str(said.reply), said.completion.full_reason):
         assert ZHANG not in text
         assert "no_such_column" not in text
 
@@ -432,7 +432,7 @@ async def test_even_a_query_that_writes_can_not(office: Office, tmp_path: Path) 
         update={"performance_query": "DELETE FROM employee_performance WHERE userid = :staff_id"}
     )
     said = await office.asked("我的绩效")
-    assert said.ending.end is End.DEAD
+    assert said.completion.outcome is Outcome.DEAD
     with closing(sqlite3.connect(tmp_path / "performance.db")) as database:
         assert database.execute("SELECT count(*) FROM employee_performance").fetchone() == (7,)
 

@@ -20,7 +20,7 @@ from pydantic import SecretStr
 
 from dingda.shared.dingtalk.reply import ActionCard, Markdown, Reply
 from dingda.shared.errors import SettingsError
-from dingda.shared.ledger.states import End
+from dingda.shared.ledger.states import Outcome
 from dingda.simulator.backends import amap, open_meteo, qweather
 from dingda.simulator.backends.amap import AMapStandIn
 from dingda.simulator.backends.open_meteo import OpenMeteoStandIn
@@ -177,7 +177,7 @@ async def test_an_ambiguous_place_is_asked_back_and_each_suggestion_means_one(sk
 async def test_without_a_place_one_is_asked_for(sky: Sky) -> None:
     said = await listen(skill, "天气", **sky.circumstances)
     assert said is not None
-    assert said.ending.end is End.REFUSED
+    assert said.completion.outcome is Outcome.DECLINED
     assert "查哪里的天气" in str(said.reply.to_payload())
     assert sky.open_meteo.asked == []
 
@@ -400,7 +400,7 @@ async def test_a_service_that_fails_is_named_and_not_the_askers_fault(
     sky.open_meteo.faults.extend([fault] * 4)
     said = await listen(skill, "天气 北京", **sky.circumstances)
     assert said is not None
-    assert said.ending.end is End.DEAD
+    assert said.completion.outcome is Outcome.DEAD
     assert sentence in str(said.reply.to_payload())
 
 
@@ -480,7 +480,7 @@ async def test_another_key_is_refused_by_qweather(sky: Sky) -> None:
     sky.uses("qweather", qweather_key_id="OTHER")
     said = await listen(skill, "天气 北京", **sky.circumstances)
     assert said is not None
-    assert "401" in said.ending.full_reason
+    assert "401" in said.completion.full_reason
 
 
 # AMap.
