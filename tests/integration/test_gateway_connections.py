@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from urllib.parse import urlsplit
 
-import httpx
 import pytest
 
 from dingda.gateway.http.connections import STAGE_S
@@ -18,6 +17,7 @@ from tests.support.processes import (
     Process,
     Valkey,
     gateway,
+    post_callback,
     signed,
     valkey,
     wait_until,
@@ -90,8 +90,8 @@ def hear(line: socket.socket) -> tuple[bytes, bytes]:
 
 def say(address: str, msg_id: str = "1") -> tuple[object, float]:
     began = time.monotonic()
-    answer = httpx.post(address, content=a_callback(msgId=msg_id), headers=signed(), timeout=10)
-    return answer.json(), time.monotonic() - began
+    response = post_callback(address, a_callback(msgId=msg_id))
+    return response.json(), time.monotonic() - began
 
 
 def request(*headers: str, body: bytes = b"") -> bytes:
