@@ -5,16 +5,15 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.environment import FaultEnvironment
-from tests.faults.environment import scene as open_scene
+from tests.faults.environment import FaultEnvironment, fault_environment
 
 Figure = Callable[[str, str], None]
 
 
 @pytest.fixture
-def scene(tmp_path: Path) -> Iterator[FaultEnvironment]:
+def env(tmp_path: Path) -> Iterator[FaultEnvironment]:
     """A server that keeps everything it acknowledges, DingTalk, and a gateway."""
-    with open_scene(tmp_path, appendfsync="always") as opened:
+    with fault_environment(tmp_path, appendfsync="always") as opened:
         yield opened
 
 

@@ -54,8 +54,8 @@ class FaultEnvironment:
     @contextmanager
     def worker(self, **settings: str) -> Iterator[Process]:
         """A worker with the tests' skills."""
-        env = {"DINGDA_SKILLS": SKILLS} | settings
-        with worker(self.redis_url, self.webhook.origin, **env) as started:
+        own = {"DINGDA_SKILLS": SKILLS} | settings
+        with worker(self.redis_url, self.webhook.origin, **own) as started:
             yield started
 
     @contextmanager
@@ -180,24 +180,26 @@ def session_of(path: str) -> str:
 
 
 @contextmanager
-def scene(folder: Path, **config: str) -> Iterator[FaultEnvironment]:
-    """A scene for one test; `config` is the server's. Workers are for the test to start."""
-    with valkey(folder, **config) as server, _scene(server, server.url) as opened:
+def fault_environment(folder: Path, **config: str) -> Iterator[FaultEnvironment]:
+    """An environment for one test; `config` is the server's. Workers are for the test to start."""
+    with valkey(folder, **config) as server, _environment(server, server.url) as opened:
         yield opened
 
 
 @contextmanager
-def scene_behind_proxy(folder: Path, **config: str) -> Iterator[tuple[FaultEnvironment, Proxy]]:
-    """A scene whose processes reach the server through a proxy."""
+def environment_behind_proxy(
+    folder: Path, **config: str
+) -> Iterator[tuple[FaultEnvironment, Proxy]]:
+    """An environment whose processes reach the server through a proxy."""
     with (
         valkey(folder, **config) as server,
         Proxy(server.port) as proxy,
-        _scene(server, proxy.url) as opened,
+        _environment(server, proxy.url) as opened,
     ):
         yield opened, proxy
 
 
 @contextmanager
-def _scene(server: Valkey, redis_url: str) -> Iterator[FaultEnvironment]:
+def _environment(server: Valkey, redis_url: str) -> Iterator[FaultEnvironment]:
     with SessionWebhook() as webhook, gateway(redis_url) as (_, address):
         yield FaultEnvironment(server, webhook, address, redis_url)

@@ -49,7 +49,7 @@ class Load:
 
 @contextmanager
 def load(
-    scene: FaultEnvironment,
+    env: FaultEnvironment,
     text: str,
     *,
     per_s: float,
@@ -69,7 +69,7 @@ def load(
         client = idle.get()
         began = time.monotonic()
         try:
-            response = client.post(scene.address, content=body, headers=headers())
+            response = client.post(env.address, content=body, headers=headers())
             word = _word(response)
         except httpx.HTTPError as error:
             word = type(error).__name__
@@ -82,7 +82,7 @@ def load(
                 idle.put(stack.enter_context(_client()))
             pool = stack.enter_context(ThreadPoolExecutor(senders))
             while not sent.stop.wait(1 / per_s):
-                pool.submit(send, scene.body(text, **fields))
+                pool.submit(send, env.body(text, **fields))
 
     thread = threading.Thread(target=run)
     thread.start()

@@ -9,14 +9,14 @@ import pytest
 
 from dingda.shared.runtime.lua_source import lua_source
 from tests.faults.conftest import Figure
-from tests.faults.environment import BUSY, EMPTY, FaultEnvironment, scene_behind_proxy
+from tests.faults.environment import BUSY, EMPTY, FaultEnvironment, environment_behind_proxy
 from tests.faults.proxy import Proxy
 from tests.support.builders import a_message
 
 
 @pytest.fixture
 def behind_proxy(tmp_path: Path) -> Iterator[tuple[FaultEnvironment, Proxy]]:
-    with scene_behind_proxy(tmp_path) as opened:
+    with environment_behind_proxy(tmp_path) as opened:
         yield opened
 
 
@@ -31,15 +31,15 @@ def sha_of(step: str) -> bytes:
 def test_a_step_whose_answer_is_lost_is_taken_once(
     behind_proxy: tuple[FaultEnvironment, Proxy], figure: Figure, step: str
 ) -> None:
-    scene, proxy = behind_proxy
-    with scene.worker():
-        scene.accept("text")  # so that the server knows the scripts
-        scene.expect_ends(answered=1)
+    env, proxy = behind_proxy
+    with env.worker():
+        env.accept("text")  # so that the server knows the scripts
+        env.expect_ends(answered=1)
         proxy.cut_after = sha_of(step)
-        assert scene.say("text").json() == EMPTY
-        took_s = scene.took_s(lambda: scene.counts().open == 0, within_s=10)
+        assert env.say("text").json() == EMPTY
+        took_s = env.took_s(lambda: env.counts().open == 0, within_s=10)
         assert proxy.was_cut.is_set()
-        scene.expect_ends(answered=2)
+        env.expect_ends(answered=2)
     figure(step, f"answered after {took_s:.1f} s")
 
 
@@ -48,13 +48,13 @@ def test_a_step_whose_answer_is_lost_is_taken_once(
 def test_a_job_that_redis_gave_and_nobody_got_is_handed_out_again(
     behind_proxy: tuple[FaultEnvironment, Proxy], figure: Figure
 ) -> None:
-    scene, proxy = behind_proxy
-    with scene.worker():
+    env, proxy = behind_proxy
+    with env.worker():
         proxy.cut_answer = a_message(msgId="msg1").id.encode()
-        scene.accept("text")
-        took_s = scene.took_s(lambda: scene.counts().open == 0, within_s=15)
+        env.accept("text")
+        took_s = env.took_s(lambda: env.counts().open == 0, within_s=15)
         assert proxy.was_cut.is_set()
-        scene.expect_ends(answered=1)
+        env.expect_ends(answered=1)
     figure("answered after", f"{took_s:.1f} s")
 
 
@@ -62,16 +62,16 @@ def test_a_job_that_redis_gave_and_nobody_got_is_handed_out_again(
 def test_who_hears_busy_because_redis_is_late_is_answered_once_all_the_same(
     behind_proxy: tuple[FaultEnvironment, Proxy], figure: Figure
 ) -> None:
-    scene, proxy = behind_proxy
-    scene.accept("text")
-    body = scene.body("text")
+    env, proxy = behind_proxy
+    env.accept("text")
+    body = env.body("text")
     proxy.latency_s = 0.6
     began = time.monotonic()
-    assert BUSY in scene.post(body).text
+    assert BUSY in env.post(body).text
     busy_after_s = time.monotonic() - began
     proxy.latency_s = 0.0
-    with scene.worker():
-        scene.expect_ends(answered=2)
-        assert scene.post(body).json() == EMPTY  # and comes again
-        scene.expect_ends(answered=2)
+    with env.worker():
+        env.expect_ends(answered=2)
+        assert env.post(body).json() == EMPTY  # and comes again
+        env.expect_ends(answered=2)
     figure("Redis 600 ms late", f"busy after {busy_after_s * 1000:.0f} ms, and answered once")

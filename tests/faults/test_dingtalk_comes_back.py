@@ -32,10 +32,10 @@ HESITATES: dict[str, Script] = {
 }
 
 
-def unreachable(scene: FaultEnvironment) -> tuple[int, dict[str, str]]:
+def unreachable(env: FaultEnvironment) -> tuple[int, dict[str, str]]:
     """A port where DingTalk does not listen yet, and the settings of a worker for it."""
     port = free_port()
-    scene.accept("text", sessionWebhook=f"http://127.0.0.1:{port}/robot/send?session=s1")
+    env.accept("text", sessionWebhook=f"http://127.0.0.1:{port}/robot/send?session=s1")
     return port, {"DINGDA_SESSION_WEBHOOK_ORIGINS": f"http://127.0.0.1:{port}"}
 
 
@@ -43,9 +43,9 @@ def wait_for_failures(worker: Process, count: int) -> None:
     wait_until(lambda: worker.output.count("not connected") >= count, within_s=40)
 
 
-def rests_s(scene: FaultEnvironment) -> float:
+def rests_s(env: FaultEnvironment) -> float:
     """How long the only message rests before its next attempt, in seconds."""
-    with scene.server.client() as client:
+    with env.server.client() as client:
         (key,) = client.scan_iter(KEYS.message("*"))
         not_before_ms: Any = client.hget(key, "not_before_ms")
     return (int(not_before_ms) - now_ms()) / 1000
@@ -55,16 +55,16 @@ def rests_s(scene: FaultEnvironment) -> float:
 @pytest.mark.fault("F50")
 @pytest.mark.parametrize("way", HESITATES)
 def test_after_a_spell_without_connection_a_first_trouble_of_another_kind_is_a_first(
-    scene: FaultEnvironment, figure: Figure, way: str
+    env: FaultEnvironment, figure: Figure, way: str
 ) -> None:
-    port, settings = unreachable(scene)
-    with scene.worker(**settings) as answers:
+    port, settings = unreachable(env)
+    with env.worker(**settings) as answers:
         wait_for_failures(answers, 4)
         with SessionWebhook(port) as back:
             back.first.append(HESITATES[way])
             back.wait_for(1, within_s=20)
-            took_s = scene.took_s(lambda: scene.counts().open == 0, within_s=10)
-            scene.expect_ends(answered=1)
+            took_s = env.took_s(lambda: env.counts().open == 0, within_s=10)
+            env.expect_ends(answered=1)
             assert len(back.posts) == 2
     figure(way, f"answered {took_s:.1f} s after that")
 
@@ -72,17 +72,17 @@ def test_after_a_spell_without_connection_a_first_trouble_of_another_kind_is_a_f
 @pytest.mark.slow
 @pytest.mark.fault("F50")
 def test_after_a_spell_without_connection_the_first_throttle_rests_a_minute(
-    scene: FaultEnvironment, figure: Figure
+    env: FaultEnvironment, figure: Figure
 ) -> None:
-    port, settings = unreachable(scene)
-    with scene.worker(**settings) as answers:
+    port, settings = unreachable(env)
+    with env.worker(**settings) as answers:
         wait_for_failures(answers, 3)
         with SessionWebhook(port) as back:
             back.first.append(saying(130101))
             back.wait_for(1, within_s=20)
             answers.wait_for("errcode 130101")
-            scene.wait_for_state("accepted")
-            rested_s = rests_s(scene)
+            env.wait_for_state("accepted")
+            rested_s = rests_s(env)
     assert 50 < rested_s <= 66
     figure("130101", f"rests {rested_s:.0f} s")
 
@@ -92,34 +92,34 @@ def test_after_a_spell_without_connection_the_first_throttle_rests_a_minute(
 @pytest.mark.timeout(120)
 @pytest.mark.parametrize("way", HESITATES)
 def test_a_dingtalk_that_is_in_trouble_for_long_is_tried_on(
-    scene: FaultEnvironment, figure: Figure, way: str
+    env: FaultEnvironment, figure: Figure, way: str
 ) -> None:
-    with scene.worker():
-        scene.webhook.first.extend([HESITATES[way]] * 5)
-        scene.accept("text")
-        took_s = scene.took_s(lambda: scene.counts().open == 0, within_s=60)
-        scene.expect_ends(answered=1)
-    assert len(scene.webhook.posts) == 6
-    assert len({post.body for post in scene.webhook.posts}) == 1
+    with env.worker():
+        env.webhook.first.extend([HESITATES[way]] * 5)
+        env.accept("text")
+        took_s = env.took_s(lambda: env.counts().open == 0, within_s=60)
+        env.expect_ends(answered=1)
+    assert len(env.webhook.posts) == 6
+    assert len({post.body for post in env.webhook.posts}) == 1
     figure(f"{way} five times", f"answered after {took_s:.0f} s")
 
 
 @pytest.mark.slow
 @pytest.mark.fault("F50")
 def test_a_worker_that_dies_between_two_attempts_takes_no_count_with_it(
-    scene: FaultEnvironment,
+    env: FaultEnvironment,
 ) -> None:
-    scene.webhook.first.extend([saying(-1)] * 3)
-    with scene.worker() as first:
-        scene.accept("text")
-        scene.webhook.wait_for(3)
+    env.webhook.first.extend([saying(-1)] * 3)
+    with env.worker() as first:
+        env.accept("text")
+        env.webhook.wait_for(3)
         first.wait_for("again in .* ms(?s:.*)again in .* ms(?s:.*)again in .* ms")
         first.kill()
-    rested_s = rests_s(scene)
+    rested_s = rests_s(env)
     assert rested_s <= 2.4  # the third pause, and none that begins anew
-    with scene.worker():
-        scene.expect_ends(answered=1)
-    assert len(scene.webhook.posts) == 4
+    with env.worker():
+        env.expect_ends(answered=1)
+    assert len(env.webhook.posts) == 4
 
 
 class FailingUntil:
@@ -139,14 +139,14 @@ class FailingUntil:
 @pytest.mark.fault("F51")
 @pytest.mark.parametrize("errcode", [130101, -1])
 def test_just_before_the_session_closes_there_is_a_last_try(
-    scene: FaultEnvironment, figure: Figure, errcode: int
+    env: FaultEnvironment, figure: Figure, errcode: int
 ) -> None:
     closes_ms = now_ms() + 25_000
     last_ms = closes_ms - MARGIN_MS - LAST_TRY_MS
-    scene.webhook.decide = dingtalk = FailingUntil(last_ms - 500, saying(errcode))
-    with scene.worker():
-        scene.accept("text", sessionWebhookExpiredTime=closes_ms)
-        scene.expect_ends(answered=1, within_s=30)
+    env.webhook.decide = dingtalk = FailingUntil(last_ms - 500, saying(errcode))
+    with env.worker():
+        env.accept("text", sessionWebhookExpiredTime=closes_ms)
+        env.expect_ends(answered=1, within_s=30)
     left_s = (closes_ms - dingtalk.came_ms[-1]) / 1000
     assert left_s > MARGIN_MS / 1000
     figure(f"errcode {errcode}", f"answered {left_s:.1f} s before the end")
@@ -155,13 +155,13 @@ def test_just_before_the_session_closes_there_is_a_last_try(
 @pytest.mark.slow
 @pytest.mark.fault("F51")
 def test_a_message_expires_only_after_its_last_try_and_says_of_what(
-    scene: FaultEnvironment, figure: Figure
+    env: FaultEnvironment, figure: Figure
 ) -> None:
     closes_ms = now_ms() + 20_000
-    scene.webhook.decide = dingtalk = FailingUntil(float("inf"), saying(-1))
-    with scene.worker() as answers:
-        scene.accept("text", sessionWebhookExpiredTime=closes_ms)
-        scene.expect_ends(dead={"expired": 1}, within_s=25)
+    env.webhook.decide = dingtalk = FailingUntil(float("inf"), saying(-1))
+    with env.worker() as answers:
+        env.accept("text", sessionWebhookExpiredTime=closes_ms)
+        env.expect_ends(dead={"expired": 1}, within_s=25)
         assert "dead (expired: errcode -1)" in answers.output
     left_s = (closes_ms - dingtalk.came_ms[-1]) / 1000
     assert left_s <= (MARGIN_MS + LAST_TRY_MS) / 1000 + 1
@@ -172,7 +172,7 @@ def test_a_message_expires_only_after_its_last_try_and_says_of_what(
 @pytest.mark.fault("F52")
 @pytest.mark.timeout(120)
 def test_a_name_that_cannot_be_looked_up_for_a_while_is_tried_until_it_can(
-    scene: FaultEnvironment, figure: Figure, tmp_path: Path
+    env: FaultEnvironment, figure: Figure, tmp_path: Path
 ) -> None:
     mended, origin = tmp_path / "mended", f"http://{name_service.NAME}:{free_port()}"
     port = int(origin.rpartition(":")[2])
@@ -182,49 +182,49 @@ def test_a_name_that_cannot_be_looked_up_for_a_while_is_tried_until_it_can(
         "DINGDA_ALLOW": "http-origin",
         name_service.MENDED: str(mended),
     }
-    with SessionWebhook(port) as webhook, scene.worker(**settings) as answers:
-        scene.accept("text", sessionWebhook=f"{origin}/robot/send?session=s1")
+    with SessionWebhook(port) as webhook, env.worker(**settings) as answers:
+        env.accept("text", sessionWebhook=f"{origin}/robot/send?session=s1")
         answers.wait_for("not connected: ClientConnectorDNSError")
         time.sleep(20)
         mended.touch()
         # By then the pauses have grown to half a minute and a fifth, and a sweep comes after it.
-        took_s = scene.took_s(lambda: webhook.posts, within_s=60)
-        scene.expect_ends(answered=1)
+        took_s = env.took_s(lambda: webhook.posts, within_s=60)
+        env.expect_ends(answered=1)
         assert len(webhook.posts) == 1
     figure("no such name for 20 s", f"answered {took_s:.1f} s after there was one")
 
 
 @pytest.mark.fault("F54")
-def test_where_a_proxy_is_the_only_way_out_replies_go_through_it(scene: FaultEnvironment) -> None:
+def test_where_a_proxy_is_the_only_way_out_replies_go_through_it(env: FaultEnvironment) -> None:
     # A proxy takes a request for another host; here it is DingTalk as well.
     origin = f"http://{name_service.NAME}"
     settings = {
         "DINGDA_SESSION_WEBHOOK_ORIGINS": origin,
         "DINGDA_ALLOW": "http-origin",
-        "DINGDA_PROXY_URL": scene.webhook.origin,
+        "DINGDA_PROXY_URL": env.webhook.origin,
     }
-    with scene.worker(**settings):
-        scene.accept("text", sessionWebhook=f"{origin}/robot/send?session=s1")
-        scene.expect_ends(answered=1)
-    assert [post.path for post in scene.webhook.posts] == [f"{origin}/robot/send?session=s1"]
+    with env.worker(**settings):
+        env.accept("text", sessionWebhook=f"{origin}/robot/send?session=s1")
+        env.expect_ends(answered=1)
+    assert [post.path for post in env.webhook.posts] == [f"{origin}/robot/send?session=s1"]
 
 
 @pytest.mark.fault("F53")
-def test_an_answer_that_is_gzip_all_the_same_is_read(scene: FaultEnvironment) -> None:
-    scene.webhook.script = Script(body=gzip.compress(OK), headers={"content-encoding": "gzip"})
-    with scene.worker():
-        scene.accept("text")
-        scene.expect_ends(answered=1)
-    assert len(scene.webhook.posts) == 1
+def test_an_answer_that_is_gzip_all_the_same_is_read(env: FaultEnvironment) -> None:
+    env.webhook.script = Script(body=gzip.compress(OK), headers={"content-encoding": "gzip"})
+    with env.worker():
+        env.accept("text")
+        env.expect_ends(answered=1)
+    assert len(env.webhook.posts) == 1
 
 
 @pytest.mark.fault("F53")
 @pytest.mark.parametrize("errcode", [400402, 400403, 460101])
 def test_a_reply_whose_fields_dingtalk_refuses_is_followed_by_a_plain_text(
-    scene: FaultEnvironment, errcode: int
+    env: FaultEnvironment, errcode: int
 ) -> None:
-    scene.webhook.first.append(saying(errcode))
-    with scene.worker():
-        scene.accept("text")
-        scene.expect_ends(dead={"failed": 1})
-    assert [post.payload["text"]["content"] for post in scene.webhook.posts][1:] == [REJECTED]
+    env.webhook.first.append(saying(errcode))
+    with env.worker():
+        env.accept("text")
+        env.expect_ends(dead={"failed": 1})
+    assert [post.payload["text"]["content"] for post in env.webhook.posts][1:] == [REJECTED]

@@ -30,14 +30,14 @@ SAYS_NOTHING_OF_USE: dict[str, Script] = {
 @pytest.mark.fault("F23")
 @pytest.mark.parametrize("way", NOT_SHOWN)
 def test_a_reply_that_dingtalk_turns_away_for_now_is_posted_again(
-    scene: FaultEnvironment, figure: Figure, way: str
+    env: FaultEnvironment, figure: Figure, way: str
 ) -> None:
-    with scene.worker():
-        scene.webhook.first.append(NOT_SHOWN[way])
-        scene.accept("text")
-        took_s = scene.took_s(lambda: scene.counts().open == 0, within_s=20)
-        scene.expect_ends(answered=1)
-    assert scene.webhook.posts[0].body == scene.webhook.posts[1].body
+    with env.worker():
+        env.webhook.first.append(NOT_SHOWN[way])
+        env.accept("text")
+        took_s = env.took_s(lambda: env.counts().open == 0, within_s=20)
+        env.expect_ends(answered=1)
+    assert env.webhook.posts[0].body == env.webhook.posts[1].body
     figure(way, f"second attempt answered after {took_s:.1f} s")
 
 
@@ -45,17 +45,17 @@ def test_a_reply_that_dingtalk_turns_away_for_now_is_posted_again(
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("down_s", [1, pytest.param(150, marks=pytest.mark.slow)])
 def test_a_dingtalk_that_is_down_is_tried_until_it_is_back(
-    scene: FaultEnvironment, figure: Figure, down_s: int
+    env: FaultEnvironment, figure: Figure, down_s: int
 ) -> None:
     port = free_port()
-    with scene.worker(DINGDA_SESSION_WEBHOOK_ORIGINS=f"http://127.0.0.1:{port}") as answers:
-        scene.accept("text", sessionWebhook=f"http://127.0.0.1:{port}/robot/send?session=s1")
+    with env.worker(DINGDA_SESSION_WEBHOOK_ORIGINS=f"http://127.0.0.1:{port}") as answers:
+        env.accept("text", sessionWebhook=f"http://127.0.0.1:{port}/robot/send?session=s1")
         answers.wait_for("not connected")
         time.sleep(down_s)
         with SessionWebhook(port) as back:
             # The longest pause is a minute and a fifth, and a sweep comes after it.
-            took_s = scene.took_s(lambda: back.posts, within_s=80)
-            scene.expect_ends(answered=1)
+            took_s = env.took_s(lambda: back.posts, within_s=80)
+            env.expect_ends(answered=1)
             assert len(back.posts) == 1
     figure(f"down for {down_s} s", f"answered {took_s:.1f} s after it was back")
 
@@ -63,39 +63,39 @@ def test_a_dingtalk_that_is_down_is_tried_until_it_is_back(
 @pytest.mark.fault("F24")
 @pytest.mark.parametrize("way", SAYS_NOTHING_OF_USE)
 def test_a_reply_that_may_have_been_shown_is_never_posted_again(
-    scene: FaultEnvironment, figure: Figure, way: str
+    env: FaultEnvironment, figure: Figure, way: str
 ) -> None:
-    with scene.worker():
-        scene.webhook.first.append(SAYS_NOTHING_OF_USE[way])
-        scene.accept("text")
-        wait_until(lambda: scene.counts().dead)
+    with env.worker():
+        env.webhook.first.append(SAYS_NOTHING_OF_USE[way])
+        env.accept("text")
+        wait_until(lambda: env.counts().dead)
         time.sleep(2.5)  # a sweep, which would enqueue it again
-        scene.expect_ends(dead={"unknown": 1})
-    assert len(scene.webhook.posts) == 1
+        env.expect_ends(dead={"unknown": 1})
+    assert len(env.webhook.posts) == 1
     figure(way, "unknown, 1 post")
 
 
 @pytest.mark.slow
 @pytest.mark.fault("F24")
 def test_a_dingtalk_that_takes_a_reply_and_hangs_leaves_it_unknown(
-    scene: FaultEnvironment, figure: Figure
+    env: FaultEnvironment, figure: Figure
 ) -> None:
-    scene.webhook.script.delay_s = 30
-    with scene.worker():
-        scene.accept("text")
-        took_s = scene.took_s(lambda: scene.counts().dead, within_s=25)
-        scene.expect_ends(dead={"unknown": 1})
-    assert len(scene.webhook.posts) == 1
+    env.webhook.script.delay_s = 30
+    with env.worker():
+        env.accept("text")
+        took_s = env.took_s(lambda: env.counts().dead, within_s=25)
+        env.expect_ends(dead={"unknown": 1})
+    assert len(env.webhook.posts) == 1
     figure("hangs", f"unknown after {took_s:.1f} s")
 
 
 @pytest.mark.fault("F24")
-def test_a_redirect_is_not_followed(scene: FaultEnvironment) -> None:
-    with SessionWebhook() as elsewhere, scene.worker():
+def test_a_redirect_is_not_followed(env: FaultEnvironment) -> None:
+    with SessionWebhook() as elsewhere, env.worker():
         where = {"location": elsewhere.url()}
-        scene.webhook.script = Script(status=302, headers=where, shows=False)
-        scene.accept("text")
-        scene.expect_ends(dead={"failed": 1})
+        env.webhook.script = Script(status=302, headers=where, shows=False)
+        env.accept("text")
+        env.expect_ends(dead={"failed": 1})
         assert elsewhere.posts == []
 
 
@@ -121,22 +121,20 @@ class Throttle:
 @pytest.mark.fault("F25")
 @pytest.mark.timeout(180)
 def test_a_burst_beyond_dingtalks_throttle_is_answered_when_that_is_over(
-    scene: FaultEnvironment, figure: Figure
+    env: FaultEnvironment, figure: Figure
 ) -> None:
-    scene.webhook.decide = Throttle(most=20, while_s=45)
-    with scene.worker():
-        scene.accept("text", 30)
-        took_s = scene.took_s(lambda: scene.counts().open == 0, within_s=120)
-        scene.expect_ends(answered=30)
-    figure(
-        "30 in a burst", f"20 at once, all after {took_s:.0f} s, {len(scene.webhook.posts)} posts"
-    )
+    env.webhook.decide = Throttle(most=20, while_s=45)
+    with env.worker():
+        env.accept("text", 30)
+        took_s = env.took_s(lambda: env.counts().open == 0, within_s=120)
+        env.expect_ends(answered=30)
+    figure("30 in a burst", f"20 at once, all after {took_s:.0f} s, {len(env.webhook.posts)} posts")
 
 
 @pytest.mark.fault("F26")
-def test_a_message_whose_session_ends_in_the_queue_is_never_posted(scene: FaultEnvironment) -> None:
-    scene.accept("text", sessionWebhookExpiredTime=now_ms() + 5_500)
+def test_a_message_whose_session_ends_in_the_queue_is_never_posted(env: FaultEnvironment) -> None:
+    env.accept("text", sessionWebhookExpiredTime=now_ms() + 5_500)
     time.sleep(1)
-    with scene.worker():
-        scene.expect_ends(dead={"expired": 1})
-    assert scene.webhook.posts == []
+    with env.worker():
+        env.expect_ends(dead={"expired": 1})
+    assert env.webhook.posts == []

@@ -9,8 +9,13 @@ import pytest
 import redis
 
 from tests.faults.conftest import Figure
-from tests.faults.environment import BUSY, EMPTY, FaultEnvironment, scene_behind_proxy
-from tests.faults.environment import scene as open_scene
+from tests.faults.environment import (
+    BUSY,
+    EMPTY,
+    FaultEnvironment,
+    environment_behind_proxy,
+    fault_environment,
+)
 from tests.faults.load import Load, load
 from tests.support.processes import valkey, wait_until
 
@@ -29,12 +34,12 @@ def _note_acks(figure: Figure, sent: Load) -> None:
 def test_what_was_acknowledged_outlives_a_kill_of_redis(
     tmp_path: Path, figure: Figure, policy: str
 ) -> None:
-    with open_scene(tmp_path, appendfsync=policy) as scene:
-        scene.accept("text", 200)
-        scene.server.restart()
-        with scene.worker():
-            first_s = scene.took_s(lambda: scene.webhook.posts, within_s=20)
-            scene.expect_ends(answered=200)
+    with fault_environment(tmp_path, appendfsync=policy) as env:
+        env.accept("text", 200)
+        env.server.restart()
+        with env.worker():
+            first_s = env.took_s(lambda: env.webhook.posts, within_s=20)
+            env.expect_ends(answered=200)
     figure(f"appendfsync {policy}", f"0 of 200 lost, first reply {first_s:.1f} s after the start")
 
 
@@ -44,21 +49,21 @@ def test_what_was_acknowledged_outlives_a_kill_of_redis(
     [0.4, 1, *(pytest.param(away_s, marks=pytest.mark.slow) for away_s in (3, 10, 30))],
 )
 def test_everybody_outlives_an_outage_of_redis(
-    scene: FaultEnvironment, figure: Figure, away_s: float
+    env: FaultEnvironment, figure: Figure, away_s: float
 ) -> None:
-    with scene.worker() as first, scene.worker() as second:
-        with load(scene, "慢 0.3", per_s=20) as sent:
+    with env.worker() as first, env.worker() as second:
+        with load(env, "慢 0.3", per_s=20) as sent:
             time.sleep(1)
-            scene.server.restart(away_s=away_s)
+            env.server.restart(away_s=away_s)
             time.sleep(2)
-        wait_until(lambda: scene.counts().open == 0, within_s=60)
-        words, shown = sent.words, scene.shown()
+        wait_until(lambda: env.counts().open == 0, within_s=60)
+        words, shown = sent.words, env.shown()
         assert words.keys() <= {"stored", "busy"}
         assert max(shown.values()) == 1
         assert len(shown) >= words["stored"]
-        dead = scene.counts().dead
+        dead = env.counts().dead
         assert dead.keys() <= {"unknown"}
-        scene.expect_ends(answered=scene.counts().answered, dead=dead)
+        env.expect_ends(answered=env.counts().answered, dead=dead)
         assert [worker.popen.poll() for worker in (first, second)] == [None, None]
     assert sent.longest_s < ACK_WITHIN_S
     figure(f"away {away_s:g} s", f"{dead.get('unknown', 0)} unknown, both workers alive")
@@ -68,19 +73,19 @@ def test_everybody_outlives_an_outage_of_redis(
 @pytest.mark.fault("F16")
 @pytest.mark.parametrize("hangs_s", [3, pytest.param(60, marks=pytest.mark.slow)])
 def test_a_redis_that_hangs_keeps_nobody_waiting_longer_than_a_second(
-    scene: FaultEnvironment, figure: Figure, hangs_s: float
+    env: FaultEnvironment, figure: Figure, hangs_s: float
 ) -> None:
-    with scene.worker() as answers:
-        with load(scene, "慢 0.3", per_s=20, senders=32) as sent:
+    with env.worker() as answers:
+        with load(env, "慢 0.3", per_s=20, senders=32) as sent:
             time.sleep(1)
-            with scene.server.frozen():
+            with env.server.frozen():
                 time.sleep(hangs_s)
             time.sleep(2)
-        wait_until(lambda: scene.counts().open == 0, within_s=60)
-        counts = scene.counts()
+        wait_until(lambda: env.counts().open == 0, within_s=60)
+        counts = env.counts()
         assert sent.words.keys() <= {"stored", "busy"}
         assert counts.accepted >= sent.words["stored"]
-        scene.expect_ends(answered=counts.answered, dead=counts.dead)
+        env.expect_ends(answered=counts.answered, dead=counts.dead)
         assert answers.popen.poll() is None
     assert sent.longest_s < ACK_WITHIN_S
     figure(f"frozen {hangs_s:g} s", f"{sum(counts.dead.values())} dead")
@@ -89,19 +94,19 @@ def test_a_redis_that_hangs_keeps_nobody_waiting_longer_than_a_second(
 
 @pytest.mark.fault("F16")
 def test_paused_writes_are_answered_with_busy_and_the_worker_goes_on(
-    scene: FaultEnvironment, figure: Figure
+    env: FaultEnvironment, figure: Figure
 ) -> None:
-    with scene.worker():
-        with scene.server.client() as client:
+    with env.worker():
+        with env.server.client() as client:
             client.client_pause(2_000, all=True)
         began = time.monotonic()
-        assert BUSY in scene.say("text").text
+        assert BUSY in env.say("text").text
         figure("CLIENT PAUSE, busy after", f"{(time.monotonic() - began) * 1000:.0f} ms")
         time.sleep(2)
-        scene.accept("text")
-        wait_until(lambda: scene.counts().open == 0)
+        env.accept("text")
+        wait_until(lambda: env.counts().open == 0)
         # What timed out may be stored after the pause: then who heard busy is answered as well.
-        scene.expect_ends(answered=scene.counts().accepted)
+        env.expect_ends(answered=env.counts().accepted)
 
 
 @pytest.mark.slow
@@ -110,17 +115,17 @@ def test_a_full_redis_is_told_as_busy_and_drains_once_it_has_room(
     tmp_path: Path, figure: Figure
 ) -> None:
     config = {"appendfsync": "always", "maxmemory": "6mb", "maxmemory-policy": "noeviction"}
-    with open_scene(tmp_path, **config) as scene, scene.worker() as answers:
+    with fault_environment(tmp_path, **config) as env, env.worker() as answers:
         answers.freeze()
         stored = 0
-        while scene.say("text", conversationTitle="长" * 3000).json() == EMPTY:
+        while env.say("text", conversationTitle="长" * 3000).json() == EMPTY:
             stored += 1
         answers.thaw()
-        assert BUSY in scene.say("text").text
-        with scene.server.client() as client:
+        assert BUSY in env.say("text").text
+        with env.server.client() as client:
             client.config_set("maxmemory", "100mb")
-        drained_s = scene.took_s(lambda: scene.counts().open == 0, within_s=30)
-        scene.expect_ends(answered=stored)
+        drained_s = env.took_s(lambda: env.counts().open == 0, within_s=30)
+        env.expect_ends(answered=stored)
     figure("stored before it was full", str(stored))
     figure("drained after", f"{drained_s:.1f} s")
 
@@ -129,14 +134,14 @@ def test_a_full_redis_is_told_as_busy_and_drains_once_it_has_room(
 def test_what_is_under_way_when_redis_fills_up_is_answered_and_written_down(
     tmp_path: Path, figure: Figure
 ) -> None:
-    with open_scene(tmp_path, appendfsync="always") as scene, scene.worker():
-        scene.accept("慢 2", 10)
-        scene.wait_for_state("leased", 10)
-        with scene.server.client() as client:
+    with fault_environment(tmp_path, appendfsync="always") as env, env.worker():
+        env.accept("慢 2", 10)
+        env.wait_for_state("leased", 10)
+        with env.server.client() as client:
             client.config_set("maxmemory", "1mb")
             with pytest.raises(redis.exceptions.OutOfMemoryError):
                 client.set("more", "than there is room for")
-        scene.expect_ends(answered=10)
+        env.expect_ends(answered=10)
     figure("under way", "10 of 10 answered")
 
 
@@ -146,16 +151,16 @@ def test_what_is_under_way_when_redis_fills_up_is_answered_and_written_down(
 def test_a_slow_redis_slows_acknowledgements_and_loses_nothing(
     tmp_path: Path, figure: Figure, latency_ms: int
 ) -> None:
-    with scene_behind_proxy(tmp_path) as (scene, proxy), scene.worker():
+    with environment_behind_proxy(tmp_path) as (env, proxy), env.worker():
         proxy.latency_s = latency_ms / 1000
-        with load(scene, "text", per_s=20) as sent:
+        with load(env, "text", per_s=20) as sent:
             time.sleep(5)
         assert sent.words.keys() <= {"stored", "busy"}
         assert sent.words["stored"] > sent.words["busy"]  # only the first ones, who had to connect
-        wait_until(lambda: scene.counts().open == 0, within_s=60)
-        accepted = scene.counts().accepted
+        wait_until(lambda: env.counts().open == 0, within_s=60)
+        accepted = env.counts().accepted
         assert accepted >= sent.words["stored"]
-        scene.expect_ends(answered=accepted)
+        env.expect_ends(answered=accepted)
     assert sent.longest_s < ACK_WITHIN_S
     p50_ms, p99_ms = (1000 * sent.percentile_s(share) for share in (0.5, 0.99))
     figure(f"+{latency_ms} ms", f"ack p50 {p50_ms:.0f} ms, p99 {p99_ms:.0f} ms")
@@ -164,45 +169,45 @@ def test_a_slow_redis_slows_acknowledgements_and_loses_nothing(
 
 @pytest.mark.fault("F20")
 def test_a_full_disk_is_told_as_busy_and_loses_nothing_that_was_acknowledged(
-    scene: FaultEnvironment, figure: Figure
+    env: FaultEnvironment, figure: Figure
 ) -> None:
-    with scene.worker() as answers:
-        scene.accept("text", 5)
-        wait_until(lambda: scene.counts().open == 0)
+    with env.worker() as answers:
+        env.accept("text", 5)
+        wait_until(lambda: env.counts().open == 0)
         answers.freeze()
-        scene.server.limit_file_size(scene.server.aof_size() + 50_000)
+        env.server.limit_file_size(env.server.aof_size() + 50_000)
         stored = 5
         with suppress(httpx.HTTPError):
-            while scene.say("text", conversationTitle="长" * 3000).json() == EMPTY:
+            while env.say("text", conversationTitle="长" * 3000).json() == EMPTY:
                 stored += 1
-        assert BUSY in scene.say("text").text
+        assert BUSY in env.say("text").text
         answers.thaw()
-        scene.server.restart()
-        wait_until(lambda: scene.counts().open == 0, within_s=30)
-        scene.expect_ends(answered=scene.counts().accepted)
-        assert scene.counts().accepted >= stored
+        env.server.restart()
+        wait_until(lambda: env.counts().open == 0, within_s=30)
+        env.expect_ends(answered=env.counts().accepted)
+        assert env.counts().accepted >= stored
     figure("stored before the disk was full", f"{stored}, 0 lost")
 
 
 @pytest.mark.fault("F22")
 def test_a_failover_behind_one_address_is_survived_by_all(tmp_path: Path, figure: Figure) -> None:
     with ExitStack() as stack:
-        scene, proxy = stack.enter_context(scene_behind_proxy(tmp_path / "primary"))
-        primary = f"127.0.0.1 {scene.server.port}"
+        env, proxy = stack.enter_context(environment_behind_proxy(tmp_path / "primary"))
+        primary = f"127.0.0.1 {env.server.port}"
         replica = stack.enter_context(valkey(tmp_path / "replica", replicaof=primary))
         client = stack.enter_context(replica.client())
-        stack.enter_context(scene.worker())
+        stack.enter_context(env.worker())
         wait_until(lambda: client.info("replication")["master_link_status"] == "up")
-        with load(scene, "慢 0.3", per_s=20) as sent:
+        with load(env, "慢 0.3", per_s=20) as sent:
             time.sleep(1)
-            scene.server.kill()
+            env.server.kill()
             client.replicaof("NO", "ONE")
-            proxy.target, scene.server = replica.port, replica
+            proxy.target, env.server = replica.port, replica
             proxy.drop_all()
             time.sleep(2)
-        wait_until(lambda: scene.counts().open == 0, within_s=60)
-        counts = scene.counts()
-        scene.expect_ends(answered=counts.answered, dead=counts.dead)
+        wait_until(lambda: env.counts().open == 0, within_s=60)
+        counts = env.counts()
+        env.expect_ends(answered=counts.answered, dead=counts.dead)
         # Replication is asynchronous: what was on its way to the replica is gone.
         lost = max(0, sent.words["stored"] - counts.accepted)
         assert lost <= 1

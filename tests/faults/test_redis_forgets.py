@@ -51,22 +51,22 @@ def is_known(client: Redis, key: str) -> bool:
     return listed and all(facts)
 
 
-def output_of(scene: FaultEnvironment, *command: str) -> str:
-    env = {"DINGDA_REDIS_URL": scene.server.url}
-    with process("-m", *command, env=env) as run:
+def output_of(env: FaultEnvironment, *command: str) -> str:
+    settings = {"DINGDA_REDIS_URL": env.server.url}
+    with process("-m", *command, env=settings) as run:
         run.popen.wait(20)
         run._reader.join()
         return run.output
 
 
-def expect_to_be_known(scene: FaultEnvironment, client: Redis, key: str) -> float:
+def expect_to_be_known(env: FaultEnvironment, client: Redis, key: str) -> float:
     """Wait until RQ knows the worker again, and see what operators see; returns the seconds."""
-    took_s = scene.took_s(lambda: is_known(client, key), within_s=REGISTERED_WITHIN_S)
+    took_s = env.took_s(lambda: is_known(client, key), within_s=REGISTERED_WITHIN_S)
     assert client.hget(key, "state") == "idle"
-    info = output_of(scene, "rq.cli", "info", "-u", scene.server.url)
+    info = output_of(env, "rq.cli", "info", "-u", env.server.url)
     assert "1 workers, 1 queues" in info
     assert f"{key.removeprefix('rq:worker:')} " in info
-    assert json.loads(output_of(scene, "worker", "status", "--json"))["workers"] == 1
+    assert json.loads(output_of(env, "worker", "status", "--json"))["workers"] == 1
     return took_s
 
 
@@ -75,17 +75,17 @@ def expect_to_be_known(scene: FaultEnvironment, client: Redis, key: str) -> floa
 @pytest.mark.timeout(180)
 @pytest.mark.parametrize("forget", [everything, both_sets, the_queues_set, the_hash, the_state])
 def test_a_worker_that_redis_has_forgotten_is_registered_again(
-    scene: FaultEnvironment, figure: Figure, forget: Callable[[Redis, str], None]
+    env: FaultEnvironment, figure: Figure, forget: Callable[[Redis, str], None]
 ) -> None:
-    with scene.worker(), scene.server.client() as client:
+    with env.worker(), env.server.client() as client:
         key = worker_key(client)
         wait_until(lambda: client.hget(key, "state") == "idle")
         time.sleep(2)  # what takes jobs beats in between, and makes a part of the hash anew
         forget(client, key)
         client.sadd("rq:queues", "rq:queue:dingda")  # as the next message does
-        took_s = expect_to_be_known(scene, client, key)
-        scene.accept("text")
-        scene.wait_for_state("answered")
+        took_s = expect_to_be_known(env, client, key)
+        env.accept("text")
+        env.wait_for_state("answered")
     figure(f"forgotten: {forget.__name__.replace('_', ' ')}, registered after", f"{took_s:.0f} s")
 
 
@@ -93,9 +93,9 @@ def test_a_worker_that_redis_has_forgotten_is_registered_again(
 @pytest.mark.fault("F48")
 @pytest.mark.timeout(180)
 def test_a_worker_that_was_cleaned_away_while_it_was_frozen_is_registered_again(
-    scene: FaultEnvironment,
+    env: FaultEnvironment,
 ) -> None:
-    with scene.worker() as frozen, scene.server.client() as client:
+    with env.worker() as frozen, env.server.client() as client:
         key = worker_key(client)
         frozen.freeze()
         client.delete(key)
@@ -103,20 +103,20 @@ def test_a_worker_that_was_cleaned_away_while_it_was_frozen_is_registered_again(
             client.srem(each, key)
         client.sadd("rq:queues", "rq:queue:dingda")
         frozen.thaw()
-        expect_to_be_known(scene, client, key)
+        expect_to_be_known(env, client, key)
 
 
 @pytest.mark.fault("F48")
 def test_a_health_check_tells_a_worker_that_works_from_one_that_is_gone(
-    scene: FaultEnvironment,
+    env: FaultEnvironment,
 ) -> None:
     def check() -> int:
-        env = {"DINGDA_REDIS_URL": scene.server.url}
-        with process("-m", "worker", "alive", env=env) as run:
+        settings = {"DINGDA_REDIS_URL": env.server.url}
+        with process("-m", "worker", "alive", env=settings) as run:
             return run.popen.wait(20)
 
     assert check() == 1
-    with scene.worker() as works:
+    with env.worker() as works:
         assert check() == 0
         works.stop()
     assert check() == 1
@@ -125,14 +125,14 @@ def test_a_health_check_tells_a_worker_that_works_from_one_that_is_gone(
 @pytest.mark.slow
 @pytest.mark.fault("F39")
 def test_systemd_hears_of_a_worker_until_its_loop_stands_still(
-    scene: FaultEnvironment, tmp_path: Path
+    env: FaultEnvironment, tmp_path: Path
 ) -> None:
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
         systemd.bind(str(tmp_path / "notify"))
         systemd.settimeout(5)
-        with scene.worker(NOTIFY_SOCKET=str(tmp_path / "notify")) as works:
+        with env.worker(NOTIFY_SOCKET=str(tmp_path / "notify")) as works:
             assert all(hears(systemd) for _ in range(3))
-            scene.accept("堵路 10")
+            env.accept("堵路 10")
             systemd.settimeout(4)
             assert not all(hears(systemd) for _ in range(10))
             systemd.settimeout(20)

@@ -19,17 +19,17 @@ NOTICED_WITHIN_S = 25.0
 @pytest.mark.slow
 @pytest.mark.fault("F2")
 def test_a_death_between_the_reply_and_its_answer_ends_as_unknown_and_shows_one_reply(
-    scene: FaultEnvironment, figure: Figure
+    env: FaultEnvironment, figure: Figure
 ) -> None:
-    scene.webhook.script.delay_s = 1.0
-    with scene.worker() as doomed:
-        scene.accept("text")
-        scene.webhook.wait_for(1)
+    env.webhook.script.delay_s = 1.0
+    with env.worker() as doomed:
+        env.accept("text")
+        env.webhook.wait_for(1)
         doomed.kill()
-    with scene.worker():
-        noticed_s = scene.took_s(lambda: scene.counts().dead, within_s=NOTICED_WITHIN_S)
-        scene.expect_ends(dead={"unknown": 1})
-    assert sum(scene.shown().values()) == 1
+    with env.worker():
+        noticed_s = env.took_s(lambda: env.counts().dead, within_s=NOTICED_WITHIN_S)
+        env.expect_ends(dead={"unknown": 1})
+    assert sum(env.shown().values()) == 1
     figure("noticed after", f"{noticed_s:.1f} s")
 
 
@@ -44,29 +44,29 @@ def test_a_death_between_the_reply_and_its_answer_ends_as_unknown_and_shows_one_
     ],
 )
 def test_a_death_just_before_the_claim_is_made_good_and_after_it_is_unknown(
-    scene: FaultEnvironment, figure: Figure, place: str, dead: dict[str, int] | None, shown: int
+    env: FaultEnvironment, figure: Figure, place: str, dead: dict[str, int] | None, shown: int
 ) -> None:
-    with scene.worker(DINGDA_FAILPOINTS=f"{place}=kill") as doomed:
-        scene.accept("text")
+    with env.worker(DINGDA_FAILPOINTS=f"{place}=kill") as doomed:
+        env.accept("text")
         assert doomed.popen.wait(20) == -signal.SIGKILL
-    with scene.worker():
-        scene.expect_ends(within_s=NOTICED_WITHIN_S, dead=dead, answered=0 if dead else 1)
-    assert sum(scene.shown().values()) == shown
+    with env.worker():
+        env.expect_ends(within_s=NOTICED_WITHIN_S, dead=dead, answered=0 if dead else 1)
+    assert sum(env.shown().values()) == shown
     figure(f"killed {place}", f"{'unknown' if dead else 'answered'}, {shown} shown")
 
 
 @pytest.mark.slow
 @pytest.mark.fault("F4")
 def test_a_message_whose_worker_is_killed_is_answered_by_another(
-    scene: FaultEnvironment, figure: Figure
+    env: FaultEnvironment, figure: Figure
 ) -> None:
-    with scene.worker() as doomed:
-        scene.accept("慢 1", 5)
-        scene.wait_for_state("leased", 5)
+    with env.worker() as doomed:
+        env.accept("慢 1", 5)
+        env.wait_for_state("leased", 5)
         doomed.kill()
-    with scene.worker():
-        noticed_s = scene.took_s(lambda: scene.webhook.posts, within_s=NOTICED_WITHIN_S)
-        scene.expect_ends(answered=5)
+    with env.worker():
+        noticed_s = env.took_s(lambda: env.webhook.posts, within_s=NOTICED_WITHIN_S)
+        env.expect_ends(answered=5)
     figure("first reply after", f"{noticed_s:.1f} s")
 
 
@@ -79,21 +79,21 @@ def test_a_message_whose_worker_is_killed_is_answered_by_another(
     ],
 )
 def test_what_a_worker_took_and_had_not_leased_is_handed_to_another(
-    scene: FaultEnvironment, figure: Figure, place: str, what: str
+    env: FaultEnvironment, figure: Figure, place: str, what: str
 ) -> None:
-    with scene.worker(DINGDA_FAILPOINTS=f"{place}=kill") as doomed:
-        scene.accept("text")
+    with env.worker(DINGDA_FAILPOINTS=f"{place}=kill") as doomed:
+        env.accept("text")
         assert doomed.popen.wait(20) == -signal.SIGKILL
-    with scene.worker():
-        noticed_s = scene.took_s(lambda: scene.webhook.posts, within_s=NOTICED_WITHIN_S)
-        scene.expect_ends(answered=1)
+    with env.worker():
+        noticed_s = env.took_s(lambda: env.webhook.posts, within_s=NOTICED_WITHIN_S)
+        env.expect_ends(answered=1)
     figure(what, f"answered after {noticed_s:.1f} s")
 
 
 @pytest.mark.fault("F7")
-def test_a_worker_refuses_to_listen_to_two_queues(scene: FaultEnvironment) -> None:
-    env = {"DINGDA_REDIS_URL": scene.server.url, "DINGDA_QUEUE": "dingda,other"}
-    with process("-m", "worker", env=env) as refusing:
+def test_a_worker_refuses_to_listen_to_two_queues(env: FaultEnvironment) -> None:
+    settings = {"DINGDA_REDIS_URL": env.server.url, "DINGDA_QUEUE": "dingda,other"}
+    with process("-m", "worker", env=settings) as refusing:
         assert refusing.popen.wait(20) == 2
         refusing.wait_for("DINGDA_QUEUE")
 
@@ -101,10 +101,10 @@ def test_a_worker_refuses_to_listen_to_two_queues(scene: FaultEnvironment) -> No
 @pytest.mark.slow
 @pytest.mark.fault("F8")
 @pytest.mark.timeout(180)
-def test_an_answer_that_takes_longer_than_a_lease_is_given_once(scene: FaultEnvironment) -> None:
-    with scene.worker(), scene.worker():
-        scene.accept("慢 27")
-        scene.expect_ends(within_s=40, answered=1)
+def test_an_answer_that_takes_longer_than_a_lease_is_given_once(env: FaultEnvironment) -> None:
+    with env.worker(), env.worker():
+        env.accept("慢 27")
+        env.expect_ends(within_s=40, answered=1)
 
 
 @pytest.mark.slow
@@ -114,113 +114,113 @@ def test_an_answer_that_takes_longer_than_a_lease_is_given_once(scene: FaultEnvi
     ("place", "dead"), [("after-lease", 0), ("before-claim", 0), ("after-claim", 1)]
 )
 def test_a_worker_that_wakes_after_another_took_over_posts_no_second_reply(
-    scene: FaultEnvironment, figure: Figure, place: str, dead: int
+    env: FaultEnvironment, figure: Figure, place: str, dead: int
 ) -> None:
-    with scene.worker(DINGDA_FAILPOINTS=f"{place}=stop") as zombie:
-        scene.accept("text")
-        scene.wait_for_state("sending" if dead else "leased")
+    with env.worker(DINGDA_FAILPOINTS=f"{place}=stop") as zombie:
+        env.accept("text")
+        env.wait_for_state("sending" if dead else "leased")
         time.sleep(0.3)
-        with scene.worker():
-            noticed_s = scene.took_s(lambda: scene.counts().open == 0, within_s=NOTICED_WITHIN_S)
+        with env.worker():
+            noticed_s = env.took_s(lambda: env.counts().open == 0, within_s=NOTICED_WITHIN_S)
             zombie.thaw()
             time.sleep(2)
-            scene.expect_ends(dead={"unknown": 1} if dead else None, answered=1 - dead)
-    assert sum(scene.shown().values()) == 1
+            env.expect_ends(dead={"unknown": 1} if dead else None, answered=1 - dead)
+    assert sum(env.shown().values()) == 1
     figure(f"frozen {place}", f"{'unknown' if dead else 'answered'} after {noticed_s:.1f} s")
 
 
 @pytest.mark.fault("F10")
-def test_sigterm_ends_an_idle_worker_at_once(scene: FaultEnvironment, figure: Figure) -> None:
-    with scene.worker() as idle:
+def test_sigterm_ends_an_idle_worker_at_once(env: FaultEnvironment, figure: Figure) -> None:
+    with env.worker() as idle:
         began = time.monotonic()
         assert idle.stop() == 0
         figure("idle", f"{time.monotonic() - began:.1f} s")
-    scene.expect_ends()
+    env.expect_ends()
 
 
 @pytest.mark.fault("F10")
-def test_sigterm_lets_a_busy_worker_finish(scene: FaultEnvironment) -> None:
-    with scene.worker() as busy:
-        scene.accept("慢 1.5", 3)
-        scene.wait_for_state("leased", 3)
+def test_sigterm_lets_a_busy_worker_finish(env: FaultEnvironment) -> None:
+    with env.worker() as busy:
+        env.accept("慢 1.5", 3)
+        env.wait_for_state("leased", 3)
         assert busy.stop() == 0
-        scene.expect_ends(answered=3)
+        env.expect_ends(answered=3)
 
 
 @pytest.mark.fault("F11")
-def test_a_second_sigterm_hands_everything_back(scene: FaultEnvironment, figure: Figure) -> None:
-    with scene.worker() as hurried:
-        scene.accept("慢 4", 5)
-        scene.wait_for_state("leased", 5)
+def test_a_second_sigterm_hands_everything_back(env: FaultEnvironment, figure: Figure) -> None:
+    with env.worker() as hurried:
+        env.accept("慢 4", 5)
+        env.wait_for_state("leased", 5)
         hurried.popen.send_signal(signal.SIGTERM)
         hurried.wait_for("stopping")
         hurried.stop()
-    assert scene.webhook.posts == []
-    with scene.worker():
+    assert env.webhook.posts == []
+    with env.worker():
         began = time.monotonic()
-        scene.expect_ends(answered=5)
+        env.expect_ends(answered=5)
         figure("all answered after", f"{time.monotonic() - began:.1f} s")
 
 
 @pytest.mark.fault("F12")
-def test_sigterm_while_a_job_is_taken_from_the_queue_loses_nothing(scene: FaultEnvironment) -> None:
-    with scene.worker(DINGDA_FAILPOINTS="after-pop=sleep:1") as stopping:
-        scene.accept("text")
-        with scene.server.client() as client:
+def test_sigterm_while_a_job_is_taken_from_the_queue_loses_nothing(env: FaultEnvironment) -> None:
+    with env.worker(DINGDA_FAILPOINTS="after-pop=sleep:1") as stopping:
+        env.accept("text")
+        with env.server.client() as client:
             wait_until(lambda: not client.llen("rq:queue:dingda"))
         assert stopping.stop() == 0
-        scene.expect_ends(answered=1)
+        env.expect_ends(answered=1)
 
 
 @pytest.mark.slow
 @pytest.mark.fault("F13")
 @pytest.mark.timeout(180)
 def test_a_rolling_restart_under_load_loses_and_doubles_nothing(
-    scene: FaultEnvironment, figure: Figure
+    env: FaultEnvironment, figure: Figure
 ) -> None:
     with ExitStack() as stack:
-        workers = [stack.enter_context(scene.worker()) for _ in range(2)]
-        with load(scene, "慢 0.2", per_s=50) as sent:
+        workers = [stack.enter_context(env.worker()) for _ in range(2)]
+        with load(env, "慢 0.2", per_s=50) as sent:
             for _ in range(4):
                 stopping = workers.pop(0)
                 stopping.popen.send_signal(signal.SIGTERM)
                 assert stopping.popen.wait(20) == 0
-                workers.append(stack.enter_context(scene.worker()))
+                workers.append(stack.enter_context(env.worker()))
         assert sent.words == {"stored": len(sent.acks)}
-        scene.expect_ends(answered=len(sent.acks))
+        env.expect_ends(answered=len(sent.acks))
     figure("messages", str(len(sent.acks)))
     figure("ack p99", f"{sent.percentile_s(0.99) * 1000:.0f} ms")
 
 
 @pytest.mark.fault("F27")
 def test_a_skill_that_never_ends_is_cut_off_with_an_apology(
-    scene: FaultEnvironment, figure: Figure
+    env: FaultEnvironment, figure: Figure
 ) -> None:
-    with scene.worker(DINGDA_SKILL_TIMEOUT="1"):
-        scene.accept("不停")
-        scene.accept("占着 3")
-        took_s = scene.took_s(lambda: len(scene.webhook.posts) == 2, within_s=10)
-        scene.expect_ends(dead={"failed": 2})
+    with env.worker(DINGDA_SKILL_TIMEOUT="1"):
+        env.accept("不停")
+        env.accept("占着 3")
+        took_s = env.took_s(lambda: len(env.webhook.posts) == 2, within_s=10)
+        env.expect_ends(dead={"failed": 2})
     figure("asked to wait 1 s, apologised after", f"{took_s:.1f} s")
 
 
 @pytest.mark.fault("F27")
-def test_a_skill_that_exits_ends_its_message_and_not_the_worker(scene: FaultEnvironment) -> None:
-    with scene.worker() as answers:
-        scene.accept("慢 1")
-        scene.accept("退出")
-        scene.expect_ends(answered=1, dead={"failed": 1})
+def test_a_skill_that_exits_ends_its_message_and_not_the_worker(env: FaultEnvironment) -> None:
+    with env.worker() as answers:
+        env.accept("慢 1")
+        env.accept("退出")
+        env.expect_ends(answered=1, dead={"failed": 1})
         assert answers.popen.poll() is None
 
 
 @pytest.mark.fault("F27")
 def test_a_skill_that_will_not_be_cut_off_is_left_behind_with_an_apology(
-    scene: FaultEnvironment,
+    env: FaultEnvironment,
 ) -> None:
-    with scene.worker(DINGDA_SKILL_TIMEOUT="1", DINGDA_CONCURRENCY="1") as answers:
-        scene.accept("不听")
-        scene.accept("text")
-        scene.expect_ends(within_s=15, answered=1, dead={"failed": 1})
+    with env.worker(DINGDA_SKILL_TIMEOUT="1", DINGDA_CONCURRENCY="1") as answers:
+        env.accept("不听")
+        env.accept("text")
+        env.expect_ends(within_s=15, answered=1, dead={"failed": 1})
         assert answers.stop() == 0
 
 
@@ -229,16 +229,16 @@ def test_a_skill_that_will_not_be_cut_off_is_left_behind_with_an_apology(
 @pytest.mark.timeout(180)
 @pytest.mark.parametrize("text", ["崩溃", "睡着"])
 def test_a_message_over_which_three_workers_died_is_given_up(
-    scene: FaultEnvironment, figure: Figure, text: str
+    env: FaultEnvironment, figure: Figure, text: str
 ) -> None:
     began = time.monotonic()
     with ExitStack() as stack:
-        scene.accept(text)
+        env.accept(text)
         for _ in range(3):
-            doomed = stack.enter_context(scene.worker())
+            doomed = stack.enter_context(env.worker())
             wait_until(partial(_is_gone, doomed), within_s=30)
-        stack.enter_context(scene.worker())
-        scene.expect_ends(within_s=NOTICED_WITHIN_S, dead={"failed": 1})
+        stack.enter_context(env.worker())
+        env.expect_ends(within_s=NOTICED_WITHIN_S, dead={"failed": 1})
     figure(
         f"3 workers {'crashed' if text == '崩溃' else 'frozen'}, given up after",
         f"{time.monotonic() - began:.0f} s",
@@ -250,16 +250,16 @@ def test_a_message_over_which_three_workers_died_is_given_up(
 @pytest.mark.timeout(240)
 @pytest.mark.parametrize("other", ["text", "慢 2"])
 def test_a_message_that_kills_its_worker_takes_no_other_along(
-    scene: FaultEnvironment, figure: Figure, other: str
+    env: FaultEnvironment, figure: Figure, other: str
 ) -> None:
     began = time.monotonic()
     for _ in range(2):
-        scene.accept(other)
-    scene.accept("崩溃")
+        env.accept(other)
+    env.accept("崩溃")
     for _ in range(2):
-        scene.accept(other)
-    with scene.supervised_worker() as workers:
-        scene.expect_ends(within_s=200, answered=4, dead={"failed": 1})
+        env.accept(other)
+    with env.supervised_worker() as workers:
+        env.expect_ends(within_s=200, answered=4, dead={"failed": 1})
         assert len(workers) == 4
     figure(
         f"a message kills its worker, 4 others 「{other}」 beside it: all answered after",
@@ -268,12 +268,12 @@ def test_a_message_that_kills_its_worker_takes_no_other_along(
 
 
 @pytest.mark.fault("F27")
-def test_a_skill_that_blocks_the_loop_for_a_while_only_delays(scene: FaultEnvironment) -> None:
-    with scene.worker():
-        scene.accept("慢 0.5", 3)
-        scene.accept("堵路 3")
-        scene.accept("text", 3)
-        scene.expect_ends(answered=7)
+def test_a_skill_that_blocks_the_loop_for_a_while_only_delays(env: FaultEnvironment) -> None:
+    with env.worker():
+        env.accept("慢 0.5", 3)
+        env.accept("堵路 3")
+        env.accept("text", 3)
+        env.expect_ends(answered=7)
 
 
 def _is_gone(process: Process) -> bool:

@@ -33,33 +33,33 @@ def ends(workers: list[Process]) -> list[Process]:
 @pytest.mark.timeout(180)
 @pytest.mark.parametrize("text", ["占着 600", "线程 600"])
 def test_a_worker_whose_threads_are_all_taken_for_good_ends_and_another_goes_on(
-    scene: FaultEnvironment, figure: Figure, text: str
+    env: FaultEnvironment, figure: Figure, text: str
 ) -> None:
-    with scene.supervised_worker(DINGDA_SKILL_TIMEOUT="2") as workers:
-        scene.accept(text, PLACES)
-        scene.wait_for_state("dead", PLACES, within_s=30)
-        took_s = scene.took_s(lambda: ends(workers), within_s=20)
+    with env.supervised_worker(DINGDA_SKILL_TIMEOUT="2") as workers:
+        env.accept(text, PLACES)
+        env.wait_for_state("dead", PLACES, within_s=30)
+        took_s = env.took_s(lambda: ends(workers), within_s=20)
         assert workers[0].popen.returncode == 1
         assert re.search(AN_END + "its threads", workers[0].output)
         wait_until(lambda: len(workers) == 2)
-        scene.accept("占着 0")
-        scene.expect_ends(answered=1, dead={"failed": PLACES})
-    assert sum(scene.shown().values()) == PLACES + 1
+        env.accept("占着 0")
+        env.expect_ends(answered=1, dead={"failed": PLACES})
+    assert sum(env.shown().values()) == PLACES + 1
     figure(f"{PLACES} calls hang; after the last apology the worker is gone in", f"{took_s:.1f} s")
 
 
 @pytest.mark.slow
 @pytest.mark.fault("F38")
-def test_calls_that_hang_do_not_silence_what_does_not_block(scene: FaultEnvironment) -> None:
+def test_calls_that_hang_do_not_silence_what_does_not_block(env: FaultEnvironment) -> None:
     commands = ["帮助", "text", "markdown", "整体跳转", "feed"]
-    with scene.worker(DINGDA_SKILL_TIMEOUT="60") as answers:
-        scene.accept("占着 600", PLACES)
-        scene.wait_for_state("leased", PLACES)
+    with env.worker(DINGDA_SKILL_TIMEOUT="60") as answers:
+        env.accept("占着 600", PLACES)
+        env.wait_for_state("leased", PLACES)
         for text in commands:
-            scene.accept(text)
-        wait_until(lambda: scene.counts().answered == len(commands), within_s=10)
+            env.accept(text)
+        wait_until(lambda: env.counts().answered == len(commands), within_s=10)
         assert answers.popen.poll() is None
-    assert scene.counts().open == PLACES
+    assert env.counts().open == PLACES
 
 
 @pytest.mark.slow
@@ -67,13 +67,13 @@ def test_calls_that_hang_do_not_silence_what_does_not_block(scene: FaultEnvironm
 @pytest.mark.timeout(180)
 @pytest.mark.parametrize("signals", [1, 2])
 def test_sigterm_ends_a_worker_whose_threads_hang(
-    scene: FaultEnvironment, figure: Figure, signals: int
+    env: FaultEnvironment, figure: Figure, signals: int
 ) -> None:
-    with scene.worker(DINGDA_SKILL_TIMEOUT="4") as hung:
-        scene.accept("占着 600", 5)
-        scene.wait_for_state("dead", 5)
-        scene.accept("慢 3" if signals == 1 else "不停")
-        scene.wait_for_state("leased")
+    with env.worker(DINGDA_SKILL_TIMEOUT="4") as hung:
+        env.accept("占着 600", 5)
+        env.wait_for_state("dead", 5)
+        env.accept("慢 3" if signals == 1 else "不停")
+        env.wait_for_state("leased")
         began = time.monotonic()
         hung.popen.send_signal(signal.SIGTERM)
         if signals == 2:
@@ -81,23 +81,23 @@ def test_sigterm_ends_a_worker_whose_threads_hang(
             hung.popen.send_signal(signal.SIGTERM)
         assert hung.popen.wait(30) == 0
         figure(f"{signals} signal(s), gone in", f"{time.monotonic() - began:.1f} s")
-    assert scene.counts().open == signals - 1
+    assert env.counts().open == signals - 1
 
 
 @pytest.mark.fault("F38")
 @pytest.mark.parametrize("text", ["占着 600", "不听", "不停"])
 def test_rqs_stop_job_ends_a_message_whatever_its_skill_does(
-    scene: FaultEnvironment, text: str
+    env: FaultEnvironment, text: str
 ) -> None:
-    with scene.worker() as answers:
-        scene.accept(text)
-        scene.wait_for_state("leased")
+    with env.worker() as answers:
+        env.accept(text)
+        env.wait_for_state("leased")
         time.sleep(0.5)
-        with redis.Redis.from_url(scene.server.url) as client:
+        with redis.Redis.from_url(env.server.url) as client:
             (execution,) = client.zrange("rq:wip:dingda", 0, -1)
             job_id = execution.decode().partition(":")[0]
             send_stop_job_command(client, job_id, serializer=JSONSerializer)
-        scene.expect_ends(within_s=10, dead={"failed": 1})
+        env.expect_ends(within_s=10, dead={"failed": 1})
         answers.wait_for("stopped by an operator")
         assert answers.popen.poll() is None
 
@@ -109,14 +109,14 @@ def test_rqs_stop_job_ends_a_message_whatever_its_skill_does(
 @pytest.mark.fault("F39")
 @pytest.mark.timeout(300)
 def test_a_message_that_stops_every_loop_is_given_up_and_the_others_are_answered(
-    scene: FaultEnvironment, figure: Figure
+    env: FaultEnvironment, figure: Figure
 ) -> None:
     began = time.monotonic()
-    with scene.supervised_worker() as one, scene.supervised_worker() as other:
-        scene.accept("慢 8", 4)
-        scene.wait_for_state("leased", 4)
-        scene.accept("堵路 600")
-        scene.expect_ends(within_s=240, answered=4, dead={"failed": 1})
+    with env.supervised_worker() as one, env.supervised_worker() as other:
+        env.accept("慢 8", 4)
+        env.wait_for_state("leased", 4)
+        env.accept("堵路 600")
+        env.expect_ends(within_s=240, answered=4, dead={"failed": 1})
         # The message may be given up before the third of them is seen to be gone.
         wait_until(lambda: len(ends(one) + ends(other)) >= 3, within_s=30)
         gone = ends(one) + ends(other)
@@ -130,7 +130,7 @@ def test_a_message_that_stops_every_loop_is_given_up_and_the_others_are_answered
             assert "堵路" not in each.output
         said = "".join(each.output for each in one + other)
         assert re.search(r"message \w{8} is given up: 3 workers died over it", said)
-    with scene.server.client() as client:
+    with env.server.client() as client:
         deaths: list[Any] = [
             client.hget(key, "deaths") for key in client.scan_iter(KEYS.message("*"))
         ]
@@ -143,14 +143,14 @@ def test_a_message_that_stops_every_loop_is_given_up_and_the_others_are_answered
 @pytest.mark.fault("F39")
 @pytest.mark.timeout(180)
 def test_a_lone_worker_whose_loop_stands_still_is_gone_and_rq_knows(
-    scene: FaultEnvironment, figure: Figure
+    env: FaultEnvironment, figure: Figure
 ) -> None:
-    with scene.worker() as stuck:
-        scene.accept("堵路 600")
-        scene.wait_for_state("leased")
-        took_s = scene.took_s(lambda: stuck.popen.poll() is not None, within_s=60)
+    with env.worker() as stuck:
+        env.accept("堵路 600")
+        env.wait_for_state("leased")
+        took_s = env.took_s(lambda: stuck.popen.poll() is not None, within_s=60)
         assert stuck.popen.returncode == 1
-        with scene.server.client() as client:
+        with env.server.client() as client:
             assert not client.exists("rq:workers", "rq:workers:dingda", "rq:wip:dingda")
             assert client.zcard("rq:failed:dingda") == 1
     figure("a loop that stands still ends the process after", f"{took_s:.0f} s")
@@ -160,28 +160,28 @@ def test_a_lone_worker_whose_loop_stands_still_is_gone_and_rq_knows(
 @pytest.mark.fault("F39")
 @pytest.mark.timeout(180)
 def test_a_loop_that_stands_still_without_redis_ends_the_process_all_the_same(
-    scene: FaultEnvironment,
+    env: FaultEnvironment,
 ) -> None:
-    with scene.worker() as stuck:
-        scene.accept("堵路 600")
-        scene.wait_for_state("leased")
-        with scene.server.frozen():
+    with env.worker() as stuck:
+        env.accept("堵路 600")
+        env.wait_for_state("leased")
+        with env.server.frozen():
             assert stuck.popen.wait(90) == 1
 
 
 @pytest.mark.slow
 @pytest.mark.fault("F39")
 @pytest.mark.timeout(180)
-def test_a_worker_that_was_frozen_for_longer_than_a_lease_goes_on(scene: FaultEnvironment) -> None:
-    with scene.worker() as frozen:
-        scene.accept("text")
-        scene.wait_for_state("answered")
+def test_a_worker_that_was_frozen_for_longer_than_a_lease_goes_on(env: FaultEnvironment) -> None:
+    with env.worker() as frozen:
+        env.accept("text")
+        env.wait_for_state("answered")
         frozen.freeze()
         time.sleep(45)
         frozen.thaw()
         time.sleep(3)
-        scene.accept("text")
-        scene.expect_ends(answered=2)
+        env.accept("text")
+        env.expect_ends(answered=2)
         assert frozen.popen.poll() is None
         assert "stands still" not in frozen.output
 
@@ -191,12 +191,12 @@ def test_a_worker_that_was_frozen_for_longer_than_a_lease_goes_on(scene: FaultEn
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("text", ["抱锁", "抱锁线程"])
 def test_a_call_that_keeps_the_interpreter_lock_ends_the_process_and_is_shown_in_the_log(
-    scene: FaultEnvironment, figure: Figure, text: str
+    env: FaultEnvironment, figure: Figure, text: str
 ) -> None:
-    with scene.worker() as stuck:
-        scene.accept(text)
-        scene.wait_for_state("leased")
-        took_s = scene.took_s(lambda: stuck.popen.poll() is not None, within_s=240)
+    with env.worker() as stuck:
+        env.accept(text)
+        env.wait_for_state("leased")
+        took_s = env.took_s(lambda: stuck.popen.poll() is not None, within_s=240)
         assert stuck.popen.returncode == -signal.SIGPROF
         assert re.search(r'bad_skill\.py", line \d+ in keeps_the_interpreter_lock', stuck.output)
     figure(f"「{text}」 keeps the interpreter lock: the process is gone after", f"{took_s:.0f} s")
@@ -208,12 +208,12 @@ def test_a_call_that_keeps_the_interpreter_lock_ends_the_process_and_is_shown_in
 @pytest.mark.fault("F49")
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
 def test_no_child_computes_on_when_its_worker_is_gone(
-    scene: FaultEnvironment, tmp_path: Path, number: signal.Signals
+    env: FaultEnvironment, tmp_path: Path, number: signal.Signals
 ) -> None:
     marks = [tmp_path / name for name in ("one", "two")]
-    with scene.worker() as doomed:
+    with env.worker() as doomed:
         for mark in marks:
-            scene.accept(f"计算 {mark}")
+            env.accept(f"计算 {mark}")
         wait_until(lambda: all(mark.exists() for mark in marks))
         doomed.popen.send_signal(number)
         if number == signal.SIGTERM:
