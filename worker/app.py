@@ -1,4 +1,4 @@
-"""The worker, put together from its settings: the only module that knows all of its parts."""
+"""The worker, composed from its settings: the only module that knows all of its parts."""
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
@@ -41,8 +41,8 @@ from dingda.worker.services.http_client import Http
 from dingda.worker.services.way_out import WayOut
 
 
-class Parts(NamedTuple):
-    """What answers messages, and what looks after it needs."""
+class WorkerParts(NamedTuple):
+    """The answerer, and the parts that keep it running."""
 
     answerer: Answerer
     ledger: Ledger
@@ -65,7 +65,7 @@ async def run_worker(settings: Settings) -> None:
             concurrency=parts.answerer.most_at_once,
         )
         watchdog = Watchdog(
-            WatchedWorker(worker, parts.answerer.in_hand, parts.are_threads_stuck, settings)
+            WatchedWorker(worker, parts.answerer.held_leases, parts.are_threads_stuck, settings)
         )
         try:
             await worker.run()
@@ -74,8 +74,8 @@ async def run_worker(settings: Settings) -> None:
 
 
 @asynccontextmanager
-async def open_answerer(settings: Settings) -> AsyncIterator[Parts]:
-    """Build what answers messages, with connections that close at the end of the context."""
+async def open_answerer(settings: Settings) -> AsyncIterator[WorkerParts]:
+    """Build an answerer, with connections that close at the end of the context."""
     skills = load_skills(settings.skills)
     async with AsyncExitStack() as stack:
         way_out = WayOut(settings.proxy_url.get_secret_value(), settings.no_proxy)
@@ -86,7 +86,7 @@ async def open_answerer(settings: Settings) -> AsyncIterator[Parts]:
         databases = Databases()
         stack.callback(databases.close)
         threads = SkillThreads()
-        # A skill that blocks beyond its timeout can't be stopped, and must not stop us.
+        # A skill that blocks beyond its timeout can't be stopped, and must not keep us from ending.
         stack.callback(threads.shutdown, wait=False, cancel_futures=True)
 
         ledger = Ledger(redis, _job_queue(settings))
@@ -101,14 +101,14 @@ async def open_answerer(settings: Settings) -> AsyncIterator[Parts]:
         )
         answerer = Answerer(
             ledger=ledger,
-            conversation=_conversation(settings, skills, services, threads),
+            conversation=_responder(settings, skills, services, threads),
             webhook=WebhookChannel(replies, origins=settings.session_webhook_origins),
             private=_private_channel(settings, replies, token) if token else None,
-            rate_limiter=_flood_limits(settings, redis),
+            rate_limiter=_rate_limiter(settings, redis),
             notice_after_s=settings.notice_after,
             reply_parts=settings.reply_parts,
         )
-        yield Parts(answerer, ledger, threads, databases)
+        yield WorkerParts(answerer, ledger, threads, databases)
 
 
 def _rq_queue(settings: Settings) -> Queue:
@@ -122,7 +122,7 @@ def _job_queue(settings: Settings) -> JobQueue:
     return JobQueue.create(settings.queue, skill_timeout_s=settings.skill_timeout)
 
 
-def _conversation(
+def _responder(
     settings: Settings, skills: Sequence[Skill], services: Services, threads: SkillThreads
 ) -> Responder:
     return Responder(
@@ -135,7 +135,7 @@ def _conversation(
     )
 
 
-def _flood_limits(settings: Settings, redis: Redis) -> RateLimiter:
+def _rate_limiter(settings: Settings, redis: Redis) -> RateLimiter:
     return RateLimiter(
         redis,
         prefix=settings.queue,

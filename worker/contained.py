@@ -1,9 +1,9 @@
-"""Running a skill's code so that whatever it does ends as a value or as an `Exception`.
+"""Run a skill's code so that whatever it does ends as a value or as an `Exception`.
 
-A skill may raise what is no `Exception`: `SystemExit`, `KeyboardInterrupt`, the `PanicException` of
-libraries written in Rust. It may be cancelled though nobody cancelled its message, because it
-awaited what somebody else cancelled; or it may cancel its own task. None of that may end the
-worker.
+A skill may raise something other than an `Exception`: `SystemExit`, `KeyboardInterrupt`, the
+`PanicException` of libraries written in Rust. It may be cancelled although its message was not,
+because it awaited something that was cancelled elsewhere; or it may cancel its own task. None of
+that may end the worker.
 """
 
 import asyncio
@@ -19,17 +19,17 @@ from dingda.shared.runtime.logs import class_name, trace
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
 
-LAST_WORDS_S = 1.0
-"""How long what was cancelled may take to end; then it is left behind."""
+CANCEL_TIMEOUT_S = 1.0
+"""How long a cancelled task may take to end; then it is left behind."""
 STOPPED = CancelReason("stopped by an operator")
 """Why a message's task is cancelled when RQ's stop-job names its job.
 
-Such a message is over. Without this reason the worker is ending, and another one goes on with it.
+Such a message is over. Without this reason the worker is ending, and another one takes over.
 """
 
 
 class AbortedError(DingdaError):
-    """What was run raised something that is no `Exception`; `name` is its class's."""
+    """The code raised something other than an `Exception`; `name` is its class's."""
 
     def __init__(self, name: str) -> None:
         super().__init__(name)
@@ -37,27 +37,26 @@ class AbortedError(DingdaError):
 
 
 async def contained(work: Coroutine[Any, Any, T]) -> T:
-    """Await something in a task of its own, and return what it returns.
+    """Await a coroutine in a task of its own, and return its result.
 
     Raises:
-        Exception: what it raises.
-        AbortedError: if it raises what is no `Exception`, or was cancelled by another than the
-            caller.
-        asyncio.CancelledError: if the caller is cancelled, and only then; a moment later, since
-            what it runs may have something to tidy up, or refuse to end at all.
+        Exception: if the coroutine raises one.
+        AbortedError: if it raises anything else, or is cancelled by anything but the caller.
+        asyncio.CancelledError: if the caller is cancelled, and only then; up to `CANCEL_TIMEOUT_S`
+            later, since the coroutine may have to tidy up, or refuse to end at all.
     """
     task = asyncio.create_task(_settled(work))
     try:
         await asyncio.wait({task})
     except asyncio.CancelledError:
         task.cancel()
-        await asyncio.wait({task}, timeout=LAST_WORDS_S)
+        await asyncio.wait({task}, timeout=CANCEL_TIMEOUT_S)
         raise
     if task.cancelled():
         raise AbortedError("CancelledError")
     value, error = task.result()
     if error is None:
-        return value  # type: ignore[return-value] # it is a T where there is no error
+        return value  # type: ignore[return-value] # a T where there is no error
     # Not isinstance(), which asks the object itself for its class.
     if issubclass(type(error), Exception):
         raise error
@@ -65,7 +64,7 @@ async def contained(work: Coroutine[Any, Any, T]) -> T:
 
 
 def is_cancelled(error: BaseException) -> bool:
-    """Whether an exception is the cancellation of the running task, asked for from outside.
+    """Whether an exception is the cancellation of the running task, requested from outside.
 
     Otherwise a CancelledError comes from something that the task awaited.
     """
@@ -81,7 +80,7 @@ def settle(call: Callable[[], T]) -> tuple[T | None, BaseException | None]:
     """
     try:
         return call(), None
-    except BaseException as error:  # noqa: BLE001 - it goes to where the result goes
+    except BaseException as error:  # noqa: BLE001 - returned like a result
         return None, error
 
 
@@ -92,8 +91,8 @@ async def _settled(work: Coroutine[Any, Any, T]) -> tuple[T | None, BaseExceptio
         return None, error
 
 
-class Subject(NamedTuple):
-    """Whom a task works for."""
+class TaskOwner(NamedTuple):
+    """The message that a task works for, and the skill once it is known."""
 
     message_id: str
     skill: str = ""
@@ -102,38 +101,38 @@ class Subject(NamedTuple):
         return f"message {self.message_id:.8}" + (f" in the skill {self.skill}" * bool(self.skill))
 
 
-_subject: ContextVar[Subject | None] = ContextVar("subject", default=None)
+_owner: ContextVar[TaskOwner | None] = ContextVar("owner", default=None)
 
 
-class _Task(asyncio.Task[Any]):
-    """A task that others can ask whom it works for; so can those that it starts."""
+class _OwnedTask(asyncio.Task[Any]):
+    """A task that carries its owner, and passes it on to the tasks that it starts."""
 
-    def __init__(self, work: Coroutine[Any, Any, Any], **traits: Any) -> None:
-        self.subject = _subject.get()
-        super().__init__(work, **traits)
+    def __init__(self, work: Coroutine[Any, Any, Any], **options: Any) -> None:
+        self.owner = _owner.get()
+        super().__init__(work, **options)
 
 
-def work_for(subject: Subject) -> None:
-    """Say whom the running task works for, and those that it starts from here on."""
-    _subject.set(subject)
+def set_task_owner(owner: TaskOwner) -> None:
+    """Set the owner of the running task, and of the tasks that it starts from here on."""
+    _owner.set(owner)
     task = asyncio.current_task()
-    if isinstance(task, _Task):
-        task.subject = subject
+    if isinstance(task, _OwnedTask):
+        task.owner = owner
 
 
-def subject_of(task: "asyncio.Task[Any]") -> Subject | None:
-    """Whom a task works for; None if for no message."""
-    return task.subject if isinstance(task, _Task) else None
+def task_owner(task: "asyncio.Task[Any]") -> TaskOwner | None:
+    """The owner of a task; None if it works for no message."""
+    return task.owner if isinstance(task, _OwnedTask) else None
 
 
 def contain_tasks(loop: asyncio.AbstractEventLoop) -> None:
-    """Keep tasks that skills start from ending the loop, and their words out of the log."""
+    """Keep tasks that skills start from ending the loop, and their error texts out of the log."""
     loop.set_task_factory(_create_task)
     loop.set_exception_handler(_log_failure)
 
 
-def _create_task(loop: asyncio.AbstractEventLoop, work: Any, **traits: Any) -> "asyncio.Task[Any]":
-    return _Task(_without_exits(work), loop=loop, **traits)
+def _create_task(loop: asyncio.AbstractEventLoop, work: Any, **options: Any) -> "asyncio.Task[Any]":
+    return _OwnedTask(_without_exits(work), loop=loop, **options)
 
 
 async def _without_exits(work: Coroutine[Any, Any, T]) -> T:
@@ -145,8 +144,8 @@ async def _without_exits(work: Coroutine[Any, Any, T]) -> T:
 
 
 def _log_failure(_: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-    """Log what nobody awaited; asyncio's own handler shows the exception's words."""
+    """Log what nobody awaited; asyncio's own handler shows the exception's text."""
     error = context.get("exception")
-    # Of a callback the message shows the arguments.
+    # For a callback, asyncio's message shows its arguments.
     what = "a callback failed" if "handle" in context else context["message"]
     logger.error("%s%s", what, f": {trace(error)}" if error else "")

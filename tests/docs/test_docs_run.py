@@ -17,7 +17,7 @@ from dingda.shared.dingtalk.message import Mention, Message
 from dingda.shared.runtime.settings import Settings
 from dingda.skill import Skill
 from dingda.worker.__main__ import worker
-from dingda.worker.engine.watchdog import PATIENCE_S
+from dingda.worker.engine.watchdog import BLOCKED_TIMEOUT_S
 from dingda.worker.sdk.loader import load_skills
 
 ROOT = Path(__file__).parents[2]
@@ -140,7 +140,7 @@ def test_a_supervisor_looks_at_workers_from_outside_too() -> None:
     compose = (ROOT / "docker-compose.yml").read_text("utf-8")
     watched_s = re.search(r"^WatchdogSec=(\d+)$", unit, re.MULTILINE)
     assert watched_s is not None
-    assert int(watched_s[1]) > 2 * PATIENCE_S
+    assert int(watched_s[1]) > 2 * BLOCKED_TIMEOUT_S
     assert "\nNotifyAccess=main\n" in unit
     service = re.search(r"^  worker:\n(?:^    .*\n|^$\n)+", compose, re.MULTILINE)
     assert service is not None

@@ -1,4 +1,4 @@
-"""Workers that live and work no more: their loop stands still, or their threads are all taken."""
+"""Workers that live and work no more: their loop is blocked, or their threads are all taken."""
 
 import re
 import signal
@@ -124,7 +124,7 @@ def test_a_message_that_stops_every_loop_is_given_up_and_the_others_are_answered
         assert len(gone) == 3
         for each in gone:
             assert re.search(
-                r"ends: its loop stands still at message \w{8} in the skill bad", each.output
+                r"ends: its loop is blocked at message \w{8} in the skill bad", each.output
             )
             assert "bad_skill.py" in each.output
             assert "堵路" not in each.output
@@ -153,7 +153,7 @@ def test_a_lone_worker_whose_loop_stands_still_is_gone_and_rq_knows(
         with env.server.client() as client:
             assert not client.exists("rq:workers", "rq:workers:dingda", "rq:wip:dingda")
             assert client.zcard("rq:failed:dingda") == 1
-    figure("a loop that stands still ends the process after", f"{took_s:.0f} s")
+    figure("a blocked loop ends the process after", f"{took_s:.0f} s")
 
 
 @pytest.mark.slow
@@ -183,7 +183,7 @@ def test_a_worker_that_was_frozen_for_longer_than_a_lease_goes_on(env: FaultEnvi
         env.accept("text")
         env.expect_ends(answered=2)
         assert frozen.popen.poll() is None
-        assert "stands still" not in frozen.output
+        assert "blocked at" not in frozen.output
 
 
 @pytest.mark.slow

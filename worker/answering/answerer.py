@@ -42,7 +42,7 @@ from dingda.worker.answering.settlement import (
     SendNext,
     settle,
 )
-from dingda.worker.contained import Subject, work_for
+from dingda.worker.contained import TaskOwner, set_task_owner
 from dingda.worker.delivery.channel import SendChannel
 from dingda.worker.delivery.outcome import Delivered, DeliveryOutcome, OutOfTime, Rejected
 from dingda.worker.delivery.transport import BeforeSend
@@ -87,9 +87,9 @@ class Answerer:
         self._reply_parts = reply_parts
 
     @property
-    def in_hand(self) -> dict[str, Lease]:
+    def held_leases(self) -> dict[str, Lease]:
         """The messages that are being answered just now, by their ids."""
-        return self._leases.in_hand
+        return self._leases.held_leases
 
     @property
     def most_at_once(self) -> int:
@@ -98,7 +98,7 @@ class Answerer:
 
     async def answer(self, message_id: str) -> None:
         """Take one message as far as it goes now: to an end, or to another attempt later."""
-        work_for(Subject(message_id))
+        set_task_owner(TaskOwner(message_id))
         lease = await self._ledger.lease(message_id)
         if not isinstance(lease, Lease):
             logger.info("message %.8s needs nothing: %s", message_id, lease)

@@ -25,7 +25,7 @@ class LeaseKeeper:
 
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
-        self.in_hand: dict[str, Lease] = {}
+        self.held_leases: dict[str, Lease] = {}
         """The messages that are being answered just now, by their ids."""
 
     @asynccontextmanager
@@ -37,7 +37,7 @@ class LeaseKeeper:
         Redis. A lost lease is not: the message is another worker's by then.
         """
         renewing = asyncio.create_task(self._renew(lease))
-        self.in_hand[lease.id] = lease
+        self.held_leases[lease.id] = lease
         try:
             yield
         except LeaseLostError:
@@ -56,7 +56,7 @@ class LeaseKeeper:
             raise
         finally:
             renewing.cancel()
-            del self.in_hand[lease.id]
+            del self.held_leases[lease.id]
 
     async def finish(self, lease: Lease, completion: Completion) -> None:
         """End a message, and log how.

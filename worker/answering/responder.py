@@ -25,11 +25,11 @@ from dingda.worker.answering.routing import Route, Router
 from dingda.worker.answering.safe_reply import question_back
 from dingda.worker.answering.unmatched import hint
 from dingda.worker.contained import (
-    Subject,
+    TaskOwner,
     contained,
     is_cancelled,
+    set_task_owner,
     settle,
-    work_for,
 )
 from dingda.worker.language.text import clean
 from dingda.worker.sdk.context import Context
@@ -184,7 +184,7 @@ class Responder:
     async def _answer(self, route: Route, ctx: Context) -> Response | None:
         """All that runs the code of a skill: its settings, its slots, its function, its reply."""
         skill, command = route.skill, route.command
-        work_for(Subject(ctx.message.id, skill.name))
+        set_task_owner(TaskOwner(ctx.message.id, skill.name))
         private = check_allowed(skill, ctx)
         arguments = command.signature.bind(
             route.arguments,

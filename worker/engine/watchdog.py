@@ -1,18 +1,18 @@
-"""Ends a worker that has stopped working, so that its supervisor starts another.
+"""End a worker that has stopped working, so that its supervisor starts another.
 
-A thread looks at the event loop once a turn. A loop that has not turned for half a lease holds one
-message up for good, most likely, and all the others with it: those are handed back, so that only
-the one that holds the loop is taken for one over which a worker died. When it has not turned for a
-lease the process ends. So it does when every thread for blocking calls is taken by one whose time
-is up, but then the loop can still end it in good order.
+A thread checks the event loop once a second. A loop that has been blocked for half a lease is most
+likely blocked for good by one message, and delays all the others: their leases are released, so
+that only the message to blame counts as one over which a worker died. After a whole lease the
+process ends. The worker also ends when every thread for blocking calls is taken by a call whose
+time is up, but then the loop still works and can shut the worker down in good order.
 
-What is counted is the thread's own turns, not the time: of a process that was stopped (SIGSTOP) or
-a machine that slept neither has turned.
+The watchdog counts its own checks, not the time: in a process that was stopped (SIGSTOP), or on a
+machine that slept, the thread was paused as well as the loop.
 
-A call that keeps Python's interpreter lock, such as a slow pattern of `re`, stops the thread as
-well. So each turn winds up a timer of the kernel's, which counts the CPU time of the process and at
-its end kills it (SIGPROF). Only a call that keeps the lock and sleeps is left to the supervisor,
-who hears nothing any more (`notify`).
+A call that holds Python's interpreter lock, such as a slow `re` pattern, blocks the thread as well.
+So each check restarts a kernel timer, which counts the CPU time of the process and kills it on
+expiry (SIGPROF). A call that holds the lock and sleeps is left to the supervisor, which gets no
+more notifications (`notify`).
 """
 
 import asyncio
@@ -29,25 +29,26 @@ from typing import Protocol
 
 from dingda.shared.ledger.ledger import LEASE_MS
 from dingda.shared.runtime.logs import stack, trace
-from dingda.worker.contained import Subject, subject_of
+from dingda.worker.contained import TaskOwner, task_owner
 
 logger = logging.getLogger(__name__)
 
-TURN_S = 1.0
-PATIENCE_S = LEASE_MS / 1000
-"""How long the loop may stand still."""
-SIGN_OFF_S = 5.0
-"""How long ending may take, with Redis away or the log's reader stuck."""
-CPU_S = PATIENCE_S / 2 + 2 * TURN_S * (os.cpu_count() or 1)
-"""How much CPU time the process may take between two turns of the thread: half of that on a machine
-that is busy with other things, and what runs without the lock, on all processors, besides."""
-_STDERR = 2
-ORDERLY_S = 30.0
+CHECK_INTERVAL_S = 1.0
+BLOCKED_TIMEOUT_S = LEASE_MS / 1000
+"""How long the loop may be blocked."""
+SIGN_OFF_TIMEOUT_S = 5.0
+"""How long each step of the end may take, with Redis away or the log's reader stuck."""
+CPU_TIMEOUT_S = BLOCKED_TIMEOUT_S / 2 + 2 * CHECK_INTERVAL_S * (os.cpu_count() or 1)
+"""CPU time that the process may use between two checks: half the time that the loop may be blocked,
+as a busy machine gives us a part of its time only, and what runs without the lock on all processors
+besides."""
+GIVE_UP_TIMEOUT_S = 30.0
 """How long the loop may take to end the worker in good order when its threads are stuck."""
+_STDERR = 2
 
 
 class Watched(Protocol):
-    """The worker, as the watchdog needs it. What its thread calls may block for a while."""
+    """The worker, as the watchdog needs it. A method called from its thread may block."""
 
     @property
     def are_threads_stuck(self) -> bool:
@@ -56,8 +57,8 @@ class Watched(Protocol):
     def give_up(self, reason: str) -> None:
         """Called on the loop: end in good order, and soon."""
 
-    def hand_back(self, *, but: str) -> None:
-        """Called from a thread: hand all messages back but this one."""
+    def release_others(self, culprit_id: str) -> None:
+        """Called from a thread: release the leases of all messages but this one."""
 
     def sign_off(self) -> None:
         """Called from a thread: tell RQ that the worker is gone."""
@@ -68,95 +69,96 @@ class Watchdog:
 
     Args:
         watched: the worker.
-        turn_s, patience_s: seconds between two looks, and until the process ends.
-        leave: ends the process.
+        check_interval_s: seconds between two checks.
+        blocked_timeout_s: how long, in seconds, the loop may be blocked until the process ends.
+        end_process: ends the process with an exit status.
     """
 
     def __init__(
         self,
         watched: Watched,
         *,
-        turn_s: float = TURN_S,
-        patience_s: float = PATIENCE_S,
-        leave: Callable[[int], object] = os._exit,
+        check_interval_s: float = CHECK_INTERVAL_S,
+        blocked_timeout_s: float = BLOCKED_TIMEOUT_S,
+        end_process: Callable[[int], object] = os._exit,
     ) -> None:
         self._loop = asyncio.get_running_loop()
         self._loop_thread = threading.get_ident()
         self._watched = watched
-        self._turn_s = turn_s
-        self._patience_s = patience_s
-        self._leave = leave
-        self._turned = threading.Event()
-        self._turned.set()
+        self._check_interval_s = check_interval_s
+        self._blocked_timeout_s = blocked_timeout_s
+        self._end_process = end_process
+        self._loop_has_run = threading.Event()
+        self._loop_has_run.set()
         self._closed = threading.Event()
-        # Tells where, too; then comes what a signal does that nobody handles: the end.
+        # Prints the stacks, then passes the signal on; with no other handler it ends the process.
         faulthandler.register(signal.SIGPROF, file=_STDERR, chain=True)
-        _allow_cpu_s(CPU_S)
+        _allow_cpu_s(CPU_TIMEOUT_S)
         self._thread = threading.Thread(target=self._watch, name="watchdog", daemon=True)
         self._thread.start()
 
     def close(self) -> None:
-        """Watch no more."""
+        """Stop watching."""
         self._closed.set()
 
     def _watch(self) -> None:
         try:
-            self._turn_until_closed()
+            self._check_until_closed()
         finally:
             _allow_cpu_s(0)
 
-    def _turn_until_closed(self) -> None:
-        silent_s = stuck_s = 0.0
-        while not self._closed.wait(self._turn_s):
-            _allow_cpu_s(CPU_S)
-            if self._turned.is_set():
-                silent_s = 0.0
-                self._turned.clear()
-                self._call(self._turned.set)
+    def _check_until_closed(self) -> None:
+        blocked_s = stuck_s = 0.0
+        while not self._closed.wait(self._check_interval_s):
+            _allow_cpu_s(CPU_TIMEOUT_S)
+            if self._loop_has_run.is_set():
+                blocked_s = 0.0
+                self._loop_has_run.clear()
+                self._call(self._loop_has_run.set)
                 notify("WATCHDOG=1")
             else:
-                silent_s += self._turn_s
-                if silent_s - self._turn_s < self._patience_s / 2 <= silent_s:
-                    self._rescue()
+                before_s, blocked_s = blocked_s, blocked_s + self._check_interval_s
+                if before_s < self._blocked_timeout_s / 2 <= blocked_s:
+                    self._release_others()
             if not self._watched.are_threads_stuck:
                 stuck_s = 0.0
             else:
                 if not stuck_s:
                     self._call(self._watched.give_up, "its threads hold calls that do not end")
-                stuck_s += self._turn_s
-            if silent_s >= self._patience_s or stuck_s >= ORDERLY_S:
-                self._end("its loop" if silent_s else "what its threads hold")
+                stuck_s += self._check_interval_s
+            if blocked_s >= self._blocked_timeout_s or stuck_s >= GIVE_UP_TIMEOUT_S:
+                self._end("its loop is" if blocked_s else "its threads are")
                 return
 
     def _call(self, function: Callable[..., object], *arguments: object) -> None:
         with suppress(RuntimeError):  # the loop is closed: the process is about to end
             self._loop.call_soon_threadsafe(function, *arguments)
 
-    def _rescue(self) -> None:
-        """Hand back what is not to blame. Without a culprit everything may be."""
-        subject, frames = self._subject, self._frames
-        self._bounded(lambda: logger.error("the loop stands still at %s\n%s", subject, frames))
-        if subject:
-            self._bounded(lambda: self._watched.hand_back(but=subject.message_id))
+    def _release_others(self) -> None:
+        """Release the messages that are not to blame; none if the culprit is unknown."""
+        culprit, frames = self._culprit, self._frames
+        self._bounded(lambda: logger.error("the loop is blocked at %s\n%s", culprit, frames))
+        if culprit:
+            self._bounded(lambda: self._watched.release_others(culprit.message_id))
 
-    def _end(self, what: str) -> None:
-        subject, frames = self._subject, self._frames
+    def _end(self, what_is: str) -> None:
+        culprit, frames = self._culprit, self._frames
 
         def sign_off() -> None:
-            if subject:
-                self._watched.hand_back(but=subject.message_id)
+            if culprit:
+                self._watched.release_others(culprit.message_id)
             self._watched.sign_off()
 
         self._bounded(
             lambda: logger.critical(
-                "the worker ends: %s stands still at %s\n%s", what, subject, frames
+                "the worker ends: %s blocked at %s\n%s", what_is, culprit, frames
             )
         )
         self._bounded(sign_off)
-        self._leave(1)
+        self._end_process(1)
 
     def _bounded(self, call: Callable[[], object]) -> None:
-        """Call something that may hang, and go on after a while in any case."""
+        """Call a function that may hang, and go on after `SIGN_OFF_TIMEOUT_S` in any case."""
 
         def run() -> None:
             try:
@@ -166,13 +168,13 @@ class Watchdog:
 
         thread = threading.Thread(target=run, name="watchdog-call", daemon=True)
         thread.start()
-        thread.join(SIGN_OFF_S)
+        thread.join(SIGN_OFF_TIMEOUT_S)
 
     @property
-    def _subject(self) -> Subject | None:
-        """Whom the loop works for: the message whose task runs. None if no task does."""
+    def _culprit(self) -> TaskOwner | None:
+        """The owner of the task that runs on the loop; None if no task does."""
         task = asyncio.current_task(self._loop)
-        return subject_of(task) if task else None
+        return task_owner(task) if task else None
 
     @property
     def _frames(self) -> str:
@@ -181,13 +183,13 @@ class Watchdog:
 
 
 def _allow_cpu_s(seconds: float) -> None:
-    """Let the kernel end the process when it has taken so much CPU time from now on; 0: never."""
+    """Let the kernel end the process after so much CPU time from now on; 0: never."""
     signal.setitimer(signal.ITIMER_PROF, seconds)
 
 
 def notify(state: str) -> None:
-    """Tell systemd how things stand (`sd_notify(3)`: one datagram), where it wants to know."""
+    """Send a state to systemd (`sd_notify(3)`: one datagram) if it asked for notifications."""
     address = os.environ.get("NOTIFY_SOCKET")
     if address:
-        with suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as to_systemd:
-            to_systemd.sendto(state.encode(), address.replace("@", "\0", 1))
+        with suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
+            systemd.sendto(state.encode(), address.replace("@", "\0", 1))

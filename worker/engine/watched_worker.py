@@ -1,4 +1,4 @@
-"""The worker as its watchdog sees it."""
+"""The worker, as its watchdog sees it."""
 
 import asyncio
 import logging
@@ -14,23 +14,23 @@ from dingda.worker.engine.concurrent_worker import ConcurrentWorker
 
 logger = logging.getLogger(__name__)
 
-_HAND_BACK_S = 4.0
-"""How long it may take to hand messages back when the loop can't any more."""
+_RELEASE_TIMEOUT_S = 4.0
+"""How long releasing leases may take when the loop is blocked."""
 
 
 @dataclass(frozen=True)
 class WatchedWorker:
-    """A worker, and the messages that it must hand back when it has stopped working.
+    """A worker, and the leases that it must release when it has stopped working.
 
     Args:
         worker: runs the jobs.
-        in_hand: the leases of the messages that are being answered, by their ids.
+        held_leases: the leases of the messages that are being answered, by their ids.
         has_stuck_threads: whether no blocking call can be made any more.
         settings: how to reach Redis.
     """
 
     worker: ConcurrentWorker
-    in_hand: Mapping[str, Lease]
+    held_leases: Mapping[str, Lease]
     has_stuck_threads: Callable[[], bool]
     settings: Settings
 
@@ -43,23 +43,25 @@ class WatchedWorker:
         """End in good order, and soon; called on the loop."""
         self.worker.give_up(reason)
 
-    def hand_back(self, *, but: str) -> None:
-        """Hand all messages back but this one; called from a thread."""
-        others = [lease for lease in list(self.in_hand.values()) if lease.id != but]
-        asyncio.run(_hand_back(others, self.settings))
+    def release_others(self, culprit_id: str) -> None:
+        """Release the leases of all messages but this one; called from a thread."""
+        others = [lease for lease in list(self.held_leases.values()) if lease.id != culprit_id]
+        asyncio.run(_release(others, self.settings))
 
     def sign_off(self) -> None:
         """Tell RQ that the worker is gone; called from a thread."""
         self.worker.sign_off()
 
 
-async def _hand_back(leases: Sequence[Lease], settings: Settings) -> None:
-    """Hand messages back over connections of its own: those of the worker's loop are stuck."""
-    redis = create_gateway_redis(settings.redis_url.get_secret_value(), timeout_s=_HAND_BACK_S / 2)
+async def _release(leases: Sequence[Lease], settings: Settings) -> None:
+    """Release leases over connections of its own: those of the worker's loop are blocked."""
+    redis = create_gateway_redis(
+        settings.redis_url.get_secret_value(), timeout_s=_RELEASE_TIMEOUT_S / 2
+    )
     ledger = Ledger(redis, JobQueue.create(settings.queue, skill_timeout_s=settings.skill_timeout))
     try:
-        async with asyncio.timeout(_HAND_BACK_S):
-            ends = await asyncio.gather(*map(ledger.release, leases), return_exceptions=True)
+        async with asyncio.timeout(_RELEASE_TIMEOUT_S):
+            results = await asyncio.gather(*map(ledger.release, leases), return_exceptions=True)
     finally:
         await redis.aclose()
-    logger.warning("handed %d other message(s) back", ends.count(None))
+    logger.warning("released %d other message(s)", results.count(None))

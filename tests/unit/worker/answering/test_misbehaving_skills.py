@@ -276,7 +276,7 @@ async def test_a_skill_that_leaves_a_cancelled_scope_open_is_an_apology() -> Non
 async def test_a_skill_that_will_not_be_cut_off_is_left_behind_with_an_apology(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(contained, "LAST_WORDS_S", 0.05)
+    monkeypatch.setattr(contained, "CANCEL_TIMEOUT_S", 0.05)
     free = asyncio.Event()
 
     async def answer() -> None:

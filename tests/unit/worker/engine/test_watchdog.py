@@ -12,146 +12,150 @@ from pathlib import Path
 import pytest
 
 from dingda.worker import contained
-from dingda.worker.contained import Subject, contain_tasks, work_for
+from dingda.worker.contained import TaskOwner, contain_tasks, set_task_owner
 from dingda.worker.engine import watchdog
 from dingda.worker.engine.watchdog import Watchdog, notify
 
-TURN_S, PATIENCE_S = 0.02, 0.4
+CHECK_INTERVAL_S, BLOCKED_TIMEOUT_S = 0.02, 0.4
 
 
-class Worker:
-    """A worker that writes down what the watchdog does to it."""
+class FakeWorker:
+    """A worker that records the calls of the watchdog."""
 
     def __init__(self) -> None:
         self.are_threads_stuck = False
-        self.acts: list[str] = []
-        self.left = threading.Event()
-        self.hangs = threading.Event()
+        self.calls: list[str] = []
+        self.ended = threading.Event()
 
     def give_up(self, reason: str) -> None:
-        self.acts.append(f"give up: {reason}")
+        self.calls.append(f"give up: {reason}")
 
-    def hand_back(self, *, but: str) -> None:
-        self.acts.append(f"hand back all but {but}")
+    def release_others(self, culprit_id: str) -> None:
+        self.calls.append(f"release all but {culprit_id}")
 
     def sign_off(self) -> None:
-        self.acts.append("sign off")
+        self.calls.append("sign off")
 
-    def leave(self, status: int) -> None:
-        self.acts.append(f"leave with {status}")
-        self.left.set()
+    def end_process(self, status: int) -> None:
+        self.calls.append(f"exit with {status}")
+        self.ended.set()
 
 
 @asynccontextmanager
-async def watched(worker: Worker) -> AsyncIterator[None]:
+async def watched(worker: FakeWorker) -> AsyncIterator[None]:
     loop = asyncio.get_running_loop()
     before = loop.get_task_factory()
     contain_tasks(loop)
-    dog = Watchdog(worker, turn_s=TURN_S, patience_s=PATIENCE_S, leave=worker.leave)
+    watching = Watchdog(
+        worker,
+        check_interval_s=CHECK_INTERVAL_S,
+        blocked_timeout_s=BLOCKED_TIMEOUT_S,
+        end_process=worker.end_process,
+    )
     try:
         yield
     finally:
-        dog.close()
+        watching.close()
         loop.set_task_factory(before)
         loop.set_exception_handler(None)
 
 
-async def blocking(until: Callable[[], object], skill: str = "bad") -> None:
+async def block_loop(until: Callable[[], object], skill: str = "bad") -> None:
     """Block the loop as a skill would."""
 
     async def block() -> None:
-        work_for(Subject("a" * 64, skill))
+        set_task_owner(TaskOwner("a" * 64, skill))
         give_up_at = time.monotonic() + 20
         while not until() and time.monotonic() < give_up_at:
-            time.sleep(0.005)  # noqa: ASYNC251 - that is the fault
+            time.sleep(0.005)  # noqa: ASYNC251 - the fault to detect
 
     await asyncio.create_task(block())
 
 
-async def test_a_loop_that_turns_is_left_alone() -> None:
-    worker = Worker()
+async def test_a_loop_that_runs_is_left_alone() -> None:
+    worker = FakeWorker()
     async with watched(worker):
-        await asyncio.sleep(3 * PATIENCE_S)
-    assert worker.acts == []
+        await asyncio.sleep(3 * BLOCKED_TIMEOUT_S)
+    assert worker.calls == []
 
 
-async def test_a_loop_that_stands_still_has_the_others_handed_back_and_then_ends(
+async def test_a_blocked_loop_has_the_other_messages_released_and_then_ends(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    worker = Worker()
+    worker = FakeWorker()
     async with watched(worker):
-        await blocking(worker.left.is_set)
-    others = f"hand back all but {'a' * 64}"
-    assert worker.acts == [others, others, "sign off", "leave with 1"]
+        await block_loop(worker.ended.is_set)
+    others = f"release all but {'a' * 64}"
+    assert worker.calls == [others, others, "sign off", "exit with 1"]
     (end,) = [each.getMessage() for each in caplog.records if each.levelno == logging.CRITICAL]
-    assert "its loop stands still at message aaaaaaaa in the skill bad" in end
+    assert "its loop is blocked at message aaaaaaaa in the skill bad" in end
     assert f"{__file__}:" in end
 
 
-async def test_a_loop_that_stands_still_for_a_while_only_has_the_others_handed_back() -> None:
-    worker = Worker()
+async def test_a_loop_that_is_blocked_for_a_while_only_has_the_other_messages_released() -> None:
+    worker = FakeWorker()
     async with watched(worker):
-        await blocking(lambda: worker.acts)
-        await asyncio.sleep(2 * PATIENCE_S)
-    assert worker.acts == [f"hand back all but {'a' * 64}"]
+        await block_loop(lambda: worker.calls)
+        await asyncio.sleep(2 * BLOCKED_TIMEOUT_S)
+    assert worker.calls == [f"release all but {'a' * 64}"]
 
 
-async def test_without_a_culprit_nothing_is_handed_back() -> None:
-    worker = Worker()
+async def test_without_a_culprit_nothing_is_released() -> None:
+    worker = FakeWorker()
     loop = asyncio.get_running_loop()
     async with watched(worker):
-        loop.call_soon(worker.left.wait, 20)
+        loop.call_soon(worker.ended.wait, 20)
         await asyncio.sleep(0.05)
-    assert worker.acts == ["sign off", "leave with 1"]
+    assert worker.calls == ["sign off", "exit with 1"]
 
 
-async def test_what_hangs_while_signing_off_does_not_keep_the_process(
+async def test_a_sign_off_that_hangs_does_not_keep_the_process(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(watchdog, "SIGN_OFF_S", 0.05)
-    worker = Worker()
+    monkeypatch.setattr(watchdog, "SIGN_OFF_TIMEOUT_S", 0.05)
+    worker = FakeWorker()
     over = threading.Event()
     monkeypatch.setattr(worker, "sign_off", lambda: over.wait(20))
     async with watched(worker):
-        await blocking(worker.left.is_set)
-    assert worker.acts[-1] == "leave with 1"
+        await block_loop(worker.ended.is_set)
+    assert worker.calls[-1] == "exit with 1"
     over.set()
 
 
-async def test_what_fails_while_signing_off_does_not_keep_the_process(
+async def test_a_sign_off_that_fails_does_not_keep_the_process(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    worker = Worker()
+    worker = FakeWorker()
 
     def fail() -> None:
         raise ConnectionError("s3cret")
 
     monkeypatch.setattr(worker, "sign_off", fail)
     async with watched(worker):
-        await blocking(worker.left.is_set)
-    assert worker.acts[-1] == "leave with 1"
+        await block_loop(worker.ended.is_set)
+    assert worker.calls[-1] == "exit with 1"
     assert "ConnectionError" in caplog.text
     assert "s3cret" not in caplog.text
 
 
 async def test_a_worker_whose_threads_are_stuck_is_told_to_give_up_once() -> None:
-    worker = Worker()
+    worker = FakeWorker()
     async with watched(worker):
         worker.are_threads_stuck = True
         await asyncio.sleep(0.2)
-    assert worker.acts == ["give up: its threads hold calls that do not end"]
+    assert worker.calls == ["give up: its threads hold calls that do not end"]
 
 
 async def test_a_worker_that_does_not_give_up_in_good_order_is_ended(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(watchdog, "ORDERLY_S", 0.2)
-    worker = Worker()
+    monkeypatch.setattr(watchdog, "GIVE_UP_TIMEOUT_S", 0.2)
+    worker = FakeWorker()
     worker.are_threads_stuck = True
     async with watched(worker):
-        await asyncio.to_thread(worker.left.wait, 20)
-    assert worker.acts[0].startswith("give up")
-    assert worker.acts[-2:] == ["sign off", "leave with 1"]
+        await asyncio.to_thread(worker.ended.wait, 20)
+    assert worker.calls[0].startswith("give up")
+    assert worker.calls[-2:] == ["sign off", "exit with 1"]
 
 
 async def test_a_task_works_for_the_message_of_the_task_that_started_it() -> None:
@@ -160,12 +164,12 @@ async def test_a_task_works_for_the_message_of_the_task_that_started_it() -> Non
     contain_tasks(loop)
     try:
 
-        async def deeper() -> Subject | None:
+        async def deeper() -> TaskOwner | None:
             task = asyncio.current_task()
-            return contained.subject_of(task) if task else None
+            return contained.task_owner(task) if task else None
 
-        async def skill() -> Subject | None:
-            work_for(Subject("a" * 64, "bad"))
+        async def skill() -> TaskOwner | None:
+            set_task_owner(TaskOwner("a" * 64, "bad"))
             return await asyncio.create_task(deeper())
 
         assert await asyncio.create_task(skill()) == ("a" * 64, "bad")
