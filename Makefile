@@ -79,7 +79,7 @@ fuzz: setup ## strange requests, texts and answers, for ten minutes (MINUTES=10,
 bench: setup $(PEERS:%=benchmarks/.venv/%/.ready) ## measure beside what people would use instead (QUICK=1: 3 minutes)
 	@$(BIN)/python -m benchmarks $(if $(QUICK),--quick)
 
-benchmarks/.venv/%/.ready: benchmarks/peers/%.txt
+benchmarks/.venv/%/.ready: benchmarks/baselines/%.txt
 	@echo "Setting up what the benchmarks compare with: $* ..."
 	@rm -rf $(@D)
 	@$(PYTHON) -m venv $(@D)
