@@ -37,8 +37,8 @@ from dingda.worker.services.access_token import AccessToken
 from dingda.worker.services.cache import RedisCache
 from dingda.worker.services.contacts import Contacts
 from dingda.worker.services.database import Databases
+from dingda.worker.services.egress import Egress
 from dingda.worker.services.http_client import Http
-from dingda.worker.services.way_out import WayOut
 
 
 class WorkerParts(NamedTuple):
@@ -78,9 +78,9 @@ async def open_answerer(settings: Settings) -> AsyncIterator[WorkerParts]:
     """Build an answerer, with connections that close at the end of the context."""
     skills = load_skills(settings.skills)
     async with AsyncExitStack() as stack:
-        way_out = WayOut(settings.proxy_url.get_secret_value(), settings.no_proxy)
-        backends = Http(await stack.enter_async_context(http.create_client(way_out)))
-        replies = await stack.enter_async_context(post.create_client(way_out))
+        egress = Egress(settings.proxy_url.get_secret_value(), settings.no_proxy)
+        backends = Http(await stack.enter_async_context(http.create_client(egress)))
+        replies = await stack.enter_async_context(post.create_client(egress))
         redis = create_worker_redis(settings.redis_url.get_secret_value())
         stack.push_async_callback(redis.aclose)
         databases = Databases()

@@ -15,7 +15,7 @@ from dingda.worker.delivery.post import create_client
 from dingda.worker.delivery.transport import ClaimingTransport
 from dingda.worker.delivery.webhook import WebhookChannel
 from dingda.worker.services import http_client as http
-from dingda.worker.services.way_out import WayOut
+from dingda.worker.services.egress import Egress
 from tests.integration.test_delivery_sockets import (
     BODY,
     LONG_S,
@@ -171,7 +171,7 @@ async def test_a_proxy_that_is_away_is_tried_again(tmp_path: Path) -> None:
 async def test_who_listens_in_the_proxy_is_no_dingtalk(proxy: Tunnels, tmp_path: Path) -> None:
     claims = Claims()
     async with dingtalk(tmp_path) as peer:
-        outcome = await posted(create_client(WayOut(proxy.url)), peer, claims)
+        outcome = await posted(create_client(Egress(proxy.url)), peer, claims)
         assert outcome == Retry(Trouble.CERTIFICATE, "tls: invalid certificate")
         assert (claims.count, peer.requests) == (0, [])
 
@@ -189,9 +189,9 @@ async def test_the_proxys_password_is_for_the_proxy_alone(proxy: Tunnels, tmp_pa
 
 async def test_what_is_near_is_reached_without_the_proxy(proxy: Tunnels) -> None:
     async with listening() as peer:
-        way_out = WayOut(proxy.url, near=("127.0.0.1",))
-        assert await posted(create_client(way_out), peer, Claims()) == Delivered()
-        async with http.create_client(way_out) as client:
+        egress = Egress(proxy.url, direct_hosts=("127.0.0.1",))
+        assert await posted(create_client(egress), peer, Claims()) == Delivered()
+        async with http.create_client(egress) as client:
             response = await client.post(peer.url, content=BODY)
             assert response.status_code == 200
         assert len(peer.requests) == 2
@@ -200,11 +200,11 @@ async def test_what_is_near_is_reached_without_the_proxy(proxy: Tunnels) -> None
 
 async def test_backends_are_reached_through_the_proxy_as_well(proxy: Tunnels) -> None:
     proxy.answer = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}"
-    async with http.create_client(WayOut(proxy.url, near=("hr.example",))) as client:
+    async with http.create_client(Egress(proxy.url, direct_hosts=("hr.example",))) as client:
         response = await client.get("http://weather.invalid/today?city=1")
         assert response.json() == {}
     assert proxy.asked[0].startswith(b"GET http://weather.invalid/today?city=1 HTTP/1.1\r\n")
 
 
-def test_the_way_out_shows_no_password() -> None:
-    assert "s3cret" not in repr(WayOut("http://worker:s3cret@proxy.example:3128"))
+def test_the_egress_settings_show_no_password() -> None:
+    assert "s3cret" not in repr(Egress("http://worker:s3cret@proxy.example:3128"))

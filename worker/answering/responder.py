@@ -35,7 +35,7 @@ from dingda.worker.language.text import clean
 from dingda.worker.sdk.context import Context
 from dingda.worker.sdk.people import Named, look_up
 from dingda.worker.sdk.services import Services
-from dingda.worker.services.skill_clock import skill_time, standing_still
+from dingda.worker.services.skill_clock import skill_clock_paused, skill_time
 
 logger = logging.getLogger(__name__)
 
@@ -225,7 +225,7 @@ async def _in_thread(
 
     future = loop.run_in_executor(threads, run)
     try:
-        with standing_still():
+        with skill_clock_paused():
             await begun.wait()
         return await future
     finally:

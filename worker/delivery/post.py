@@ -21,8 +21,8 @@ from dingda.shared.errors import LeaseLostError
 from dingda.worker.delivery.classify import MAX_RESPONSE_BYTES
 from dingda.worker.delivery.outcome import Rejected, Retry, Trouble, Unknown
 from dingda.worker.delivery.transport import BEFORE_SEND, BeforeSend, ClaimingTransport
-from dingda.worker.services.retry_after import seconds_asked
-from dingda.worker.services.way_out import STRAIGHT, USER_AGENT, WayOut
+from dingda.worker.services.egress import DIRECT, USER_AGENT, Egress
+from dingda.worker.services.retry_after import parse_retry_after
 
 CONNECT_TIMEOUT_S = 5.0
 POST_TIMEOUT_S = 15.0
@@ -49,10 +49,10 @@ class HTTPResponse:
     """Unpacked, and cut off just beyond `MAX_RESPONSE_BYTES`."""
 
 
-def create_client(way_out: WayOut = STRAIGHT) -> httpx.AsyncClient:
+def create_client(egress: Egress = DIRECT) -> httpx.AsyncClient:
     """An HTTP client for replies: nothing from the environment, no redirects, no cookies."""
     return httpx.AsyncClient(
-        **way_out.transports(ClaimingTransport),
+        **egress.transports(ClaimingTransport),
         cookies=CookieJar(DefaultCookiePolicy(allowed_domains=())),
         trust_env=False,
         follow_redirects=False,
@@ -117,7 +117,7 @@ async def _exchange(
                     break
         return HTTPResponse(
             response.status_code,
-            seconds_asked(response.headers.get("retry-after", ""), now_s=time.time()) or 0.0,
+            parse_retry_after(response.headers.get("retry-after", ""), now_s=time.time()) or 0.0,
             unpacked(bytes(received), response.headers.get("content-encoding", "")),
         )
 

@@ -26,7 +26,7 @@ import httpx
 from httpx_aiohttp import AiohttpTransport
 
 from dingda.shared.runtime.failpoints import failpoint
-from dingda.worker.services.way_out import Pace
+from dingda.worker.services.egress import ConnectPacer
 
 BeforeSend = Callable[[], Awaitable[None]]
 """Awaited when the connection stands and nothing has been written; raising stops the request."""
@@ -48,13 +48,13 @@ class ClaimingTransport(AiohttpTransport):
     """
 
     def __init__(self, proxy: httpx.Proxy | None = None) -> None:
-        self._pace = Pace()
+        self._pacer = ConnectPacer()
         self._before_send: ContextVar[BeforeSend | None] = ContextVar("before_send", default=None)
         super().__init__(trust_env=False, client=self._open_session, proxy=proxy)
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Send one request as the base class does."""
-        await self._pace.wait()
+        await self._pacer.wait()
         token = self._before_send.set(request.extensions.get(BEFORE_SEND))
         try:
             return await super().handle_async_request(request)

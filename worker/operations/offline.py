@@ -14,8 +14,8 @@ from dingda.worker.sdk.loader import load_skill_settings, load_skills
 from dingda.worker.sdk.services import Services
 from dingda.worker.services import http_client as http
 from dingda.worker.services.database import Databases
+from dingda.worker.services.egress import Egress
 from dingda.worker.services.http_client import Http
-from dingda.worker.services.way_out import WayOut
 from dingda.worker.testing import MemoryCache
 
 _SESSION_S = 5400.0
@@ -51,8 +51,8 @@ async def answer_offline(
     """
     skills = load_skills(settings.skills)
     databases, threads = Databases(), SkillThreads()
-    way_out = WayOut(settings.proxy_url.get_secret_value(), settings.no_proxy)
-    async with http.create_client(way_out) as backends:
+    egress = Egress(settings.proxy_url.get_secret_value(), settings.no_proxy)
+    async with http.create_client(egress) as backends:
         conversation = Responder(
             router=Router([*skills, help_skill(skills)]),
             services=Services(

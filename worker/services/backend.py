@@ -1,4 +1,4 @@
-"""A backend as its skill declares it: its name, and how much it bears."""
+"""A backend as its skill declares it: its name and its limits."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -24,27 +24,27 @@ __all__ = [
 ]
 
 QuotaReader = Callable[[int, Any, datetime], datetime | None]
-"""Reads from an answer (its status, its JSON or None, the present) that a quota is used up: when
-calls are allowed again, or None if it says nothing of the kind."""
+"""Reads from a response (its status, its JSON or None, the current time) that a quota is used up:
+returns when calls are allowed again, or None if the response doesn't say so."""
 
 
 @dataclass(frozen=True, slots=True)
 class Backend:
-    """A service that skills call, and how much it bears; the bounds hold for each of its hosts.
+    """A service that skills call, and its limits, which hold for each of its hosts.
 
     They hold in one worker process; with three workers the service sees three times as much. The
-    defaults are for a service that says nothing, and bound no worker of a usual size.
+    defaults are for a service that documents none, and don't limit a worker of a usual size.
 
     Args:
-        name: as people know it, for the log and for apologies.
+        name: as users know it, for the log and for apologies.
         at_once: calls at one moment; more wait in line.
         per_s: calls in any one second; None: any number.
         timeout_s: seconds that one call may take from the connection to the last byte. One that
             takes longer counts as the service's failure.
         wait_s: seconds that a call may wait in line before it is given up; that is nobody's
             failure, and the sender hears that many are asking.
-        max_bytes: of an answer.
-        quota: reads from an answer that a quota is used up; until it is restored, no call is made.
+        max_bytes: of a response.
+        quota: reads from a response that a quota is used up; no call is made until it is restored.
 
     >>> Backend("工时系统", at_once=20, per_s=5).limited(Limits(per_s=10)).per_s
     10
@@ -64,5 +64,5 @@ class Backend:
                 positive(name, value)
 
     def limited(self, limits: Limits) -> "Backend":
-        """The same backend with the bounds that are set in place of its own."""
+        """Return the backend with the limits that are set in place of its own."""
         return limits.over(self)

@@ -11,7 +11,7 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from dingda.worker.services.single_flight import SharedCallCancelledError, SingleFlight
-from dingda.worker.services.skill_clock import standing_still
+from dingda.worker.services.skill_clock import skill_clock_paused
 
 logger = logging.getLogger(__name__)
 
@@ -156,7 +156,7 @@ class RedisCache:
                 return stored
             if is_locked or loop.time() >= give_up_at_s:
                 return None
-            with standing_still():
+            with skill_clock_paused():
                 await asyncio.sleep(look_s)
             look_s = min(look_s * 1.5, _LAST_LOOK_S)
 

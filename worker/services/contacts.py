@@ -144,7 +144,7 @@ def _patiently() -> AsyncIterator[stamina.Attempt]:
     return stamina.retry_context(
         on=BackendUnavailableError,
         attempts=_ATTEMPTS,
-        # As in `worker.services.http_client`: a service that hangs is not asked again.
+        # As in `worker.services.http_client`: a service that hangs is not called again.
         timeout=OPENAPI.timeout_s,
         wait_initial=_PAUSE_S,
         wait_jitter=0.5,

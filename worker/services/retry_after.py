@@ -1,4 +1,4 @@
-"""How long a server asks to be left alone: HTTP's Retry-After."""
+"""HTTP's Retry-After: how long a server asks its clients to wait."""
 
 from datetime import UTC
 from email.utils import parsedate_to_datetime
@@ -6,15 +6,15 @@ from email.utils import parsedate_to_datetime
 _MAX_DIGITS = 9
 
 
-def seconds_asked(retry_after: str, *, now_s: float) -> float | None:
-    """Read a Retry-After, which is a number of seconds or a date (RFC 9110, 10.2.3).
+def parse_retry_after(retry_after: str, *, now_s: float) -> float | None:
+    """Parse a Retry-After, which is a number of seconds or a date (RFC 9110, 10.2.3).
 
     Args:
         retry_after: the header's value, or "".
-        now_s: the present, in seconds since 1970.
+        now_s: the current time, in seconds since 1970.
 
     Returns:
-        How many seconds from now; None where it says nothing that can be read.
+        How many seconds from now; None if the value can't be parsed.
     """
     text = retry_after.strip()
     if text.isascii() and text.isdigit():

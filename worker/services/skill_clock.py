@@ -1,7 +1,7 @@
-"""A skill's time, which stands still while the skill waits in a line of ours.
+"""A skill's timeout, whose clock pauses while the skill waits for a slot of ours.
 
-Its time is for its own work and for the backends'. That many others are asking is neither's fault,
-so waiting for them uses up none of it.
+The time is for the skill's own work and for the backends'. Heavy traffic is neither's fault, so
+waiting behind other calls uses up none of it.
 """
 
 import asyncio
@@ -11,56 +11,56 @@ from contextvars import ContextVar
 
 
 class Clock:
-    """Stands still as long as somebody holds it: skills may wait for several calls at once."""
+    """Paused while anybody holds it: a skill may wait for several calls at once."""
 
     def __init__(self) -> None:
-        self._holds = 0
+        self._pauses = 0
 
-    def hold(self) -> None:
-        """Let it stand still; each hold wants its own `release`."""
-        self._holds += 1
-        if self._holds == 1:
-            self._stop()
+    def pause(self) -> None:
+        """Pause the clock; each call needs its own `resume`."""
+        self._pauses += 1
+        if self._pauses == 1:
+            self._on_pause()
 
-    def release(self) -> None:
-        """Let it go on, when nobody else holds it."""
-        self._holds -= 1
-        if self._holds == 0:
-            self._go_on()
+    def resume(self) -> None:
+        """Undo one `pause`; the clock runs again once none is left."""
+        self._pauses -= 1
+        if self._pauses == 0:
+            self._on_resume()
 
-    def _stop(self) -> None:
+    def _on_pause(self) -> None:
         raise NotImplementedError
 
-    def _go_on(self) -> None:
+    def _on_resume(self) -> None:
         raise NotImplementedError
 
 
 class SkillClock(Clock):
-    """Moves the end of one skill's time.
+    """Moves one skill's deadline by the time that the skill spends waiting.
 
     Args:
         timeout: cancels the skill.
-        latest_s: when it is cancelled whatever happens, by the loop's clock.
+        latest_s: when the skill is cancelled in any case, by the loop's clock.
     """
 
     def __init__(self, timeout: asyncio.Timeout, *, latest_s: float) -> None:
         super().__init__()
         self._timeout: asyncio.Timeout | None = timeout
         self._latest_s = latest_s
-        self._left_s = 0.0
+        self._remaining_s = 0.0
 
     def end(self) -> None:
-        """Forget the timeout: what the skill left behind in the background has no time any more."""
+        """Forget the timeout, which background tasks of the skill may outlive."""
         self._timeout = None
 
-    def _stop(self) -> None:
+    def _on_pause(self) -> None:
         when_s = self._timeout.when() if self._timeout else None
         if when_s is not None:
-            self._left_s = max(0.0, when_s - _now_s())
+            self._remaining_s = max(0.0, when_s - _now_s())
             self._move(self._latest_s)
 
-    def _go_on(self) -> None:
-        self._move(min(self._latest_s, _now_s() + self._left_s))
+    def _on_resume(self) -> None:
+        self._move(min(self._latest_s, _now_s() + self._remaining_s))
 
     def _move(self, when_s: float) -> None:
         if self._timeout and not self._timeout.expired():
@@ -68,7 +68,7 @@ class SkillClock(Clock):
 
 
 class SharedClock(Clock):
-    """The clocks of all skills that wait for one shared call; they stand still together."""
+    """Pauses the clocks of all skills that wait for one shared call."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -76,28 +76,28 @@ class SharedClock(Clock):
 
     @contextmanager
     def joined(self) -> Iterator[None]:
-        """Let the present skill's clock, if there is one, stand still whenever this one does."""
+        """Pause the current skill's clock, if there is one, whenever this one is paused."""
         clock = _current.get()
         if clock is None:
             yield
             return
         self._clocks.append(clock)
-        if self._holds:
-            clock.hold()
+        if self._pauses:
+            clock.pause()
         try:
             yield
         finally:
             self._clocks.remove(clock)
-            if self._holds:
-                clock.release()
+            if self._pauses:
+                clock.resume()
 
-    def _stop(self) -> None:
+    def _on_pause(self) -> None:
         for clock in self._clocks:
-            clock.hold()
+            clock.pause()
 
-    def _go_on(self) -> None:
+    def _on_resume(self) -> None:
         for clock in self._clocks:
-            clock.release()
+            clock.resume()
 
 
 _current: ContextVar[Clock | None] = ContextVar("skill_clock", default=None)
@@ -105,18 +105,18 @@ _current: ContextVar[Clock | None] = ContextVar("skill_clock", default=None)
 
 @asynccontextmanager
 async def skill_time(timeout_s: float, *, latest_s: float) -> AsyncIterator[None]:
-    """Give what runs inside it `timeout_s` seconds of its own.
+    """Run a skill inside the context, within `timeout_s` seconds of its own.
 
     Args:
-        timeout_s: seconds, without those of `standing_still`.
-        latest_s: seconds, with them.
+        timeout_s: seconds, not counting those in `skill_clock_paused`.
+        latest_s: seconds, counting them.
 
     Raises:
         TimeoutError: when either is over.
     """
     async with asyncio.timeout(min(timeout_s, latest_s)) as timeout:
         clock = SkillClock(timeout, latest_s=_now_s() + latest_s)
-        with keeping(clock):
+        with current_clock(clock):
             try:
                 yield
             finally:
@@ -124,8 +124,8 @@ async def skill_time(timeout_s: float, *, latest_s: float) -> AsyncIterator[None
 
 
 @contextmanager
-def keeping(clock: Clock) -> Iterator[None]:
-    """Make a clock the one that `standing_still` holds, here and in the tasks that begin here."""
+def current_clock(clock: Clock) -> Iterator[None]:
+    """Set the clock that `skill_clock_paused` pauses, here and in tasks started here."""
     token = _current.set(clock)
     try:
         yield
@@ -134,17 +134,17 @@ def keeping(clock: Clock) -> Iterator[None]:
 
 
 @contextmanager
-def standing_still() -> Iterator[None]:
-    """Let the time of the skill, if this is one's, stand still while it waits inside."""
+def skill_clock_paused() -> Iterator[None]:
+    """Pause the current skill's clock, if there is one, while waiting inside the context."""
     clock = _current.get()
     if clock is None:
         yield
         return
-    clock.hold()
+    clock.pause()
     try:
         yield
     finally:
-        clock.release()
+        clock.resume()
 
 
 def _now_s() -> float:

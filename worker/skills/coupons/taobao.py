@@ -17,7 +17,7 @@ from dingda.skill import (
     RefusalError,
 )
 from dingda.worker.skills.coupons.offer import Offer
-from dingda.worker.skills.coupons.top_answer import Failure, read_answer
+from dingda.worker.skills.coupons.top_response import Failure, read_answer
 from dingda.worker.skills.coupons.top_signature import SignMethod, sign, timestamp
 from dingda.worker.skills.coupons.wish import Order, Wish
 

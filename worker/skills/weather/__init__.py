@@ -26,7 +26,7 @@ from dingda.skill import (
 )
 from dingda.slots import Day, FoldedText, Pattern, Place
 from dingda.worker.skills.weather.amap import AMap
-from dingda.worker.skills.weather.asked import ASKING, Aspect, aspects_in
+from dingda.worker.skills.weather.aspects import ASKING, Aspect, aspects_in
 from dingda.worker.skills.weather.chain import ask_in_turn
 from dingda.worker.skills.weather.open_meteo import OpenMeteo
 from dingda.worker.skills.weather.question import NOWHERE, Asked, Question

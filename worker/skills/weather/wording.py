@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from dingda.skill import MAX_TITLE_CHARS, Markdown, plain, shorten
 from dingda.slots import Place
-from dingda.worker.skills.weather.asked import Aspect
+from dingda.worker.skills.weather.aspects import Aspect
 from dingda.worker.skills.weather.report import DayForecast, Now, Report, beaufort
 
 NOT_SET_UP = "查天气的功能还没有配置好，请联系管理员"

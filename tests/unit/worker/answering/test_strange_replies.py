@@ -15,7 +15,7 @@ from dingda.worker.errors import BackendError, BackendProtocolError
 from dingda.worker.language.places import Place
 from dingda.worker.services.backend import Backend, Limits
 from dingda.worker.services.http_client import Http
-from dingda.worker.skills.coupons.top_answer import Failure, read_answer
+from dingda.worker.skills.coupons.top_response import Failure, read_answer
 from dingda.worker.skills.performance.wording import show
 from dingda.worker.skills.weather.amap import AMap
 from dingda.worker.skills.weather.open_meteo import OpenMeteo

@@ -77,7 +77,7 @@ OWN_RE = {
         "_OTHERS_NAME": "a setting's name",
     },
     "shared/dingtalk/signature.py": {"_TIMESTAMP": "13 digits"},
-    "worker/skills/coupons/top_answer.py": {"_SUB_CODE": "at most 80 characters"},
+    "worker/skills/coupons/top_response.py": {"_SUB_CODE": "at most 80 characters"},
     "worker/engine/answer_job.py": {"_ID": "at most 128 characters"},
     "worker/services/errcodes.py": {"_CODE": "at most 9 digits"},
     "worker/language/patterns.py": {

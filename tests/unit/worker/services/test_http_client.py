@@ -18,7 +18,8 @@ from dingda.worker.errors import (
     BackendUnavailableError,
 )
 from dingda.worker.services.backend import Backend
-from dingda.worker.services.http_client import MAX_REST_S, Http
+from dingda.worker.services.endpoint import MAX_PAUSE_S
+from dingda.worker.services.http_client import Http
 from dingda.worker.services.skill_clock import skill_time
 from tests.support.virtual_time import virtual_time
 
@@ -290,7 +291,7 @@ async def test_a_backend_cannot_ask_to_be_left_alone_for_ever() -> None:
         http = Http(client, now=lambda: now)
         with pytest.raises(BackendUnavailableError):
             await http.json("API", "GET", URL)
-        now += timedelta(seconds=MAX_REST_S)
+        now += timedelta(seconds=MAX_PAUSE_S)
         assert (await http.json("API", "GET", URL)).status == 200
 
 
@@ -343,7 +344,7 @@ async def test_what_is_no_json_or_too_much_is_a_protocol_error(body: bytes) -> N
 async def test_one_line_says_the_host_and_the_cost_and_no_key(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    caplog.set_level(logging.INFO, logger="dingda.worker.services.http_client")
+    caplog.set_level(logging.INFO, logger="dingda.worker.services.endpoint")
     async with http_to(lambda _: httpx.Response(200, json={})) as http:
         await http.json("天气", "GET", URL, params={"key": "s3cret"})
     (line,) = caplog.messages

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dingda.worker.services.retry_after import seconds_asked
+from dingda.worker.services.retry_after import parse_retry_after
 
 
 @pytest.mark.parametrize(
@@ -29,10 +29,10 @@ def test_retry_after_is_a_number_of_seconds_or_a_date(
     retry_after: str, asked_s: float | None
 ) -> None:
     now_s = 1_792_567_650.0  # 07:27:30 that day
-    assert seconds_asked(retry_after, now_s=now_s) == asked_s
+    assert parse_retry_after(retry_after, now_s=now_s) == asked_s
 
 
 @given(st.text(max_size=60) | st.from_regex(r"\A\w{3}, \d+ \w{3} \d+ \d\d?:\d\d:\d\d \S+\Z"))
 def test_any_retry_after_whatever_can_be_read(retry_after: str) -> None:
-    asked_s = seconds_asked(retry_after, now_s=0.0)
+    asked_s = parse_retry_after(retry_after, now_s=0.0)
     assert asked_s is None or asked_s >= 0

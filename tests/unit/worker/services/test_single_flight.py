@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from dingda.worker.services.single_flight import SharedCallCancelledError, SingleFlight
-from dingda.worker.services.skill_clock import skill_time, standing_still
+from dingda.worker.services.skill_clock import skill_clock_paused, skill_time
 from tests.support.virtual_time import virtual_time
 
 
@@ -112,7 +112,7 @@ async def test_the_time_of_all_who_wait_stands_still_while_the_call_waits_in_lin
     flights = SingleFlight()
 
     async def call() -> str:
-        with standing_still():
+        with skill_clock_paused():
             await asyncio.sleep(0.5)
         return "done"
 

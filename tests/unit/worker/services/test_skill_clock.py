@@ -4,12 +4,12 @@ import asyncio
 
 import pytest
 
-from dingda.worker.services.skill_clock import skill_time, standing_still
+from dingda.worker.services.skill_clock import skill_clock_paused, skill_time
 from tests.support.virtual_time import virtual_time
 
 
 async def wait_in_line(seconds: float) -> None:
-    with standing_still():
+    with skill_clock_paused():
         await asyncio.sleep(seconds)
 
 

@@ -1,4 +1,4 @@
-"""The worker's way out to DingTalk and to backends: straight, or through a company's proxy."""
+"""How the worker reaches DingTalk and backends: directly, or through a company's proxy."""
 
 import asyncio
 from collections.abc import Callable
@@ -16,43 +16,43 @@ Create = Callable[[httpx.Proxy | None], httpx.AsyncBaseTransport]
 
 
 class Transports(TypedDict, total=False):
-    """What an `httpx.AsyncClient` is given of it."""
+    """Keyword arguments of an `httpx.AsyncClient`."""
 
     transport: httpx.AsyncBaseTransport
     mounts: dict[str, httpx.AsyncBaseTransport | None]
 
 
 @dataclass(frozen=True, slots=True)
-class WayOut:
-    """How hosts are reached.
+class Egress:
+    """The proxy settings for outgoing requests.
 
     Args:
-        proxy_url: an HTTP proxy for all of them, perhaps with a user and a password; "" for none.
-        near: hosts that are reached without it, each with its subdomains.
+        proxy_url: an HTTP proxy, perhaps with a user and a password; "" for none.
+        direct_hosts: hosts that are reached without the proxy, each with its subdomains.
     """
 
     proxy_url: str = field(default="", repr=False)
-    near: tuple[str, ...] = ()
+    direct_hosts: tuple[str, ...] = ()
 
     def transports(self, create: Create) -> Transports:
-        """Make the transports of a client, each by `create`, which is given the proxy to use."""
-        straight = create(None)
+        """Make a client's transports; `create` is called with the proxy to use, or None."""
+        direct = create(None)
         if not self.proxy_url:
-            return {"transport": straight}
+            return {"transport": direct}
         return {
             "transport": create(httpx.Proxy(self.proxy_url)),
-            "mounts": {f"all://*{host}": straight for host in self.near},
+            "mounts": {f"all://*{host}": direct for host in self.direct_hosts},
         }
 
 
-STRAIGHT = WayOut()
+DIRECT = Egress()
 
 
-class Pace:
-    """Opens connections a moment apart, since many at once overflow a small server's queue.
+class ConnectPacer:
+    """Opens connections a moment apart, because many at once overflow a small accept queue.
 
-    Linux then drops the last packet of a handshake: we believe in a connection that the server
-    never hears of, or only seconds later. A reply that was claimed for it would end as unknown.
+    Linux then drops the final ACK of a handshake: the client believes it is connected, and the
+    server learns of it seconds later or never. A reply claimed for it would end as unknown.
     """
 
     def __init__(self) -> None:

@@ -6,12 +6,12 @@ import pytest
 
 from dingda.worker.errors import BackendBusyError
 from dingda.worker.services.backend import Backend
-from dingda.worker.services.line import Line
+from dingda.worker.services.limiter import BackendLimiter
 from tests.support.virtual_time import virtual_time
 
 
-async def begin(line: Line, begun: list[float], *, takes_s: float = 0.0) -> None:
-    async with line.place():
+async def begin(limiter: BackendLimiter, begun: list[float], *, takes_s: float = 0.0) -> None:
+    async with limiter.slot():
         begun.append(asyncio.get_running_loop().time())
         await asyncio.sleep(takes_s)
 
@@ -21,8 +21,8 @@ async def begin(line: Line, begun: list[float], *, takes_s: float = 0.0) -> None
 async def test_no_more_calls_begin_within_a_second_than_are_allowed(
     per_s: float, count: int
 ) -> None:
-    line, begun = Line(Backend("API", per_s=per_s)), list[float]()
-    await asyncio.gather(*(begin(line, begun) for _ in range(count)))
+    limiter, begun = BackendLimiter(Backend("API", per_s=per_s)), list[float]()
+    await asyncio.gather(*(begin(limiter, begun) for _ in range(count)))
     together = int(per_s)
     window_s = together / per_s
     gaps = [later - earlier for earlier, later in zip(begun, begun[together:], strict=False)]
@@ -32,19 +32,19 @@ async def test_no_more_calls_begin_within_a_second_than_are_allowed(
 
 @virtual_time
 async def test_a_few_calls_after_a_rest_do_not_wait_for_one_another() -> None:
-    line, begun = Line(Backend("API", per_s=3, wait_s=0.1)), list[float]()
-    await asyncio.gather(*(begin(line, begun) for _ in range(3)))
+    limiter, begun = BackendLimiter(Backend("API", per_s=3, wait_s=0.1)), list[float]()
+    await asyncio.gather(*(begin(limiter, begun) for _ in range(3)))
     assert len(begun) == 3
 
 
 @virtual_time
 async def test_who_cannot_be_served_in_time_hears_so_at_once() -> None:
-    line, begun = Line(Backend("API", per_s=1, wait_s=2)), list[float]()
-    waiting = [asyncio.create_task(begin(line, begun)) for _ in range(5)]
+    limiter, begun = BackendLimiter(Backend("API", per_s=1, wait_s=2)), list[float]()
+    waiting = [asyncio.create_task(begin(limiter, begun)) for _ in range(5)]
     await asyncio.sleep(0)
     with pytest.raises(BackendBusyError) as error:
         async with asyncio.timeout(0.05):
-            await begin(line, begun)
+            await begin(limiter, begun)
     assert "wait already" in error.value.reason
     for task in waiting:
         task.cancel()
@@ -53,12 +53,12 @@ async def test_who_cannot_be_served_in_time_hears_so_at_once() -> None:
 
 @virtual_time
 async def test_who_goes_away_in_line_leaves_no_place_taken() -> None:
-    line, begun = Line(Backend("API", at_once=1, wait_s=5)), list[float]()
-    first = asyncio.create_task(begin(line, begun, takes_s=60))
-    others = [asyncio.create_task(begin(line, begun)) for _ in range(5)]
+    limiter, begun = BackendLimiter(Backend("API", at_once=1, wait_s=5)), list[float]()
+    first = asyncio.create_task(begin(limiter, begun, takes_s=60))
+    others = [asyncio.create_task(begin(limiter, begun)) for _ in range(5)]
     await asyncio.sleep(0)
     for task in (*others, first):
         task.cancel()
     await asyncio.gather(first, *others, return_exceptions=True)
-    await begin(line, begun)
+    await begin(limiter, begun)
     assert len(begun) == 2

@@ -3,7 +3,7 @@
 import pytest
 
 from dingda.worker.errors import BackendProtocolError, BackendUnavailableError
-from dingda.worker.services.breaker import FAILURES_TO_OPEN, OPEN_S, Breaker
+from dingda.worker.services.circuit_breaker import FAILURES_TO_OPEN, OPEN_S, CircuitBreaker
 
 
 class Clock:
@@ -19,16 +19,16 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def breaker(clock: Clock) -> Breaker:
-    return Breaker("API", now_s=clock)
+def breaker(clock: Clock) -> CircuitBreaker:
+    return CircuitBreaker("API", now_s=clock)
 
 
-def fail(breaker: Breaker, error: BaseException | None = None) -> None:
+def fail(breaker: CircuitBreaker, error: BaseException | None = None) -> None:
     with pytest.raises(BaseException), breaker.call():  # noqa: B017, PT011 - whatever it is
         raise error or BackendUnavailableError("API", "HTTP 500")
 
 
-def opened(breaker: Breaker) -> bool:
+def opened(breaker: CircuitBreaker) -> bool:
     try:
         breaker.check()
     except BackendUnavailableError:
@@ -36,7 +36,7 @@ def opened(breaker: Breaker) -> bool:
     return False
 
 
-def test_it_opens_after_five_failures_in_a_row(breaker: Breaker) -> None:
+def test_it_opens_after_five_failures_in_a_row(breaker: CircuitBreaker) -> None:
     for _ in range(FAILURES_TO_OPEN):
         assert not opened(breaker)
         fail(breaker)
@@ -45,7 +45,7 @@ def test_it_opens_after_five_failures_in_a_row(breaker: Breaker) -> None:
 
 @pytest.mark.parametrize("error", [None, BackendProtocolError("API", "no JSON")])
 def test_an_answer_in_between_begins_the_count_anew(
-    breaker: Breaker, error: BackendProtocolError | None
+    breaker: CircuitBreaker, error: BackendProtocolError | None
 ) -> None:
     for _ in range(3):
         for _ in range(FAILURES_TO_OPEN - 1):
@@ -60,7 +60,7 @@ def test_an_answer_in_between_begins_the_count_anew(
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt(), ValueError("ours")])
 def test_what_is_no_failure_of_the_backend_counts_neither_way(
-    breaker: Breaker, error: BaseException
+    breaker: CircuitBreaker, error: BaseException
 ) -> None:
     for _ in range(FAILURES_TO_OPEN - 1):
         fail(breaker)
@@ -71,7 +71,7 @@ def test_what_is_no_failure_of_the_backend_counts_neither_way(
 
 
 def test_when_the_pause_is_over_one_call_tries_and_the_others_are_refused(
-    breaker: Breaker, clock: Clock
+    breaker: CircuitBreaker, clock: Clock
 ) -> None:
     for _ in range(FAILURES_TO_OPEN):
         fail(breaker)
@@ -83,7 +83,7 @@ def test_when_the_pause_is_over_one_call_tries_and_the_others_are_refused(
     assert not opened(breaker)
 
 
-def test_a_try_that_fails_begins_another_pause(breaker: Breaker, clock: Clock) -> None:
+def test_a_try_that_fails_begins_another_pause(breaker: CircuitBreaker, clock: Clock) -> None:
     for _ in range(FAILURES_TO_OPEN):
         fail(breaker)
     clock.now_s += OPEN_S
@@ -94,7 +94,7 @@ def test_a_try_that_fails_begins_another_pause(breaker: Breaker, clock: Clock) -
     assert not opened(breaker)
 
 
-def test_a_try_that_is_cancelled_lets_another_one_try(breaker: Breaker, clock: Clock) -> None:
+def test_a_cancelled_trial_lets_another_call_try(breaker: CircuitBreaker, clock: Clock) -> None:
     for _ in range(FAILURES_TO_OPEN):
         fail(breaker)
     clock.now_s += OPEN_S
