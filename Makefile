@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
-PEERS := requirements arq
+BASELINES := requirements arq
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test test-wheel lint format faults chaos fuzz bench screenshots build lock clean
@@ -76,7 +76,7 @@ format: setup ## let ruff mend what it can
 fuzz: setup ## strange requests, texts and answers, for ten minutes (MINUTES=10, SEED=1)
 	@$(BIN)/python -m scripts.fuzz $(if $(filter command line,$(origin MINUTES)),--minutes $(MINUTES)) --seed $(SEED)
 
-bench: setup $(PEERS:%=benchmarks/.venv/%/.ready) ## measure beside what people would use instead (QUICK=1: 3 minutes)
+bench: setup $(BASELINES:%=benchmarks/.venv/%/.ready) ## measure beside what people would use instead (QUICK=1: 3 minutes)
 	@$(BIN)/python -m benchmarks $(if $(QUICK),--quick)
 
 benchmarks/.venv/%/.ready: benchmarks/baselines/%.txt

@@ -1,7 +1,7 @@
 """`python -m benchmarks`: measure, and write `benchmarks/results.md` and `docs/img/bench-*.svg`.
 
 `--quick` measures a little of everything within three minutes, and writes under `benchmarks/.out/`,
-for such figures are not for the record. `--only` measures some questions and prints them.
+because such figures are not for the record. `--only` measures some questions and prints them.
 """
 
 import argparse
@@ -19,7 +19,7 @@ from benchmarks.candidates import a_server
 from benchmarks.errors import BenchmarkError
 from benchmarks.machine import describe
 from benchmarks.plan import FULL, QUICK, Plan
-from benchmarks.processes import PEERS, ROOT, run
+from benchmarks.processes import BASELINES, ROOT, run
 from benchmarks.report import render
 from benchmarks.samples import Sample, Samples
 from benchmarks.targets import targets
@@ -52,7 +52,7 @@ _OUT = ROOT / "benchmarks" / ".out"
 
 
 def main() -> int:
-    """Measure what was asked for; returns the process's exit status."""
+    """Measure the chosen questions; returns the process's exit status."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks")
     parser.add_argument("--quick", action="store_true", help="within three minutes")
     parser.add_argument("--only", nargs="+", choices=QUESTIONS, default=[], help="some of it")
@@ -81,7 +81,7 @@ def _run(plan: Plan, questions: Sequence[str], folder: Path) -> None:
     images.mkdir(parents=True, exist_ok=True)
     source = _OUT / "samples.json"
     source.write_text(json.dumps([asdict(sample) for sample in samples.all], ensure_ascii=False))
-    drawn = run(PEERS, "-m", "benchmarks.plots", str(source), str(images)).splitlines()
+    drawn = run(BASELINES, "-m", "benchmarks.plots", str(source), str(images)).splitlines()
     text = render(
         samples,
         plan=plan,
@@ -95,7 +95,7 @@ def _run(plan: Plan, questions: Sequence[str], folder: Path) -> None:
 
 
 def _measure(plan: Plan, questions: Sequence[str], folder: Path) -> Iterator[Sample]:
-    """Measure question after question, and tell the one who waits how far it is."""
+    """Measure question after question, and print each sample as it comes."""
     began = time.monotonic()
     for position, name in enumerate(questions, 1):
         print(f"[{position}/{len(questions)}] {name}", flush=True)

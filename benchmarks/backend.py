@@ -1,7 +1,7 @@
-"""A stand-in for a slow weather service: Open-Meteo's answers, each after so many seconds.
+"""A fake of a slow weather service: Open-Meteo's responses, each after so many seconds.
 
-In a process of its own (`python -m benchmarks.backend <port> <seconds>`) it also tells what it was
-asked, as JSON to `GET /report`.
+In a process of its own (`python -m benchmarks.backend <port> <seconds>`) it also reports
+what it was asked, as JSON at `GET /report`.
 """
 
 import asyncio
@@ -21,7 +21,7 @@ _HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %
 
 @dataclass(slots=True)
 class Asked:
-    """How many calls came, and how many were under way at once at the most."""
+    """How many calls came, and the most that were under way at once."""
 
     calls: int = 0
     now: int = 0
@@ -29,11 +29,11 @@ class Asked:
 
 
 class SlowBackend(asyncio.Protocol):
-    """Answers the calls on one connection, which come one after another.
+    """Responds to the calls on one connection, which come one after another.
 
     Args:
         asked: what all connections count together.
-        takes_s: seconds that each answer takes.
+        takes_s: seconds that each response takes.
     """
 
     def __init__(self, asked: Asked, takes_s: float) -> None:
@@ -44,11 +44,11 @@ class SlowBackend(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Keep the transport, as asyncio has it."""
-        # uvloop's transports are none of asyncio's own classes.
+        # uvloop's transports don't inherit from asyncio's.
         self._transport = cast("asyncio.Transport", transport)
 
     def data_received(self, data: bytes) -> None:
-        """Answer a call when it is complete."""
+        """Respond to a call when it is complete."""
         self._received += data
         if b"\r\n\r\n" not in self._received:
             return
@@ -61,7 +61,7 @@ class SlowBackend(asyncio.Protocol):
         asked.calls += 1
         asked.now += 1
         asked.most = max(asked.most, asked.now)
-        self._pending = asyncio.get_running_loop().call_later(self._takes_s, self._answer)
+        self._pending = asyncio.get_running_loop().call_later(self._takes_s, self._respond)
 
     def connection_lost(self, _: Exception | None) -> None:
         """Forget a call whose caller has hung up."""
@@ -69,7 +69,7 @@ class SlowBackend(asyncio.Protocol):
             self._pending.cancel()
             self._asked.now -= 1
 
-    def _answer(self) -> None:
+    def _respond(self) -> None:
         self._pending = None
         self._asked.now -= 1
         self._write(_forecast())
@@ -102,8 +102,8 @@ def _forecast() -> bytes:
 
 def ask(port: int) -> Asked:
     """Ask a backend what it was asked."""
-    with urllib.request.urlopen(f"http://127.0.0.1:{port}/report", timeout=10) as answer:
-        fields: dict[str, Any] = json.load(answer)
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/report", timeout=10) as response:
+        fields: dict[str, Any] = json.load(response)
         return Asked(**fields)
 
 

@@ -1,4 +1,4 @@
-"""Many people at one moment, and a service behind the skill that is slow or hangs.
+"""Many people at one moment, and a slow or hanging service behind the skill.
 
 Everything is as shipped: callbacks to a real gateway, one `python -m worker` with a hundred places,
 the weather skill with its own HTTP client, and a weather service on this machine that takes a
@@ -51,7 +51,7 @@ TABLE = Table(
     "different cities; the service takes a second a call. *The same*: "
     f"{SAME} people ask for one city. *Hanging*: the service answers nobody, {WAITING} people ask "
     f"for different weather, and meanwhile others ask for 「{_QUICK}」; *heard after* is when the "
-    "last of the former had been told something.",
+    "last of the former had a reply.",
     columns=(
         Column("answered", f"{CITIES} cities: answered"),
         Column("apologies", "apologies"),
@@ -95,7 +95,7 @@ class Bot:
         self._came.set()
 
     async def ask(self, client: aiohttp.ClientSession, session: str, text: str) -> None:
-        """Let a person of their own, in a group of their own, ask something."""
+        """Ask something as a new person in a new group."""
         self._signed_ms += 1
         body = a_callback(
             text,
@@ -107,13 +107,13 @@ class Bot:
         )
         headers = signed_headers(SECRET, timestamp_ms=self._signed_ms)
         self.asked_s[session] = time.perf_counter()
-        async with client.post(self._address, data=body, headers=headers) as answer:
-            acknowledged = await answer.json()
+        async with client.post(self._address, data=body, headers=headers) as response:
+            acknowledged = await response.json()
         if acknowledged != {"msgtype": "empty"}:
             raise BenchmarkError(f"the gateway refuses: {acknowledged}")
 
     async def ask_all(self, texts: Sequence[str], name: str) -> list[str]:
-        """Let one person each ask, at one moment; returns their sessions."""
+        """Ask every text at one moment, each as a new person; returns their sessions."""
         sessions = [f"{name}{number}" for number in range(len(texts))]
         async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=64)) as client:
             asking = (self.ask(client, *each) for each in zip(sessions, texts, strict=True))
@@ -132,7 +132,7 @@ class Bot:
 
 @asynccontextmanager
 async def _a_bot(server: Server, code: Path, takes_s: float) -> AsyncIterator[Bot]:
-    """A bot of some checkout's code; the weather service takes so long for each call."""
+    """A bot of some checkout's code; the weather service takes `takes_s` seconds for each call."""
     server.clear()
     backend_port, gateway_port, sink_port = (free_port() for _ in range(3))
     origin, weather = (f"http://127.0.0.1:{port}" for port in (sink_port, backend_port))
@@ -196,7 +196,7 @@ async def _hanging(server: Server, code: Path) -> dict[str, float]:
                 await asyncio.sleep(_QUICK_EVERY_S)
         heard = await bot.wait_for([*sessions, *quick])
         ended_s = time.perf_counter()
-        # Whoever still waits has waited for at least as long as this.
+        # A message without a reply has waited for at least as long as this.
         waits_ms = [
             (bot.replies.get(session, (ended_s,))[0] - bot.asked_s[session]) * 1000
             for session in quick
@@ -214,7 +214,7 @@ async def _hanging(server: Server, code: Path) -> dict[str, float]:
 def questions(count: int) -> list[str]:
     """So many questions that differ in what the service is asked: cities, today and tomorrow."""
     rows: list[list[Any]] = json.loads(
-        (ROOT / "worker" / "data" / "places.json").read_text("utf-8")
+        (ROOT / "worker" / "language" / "data" / "places.json").read_text("utf-8")
     )
     cities = [row[2] for row in rows if row[0] == _PREFECTURE]
     questions = [f"天气 {city}{day}" for day in ("", " 明天") for city in cities]

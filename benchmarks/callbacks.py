@@ -1,4 +1,4 @@
-"""Callbacks as DingTalk sends them: distinct, each few signed with a moment of their own."""
+"""Callbacks as DingTalk sends them: distinct, and a few at a time share a signature."""
 
 import time
 import uuid
@@ -11,8 +11,8 @@ PATH = "/dd_robot/"
 
 _NUMBER = "{number}"
 _A_SIGNATURE = 5
-"""Messages that share one. A gateway that hears twenty in a millisecond, as nobody speaks to it in
-earnest, would take most for a replay; so the timestamps are those of a calmer, earlier time."""
+"""Messages that share one. Twenty in one millisecond never come in earnest, and the gateway would
+take most of them for a replay; so the timestamps are spread over an earlier time."""
 _EARLIER_MS = 600_000
 # Brings a body to 850 bytes, about the size of real ones.
 _TITLE = "基准测试群" + "-" * 73
@@ -32,7 +32,7 @@ class Callbacks:
         template = a_callback(
             text,
             msgId=f"msg{uuid.uuid4().hex}{_NUMBER}==",
-            # Each by somebody else: one person's questions are answered one after the other.
+            # Each from another sender: one sender's messages are answered one after the other.
             senderId=f"$:LWCP_v1:${_NUMBER}",
             sessionWebhook=f"{origin}/robot/sendBySession?session={_NUMBER}",
             conversationTitle=_TITLE,

@@ -1,4 +1,4 @@
-"""Who takes part: the command of each worker, and the module that fills its queue."""
+"""The candidates: the command of each worker, and the module that fills its queue."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -10,7 +10,7 @@ import redis
 
 from benchmarks.baselines.jobs import QUEUE
 from benchmarks.callbacks import SECRET
-from benchmarks.processes import OURS, PEERS, PEERS_ARQ, Served, cpu_s, run, served
+from benchmarks.processes import BASELINES, BASELINES_ARQ, OURS, Served, cpu_s, run, served
 from dingda.simulator.testing.processes import a_running_valkey, free_port
 
 DINGDA = "Dingda"
@@ -40,14 +40,14 @@ class Candidate:
         return Served(self.python, *self.worker, env={**server.env, **self.env, **env})
 
     def fill(self, server: "Server", count: int, *order: Any) -> None:
-        """Queue jobs that do nothing; or, ordered with an origin and a pause in s, that reply."""
+        """Queue jobs that do nothing; with an origin and a pause in s, jobs that reply."""
         module = f"benchmarks.baselines.{self.module}"
         words = map(str, (count, *order))
         run(self.python, "-m", "benchmarks.baselines.fill", module, *words, env=server.env)
 
 
 class Server:
-    """A Valkey of our own that writes all to its log, as in production, and its URL."""
+    """A Valkey of our own that logs every write, as in production, and its URL."""
 
     def __init__(self, url: str) -> None:
         self._url = url
@@ -56,7 +56,7 @@ class Server:
 
     @property
     def env(self) -> dict[str, str]:
-        """What tells a process under test where the server is, and no more."""
+        """The settings of a process under test."""
         return {
             "BENCH_REDIS_URL": self._url,
             "BENCH_SECRET": SECRET,
@@ -96,7 +96,7 @@ def a_server(folder: Path) -> Iterator[Server]:
 
 @contextmanager
 def a_sink() -> Iterator[tuple[Served, int]]:
-    """A stand-in for DingTalk in a process of its own, and its port."""
+    """A fake DingTalk in a process of its own, and its port."""
     port = free_port()
     with served(OURS, "-m", "benchmarks.sink", str(port), env={}, ready="ready") as process:
         yield process, port
@@ -119,7 +119,7 @@ def a_front(
     port = free_port()
     command = ["-m", "uvicorn", "--factory", f"benchmarks.baselines.front:{factory}"]
     command += ["--port", str(port), "--no-access-log", "--no-server-header"]
-    env = {**server.env, "BENCH_PEER": f"benchmarks.baselines.{module}"}
+    env = {**server.env, "BENCH_BASELINE": f"benchmarks.baselines.{module}"}
     with served(python, *command, env=env, ready="running on") as process:
         yield process, f"http://127.0.0.1:{port}/dd_robot/"
 
@@ -140,7 +140,7 @@ def dramatiq(threads: int) -> Candidate:
         f"dramatiq, {threads} threads",
         (*command, "--threads", str(threads)),
         "with_dramatiq",
-        python=PEERS,
+        python=BASELINES,
     )
 
 
@@ -155,10 +155,10 @@ WORKER_POOL = Candidate(
     ("-m", "benchmarks.baselines.rq_preloaded", "worker-pool", QUEUE, "-n", "32", "--quiet"),
     "with_rq",
 )
-ARQ = Candidate("arq", ("-m", "benchmarks.baselines.with_arq"), "with_arq", python=PEERS_ARQ)
+ARQ = Candidate("arq", ("-m", "benchmarks.baselines.with_arq"), "with_arq", python=BASELINES_ARQ)
 TASKIQ = Candidate(
     "taskiq",
     (*_TASKIQ, "--log-level", "WARNING", "--max-async-tasks", "500"),
     "with_taskiq",
-    python=PEERS,
+    python=BASELINES,
 )

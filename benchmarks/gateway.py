@@ -8,7 +8,7 @@ from benchmarks.candidates import DINGDA, Server, a_front, a_gateway, a_server, 
 from benchmarks.errors import BenchmarkError
 from benchmarks.load import Load, send
 from benchmarks.plan import Plan
-from benchmarks.processes import PEERS, Served, served
+from benchmarks.processes import BASELINES, Served, served
 from benchmarks.samples import Column, Sample, Table
 from dingda.simulator.testing.processes import free_port
 
@@ -23,7 +23,7 @@ _WARM_UP_S = 0.3
 TABLE = Table(
     question="gateway",
     title="Gateway: stored and acknowledged",
-    note=f"One process each, {_CONNECTIONS} connections that each wait for their answer, signed "
+    note=f"One process each, {_CONNECTIONS} connections that each wait for their response, signed "
     "callbacks of 850 bytes with distinct msgIds, uvicorn with uvloop and httptools. Only Dingda "
     "and `Queue.enqueue` store anything. *CPU* is the process's own; *Redis* what the server "
     "adds; *idle* is one connection alone.",
@@ -64,10 +64,10 @@ def measure(plan: Plan, folder: Path) -> Iterator[Sample]:
 @contextmanager
 def _a_seed(server: Server) -> Iterator[tuple[Served, str]]:
     port = free_port()
-    # Threads, for they keep connections open; gunicorn's default worker does not, and is slower.
+    # Threads keep connections open; gunicorn's default worker does not, and is slower.
     command = ["-m", "gunicorn", "benchmarks.baselines.seed.wsgi", "--bind", f"127.0.0.1:{port}"]
     command += ["--workers", "1", "--threads", str(_CONNECTIONS)]
-    with served(PEERS, *command, env=server.env, ready="Booting worker") as process:
+    with served(BASELINES, *command, env=server.env, ready="Booting worker") as process:
         yield process, f"http://127.0.0.1:{port}/dd_robot/"
 
 

@@ -28,9 +28,9 @@ from benchmarks.samples import Column, Sample, Table, percentile
 from benchmarks.sink import Sink, Taken
 from dingda.simulator.testing.processes import free_port
 
-_PEERS = (SIMPLE_WORKER, RQ_WORKER, ARQ, dramatiq(8), TASKIQ)
+_BASELINES = (SIMPLE_WORKER, RQ_WORKER, ARQ, dramatiq(8), TASKIQ)
 _WITHIN_S = 15.0
-# At random, so that who polls is caught at every point of its interval.
+# At random, to hit a polling worker at every point of its interval.
 _REST_S = (0.03, 0.13)
 _UNCOUNTED = 3
 
@@ -51,7 +51,7 @@ TABLE = Table(
 
 
 @dataclass(frozen=True, slots=True)
-class _Road:
+class _Pipeline:
     """A gateway and the worker behind it."""
 
     name: str
@@ -59,48 +59,46 @@ class _Road:
 
 
 def measure(plan: Plan, folder: Path) -> Iterator[Sample]:
-    """Send some messages down each road in turn, round after round."""
+    """Send some messages through each pipeline in turn, round after round."""
     port = free_port()
     with ExitStack() as stack:
         ours = dingda(100, f"http://127.0.0.1:{port}")
-        roads = [
-            stack.enter_context(_a_road(contestant, folder / f"latency-{number}"))
-            for number, contestant in enumerate((ours, *_PEERS))
+        pipelines = [
+            stack.enter_context(_a_pipeline(candidate, folder / f"latency-{number}"))
+            for number, candidate in enumerate((ours, *_BASELINES))
         ]
         for number in range(plan.rounds):
-            for road in roads:
-                latencies_ms = asyncio.run(_send(road, port, plan.messages))
+            for pipeline in pipelines:
+                latencies_ms = asyncio.run(_send(pipeline, port, plan.messages))
                 values = {
                     f"p{percent}_ms": percentile(latencies_ms, percent) for percent in (50, 90, 99)
                 }
-                yield Sample("latency", road.name, number, values)
+                yield Sample("latency", pipeline.name, number, values)
 
 
 @contextmanager
-def _a_road(contestant: Candidate, folder: Path) -> Iterator[_Road]:
-    """A road with a server of its own, for the queues of some peers share their names."""
+def _a_pipeline(candidate: Candidate, folder: Path) -> Iterator[_Pipeline]:
+    """A pipeline with a server of its own, because some baselines' queues share their names."""
     with ExitStack() as stack:
         server = stack.enter_context(a_server(folder))
-        if contestant.module == "with_dingda":
+        if candidate.module == "with_dingda":
             gateway = a_gateway(server)
         else:
-            gateway = a_front(
-                server, "queueing", module=contestant.module, python=contestant.python
-            )
+            gateway = a_front(server, "queueing", module=candidate.module, python=candidate.python)
         _, url = stack.enter_context(gateway)
-        worker = contestant.work(server)
+        worker = candidate.work(server)
         stack.callback(worker.close)
-        yield _Road(contestant.name, url)
+        yield _Pipeline(candidate.name, url)
 
 
-async def _send(road: _Road, port: int, messages: int) -> list[float]:
+async def _send(pipeline: _Pipeline, port: int, messages: int) -> list[float]:
     """Send messages one by one, and return for each the ms until its reply."""
     replies: asyncio.Queue[float] = asyncio.Queue()
     loop = asyncio.get_running_loop()
     sink = await loop.create_server(
         lambda: Sink(Taken(), lambda *_: replies.put_nowait(time.perf_counter())), "127.0.0.1", port
     )
-    address = urlsplit(road.url)
+    address = urlsplit(pipeline.url)
     callbacks = Callbacks(address.netloc, text="查 0", origin=f"http://127.0.0.1:{port}")
     reader, writer = await asyncio.open_connection(address.hostname, address.port)
     latencies_ms = []
@@ -115,7 +113,7 @@ async def _send(road: _Road, port: int, messages: int) -> list[float]:
                 await reader.read(4096)
             latencies_ms.append((replied - began) * 1000)
     except TimeoutError:
-        raise BenchmarkError(f"{road.name}: no reply within {_WITHIN_S:g} s") from None
+        raise BenchmarkError(f"{pipeline.name}: no reply within {_WITHIN_S:g} s") from None
     finally:
         writer.close()
         sink.close()

@@ -31,7 +31,7 @@ class Load:
     answered: int
     """All requests that were answered, those of the warm-up included."""
     refused: int
-    """Those among them whose answer did not hold what was expected."""
+    """Those among them whose response did not hold what was expected."""
     per_s: float
     p50_ms: float
     p99_ms: float
@@ -51,7 +51,7 @@ class _Tally:
 
 
 class _Connection(asyncio.Protocol):
-    """Sends a request, waits for its answer, sends the next."""
+    """Sends a request, waits for its response, sends the next."""
 
     def __init__(self, tally: _Tally, ended: "asyncio.Future[None]") -> None:
         self._tally = tally
@@ -60,7 +60,7 @@ class _Connection(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        # uvloop's transports are none of asyncio's own classes.
+        # uvloop's transports don't inherit from asyncio's.
         self._transport = cast("asyncio.Transport", transport)
         self._send()
 
@@ -107,7 +107,7 @@ async def generate(
     warm_up_s: float = 0.0,
     expected: str = '"empty"',
 ) -> Load:
-    """Send callbacks for some seconds, or so many of them.
+    """Send callbacks for some seconds, or a number of them.
 
     Args:
         url: the callback's address.
@@ -116,7 +116,7 @@ async def generate(
         seconds: how long, after the warm-up; 0: until `requests` are answered.
         requests: how many, warm-up included; 0: as many as fit into `seconds`.
         warm_up_s: seconds at the beginning that do not count for rate and latency.
-        expected: what an acknowledgement holds; an answer without it counts as refused.
+        expected: what an acknowledgement holds; a response without it counts as refused.
     """
     going = True
 
@@ -156,7 +156,7 @@ async def generate(
 
 
 async def _keep_connected(host: str, port: int, tally: _Tally) -> None:
-    """Connect, and again where the server closes after each answer, until nothing is to be sent."""
+    """Connect, and again if the server closes after a response, until nothing is to be sent."""
     loop = asyncio.get_running_loop()
     while True:
         ended = loop.create_future()

@@ -61,23 +61,23 @@ def measure(plan: Plan, folder: Path) -> Iterator[Sample]:
     """Let each worker answer what waits in its queue, round after round."""
     with a_server(folder / "lookups") as server:
         for number in range(plan.slow_rounds):
-            for contestant, jobs in {dingda(_IN_FLIGHT): _MESSAGES, **_JOBS}.items():
-                values = _replies(contestant, server, max(3, round(jobs * plan.jobs)))
-                yield Sample("lookups", contestant.name, number, values)
+            for candidate, jobs in {dingda(_IN_FLIGHT): _MESSAGES, **_JOBS}.items():
+                values = _replies(candidate, server, max(3, round(jobs * plan.jobs)))
+                yield Sample("lookups", candidate.name, number, values)
                 server.clear()
 
 
-def _replies(contestant: Candidate, server: Server, jobs: int) -> dict[str, float]:
+def _replies(candidate: Candidate, server: Server, jobs: int) -> dict[str, float]:
     with a_sink() as (_, port):
         origin = f"http://127.0.0.1:{port}"
-        contestant.fill(server, jobs, origin, _LOOKUP_S)
+        candidate.fill(server, jobs, origin, _LOOKUP_S)
         env = {"DINGDA_SESSION_WEBHOOK_ORIGINS": origin}
-        with closing(contestant.work(server, **env)) as worker:
+        with closing(candidate.work(server, **env)) as worker:
             mb, give_up_at = 0.0, time.monotonic() + _WITHIN_S
             while (taken := sink.ask(port)).count < jobs:
                 worker.check()
                 if time.monotonic() > give_up_at:
-                    raise BenchmarkError(f"{contestant.name}: {taken.count} of {jobs} replies came")
+                    raise BenchmarkError(f"{candidate.name}: {taken.count} of {jobs} replies came")
                 mb = max(mb, worker.pss_mb)
                 time.sleep(_WATCH_S)
             per_s = jobs / (taken.last_s - taken.first_s + _LOOKUP_S)

@@ -9,12 +9,12 @@ from importlib.metadata import version
 from pathlib import Path
 
 from benchmarks.candidates import Server
-from benchmarks.processes import PEERS, PEERS_ARQ, run
+from benchmarks.processes import BASELINES, BASELINES_ARQ, run
 
 _OURS = ("starlette", "uvicorn", "uvloop", "httptools", "redis", "hiredis", "rq", "httpx")
 _OURS_HTTP = ("httpx-aiohttp", "aiohttp")
-_PEERS = ("dramatiq", "taskiq", "taskiq-redis", "redis", "Django", "gunicorn", "httpx")
-_PEERS_ARQ = ("arq", "redis")
+_BASELINES = ("dramatiq", "taskiq", "taskiq-redis", "redis", "Django", "gunicorn", "httpx")
+_BASELINES_ARQ = ("arq", "redis")
 
 
 def describe(server: Server) -> dict[str, str]:
@@ -30,8 +30,8 @@ def describe(server: Server) -> dict[str, str]:
         "Python": platform.python_version(),
         "Valkey": f"{_version_of(server)}, appendonly, appendfsync everysec",
         "Dingda's packages": ", ".join(f"{n} {version(n)}" for n in (*_OURS, *_OURS_HTTP)),
-        "the peers' packages": _versions(PEERS, _PEERS),
-        "arq's packages": _versions(PEERS_ARQ, _PEERS_ARQ),
+        "the baselines' packages": _versions(BASELINES, _BASELINES),
+        "arq's packages": _versions(BASELINES_ARQ, _BASELINES_ARQ),
     }
 
 

@@ -33,14 +33,14 @@ TABLE = Table(
 
 
 def measure(plan: Plan, folder: Path) -> Iterator[Sample]:
-    """Weigh messages before and after they are answered; once, for it comes out the same."""
+    """Weigh messages before and after they are answered; one round, as all are the same."""
     with a_server(folder / "memory") as server, a_sink() as (_, port):
         origin = f"http://127.0.0.1:{port}"
-        contestant = dingda(100, origin)
+        candidate = dingda(100, origin)
         empty_bytes = server.used_bytes
-        contestant.fill(server, plan.kept, origin, 0)
+        candidate.fill(server, plan.kept, origin, 0)
         yield Sample("memory", QUEUED, 0, _weigh(server, empty_bytes, plan.kept))
-        with closing(contestant.work(server)) as worker:
+        with closing(candidate.work(server)) as worker:
             wait_for_replies(port, plan.kept, worker)
         yield Sample("memory", FINISHED, 0, _weigh(server, empty_bytes, plan.kept))
 

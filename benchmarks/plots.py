@@ -1,4 +1,4 @@
-"""The plots: `<the peers' python> -m benchmarks.plots <samples.json> <folder>`.
+"""The plots: `<the baselines' python> -m benchmarks.plots <samples.json> <folder>`.
 
 It runs where matplotlib is, so it imports nothing of ours but the sums.
 """

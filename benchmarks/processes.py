@@ -17,9 +17,9 @@ from dingda.simulator.testing.processes import clean_environment
 ROOT = Path(__file__).parents[1]
 OURS = sys.executable
 _VENVS = ROOT / "benchmarks" / ".venv"
-PEERS = str(_VENVS / "requirements" / "bin" / "python")
-PEERS_ARQ = str(_VENVS / "arq" / "bin" / "python")
-"""The Pythons of the peers' own virtual environments, which `make bench` makes."""
+BASELINES = str(_VENVS / "requirements" / "bin" / "python")
+BASELINES_ARQ = str(_VENVS / "arq" / "bin" / "python")
+"""The Pythons of the baselines' own virtual environments, which `make bench` makes."""
 
 _TICKS = os.sysconf("SC_CLK_TCK")
 _READY_WITHIN_S = 60.0
@@ -47,7 +47,7 @@ class Served:
     @property
     def output(self) -> str:
         """What it has printed so far."""
-        # pread, for the process writes through the same file position.
+        # pread, because the process writes through the same file position.
         return os.pread(self._output.fileno(), 1_000_000, 0).decode("utf-8", "replace")
 
     def wait_for(self, pattern: str) -> None:
@@ -94,7 +94,7 @@ class Served:
         self._output.close()
 
     def _pids(self) -> list[int]:
-        # By session, for RQ's work-horses leave their process group.
+        # By session, because RQ's work-horses leave their process group.
         pids = [int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit()]
         session = str(self.popen.pid)
         return [pid for pid in pids if (stat := _stat(pid)) and stat[_SESSION] == session]

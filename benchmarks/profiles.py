@@ -14,13 +14,13 @@ from benchmarks.baselines.jobs import BEGIN
 from benchmarks.candidates import DINGDA_NOTHING, a_gateway, a_server, a_sink, dingda
 from benchmarks.load import send
 from benchmarks.plan import Plan
-from benchmarks.processes import PEERS, ROOT, Served
+from benchmarks.processes import BASELINES, ROOT, Served
 from benchmarks.samples import Column, Sample, Table
 from benchmarks.worker import wait_for_mark, wait_for_replies
 
 _RATE_HZ = 200
 _OURS = ("gateway", "worker", "shared")
-# They are on every stack, and so say nothing.
+# They are on every stack, so they tell nothing.
 _ENTRIES = ("gateway/__main__.py", "worker/__main__.py")
 _LEAST_PERCENT = 1.0
 _LOAD_S = 2.0
@@ -75,9 +75,9 @@ def _nothing(folder: Path, seconds: float) -> str:
 def _answer(folder: Path, seconds: float) -> str:
     with a_server(folder / "profile-answer") as server, a_sink() as (_, port):
         origin = f"http://127.0.0.1:{port}"
-        contestant = dingda(100, origin)
-        contestant.fill(server, round(_PER_S["answer"] * (seconds + _LOAD_S)), origin, 0)
-        with closing(contestant.work(server)) as worker:
+        candidate = dingda(100, origin)
+        candidate.fill(server, round(_PER_S["answer"] * (seconds + _LOAD_S)), origin, 0)
+        with closing(candidate.work(server)) as worker:
             wait_for_replies(port, 1, worker)
             with closing(_spy(worker, folder / "answer.txt", seconds)) as spy:
                 return _stacks(spy, folder / "answer.txt")
@@ -94,7 +94,7 @@ def _spy(process: Served, output: Path, seconds: float) -> Served:
         str(output),
         "--nonblocking",
     ]
-    return Served(str(Path(PEERS).with_name("py-spy")), "record", *command, env={})
+    return Served(str(Path(BASELINES).with_name("py-spy")), "record", *command, env={})
 
 
 def _stacks(spy: Served, output: Path) -> str:
@@ -120,6 +120,7 @@ def _room(frames: list[str]) -> str:
     package = ""
     for frame in reversed(frames):
         path = frame.rpartition("(")[2].partition(":")[0].rstrip(")").removeprefix(f"{ROOT}/")
+        path = path.removeprefix("dingda/")
         top = path.partition("/")[0]
         if top in _OURS and path not in _ENTRIES:
             return f"{package}, for {path}" if package else path

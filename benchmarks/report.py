@@ -10,8 +10,8 @@ _INTRODUCTION = """\
 Written by `make bench`. Cells are medians over {rounds} rounds (what takes long: {slow}) that
 alternate between the variants, with the lowest and the highest in brackets. Ratios are taken within
 a round, so that what disturbs the machine disturbs both sides. Compare within a run and never
-across runs; where the columns disagree, believe CPU time rather than the clock, for the load, Redis
-and the process under test share {cores} cores.
+across runs; where the columns disagree, believe CPU time rather than the clock, because the load,
+Redis and the process under test share {cores} cores.
 """
 
 

@@ -1,7 +1,8 @@
-"""A stand-in for DingTalk that takes replies and says `errcode` 0: as little as HTTP can be.
+"""A fake DingTalk that takes replies and says `errcode` 0: as little as HTTP can be.
 
-In a process of its own (`python -m benchmarks.sink <port>`) it also tells how many it took, as JSON
-to a GET. It costs about as much as a constant answer can, so it doubles as the load's ceiling.
+In a process of its own (`python -m benchmarks.sink <port>`) it also reports how many it took,
+as JSON to a GET. It costs about as much as a constant response can, so it doubles as the load's
+ceiling.
 """
 
 import asyncio
@@ -17,7 +18,7 @@ import uvloop
 
 from benchmarks.wire import content_length
 
-_ANSWER = (
+_RESPONSE = (
     b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 27\r\n\r\n"
     b'{"errcode":0,"errmsg":"ok"}'
 )
@@ -33,7 +34,7 @@ class Taken:
 
 
 class Sink(asyncio.Protocol):
-    """Answers requests on one connection.
+    """Responds to the requests on one connection.
 
     Args:
         taken: what all connections count together.
@@ -49,11 +50,11 @@ class Sink(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Keep the transport, as asyncio has it."""
-        # uvloop's transports are none of asyncio's own classes.
+        # uvloop's transports don't inherit from asyncio's.
         self._transport = cast("asyncio.Transport", transport)
 
     def data_received(self, data: bytes) -> None:
-        """Answer every request that is complete."""
+        """Respond to every request that is complete."""
         self._received += data
         while self._received:
             head, blank, rest = self._received.partition(b"\r\n\r\n")
@@ -62,8 +63,8 @@ class Sink(asyncio.Protocol):
                 return
             body, self._received = rest[:length], rest[length:]
             method, path, _ = head.split(b" ", 2)
-            answer = self._report() if method == b"GET" else self._take(path, body)
-            self._transport.write(answer)
+            response = self._report() if method == b"GET" else self._take(path, body)
+            self._transport.write(response)
 
     def _take(self, path: bytes, body: bytes) -> bytes:
         taken = self._taken
@@ -72,7 +73,7 @@ class Sink(asyncio.Protocol):
         taken.count += 1
         if self._on_reply:
             self._on_reply(path, body)
-        return _ANSWER
+        return _RESPONSE
 
     def _report(self) -> bytes:
         body = json.dumps(asdict(self._taken)).encode()
@@ -81,8 +82,8 @@ class Sink(asyncio.Protocol):
 
 def ask(port: int) -> Taken:
     """Ask a sink what it has taken."""
-    with urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=10) as answer:
-        fields: dict[str, Any] = json.load(answer)
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=10) as response:
+        fields: dict[str, Any] = json.load(response)
         return Taken(**fields)
 
 

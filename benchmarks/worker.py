@@ -45,7 +45,7 @@ TABLE = Table(
     title="Worker: jobs that do nothing",
     note="One worker process each (dramatiq with its default of 8 threads), its queue filled "
     "beforehand; the clock and the CPU count from the first job to the last. The last row is "
-    "no such job: it is all that Dingda does for a message, the POST of the reply included.",
+    "not such a job: it is all that Dingda does for a message, the POST of the reply included.",
     columns=(
         Column("per_cpu_s", "jobs per CPU-second"),
         Column("per_s", "jobs/s"),
@@ -61,18 +61,18 @@ def measure(plan: Plan, folder: Path) -> Iterator[Sample]:
     """Let each worker empty its queue in turn, round after round."""
     with a_server(folder / "worker") as server:
         for number in range(plan.rounds):
-            for contestant, jobs in _JOBS.items():
-                values = _nothing(contestant, server, max(10, round(jobs * plan.jobs)))
-                yield Sample("worker", contestant.name, number, values)
+            for candidate, jobs in _JOBS.items():
+                values = _nothing(candidate, server, max(10, round(jobs * plan.jobs)))
+                yield Sample("worker", candidate.name, number, values)
                 server.clear()
             values = _answers(server, round(_MESSAGES * plan.jobs))
             yield Sample("worker", ANSWERS, number, values)
             server.clear()
 
 
-def _nothing(contestant: Candidate, server: Server, jobs: int) -> dict[str, float]:
-    contestant.fill(server, jobs)
-    with closing(contestant.work(server)) as worker:
+def _nothing(candidate: Candidate, server: Server, jobs: int) -> dict[str, float]:
+    candidate.fill(server, jobs)
+    with closing(candidate.work(server)) as worker:
         wait_for_mark(server, BEGIN, worker)
         meter = Meter(worker, server)
         wait_for_mark(server, END, worker)
@@ -82,9 +82,9 @@ def _nothing(contestant: Candidate, server: Server, jobs: int) -> dict[str, floa
 def _answers(server: Server, messages: int) -> dict[str, float]:
     with a_sink() as (_, port):
         origin = f"http://127.0.0.1:{port}"
-        contestant = dingda(100, origin)
-        contestant.fill(server, messages, origin, 0)
-        with closing(contestant.work(server)) as worker:
+        candidate = dingda(100, origin)
+        candidate.fill(server, messages, origin, 0)
+        with closing(candidate.work(server)) as worker:
             before = wait_for_replies(port, 1, worker)
             meter = Meter(worker, server)
             taken = wait_for_replies(port, messages, worker)

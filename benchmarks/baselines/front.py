@@ -27,8 +27,8 @@ def bare() -> Starlette:
 
 
 def queueing() -> Starlette:
-    """Checks the signature, parses the body, and enqueues with the module in BENCH_PEER."""
-    enqueue = importlib.import_module(os.environ["BENCH_PEER"]).enqueue
+    """Checks the signature, parses the body, and enqueues with the module in BENCH_BASELINE."""
+    enqueue = importlib.import_module(os.environ["BENCH_BASELINE"]).enqueue
     secret = os.environ["BENCH_SECRET"]
 
     async def callback(request: Request) -> JSONResponse:

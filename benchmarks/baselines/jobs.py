@@ -1,4 +1,4 @@
-"""What every contestant's job does, and how the clock hears of it.
+"""What every candidate's job does, and how it marks the start and the end.
 
 Two jobs: `nothing`, and `reply`, which looks something up for a while and POSTs a small answer. The
 first and the last `nothing` of a run leave a mark in Redis; the others really do nothing.

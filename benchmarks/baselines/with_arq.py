@@ -49,7 +49,7 @@ async def fill(count: int, origin: str, pause_s: float) -> None:
         calls = [("reply", url, pause_s) for url in urls(count, origin)]
     else:
         calls = [("nothing", mark) for mark in marks(count)]
-    # One by one at both ends, for arq takes jobs in the order of their milliseconds.
+    # One by one at both ends, because arq takes jobs in the order of their milliseconds.
     await pool.enqueue_job(*calls[0])
     await asyncio.sleep(0.01)
     for start in range(1, count - 1, _AT_ONCE):

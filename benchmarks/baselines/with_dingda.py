@@ -18,7 +18,7 @@ from dingda.worker.engine.answer_job import AnswerJob, message_id_of
 from dingda.worker.engine.concurrent_worker import ConcurrentWorker
 
 _NO_MARK = "-"
-"""Stands for no mark: a job of ours names a message."""
+"""Means no mark: a job of ours must name a message."""
 _CONCURRENCY = 100
 _BATCH = 256
 _BACKLOG_LIMIT = 10**9

@@ -26,7 +26,7 @@ def reply(url: str, pause_s: float) -> None:
 
 
 async def enqueue(message_id: str, url: str) -> None:
-    """Take a message as a gateway would: once, and off the event loop, for RQ's client blocks."""
+    """Take a message as a gateway would: once, off the event loop, because RQ's client blocks."""
     await run_in_threadpool(
         _queue().enqueue, reply, url, 0.0, job_id=message_id, unique=True, result_ttl=60
     )

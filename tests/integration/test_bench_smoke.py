@@ -1,4 +1,4 @@
-"""The benchmarks' parts at tiny sizes; what they measure is no test's business."""
+"""The benchmarks' parts at tiny sizes; what they measure is not tested."""
 
 import time
 from collections import Counter
@@ -81,18 +81,16 @@ def test_the_gateway_accepts_what_the_load_sends(server: Server) -> None:
     server.clear()
 
 
-def test_an_answer_that_is_no_acknowledgement_counts_as_refused() -> None:
+def test_a_response_that_is_no_acknowledgement_counts_as_refused() -> None:
     with a_sink() as (_, port):
         load = send(f"http://127.0.0.1:{port}/", connections=2, requests=10)
     assert (load.answered, load.refused) == (10, 10)
 
 
-@pytest.mark.parametrize("contestant", [DINGDA_NOTHING, SIMPLE_WORKER], ids=lambda c: c.name)
-def test_the_first_and_the_last_job_leave_their_marks(
-    server: Server, contestant: Candidate
-) -> None:
-    contestant.fill(server, 20)
-    with closing(contestant.work(server)) as worker:
+@pytest.mark.parametrize("candidate", [DINGDA_NOTHING, SIMPLE_WORKER], ids=lambda c: c.name)
+def test_the_first_and_the_last_job_leave_their_marks(server: Server, candidate: Candidate) -> None:
+    candidate.fill(server, 20)
+    with closing(candidate.work(server)) as worker:
         wait_for_mark(server, BEGIN, worker)
         wait_for_mark(server, END, worker)
     assert server.client.llen(BEGIN) == server.client.llen(END) == 0
@@ -163,7 +161,7 @@ def test_the_report_says_whether_a_target_is_met(bound: float, verdict: str) -> 
     assert f"| b against a | ≥ {bound} | 5.00 | {verdict} |" in text
 
 
-def test_what_was_not_measured_is_said_so() -> None:
+def test_the_report_says_what_was_not_measured() -> None:
     assert "| b against a | ≥ 4 | not measured |  |" in report(*three_rounds("a", 10))
 
 
@@ -174,15 +172,16 @@ def test_every_target_is_about_something_that_is_shown(plan: object) -> None:
     assert {(target.question, target.value) for target in chosen} <= shown
 
 
-def test_a_profile_counts_a_package_for_whom_it_works() -> None:
+def test_a_profile_counts_a_package_for_the_module_that_called_it() -> None:
     stacks = (
         "main (gateway/__main__.py:1);accept (shared/queue.py:4);pack (redis/client.py:9) 3\n"
         "main (gateway/__main__.py:1);parse (shared/errors.py:5);loads (json/decoder.py:7) 2\n"
         "main (gateway/__main__.py:1);data_received (uvicorn/impl.py:9);next (enum.py:2) 4\n"
         "main (gateway/__main__.py:1);run (asyncio/runners.py:3) 1\n"
+        "main (gateway/__main__.py:1);accept (dingda/shared/queue.py:4);x (redis/client.py:9) 7\n"
     )
     assert by_room(stacks) == {
-        "redis, for shared/queue.py": 3,
+        "redis, for shared/queue.py": 10,
         "uvicorn": 4,
         "shared/errors.py": 2,
         "Python and its event loop": 1,
