@@ -15,9 +15,10 @@ docs/skills.md and docs/simulator.md show more.
 """
 
 from dingda.simulator.client.client import SimulatorClient
-from dingda.simulator.dingtalk.callback import Mentioned, Quotation, UserMessage, staff_id_of
+from dingda.simulator.dingtalk.callback import staff_id_of
 from dingda.simulator.dingtalk.faults import CallbackFault, FaultSettings, ReplyFault
 from dingda.simulator.dingtalk.record import Record
+from dingda.simulator.dingtalk.user_message import Mentioned, Quotation, UserMessage
 from dingda.simulator.testing.simulated_dingtalk import SimulatedDingTalk
 from dingda.worker.testing import MemoryCache, People, ask, listen
 

@@ -36,12 +36,12 @@ from starlette.responses import JSONResponse
 from dingda.shared.dingtalk.message import Mention
 from dingda.shared.dingtalk.reply import Markdown, Text, plain, to_body
 from dingda.shared.runtime.logs import redact
-from dingda.simulator.backends.amap import AMapStandIn
+from dingda.simulator.backends.amap import FakeAMap
+from dingda.simulator.backends.dingtalk_openapi import FakeOpenAPI, Person
 from dingda.simulator.backends.hr import create_hr
-from dingda.simulator.backends.open_meteo import OpenMeteoStandIn
-from dingda.simulator.backends.openapi import OpenAPI, Person
-from dingda.simulator.backends.qweather import QWeatherStandIn
-from dingda.simulator.backends.taobao import Taobao
+from dingda.simulator.backends.open_meteo import FakeOpenMeteo
+from dingda.simulator.backends.qweather import FakeQWeather
+from dingda.simulator.backends.taobao import FakeTaobao
 from dingda.simulator.testing.sample import a_message
 from dingda.testing import MemoryCache
 from dingda.worker.answering.help import help_skill
@@ -330,18 +330,18 @@ class _Damage:
 
     def __init__(self, dice: random.Random) -> None:
         self._dice = dice
-        sky = OpenMeteoStandIn(lambda: NOW).app()
+        sky = FakeOpenMeteo(lambda: NOW).app()
         people = (Person("0001", "张三", "0003"), Person("0002", "李四", "0001"))
-        dingtalk = OpenAPI(people, app_key="key", app_secret="secret").app()  # noqa: S106
+        dingtalk = FakeOpenAPI(people, app_key="key", app_secret="secret").app()  # noqa: S106
         rows = [
             {"userid": staff_id, "period": f"2026-{month:02}", "score": 90 + month, "comment": "好"}
             for staff_id in ("0001", "0002")
             for month in (9, 10)
         ]
-        qweather = QWeatherStandIn(
+        qweather = FakeQWeather(
             project_id="PROJECT", key_id="KEY", public_key=_PUBLIC, now=datetime.now
         )
-        taobao = Taobao(
+        taobao = FakeTaobao(
             app_key="12345678",
             app_secret="secret",  # noqa: S106
             adzone_id="111",
@@ -351,7 +351,7 @@ class _Damage:
             "api.open-meteo.com": sky,
             "geocoding-api.open-meteo.com": sky,
             "me.qweatherapi.com": qweather.app(),
-            "restapi.amap.com": AMapStandIn(key="key", now=lambda: NOW).app(),
+            "restapi.amap.com": FakeAMap(key="key", now=lambda: NOW).app(),
             "eco.taobao.com": taobao.app,
             "hr.example.com": create_hr(rows, token="token"),  # noqa: S106
             "api.dingtalk.com": dingtalk,

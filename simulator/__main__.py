@@ -16,7 +16,7 @@ from dingda.shared.runtime.running_demo import join_demo
 from dingda.shared.runtime.settings import load_settings
 from dingda.simulator.client import terminal
 from dingda.simulator.client.client import SimulatorClient
-from dingda.simulator.dingtalk.callback import Kind, Mentioned, Quotation, UserMessage
+from dingda.simulator.dingtalk.user_message import Kind, Mentioned, Quotation, UserMessage
 from dingda.simulator.http.api import MAX_WAIT_S
 from dingda.simulator.http.server import serve
 from dingda.simulator.settings import load_simulator_settings
@@ -39,8 +39,8 @@ def simulator(context: click.Context) -> None:
         serve(settings, bot)
 
 
-def _manner(command: F) -> F:
-    """Options of whoever speaks to the bot: who it is, where, and how patient."""
+def _sender_options(command: F) -> F:
+    """The options of `say` and `chat`: the sender, the conversation, and how long to wait."""
     for option in (
         click.option(
             "--wait",
@@ -59,7 +59,7 @@ def _manner(command: F) -> F:
 
 @simulator.command
 @click.argument("text", default="")
-@_manner
+@_sender_options
 @click.option(
     "--kind", type=click.Choice(get_args(Kind)), default="text", help="Text, unless told."
 )
@@ -83,18 +83,18 @@ def say(
     callback: Path | None,
     wait_s: float,
     as_json: bool,
-    **said: Any,
+    **fields: Any,
 ) -> int:
     """Say one thing to the bot.
 
-    It is said through a simulator that runs, such as the demo's. TEXT is without the mention. Exit
+    It goes through a running simulator, such as the demo's. TEXT is without the mention. Exit
     status: 0 if the gateway took the message, and DingTalk whatever replied to it.
     """
     message = (
         _read(callback)
         if callback
-        else _said(
-            **said,
+        else _user_message(
+            **fields,
             mentioned=tuple(map(Mentioned, mentioned)),
             quoted=None if quote is None else Quotation(quote),
         )
@@ -109,7 +109,7 @@ def say(
 
 
 @simulator.command
-@_manner
+@_sender_options
 def chat(*, sender: str, single: bool, wait_s: float) -> int:
     """Hold a conversation with the bot; an empty line ends it."""
     open_client = partial(SimulatorClient, _server_url())
@@ -121,9 +121,9 @@ def _server_url() -> str:
     return load_simulator_settings().server_url
 
 
-def _said(**said: Any) -> UserMessage:
+def _user_message(**fields: Any) -> UserMessage:
     try:
-        return UserMessage(**said)
+        return UserMessage(**fields)
     except ValueError as error:
         raise DingdaError(str(error)) from None
 

@@ -1,4 +1,4 @@
-"""The simulator's own settings; what it shares with the bot comes from `shared.runtime.settings`.
+"""The simulator's own settings; those shared with the bot are in `shared.runtime.settings`.
 
 Each is an environment variable that begins with `DINGDA_SIMULATOR_`, or a line in `.env`.
 """

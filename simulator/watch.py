@@ -1,4 +1,4 @@
-"""Watches the ledger for what becomes of the messages, so that the page can show each step."""
+"""Reads the ledger's timelines of open messages, so that the page can show each step."""
 
 import asyncio
 import logging
@@ -13,28 +13,28 @@ from dingda.simulator.dingtalk.simulation import Simulation
 
 logger = logging.getLogger(__name__)
 
-_PAUSE_S = 0.05
-_REST_S = 2.0
-_UNHEARD_OF_MS = 10_000
+_POLL_S = 0.05
+_RETRY_S = 2.0
+_UNKNOWN_FOR_MS = 10_000
 """How long after its acknowledgement a message may stay unknown to the ledger."""
-_A_LONG_TIME_S = 3600.0
+_NEVER_S = 3600.0
 
-ReadStories = Callable[[Sequence[str]], Awaitable[list[MessageTimeline | None]]]
+ReadTimelines = Callable[[Sequence[str]], Awaitable[list[MessageTimeline | None]]]
 
 
 class LedgerWatch:
-    """Reads the stories of open messages, as long as there are any.
+    """Reads the timelines of open messages, as long as there are any.
 
     Args:
-        read: reads stories by the ledger's ids; may raise what the Redis client raises.
-        dingtalk: has the messages, and hears their stories.
-        changes: tells of new messages, and is told of new stories.
+        read: reads timelines by the ledger's ids; may raise what the Redis client raises.
+        dingtalk: keeps the messages and takes their timelines.
+        changes: announces new messages and new timelines.
         now_ms: the clock, in ms since 1970.
     """
 
     def __init__(
         self,
-        read: ReadStories,
+        read: ReadTimelines,
         dingtalk: Simulation,
         changes: ChangeNotifier,
         now_ms: Callable[[], int],
@@ -43,45 +43,45 @@ class LedgerWatch:
         self._dingtalk = dingtalk
         self._changes = changes
         self._now_ms = now_ms
-        self._is_away = False
+        self._is_unreachable = False
 
     async def run(self) -> None:
-        """Watch until all is closed."""
+        """Watch until `changes` is closed."""
         while not self._changes.closed:
-            await self._changes.wait_until(lambda: bool(self._open()), wait_s=_A_LONG_TIME_S)
+            await self._changes.wait_until(lambda: bool(self._open()), wait_s=_NEVER_S)
             try:
-                await self._look()
+                await self._poll()
             except (RedisError, OSError) as error:
-                self._complain(error)
-                await asyncio.sleep(_REST_S)
+                self._log_unreachable(error)
+                await asyncio.sleep(_RETRY_S)
             else:
-                self._is_away = False
-                await asyncio.sleep(_PAUSE_S)
+                self._is_unreachable = False
+                await asyncio.sleep(_POLL_S)
 
-    async def _look(self) -> None:
+    async def _poll(self) -> None:
         records = self._open()
-        stories = await self._read([record.ledger_id or "" for record in records])
+        timelines = await self._read([record.ledger_id or "" for record in records])
         news = [
-            (record.msg_id, story)
-            for record, story in zip(records, stories, strict=True)
-            if story and story != record.story
+            (record.msg_id, timeline)
+            for record, timeline in zip(records, timelines, strict=True)
+            if timeline and timeline != record.story
         ]
-        for msg_id, story in news:
-            self._dingtalk.told(msg_id, story)
+        for msg_id, timeline in news:
+            self._dingtalk.note_timeline(msg_id, timeline)
         if news:
             await self._changes.announce()
 
     def _open(self) -> list[Record]:
-        since_ms = self._now_ms() - _UNHEARD_OF_MS
+        since_ms = self._now_ms() - _UNKNOWN_FOR_MS
         return [record for record in self._dingtalk.records.since(0) if _is_open(record, since_ms)]
 
-    def _complain(self, error: Exception) -> None:
-        if not self._is_away:
+    def _log_unreachable(self, error: Exception) -> None:
+        if not self._is_unreachable:
             logger.info(
                 "no ledger at DINGDA_REDIS_URL (%s): timelines show what DingTalk sees and no more",
                 type(error).__name__,
             )
-        self._is_away = True
+        self._is_unreachable = True
 
 
 def _is_open(record: Record, since_ms: int) -> bool:

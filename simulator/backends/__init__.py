@@ -1,1 +1,1 @@
-"""Stand-ins for the backends of skills: they answer, and refuse, as the real ones do."""
+"""Fakes of the skills' backends: they respond, and report errors, as the real ones do."""

@@ -1,4 +1,4 @@
-"""A stand-in for AMap's weatherInfo: status 200 whatever happens, and strings for all values.
+"""A fake of AMap's weatherInfo: status 200 whatever happens, and strings for all values.
 
 Facts: lbs.amap.com's weatherInfo and its table of infocodes.
 """
@@ -22,8 +22,8 @@ TOO_FREQUENT = ("10004", "ACCESS_TOO_FREQUENT")
 OUT_OF_SERVICE = ("10002", "SERVICE_NOT_AVAILABLE")
 
 
-class AMapStandIn:
-    """One stand-in with one key.
+class FakeAMap:
+    """AMap's weatherInfo with one key.
 
     Args:
         key: the key that it knows.
@@ -36,7 +36,7 @@ class AMapStandIn:
         self.asked: list[str] = []
         """The adcodes, in order."""
         self.faults: deque[tuple[str, str]] = deque()
-        """Infocode and info of the next answers, one each; then it works again."""
+        """Infocode and info of the next responses, one each; then it works again."""
 
     def app(self) -> Starlette:
         """As an ASGI application."""

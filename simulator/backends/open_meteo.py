@@ -1,4 +1,4 @@
-"""A stand-in for Open-Meteo: an invented but steady weather, its limits and its errors.
+"""A fake Open-Meteo: an invented but steady weather, its limits and its errors.
 
 Facts: its OpenAPI description, and its server's RateLimiter and ErrorResponse.
 """
@@ -52,8 +52,8 @@ PLACES: tuple[dict[str, Any], ...] = (
 )  # fmt: skip
 
 
-class OpenMeteoStandIn:
-    """One stand-in, and what it has been asked.
+class FakeOpenMeteo:
+    """Open-Meteo's forecast and geocoding, and the queries that came.
 
     Args:
         now: the clock.
@@ -64,7 +64,7 @@ class OpenMeteoStandIn:
         self.asked: list[Mapping[str, str]] = []
         """The queries, in order."""
         self.faults: deque[tuple[int, str]] = deque()
-        """Status and reason of the next answers, one each; then it works again."""
+        """Status and reason of the next responses, one each; then it works again."""
 
     def routes(self) -> list[Route]:
         """Its routes."""
@@ -92,7 +92,7 @@ class OpenMeteoStandIn:
         if not 0 <= count <= _MOST_DAYS:
             return _error(400, f"Forecast days is invalid. Allowed range 0 to 16. Given {count}.")
         local = self._now().astimezone(zone)
-        answer: dict[str, Any] = {
+        forecast: dict[str, Any] = {
             "latitude": latitude,
             "longitude": longitude,
             "timezone": str(zone),
@@ -100,14 +100,14 @@ class OpenMeteoStandIn:
         }
         if names := query.get("current"):
             values = _present(latitude, longitude, local)
-            answer["current_units"] = _CURRENT
-            answer["current"] = {name: values.get(name) for name in names.split(",")}
+            forecast["current_units"] = _CURRENT
+            forecast["current"] = {name: values.get(name) for name in names.split(",")}
         if names := query.get("daily"):
             days = [local.date() + timedelta(days=n) for n in range(count)]
-            told = [_day(latitude, longitude, day) for day in days]
-            series = {name: [one.get(name) for one in told] for name in names.split(",")}
-            answer["daily"] = {"time": [day.isoformat() for day in days], **series}
-        return JSONResponse(answer)
+            daily = [_day(latitude, longitude, day) for day in days]
+            series = {name: [one.get(name) for one in daily] for name in names.split(",")}
+            forecast["daily"] = {"time": [day.isoformat() for day in days], **series}
+        return JSONResponse(forecast)
 
     async def _search(self, request: Request) -> JSONResponse:
         query = request.query_params

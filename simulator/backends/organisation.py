@@ -1,9 +1,14 @@
-"""The simulated organisation: who works there, for whom, and DingTalk's OpenAPI to ask it."""
+"""The simulated organisation: its members, their managers, and DingTalk's OpenAPI over them."""
 
 from collections.abc import Iterator
 
 from dingda.shared.dingtalk.fields import string
-from dingda.simulator.backends.openapi import Department, OpenAPI, Person, PrivateMessage
+from dingda.simulator.backends.dingtalk_openapi import (
+    Department,
+    FakeOpenAPI,
+    Person,
+    PrivateMessage,
+)
 from dingda.simulator.dingtalk.callback import staff_id_of
 from dingda.simulator.dingtalk.change_notifier import ChangeNotifier
 from dingda.simulator.dingtalk.record_store import RecordStore
@@ -16,20 +21,20 @@ TECHNOLOGY, MARKETING = Department(2, "技术部"), Department(3, "市场部")
 NAMESAKE, NAMESAKES = "李伟", ("liwei-technology", "liwei-marketing")
 """A name that two people have, and their userids."""
 EXTERNAL = "陈外"
-"""A contact who is no member of the organisation."""
+"""An external contact."""
 
 
-class Organisation:
-    """Who works there: a manager and reports, two of one name, and whoever has spoken."""
+class SimulatedOrganisation:
+    """The members: a manager and reports, two of one name, and every sender so far."""
 
     def __init__(self, records: RecordStore) -> None:
-        self._archive = records
+        self._records = records
 
     def __iter__(self) -> Iterator[Person]:
         yield from _MEMBERS
         known = {person.userid for person in _MEMBERS}
-        for record in self._archive.since(0):
-            # A raw callback may be anybody's.
+        for record in self._records.since(0):
+            # The sender of a raw callback may be anybody.
             sender = string(record.callback, "senderStaffId") or staff_id_of(record.said.sender)
             if sender not in known and not record.said.external:
                 known.add(sender)
@@ -48,22 +53,24 @@ _MEMBERS = (
 )
 
 
-def create_openapi(dingtalk: Simulation, changes: ChangeNotifier, *, app_secret: str) -> OpenAPI:
+def create_openapi(
+    dingtalk: Simulation, changes: ChangeNotifier, *, app_secret: str
+) -> FakeOpenAPI:
     """Build the organisation's OpenAPI.
 
     Args:
         dingtalk: shows private messages in the single chats.
-        changes: wakes who follows them.
+        changes: announces them.
         app_secret: the application's.
     """
-    people = Organisation(dingtalk.records)
+    people = SimulatedOrganisation(dingtalk.records)
 
     async def show(message: PrivateMessage) -> None:
         name = next(person.name for person in people if person.userid == message.userid)
         dingtalk.push(name, message.to_payload())
         await changes.announce()
 
-    return OpenAPI(
+    return FakeOpenAPI(
         people,
         app_key=APP_KEY,
         app_secret=app_secret,

@@ -1,4 +1,4 @@
-"""A stand-in for QWeather's weather API, version 1: it verifies the token, and packs its answers.
+"""A fake of QWeather's weather API, version 1: it verifies the token, and gzips its responses.
 
 Facts: QWeather's own documentation (authentication, error codes, weather v1).
 """
@@ -28,8 +28,8 @@ NO_CREDIT = (403, "No Credit")
 UNKNOWN_ERROR = (500, "Unknown Error")
 
 
-class QWeatherStandIn:
-    """One stand-in with one project.
+class FakeQWeather:
+    """QWeather's API with one project.
 
     Args:
         project_id: the subject that tokens must have.
@@ -48,7 +48,7 @@ class QWeatherStandIn:
         self.asked: list[str] = []
         """The paths, in order."""
         self.faults: deque[tuple[int, str]] = deque()
-        """Status and title of the next answers, one each; then it works again."""
+        """Status and title of the next responses, one each; then it works again."""
 
     def app(self) -> Starlette:
         """As an ASGI application."""
@@ -130,6 +130,6 @@ def _problem(status: int, title: str) -> Response:
 
 
 def _packed(content: Any, status: int = 200, media_type: str = "application/json") -> Response:
-    """It always packs."""
+    """QWeather always gzips."""
     body = gzip.compress(json.dumps(content).encode())
     return Response(body, status, {"content-encoding": "gzip"}, media_type)

@@ -1,4 +1,4 @@
-"""A stand-in for TOP, Taobao's open platform, with one method: the alliance's search.
+"""A fake of TOP, Taobao's open platform, with one method: the alliance's search.
 
 It checks a call as TOP does, in TOP's order, and computes the signature on its own. Facts: Taobao's
 docId 101617 and the clients of `taobao.tbk.dg.material.optional.upgrade`.
@@ -51,7 +51,7 @@ class Product:
 
 
 @dataclass(frozen=True, slots=True)
-class Failure:
+class TopError:
     """TOP's `error_response`."""
 
     code: int
@@ -60,21 +60,21 @@ class Failure:
     sub_msg: str = ""
 
 
-APP_CALL_LIMITED = Failure(
+APP_CALL_LIMITED = TopError(
     7,
     "App Call Limited",
     "accesscontrol.limited-by-api-access-count",
     "This ban will last for 1 more seconds",
 )
-NO_PERMISSION = Failure(
+NO_PERMISSION = TopError(
     11, "Insufficient isv permissions", "isv.permission-api-package-limit", "scope ids is 381"
 )
-SERVICE_ERROR = Failure(15, "Remote service error", "isp.service-error", "服务错误")
-TIMEOUT = Failure(15, "Remote service error", "isp.top-remote-connection-timeout", "调用超时")
-BAD_PID = Failure(
+SERVICE_ERROR = TopError(15, "Remote service error", "isp.service-error", "服务错误")
+TIMEOUT = TopError(15, "Remote service error", "isp.top-remote-connection-timeout", "调用超时")
+BAD_PID = TopError(
     15, "Remote service error", "2", "pid不正确，请检查是否输入了正确的adzoneId和siteId"
 )
-NOTHING_FOUND = Failure(15, "Remote service error", "50001", "无结果")
+NOTHING_FOUND = TopError(15, "Remote service error", "50001", "无结果")
 
 PRODUCTS = (
     Product("kb01-a", "机械键盘 87键 红轴 有线", Decimal("199.00"), Decimal("40.00"), 5200),
@@ -90,7 +90,7 @@ PRODUCTS = (
 )
 
 
-class Taobao:
+class FakeTaobao:
     """TOP as one app sees it.
 
     Args:
@@ -115,8 +115,8 @@ class Taobao:
         self._adzone_id = adzone_id
         self._now = now
         self._products = products
-        self.failures: deque[Failure] = deque()
-        """How the next calls fail, one each, though they are right."""
+        self.failures: deque[TopError] = deque()
+        """The errors of the next correct calls, one each."""
         self.calls: list[dict[str, str]] = []
         """The parameters of all calls."""
         self.app = Starlette(
@@ -128,43 +128,43 @@ class Taobao:
         form = parse_qsl((await request.body()).decode(), keep_blank_values=True)
         call = dict([*request.query_params.items(), *form])
         self.calls.append(call)
-        failure = self._fault_of_protocol(call) or self._fault_of_arguments(call)
+        failure = self._check_protocol(call) or self._check_arguments(call)
         if failure is None and self.failures:
             failure = self.failures.popleft()
-        answer = _failed(failure) if failure else self._found(call)
+        response = _failed(failure) if failure else self._found(call)
         if call.get("format") == "json":
-            return JSONResponse(answer)
-        return Response(_to_xml(answer), media_type="text/xml;charset=utf-8")
+            return JSONResponse(response)
+        return Response(_to_xml(response), media_type="text/xml;charset=utf-8")
 
-    def _fault_of_protocol(self, call: Mapping[str, str]) -> Failure | None:
+    def _check_protocol(self, call: Mapping[str, str]) -> TopError | None:
         if not call.get("method"):
-            return Failure(21, "Missing method")
+            return TopError(21, "Missing method")
         if call["method"] != METHOD:
-            return Failure(22, "Invalid method", "isv.invalid-method")
+            return TopError(22, "Invalid method", "isv.invalid-method")
         if not call.get("app_key"):
-            return Failure(28, "Missing app key")
+            return TopError(28, "Missing app key")
         if call["app_key"] != self._app_key:
-            return Failure(29, "Invalid app Key", "isv.appkey-not-exists")
+            return TopError(29, "Invalid app Key", "isv.appkey-not-exists")
         if not call.get("timestamp"):
-            return Failure(30, "Missing timestamp")
+            return TopError(30, "Missing timestamp")
         if not self._is_timely(call["timestamp"]):
-            return Failure(31, "Invalid timestamp", "isv.invalid-timestamp")
+            return TopError(31, "Invalid timestamp", "isv.invalid-timestamp")
         if not call.get("sign"):
-            return Failure(24, "Missing signature")
+            return TopError(24, "Missing signature")
         if call["sign"] != _sign(call, self._app_secret):
-            return Failure(25, "Invalid signature", "isv.invalid-signature")
+            return TopError(25, "Invalid signature", "isv.invalid-signature")
         return None
 
-    def _fault_of_arguments(self, call: Mapping[str, str]) -> Failure | None:
+    def _check_arguments(self, call: Mapping[str, str]) -> TopError | None:
         if call.get("v") != "2.0":
-            return Failure(33, "Invalid version")
+            return TopError(33, "Invalid version")
         if not call.get("adzone_id"):
-            return Failure(40, "Missing required arguments:adzone_id", "isv.missing-parameter")
+            return TopError(40, "Missing required arguments:adzone_id", "isv.missing-parameter")
         numbers = ("adzone_id", "page_size", "start_price", "end_price")
         if not all(call[name].isdecimal() for name in numbers if call.get(name)):
-            return Failure(41, "Invalid arguments", "isv.invalid-parameter")
+            return TopError(41, "Invalid arguments", "isv.invalid-parameter")
         if not 1 <= int(call.get("page_size") or _DEFAULT_PAGE) <= _MAX_PAGE:
-            return Failure(41, "Invalid arguments:page_size", "isv.invalid-parameter")
+            return TopError(41, "Invalid arguments:page_size", "isv.invalid-parameter")
         return None if call["adzone_id"] == self._adzone_id else BAD_PID
 
     def _is_timely(self, timestamp: str) -> bool:
@@ -239,7 +239,7 @@ def _wrapped(entries: list[dict[str, Any]]) -> Any:
     return entries[0] if len(entries) == 1 else entries
 
 
-def _failed(failure: Failure) -> dict[str, Any]:
+def _failed(failure: TopError) -> dict[str, Any]:
     error = {"code": failure.code, "msg": failure.msg, "request_id": "64jynw0jsbja"}
     if failure.sub_code:
         error |= {"sub_code": failure.sub_code, "sub_msg": failure.sub_msg}
@@ -262,8 +262,8 @@ def _sign(call: Mapping[str, str], secret: str) -> str | None:
             return None
 
 
-def _to_xml(answer: Mapping[str, Any]) -> str:
-    body = "".join(_element(name, value) for name, value in answer.items())
+def _to_xml(response: Mapping[str, Any]) -> str:
+    body = "".join(_element(name, value) for name, value in response.items())
     return f'<?xml version="1.0" encoding="utf-8" ?>{body}'
 
 

@@ -1,1 +1,1 @@
-"""Speaking to a simulator: from Python and in a terminal."""
+"""Clients of a simulator: for Python and for a terminal."""

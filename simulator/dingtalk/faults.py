@@ -1,4 +1,4 @@
-"""DingTalk's bad days: what goes wrong with callbacks and with replies while a switch is on."""
+"""Injected faults: what goes wrong with callbacks and with replies while a switch is on."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -7,15 +7,15 @@ from typing import ClassVar
 from pydantic import ConfigDict, TypeAdapter
 
 CLOCK_OFF_MS = 2 * 3_600_000
-"""How far a wrong clock is behind; DingTalk says that a signature is good for one hour."""
+"""How far a wrong clock is behind; DingTalk: a signature is good for one hour."""
 RETRY_AFTER_S = 5
 """How long a sender is asked to wait with the status 503."""
 HANG_S = 30.0
-"""How long a reply is left without an answer: longer than any worker waits."""
+"""How long a reply is left without a response: longer than any worker waits."""
 
 
 class CallbackFault(StrEnum):
-    """What can be wrong with the callbacks that are sent.
+    """The faults of the callbacks that are sent.
 
     >>> FaultSettings(callbacks=CallbackFault.QUOTA).replies is None
     True
@@ -28,7 +28,7 @@ class CallbackFault(StrEnum):
 
 
 class ReplyFault(StrEnum):
-    """What can happen to the replies that come.
+    """The faults of the responses to replies.
 
     >>> FaultSettings(replies=ReplyFault.THROTTLE).callbacks is None
     True
@@ -49,16 +49,16 @@ class ReplyFault(StrEnum):
     GATEWAY = "gateway"
     """HTTP status 502; the reply is shown."""
     PACKED = "packed"
-    """The reply is shown, and the answer is gzip although nobody asked for it."""
+    """The reply is shown, and the response is gzip although the request did not accept it."""
     HANG = "hang"
-    """The reply is shown, and its sender never hears so."""
+    """The reply is shown, and no response comes."""
     CLOSE = "close"
-    """The reply is shown, and the line closes in the middle of the answer."""
+    """The reply is shown, and the connection closes in the middle of the response."""
 
 
 @dataclass(frozen=True, slots=True)
 class FaultSettings:
-    """Which troubles are on; None for a good day.
+    """The faults that are on; None for none.
 
     >>> FaultSettings(replies=ReplyFault.THROTTLE).to_json()
     b'{"callbacks":null,"replies":"throttle"}'
@@ -71,7 +71,7 @@ class FaultSettings:
 
     def to_json(self) -> bytes:
         """One JSON object, its keys being the attributes."""
-        return _BAD_DAY.dump_json(self)
+        return _ADAPTER.dump_json(self)
 
     @staticmethod
     def from_json(body: bytes) -> "FaultSettings":
@@ -80,8 +80,8 @@ class FaultSettings:
         Raises:
             ValidationError: if anything is wrong or unknown.
         """
-        return _BAD_DAY.validate_json(body)
+        return _ADAPTER.validate_json(body)
 
 
 NO_FAULTS = FaultSettings()
-_BAD_DAY = TypeAdapter(FaultSettings)
+_ADAPTER = TypeAdapter(FaultSettings)

@@ -1,4 +1,4 @@
-"""What became of one message, as the server keeps it and its clients read it."""
+"""The record of one message, as the server keeps it and its clients read it."""
 
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -6,13 +6,13 @@ from typing import Any, ClassVar
 from pydantic import ConfigDict, TypeAdapter
 
 from dingda.shared.ledger.timeline import MessageTimeline
-from dingda.simulator.dingtalk.callback import UserMessage
 from dingda.simulator.dingtalk.faults import ReplyFault
+from dingda.simulator.dingtalk.user_message import UserMessage
 
 
 @dataclass(frozen=True, slots=True)
 class Ack:
-    """The gateway's answer to the callback."""
+    """The gateway's response to the callback."""
 
     status: int
     body: str
@@ -21,7 +21,7 @@ class Ack:
 
     @property
     def ok(self) -> bool:
-        """Whether DingTalk takes it for an acknowledgement."""
+        """Whether DingTalk counts it as an acknowledgement."""
         return 200 <= self.status < 300  # noqa: PLR2004 - HTTP's own range
 
 
@@ -30,16 +30,16 @@ class Reply:
     """A reply, and DingTalk's verdict on it."""
 
     payload: dict[str, Any] | None
-    """The message as it came; None where it was no JSON object."""
+    """The message as it came; None if it was no JSON object."""
     errcode: int
     errmsg: str
     notified: tuple[str, ...]
     """The userids of those whom its mentions truly notify."""
     after_ms: int
     trouble: ReplyFault | None = None
-    """How it was answered instead of with the errcode, on a bad day."""
+    """The fault that replaced the response with the errcode."""
     warnings: tuple[str, ...] = ()
-    """What of it not every client shows; see `simulator.dingtalk.rules.warnings_of`."""
+    """What not every client shows of it; see `simulator.dingtalk.rules.warnings_of`."""
 
     @property
     def shown(self) -> bool:
@@ -49,14 +49,14 @@ class Reply:
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """One message from its sending on.
+    """One message, and everything that has happened to it.
 
     >>> record = dingtalk.ask("咖啡")
     >>> [reply.payload["msgtype"] for reply in record.shown]
     ['text']
     """
 
-    # A body may be no text.
+    # A verbatim body need not be text.
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(
         ser_json_bytes="base64", val_json_bytes="base64"
     )
@@ -66,38 +66,38 @@ class Record:
     sent_at_ms: int
     """Milliseconds since 1970; the callback's `createAt`."""
     said: UserMessage
-    """Of a raw callback, what can be told of it."""
+    """Of a raw callback, what can be read from it."""
     headers: dict[str, str]
-    """What the callback was sent with: the timestamp and the signature."""
+    """The callback's headers: the timestamp and the signature among them."""
     callback: dict[str, Any]
     """The body that was sent, {} if it was no JSON object. It holds the sessionWebhook: show a
     record, but never log it."""
     session_expires_ms: int
     """When its session closes or was closed; the callback may say later."""
     ledger_id: str | None = None
-    """The ledger's name for it; None where there is nothing to answer to."""
+    """The ledger's name for it; None if the callback is no message for the bot."""
     ack: Ack | None = None
-    """None as long as there is none."""
+    """None until the gateway responds."""
     undelivered: str | None = None
-    """Why there will never be one."""
+    """Why there will be none."""
     in_callback_reply: Reply | None = None
     """What the acknowledgement's own body said, unless it was `empty`."""
     replies: tuple[Reply, ...] = ()
-    """Everything that was POSTed to the session, refused or not, in order."""
+    """Everything that was POSTed to the session, taken or not, in order."""
     redeliveries: tuple[Ack, ...] = ()
-    """The gateway's answers to the same callback, sent again."""
+    """The gateway's responses to the same callback, sent again."""
     prompted: bool = True
-    """Whether somebody said something; False where the bot speaks first, in a private message."""
+    """Whether it answers a message; False for a private message that the bot sends first."""
     raw: bool = False
-    """Whether the callback was given as it is, and not made from what was said."""
+    """Whether the callback was given as it is, not built from `said`."""
     verbatim: bytes | None = None
     """The body, in base64, where it was sent byte for byte."""
     stories: tuple[MessageTimeline, ...] = ()
-    """What the ledger told of it, one for each attempt that was seen; () where it tells nothing."""
+    """The ledger's timelines, one for each lease that was seen; () where there is no ledger."""
 
     @property
     def story(self) -> MessageTimeline | None:
-        """What the ledger told last."""
+        """The latest timeline."""
         return self.stories[-1] if self.stories else None
 
     @property
@@ -108,15 +108,15 @@ class Record:
 
     @property
     def acknowledged(self) -> bool:
-        """Whether the gateway took the message, at once or when it was sent again."""
+        """Whether the gateway took the message, at once or on a redelivery."""
         return any(ack.ok for ack in (self.ack, *self.redeliveries) if ack)
 
     @property
     def settled(self) -> bool:
         """Whether waiting is over: a reply shows, there will be none, or nothing got through."""
-        answered = self.undelivered is not None or self.ack is not None
+        responded = self.undelivered is not None or self.ack is not None
         ended = self.story is not None and self.story.ended
-        return (answered and not self.acknowledged) or ended or bool(self.shown)
+        return (responded and not self.acknowledged) or ended or bool(self.shown)
 
     @property
     def over(self) -> bool:

@@ -1,4 +1,4 @@
-"""What is remembered of the messages: their records, and which of them changed since when."""
+"""The records of the newest messages, and when each last changed."""
 
 from dingda.simulator.dingtalk.record import Record
 
@@ -35,10 +35,10 @@ class RecordStore:
             if self._changed_at[msg_id] > revision
         ]
 
-    def knows_more(self, revision: int) -> bool:
+    def has_changed_since(self, revision: int) -> bool:
         """Whether anything changed after a revision."""
         return self.revision > revision
 
     def touch(self) -> None:
-        """Count a change of something else that followers want to hear of."""
+        """Count a change of something else that followers need, such as the faults."""
         self.revision += 1

@@ -1,4 +1,4 @@
-"""The playing of DingTalk: messages out, replies in. It has a clock and no sockets."""
+"""The simulated DingTalk: messages out, replies in. It has a clock and no sockets."""
 
 import json
 import secrets
@@ -13,11 +13,10 @@ from dingda.shared.dingtalk.signature import sign
 from dingda.shared.errors import InvalidMessageError
 from dingda.shared.ledger.timeline import MessageTimeline
 from dingda.simulator.dingtalk.callback import (
-    UserMessage,
     build_callback,
     new_msg_id,
     over_quota,
-    said_in,
+    read_user_message,
 )
 from dingda.simulator.dingtalk.faults import (
     CLOCK_OFF_MS,
@@ -33,16 +32,17 @@ from dingda.simulator.dingtalk.rules import (
     IMPROPER,
     NO_SESSION,
     OK,
-    Verdict,
-    fault_of_content_type,
-    fault_of_payload,
-    fault_of_size,
+    ReplyVerdict,
+    check_content_type,
+    check_payload,
+    check_size,
     notified_by,
     parse_reply,
     too_fast,
     warnings_of,
 )
-from dingda.simulator.dingtalk.throttle import Throttle
+from dingda.simulator.dingtalk.throttle import ReplyThrottle
+from dingda.simulator.dingtalk.user_message import UserMessage
 
 SESSION_LIFE_MS = 5_400_000
 """DingTalk: a session stays open for about 90 minutes."""
@@ -52,15 +52,15 @@ REPLIES_PER_MINUTE = 20
 # In captured callbacks the stated end is 45 to 341 ms later than 90 minutes after `createAt`.
 _SESSION_EXTRA_MS = 188
 FRESH = ("msgId", "createAt", "sessionWebhook", "sessionWebhookExpiredTime")
-"""What is made anew of a raw callback, so that it is a message of its own and can be answered."""
-_UNHEARD = (
+"""The fields of a raw callback that are replaced, to make it a new message with a session here."""
+_WITHOUT_ERRCODE = (
     ReplyFault.FAIL,
     ReplyFault.UNAVAILABLE,
     ReplyFault.GATEWAY,
     ReplyFault.HANG,
     ReplyFault.CLOSE,
 )
-"""The troubles in which nobody hears the errcode."""
+"""The faults whose response has no errcode."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +73,7 @@ class SignedCallback:
 
 
 class Simulation:
-    """One robot's DingTalk: its group, its single chats, and what was said in them.
+    """One robot's DingTalk: its group, its single chats, and the messages in them.
 
     Every message has a session of its own, though DingTalk lets one conversation's messages share
     theirs: so each reply tells which message it answers.
@@ -100,7 +100,9 @@ class Simulation:
         self._now_ms = now_ms
         self._session_life_ms = session_life_ms
         self._replies_per_minute = replies_per_minute
-        self._throttles = defaultdict[str, Throttle](partial(Throttle, replies_per_minute or 0))
+        self._throttles = defaultdict[str, ReplyThrottle](
+            partial(ReplyThrottle, replies_per_minute or 0)
+        )
         self._msg_ids: dict[str, str] = {}
         """By session."""
         self._faults = NO_FAULTS
@@ -116,13 +118,13 @@ class Simulation:
         self._faults = faults
         self.records.touch()
 
-    def send(self, said: UserMessage) -> SignedCallback:
-        """Make the callback for something said, and begin its record."""
+    def send(self, message: UserMessage) -> SignedCallback:
+        """Build a message's callback, and begin its record."""
         now_ms = self._now_ms()
         session = secrets.token_hex(16)
         expires_ms = now_ms + self._session_life_ms + _SESSION_EXTRA_MS
         callback = build_callback(
-            said,
+            message,
             session_webhook=self._session_webhook(session),
             created_ms=now_ms,
             expires_ms=expires_ms,
@@ -132,7 +134,7 @@ class Simulation:
         record = Record(
             msg_id=callback["msgId"],
             sent_at_ms=now_ms,
-            said=said,
+            said=message,
             headers=self._headers(now_ms),
             callback=callback,
             session_expires_ms=expires_ms,
@@ -142,12 +144,12 @@ class Simulation:
         return _signed(record)
 
     def send_raw(self, body: bytes, *, verbatim: bool = False) -> SignedCallback:
-        """Make a callback of any body, and begin its record.
+        """Sign any body as a callback, and begin its record.
 
         Args:
-            body: of a JSON object what `FRESH` names is made anew, so that the reply comes back.
-            verbatim: whether it is sent byte for byte, as whatever is no JSON object is anyway.
-                Then a reply is seen only if its session is one of an earlier message.
+            body: of a JSON object the fields in `FRESH` are replaced, so that the reply comes back.
+            verbatim: whether it is sent byte for byte, as everything but a JSON object always is.
+                Then a reply is recorded only if its session belongs to an earlier message.
         """
         now_ms = self._now_ms()
         session = secrets.token_hex(16)
@@ -162,7 +164,7 @@ class Simulation:
         record = Record(
             msg_id=callback["msgId"] if is_fresh else f"raw{secrets.token_hex(8)}",
             sent_at_ms=now_ms,
-            said=said_in(callback),
+            said=read_user_message(callback),
             headers=self._headers(now_ms),
             callback=callback,
             session_expires_ms=expires_ms,
@@ -174,14 +176,14 @@ class Simulation:
         return _signed(record)
 
     def send_again(self, msg_id: str) -> SignedCallback | None:
-        """Sign a message's callback once more, its body being the same; None if it is unknown."""
+        """Sign a message's callback again, with the same body; None if it is unknown."""
         record = self.record(msg_id)
         if record is None:
             return None
         return replace(_signed(record), headers=self._headers(self._now_ms()))
 
-    def acknowledged(self, msg_id: str, *, status: int, body: str) -> None:
-        """Note how the gateway answered a callback, and show the reply that its answer may hold."""
+    def note_ack(self, msg_id: str, *, status: int, body: str) -> None:
+        """Note the gateway's response to a callback, and show the reply that it may hold."""
         record = self.record(msg_id)
         if record is None:
             return
@@ -192,25 +194,27 @@ class Simulation:
         reply = _in_callback_reply(ack) if ack.ok else None
         self.records.put(replace(record, ack=ack, in_callback_reply=reply))
 
-    def undelivered(self, msg_id: str, why: str) -> None:
-        """Note that the gateway never answered a callback."""
+    def note_undelivered(self, msg_id: str, why: str) -> None:
+        """Note that the gateway never responded to a callback."""
         record = self.record(msg_id)
         if record and record.ack is None:
             self.records.put(replace(record, undelivered=why))
 
-    def told(self, msg_id: str, story: MessageTimeline) -> None:
-        """Note what the ledger knows of a message, beside what it told of earlier attempts."""
+    def note_timeline(self, msg_id: str, timeline: MessageTimeline) -> None:
+        """Note the ledger's timeline of a message, and keep those of earlier leases."""
         if record := self.record(msg_id):
-            earlier = [past for past in record.stories if 0 < past.lease_count < story.lease_count]
-            self.records.put(replace(record, stories=(*earlier, story)))
+            earlier = [
+                past for past in record.stories if 0 < past.lease_count < timeline.lease_count
+            ]
+            self.records.put(replace(record, stories=(*earlier, timeline)))
 
     def expire(self, msg_id: str) -> None:
         """Close a message's session now, whatever its callback says."""
         if record := self.record(msg_id):
             self.records.put(replace(record, session_expires_ms=self._now_ms()))
 
-    def reply(self, session: str, *, content_type: str, body: bytes) -> Verdict:
-        """Judge what was POSTed to a session, and note it where the session is known.
+    def reply(self, session: str, *, content_type: str, body: bytes) -> ReplyVerdict:
+        """Judge a reply that was POSTed to a session, and note it if the session is known.
 
         Args:
             session: the token from the sessionWebhook's query.
@@ -221,12 +225,12 @@ class Simulation:
         record = self.record(self._msg_ids.get(session, ""))
         payload = parse_reply(body)
         verdict = (
-            fault_of_content_type(content_type)
-            or _fault_of_session(record, now_ms)
-            or self._fault_of_the_day()
-            or fault_of_size(body)
-            or fault_of_payload(payload)
-            or self._fault_of_rate(record, now_ms)
+            check_content_type(content_type)
+            or _check_session(record, now_ms)
+            or self._injected_verdict()
+            or check_size(body)
+            or check_payload(payload)
+            or self._check_rate(record, now_ms)
             or OK
         )
         if record:
@@ -234,7 +238,7 @@ class Simulation:
         return verdict
 
     def push(self, name: str, payload: dict[str, Any]) -> None:
-        """Show somebody a private message of the bot's, which answers no message of theirs."""
+        """Show a private message that the bot sends first."""
         now_ms = self._now_ms()
         self.records.put(
             Record(
@@ -245,12 +249,12 @@ class Simulation:
                 callback={},
                 session_expires_ms=now_ms,
                 prompted=False,
-                replies=(_judged(payload, OK, after_ms=0),),
+                replies=(_record_reply(payload, OK, after_ms=0),),
             )
         )
 
     def record(self, msg_id: str) -> Record | None:
-        """What became of a message; None if it is unknown or forgotten."""
+        """The record of a message; None if it is unknown or forgotten."""
         return self.records.get(msg_id)
 
     def _session_webhook(self, session: str) -> str:
@@ -263,16 +267,16 @@ class Simulation:
             del self._msg_ids[next(iter(self._msg_ids))]
 
     def _headers(self, now_ms: int) -> dict[str, str]:
-        trouble = self._faults.callbacks
-        timestamp = str(now_ms - (CLOCK_OFF_MS if trouble is CallbackFault.CLOCK_OFF else 0))
-        forged = trouble is CallbackFault.WRONG_SIGNATURE
+        fault = self._faults.callbacks
+        timestamp = str(now_ms - (CLOCK_OFF_MS if fault is CallbackFault.CLOCK_OFF else 0))
+        forged = fault is CallbackFault.WRONG_SIGNATURE
         return {
             "Content-Type": "application/json; charset=utf-8",
             "timestamp": timestamp,
             "sign": sign(timestamp, secrets.token_hex() if forged else self._secret),
         }
 
-    def _fault_of_the_day(self) -> Verdict | None:
+    def _injected_verdict(self) -> ReplyVerdict | None:
         match self._faults.replies:
             case ReplyFault.THROTTLE:
                 return too_fast(self._replies_per_minute or REPLIES_PER_MINUTE)
@@ -285,7 +289,7 @@ class Simulation:
             case _:
                 return None
 
-    def _fault_of_rate(self, record: Record | None, now_ms: int) -> Verdict | None:
+    def _check_rate(self, record: Record | None, now_ms: int) -> ReplyVerdict | None:
         if record is None or self._replies_per_minute is None:
             return None
         if self._throttles[str(record.callback.get("conversationId"))].takes(now_ms):
@@ -293,15 +297,15 @@ class Simulation:
         return too_fast(self._replies_per_minute)
 
     def _note(
-        self, record: Record, payload: dict[str, Any] | None, verdict: Verdict, now_ms: int
+        self, record: Record, payload: dict[str, Any] | None, verdict: ReplyVerdict, now_ms: int
     ) -> None:
-        reply = _judged(payload, verdict, after_ms=now_ms - record.sent_at_ms)
-        if self._faults.replies in _UNHEARD:
+        reply = _record_reply(payload, verdict, after_ms=now_ms - record.sent_at_ms)
+        if self._faults.replies in _WITHOUT_ERRCODE:
             reply = replace(reply, trouble=self._faults.replies)
         self.records.put(replace(record, replies=(*record.replies, reply)))
 
 
-def _fault_of_session(record: Record | None, now_ms: int) -> Verdict | None:
+def _check_session(record: Record | None, now_ms: int) -> ReplyVerdict | None:
     return NO_SESSION if record is None or now_ms >= record.session_expires_ms else None
 
 
@@ -310,10 +314,10 @@ def _in_callback_reply(ack: Ack) -> Reply | None:
     payload = parse_reply(ack.body.encode())
     if payload is None or payload.get("msgtype") in (None, "empty"):
         return None
-    return _judged(payload, fault_of_payload(payload) or OK, after_ms=ack.after_ms)
+    return _record_reply(payload, check_payload(payload) or OK, after_ms=ack.after_ms)
 
 
-def _judged(payload: dict[str, Any] | None, verdict: Verdict, *, after_ms: int) -> Reply:
+def _record_reply(payload: dict[str, Any] | None, verdict: ReplyVerdict, *, after_ms: int) -> Reply:
     if payload is None or verdict != OK:
         return Reply(payload, verdict.errcode, verdict.errmsg, (), after_ms)
     notified, warnings = notified_by(payload), warnings_of(payload)

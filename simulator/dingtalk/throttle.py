@@ -1,17 +1,17 @@
-"""DingTalk's patience with a robot that talks too much."""
+"""DingTalk's limit on how often a robot replies."""
 
 from collections import deque
 
 WINDOW_MS = 60_000
 PENALTY_MS = 600_000
-"""DingTalk: who sends more than 20 messages in a minute is throttled for ten."""
+"""DingTalk: after more than 20 messages in a minute, a robot is throttled for ten."""
 
 
-class Throttle:
+class ReplyThrottle:
     """Counts one conversation's replies over the last minute.
 
     Args:
-        replies_per_minute: how many are taken.
+        replies_per_minute: the limit.
     """
 
     def __init__(self, replies_per_minute: int) -> None:
@@ -22,7 +22,7 @@ class Throttle:
         """Whether a reply may pass now; if so, it is counted.
 
         Args:
-            now_ms: the present, in ms since 1970.
+            now_ms: the current time, in ms since 1970.
         """
         if now_ms < self._until_ms:
             return False

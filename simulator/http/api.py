@@ -1,4 +1,4 @@
-"""What people's clients do with the simulator: a JSON API, described in `/openapi.json`.
+"""The simulator's JSON API for its clients, described in `/openapi.json`.
 
 An error is `{"error": a short name, "detail": a sentence}`.
 """
@@ -16,12 +16,12 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
 from starlette.routing import BaseRoute, Route
 
-from dingda.simulator.dingtalk.callback import UserMessage
 from dingda.simulator.dingtalk.change_notifier import ChangeNotifier
 from dingda.simulator.dingtalk.export import as_curl, as_test
 from dingda.simulator.dingtalk.faults import FaultSettings
 from dingda.simulator.dingtalk.record import Record
 from dingda.simulator.dingtalk.simulation import SignedCallback, Simulation
+from dingda.simulator.dingtalk.user_message import UserMessage
 from dingda.simulator.errors import CallbackUnansweredError
 from dingda.simulator.http.callback_sender import CallbackSender
 from dingda.simulator.http.schema import describe
@@ -32,9 +32,9 @@ T = TypeVar("T")
 MAX_WAIT_S = 60.0
 NOT_MENTIONED = "From a group DingTalk delivers only what mentions the bot."
 _LAST_PARTS_S = 1.0
-"""How long the rest of a reply is waited for, once it shows: the ledger may be out of sight."""
-_ALIVE_S = 15.0
-"""How often a stream without news says that it is alive, so that a dead line is noticed."""
+"""How long to wait for a reply's other parts, once one shows: the ledger may be unreachable."""
+_HEARTBEAT_S = 15.0
+"""How often a stream without news sends something, so that a dead connection is noticed."""
 
 
 class ApiError(Exception):
@@ -53,9 +53,9 @@ def api_routes(
     """Build the API's routes.
 
     Args:
-        dingtalk: what is played.
-        callback_sender: takes the callbacks to the gateway.
-        changes: wakes who waits for news.
+        dingtalk: the simulation.
+        callback_sender: sends the callbacks to the gateway.
+        changes: wakes the requests that wait for a change.
     """
     endpoints = _Endpoints(dingtalk, callback_sender, changes)
     # A msgId holds slashes, and they arrive decoded.
@@ -82,21 +82,21 @@ class _Endpoints:
         self, dingtalk: Simulation, callback_sender: CallbackSender, changes: ChangeNotifier
     ) -> None:
         self._dingtalk = dingtalk
-        self._courier = callback_sender
+        self._callback_sender = callback_sender
         self._changes = changes
-        self._life = secrets.token_hex(4)
+        self._server_id = secrets.token_hex(4)
 
     async def list_messages(self, _: Request) -> Response:
         records = Record.list_to_json(self._dingtalk.records.since(0))
         return Response(records, media_type="application/json")
 
     async def send_message(self, request: Request) -> Response:
-        said = await _read(request, UserMessage.from_json)
-        callback = self._dingtalk.send(said)
-        if said.reaches_the_bot:
+        message = await _read(request, UserMessage.from_json)
+        callback = self._dingtalk.send(message)
+        if message.reaches_the_bot:
             await self._deliver(callback)
         else:
-            self._dingtalk.undelivered(callback.msg_id, NOT_MENTIONED)
+            self._dingtalk.note_undelivered(callback.msg_id, NOT_MENTIONED)
             await self._changes.announce()
         return _show(self._record(callback.msg_id))
 
@@ -122,14 +122,16 @@ class _Endpoints:
         return _show(self._record(msg_id))
 
     async def show_curl(self, request: Request) -> Response:
-        return PlainTextResponse(as_curl(self._signed_again(request), self._courier.callback_url))
+        return PlainTextResponse(
+            as_curl(self._signed_again(request), self._callback_sender.callback_url)
+        )
 
     async def show_test(self, request: Request) -> Response:
         return PlainTextResponse(as_test(self._record(request.path_params["msg_id"])))
 
     async def show_message(self, request: Request) -> Response:
         msg_id = request.path_params["msg_id"]
-        await self._settled(msg_id, _read_wait_s(request))
+        await self._wait_until_settled(msg_id, _read_wait_s(request))
         return _show(self._record(msg_id))
 
     async def show_faults(self, _: Request) -> Response:
@@ -142,8 +144,8 @@ class _Endpoints:
 
     async def follow(self, request: Request) -> Response:
         """Everything that is remembered and then every change, as server-sent events."""
-        life, _, revision = request.headers.get("last-event-id", "").partition("-")
-        resumes = life == self._life and revision.isdigit()
+        server_id, _, revision = request.headers.get("last-event-id", "").partition("-")
+        resumes = server_id == self._server_id and revision.isdigit()
         return StreamingResponse(
             self._events(int(revision) if resumes else 0),
             media_type="text/event-stream",
@@ -162,29 +164,31 @@ class _Endpoints:
                 yield b"event: bad_day\ndata: %b\n\n" % faults.to_json()
             for record in records:
                 yield b"event: record\ndata: %b\n\n" % record.to_json()
-            # The id is last, so that who resumes has had everything before it.
-            yield b"event: revision\nid: %b-%d\ndata: {}\n\n" % (self._life.encode(), revision)
-            await self._changes.wait_until(partial(store.knows_more, revision), wait_s=_ALIVE_S)
+            # The id is last, so that a client that resumes has had everything before it.
+            yield b"event: revision\nid: %b-%d\ndata: {}\n\n" % (self._server_id.encode(), revision)
+            await self._changes.wait_until(
+                partial(store.has_changed_since, revision), wait_s=_HEARTBEAT_S
+            )
 
     async def _deliver(self, callback: SignedCallback) -> None:
         try:
-            answer = await self._courier.deliver(callback)
+            response = await self._callback_sender.deliver(callback)
         except CallbackUnansweredError as error:
-            self._dingtalk.undelivered(callback.msg_id, str(error))
+            self._dingtalk.note_undelivered(callback.msg_id, str(error))
             await self._changes.announce()
             logger.warning("message %s: %s", callback.msg_id, error)
             raise ApiError(HTTPStatus.BAD_GATEWAY, "gateway", str(error)) from None
-        self._dingtalk.acknowledged(callback.msg_id, status=answer.status, body=answer.body)
-        logger.info("message %s: answered with status %d", callback.msg_id, answer.status)
+        self._dingtalk.note_ack(callback.msg_id, status=response.status, body=response.body)
+        logger.info("message %s: answered with status %d", callback.msg_id, response.status)
         await self._changes.announce()
 
     def _record(self, msg_id: str) -> Record:
-        return _known(self._dingtalk.record(msg_id))
+        return _found(self._dingtalk.record(msg_id))
 
     def _signed_again(self, request: Request) -> SignedCallback:
-        return _known(self._dingtalk.send_again(request.path_params["msg_id"]))
+        return _found(self._dingtalk.send_again(request.path_params["msg_id"]))
 
-    async def _settled(self, msg_id: str, wait_s: float) -> None:
+    async def _wait_until_settled(self, msg_id: str, wait_s: float) -> None:
         def is_settled() -> bool:
             record = self._dingtalk.record(msg_id)
             return record is None or record.settled
@@ -202,8 +206,8 @@ class _Endpoints:
             )
 
 
-def in_words(_: Request, error: Exception) -> Response:
-    """Say in JSON what went wrong."""
+def error_response(_: Request, error: Exception) -> Response:
+    """Turn an error into the JSON that clients read."""
     if isinstance(error, ApiError):
         return JSONResponse({"error": error.name, "detail": error.detail}, error.status)
     status = error.status_code if isinstance(error, HTTPException) else 500
@@ -211,14 +215,14 @@ def in_words(_: Request, error: Exception) -> Response:
     return JSONResponse({"error": "http", "detail": detail}, status)
 
 
-def _known(found: T | None) -> T:
-    if found is None:
+def _found(value: T | None) -> T:
+    if value is None:
         raise ApiError(
             HTTPStatus.NOT_FOUND,
             "unknown_message",
             "No message has this msgId, or it is so old that it has been forgotten.",
         )
-    return found
+    return value
 
 
 def _check_json(request: Request) -> None:

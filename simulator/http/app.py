@@ -24,9 +24,9 @@ from starlette.types import Receive, Scope, Send
 
 from dingda.simulator.dingtalk.change_notifier import ChangeNotifier
 from dingda.simulator.dingtalk.faults import HANG_S, RETRY_AFTER_S, ReplyFault
-from dingda.simulator.dingtalk.rules import NEEDS_POST, OK, Verdict
+from dingda.simulator.dingtalk.rules import NEEDS_POST, OK, ReplyVerdict
 from dingda.simulator.dingtalk.simulation import Simulation
-from dingda.simulator.http.api import ApiError, api_routes, in_words
+from dingda.simulator.http.api import ApiError, api_routes, error_response
 from dingda.simulator.http.callback_sender import CallbackSender
 from dingda.simulator.http.hosts import KnownHosts
 from dingda.simulator.page import page_routes
@@ -49,11 +49,11 @@ def create_app(
     """Build the simulator's server.
 
     Args:
-        dingtalk: what is played.
-        callback_sender: takes the callbacks to the gateway; the application closes it when it ends.
-        changes: wakes who waits for a reply; close it before the server stops.
+        dingtalk: the simulation.
+        callback_sender: sends the callbacks to the gateway; closed with the application.
+        changes: wakes waiting requests; close it before the server stops.
         watch: reads the ledger, where there is one.
-        mounts: other services that are played, by the path that each is under.
+        mounts: fakes of other services, by the path that each is under.
         hosts: the only names that it answers to; none for any name.
     """
 
@@ -69,7 +69,7 @@ def create_app(
         routes=[
             Route(
                 "/robot/sendBySession",
-                _ReplyTaker(dingtalk, changes).take,
+                _ReplyEndpoint(dingtalk, changes).receive,
                 methods=["GET", "POST"],
             ),
             *(Mount(path, routes=routes) for path, routes in mounts.items()),
@@ -78,24 +78,24 @@ def create_app(
         ],
         middleware=[Middleware(KnownHosts, hosts=hosts)] if hosts else [],
         lifespan=lifespan,
-        exception_handlers={ApiError: in_words, HTTPException: in_words},
+        exception_handlers={ApiError: error_response, HTTPException: error_response},
     )
     app.router.redirect_slashes = False
     return app
 
 
-class _ReplyTaker:
-    """Takes the replies, as DingTalk does on good days and on bad ones."""
+class _ReplyEndpoint:
+    """Takes the replies as DingTalk does, with the faults that are on."""
 
     def __init__(self, dingtalk: Simulation, changes: ChangeNotifier) -> None:
         self._dingtalk = dingtalk
         self._changes = changes
 
-    async def take(self, request: Request) -> Response:
+    async def receive(self, request: Request) -> Response:
         if request.method != "POST":
-            return _answer(NEEDS_POST)
+            return _verdict_response(NEEDS_POST)
         body = await request.body()
-        trouble = self._dingtalk.faults.replies
+        fault = self._dingtalk.faults.replies
         verdict = self._dingtalk.reply(
             request.query_params.get("session", ""),
             content_type=request.headers.get("content-type", ""),
@@ -104,10 +104,10 @@ class _ReplyTaker:
         if verdict != OK:
             logger.warning("refused a reply: errcode %d, %s", verdict.errcode, verdict.errmsg)
         await self._changes.announce()
-        return await self._answer(verdict, trouble)
+        return await self._respond(verdict, fault)
 
-    async def _answer(self, verdict: Verdict, trouble: ReplyFault | None) -> Response:
-        match trouble:
+    async def _respond(self, verdict: ReplyVerdict, fault: ReplyFault | None) -> Response:
+        match fault:
             case ReplyFault.FAIL:
                 return _failure(HTTPStatus.INTERNAL_SERVER_ERROR)
             case ReplyFault.UNAVAILABLE:
@@ -115,18 +115,18 @@ class _ReplyTaker:
             case ReplyFault.GATEWAY:
                 return _failure(HTTPStatus.BAD_GATEWAY)
             case ReplyFault.PACKED:
-                return _packed(_answer(verdict))
+                return _packed(_verdict_response(verdict))
             case ReplyFault.HANG:
                 await self._changes.wait_until(lambda: False, wait_s=HANG_S)
-                return _BrokenOff()
+                return _TruncatedResponse()
             case ReplyFault.CLOSE:
-                return _BrokenOff()
+                return _TruncatedResponse()
             case _:
-                return _answer(verdict)
+                return _verdict_response(verdict)
 
 
-class _BrokenOff(Response):
-    """Begins an answer and never ends it: the server closes the line, and its log says so."""
+class _TruncatedResponse(Response):
+    """Begins a response and never ends it: the server closes the connection and logs it."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         del scope, receive
@@ -145,5 +145,5 @@ def _packed(response: Response) -> Response:
     return Response(gzip.compress(bytes(response.body)), headers=headers, media_type=media_type)
 
 
-def _answer(verdict: Verdict) -> Response:
+def _verdict_response(verdict: ReplyVerdict) -> Response:
     return JSONResponse({"errcode": verdict.errcode, "errmsg": verdict.errmsg})

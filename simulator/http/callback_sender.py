@@ -8,26 +8,26 @@ import httpx
 from dingda.simulator.dingtalk.simulation import SignedCallback
 from dingda.simulator.errors import CallbackUnansweredError
 
-PATIENCE_S = 2.5
+RESPONSE_TIMEOUT_S = 2.5
 """DingTalk: a callback over HTTP has about two and a half seconds."""
 # uvicorn hangs up on idle connections after 5 s; reusing one at that very moment would fail.
 _KEEPALIVE_S = 2.0
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """What the gateway said."""
+class GatewayResponse:
+    """The gateway's response to a callback."""
 
     status: int
     body: str
 
 
 class CallbackSender:
-    """Takes callbacks to one address.
+    """Sends callbacks to one address.
 
     Args:
         callback_url: the gateway's message-receiving address.
-        patience_s: how long to wait for an answer, in seconds; shorter in tests.
+        timeout_s: how long to wait for the response, in seconds; shorter in tests.
         transport: how to get there; None for the network.
     """
 
@@ -35,11 +35,11 @@ class CallbackSender:
         self,
         callback_url: str,
         *,
-        patience_s: float = PATIENCE_S,
+        timeout_s: float = RESPONSE_TIMEOUT_S,
         transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
         self.callback_url = callback_url
-        self._patience_s = patience_s
+        self._patience_s = timeout_s
         self._client = httpx.AsyncClient(
             transport=transport,
             trust_env=False,
@@ -48,8 +48,8 @@ class CallbackSender:
             limits=httpx.Limits(keepalive_expiry=_KEEPALIVE_S),
         )
 
-    async def deliver(self, callback: SignedCallback) -> Answer:
-        """POST a callback and hear the answer, whatever its status.
+    async def deliver(self, callback: SignedCallback) -> GatewayResponse:
+        """POST a callback and return the response, whatever its status.
 
         Raises:
             CallbackUnansweredError: if there is none in time.
@@ -75,8 +75,8 @@ class CallbackSender:
                 f"{self.callback_url} gave no answer that is HTTP ({type(error).__name__}). "
                 "Is it the gateway that listens there?"
             ) from None
-        return Answer(response.status_code, response.text)
+        return GatewayResponse(response.status_code, response.text)
 
     async def aclose(self) -> None:
-        """Hang up."""
+        """Close the connections."""
         await self._client.aclose()

@@ -1,12 +1,12 @@
-"""The OpenAPI description of the simulator's API; the schemas are those of its own values."""
+"""The OpenAPI description of the simulator's own API, with schemas from its types."""
 
 from typing import Any
 
 from pydantic import TypeAdapter
 
-from dingda.simulator.dingtalk.callback import UserMessage
 from dingda.simulator.dingtalk.faults import FaultSettings
 from dingda.simulator.dingtalk.record import Record
+from dingda.simulator.dingtalk.user_message import UserMessage
 
 _Json = dict[str, Any]
 
@@ -111,7 +111,7 @@ def _paths() -> _Json:
         "/api/events": {
             "get": _operation(
                 "Everything remembered, then every change: server-sent events named `beginning`, "
-                "`record` (a Record), `faults` (a FaultSettings) and `revision`",
+                "`record` (a Record), `bad_day` (a FaultSettings) and `revision`",
                 {"text/event-stream": {"schema": {"type": "string"}}},
             )
         },

@@ -1,4 +1,4 @@
-"""The simulator's process: its settings put together, its port, its warnings."""
+"""The simulator's process: its composition, its port, its warnings."""
 
 import logging
 import socket
@@ -19,7 +19,7 @@ from dingda.shared.runtime.clock import wall_clock_ms
 from dingda.shared.runtime.redis import create_gateway_redis
 from dingda.shared.runtime.server import create_uvicorn_config, listen
 from dingda.shared.runtime.settings import Settings
-from dingda.simulator.backends.open_meteo import OpenMeteoStandIn
+from dingda.simulator.backends.open_meteo import FakeOpenMeteo
 from dingda.simulator.backends.organisation import create_openapi
 from dingda.simulator.dingtalk.change_notifier import ChangeNotifier
 from dingda.simulator.dingtalk.simulation import Simulation
@@ -47,7 +47,7 @@ def serve(settings: SimulatorSettings, bot: Settings) -> None:
     ledger = create_gateway_redis(bot.redis_url.get_secret_value(), timeout_s=_LEDGER_TIMEOUT_S)
     app = _build(settings, bot, changes, ledger)
     listener = listen(settings.host, settings.port, settings_prefix="DINGDA_SIMULATOR_")
-    _tell(settings, bot)
+    _log_start(settings, bot)
     server = _Server(create_uvicorn_config(app), changes, ledger)
     # uvicorn raises it again once it has shut down on Ctrl-C.
     with suppress(KeyboardInterrupt):
@@ -55,7 +55,7 @@ def serve(settings: SimulatorSettings, bot: Settings) -> None:
 
 
 class _Server(uvicorn.Server):
-    """Sends away who waits for a reply before it stops."""
+    """Ends the requests that wait for a reply before it stops."""
 
     def __init__(self, config: uvicorn.Config, changes: ChangeNotifier, ledger: Redis) -> None:
         super().__init__(config)
@@ -90,21 +90,21 @@ def _build(
         watch=watch,
         mounts={
             "/openapi": create_openapi(dingtalk, changes, app_secret=bot.secrets[0]).routes(),
-            "/open-meteo": OpenMeteoStandIn(lambda: datetime.now(UTC)).routes(),
+            "/open-meteo": FakeOpenMeteo(lambda: datetime.now(UTC)).routes(),
         },
         hosts=_hosts(settings),
     )
 
 
 def _hosts(settings: SimulatorSettings) -> set[str]:
-    """The names that it answers to on loopback; elsewhere nobody knows what it is called."""
+    """The names that it answers to on loopback; () elsewhere, where its names are unknown."""
     if not is_loopback(settings.host):
         return set()
     named = (urlsplit(url).hostname for url in (settings.server_url, settings.session_base_url))
     return {"127.0.0.1", "::1", "localhost", *filter(None, named)}
 
 
-def _tell(settings: SimulatorSettings, bot: Settings) -> None:
+def _log_start(settings: SimulatorSettings, bot: Settings) -> None:
     logger.info(
         "playing DingTalk at %s, for the bot at %s",
         settings.server_url,

@@ -1,4 +1,4 @@
-"""The simulator's face: one page, its style and its scripts, all from this folder.
+"""The simulator's page, its style and its scripts, all from this folder.
 
 The page knows nothing that the API does not tell it (`simulator.http.api`). It is served with a
 Content-Security-Policy that lets no script run but ours; text from a message never becomes HTML.
@@ -33,7 +33,7 @@ def page_routes() -> list[BaseRoute]:
 
 
 class _Static(StaticFiles):
-    """Files that are looked at again each time, so that an upgrade is seen at once."""
+    """Files that the browser revalidates each time, so that an upgrade shows at once."""
 
     def file_response(self, *args: object, **kwargs: object) -> Response:
         response = super().file_response(*args, **kwargs)  # type: ignore[arg-type]

@@ -1,4 +1,4 @@
-"""What a test on this machine starts: a server for the ledger, and processes of the bot."""
+"""The processes that a test starts: a Valkey for the ledger, and the bot's own."""
 
 import os
 import random

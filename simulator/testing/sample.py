@@ -1,4 +1,4 @@
-"""A message to try things with, as bytes, as fields and read: any of its fields can be replaced."""
+"""A sample message as a callback's fields, as bytes and parsed; any field can be replaced."""
 
 import json
 from typing import Any
@@ -6,7 +6,8 @@ from typing import Any
 from dingda.shared.dingtalk.message import Message, parse_message
 from dingda.shared.dingtalk.signature import sign
 from dingda.shared.runtime.clock import wall_clock_ms
-from dingda.simulator.dingtalk.callback import UserMessage, build_callback
+from dingda.simulator.dingtalk.callback import build_callback
+from dingda.simulator.dingtalk.user_message import UserMessage
 
 SESSION_WEBHOOK = (
     "https://oapi.dingtalk.com/robot/sendBySession?session=0123456789abcdef0123456789abcdef"

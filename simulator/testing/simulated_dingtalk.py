@@ -1,4 +1,4 @@
-"""A simulated DingTalk to speak to the bot through, from a test that may be `async` or not."""
+"""The simulated DingTalk of tests, which may be `async` or not."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -7,12 +7,12 @@ from typing import Any, Self
 from anyio.from_thread import BlockingPortal, start_blocking_portal
 
 from dingda.simulator.client.client import SimulatorClient
-from dingda.simulator.dingtalk.callback import UserMessage
 from dingda.simulator.dingtalk.faults import NO_FAULTS, CallbackFault, FaultSettings, ReplyFault
 from dingda.simulator.dingtalk.record import Record
+from dingda.simulator.dingtalk.user_message import UserMessage
 
 WAIT_S = 20.0
-"""How long an answer is waited for, unless a test says otherwise."""
+"""How long to wait for a reply, unless a test says otherwise."""
 
 
 class SimulatedDingTalk:
@@ -43,18 +43,18 @@ class SimulatedDingTalk:
         ):
             yield cls(client, portal)
 
-    def ask(self, text: str, *, wait_s: float = WAIT_S, **manner: Any) -> Record:
-        """Say something to the bot, and wait until it has replied or is known not to.
+    def ask(self, text: str, *, wait_s: float = WAIT_S, **fields: Any) -> Record:
+        """Send a message to the bot, and wait until it has replied or is known not to.
 
         Args:
             text: without the mention.
             wait_s: how long to wait, in seconds.
-            manner: who says it, where and how; see `simulator.dingtalk.callback.UserMessage`.
+            fields: the sender, the conversation and more; see `UserMessage`.
 
         Returns:
             What became of it: `.shown` are the replies that the chat shows.
         """
-        return self._settled(self.say(UserMessage(text, **manner)), wait_s)
+        return self._wait(self.say(UserMessage(text, **fields)), wait_s)
 
     def ask_raw(
         self, callback: Mapping[str, Any] | bytes, *, verbatim: bool = False, wait_s: float = WAIT_S
@@ -71,13 +71,13 @@ class SimulatedDingTalk:
         async def send() -> Record:
             return await self._client.send_callback(callback, verbatim=verbatim)
 
-        return self._settled(self._portal.call(send), wait_s)
+        return self._wait(self._portal.call(send), wait_s)
 
-    def say(self, said: UserMessage) -> Record:
-        """Say something, and wait for the acknowledgement only."""
-        return self._portal.call(self._client.send, said)
+    def say(self, message: UserMessage) -> Record:
+        """Send a message, and wait for the acknowledgement only."""
+        return self._portal.call(self._client.send, message)
 
-    def _settled(self, record: Record, wait_s: float) -> Record:
+    def _wait(self, record: Record, wait_s: float) -> Record:
         return record if record.over else self.look(record, wait_s=wait_s)
 
     def look(self, record: Record, *, wait_s: float = 0.0) -> Record:
@@ -89,7 +89,7 @@ class SimulatedDingTalk:
         return self._portal.call(look)
 
     def redeliver(self, record: Record) -> Record:
-        """Let DingTalk send the same callback again."""
+        """Send the same callback again, as DingTalk does."""
         return self._portal.call(self._client.redeliver, record.msg_id)
 
     def expire(self, record: Record) -> Record:
@@ -103,9 +103,9 @@ class SimulatedDingTalk:
         callbacks: CallbackFault | None = None,
         replies: ReplyFault | None = None,
     ) -> Iterator[None]:
-        """Let things go wrong in a `with` block."""
-        self._portal.call(self._client.have, FaultSettings(callbacks, replies))
+        """Inject faults in a `with` block."""
+        self._portal.call(self._client.set_faults, FaultSettings(callbacks, replies))
         try:
             yield
         finally:
-            self._portal.call(self._client.have, NO_FAULTS)
+            self._portal.call(self._client.set_faults, NO_FAULTS)

@@ -1,6 +1,6 @@
 """Everything at once, for tests: a server for the ledger, a gateway, a worker and a simulator.
 
-The simulator plays DingTalk's OpenAPI and the weather service as well. The bot is started by name
+The simulator fakes DingTalk's OpenAPI and the weather service as well. The bot is started by name
 (`python -m dingda.gateway`), which works in a checkout and where the package is installed.
 """
 
@@ -33,7 +33,7 @@ def a_running_stack(folder: Path, settings: Mapping[str, str]) -> Iterator[str]:
         The simulator's URL.
 
     Raises:
-        StackError: if something does not start; it quotes what was said.
+        StackError: if something does not start; it quotes the logs.
     """
     gateway, simulator = free_port(), free_port()
     url = f"http://127.0.0.1:{simulator}"
@@ -45,7 +45,7 @@ def a_running_stack(folder: Path, settings: Mapping[str, str]) -> Iterator[str]:
             "DINGDA_SESSION_WEBHOOK_ORIGINS": url,
             "DINGDA_SIMULATOR_PORT": str(simulator),
             "DINGDA_SIMULATOR_REPLIES_PER_MINUTE": "0",
-            # The simulator plays these, too.
+            # The simulator fakes these, too.
             "DINGDA_APP_KEY": APP_KEY,
             "DINGDA_OPENAPI_URL": f"{url}/openapi",
             "DINGDA_OAPI_URL": f"{url}/openapi",
@@ -59,10 +59,10 @@ def a_running_stack(folder: Path, settings: Mapping[str, str]) -> Iterator[str]:
         ]
         for address in (f"{url}/api/health", f"http://127.0.0.1:{gateway}/readyz"):
             if not is_ready(address, processes):
-                raise StackError(f"nothing is ready at {address}\n{_said(folder)}")
+                raise StackError(f"nothing is ready at {address}\n{_log_tails(folder)}")
         yield url
 
 
-def _said(folder: Path) -> str:
+def _log_tails(folder: Path) -> str:
     logs = sorted(folder.glob("*.log"))
     return "\n".join(f"{log.stem}: {log.read_text('utf-8', 'replace')[-1000:]}" for log in logs)

@@ -62,9 +62,9 @@ class ChatPage:
         await self.state.click()
         await expect(self.details).to_be_visible()
 
-    async def choose_bad_day(self, side: str, trouble: str) -> None:
+    async def choose_bad_day(self, side: str, fault: str) -> None:
         """Turn a switch on, and wait until the server has it."""
         await self.page.locator("#bad-day-button").click()
-        await self.page.locator(f'input[name="{side}"][value="{trouble}"]').check()
+        await self.page.locator(f'input[name="{side}"][value="{fault}"]').check()
         await expect(self.page.locator("#banner")).to_be_visible()
         await self.page.keyboard.press("Escape")

@@ -8,7 +8,7 @@ from tests.browser.chat_page import ChatPage
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
-async def test_throttled_a_reply_is_put_off(chat: ChatPage) -> None:
+async def test_a_throttled_reply_is_put_off(chat: ChatPage) -> None:
     await chat.alone("限流")
     await chat.choose_bad_day("replies", "throttle")
     await chat.say("text")
@@ -18,7 +18,7 @@ async def test_throttled_a_reply_is_put_off(chat: ChatPage) -> None:
     await expect(chat.step("again")).to_contain_text("稍后再试")
 
 
-async def test_refused_a_message_ends_as_failed(chat: ChatPage) -> None:
+async def test_a_message_whose_reply_is_refused_ends_as_failed(chat: ChatPage) -> None:
     await chat.alone("拒绝")
     await chat.choose_bad_day("replies", "refuse")
     await chat.say("text")
@@ -39,7 +39,7 @@ async def test_an_error_500_is_tried_again_and_answered_once_it_is_over(chat: Ch
     await expect(chat.step("leased")).to_have_count(2)
 
 
-async def test_when_the_line_closes_the_reply_shows_once_and_the_end_is_unknown(
+async def test_when_the_connection_closes_the_reply_shows_once_and_the_end_is_unknown(
     chat: ChatPage,
 ) -> None:
     await chat.alone("断线")
@@ -50,7 +50,7 @@ async def test_when_the_line_closes_the_reply_shows_once_and_the_end_is_unknown(
     await expect(chat.reply.locator(".remark")).to_contain_text("断开")
 
 
-async def test_when_nobody_answers_the_reply_is_on_the_wire_for_long(chat: ChatPage) -> None:
+async def test_without_a_response_the_message_stays_sending(chat: ChatPage) -> None:
     await chat.alone("沉默")
     await chat.choose_bad_day("replies", "hang")
     await chat.say("text")
@@ -58,10 +58,12 @@ async def test_when_nobody_answers_the_reply_is_on_the_wire_for_long(chat: ChatP
     await expect(chat.state).to_have_text("sending")
 
 
-@pytest.mark.parametrize("trouble", ["wrong_signature", "clock_off"])
-async def test_what_is_not_rightly_signed_is_not_taken(chat: ChatPage, trouble: str) -> None:
+@pytest.mark.parametrize("fault", ["wrong_signature", "clock_off"])
+async def test_a_callback_that_is_not_rightly_signed_is_not_taken(
+    chat: ChatPage, fault: str
+) -> None:
     await chat.alone("签名")
-    await chat.choose_bad_day("callbacks", trouble)
+    await chat.choose_bad_day("callbacks", fault)
     await chat.say("text")
     await expect(chat.state).to_have_text("HTTP 401")
     await expect(chat.note).to_contain_text("网关没有收下")

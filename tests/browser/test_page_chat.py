@@ -13,7 +13,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 TITLE = "州的先生 Python 实战教程合集"
 
 
-async def test_text_is_shown_with_the_asker_mentioned(chat: ChatPage) -> None:
+async def test_text_is_shown_with_the_sender_mentioned(chat: ChatPage) -> None:
     await chat.open("group")
     await chat.say("text")
     await expect(chat.reply.locator(".bubble")).to_have_text("@张三 你刚刚发的消息是：[text]")
@@ -79,7 +79,7 @@ async def test_silence_is_shown_as_such(chat: ChatPage) -> None:
     await expect(chat.state).to_have_text("unmatched")
 
 
-async def test_what_is_not_said_to_the_bot_does_not_reach_it(chat: ChatPage) -> None:
+async def test_a_group_message_without_a_mention_does_not_reach_the_bot(chat: ChatPage) -> None:
     await chat.open("group")
     await chat.page.get_by_role("button", name="@钉答").click()
     await expect(chat.page.locator("#mention-hint")).to_be_visible()
@@ -94,7 +94,7 @@ async def test_an_example_is_said_with_one_click(chat: ChatPage) -> None:
     await expect(chat.reply.locator(".bubble")).to_contain_text("独立跳转")
 
 
-async def test_the_group_is_spoken_in_by_several_people(chat: ChatPage) -> None:
+async def test_several_people_speak_in_the_group(chat: ChatPage) -> None:
     await chat.open("group")
     await chat.page.locator("#speaker").select_option("李四")
     await chat.say("text")
@@ -137,7 +137,7 @@ async def test_what_users_write_never_becomes_html(chat: ChatPage, text: str) ->
     await expect(chat.mine.locator(".bubble *")).to_have_count(1)  # the mention
 
 
-async def test_the_page_asks_nobody_but_the_simulator(chat: ChatPage, page: Page) -> None:
+async def test_the_page_loads_from_nowhere_but_the_simulator(chat: ChatPage, page: Page) -> None:
     hosts: set[str] = set()
     page.on("request", lambda request: hosts.add(urlsplit(request.url).netloc))
     await chat.alone("独处")

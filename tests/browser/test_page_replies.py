@@ -71,7 +71,7 @@ async def test_markdown_that_is_all_marks_is_shown_too(staged: Staged, text: str
     assert await markdown(staged, text) != ""
 
 
-async def test_horizontal_buttons_stand_side_by_side(staged: Staged) -> None:
+async def test_horizontal_buttons_are_side_by_side(staged: Staged) -> None:
     card = {"title": "题", "text": "文", "btnOrientation": "1", "btns": BUTTONS}
     bubble = await shown(staged, {"msgtype": "actionCard", "actionCard": card})
     boxes = [await link.bounding_box() for link in await bubble.get_by_role("link").all()]
@@ -93,7 +93,7 @@ async def test_a_card_may_hide_the_bots_picture(staged: Staged) -> None:
     await expect(staged[0].reply.locator(".avatar")).to_have_count(0)
 
 
-async def test_a_button_may_make_the_asker_say_something(staged: Staged) -> None:
+async def test_a_button_may_send_a_text_for_the_user(staged: Staged) -> None:
     say = "dtmd://dingtalkclient/sendMessage?content=%E5%A4%A9%E6%B0%94"
     card = {"title": "题", "text": "文", "btns": [*BUTTONS, {"title": "问", "actionURL": say}]}
     bubble = await shown(staged, {"msgtype": "actionCard", "actionCard": card})
@@ -101,7 +101,7 @@ async def test_a_button_may_make_the_asker_say_something(staged: Staged) -> None
     await expect(staged[0].mine.locator(".bubble")).to_have_text("@钉答 天气")
 
 
-async def test_a_picture_that_cannot_be_had_leaves_words(staged: Staged) -> None:
+async def test_a_picture_that_cannot_be_loaded_leaves_words(staged: Staged) -> None:
     bubble = await shown(
         staged,
         {"msgtype": "markdown", "markdown": {"title": "题", "text": "![图](http://127.0.0.1:9/x)"}},
@@ -109,7 +109,7 @@ async def test_a_picture_that_cannot_be_had_leaves_words(staged: Staged) -> None
     await expect(bubble.locator(".no-picture")).to_have_text("[图]")
 
 
-async def test_only_who_is_named_under_at_is_highlighted(staged: Staged) -> None:
+async def test_only_users_named_under_at_are_highlighted(staged: Staged) -> None:
     content = {"content": "@user1 @user2"}
     bubble = await shown(
         staged, {"msgtype": "text", "text": content, "at": {"atUserIds": ["user1"]}}
@@ -137,7 +137,7 @@ async def test_html_in_a_reply_stays_text(staged: Staged, page: Page) -> None:
 
 async def test_a_reply_in_the_callbacks_response_is_shown_and_marked(staged: Staged) -> None:
     chat, bot = staged
-    bot.answer = JSONResponse({"msgtype": "text", "text": {"content": "系统繁忙"}})
+    bot.response = JSONResponse({"msgtype": "text", "text": {"content": "系统繁忙"}})
     await chat.open("group")
     await chat.say("你好")
     await expect(chat.reply.locator(".bubble")).to_have_text("系统繁忙")

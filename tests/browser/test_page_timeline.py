@@ -42,7 +42,7 @@ async def test_a_timeline_goes_on_while_it_is_looked_at(chat: ChatPage) -> None:
     await expect(chat.step("ended")).to_contain_text("answered")
 
 
-async def test_what_no_skill_wants_has_no_skill_in_its_timeline(chat: ChatPage) -> None:
+async def test_an_unmatched_message_has_no_skill_in_its_timeline(chat: ChatPage) -> None:
     await chat.alone("无人")
     await chat.say("吃了吗")
     await expect(chat.state).to_have_text("unmatched")

@@ -1,4 +1,4 @@
-"""A clock, and a bot for a simulator to speak to, in this process."""
+"""A clock, and a bot behind a simulator, in this process."""
 
 import asyncio
 from typing import Any
@@ -18,7 +18,7 @@ NOW_MS = 1_700_000_000_000
 
 
 class Clock:
-    """Stands still until it is told to go on."""
+    """A clock that stands still until a test moves it."""
 
     def __init__(self) -> None:
         self.now_ms = NOW_MS
@@ -28,23 +28,23 @@ class Clock:
 
 
 class Bot:
-    """A gateway that answers as it is told, and a worker that posts what it is told."""
+    """A gateway with a given response, and a worker that POSTs given replies."""
 
     def __init__(self, clock: Clock) -> None:
         self.clock = clock
         self.callbacks: list[dict[str, Any]] = []
-        self.answer: Response = JSONResponse({"msgtype": "empty"})
+        self.response: Response = JSONResponse({"msgtype": "empty"})
         self.replies: list[object] = []
-        self.answer_after_s = 0.0
+        self.respond_after_s = 0.0
         self._posting: set[asyncio.Task[None]] = set()
-        self.app = Starlette(routes=[Route("/dd_robot/", self._hear, methods=["POST"])])
+        self.app = Starlette(routes=[Route("/dd_robot/", self._receive, methods=["POST"])])
         self.transport: httpx.AsyncBaseTransport | None = None
-        """How replies get to the simulator; None for the network."""
+        """httpx's, for the replies; None for the network."""
 
-    async def has_heard(self) -> bool:
+    async def has_received_any(self) -> bool:
         return bool(self.callbacks)
 
-    async def _hear(self, request: Request) -> Response:
+    async def _receive(self, request: Request) -> Response:
         verify(
             request.headers["timestamp"].encode(),
             request.headers["sign"].encode(),
@@ -53,10 +53,10 @@ class Bot:
         )
         callback = await request.json()
         self.callbacks.append(callback)
-        await asyncio.sleep(self.answer_after_s)
+        await asyncio.sleep(self.respond_after_s)
         posting = asyncio.create_task(self._post(callback["sessionWebhook"]))
         self._posting.add(posting)
-        return self.answer
+        return self.response
 
     async def _post(self, session_webhook: str) -> None:
         async with httpx.AsyncClient(transport=self.transport, trust_env=False) as client:

@@ -26,7 +26,7 @@ def test_without_its_extra_it_says_what_to_install(monkeypatch: pytest.MonkeyPat
 
 
 @pytest.mark.parametrize("port", ["http", "0", "65536", "-1", "８０００"])
-def test_a_port_that_is_none_is_named(
+def test_an_invalid_port_is_named(
     port: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.chdir(tmp_path)

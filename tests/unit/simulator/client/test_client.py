@@ -8,8 +8,8 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 from dingda.simulator.client.client import SimulatorClient
-from dingda.simulator.dingtalk.callback import UserMessage
-from dingda.simulator.errors import RequestRefusedError, SimulatorAwayError
+from dingda.simulator.dingtalk.user_message import UserMessage
+from dingda.simulator.errors import RequestRejectedError, SimulatorUnreachableError
 from tests.support.simulator_harness import Bot
 
 OpenClient = Callable[[], SimulatorClient]
@@ -23,7 +23,7 @@ def a_stranger(answer: Response) -> SimulatorClient:
     return SimulatorClient("http://stranger.test", transport=httpx.ASGITransport(app))
 
 
-async def test_it_says_something_and_reads_the_record(open_client: OpenClient, bot: Bot) -> None:
+async def test_it_sends_a_message_and_reads_the_record(open_client: OpenClient, bot: Bot) -> None:
     async with open_client() as client:
         record = await client.send(UserMessage("你好", sender="李四", single=True))
     assert record.callback == bot.callbacks[0]
@@ -39,16 +39,16 @@ async def test_it_waits_for_the_reply(open_client: OpenClient, bot: Bot) -> None
     assert [reply.payload for reply in record.shown] == bot.replies
 
 
-async def test_it_raises_what_the_server_says_is_wrong(open_client: OpenClient) -> None:
+async def test_it_raises_the_servers_error(open_client: OpenClient) -> None:
     async with open_client() as client:
-        with pytest.raises(RequestRefusedError, match="No message has this msgId"):
+        with pytest.raises(RequestRejectedError, match="No message has this msgId"):
             await client.record("msgAAAA==")
 
 
 async def test_a_server_that_does_not_run_is_named_with_what_to_do(unused_tcp_port: int) -> None:
     url = f"http://127.0.0.1:{unused_tcp_port}"
     async with SimulatorClient(url) as client:
-        with pytest.raises(SimulatorAwayError) as raised:
+        with pytest.raises(SimulatorUnreachableError) as raised:
             await client.send(UserMessage("你好"))
     assert str(raised.value) == (
         f"Nothing answers at {url}. Start it with `dingda demo`, or name another with "
@@ -68,5 +68,5 @@ async def test_a_server_that_does_not_run_is_named_with_what_to_do(unused_tcp_po
 )
 async def test_a_server_that_is_something_else_is_recognised(answer: Response) -> None:
     async with a_stranger(answer) as client:
-        with pytest.raises(RequestRefusedError, match="is not the simulator"):
+        with pytest.raises(RequestRejectedError, match="is not the simulator"):
             await client.send(UserMessage("你好"))

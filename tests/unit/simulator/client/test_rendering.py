@@ -9,7 +9,7 @@ def shown(payload: dict[str, Any], *, notified: tuple[str, ...] = ()) -> str:
     return render_reply(Reply(payload, 0, "ok", notified, 40), {"user1": "张三"})
 
 
-def test_a_text_is_its_words() -> None:
+def test_a_text_is_shown_as_it_is() -> None:
     assert shown(Text("你好\n再见").to_payload()) == "你好\n再见"
 
 
@@ -42,7 +42,7 @@ def test_a_link_shows_where_it_leads() -> None:
     assert shown({"msgtype": "link", "link": link}) == "标题\n正文\nhttps://example.com/"
 
 
-def test_who_is_notified_appears_by_name() -> None:
+def test_a_notified_user_appears_by_name() -> None:
     payload = Text("你好", At(("user1",))).to_payload()
     assert shown(payload, notified=("user1",)) == "@张三 你好"
 

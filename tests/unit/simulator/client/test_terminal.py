@@ -9,8 +9,8 @@ from starlette.responses import JSONResponse
 from dingda.shared.ledger.timeline import MessageTimeline
 from dingda.simulator.client.client import SimulatorClient
 from dingda.simulator.client.terminal import render_record, say
-from dingda.simulator.dingtalk.callback import UserMessage
 from dingda.simulator.dingtalk.record import Ack, Record, Reply
+from dingda.simulator.dingtalk.user_message import UserMessage
 from tests.support.simulator_harness import Bot
 
 OpenClient = Callable[[], SimulatorClient]
@@ -42,7 +42,7 @@ def test_a_message_without_a_reply_says_so_plainly() -> None:
     )
 
 
-def test_where_the_ledger_knows_the_end_it_is_named_with_its_reason() -> None:
+def test_an_end_that_the_ledger_knows_is_shown_with_its_reason() -> None:
     story = MessageTimeline("dead", "failed: errcode 300001", 1, 2, 3, 4, 1, None, "")
     assert render_record(replace(ACKNOWLEDGED, stories=(story,)), wait_s=5).endswith(
         "\nno reply: the message is dead (failed: errcode 300001)"
@@ -102,7 +102,7 @@ async def test_silence_is_a_success(
 async def test_a_failed_acknowledgement_is_a_failure_and_is_not_waited_on(
     open_client: OpenClient, bot: Bot, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    bot.answer = JSONResponse({"error": "signature"}, 401)
+    bot.response = JSONResponse({"error": "signature"}, 401)
     async with open_client() as client:
         assert await say(client, UserMessage("你好"), wait_s=60, as_json=False) == 1
     assert 'ack      401 after 0 ms: {"error":"signature"}' in capsys.readouterr().out

@@ -3,14 +3,15 @@ import re
 from typing import Any
 
 from dingda.shared.dingtalk.message import Message, parse_message
-from dingda.simulator.dingtalk.callback import UserMessage, build_callback, staff_id_of
+from dingda.simulator.dingtalk.callback import build_callback, staff_id_of
+from dingda.simulator.dingtalk.user_message import UserMessage
 
 WEBHOOK = "https://oapi.dingtalk.com/robot/sendBySession?session=0123456789abcdef0123456789abcdef"
 
 
-def callback_for(said: UserMessage) -> dict[str, Any]:
+def callback_for(message: UserMessage) -> dict[str, Any]:
     return build_callback(
-        said, session_webhook=WEBHOOK, created_ms=1_700_000_000_000, expires_ms=1_700_005_400_188
+        message, session_webhook=WEBHOOK, created_ms=1_700_000_000_000, expires_ms=1_700_005_400_188
     )
 
 

@@ -8,7 +8,7 @@ async def test_what_is_true_already_is_not_waited_for() -> None:
     await ChangeNotifier().wait_until(lambda: True, wait_s=60)
 
 
-async def test_who_waits_looks_again_at_every_announcement() -> None:
+async def test_a_waiting_task_checks_again_at_every_announcement() -> None:
     changes, news = ChangeNotifier(), list[str]()
     waiting = asyncio.create_task(changes.wait_until(lambda: "wanted" in news, wait_s=60))
     for item in ("other", "wanted"):
@@ -25,7 +25,7 @@ async def test_a_wait_ends_after_its_time() -> None:
     assert time.monotonic() - began_s >= 0.02
 
 
-async def test_nobody_waits_once_it_is_closed() -> None:
+async def test_no_wait_outlasts_its_closing() -> None:
     changes = ChangeNotifier()
     waiting = asyncio.create_task(changes.wait_until(lambda: False, wait_s=60))
     await asyncio.sleep(0.01)

@@ -9,9 +9,9 @@ from dingda import simulator
 from dingda.shared.dingtalk.message import Ignored, parse_message
 from dingda.shared.dingtalk.signature import verify
 from dingda.shared.errors import InvalidSignatureError
-from dingda.simulator.dingtalk.callback import UserMessage
 from dingda.simulator.dingtalk.faults import NO_FAULTS, CallbackFault, FaultSettings, ReplyFault
 from dingda.simulator.dingtalk.simulation import SignedCallback, Simulation
+from dingda.simulator.dingtalk.user_message import UserMessage
 from tests.support.simulator_harness import NOW_MS, SECRET, Bot
 
 PAGE = Path(simulator.__file__).parent / "page" / "static"
@@ -30,13 +30,13 @@ def post(dingtalk: Simulation, callback: SignedCallback) -> int:
 
 
 @pytest.mark.parametrize(
-    ("trouble", "reason"),
+    ("fault", "reason"),
     [(CallbackFault.WRONG_SIGNATURE, "signature"), (CallbackFault.CLOCK_OFF, "stale")],
 )
-def test_a_callback_that_is_not_rightly_signed(
-    dingtalk: Simulation, trouble: CallbackFault, reason: str
+def test_a_callback_with_a_fault_is_not_rightly_signed(
+    dingtalk: Simulation, fault: CallbackFault, reason: str
 ) -> None:
-    dingtalk.faults = FaultSettings(callbacks=trouble)
+    dingtalk.faults = FaultSettings(callbacks=fault)
     with pytest.raises(InvalidSignatureError) as raised:
         check(dingtalk.send(UserMessage("你好")))
     assert raised.value.reason == reason
@@ -63,7 +63,7 @@ def test_without_quota_the_callback_has_no_text(dingtalk: Simulation) -> None:
 
 
 @pytest.mark.parametrize(
-    ("trouble", "errcode"),
+    ("fault", "errcode"),
     [
         (ReplyFault.THROTTLE, 130101),
         (ReplyFault.BUSY, -1),
@@ -72,18 +72,18 @@ def test_without_quota_the_callback_has_no_text(dingtalk: Simulation) -> None:
         (ReplyFault.PACKED, 0),
     ],
 )
-def test_a_reply_is_answered_with_the_days_errcode(
-    dingtalk: Simulation, trouble: ReplyFault, errcode: int
+def test_a_reply_gets_the_errcode_of_the_fault(
+    dingtalk: Simulation, fault: ReplyFault, errcode: int
 ) -> None:
     callback = dingtalk.send(UserMessage("你好"))
-    dingtalk.faults = FaultSettings(replies=trouble)
+    dingtalk.faults = FaultSettings(replies=fault)
     assert post(dingtalk, callback) == errcode
     dingtalk.faults = NO_FAULTS
     assert post(dingtalk, callback) == 0
 
 
 @pytest.mark.parametrize(
-    ("trouble", "is_shown"),
+    ("fault", "is_shown"),
     [
         (ReplyFault.FAIL, False),
         (ReplyFault.UNAVAILABLE, False),
@@ -92,15 +92,15 @@ def test_a_reply_is_answered_with_the_days_errcode(
         (ReplyFault.CLOSE, True),
     ],
 )
-def test_a_reply_whose_sender_never_hears_the_errcode_is_recorded_as_such(
-    dingtalk: Simulation, trouble: ReplyFault, *, is_shown: bool
+def test_a_fault_whose_response_has_no_errcode_is_recorded(
+    dingtalk: Simulation, fault: ReplyFault, *, is_shown: bool
 ) -> None:
     callback = dingtalk.send(UserMessage("你好"))
-    dingtalk.faults = FaultSettings(replies=trouble)
+    dingtalk.faults = FaultSettings(replies=fault)
     post(dingtalk, callback)
     record = dingtalk.record(callback.msg_id)
     assert record is not None
-    assert record.replies[0].trouble is trouble
+    assert record.replies[0].trouble is fault
     assert bool(record.shown) is is_shown
 
 
@@ -121,11 +121,11 @@ def test_what_is_sent_again_is_the_same_with_a_new_signature(dingtalk: Simulatio
     check(again)
 
 
-def test_news_of_a_second_delivery_leaves_the_first_as_it_was(dingtalk: Simulation) -> None:
+def test_a_second_delivery_leaves_the_first_as_it_was(dingtalk: Simulation) -> None:
     msg_id = dingtalk.send(UserMessage("你好")).msg_id
-    dingtalk.acknowledged(msg_id, status=401, body="")
-    dingtalk.acknowledged(msg_id, status=200, body="{}")
-    dingtalk.undelivered(msg_id, "Nothing answers.")
+    dingtalk.note_ack(msg_id, status=401, body="")
+    dingtalk.note_ack(msg_id, status=200, body="{}")
+    dingtalk.note_undelivered(msg_id, "Nothing answers.")
     record = dingtalk.record(msg_id)
     assert record is not None
     assert record.ack is not None
@@ -136,12 +136,12 @@ def test_news_of_a_second_delivery_leaves_the_first_as_it_was(dingtalk: Simulati
 
 
 @pytest.mark.parametrize("faults", [NO_FAULTS, FaultSettings(CallbackFault.QUOTA, ReplyFault.HANG)])
-def test_a_day_survives_its_json(faults: FaultSettings) -> None:
+def test_fault_settings_survive_their_json(faults: FaultSettings) -> None:
     assert FaultSettings.from_json(faults.to_json()) == faults
 
 
 @pytest.mark.parametrize(
-    ("trouble", "status", "text", "retry_after"),
+    ("fault", "status", "text", "retry_after"),
     [
         ("fail", 500, "Internal Server Error", None),
         ("unavailable", 503, "Service Unavailable", "5"),
@@ -149,16 +149,16 @@ def test_a_day_survives_its_json(faults: FaultSettings) -> None:
     ],
 )
 async def test_an_http_error_has_no_errcode(
-    http: httpx.AsyncClient, bot: Bot, trouble: str, status: int, text: str, retry_after: str | None
+    http: httpx.AsyncClient, bot: Bot, fault: str, status: int, text: str, retry_after: str | None
 ) -> None:
     await http.post("/api/messages", json={"text": "你好"})
-    await http.put("/api/bad-day", json={"replies": trouble})
+    await http.put("/api/bad-day", json={"replies": fault})
     response = await http.post(bot.callbacks[0]["sessionWebhook"], json=HELLO)
     assert (response.status_code, response.text) == (status, text)
     assert response.headers.get("retry-after") == retry_after
 
 
-async def test_a_packed_answer_is_gzip_whatever_was_asked_for(
+async def test_a_packed_response_is_gzip_whatever_was_asked_for(
     http: httpx.AsyncClient, bot: Bot
 ) -> None:
     await http.post("/api/messages", json={"text": "你好"})
@@ -169,9 +169,9 @@ async def test_a_packed_answer_is_gzip_whatever_was_asked_for(
     assert response.json() == {"errcode": 0, "errmsg": "ok"}
 
 
-def test_the_page_has_every_trouble_in_both_languages() -> None:
+def test_the_page_has_every_fault_in_both_languages() -> None:
     texts = (PAGE / "texts.js").read_text("utf-8")
     switches = (PAGE / "bad_day.js").read_text("utf-8")
-    for trouble in (*ReplyFault, *CallbackFault):
-        assert f'"{trouble}"' in switches
-        assert texts.count(f"    {trouble}: ") >= 2
+    for fault in (*ReplyFault, *CallbackFault):
+        assert f'"{fault}"' in switches
+        assert texts.count(f"    {fault}: ") >= 2

@@ -8,12 +8,12 @@ import httpx
 import pytest
 
 from dingda.shared.dingtalk.signature import verify
-from dingda.simulator.backends.organisation import Organisation
+from dingda.simulator.backends.organisation import SimulatedOrganisation
 from dingda.simulator.client.client import SimulatorClient
-from dingda.simulator.dingtalk.callback import UserMessage
 from dingda.simulator.dingtalk.export import as_test
 from dingda.simulator.dingtalk.record import Record
 from dingda.simulator.dingtalk.simulation import Simulation
+from dingda.simulator.dingtalk.user_message import UserMessage
 from tests.support.builders import callback_fields
 from tests.support.simulator_harness import SECRET, SIMULATOR_URL, Bot, Clock
 
@@ -47,7 +47,7 @@ async def test_each_sending_is_a_message_of_its_own(open_client: OpenClient) -> 
 @pytest.mark.parametrize(
     "body", [b'{"msgId": "a",  "msgId": "b"}', b"{}", b"", b"not json", b"\xff\xfe", b"[1]"]
 )
-async def test_verbatim_is_byte_for_byte_and_so_is_what_is_no_object(
+async def test_verbatim_is_byte_for_byte_and_so_is_everything_but_an_object(
     dingtalk: Simulation, clock: Clock, body: bytes
 ) -> None:
     callback = dingtalk.send_raw(body, verbatim=True)
@@ -72,14 +72,14 @@ async def test_bytes_that_are_no_text_survive_the_record(
 
 
 async def test_verbatim_is_0_or_1(http: httpx.AsyncClient) -> None:
-    answer = await http.post("/api/callbacks?verbatim=yes", json={})
-    assert (answer.status_code, answer.json()["detail"]) == (400, "verbatim: must be 0 or 1.")
+    response = await http.post("/api/callbacks?verbatim=yes", json={})
+    assert (response.status_code, response.json()["detail"]) == (400, "verbatim: must be 0 or 1.")
 
 
 async def test_a_web_page_elsewhere_cannot_send_one(http: httpx.AsyncClient, bot: Bot) -> None:
     headers = {"Content-Type": "text/plain"}
-    answer = await http.post("/api/callbacks", content=b"{}", headers=headers)
-    assert answer.status_code == 415
+    response = await http.post("/api/callbacks", content=b"{}", headers=headers)
+    assert response.status_code == 415
     assert bot.callbacks == []
 
 
@@ -105,7 +105,7 @@ async def test_a_web_page_elsewhere_cannot_send_one(http: httpx.AsyncClient, bot
         ({"msgtype": 5, "senderNick": 7}, UserMessage("", sender="?")),
     ],
 )
-def test_what_can_be_told_of_it_is_told(
+def test_its_record_has_what_can_be_read_from_it(
     dingtalk: Simulation, fields: dict[str, Any], said: UserMessage
 ) -> None:
     body = callback_fields(None, **fields)
@@ -124,7 +124,9 @@ def test_a_test_can_be_made_of_it(dingtalk: Simulation) -> None:
 
 def test_its_sender_is_in_the_address_book(dingtalk: Simulation) -> None:
     _records(dingtalk, callback_fields(senderStaffId="0815", senderNick="小明"))
-    assert ("0815", "小明") in {(each.userid, each.name) for each in Organisation(dingtalk.records)}
+    assert ("0815", "小明") in {
+        (each.userid, each.name) for each in SimulatedOrganisation(dingtalk.records)
+    }
 
 
 def _records(dingtalk: Simulation, fields: dict[str, Any]) -> list[Record]:

@@ -1,8 +1,8 @@
 from dataclasses import replace
 
-from dingda.simulator.dingtalk.callback import UserMessage
 from dingda.simulator.dingtalk.record import Record
 from dingda.simulator.dingtalk.record_store import RecordStore
+from dingda.simulator.dingtalk.user_message import UserMessage
 
 
 def a_record(msg_id: str) -> Record:
@@ -16,27 +16,27 @@ def a_record(msg_id: str) -> Record:
     )
 
 
-def test_what_changed_since_a_revision_is_told_in_the_order_of_the_messages() -> None:
-    archive = RecordStore()
+def test_the_records_changed_since_a_revision_come_in_the_order_of_the_messages() -> None:
+    store = RecordStore()
     first, second, third = (a_record(name) for name in ("first", "second", "third"))
     for record in (first, second, third):
-        archive.put(record)
-    heard = archive.revision
-    archive.put(replace(third, undelivered="lost"))
-    archive.put(replace(first, undelivered="lost"))
-    assert [record.msg_id for record in archive.since(heard)] == ["first", "third"]
-    assert [record.msg_id for record in archive.since(0)] == ["first", "second", "third"]
+        store.put(record)
+    heard = store.revision
+    store.put(replace(third, undelivered="lost"))
+    store.put(replace(first, undelivered="lost"))
+    assert [record.msg_id for record in store.since(heard)] == ["first", "third"]
+    assert [record.msg_id for record in store.since(0)] == ["first", "second", "third"]
 
 
-def test_nothing_new_is_nothing() -> None:
-    archive = RecordStore()
-    archive.put(a_record("only"))
-    assert not archive.knows_more(archive.revision)
-    assert archive.since(archive.revision) == []
+def test_without_a_change_there_is_nothing_new() -> None:
+    store = RecordStore()
+    store.put(a_record("only"))
+    assert not store.has_changed_since(store.revision)
+    assert store.since(store.revision) == []
 
 
 def test_a_change_of_something_else_is_news_too() -> None:
-    archive = RecordStore()
-    archive.touch()
-    assert archive.knows_more(0)
-    assert archive.since(0) == []
+    store = RecordStore()
+    store.touch()
+    assert store.has_changed_since(0)
+    assert store.since(0) == []

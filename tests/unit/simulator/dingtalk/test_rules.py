@@ -15,9 +15,9 @@ from dingda.shared.dingtalk.reply import (
     to_body,
 )
 from dingda.simulator.dingtalk.rules import (
-    fault_of_content_type,
-    fault_of_payload,
-    fault_of_size,
+    check_content_type,
+    check_payload,
+    check_size,
     notified_by,
     parse_reply,
     warnings_of,
@@ -25,8 +25,8 @@ from dingda.simulator.dingtalk.rules import (
 
 
 def errcode_of(payload: object) -> int:
-    fault = fault_of_payload(parse_reply(json.dumps(payload).encode()))
-    return fault.errcode if fault else 0
+    verdict = check_payload(parse_reply(json.dumps(payload).encode()))
+    return verdict.errcode if verdict else 0
 
 
 def a_card(**fields: Any) -> dict[str, Any]:
@@ -48,7 +48,7 @@ def a_feed(**link: Any) -> dict[str, Any]:
     ],
 )
 def test_every_kind_of_reply_that_the_contract_builds_is_taken(reply: Reply) -> None:
-    assert fault_of_payload(parse_reply(to_body(reply))) is None
+    assert check_payload(parse_reply(to_body(reply))) is None
 
 
 def test_a_link_message_is_taken() -> None:
@@ -60,26 +60,26 @@ def test_a_link_message_is_taken() -> None:
     "content_type", ["application/json", "application/json; charset=utf-8", "Application/JSON"]
 )
 def test_json_is_the_content_type_whatever_its_parameters(content_type: str) -> None:
-    assert fault_of_content_type(content_type) is None
+    assert check_content_type(content_type) is None
 
 
 @pytest.mark.parametrize(
     "content_type", ["", "text/plain", "application/x-www-form-urlencoded", "application/jsonp"]
 )
 def test_any_other_content_type_is_43004(content_type: str) -> None:
-    fault = fault_of_content_type(content_type)
-    assert fault is not None
-    assert fault.errcode == 43004
+    verdict = check_content_type(content_type)
+    assert verdict is not None
+    assert verdict.errcode == 43004
 
 
 def test_twenty_thousand_bytes_are_taken() -> None:
-    assert fault_of_size(b"x" * 20_000) is None
+    assert check_size(b"x" * 20_000) is None
 
 
 def test_one_byte_more_is_460101() -> None:
-    fault = fault_of_size(b"x" * 20_001)
-    assert fault is not None
-    assert fault.errcode == 460101
+    verdict = check_size(b"x" * 20_001)
+    assert verdict is not None
+    assert verdict.errcode == 460101
 
 
 @pytest.mark.parametrize(
@@ -96,9 +96,9 @@ def test_one_byte_more_is_460101() -> None:
     ],
 )
 def test_a_body_that_is_no_json_object_is_40035(body: bytes) -> None:
-    fault = fault_of_payload(parse_reply(body))
-    assert fault is not None
-    assert fault.errcode == 40035
+    verdict = check_payload(parse_reply(body))
+    assert verdict is not None
+    assert verdict.errcode == 40035
 
 
 @pytest.mark.parametrize("msgtype", ["image", "voice", "empty", "Text", 5])
@@ -149,15 +149,15 @@ def test_what_lacks_a_required_field_is_40035(payload: dict[str, Any]) -> None:
 def test_a_markdown_without_title_or_text_has_codes_of_its_own_as_at_robot_send(
     markdown: dict[str, Any], errcode: int, name: str
 ) -> None:
-    fault = fault_of_payload({"msgtype": "markdown", "markdown": markdown})
-    assert fault is not None
-    assert (fault.errcode, fault.errmsg) == (errcode, f"参数 markdown --》 {name} 缺失")
+    verdict = check_payload({"msgtype": "markdown", "markdown": markdown})
+    assert verdict is not None
+    assert (verdict.errcode, verdict.errmsg) == (errcode, f"参数 markdown --》 {name} 缺失")
 
 
 def test_the_verdict_names_the_missing_field() -> None:
-    fault = fault_of_payload(a_card(btns=[{"title": "a", "actionURL": "x"}, {"title": "b"}]))
-    assert fault is not None
-    assert fault.errmsg == "缺少参数 actionCard.btns[1].actionURL"
+    verdict = check_payload(a_card(btns=[{"title": "a", "actionURL": "x"}, {"title": "b"}]))
+    assert verdict is not None
+    assert verdict.errmsg == "缺少参数 actionCard.btns[1].actionURL"
 
 
 def test_a_card_with_the_one_link_may_have_any_buttons_for_they_are_ignored() -> None:

@@ -5,11 +5,12 @@ import pytest
 
 from dingda.shared.dingtalk.message import Message, parse_message
 from dingda.shared.dingtalk.signature import verify
-from dingda.simulator.dingtalk.callback import UserMessage, staff_id_of
+from dingda.simulator.dingtalk.callback import staff_id_of
 from dingda.simulator.dingtalk.record import Record, Reply
 from dingda.simulator.dingtalk.record_store import MAX_RECORDS
-from dingda.simulator.dingtalk.rules import Verdict
+from dingda.simulator.dingtalk.rules import ReplyVerdict
 from dingda.simulator.dingtalk.simulation import SignedCallback, Simulation
+from dingda.simulator.dingtalk.user_message import UserMessage
 from tests.support.simulator_harness import NOW_MS, SECRET, SIMULATOR_URL, Clock
 
 HELLO: dict[str, Any] = {"msgtype": "text", "text": {"content": "你好"}}
@@ -32,7 +33,7 @@ def post(
     payload: object = HELLO,
     *,
     content_type: str = "application/json",
-) -> Verdict:
+) -> ReplyVerdict:
     session = fields_of(callback)["sessionWebhook"].partition("session=")[2]
     return dingtalk.reply(session, content_type=content_type, body=json.dumps(payload).encode())
 
@@ -59,7 +60,7 @@ def test_every_message_has_a_session_of_its_own(dingtalk: Simulation) -> None:
         int(session, 16)
 
 
-def test_a_session_is_said_to_end_a_little_over_ninety_minutes_after_the_message(
+def test_a_callback_states_a_session_end_a_little_over_ninety_minutes_after_the_message(
     dingtalk: Simulation,
 ) -> None:
     fields = fields_of(dingtalk.send(UserMessage("你好")))
@@ -92,7 +93,7 @@ def test_a_record_begins_with_the_callback_as_it_was_sent(dingtalk: Simulation) 
 def test_a_good_reply_is_ok_and_recorded_with_its_time(dingtalk: Simulation, clock: Clock) -> None:
     callback = dingtalk.send(UserMessage("你好"))
     clock.now_ms += 41
-    assert post(dingtalk, callback) == Verdict(0, "ok")
+    assert post(dingtalk, callback) == ReplyVerdict(0, "ok")
     assert record_of(dingtalk, callback).replies == (Reply(HELLO, 0, "ok", (), 41),)
 
 
@@ -102,12 +103,12 @@ def test_a_session_takes_several_replies(dingtalk: Simulation) -> None:
     assert len(record_of(dingtalk, callback).shown) == 3
 
 
-def test_whom_a_reply_notifies_is_recorded(dingtalk: Simulation) -> None:
+def test_the_users_that_a_reply_notifies_are_recorded(dingtalk: Simulation) -> None:
     callback = dingtalk.send(UserMessage("你好", sender="李四"))
-    asker = staff_id_of("李四")
-    content = {"content": f"@{asker} 你好"}
-    post(dingtalk, callback, {**HELLO, "text": content, "at": {"atUserIds": [asker, "user2"]}})
-    assert record_of(dingtalk, callback).replies[0].notified == (asker,)
+    sender = staff_id_of("李四")
+    content = {"content": f"@{sender} 你好"}
+    post(dingtalk, callback, {**HELLO, "text": content, "at": {"atUserIds": [sender, "user2"]}})
+    assert record_of(dingtalk, callback).replies[0].notified == (sender,)
 
 
 def test_a_refused_reply_notifies_nobody_and_is_not_shown(dingtalk: Simulation) -> None:
@@ -120,7 +121,7 @@ def test_a_refused_reply_notifies_nobody_and_is_not_shown(dingtalk: Simulation) 
 
 def test_an_unknown_session_is_300001(dingtalk: Simulation) -> None:
     verdict = dingtalk.reply("f" * 32, content_type="application/json", body=b"{}")
-    assert verdict == Verdict(300001, "session 不存在")
+    assert verdict == ReplyVerdict(300001, "session 不存在")
 
 
 def test_a_session_takes_replies_until_its_end(dingtalk: Simulation, clock: Clock) -> None:
@@ -154,7 +155,7 @@ def test_the_twenty_first_reply_in_a_minute_to_one_conversation_is_130101(
 ) -> None:
     verdicts = [post(dingtalk, dingtalk.send(UserMessage("你好"))) for _ in range(21)]
     assert {verdict.errcode for verdict in verdicts[:20]} == {0}
-    assert verdicts[20] == Verdict(130101, "send too fast, exceed 20 times per minute")
+    assert verdicts[20] == ReplyVerdict(130101, "send too fast, exceed 20 times per minute")
 
 
 def test_another_conversation_is_not_throttled_with_it(dingtalk: Simulation) -> None:
@@ -180,7 +181,7 @@ def test_the_limit_can_be_switched_off(clock: Clock) -> None:
 def test_an_acknowledgement_is_recorded_with_its_time(dingtalk: Simulation, clock: Clock) -> None:
     callback = dingtalk.send(UserMessage("你好"))
     clock.now_ms += 3
-    dingtalk.acknowledged(callback.msg_id, status=200, body='{"msgtype":"empty"}')
+    dingtalk.note_ack(callback.msg_id, status=200, body='{"msgtype":"empty"}')
     record = record_of(dingtalk, callback)
     assert record.ack is not None
     assert (record.ack.status, record.ack.after_ms) == (200, 3)
@@ -194,13 +195,13 @@ def test_an_acknowledgement_without_a_message_shows_nothing(
     dingtalk: Simulation, body: str
 ) -> None:
     callback = dingtalk.send(UserMessage("你好"))
-    dingtalk.acknowledged(callback.msg_id, status=200, body=body)
+    dingtalk.note_ack(callback.msg_id, status=200, body=body)
     assert record_of(dingtalk, callback).in_callback_reply is None
 
 
 def test_an_acknowledgement_that_is_a_message_is_shown_as_the_reply(dingtalk: Simulation) -> None:
     callback = dingtalk.send(UserMessage("你好"))
-    dingtalk.acknowledged(callback.msg_id, status=200, body=json.dumps(HELLO))
+    dingtalk.note_ack(callback.msg_id, status=200, body=json.dumps(HELLO))
     record = record_of(dingtalk, callback)
     assert record.in_callback_reply == Reply(HELLO, 0, "ok", (), 0)
     assert record.shown == (record.in_callback_reply,)
@@ -211,16 +212,18 @@ def test_an_acknowledgement_that_is_a_broken_message_is_recorded_as_refused(
     dingtalk: Simulation,
 ) -> None:
     callback = dingtalk.send(UserMessage("你好"))
-    dingtalk.acknowledged(callback.msg_id, status=200, body='{"msgtype":"image"}')
+    dingtalk.note_ack(callback.msg_id, status=200, body='{"msgtype":"image"}')
     record = record_of(dingtalk, callback)
     assert record.in_callback_reply is not None
     assert record.in_callback_reply.errcode == 400105
     assert not record.settled
 
 
-def test_an_answer_that_is_an_error_shows_nothing_whatever_it_says(dingtalk: Simulation) -> None:
+def test_an_error_response_to_a_callback_shows_nothing_whatever_its_body(
+    dingtalk: Simulation,
+) -> None:
     callback = dingtalk.send(UserMessage("你好"))
-    dingtalk.acknowledged(callback.msg_id, status=500, body=json.dumps(HELLO))
+    dingtalk.note_ack(callback.msg_id, status=500, body=json.dumps(HELLO))
     record = record_of(dingtalk, callback)
     assert not record.acknowledged
     assert record.in_callback_reply is None
@@ -229,7 +232,7 @@ def test_an_answer_that_is_an_error_shows_nothing_whatever_it_says(dingtalk: Sim
 
 def test_a_message_that_never_got_through_is_settled(dingtalk: Simulation) -> None:
     callback = dingtalk.send(UserMessage("你好"))
-    dingtalk.undelivered(callback.msg_id, "Nothing answers.")
+    dingtalk.note_undelivered(callback.msg_id, "Nothing answers.")
     record = record_of(dingtalk, callback)
     assert record.undelivered == "Nothing answers."
     assert record.settled
@@ -247,15 +250,15 @@ def test_the_session_of_a_forgotten_message_is_closed(dingtalk: Simulation) -> N
     assert post(dingtalk, second).errcode == 0
 
 
-def test_news_of_a_forgotten_message_is_dropped(dingtalk: Simulation) -> None:
-    dingtalk.acknowledged("msgunknown==", status=200, body="")
-    dingtalk.undelivered("msgunknown==", "Nothing answers.")
+def test_notes_on_a_forgotten_message_are_dropped(dingtalk: Simulation) -> None:
+    dingtalk.note_ack("msgunknown==", status=200, body="")
+    dingtalk.note_undelivered("msgunknown==", "Nothing answers.")
     assert dingtalk.record("msgunknown==") is None
 
 
 def test_a_record_survives_its_json(dingtalk: Simulation) -> None:
     callback = dingtalk.send(UserMessage("你好"))
-    dingtalk.acknowledged(callback.msg_id, status=200, body=json.dumps(HELLO))
+    dingtalk.note_ack(callback.msg_id, status=200, body=json.dumps(HELLO))
     post(dingtalk, callback)
     post(dingtalk, callback, "no object")
     record = record_of(dingtalk, callback)

@@ -1,8 +1,8 @@
-from dingda.simulator.dingtalk.throttle import Throttle
+from dingda.simulator.dingtalk.throttle import ReplyThrottle
 
 
-def a_full_throttle() -> Throttle:
-    throttle = Throttle(20)
+def a_full_throttle() -> ReplyThrottle:
+    throttle = ReplyThrottle(20)
     assert all(throttle.takes(second * 1000) for second in range(20))
     return throttle
 

@@ -10,11 +10,11 @@ from starlette.applications import Starlette
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 
-from dingda.simulator.dingtalk.callback import UserMessage
 from dingda.simulator.dingtalk.change_notifier import ChangeNotifier
 from dingda.simulator.dingtalk.faults import NO_FAULTS, FaultSettings, ReplyFault
 from dingda.simulator.dingtalk.record import Record
-from dingda.simulator.errors import RequestRefusedError
+from dingda.simulator.dingtalk.user_message import UserMessage
+from dingda.simulator.errors import RequestRejectedError
 from dingda.simulator.http.schema import describe
 from tests.support.simulator_harness import CALLBACK_URL, Bot
 from tests.unit.simulator.client.test_client import OpenClient
@@ -101,16 +101,16 @@ async def test_nothing_can_be_done_to_an_unknown_message(
     assert response.json()["error"] == "unknown_message"
 
 
-async def test_a_day_is_as_it_was_chosen(open_client: OpenClient) -> None:
+async def test_faults_are_as_they_were_chosen(open_client: OpenClient) -> None:
     faults = FaultSettings(replies=ReplyFault.THROTTLE)
     async with open_client() as client:
         assert await client.faults() == NO_FAULTS
-        await client.have(faults)
+        await client.set_faults(faults)
         assert await client.faults() == faults
 
 
 @pytest.mark.parametrize("chosen", [{"replies": "rain"}, {"weather": "bad"}, []])
-async def test_a_day_that_nobody_knows_is_refused(http: httpx.AsyncClient, chosen: Any) -> None:
+async def test_an_unknown_fault_is_rejected(http: httpx.AsyncClient, chosen: Any) -> None:
     assert (await http.put("/api/bad-day", json=chosen)).status_code == 400
 
 
@@ -126,7 +126,7 @@ async def test_a_callback_becomes_a_command(open_client: OpenClient) -> None:
 async def test_a_message_becomes_a_test_that_python_can_read(
     open_client: OpenClient, bot: Bot
 ) -> None:
-    bot.answer = JSONResponse({"msgtype": "text", "text": {"content": '"好"'}})
+    bot.response = JSONResponse({"msgtype": "text", "text": {"content": '"好"'}})
     async with open_client() as client:
         record = await client.send(UserMessage("天气 北京?", sender="李四"))
         test = await client.as_test(record.msg_id)
@@ -138,7 +138,7 @@ async def test_a_message_becomes_a_test_that_python_can_read(
 
 async def test_an_export_of_an_unknown_message_is_refused(open_client: OpenClient) -> None:
     async with open_client() as client:
-        with pytest.raises(RequestRefusedError, match="No message has this msgId"):
+        with pytest.raises(RequestRejectedError, match="No message has this msgId"):
             await client.as_curl("msgAAAA==")
 
 
@@ -174,7 +174,7 @@ def names(heard: list[str]) -> list[str]:
     return [line.removeprefix("event: ").partition("\n")[0] for line in heard]
 
 
-async def test_a_follower_hears_what_was_and_where_it_stands(
+async def test_a_follower_gets_the_past_records_and_the_revision(
     simulator: Starlette, http: httpx.AsyncClient, changes: ChangeNotifier
 ) -> None:
     record = (await http.post("/api/messages", json={"text": "你好"})).content
@@ -183,7 +183,7 @@ async def test_a_follower_hears_what_was_and_where_it_stands(
     assert heard[2] == f"event: record\ndata: {record.decode()}\n\n"
 
 
-async def test_a_follower_goes_on_where_the_line_broke(
+async def test_a_follower_resumes_where_the_connection_broke(
     simulator: Starlette, http: httpx.AsyncClient, changes: ChangeNotifier
 ) -> None:
     await http.post("/api/messages", json={"text": "一"})
@@ -197,7 +197,7 @@ async def test_a_follower_goes_on_where_the_line_broke(
     assert second.decode() in resumed[1]
 
 
-async def test_a_follower_of_an_earlier_server_begins_anew(
+async def test_a_follower_of_an_earlier_server_starts_from_the_beginning(
     simulator: Starlette, changes: ChangeNotifier
 ) -> None:
     assert names(await events(simulator, changes, last_event_id="stranger-9"))[0] == "beginning"

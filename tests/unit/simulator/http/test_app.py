@@ -80,7 +80,9 @@ async def test_sending_returns_the_record_once_the_acknowledgement_is_there(
     }
 
 
-async def test_who_speaks_and_where_can_be_chosen(http: httpx.AsyncClient, bot: Bot) -> None:
+async def test_the_sender_and_the_conversation_can_be_chosen(
+    http: httpx.AsyncClient, bot: Bot
+) -> None:
     said = {"text": "你好", "sender": "李四", "single": True, "published": False}
     await http.post("/api/messages", json=said)
     assert bot.callbacks[0]["senderNick"] == "李四"
@@ -98,7 +100,7 @@ async def test_who_speaks_and_where_can_be_chosen(http: httpx.AsyncClient, bot: 
         ({"text": "你好", "colour": "red"}, "colour: Unexpected keyword argument."),
     ],
 )
-async def test_a_request_that_is_wrong_is_told_where(
+async def test_a_wrong_request_is_rejected_with_the_place(
     http: httpx.AsyncClient, said: object, detail: str
 ) -> None:
     response = await http.post("/api/messages", json=said)
@@ -106,7 +108,7 @@ async def test_a_request_that_is_wrong_is_told_where(
     assert response.json() == {"error": "request", "detail": detail}
 
 
-async def test_a_request_that_is_no_json_is_refused(http: httpx.AsyncClient) -> None:
+async def test_a_request_that_is_not_json_is_rejected(http: httpx.AsyncClient) -> None:
     headers = {"Content-Type": "application/json"}
     response = await http.post("/api/messages", content=b"text", headers=headers)
     assert response.status_code == 400
@@ -122,23 +124,23 @@ async def test_a_form_from_some_web_page_cannot_speak_to_the_bot(
     assert bot.callbacks == []
 
 
-async def test_an_error_of_the_gateway_is_recorded_as_its_answer(
+async def test_an_error_of_the_gateway_is_recorded_as_its_response(
     http: httpx.AsyncClient, bot: Bot
 ) -> None:
-    bot.answer = JSONResponse({"error": "signature"}, 401)
+    bot.response = JSONResponse({"error": "signature"}, 401)
     record = (await http.post("/api/messages", json={"text": "你好"})).json()
     assert record["ack"]["status"] == 401
     assert record["ack"]["body"] == '{"error":"signature"}'
 
 
 async def test_a_redirect_is_not_followed(http: httpx.AsyncClient, bot: Bot) -> None:
-    bot.answer = RedirectResponse("http://gateway.test/elsewhere", 308)
+    bot.response = RedirectResponse("http://gateway.test/elsewhere", 308)
     record = (await http.post("/api/messages", json={"text": "你好"})).json()
     assert record["ack"]["status"] == 308
     assert len(bot.callbacks) == 1
 
 
-async def test_a_gateway_that_is_not_there_is_named_with_what_to_start(
+async def test_a_gateway_that_does_not_run_is_named_with_what_to_start(
     dingtalk: Simulation, unused_tcp_port: int
 ) -> None:
     url = f"http://127.0.0.1:{unused_tcp_port}/dd_robot/"
@@ -152,12 +154,12 @@ async def test_a_gateway_that_is_not_there_is_named_with_what_to_start(
     }
 
 
-async def test_a_gateway_that_is_slower_than_dingtalk_is_patient_is_given_up(
+async def test_a_gateway_that_takes_longer_than_dingtalk_waits_is_given_up(
     dingtalk: Simulation, bot: Bot
 ) -> None:
-    bot.answer_after_s = 10
+    bot.respond_after_s = 10
     callback_sender = CallbackSender(
-        CALLBACK_URL, patience_s=0.05, transport=httpx.ASGITransport(bot.app)
+        CALLBACK_URL, timeout_s=0.05, transport=httpx.ASGITransport(bot.app)
     )
     async with a_client_of(dingtalk, callback_sender) as http:
         response = await http.post("/api/messages", json={"text": "你好"})
@@ -185,7 +187,7 @@ async def test_a_record_can_be_looked_up_by_its_msg_id(http: httpx.AsyncClient) 
     assert (await http.get(path_of(record["msg_id"]))).json() == record
 
 
-async def test_a_msg_id_that_nobody_knows_is_404(http: httpx.AsyncClient) -> None:
+async def test_an_unknown_msg_id_is_404(http: httpx.AsyncClient) -> None:
     response = await http.get(path_of("msgAAAA=="), params={"wait_s": 5})
     assert response.status_code == 404
     assert response.json()["error"] == "unknown_message"
@@ -228,7 +230,7 @@ async def test_a_wait_must_be_a_sensible_number(http: httpx.AsyncClient, wait_s:
     assert response.json()["detail"] == "wait_s: must be a number from 0 to 60."
 
 
-async def test_who_waits_is_sent_away_when_the_server_stops(
+async def test_a_waiting_request_ends_when_the_server_stops(
     http: httpx.AsyncClient, changes: ChangeNotifier
 ) -> None:
     msg_id = (await http.post("/api/messages", json={"text": "你好"})).json()["msg_id"]
@@ -274,7 +276,7 @@ async def test_the_session_is_never_logged(
     assert not any(session in line for line in ours)
 
 
-async def test_it_says_that_it_is_alive(http: httpx.AsyncClient) -> None:
+async def test_its_health_says_that_it_is_alive(http: httpx.AsyncClient) -> None:
     assert (await http.get("/api/health")).json() == {"alive": True}
 
 
@@ -288,10 +290,10 @@ async def test_what_is_not_there_is_an_error_in_json(
 
 
 @pytest.mark.parametrize("answer", [Response(status_code=204), PlainTextResponse("ok")])
-async def test_an_answer_without_json_is_an_acknowledgement_too(
+async def test_a_response_without_json_is_an_acknowledgement_too(
     http: httpx.AsyncClient, bot: Bot, answer: Response
 ) -> None:
-    bot.answer = answer
+    bot.response = answer
     record = (await http.post("/api/messages", json={"text": "你好"})).json()
     assert record["ack"]["status"] == answer.status_code
     assert record["in_callback_reply"] is None

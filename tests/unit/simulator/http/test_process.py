@@ -195,7 +195,7 @@ async def test_a_conversation_goes_on_after_a_message_that_fails(
     assert ended.out.count("Start the gateway with `dingda gateway`") == 2
 
 
-async def test_a_gateway_that_is_away_makes_saying_something_fail(
+async def test_without_a_gateway_a_message_fails(
     shell: Shell, unused_tcp_port_factory: Callable[[], int]
 ) -> None:
     port = unused_tcp_port_factory()
@@ -235,7 +235,7 @@ async def test_a_port_that_is_taken_is_named_with_how_to_choose_another(shell: S
     )
 
 
-async def test_it_says_where_it_plays_and_for_which_bot(shell: Shell) -> None:
+async def test_it_logs_its_address_and_the_bots(shell: Shell) -> None:
     shell.settings = {
         "DINGDA_APP_SECRET": SECRET,
         "DINGDA_SESSION_WEBHOOK_ORIGINS": shell.url,
@@ -260,7 +260,7 @@ async def test_it_warns_when_the_worker_would_not_reply_to_it(shell: Shell) -> N
     assert f"let it with DINGDA_SESSION_WEBHOOK_ORIGINS={shell.url}" in said[1]
 
 
-async def test_it_stops_at_once_though_somebody_waits(shell: Shell) -> None:
+async def test_it_stops_at_once_while_a_request_waits(shell: Shell) -> None:
     async with a_listening_bot() as (bot, callback_url):
         shell.settings = {
             "DINGDA_APP_SECRET": SECRET,
@@ -268,7 +268,7 @@ async def test_it_stops_at_once_though_somebody_waits(shell: Shell) -> None:
         }
         async with a_running_simulator(shell) as said:
             waiting = asyncio.create_task(shell.run("say", "你好", "--wait", "60"))
-            await until(bot.has_heard)
+            await until(bot.has_received_any)
             await asyncio.sleep(0.3)
         ended = await waiting
     assert ended.status == 1
@@ -276,7 +276,7 @@ async def test_it_stops_at_once_though_somebody_waits(shell: Shell) -> None:
     assert "Traceback" not in said[1]
 
 
-async def test_it_stops_at_once_though_somebody_follows(shell: Shell) -> None:
+async def test_it_stops_at_once_while_a_client_follows(shell: Shell) -> None:
     shell.settings = {"DINGDA_APP_SECRET": SECRET}
     following = asyncio.Event()
 

@@ -18,8 +18,8 @@ from dingda.shared.dingtalk.reply import (
     Reply,
     Text,
 )
-from dingda.simulator.backends import openapi
-from dingda.simulator.backends.openapi import Department, OpenAPI, Person
+from dingda.simulator.backends import dingtalk_openapi
+from dingda.simulator.backends.dingtalk_openapi import Department, FakeOpenAPI, Person
 from dingda.testing import MemoryCache
 from dingda.worker.delivery.outcome import Delivered, DeliveryOutcome, Rejected, Retry, Unknown
 from dingda.worker.delivery.private import to_private_body
@@ -50,7 +50,7 @@ class Organisation:
 
     def __init__(self) -> None:
         self.clock_s = 0.0
-        self.api = OpenAPI(
+        self.api = FakeOpenAPI(
             PEOPLE,
             app_key="key",
             app_secret=SECRET,
@@ -101,7 +101,7 @@ async def test_a_department_has_a_name(here: Organisation) -> None:
 
 
 async def test_departments_need_a_permission(here: Organisation) -> None:
-    here.api.faults.append(openapi.NO_PERMISSION)
+    here.api.faults.append(dingtalk_openapi.NO_PERMISSION)
     with pytest.raises(BackendConfigError):
         await here.contacts().department(7)
 
@@ -130,8 +130,8 @@ async def test_everybody_of_a_name_is_found(here: Organisation) -> None:
 @pytest.mark.parametrize(
     ("fault", "error"),
     [
-        (openapi.NO_PERMISSION, BackendConfigError),
-        (openapi.OVERLOADED, BackendUnavailableError),
+        (dingtalk_openapi.NO_PERMISSION, BackendConfigError),
+        (dingtalk_openapi.OVERLOADED, BackendUnavailableError),
         ((200, {"errmsg": "no errcode"}), BackendProtocolError),
         ((200, {"errcode": False}), BackendProtocolError),
         ((200, {"errcode": 0.5}), BackendProtocolError),
@@ -148,14 +148,14 @@ async def test_what_the_older_api_refuses_is_an_error(
 
 
 async def test_a_busy_address_book_is_asked_again(here: Organisation) -> None:
-    here.api.faults.append(openapi.BUSY)
+    here.api.faults.append(dingtalk_openapi.BUSY)
     assert await here.contacts().person("u1")
 
 
 async def test_too_many_questions_a_second_are_asked_again_a_few_times(here: Organisation) -> None:
-    here.api.faults.append(openapi.QPS_LIMIT)
+    here.api.faults.append(dingtalk_openapi.QPS_LIMIT)
     assert await here.contacts().find("李四") == ["u2"]
-    here.api.faults.extend([openapi.QPS_LIMIT] * 3)
+    here.api.faults.extend([dingtalk_openapi.QPS_LIMIT] * 3)
     with pytest.raises(BackendUnavailableError):
         await here.contacts().find("张三")
 
@@ -172,7 +172,7 @@ async def test_one_token_serves_many_calls_at_once_and_later(here: Organisation)
 
 async def test_a_token_is_renewed_before_it_ends(here: Organisation) -> None:
     await here.contacts().person("u1")
-    here.clock_s = openapi.TOKEN_S - 200
+    here.clock_s = dingtalk_openapi.TOKEN_S - 200
     await here.contacts().person("u1")
     assert here.api.asked.count("/v1.0/oauth2/accessToken") == 2
 
@@ -265,9 +265,9 @@ async def test_every_kind_of_reply_has_a_private_form(
         ((200, {"flowControlledStaffIdList": ["u1"]}), Retry),
         ((200, {}), Unknown),
         ((400, {"code": "staffId.notExisted"}), Rejected),
-        (openapi.QPS_LIMIT, Retry),
-        (openapi.UNAUTHORIZED, Retry),
-        (openapi.OVERLOADED, Retry),
+        (dingtalk_openapi.QPS_LIMIT, Retry),
+        (dingtalk_openapi.UNAUTHORIZED, Retry),
+        (dingtalk_openapi.OVERLOADED, Retry),
     ],
 )
 async def test_each_answer_to_a_private_message_has_its_outcome(
@@ -285,7 +285,7 @@ async def test_who_is_not_in_the_organisation_gets_nothing(here: Organisation) -
 async def test_without_a_token_nothing_is_claimed_and_it_is_tried_again(
     here: Organisation,
 ) -> None:
-    here.api.token_faults.extend([openapi.OVERLOADED] * 4)
+    here.api.token_faults.extend([dingtalk_openapi.OVERLOADED] * 4)
     assert isinstance(await here.send(), Retry)
     assert here.claimed == 0
 
@@ -296,7 +296,7 @@ async def test_no_token_secret_or_name_is_logged_or_raised(
     with caplog.at_level(logging.DEBUG), caplog.at_level(logging.WARNING, logger="httpx"):
         await here.contacts().person("u1")
         await here.send()
-        here.api.faults.extend([openapi.NO_PERMISSION] * 2)
+        here.api.faults.extend([dingtalk_openapi.NO_PERMISSION] * 2)
         with pytest.raises(BackendConfigError) as refusal:
             await here.contacts().person("u1")
     _, (_, token) = next(iter(here.cache.entries.items()))

@@ -1,4 +1,4 @@
-"""The stand-in for TOP refuses what TOP refuses, in TOP's own words."""
+"""The fake of TOP rejects what TOP rejects, in TOP's own words."""
 
 from datetime import datetime, timedelta
 from typing import Any
@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 import httpx
 import pytest
 
-from dingda.simulator.backends.taobao import METHOD, Taobao
+from dingda.simulator.backends.taobao import METHOD, FakeTaobao
 from dingda.worker.skills.coupons.top_signature import SignMethod, sign, timestamp
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=ZoneInfo("Asia/Shanghai"))
@@ -15,7 +15,7 @@ NOW = datetime(2026, 11, 23, 12, tzinfo=ZoneInfo("Asia/Shanghai"))
 
 async def call(*, sign_method: SignMethod = "hmac-sha256", **changes: str | None) -> httpx.Response:
     """Call as it should be, with changes; None takes a parameter out. Signed after the changes."""
-    taobao = Taobao(app_key="1", app_secret="s", adzone_id="111", now=lambda: NOW)
+    taobao = FakeTaobao(app_key="1", app_secret="s", adzone_id="111", now=lambda: NOW)
     parameters: dict[str, str | None] = {
         "method": METHOD,
         "app_key": "1",

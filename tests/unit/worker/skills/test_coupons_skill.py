@@ -14,7 +14,7 @@ from pydantic import SecretStr
 
 from dingda.shared.dingtalk.reply import ActionCard, FeedCard, Reply, Text
 from dingda.shared.ledger.states import Outcome
-from dingda.simulator.backends.taobao import NO_PERMISSION, Taobao
+from dingda.simulator.backends.taobao import NO_PERMISSION, FakeTaobao
 from dingda.simulator.demo.coupons import create
 from dingda.testing import ask, listen
 from dingda.worker.sdk.loader import load_skill_settings
@@ -40,8 +40,8 @@ def table(tmp_path: Path) -> CouponSettings:
 
 
 @pytest.fixture
-def taobao() -> Taobao:
-    return Taobao(app_key="12345678", app_secret="top-secret", adzone_id="111", now=lambda: NOW)
+def taobao() -> FakeTaobao:
+    return FakeTaobao(app_key="12345678", app_secret="top-secret", adzone_id="111", now=lambda: NOW)
 
 
 def titles(reply: Reply | None) -> list[str]:
@@ -108,7 +108,7 @@ async def test_a_products_link_that_no_table_has_gets_asked_for_its_title(
     assert "请把商品的标题发给我" in reply.text
 
 
-async def test_taobao_is_not_asked_for_a_number_that_it_keeps_from_apps(taobao: Taobao) -> None:
+async def test_taobao_is_not_asked_for_a_number_that_it_keeps_from_apps(taobao: FakeTaobao) -> None:
     reply = await ask(
         skill,
         f"优惠券 {ITEM.format('678912345678')}",
@@ -127,7 +127,7 @@ async def test_a_vain_search_says_so_in_the_asker_s_script(table: CouponSettings
     assert reply.content == "沒有找到「飛機」500元以內的優惠券，換個詞或放寬價格再試試"
 
 
-async def test_taobao_is_asked_where_it_is_set_up(taobao: Taobao) -> None:
+async def test_taobao_is_asked_where_it_is_set_up(taobao: FakeTaobao) -> None:
     reply = await ask(
         skill,
         "优惠券 机械键盘 220元以内",
@@ -139,7 +139,7 @@ async def test_taobao_is_asked_where_it_is_set_up(taobao: Taobao) -> None:
 
 
 async def test_the_table_is_asked_where_both_are_set_up(
-    table: CouponSettings, taobao: Taobao
+    table: CouponSettings, taobao: FakeTaobao
 ) -> None:
     both = settings(**APP, coupons_url=table.coupons_url)
     transport = httpx.ASGITransport(taobao.app)
@@ -161,7 +161,7 @@ async def test_where_nothing_is_set_up_the_asker_hears_so_and_the_log_names_the_
 
 
 async def test_a_missing_permission_is_explained_in_the_log_and_not_to_the_asker(
-    taobao: Taobao, caplog: pytest.LogCaptureFixture
+    taobao: FakeTaobao, caplog: pytest.LogCaptureFixture
 ) -> None:
     taobao.failures.append(NO_PERMISSION)
     caplog.set_level(logging.DEBUG, logger="dingda.worker")

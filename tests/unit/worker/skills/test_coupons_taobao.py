@@ -18,9 +18,9 @@ from dingda.simulator.backends.taobao import (
     NOTHING_FOUND,
     SERVICE_ERROR,
     TIMEOUT,
-    Failure,
+    FakeTaobao,
     Product,
-    Taobao,
+    TopError,
 )
 from dingda.slots import PriceLimit
 from dingda.worker.errors import (
@@ -38,7 +38,7 @@ from dingda.worker.skills.coupons.wish import Order, Wish
 NOW = datetime(2026, 11, 23, 12, tzinfo=ZoneInfo("Asia/Shanghai"))
 URL = "https://eco.taobao.com/router/rest"
 SECRET = "top-secret"
-SERVER_ERROR = Failure(10, "Service Currently Unavailable")
+SERVER_ERROR = TopError(10, "Service Currently Unavailable")
 
 
 @pytest.fixture(autouse=True)
@@ -47,8 +47,8 @@ def _without_waiting() -> Iterator[None]:
         yield
 
 
-def a_taobao(*products: Product, now: datetime = NOW) -> Taobao:
-    return Taobao(
+def a_taobao(*products: Product, now: datetime = NOW) -> FakeTaobao:
+    return FakeTaobao(
         app_key="12345678",
         app_secret=SECRET,
         adzone_id="111",
@@ -73,7 +73,7 @@ def a_product(**fields: Any) -> Product:
 
 
 async def search(
-    taobao: Taobao | Callable[[httpx.Request], httpx.Response],
+    taobao: FakeTaobao | Callable[[httpx.Request], httpx.Response],
     keyword: str = "键盘",
     *,
     app: App | None = None,
@@ -81,7 +81,7 @@ async def search(
 ) -> list[Offer]:
     transport: httpx.AsyncBaseTransport = (
         httpx.ASGITransport(taobao.app)
-        if isinstance(taobao, Taobao)
+        if isinstance(taobao, FakeTaobao)
         else httpx.MockTransport(taobao)
     )
     async with httpx.AsyncClient(transport=transport) as client:
@@ -196,14 +196,14 @@ async def test_products_that_are_neither_counted_nor_listed_are_nothing_found(to
 
 async def test_a_refused_product_number_is_not_nothing_found() -> None:
     taobao = a_taobao()
-    taobao.failures.append(Failure(15, "Remote service error", "-4003", "您输入的商品ID不合法"))
+    taobao.failures.append(TopError(15, "Remote service error", "-4003", "您输入的商品ID不合法"))
     with pytest.raises(BackendConfigError) as refused:
         await search(taobao)
     assert refused.value.reason.startswith("code 15 -4003")
 
 
 @pytest.mark.parametrize("failure", [SERVICE_ERROR, TIMEOUT, SERVER_ERROR, APP_CALL_LIMITED])
-async def test_taobao_s_own_trouble_is_tried_again_once(failure: Failure) -> None:
+async def test_taobao_s_own_trouble_is_tried_again_once(failure: TopError) -> None:
     taobao = a_taobao()
     taobao.failures.append(failure)
     assert await search(taobao)
@@ -211,7 +211,7 @@ async def test_taobao_s_own_trouble_is_tried_again_once(failure: Failure) -> Non
 
 
 @pytest.mark.parametrize("failure", [SERVICE_ERROR, TIMEOUT, SERVER_ERROR])
-async def test_lasting_trouble_is_unavailable(failure: Failure) -> None:
+async def test_lasting_trouble_is_unavailable(failure: TopError) -> None:
     taobao = a_taobao()
     taobao.failures.extend([failure, failure, failure])
     with pytest.raises(BackendUnavailableError, match="淘宝联盟暂时连不上"):
@@ -230,14 +230,14 @@ async def test_too_many_calls_are_said_to_be_just_that() -> None:
     ("failure", "remedy"),
     [
         (NO_PERMISSION, "apply for"),
-        (Failure(12, "…", "isv.permission-ip-whitelist-limit"), "IP white list"),
+        (TopError(12, "…", "isv.permission-ip-whitelist-limit"), "IP white list"),
         (BAD_PID, "DINGDA_TAOBAO_ADZONE_ID"),
-        (Failure(15, "Remote service error", "isv.invalid-parameter"), "code 15"),
-        (Failure(26, "Missing session"), "code 26"),
+        (TopError(15, "Remote service error", "isv.invalid-parameter"), "code 15"),
+        (TopError(26, "Missing session"), "code 26"),
     ],
 )
 async def test_a_refusal_is_not_tried_again_and_tells_an_operator_what_to_do(
-    failure: Failure, remedy: str
+    failure: TopError, remedy: str
 ) -> None:
     taobao = a_taobao()
     taobao.failures.append(failure)

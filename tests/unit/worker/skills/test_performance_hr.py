@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
-from dingda.simulator.backends.hr import HR, Failure
+from dingda.simulator.backends.hr import FakeHR, HRFailure
 from dingda.worker.errors import (
     BackendConfigError,
     BackendError,
@@ -26,29 +26,32 @@ URL = "https://hr.example/performance"
 
 
 async def read(
-    hr: HR | httpx.MockTransport, staff_id: str = "u1", period: str = "", token: str = "hr-token"
+    hr: FakeHR | httpx.MockTransport,
+    staff_id: str = "u1",
+    period: str = "",
+    token: str = "hr-token",
 ) -> Sequence[Any]:
-    line = httpx.ASGITransport(hr.app) if isinstance(hr, HR) else hr
+    line = httpx.ASGITransport(hr.app) if isinstance(hr, FakeHR) else hr
     async with httpx.AsyncClient(transport=line) as client:
         return await read_service(Http(client), URL, token, staff_id=staff_id, period=period)
 
 
 @pytest.fixture
-def hr() -> HR:
-    return HR(ROWS, token="hr-token")
+def hr() -> FakeHR:
+    return FakeHR(ROWS, token="hr-token")
 
 
-async def test_one_person_s_results_are_read_the_newest_first(hr: HR) -> None:
+async def test_one_person_s_results_are_read_the_newest_first(hr: FakeHR) -> None:
     assert await read(hr) == [ROWS[1], ROWS[0]]
     assert await read(hr, period="2026-Q2") == [ROWS[0]]
 
 
-async def test_nobody_has_no_results(hr: HR) -> None:
+async def test_nobody_has_no_results(hr: FakeHR) -> None:
     assert await read(hr, "u9") == []
 
 
 @pytest.mark.parametrize("token", ["", "wrong"])
-async def test_a_wrong_token_is_an_operator_s_business(hr: HR, token: str) -> None:
+async def test_a_wrong_token_is_an_operator_s_business(hr: FakeHR, token: str) -> None:
     with pytest.raises(BackendConfigError):
         await read(hr, token=token)
 
@@ -63,9 +66,9 @@ async def test_a_wrong_token_is_an_operator_s_business(hr: HR, token: str) -> No
     ],
 )
 async def test_trouble_at_the_service_s_is_no_empty_answer(
-    hr: HR, status: HTTPStatus, kind: type[BackendError]
+    hr: FakeHR, status: HTTPStatus, kind: type[BackendError]
 ) -> None:
-    hr.failures.append(Failure(status))
+    hr.failures.append(HRFailure(status))
     with pytest.raises(kind):
         await read(hr)
 

@@ -22,8 +22,8 @@ from dingda.shared.dingtalk.content import Kind, Quoted
 from dingda.shared.dingtalk.message import Mention
 from dingda.shared.dingtalk.reply import Markdown, Text
 from dingda.shared.ledger.states import Outcome
-from dingda.simulator.backends import openapi
-from dingda.simulator.backends.openapi import OpenAPI, Person
+from dingda.simulator.backends import dingtalk_openapi
+from dingda.simulator.backends.dingtalk_openapi import FakeOpenAPI, Person
 from dingda.simulator.demo.performance import create
 from dingda.simulator.dingtalk.callback import staff_id_of
 from dingda.testing import MemoryCache, listen
@@ -52,7 +52,7 @@ class Office:
 
     dingtalk: Contacts | None
 
-    def __init__(self, url: str, client: httpx.AsyncClient, api: OpenAPI) -> None:
+    def __init__(self, url: str, client: httpx.AsyncClient, api: FakeOpenAPI) -> None:
         self.settings = PerformanceSettings.model_construct(
             performance_url=SecretStr(url),
             performance_query=check_query(QUERY),
@@ -92,7 +92,7 @@ class Office:
 @pytest.fixture
 async def office(tmp_path: Path) -> AsyncIterator[Office]:
     create(tmp_path / "performance.db")
-    api = OpenAPI(PEOPLE, app_key="key", app_secret="secret")
+    api = FakeOpenAPI(PEOPLE, app_key="key", app_secret="secret")
     async with httpx.AsyncClient(transport=httpx.ASGITransport(api.app())) as client:
         yield Office(f"sqlite:///{tmp_path}/performance.db", client, api)
 
@@ -296,7 +296,7 @@ async def test_no_right_no_data_and_nobody_are_refused_in_the_same_words(
 
 
 async def test_an_address_book_that_cannot_be_asked_opens_nothing(office: Office) -> None:
-    office.api.faults.extend([openapi.OVERLOADED] * 8)
+    office.api.faults.extend([dingtalk_openapi.OVERLOADED] * 8)
     said = await office.asked("绩效 张三", WANG)
     assert "钉钉暂时连不上" in str(said.reply)
     assert not any(number in str(said.reply) for number in NUMBERS)

@@ -22,9 +22,9 @@ from dingda.shared.dingtalk.reply import ActionCard, Markdown, Reply
 from dingda.shared.errors import SettingsError
 from dingda.shared.ledger.states import Outcome
 from dingda.simulator.backends import amap, open_meteo, qweather
-from dingda.simulator.backends.amap import AMapStandIn
-from dingda.simulator.backends.open_meteo import OpenMeteoStandIn
-from dingda.simulator.backends.qweather import QWeatherStandIn
+from dingda.simulator.backends.amap import FakeAMap
+from dingda.simulator.backends.open_meteo import FakeOpenMeteo
+from dingda.simulator.backends.qweather import FakeQWeather
 from dingda.testing import MemoryCache, ask, listen
 from dingda.worker.language.places import Place
 from dingda.worker.sdk.loader import load_skill_settings, read_settings
@@ -44,11 +44,11 @@ class Sky:
 
     def __init__(self) -> None:
         self.now = NOW
-        self.open_meteo = OpenMeteoStandIn(lambda: self.now)
-        self.qweather = QWeatherStandIn(
+        self.open_meteo = FakeOpenMeteo(lambda: self.now)
+        self.qweather = FakeQWeather(
             project_id="PROJECT", key_id="KEY", public_key=PUBLIC, now=datetime.now
         )
-        self.amap = AMapStandIn(key="canary-amap", now=lambda: self.now)
+        self.amap = FakeAMap(key="canary-amap", now=lambda: self.now)
         self.cache = MemoryCache()
         self.settings = WeatherSettings.model_construct(
             weather_providers=("open-meteo",),

@@ -1,4 +1,4 @@
-"""Every kind of message that people send can be said, and is what the contract reads."""
+"""Every kind of message that people send can be sent, and is read as such by `parse_message`."""
 
 import json
 from typing import Any
@@ -8,13 +8,8 @@ import pytest
 
 from dingda.shared.dingtalk.content import Kind
 from dingda.shared.dingtalk.message import Mention, Message, parse_message
-from dingda.simulator.dingtalk.callback import (
-    Mentioned,
-    Quotation,
-    UserMessage,
-    build_callback,
-    staff_id_of,
-)
+from dingda.simulator.dingtalk.callback import build_callback, staff_id_of
+from dingda.simulator.dingtalk.user_message import Mentioned, Quotation, UserMessage
 
 LISI = Mentioned("李四")
 
@@ -56,7 +51,7 @@ def read(said: UserMessage) -> Message:
         (UserMessage("天气 北京", at_all=True), Kind.TEXT, "@所有人天气 北京"),
     ],
 )
-def test_each_kind_is_read_as_what_was_said(said: UserMessage, kind: Kind, text: str) -> None:
+def test_each_kind_is_read_as_what_was_sent(said: UserMessage, kind: Kind, text: str) -> None:
     message = read(said)
     assert (message.kind, message.text.strip()) == (kind, text)
 
@@ -79,7 +74,7 @@ def test_others_are_mentioned_with_their_userids_or_without() -> None:
     assert len({user["dingtalkId"] for user in at_users}) == 4
 
 
-def test_rich_text_tells_the_name_of_who_is_mentioned() -> None:
+def test_rich_text_keeps_the_name_of_a_mentioned_person() -> None:
     runs = ("@钉答", "查", "@李四", "的绩", "效")
     message = read(UserMessage("", kind="richText", runs=runs, mentioned=(LISI,)))
     assert message.text == "查的绩效"
@@ -105,7 +100,7 @@ def test_of_the_bots_own_card_only_the_id_may_come() -> None:
     assert "content" not in replied["repliedMsg"]
 
 
-def test_the_askers_client_and_organisation_can_be_chosen() -> None:
+def test_the_senders_client_and_organisation_can_be_chosen() -> None:
     message = read(UserMessage("你好", client="HarmonyOS", external=True))
     assert message.sender_platform == "HarmonyOS"
     assert (message.sender_staff_id, message.is_own_organisation) == ("", False)
@@ -127,7 +122,7 @@ def test_the_askers_client_and_organisation_can_be_chosen() -> None:
         ({"client": 5}, "client: Input should be a valid string."),
     ],
 )
-async def test_what_cannot_be_said_is_refused_with_the_place(
+async def test_an_impossible_message_is_rejected_with_the_place(
     http: httpx.AsyncClient, said: dict[str, Any], detail: str
 ) -> None:
     response = await http.post("/api/messages", json={"text": ""} | said)
@@ -135,7 +130,7 @@ async def test_what_cannot_be_said_is_refused_with_the_place(
     assert response.json()["detail"].startswith(detail)
 
 
-def test_what_was_said_survives_its_json() -> None:
+def test_a_message_survives_its_json() -> None:
     said = UserMessage(
         "看看", mentioned=(LISI,), quoted=Quotation("旧", sender="李四"), client="iOS"
     )

@@ -1,4 +1,4 @@
-"""The stand-in for DingTalk's OpenAPI answers and refuses as DingTalk does."""
+"""The fake of DingTalk's OpenAPI responds, and reports errors, as DingTalk does."""
 
 import json
 from typing import Any
@@ -6,11 +6,11 @@ from typing import Any
 import httpx
 import pytest
 
-from dingda.simulator.backends.openapi import (
+from dingda.simulator.backends.dingtalk_openapi import (
     BUSY,
     QPS_LIMIT,
     Department,
-    OpenAPI,
+    FakeOpenAPI,
     Person,
     PrivateMessage,
 )
@@ -34,7 +34,7 @@ class Caller:
 
     def __init__(self) -> None:
         self.now_s = 1000.0
-        self.api = OpenAPI(
+        self.api = FakeOpenAPI(
             PEOPLE,
             app_key="ding",
             app_secret="s",
@@ -108,7 +108,7 @@ async def test_what_is_no_json_object_is_no_body(caller: Caller, body: bytes) ->
     assert (answer.status_code, answer.json()["code"]) == (400, "Missingbody")
 
 
-async def test_somebody_is_told_with_their_manager_if_there_is_one(caller: Caller) -> None:
+async def test_a_user_has_a_manager_if_there_is_one(caller: Caller) -> None:
     result = (await caller.person("u1"))["result"]
     assert (result["userid"], result["name"], result["manager_userid"]) == ("u1", "张三", "u3")
     assert (result["title"], result["dept_id_list"]) == ("工程师", [1, 7])
@@ -142,7 +142,7 @@ async def test_a_contact_outside_is_no_member(caller: Caller) -> None:
 @pytest.mark.parametrize(
     ("userid", "errcode"), [("u9", 60121), ("$:LWCP_v1:$abc=", 33012), ("", 33012), (None, 33012)]
 )
-async def test_who_is_not_there_has_an_errcode(caller: Caller, userid: Any, errcode: int) -> None:
+async def test_an_unknown_user_has_an_errcode(caller: Caller, userid: Any, errcode: int) -> None:
     assert (await caller.person(userid))["errcode"] == errcode
 
 
@@ -165,7 +165,7 @@ async def test_the_newer_api_takes_a_living_token_in_a_header(
     assert (answer.status_code, answer.json()["code"]) == (400, "InvalidAuthentication")
 
 
-async def test_a_name_finds_who_has_just_that_up_to_a_page(caller: Caller) -> None:
+async def test_a_search_finds_the_people_of_exactly_that_name_up_to_a_page(caller: Caller) -> None:
     query = {"queryWord": "张三", "offset": 0, "size": 20, "fullMatchField": 1}
     assert (await caller.v1(USER_SEARCH, query)).json()["list"] == ["u1", "u3"]
     assert (await caller.v1(USER_SEARCH, {**query, "size": 1})).json()["list"] == ["u1"]
@@ -176,7 +176,7 @@ async def test_a_name_finds_who_has_just_that_up_to_a_page(caller: Caller) -> No
     assert (page["hasMore"], page["totalCount"]) == (True, 2)
 
 
-async def test_a_message_reaches_who_is_known_and_lists_who_is_not(caller: Caller) -> None:
+async def test_a_message_reaches_known_users_and_lists_the_unknown(caller: Caller) -> None:
     answer = (await caller.send("u1", "u9")).json()
     assert caller.api.sent == [PrivateMessage("u1", "sampleText", {"content": "你好"})]
     assert answer["processQueryKey"]
@@ -210,7 +210,7 @@ async def test_a_template_that_cannot_be_filled_is_refused(
     assert caller.api.sent == []
 
 
-async def test_a_fault_is_had_once(caller: Caller) -> None:
+async def test_a_fault_happens_once(caller: Caller) -> None:
     caller.api.faults += [BUSY, QPS_LIMIT]
     assert (await caller.person("u1"))["errcode"] == -1
     limited = await caller.send("u1")

@@ -1,4 +1,4 @@
-"""A stand-in for DingTalk's OpenAPI: the address book, and private messages from the robot.
+"""A fake of DingTalk's OpenAPI: the address book, and private messages from the robot.
 
 Facts: DingTalk's pages on accessToken, user/get, department/get, contact/users/search and
 oToMessages/batchSend, and the errors that their callers report.
@@ -40,7 +40,7 @@ WRONG_SECRET = (
     {"code": "invalidClientIdOrSecret", "message": "无效的clientId或者clientSecret"},
 )
 NO_SUCH_STAFF = (400, {"code": "staffId.notExisted", "message": "员工ID不存在"})
-# No page tells how this is refused.
+# DingTalk documents no error for this.
 BAD_MESSAGE = (400, {"code": "invalidParameter.msgParam", "message": "msgParam 不合法"})
 OVERLOADED = (503, {"code": "ServiceUnavailable", "message": "try later"})
 
@@ -61,17 +61,17 @@ _TEMPLATES = {
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """Somebody in the organisation."""
+    """A member or an external contact."""
 
     userid: str
     name: str
     manager_userid: str = ""
-    """The direct manager; "" where nobody filled it in."""
+    """The direct manager; "" if not filled in."""
     title: str = ""
     departments: tuple[int, ...] = (ROOT,)
-    """The ids of theirs."""
+    """Department ids."""
     is_external: bool = False
-    """Whether somebody is a contact only, and no member: DingTalk's member APIs don't know them."""
+    """Whether they are a contact and no member: DingTalk's member APIs don't know them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +84,7 @@ class Department:
 
 @dataclass(frozen=True, slots=True)
 class PrivateMessage:
-    """What the robot sent to somebody's single chat."""
+    """A message from the robot in a single chat."""
 
     userid: str
     key: str
@@ -92,7 +92,7 @@ class PrivateMessage:
     values: dict[str, str]
 
     def to_payload(self) -> dict[str, Any]:
-        """The same as a reply to a sessionWebhook would be, which is how the chat shows it."""
+        """The same as a reply to a sessionWebhook, which the chat can show."""
         values = self.values
         title_and_text = {name: values.get(name, "") for name in ("title", "text")}
         if self.key == "sampleText":
@@ -110,19 +110,19 @@ class PrivateMessage:
         return {"msgtype": "actionCard", "actionCard": {**title_and_text, "btns": buttons}}
 
 
-async def _nobody(_: PrivateMessage) -> None:
-    """Where nobody wants to know."""
+async def _ignore(_: PrivateMessage) -> None:
+    """The default of `on_private`: do nothing."""
 
 
-class OpenAPI:
+class FakeOpenAPI:
     """One organisation's OpenAPI, as one application sees it.
 
     Args:
-        people: the organisation, looked at anew for each call.
+        people: the organisation, iterated again for each call.
         departments: its parts besides the root.
         app_key: the application's AppKey.
         app_secret: its AppSecret.
-        on_private: is told of each private message.
+        on_private: called with each private message.
         now_s: the clock, in seconds.
     """
 
@@ -133,7 +133,7 @@ class OpenAPI:
         app_key: str,
         app_secret: str,
         departments: Iterable[Department] = (),
-        on_private: Callable[[PrivateMessage], Awaitable[None]] = _nobody,
+        on_private: Callable[[PrivateMessage], Awaitable[None]] = _ignore,
         now_s: Callable[[], float] = time.time,
     ) -> None:
         self._people = people
@@ -146,12 +146,12 @@ class OpenAPI:
         """The paths, in order."""
         self.sent: list[PrivateMessage] = []
         self.faults: deque[tuple[int, dict[str, Any]]] = deque()
-        """Status and body of the next answers but for tokens, one each; then it works again."""
+        """Status and body of the next responses but for tokens, one each; then it works again."""
         self.token_faults: deque[tuple[int, dict[str, Any]]] = deque()
         """The same for tokens."""
 
     def forget_tokens(self) -> None:
-        """No token that was given counts any more."""
+        """Invalidate every token."""
         self._tokens.clear()
 
     def routes(self) -> list[Route]:
@@ -174,12 +174,12 @@ class OpenAPI:
     async def _access_token(self, request: Request) -> JSONResponse:
         self.asked.append(request.url.path)
         if self.token_faults:
-            return _answer(self.token_faults.popleft())
+            return _respond(self.token_faults.popleft())
         fields = await _fields(request)
         if fields is None:
-            return _answer(NO_BODY)
+            return _respond(NO_BODY)
         if (fields.get("appKey"), fields.get("appSecret")) != self._app:
-            return _answer(WRONG_SECRET)
+            return _respond(WRONG_SECRET)
         # DingTalk gives the same one again as long as it lives, and prolongs it.
         living = (token for token in self._tokens if self._is_known(token))
         token = next(living, None) or secrets.token_hex(16)
@@ -187,14 +187,14 @@ class OpenAPI:
         return JSONResponse({"accessToken": token, "expireIn": TOKEN_S})
 
     async def _user(self, request: Request) -> JSONResponse:
-        if refusal := self._refused(request):
-            return _answer(refusal)
+        if error := self._older_api_error(request):
+            return _respond(error)
         userid = (await _fields(request) or {}).get("userid")
         if not isinstance(userid, str) or not userid or userid.startswith("$:LWCP"):
-            return _answer(INVALID_USERID)
+            return _respond(INVALID_USERID)
         person = self._person(userid)
         if person is None:
-            return _answer(NO_SUCH_USER)
+            return _respond(NO_SUCH_USER)
         # Fields without a value are left out, not empty.
         filled = {"manager_userid": person.manager_userid, "title": person.title}
         result = {
@@ -207,19 +207,19 @@ class OpenAPI:
         return JSONResponse({"errcode": 0, "errmsg": "ok", "result": result})
 
     async def _department(self, request: Request) -> JSONResponse:
-        if refusal := self._refused(request):
-            return _answer(refusal)
+        if error := self._older_api_error(request):
+            return _respond(error)
         id_ = (await _fields(request) or {}).get("dept_id")
         if not isinstance(id_, int) or isinstance(id_, bool):
-            return _answer(NO_DEPARTMENT)
+            return _respond(NO_DEPARTMENT)
         if id_ not in self._departments:
-            return _answer(NO_SUCH_DEPARTMENT)
+            return _respond(NO_SUCH_DEPARTMENT)
         parent = {} if id_ == ROOT else {"parent_id": ROOT}
         result = {"dept_id": id_, "name": self._departments[id_], **parent}
         return JSONResponse({"errcode": 0, "errmsg": "ok", "result": result})
 
-    def _refused(self, request: Request) -> tuple[int, dict[str, Any]] | None:
-        """Why the older API doesn't answer a call, if it doesn't."""
+    def _older_api_error(self, request: Request) -> tuple[int, dict[str, Any]] | None:
+        """The older API's error for a call; None if there is none."""
         self.asked.append(request.url.path)
         if self.faults:
             return self.faults.popleft()
@@ -231,9 +231,9 @@ class OpenAPI:
     async def _search(self, request: Request) -> JSONResponse:
         self.asked.append(request.url.path)
         if self.faults:
-            return _answer(self.faults.popleft())
+            return _respond(self.faults.popleft())
         if not self._is_known(request.headers.get(_HEADER, "")):
-            return _answer(UNAUTHORIZED)
+            return _respond(UNAUTHORIZED)
         fields = await _fields(request) or {}
         word, first = str(fields.get("queryWord") or ""), int(fields.get("offset", 0))
         is_whole = fields.get("fullMatchField") == 1
@@ -251,19 +251,19 @@ class OpenAPI:
     async def _send(self, request: Request) -> JSONResponse:
         self.asked.append(request.url.path)
         if self.faults:
-            return _answer(self.faults.popleft())
+            return _respond(self.faults.popleft())
         if not self._is_known(request.headers.get(_HEADER, "")):
-            return _answer(UNAUTHORIZED)
+            return _respond(UNAUTHORIZED)
         fields = await _fields(request)
         if fields is None:
-            return _answer(NO_BODY)
+            return _respond(NO_BODY)
         values = _values_of(fields)
         if values is None:
-            return _answer(BAD_MESSAGE)
+            return _respond(BAD_MESSAGE)
         userids = fields.get("userIds") or []
         known = [userid for userid in userids if self._person(userid)]
         if not known:
-            return _answer(NO_SUCH_STAFF)
+            return _respond(NO_SUCH_STAFF)
         for userid in known:
             message = PrivateMessage(userid, fields["msgKey"], values)
             self.sent.append(message)
@@ -307,6 +307,6 @@ def _values_of(fields: dict[str, Any]) -> dict[str, str] | None:
     return values if all(values.get(name) for name in needed) else None
 
 
-def _answer(fault: tuple[int, dict[str, Any]]) -> JSONResponse:
+def _respond(fault: tuple[int, dict[str, Any]]) -> JSONResponse:
     status, body = fault
     return JSONResponse(body, status)
