@@ -1,4 +1,4 @@
-"""`make fuzz`: strange requests, texts and answers for ten minutes (MINUTES=), half for each side.
+"""`make fuzz`: strange requests, texts and responses for ten minutes (MINUTES=), half each.
 
 The gateway is a real one on a real server. It gets requests signed and unsigned, with bodies and
 headers mutated from a real callback's. No answer may be a 5xx, none may be missing, and the gateway
@@ -41,7 +41,7 @@ _ENOUGH_WRONG = 100
 
 
 def main() -> int:
-    """Try both sides, and count what comes of it; returns the process's exit status."""
+    """Try both sides, and count the results; returns the process's exit status."""
     parser = argparse.ArgumentParser(prog="python -m scripts.fuzz")
     parser.add_argument("--minutes", type=float, default=10.0)
     parser.add_argument("--seed", type=int, default=1)
@@ -53,7 +53,7 @@ def main() -> int:
 
 
 def _fuzz_worker(seed: int, for_s: float) -> bool:
-    """Try texts and answers; returns whether something went wrong."""
+    """Try texts and responses; returns whether something went wrong."""
     until_s = time.monotonic() + for_s
     say_at_s = 0.0
 
@@ -114,7 +114,7 @@ def _settings(redis_url: str, port: int) -> dict[str, str]:
 
 
 def _request(dice: random.Random) -> tuple[dict[str, bytes], bytes]:
-    """Headers and a body; most are signed, or little would get past the signature."""
+    """Headers and a body; most are signed, so that they get past the signature."""
     headers = {name: value.encode() for name, value in signed_headers(_SECRET).items()}
     body = dice.choice(_BODIES)(dice)
     if dice.random() < 0.3:  # noqa: PLR2004 - a share
@@ -161,7 +161,7 @@ _BODIES: tuple[Callable[[random.Random], bytes], ...] = (
 
 
 def _send(address: str, headers: dict[str, bytes], body: bytes) -> int:
-    """Send one request as raw bytes; returns the status, 0 where there was no answer."""
+    """Send one request as raw bytes; returns the status, 0 if there was no response."""
     url = urlsplit(address)
     lengths = {"content-length": str(len(body)).encode()} | headers
     head = b"".join(name.encode() + b": " + value + b"\r\n" for name, value in lengths.items())
@@ -171,7 +171,7 @@ def _send(address: str, headers: dict[str, bytes], body: bytes) -> int:
             line.sendall(request + head + b"\r\n" + body)
             answer = line.recv(64)
         except (BrokenPipeError, ConnectionResetError):
-            return 499  # it closed the line on us, which is its right with such bytes
+            return 499  # it closed the connection, as it may on such bytes
     return int(answer[9:12]) if answer.startswith(b"HTTP/1.") else (499 if not answer else 0)
 
 

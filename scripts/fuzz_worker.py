@@ -1,4 +1,4 @@
-"""The worker's half of `make fuzz`: texts that people might type, answers that backends might give.
+"""The worker's half of `make fuzz`: texts that people might type, responses of backends.
 
 Texts go through routing, slots and all shipped skills. Backends are the simulator's, behind a
 transport that damages what they answer; so is DingTalk. Whatever comes, nothing may be raised but
@@ -125,13 +125,13 @@ class Findings:
     tried: Counter[str] = field(default_factory=Counter)
     wrong: list[str] = field(default_factory=list)
 
-    def add(self, what: str, said: object) -> None:
+    def add(self, what: str, detail: object) -> None:
         """Note something that went wrong."""
-        self.wrong.append(f"{what}: {said!s:.500}")
+        self.wrong.append(f"{what}: {detail!s:.500}")
 
 
 async def fuzz_worker(seed: int, *, until: Callable[[Findings], bool]) -> Findings:
-    """Try texts and answers until it is enough.
+    """Try texts and responses until it is enough.
 
     Args:
         seed: makes the same texts and answers again.
@@ -220,7 +220,7 @@ def _try_text(findings: Findings, bot: "_Bot", text: str) -> None:
 
 
 class _Bot:
-    """All shipped skills, and backends whose answers are damaged."""
+    """All shipped skills, and backends whose responses are damaged."""
 
     def __init__(self, dice: random.Random, threads: ThreadPoolExecutor) -> None:
         self.dice = dice
@@ -294,7 +294,7 @@ def _token(client: httpx.AsyncClient) -> AccessToken:
         Http(client),
         MemoryCache(),
         app_key="key",
-        app_secret="secret",  # noqa: S106 - the stand-in's
+        app_secret="secret",  # noqa: S106 - the fake's
         openapi_url=_OPENAPI,
     )
 
@@ -326,7 +326,7 @@ _PUBLIC = _KEY.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPubli
 
 
 class _Damage:
-    """The simulator's backends, each at its host; of their answers some are damaged."""
+    """The simulator's backends, each at its host; some of their responses are damaged."""
 
     def __init__(self, dice: random.Random) -> None:
         self._dice = dice
@@ -390,7 +390,7 @@ class _WithSession:
 
 
 def _mutated(dice: random.Random, body: bytes) -> bytes:
-    """An answer with some of its values replaced, doubled or taken away."""
+    """A response with some of its values replaced, doubled or taken away."""
     try:
         root = [json.loads(body)]
     except ValueError:
@@ -425,7 +425,7 @@ def _deep(dice: random.Random, _: bytes) -> bytes:
 
 
 async def _claim() -> None:
-    """Nobody else sends."""
+    """Claim a send: nothing else sends here."""
 
 
 async def _try_reply(findings: Findings, bot: _Bot, text: str) -> None:
@@ -453,10 +453,10 @@ async def _try_delivery(findings: Findings, bot: _Bot) -> None:
 async def _timed(
     findings: Findings, what: str, bot: _Bot, step: Callable[[], Awaitable[Any]]
 ) -> Any:
-    """Take a step, again with the same luck if it was slow: a busy machine makes everything so."""
-    luck, best_s = bot.dice.getstate(), float("inf")
+    """Take a step, and repeat it from the same seed if it was slow: the machine may be busy."""
+    state, best_s = bot.dice.getstate(), float("inf")
     for _ in range(_TRIES):
-        bot.dice.setstate(luck)
+        bot.dice.setstate(state)
         began_s = time.thread_time()
         try:
             done = await step()

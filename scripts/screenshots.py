@@ -1,4 +1,4 @@
-"""`make screenshots`: draw the pictures of docs/img anew, with the real bot in a real browser."""
+"""`make screenshots`: draw the pictures of docs/img again, with the real bot in a real browser."""
 
 import asyncio
 import shutil
@@ -33,7 +33,7 @@ _REPLIES = {
     "独立跳转": "action-card-buttons",
     "feed": "feed-card",
 }
-"""What is said, and the name of the picture that shows the reply."""
+"""The message, and the name of its reply's picture."""
 
 
 def main() -> int:
@@ -73,7 +73,7 @@ async def _draw(chromium: str, url: str) -> None:
 @asynccontextmanager
 async def _page(browser: Browser, url: str, locale: str) -> AsyncIterator[Page]:
     context = await browser.new_context(locale=locale, viewport=_WINDOW, color_scheme="light")
-    # The demo's picture is somebody else's, and need not be reachable.
+    # The demo's picture is on a foreign host, which need not be reachable.
     picture = _ROOT / "tests" / "browser" / "picture.svg"
     await context.route("https://img.alicdn.com/**", lambda route: route.fulfill(path=picture))
     page = await context.new_page()

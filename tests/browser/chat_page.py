@@ -1,4 +1,4 @@
-"""What a person does on the page, and looks for there."""
+"""The page as a user operates and reads it."""
 
 from urllib.parse import quote
 
@@ -17,7 +17,7 @@ class ChatPage:
         await self.page.goto(f"{self.url}/{query}#{quote(conversation)}")
         await self.page.wait_for_selector("html[data-ready]")
 
-    async def alone(self, person: str) -> None:
+    async def open_single(self, person: str) -> None:
         """Open a single chat; a person of its own keeps a test's messages apart."""
         await self.open(f"single/{person}")
 
@@ -30,7 +30,7 @@ class ChatPage:
 
     @property
     def mine(self) -> Locator:
-        """The last thing that was said to the bot."""
+        """The last message to the bot."""
         return self.page.locator(".message.mine").last
 
     @property
@@ -45,24 +45,24 @@ class ChatPage:
 
     @property
     def state(self) -> Locator:
-        """Where the last message stands; a button that opens its details."""
+        """The last message's state; a button that opens its details."""
         return self.mine.locator("button.state")
 
     @property
     def details(self) -> Locator:
-        """What happened to a message."""
+        """A message's details."""
         return self.page.locator("#details")
 
     def step(self, name: str) -> Locator:
         """A step of the timeline, by its name in the page's source."""
         return self.details.locator(f'[data-step="{name}"]')
 
-    async def look_closer(self) -> None:
+    async def open_details(self) -> None:
         """Open the details of the last message."""
         await self.state.click()
         await expect(self.details).to_be_visible()
 
-    async def choose_bad_day(self, side: str, fault: str) -> None:
+    async def choose_fault(self, side: str, fault: str) -> None:
         """Turn a switch on, and wait until the server has it."""
         await self.page.locator("#bad-day-button").click()
         await self.page.locator(f'input[name="{side}"][value="{fault}"]').check()

@@ -43,11 +43,11 @@ async def test_axe_has_no_serious_finding_in_the_panels(
     chat: ChatPage, page: Page, scheme: Any
 ) -> None:
     await page.emulate_media(color_scheme=scheme)
-    await chat.alone("面板")
-    await chat.choose_bad_day("replies", "refuse")
+    await chat.open_single("面板")
+    await chat.choose_fault("replies", "refuse")
     await chat.say("text")
     await expect(chat.state).to_have_text("dead")
-    await chat.look_closer()
+    await chat.open_details()
     await chat.details.get_by_text("回调原文").click()
     assert await findings(page) == []
     await page.locator("#bad-day-button").click()
@@ -70,7 +70,7 @@ async def test_axe_is_able_to_find_something(chat: ChatPage, page: Page) -> None
 
 
 async def test_everything_can_be_done_by_the_keyboard(chat: ChatPage, page: Page) -> None:
-    await chat.alone("键盘")
+    await chat.open_single("键盘")
     await chat.say("text")
     await expect(chat.state).to_have_text("answered")
     await chat.state.focus()
@@ -95,7 +95,7 @@ async def test_the_first_tab_leads_past_the_list_to_the_message_box(
 
 
 async def test_a_screen_reader_hears_replies_from_a_live_log(chat: ChatPage, page: Page) -> None:
-    await chat.alone("听众")
+    await chat.open_single("听众")
     await chat.say("text")
     log = page.get_by_role("log", name="聊天记录")
     await expect(log).to_contain_text("你刚刚发的消息是：[text]")
@@ -109,7 +109,7 @@ async def test_nothing_is_wider_than_the_screen(chat: ChatPage, page: Page, widt
     await chat.say("feed")
     await expect(chat.reply).to_be_visible()
     assert await page.evaluate("document.documentElement.scrollWidth") <= width
-    await chat.look_closer()
+    await chat.open_details()
     assert await page.evaluate("document.documentElement.scrollWidth") <= width
 
 

@@ -31,7 +31,7 @@ async def test_markdown_is_shown_as_a_heading_and_a_paragraph(chat: ChatPage) ->
 
 
 async def test_a_card_with_one_link_leads_to_its_page(chat: ChatPage) -> None:
-    await chat.alone("整体")
+    await chat.open_single("整体")
     await chat.say("整体跳转")
     await expect(chat.reply.locator(".md-h4")).to_have_text(TITLE)
     link = chat.reply.get_by_role("link", name="阅读全文")
@@ -40,7 +40,7 @@ async def test_a_card_with_one_link_leads_to_its_page(chat: ChatPage) -> None:
 
 
 async def test_a_card_with_buttons_shows_them_one_above_the_other(chat: ChatPage) -> None:
-    await chat.alone("独立")
+    await chat.open_single("独立")
     await chat.say("独立跳转")
     await expect(chat.reply.get_by_role("link")).to_have_text(["去看看", "不感兴趣"])
     first, second = await chat.reply.get_by_role("link").all()
@@ -52,7 +52,7 @@ async def test_a_card_with_buttons_shows_them_one_above_the_other(chat: ChatPage
 
 
 async def test_a_feed_shows_its_pictures_the_first_one_large(chat: ChatPage) -> None:
-    await chat.alone("图文")
+    await chat.open_single("图文")
     await chat.say("feed")
     links = chat.reply.get_by_role("link")
     await expect(links).to_have_text(["时代的火车向前开1", "时代的火车向前开2"])
@@ -64,7 +64,7 @@ async def test_a_feed_shows_its_pictures_the_first_one_large(chat: ChatPage) -> 
 
 
 async def test_a_slow_lookup_is_leased_first_and_answered_later(chat: ChatPage) -> None:
-    await chat.alone("耐心")
+    await chat.open_single("耐心")
     await chat.say("慢 1.5")
     await expect(chat.state).to_have_text("leased")
     await expect(chat.page.locator(".message.bot")).to_have_count(0)
@@ -73,7 +73,7 @@ async def test_a_slow_lookup_is_leased_first_and_answered_later(chat: ChatPage) 
 
 
 async def test_silence_is_shown_as_such(chat: ChatPage) -> None:
-    await chat.alone("寡言")
+    await chat.open_single("寡言")
     await chat.say("吃了吗")
     await expect(chat.note).to_have_text("没有回复 · unmatched")
     await expect(chat.state).to_have_text("unmatched")
@@ -89,7 +89,7 @@ async def test_a_group_message_without_a_mention_does_not_reach_the_bot(chat: Ch
 
 
 async def test_an_example_is_said_with_one_click(chat: ChatPage) -> None:
-    await chat.alone("省事")
+    await chat.open_single("省事")
     await chat.page.get_by_role("button", name="帮助").click()
     await expect(chat.reply.locator(".bubble")).to_contain_text("独立跳转")
 
@@ -103,7 +103,7 @@ async def test_several_people_speak_in_the_group(chat: ChatPage) -> None:
 
 
 async def test_history_is_kept_over_a_reload(chat: ChatPage) -> None:
-    await chat.alone("怀旧")
+    await chat.open_single("怀旧")
     await chat.say("text")
     await expect(chat.reply).to_be_visible()
     await chat.page.reload()
@@ -114,7 +114,7 @@ async def test_history_is_kept_over_a_reload(chat: ChatPage) -> None:
 async def test_a_reply_in_another_conversation_is_announced_in_the_list(
     chat: ChatPage, page: Page
 ) -> None:
-    await chat.alone("旁观")
+    await chat.open_single("旁观")
     await page.evaluate(
         """() => fetch("/api/messages", {method: "POST",
            headers: {"Content-Type": "application/json"},
@@ -140,7 +140,7 @@ async def test_what_users_write_never_becomes_html(chat: ChatPage, text: str) ->
 async def test_the_page_loads_from_nowhere_but_the_simulator(chat: ChatPage, page: Page) -> None:
     hosts: set[str] = set()
     page.on("request", lambda request: hosts.add(urlsplit(request.url).netloc))
-    await chat.alone("独处")
+    await chat.open_single("独处")
     await chat.say("独立跳转")
     await expect(chat.reply).to_be_visible()
     assert hosts == {urlsplit(chat.url).netloc}

@@ -14,10 +14,10 @@ STEPS = ["sent", "accepted", "leased", "skillStarted", "skillEnded", "sending", 
 
 
 async def test_a_message_opens_to_the_steps_that_the_real_parts_took(chat: ChatPage) -> None:
-    await chat.alone("细看")
+    await chat.open_single("细看")
     await chat.say("慢 0.3")
     await expect(chat.state).to_have_text("answered")
-    await chat.look_closer()
+    await chat.open_details()
     names = await chat.details.locator("[data-step]").evaluate_all(
         "(steps) => steps.map((step) => step.dataset.step)"
     )
@@ -34,28 +34,28 @@ async def test_a_message_opens_to_the_steps_that_the_real_parts_took(chat: ChatP
 
 
 async def test_a_timeline_goes_on_while_it_is_looked_at(chat: ChatPage) -> None:
-    await chat.alone("围观")
+    await chat.open_single("围观")
     await chat.say("慢 1.5")
     await expect(chat.state).to_have_text("leased")
-    await chat.look_closer()
+    await chat.open_details()
     await expect(chat.step("ended")).to_have_count(0)
     await expect(chat.step("ended")).to_contain_text("answered")
 
 
 async def test_an_unmatched_message_has_no_skill_in_its_timeline(chat: ChatPage) -> None:
-    await chat.alone("无人")
+    await chat.open_single("无人")
     await chat.say("吃了吗")
     await expect(chat.state).to_have_text("unmatched")
-    await chat.look_closer()
+    await chat.open_details()
     await expect(chat.step("ended")).to_contain_text("unmatched")
     await expect(chat.step("skillStarted")).to_have_count(0)
 
 
 async def test_the_raw_callback_and_the_raw_reply_are_there_as_json(chat: ChatPage) -> None:
-    await chat.alone("原文")
+    await chat.open_single("原文")
     await chat.say("整体跳转")
     await expect(chat.state).to_have_text("answered")
-    await chat.look_closer()
+    await chat.open_details()
     await chat.details.get_by_text("回调原文").click()
     callback = json.loads(await chat.details.locator("#raw-callback pre").inner_text())
     assert (callback["senderNick"], callback["text"]["content"]) == ("原文", "整体跳转")
@@ -65,19 +65,19 @@ async def test_the_raw_callback_and_the_raw_reply_are_there_as_json(chat: ChatPa
 
 
 async def test_a_message_is_sent_again_as_a_new_one(chat: ChatPage) -> None:
-    await chat.alone("重来")
+    await chat.open_single("重来")
     await chat.say("text")
-    await chat.look_closer()
+    await chat.open_details()
     await chat.details.get_by_role("button", name="再说一遍").click()
     await expect(chat.page.locator(".message.mine")).to_have_count(2)
     await expect(chat.page.locator(".message.bot")).to_have_count(2)
 
 
 async def test_the_same_message_delivered_twice_is_answered_once(chat: ChatPage) -> None:
-    await chat.alone("重复")
+    await chat.open_single("重复")
     await chat.say("text")
     await expect(chat.state).to_have_text("answered")
-    await chat.look_closer()
+    await chat.open_details()
     await chat.details.get_by_role("button", name="重复投递同一条").click()
     await expect(chat.step("redelivered")).to_contain_text('HTTP 200 {"msgtype":"empty"}')
     await chat.page.wait_for_timeout(500)
@@ -85,9 +85,9 @@ async def test_the_same_message_delivered_twice_is_answered_once(chat: ChatPage)
 
 
 async def test_a_message_is_copied_as_a_command(chat: ChatPage, page: Page) -> None:
-    await chat.alone("命令")
+    await chat.open_single("命令")
     await chat.say("text")
-    await chat.look_closer()
+    await chat.open_details()
     await chat.details.get_by_role("button", name="复制为 curl").click()
     await expect(chat.details.locator(".output")).to_contain_text("已复制")
     copied = await page.evaluate("navigator.clipboard.readText()")
@@ -96,10 +96,10 @@ async def test_a_message_is_copied_as_a_command(chat: ChatPage, page: Page) -> N
 
 
 async def test_a_message_is_copied_as_a_test(chat: ChatPage, page: Page) -> None:
-    await chat.alone("测试")
+    await chat.open_single("测试")
     await chat.say("text")
     await expect(chat.reply).to_be_visible()
-    await chat.look_closer()
+    await chat.open_details()
     await chat.details.get_by_role("button", name="复制为测试").click()
     await expect(chat.details.locator(".output")).to_contain_text("已复制")
     copied = await page.evaluate("navigator.clipboard.readText()")

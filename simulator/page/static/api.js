@@ -12,20 +12,20 @@ async function request(method, url, body) {
   return response;
 }
 
-export const say = (said) => request("POST", "/api/messages", said);
-/** A raw callback once more, as a new message where it can be one. */
+export const say = (message) => request("POST", "/api/messages", message);
+/** Sends a raw callback again, as a new message unless it was verbatim. */
 export const sendRaw = ({ callback, verbatim, msg_id: msgId }) =>
   verbatim === null ? request("POST", "/api/callbacks", callback) : redeliver(msgId);
 export const redeliver = (msgId) => request("POST", path(msgId, "/redeliver"), {});
 export const expire = (msgId) => request("POST", path(msgId, "/expire"), {});
-export const haveBadDay = (badDay) => request("PUT", "/api/bad-day", badDay);
+export const setFaults = (faults) => request("PUT", "/api/bad-day", faults);
 export const asCurl = async (msgId) => (await request("GET", path(msgId, "/curl"))).text();
 export const asTest = async (msgId) => (await request("GET", path(msgId, "/test"))).text();
 
 /**
  * Follows everything, from the beginning and over a restart of the server.
- * @param {{beginning(): void, record(record: object): void, badDay(badDay: object): void,
- *   upToDate(): void, line(isUp: boolean): void}} listener
+ * @param {{beginning(): void, record(record: object): void, faults(faults: object): void,
+ *   upToDate(): void, connection(isUp: boolean): void}} listener
  */
 export function follow(listener) {
   const source = new EventSource("/api/events");
@@ -33,8 +33,8 @@ export function follow(listener) {
     source.addEventListener(name, (event) => react(JSON.parse(event.data)));
   on("beginning", () => listener.beginning());
   on("record", (record) => listener.record(record));
-  on("bad_day", (badDay) => listener.badDay(badDay));
+  on("bad_day", (faults) => listener.faults(faults));
   on("revision", () => listener.upToDate());
-  source.addEventListener("open", () => listener.line(true));
-  source.addEventListener("error", () => listener.line(false));
+  source.addEventListener("open", () => listener.connection(true));
+  source.addEventListener("error", () => listener.connection(false));
 }

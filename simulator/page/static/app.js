@@ -1,13 +1,13 @@
-// The page: it follows the server, and draws anew what has changed.
+// The page: it follows the server, and draws what has changed.
 
 import * as api from "./api.js";
 import { drawBadDay, drawBanner } from "./bad_day.js";
 import { Chat } from "./chat.js";
 import { Composer } from "./composer.js";
 import { drawConversations } from "./conversations.js";
-import { drawDetails } from "./details.js";
+import { Details } from "./details.js";
 import { byId } from "./dom.js";
-import { GROUP, PEOPLE, personOf, Store, titleOf } from "./store.js";
+import { GROUP, personOf, Store, titleOf } from "./store.js";
 import { switchLanguage, texts, writeTexts } from "./texts.js";
 
 const opened = () => {
@@ -15,9 +15,10 @@ const opened = () => {
   return personOf(conversation) ? conversation : GROUP;
 };
 
-const store = Object.assign(new Store(GROUP), { speaker: PEOPLE[0], published: true });
+const store = new Store(GROUP);
 const page = { attempt, redraw, close: closePanels };
 const chat = new Chat(byId("log"), choose);
+const details = new Details(byId("details"), page);
 const composer = new Composer(store, say, redraw);
 
 let isUpToDate = false;
@@ -44,7 +45,7 @@ function drawPanel() {
   byId("details").hidden = panel !== "details";
   byId("bad-day").hidden = panel !== "bad-day";
   byId("bad-day-button").setAttribute("aria-expanded", String(panel === "bad-day"));
-  if (panel === "details") drawDetails(byId("details"), record, page);
+  if (panel === "details") details.draw(record);
   if (panel === "bad-day") drawBadDay(byId("bad-day"), store, page);
 }
 
@@ -69,15 +70,15 @@ function choose(msgId) {
   openPanel("details");
 }
 
-function say(said) {
+function say(message) {
   chat.toEnd = true;
-  attempt(api.say(said));
+  attempt(api.say(message));
 }
 
-/** Waits for something that was asked of the server, and says what went wrong. */
-async function attempt(doing) {
+/** Waits for a request to the server, and shows its error. */
+async function attempt(request) {
   try {
-    await doing;
+    await request;
     byId("problem").textContent = "";
   } catch (error) {
     byId("problem").textContent = error.message;
@@ -86,7 +87,7 @@ async function attempt(doing) {
 
 let isDrawing = false;
 
-/** Draws once for all the news that come together. */
+/** Draws once for all changes that come together. */
 function redrawSoon() {
   if (isDrawing) return;
   isDrawing = true;
@@ -105,8 +106,8 @@ api.follow({
     store.put(record, isUpToDate);
     redrawSoon();
   },
-  badDay(badDay) {
-    store.badDay = badDay;
+  faults(faults) {
+    store.faults = faults;
     redrawSoon();
   },
   upToDate() {
@@ -115,7 +116,7 @@ api.follow({
     document.documentElement.dataset.ready = "true";
     redrawSoon();
   },
-  line(up) {
+  connection(up) {
     isUp = up;
     redrawSoon();
   },

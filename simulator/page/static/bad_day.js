@@ -1,12 +1,12 @@
-// DingTalk's bad days at a switch.
+// The panel that switches DingTalk's faults on and off.
 
 import * as api from "./api.js";
-import { closeButton } from "./details.js";
 import { element, refill } from "./dom.js";
 import { wordsOf } from "./store.js";
 import { texts } from "./texts.js";
+import { closeButton } from "./widgets.js";
 
-const TROUBLES = {
+const FAULTS = {
   replies: [
     ...["throttle", "busy", "refuse", "content"],
     ...["fail", "unavailable", "gateway", "packed", "hang", "close"],
@@ -17,7 +17,7 @@ const TROUBLES = {
 /**
  * @param {HTMLElement} panel
  * @param {import("./store.js").Store} store
- * @param {{close(): void, attempt(doing: Promise<unknown>): void, redraw(): void}} page
+ * @param {{close(): void, attempt(request: Promise<unknown>): void, redraw(): void}} page
  */
 export function drawBadDay(panel, store, page) {
   refill(
@@ -25,27 +25,27 @@ export function drawBadDay(panel, store, page) {
     element("h2", { id: "bad-day-title", tabindex: "-1", "data-key": "title" }, texts.badDay),
     closeButton(page.close),
     element("p", { class: "hint" }, texts.badDayHint),
-    switches("replies", texts.replyTroubles, store, page),
-    switches("callbacks", texts.callbackTroubles, store, page),
+    switches("replies", texts.replyFaults, store, page),
+    switches("callbacks", texts.callbackFaults, store, page),
     unpublished(store, page),
     newest(store, page),
   );
 }
 
 function switches(side, legend, store, { attempt }) {
-  const options = [null, ...TROUBLES[side]].map((trouble) =>
+  const options = [null, ...FAULTS[side]].map((fault) =>
     element(
       "label",
       {},
       element("input", {
         type: "radio",
         name: side,
-        value: trouble ?? "none",
-        "data-key": `${side} ${trouble}`,
-        checked: store.badDay[side] === trouble,
-        onchange: () => attempt(api.haveBadDay({ ...store.badDay, [side]: trouble })),
+        value: fault ?? "none",
+        "data-key": `${side} ${fault}`,
+        checked: store.faults[side] === fault,
+        onchange: () => attempt(api.setFaults({ ...store.faults, [side]: fault })),
       }),
-      texts.troubles[trouble ?? "none"],
+      texts.faults[fault ?? "none"],
     ),
   );
   return element("fieldset", {}, element("legend", {}, legend), ...options);
@@ -78,16 +78,16 @@ function newest(store, { attempt }) {
   );
 }
 
-/** What is wrong today, above the chat, and the way back. */
+/** The faults that are on, above the chat, and a button that ends them. */
 export function drawBanner(banner, store, { attempt }) {
-  const troubles = Object.values(store.badDay).filter(Boolean);
-  banner.hidden = !troubles.length;
+  const faults = Object.values(store.faults).filter(Boolean);
+  banner.hidden = !faults.length;
   refill(
     banner,
-    element("span", {}, texts.badDayOn(troubles.map((one) => texts.troubles[one]).join(" · "))),
+    element("span", {}, texts.badDayOn(faults.map((fault) => texts.faults[fault]).join(" · "))),
     element(
       "button",
-      { type: "button", "data-key": "good", onclick: () => attempt(api.haveBadDay({})) },
+      { type: "button", "data-key": "good", onclick: () => attempt(api.setFaults({})) },
       texts.goodDay,
     ),
   );

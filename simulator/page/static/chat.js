@@ -1,15 +1,15 @@
-// The chat: what people said, what the chat shows of the replies, and a word where there is none.
+// The chat: the messages, the replies that the chat shows, and a note where there is none.
 
-import { avatar } from "./conversations.js";
 import { element } from "./dom.js";
-import { mention, renderReply } from "./replies.js";
+import { renderReply } from "./replies.js";
 import { replyIsShown, stateOf, whyUndelivered, wordsOf } from "./store.js";
 import { language, texts } from "./texts.js";
+import { avatar, mention } from "./widgets.js";
 
 const NEAR_END_PX = 80;
 const ENDED = ["answered", "unmatched", "refused", "dead"];
 
-/** Draws a conversation, and leaves alone what looks as before, so that little is read out anew. */
+/** Draws a conversation, and keeps the nodes that have not changed, so that little is read out again. */
 export class Chat {
   #log;
   #choose;
@@ -94,7 +94,7 @@ export class Chat {
   }
 }
 
-/** Where a message stands; it changes often, and is no news that must be read out. */
+/** Shows a message's state; it changes often and need not be read out. */
 function drawState(button, record) {
   const state = stateOf(record);
   const words = state === "sent" ? texts.sending : state;
@@ -121,26 +121,26 @@ function replyItem(key, sent, reply) {
   return { ...item, kind: "note", tone: "bad", words };
 }
 
-/** A word where there is no reply. */
+/** A note where there is no reply. */
 function silence(record) {
-  const story = record.stories.at(-1);
+  const timeline = record.stories.at(-1);
   const shown = record.replies.some(replyIsShown) || record.in_callback_reply;
   const note = (words, tone = "") => [
     {
       ...{ kind: "note", key: `${record.msg_id} end`, look: words, words, tone },
-      at_ms: story?.ended_ms ?? record.sent_at_ms + (record.ack?.after_ms ?? 0),
+      at_ms: timeline?.ended_ms ?? record.sent_at_ms + (record.ack?.after_ms ?? 0),
     },
   ];
   const state = stateOf(record);
   if (state === "undelivered") return note(`${texts.notDelivered}: ${whyUndelivered(record)}`, "bad");
   if (state.startsWith("HTTP")) return note(texts.notAcknowledged(state.slice(5)), "bad");
-  if (story && ENDED.includes(story.state)) {
-    const why = story.reason ? ` · ${story.reason}` : "";
-    if (story.state === "dead") return note(`${story.state}${why}`, "bad");
-    return shown ? [] : note(`${texts.noReply} · ${story.state}${why}`);
+  if (timeline && ENDED.includes(timeline.state)) {
+    const why = timeline.reason ? ` · ${timeline.reason}` : "";
+    if (timeline.state === "dead") return note(`${timeline.state}${why}`, "bad");
+    return shown ? [] : note(`${texts.noReply} · ${timeline.state}${why}`);
   }
   const isOld = Date.now() - record.sent_at_ms > 5000;
-  return !story && !shown && isOld && state === "acknowledged" ? note(texts.noReplyYet) : [];
+  return !timeline && !shown && isOld && state === "acknowledged" ? note(texts.noReplyYet) : [];
 }
 
 function shownReply(reply, inCallback, names) {

@@ -1,4 +1,4 @@
-// Where messages are written: as whom, with the mention or without.
+// The message box: the sender, the mention, the text.
 
 import { byId, element, refill } from "./dom.js";
 import { GROUP, personOf } from "./store.js";
@@ -9,7 +9,7 @@ export class Composer {
   #say;
   #mentions = true;
 
-  /** @param {(said: object) => void} say */
+  /** @param {(message: object) => void} say */
   constructor(store, say, redraw) {
     this.store = store;
     this.#say = say;
@@ -45,7 +45,7 @@ export class Composer {
     byId("mention-hint").hidden = !inGroup || this.#mentions;
   }
 
-  /** Leaves the list alone while nobody is new: somebody may be choosing. */
+  /** Keeps the list while it is complete: the user may be choosing from it. */
   #drawPeople() {
     const { people, speaker } = this.store;
     if (byId("speaker").length !== people.length) {
@@ -54,7 +54,7 @@ export class Composer {
     byId("speaker").value = speaker;
   }
 
-  /** Says something at once, where the page is. */
+  /** Sends a text at once, in the open conversation. */
   say(text) {
     const person = personOf(this.store.open);
     this.#say({

@@ -4,6 +4,7 @@ import { element, refill } from "./dom.js";
 import { preview } from "./replies.js";
 import { personOf, replyIsShown, titleOf, wordsOf } from "./store.js";
 import { texts } from "./texts.js";
+import { avatar } from "./widgets.js";
 
 export function drawConversations(nav, store, enter) {
   const items = store.conversations().map((conversation) => {
@@ -34,9 +35,4 @@ function newest(store, conversation) {
   if (!record) return texts.nothingYet;
   const reply = record.replies.filter(replyIsShown).at(-1);
   return reply ? `${texts.bot}: ${preview(reply)}` : `${record.said.sender}: ${wordsOf(record.said)}`;
-}
-
-/** A round picture of a name: its last two letters, as DingTalk draws them. */
-export function avatar(name, kind = "person") {
-  return element("span", { class: `avatar ${kind}`, "aria-hidden": "true" }, name.slice(-2));
 }

@@ -1,22 +1,35 @@
-// What happened to one message: its timeline, its raw JSON, and what can be done with it.
+// The details of one message: its timeline, its raw JSON, and the actions on it.
 
 import * as api from "./api.js";
 import { element, refill } from "./dom.js";
 import { stateOf, wordsOf } from "./store.js";
 import { texts } from "./texts.js";
 import { stepsOf } from "./timeline.js";
+import { closeButton } from "./widgets.js";
 
-let drawn = {};
+/** Draws one record, and again only when it or the language changes, to keep the user's selection. */
+export class Details {
+  #panel;
+  #page;
+  #drawn = {};
 
-/**
- * @param {HTMLElement} panel
- * @param {object} record
- * @param {{close(): void, attempt(doing: Promise<unknown>): void}} page
- */
-export function drawDetails(panel, record, page) {
-  // Drawn anew only when there is news, or what somebody selects in it would be lost.
-  if (drawn.record === record && drawn.texts === texts) return;
-  drawn = { record, texts };
+  /**
+   * @param {HTMLElement} panel
+   * @param {{close(): void, attempt(request: Promise<unknown>): void}} page
+   */
+  constructor(panel, page) {
+    this.#panel = panel;
+    this.#page = page;
+  }
+
+  draw(record) {
+    if (this.#drawn.record === record && this.#drawn.texts === texts) return;
+    this.#drawn = { record, texts };
+    drawRecord(this.#panel, record, this.#page);
+  }
+}
+
+function drawRecord(panel, record, page) {
   const state = stateOf(record);
   const opened = [...panel.querySelectorAll("details[open]")].map(({ id }) => id);
   const output = panel.querySelector(".output") ?? element("div", { class: "output", role: "status" });
@@ -42,13 +55,6 @@ export function drawDetails(panel, record, page) {
       .map(({ payload }, at) => raw(`raw-reply-${at}`, texts.rawReply(at + 1), payload, opened)),
   );
 }
-
-export const closeButton = (close) =>
-  element(
-    "button",
-    { type: "button", class: "close", "data-key": "close", "aria-label": texts.close, onclick: close },
-    "×",
-  );
 
 function timeline(record) {
   const items = stepsOf(record).map(({ name, at_ms: at, words, detail, tone }) =>

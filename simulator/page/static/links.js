@@ -23,7 +23,7 @@ export function destination(url) {
   return {};
 }
 
-/** A link; what sends a text is a button, and the page says it (the event `say`). */
+/** A link; one that sends a text is a button, and the page sends it (the event `say`). */
 export function link(url, children, properties = {}) {
   const { url: href, say } = destination(url);
   if (say) {
@@ -36,7 +36,7 @@ export function link(url, children, properties = {}) {
   return element("a", { ...out, ...properties }, ...children);
 }
 
-/** A picture, or words in its place where it can't be had. */
+/** A picture, or words in its place if it can't be loaded. */
 export function picture(url, alt) {
   const { url: src } = destination(url);
   const words = () =>

@@ -18,7 +18,7 @@ const MAX_DEPTH = 8;
 /**
  * @param {string} text
  * @param {(text: string) => Node[]} words makes nodes of plain words, mentions among them.
- * @param {number} depth how many quotes it stands in.
+ * @param {number} depth how many quotes it is in.
  * @returns {Node[]}
  */
 export function markdown(text, words, depth = 0) {
@@ -56,7 +56,7 @@ function built({ kind, lines }, words, depth) {
   if (kind === "blockquote") {
     return element(kind, {}, ...markdown(lines.join("\n"), words, depth + 1));
   }
-  // A heading in a message is none of the page's own headings.
+  // A message's heading must not count among the page's own headings.
   if (kind !== "p") {
     return element("div", { class: `md-${kind}` }, ...inline(lines[0], words));
   }

@@ -4,6 +4,7 @@ import { element } from "./dom.js";
 import { link, picture } from "./links.js";
 import { markdown } from "./markdown.js";
 import { texts } from "./texts.js";
+import { mention } from "./widgets.js";
 
 /**
  * @param {object} reply a shown one, as the API tells it.
@@ -67,7 +68,7 @@ function jumps({ singleTitle, singleURL, btns, btnOrientation }) {
   return element("div", { class: `jumps ${direction}` }, ...buttons);
 }
 
-/** Makes nodes of words, with those highlighted who are truly notified. */
+/** Makes nodes of words, with the mentions of notified users highlighted. */
 function mentioning(notified, names) {
   const known = new Map(notified.map((id) => [`@${id}`, names.get(id) ?? id]));
   const ids = [...known.keys()].sort((a, b) => b.length - a.length).map(RegExp.escape ?? escaped);
@@ -82,9 +83,7 @@ function mentioning(notified, names) {
 
 const escaped = (text) => text.replace(/[.*+?^${}()|[\]\\/-]/g, "\\$&");
 
-export const mention = (name) => element("span", { class: "mention" }, `@${name}`);
-
-/** One line of it, for the list of conversations. */
+/** A reply in one line, for the list of conversations. */
 export function preview({ payload }) {
   const { msgtype } = payload;
   const content = payload[msgtype];

@@ -1,17 +1,21 @@
-// What the page knows: the records as the server tells them, and which conversation is open.
+// The page's state: the records from the server, and what the user has chosen.
 
 import { texts } from "./texts.js";
 
-export const PEOPLE = ["张三", "李四", "王五"];
+const PEOPLE = ["张三", "李四", "王五"];
 export const GROUP = "group";
 const SINGLE = "single/";
 
 export class Store {
   records = new Map();
-  badDay = { callbacks: null, replies: null };
+  faults = { callbacks: null, replies: null };
   people = [...PEOPLE];
+  /** The sender of messages in the group. */
+  speaker = PEOPLE[0];
+  /** Whether the robot is published. */
+  published = true;
   unread = new Set();
-  /** Whom `@userid` names. */
+  /** Nicknames by userid. */
   names = new Map();
   selected = null;
 
@@ -24,14 +28,14 @@ export class Store {
     this.unread.clear();
   }
 
-  put(record, isNews) {
+  put(record, isNew) {
     this.records.set(record.msg_id, record);
     const { sender } = record.said;
     if (!this.people.includes(sender)) this.people.push(sender);
     const staffId = record.callback.senderStaffId;
     if (staffId) this.names.set(staffId, sender);
     const conversation = conversationOf(record);
-    if (isNews && conversation !== this.open) this.unread.add(conversation);
+    if (isNew && conversation !== this.open) this.unread.add(conversation);
   }
 
   enter(conversation) {
@@ -54,7 +58,7 @@ export class Store {
 
 export const conversationOf = ({ said }) => (said.single ? SINGLE + said.sender : GROUP);
 
-/** Whose single chat it is; null for the group. */
+/** The person of a single chat; null for the group. */
 export const personOf = (conversation) =>
   conversation.startsWith(SINGLE) ? conversation.slice(SINGLE.length) : null;
 
@@ -63,10 +67,10 @@ export const titleOf = (conversation) => {
   return person ? texts.single(person) : texts.group;
 };
 
-/** Where a message stands: a term of the design's, or what DingTalk sees. */
+/** A message's state: the ledger's word, or what DingTalk sees. */
 export function stateOf(record) {
-  const story = record.stories.at(-1);
-  if (story) return story.state;
+  const timeline = record.stories.at(-1);
+  if (timeline) return timeline.state;
   const acks = [record.ack, ...record.redeliveries].filter(Boolean);
   if (acks.some((ack) => ack.status >= 200 && ack.status < 300)) return "acknowledged";
   if (acks.length) return `HTTP ${acks.at(-1).status}`;
@@ -77,7 +81,7 @@ export function stateOf(record) {
 export const whyUndelivered = ({ said, undelivered }) =>
   undelivered && !said.single && !said.mention ? texts.notMentioned : undelivered;
 
-/** As clients name what has no words. */
+/** The clients' words for kinds without a text. */
 const PLACEHOLDERS = {
   audio: "[语音]",
   picture: "[图片]",
@@ -88,7 +92,7 @@ const PLACEHOLDERS = {
 };
 const MENTION = "@钉答";
 
-/** What somebody said, in a line: beside its mention of the bot, which the chat draws itself. */
+/** A message in one line, without the mention of the bot, which the chat draws itself. */
 export function wordsOf({ kind, text, runs = [], pictures = 0, quoted, at_all: atAll }) {
   const parts = [
     quoted ? `「${wordsOf(quoted)}」` : "",

@@ -1,4 +1,4 @@
-// Everything that the page says, in two languages. The ledger's states are terms, and stay as they are.
+// The page's texts, in two languages. The ledger's states are terms and not translated.
 
 const zh = {
   brand: "钉答",
@@ -89,11 +89,11 @@ const zh = {
   copied: "已复制：",
   notCopied: "浏览器不让复制，请手动选择：",
   badDayHint: "开关一直有效，直到关掉；看机器人怎么应付。",
-  replyTroubles: "机器人回复时",
-  callbackTroubles: "钉钉回调时",
+  replyFaults: "机器人回复时",
+  callbackFaults: "钉钉回调时",
   newest: "对本会话最新的一条消息",
   unpublished: "机器人还没发布（钉钉不给提问者的 userid）",
-  troubles: {
+  faults: {
     none: "一切正常",
     throttle: "限流（130101）",
     busy: "繁忙（-1）",
@@ -200,11 +200,11 @@ const en = {
   copied: "Copied:",
   notCopied: "The browser would not copy; select it by hand:",
   badDayHint: "A switch stays on until it is turned off; see how the bot takes it.",
-  replyTroubles: "When the bot replies",
-  callbackTroubles: "When DingTalk calls back",
+  replyFaults: "When the bot replies",
+  callbackFaults: "When DingTalk calls back",
   newest: "To this conversation's newest message",
-  unpublished: "The robot is not published (DingTalk keeps the asker's userid)",
-  troubles: {
+  unpublished: "The robot is not published (DingTalk hides the sender's userid)",
+  faults: {
     none: "All is well",
     throttle: "Throttle (130101)",
     busy: "Busy (-1)",
@@ -231,7 +231,7 @@ const wanted = () =>
 export let language = wanted().toLowerCase().startsWith("zh") ? "zh" : "en";
 export let texts = languages[language];
 
-/** Speaks the other language from now on, and writes it wherever the page's HTML asks for it. */
+/** Switches to the other language, and writes its texts into the page's HTML. */
 export function switchLanguage() {
   language = language === "zh" ? "en" : "zh";
   texts = languages[language];

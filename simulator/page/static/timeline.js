@@ -1,4 +1,4 @@
-// The steps of a message's life, each with its time, from what the real parts have measured.
+// The steps of a message, each with its time, as the real parts have measured them.
 
 import { whyUndelivered } from "./store.js";
 import { texts } from "./texts.js";
@@ -13,7 +13,7 @@ export function stepsOf(record) {
     step("sent", sent, texts.steps.sent),
     ...(record.ack ? [ackStep("acknowledged", sent, record.ack)] : []),
     ...record.redeliveries.map((ack) => ackStep("redelivered", sent, ack)),
-    ...record.stories.flatMap((story, at) => ledgerSteps(story, at === 0)),
+    ...record.stories.flatMap((timeline, at) => ledgerSteps(timeline, at === 0)),
     ...record.replies.map((reply) => replyStep("posted", sent, reply)),
   ];
   if (record.in_callback_reply) steps.push(replyStep("inCallback", sent, record.in_callback_reply));
@@ -40,30 +40,30 @@ function replyStep(name, sent, { errcode, errmsg, trouble, after_ms: after }) {
   return step(name, sent + after, texts.steps[name], detail, errcode || trouble ? "bad" : "good");
 }
 
-function ledgerSteps(story, isFirst) {
-  const steps = isFirst ? [step("accepted", story.accepted_ms, texts.steps.accepted, "accepted")] : [];
-  if (story.leased_ms) {
-    const worker = story.worker.slice(0, 8) || texts.steps.someWorker;
-    const words = texts.steps.leased(worker, story.lease_count);
-    steps.push(step("leased", story.leased_ms, words, "leased"));
-    // A later attempt may send the reply that an earlier one prepared, and ask no skill.
-    if (story.lease_count === 1 && story.state !== "unmatched") steps.push(...skillSteps(story));
+function ledgerSteps(timeline, isFirst) {
+  const steps = isFirst ? [step("accepted", timeline.accepted_ms, texts.steps.accepted, "accepted")] : [];
+  if (timeline.leased_ms) {
+    const worker = timeline.worker.slice(0, 8) || texts.steps.someWorker;
+    const words = texts.steps.leased(worker, timeline.lease_count);
+    steps.push(step("leased", timeline.leased_ms, words, "leased"));
+    // A later lease may send the reply that an earlier one prepared, without asking a skill.
+    if (timeline.lease_count === 1 && timeline.state !== "unmatched") steps.push(...skillSteps(timeline));
   }
-  if (story.sending_ms) {
-    steps.push(step("sending", story.sending_ms, texts.steps.sending, "sending"));
+  if (timeline.sending_ms) {
+    steps.push(step("sending", timeline.sending_ms, texts.steps.sending, "sending"));
   }
-  if (story.retry_at_ms) {
-    steps.push(step("again", story.retry_at_ms, texts.steps.again, "accepted"));
+  if (timeline.retry_at_ms) {
+    steps.push(step("again", timeline.retry_at_ms, texts.steps.again, "accepted"));
   }
-  if (story.ended_ms) {
-    const tone = story.state === "dead" ? "bad" : "good";
-    const why = story.reason ? ` · ${story.reason}` : "";
-    steps.push(step("ended", story.ended_ms, texts.steps.ended, `${story.state}${why}`, tone));
+  if (timeline.ended_ms) {
+    const tone = timeline.state === "dead" ? "bad" : "good";
+    const why = timeline.reason ? ` · ${timeline.reason}` : "";
+    steps.push(step("ended", timeline.ended_ms, texts.steps.ended, `${timeline.state}${why}`, tone));
   }
   return steps;
 }
 
-/** A skill begins when its message is leased, and is done when the reply is claimed to be sent. */
+/** A skill starts when its message is leased, and ends when the reply is claimed to be sent. */
 function skillSteps({ leased_ms: from, sending_ms: to }) {
   const started = step("skillStarted", from, texts.steps.skillStarted);
   if (!to) return [started];

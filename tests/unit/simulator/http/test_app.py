@@ -83,15 +83,15 @@ async def test_sending_returns_the_record_once_the_acknowledgement_is_there(
 async def test_the_sender_and_the_conversation_can_be_chosen(
     http: httpx.AsyncClient, bot: Bot
 ) -> None:
-    said = {"text": "你好", "sender": "李四", "single": True, "published": False}
-    await http.post("/api/messages", json=said)
+    body = {"text": "你好", "sender": "李四", "single": True, "published": False}
+    await http.post("/api/messages", json=body)
     assert bot.callbacks[0]["senderNick"] == "李四"
     assert bot.callbacks[0]["conversationType"] == "1"
     assert "senderStaffId" not in bot.callbacks[0]
 
 
 @pytest.mark.parametrize(
-    ("said", "detail"),
+    ("body", "detail"),
     [
         ({}, "text: Field required."),
         ({"text": 5}, "text: Input should be a valid string."),
@@ -101,9 +101,9 @@ async def test_the_sender_and_the_conversation_can_be_chosen(
     ],
 )
 async def test_a_wrong_request_is_rejected_with_the_place(
-    http: httpx.AsyncClient, said: object, detail: str
+    http: httpx.AsyncClient, body: object, detail: str
 ) -> None:
-    response = await http.post("/api/messages", json=said)
+    response = await http.post("/api/messages", json=body)
     assert response.status_code == 400
     assert response.json() == {"error": "request", "detail": detail}
 

@@ -86,14 +86,14 @@ async def a_listening_bot() -> AsyncIterator[tuple[Bot, str]]:
 
 @asynccontextmanager
 async def a_running_simulator(shell: Shell) -> AsyncIterator[list[str]]:
-    """Yields what it says until it listens, and then all that it says until its end."""
+    """Yields its log: one item until it listens, then a second with the rest until its end."""
     process = await shell.start()
     assert process.stderr is not None
-    said = [(await process.stderr.readline()).decode()]
+    log = [(await process.stderr.readline()).decode()]
     await until(lambda: answers(shell.url))
-    yield said
+    yield log
     process.send_signal(signal.SIGINT)
-    said.append((await process.stderr.read()).decode())
+    log.append((await process.stderr.read()).decode())
     assert await process.wait() == 0
 
 
@@ -140,11 +140,11 @@ async def test_other_kinds_and_whole_callbacks_can_be_said_from_the_terminal(
         }
         async with a_running_simulator(shell):
             options = ("--kind", "richText", "--at", "李四", "--quote", "旧的", "--client", "iOS")
-            told = await shell.run("say", "绩效", *options)
+            sent = await shell.run("say", "绩效", *options)
             raw = await shell.run("say", "--callback", str(file))
             wrong = await shell.run("say", "看", "--kind", "picture")
             missing = await shell.run("say", "--callback", str(tmp_path / "none.json"))
-    assert (told.status, raw.status, wrong.status, missing.status) == (0, 0, 1, 1)
+    assert (sent.status, raw.status, wrong.status, missing.status) == (0, 0, 1, 1)
     first, second = bot.callbacks
     assert (first["msgtype"], first["senderPlatform"]) == ("richText", "iOS")
     assert first["content"]["repliedMsg"]["content"] == {"text": "旧的"}
@@ -240,24 +240,24 @@ async def test_it_logs_its_address_and_the_bots(shell: Shell) -> None:
         "DINGDA_APP_SECRET": SECRET,
         "DINGDA_SESSION_WEBHOOK_ORIGINS": shell.url,
     }
-    async with a_running_simulator(shell) as said:
+    async with a_running_simulator(shell) as log:
         pass
-    assert f"playing DingTalk at {shell.url}, for the bot at http://127.0.0.1:8000" in said[0]
-    assert said[1:] == [""]
+    assert f"playing DingTalk at {shell.url}, for the bot at http://127.0.0.1:8000" in log[0]
+    assert log[1:] == [""]
 
 
 async def test_it_warns_when_others_can_reach_it(shell: Shell) -> None:
     shell.settings = {"DINGDA_APP_SECRET": SECRET, "DINGDA_SIMULATOR_HOST": "0.0.0.0"}
-    async with a_running_simulator(shell) as said:
+    async with a_running_simulator(shell) as log:
         pass
-    assert "0.0.0.0 is not loopback" in said[1]
+    assert "0.0.0.0 is not loopback" in log[1]
 
 
 async def test_it_warns_when_the_worker_would_not_reply_to_it(shell: Shell) -> None:
     shell.settings = {"DINGDA_APP_SECRET": SECRET}
-    async with a_running_simulator(shell) as said:
+    async with a_running_simulator(shell) as log:
         pass
-    assert f"let it with DINGDA_SESSION_WEBHOOK_ORIGINS={shell.url}" in said[1]
+    assert f"let it with DINGDA_SESSION_WEBHOOK_ORIGINS={shell.url}" in log[1]
 
 
 async def test_it_stops_at_once_while_a_request_waits(shell: Shell) -> None:
@@ -266,14 +266,14 @@ async def test_it_stops_at_once_while_a_request_waits(shell: Shell) -> None:
             "DINGDA_APP_SECRET": SECRET,
             "DINGDA_SIMULATOR_CALLBACK_URL": callback_url,
         }
-        async with a_running_simulator(shell) as said:
+        async with a_running_simulator(shell) as log:
             waiting = asyncio.create_task(shell.run("say", "你好", "--wait", "60"))
             await until(bot.has_received_any)
             await asyncio.sleep(0.3)
         ended = await waiting
     assert ended.status == 1
     assert ended.err == "The simulator is being stopped.\n"
-    assert "Traceback" not in said[1]
+    assert "Traceback" not in log[1]
 
 
 async def test_it_stops_at_once_while_a_client_follows(shell: Shell) -> None:
@@ -288,11 +288,11 @@ async def test_it_stops_at_once_while_a_client_follows(shell: Shell) -> None:
             async for _ in response.aiter_lines():
                 following.set()
 
-    async with asyncio.timeout(20), a_running_simulator(shell) as said:
+    async with asyncio.timeout(20), a_running_simulator(shell) as log:
         follower = asyncio.create_task(follow())
         await following.wait()
     await follower
-    assert "Traceback" not in said[1]
+    assert "Traceback" not in log[1]
 
 
 async def test_on_loopback_it_answers_to_no_name_but_its_own(shell: Shell) -> None:

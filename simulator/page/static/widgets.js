@@ -1,0 +1,18 @@
+// Small elements that several parts of the page show.
+
+import { element } from "./dom.js";
+import { texts } from "./texts.js";
+
+/** A round picture of a name: its last two letters, as DingTalk draws them. */
+export function avatar(name, kind = "person") {
+  return element("span", { class: `avatar ${kind}`, "aria-hidden": "true" }, name.slice(-2));
+}
+
+export const closeButton = (close) =>
+  element(
+    "button",
+    { type: "button", class: "close", "data-key": "close", "aria-label": texts.close, onclick: close },
+    "×",
+  );
+
+export const mention = (name) => element("span", { class: "mention" }, `@${name}`);
