@@ -14,12 +14,14 @@
 docs/skills.md and docs/simulator.md show more.
 """
 
+from dingda.shared.ledger.states import Outcome
 from dingda.simulator.client.client import SimulatorClient
 from dingda.simulator.dingtalk.callback import staff_id_of
 from dingda.simulator.dingtalk.faults import CallbackFault, FaultSettings, ReplyFault
 from dingda.simulator.dingtalk.record import Record
 from dingda.simulator.dingtalk.user_message import Mentioned, Quotation, UserMessage
 from dingda.simulator.testing.simulated_dingtalk import SimulatedDingTalk
+from dingda.worker.answering.response import Response
 from dingda.worker.testing import MemoryCache, People, ask, listen
 
 __all__ = [
@@ -27,10 +29,12 @@ __all__ = [
     "FaultSettings",
     "MemoryCache",
     "Mentioned",
+    "Outcome",
     "People",
     "Quotation",
     "Record",
     "ReplyFault",
+    "Response",
     "SimulatedDingTalk",
     "SimulatorClient",
     "UserMessage",

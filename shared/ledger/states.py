@@ -53,7 +53,14 @@ class MessageState(StrEnum):
 
 
 class Outcome(StrEnum):
-    """How a message can end: the states of `MessageState` that no worker leads it out of."""
+    """How a message can end: the states of `MessageState` that no worker leads it out of.
+
+    >>> @skill.command("咖啡")
+    ... def coffee() -> str:
+    ...     return "咖啡好了"
+    >>> asyncio.run(listen(skill, "咖啡")).completion.outcome is Outcome.ANSWERED
+    True
+    """
 
     ANSWERED = MessageState.ANSWERED.value
     UNMATCHED = MessageState.UNMATCHED.value

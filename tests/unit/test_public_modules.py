@@ -28,8 +28,8 @@ MAX_CHARS Day FoldedText FoundDays FoundPlace Match Pattern Period Place PriceLi
 UnsupportedPatternError find_days find_places fold is_traditional to_simplified
 """
 TESTING = """
-CallbackFault FaultSettings MemoryCache Mentioned People Quotation Record ReplyFault
-SimulatedDingTalk SimulatorClient UserMessage ask listen staff_id_of
+CallbackFault FaultSettings MemoryCache Mentioned Outcome People Quotation Record ReplyFault
+Response SimulatedDingTalk SimulatorClient UserMessage ask listen staff_id_of
 """
 
 

@@ -16,7 +16,15 @@ UNMATCHED = Completion(Outcome.UNMATCHED)
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """What the bot says to the sender, and how the message ends once it is delivered."""
+    """What the bot says to the sender, and how the message ends once it is delivered.
+
+    >>> @skill.command("工资条")
+    ... def payslip() -> str:
+    ...     raise RefusalError("工资还没有发")
+    >>> response = asyncio.run(listen(skill, "工资条"))
+    >>> response.reply.content, response.completion.outcome is Outcome.DECLINED
+    ('工资还没有发', True)
+    """
 
     reply: Reply = field(repr=False)
     completion: Completion

@@ -8,10 +8,9 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from dingda.shared.dingtalk.message import Mention
-from dingda.shared.ledger.states import Outcome
 from dingda.skill import Person, Skill
 from dingda.slots import Day
-from dingda.testing import People, listen
+from dingda.testing import Outcome, People, listen
 from dingda.worker.errors import BackendConfigError, BackendUnavailableError
 
 NOW = datetime(2026, 11, 25, 12, tzinfo=ZoneInfo("Asia/Shanghai"))
