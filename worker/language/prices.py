@@ -1,9 +1,9 @@
-"""Prices, found in a text wherever they stand.
+"""Price limits, found anywhere in a text.
 
-A limit is read as one: what says its side (不超过, 以上, under), a negation before that, one amount
-or two, and what follows it. A negation turns the side over, 不要超过三百 is a maximum; where it is
-doubtful whether one belongs to the price, the price is taken for a maximum. An amount in yuan that
-nothing is said about is meant roughly: 50元的鼠标 costs from 40 to 60.
+One pattern finds a whole limit: the word for its side (不超过, 以上, under), a negation before it,
+one amount or two, and what follows. A negation turns the side over: 不要超过三百 is a maximum.
+Where it is doubtful whether a negation belongs to the price, the price is taken for a maximum. An
+amount in yuan without a side is meant roughly: 50元的鼠标 costs from 40 to 60.
 """
 
 from collections.abc import Iterator
@@ -13,19 +13,25 @@ from decimal import Decimal
 from itertools import islice
 from typing import ClassVar, NamedTuple, Self
 
-from dingda.worker.language.numerals import DIGITS, NUMERALS, integer
+from dingda.worker.language.amounts import (
+    ABOUT,
+    SEVERAL,
+    UNIT_AT_END,
+    AmountRange,
+    amount_of,
+    has_unit,
+    money,
+    multiple_of,
+)
 from dingda.worker.language.patterns import Match, Pattern
 from dingda.worker.language.text import FoldedText
 
-_MOST_YUAN = Decimal(100_000_000)
-"""More than that is no limit to a product's price, and may be none that a backend can hold."""
 _MOST_AMOUNTS = 6
-"""No more are looked at in one text."""
-_ABOUT = Decimal("0.2")
+"""How many are looked at in one text."""
 _LEAST_WITHOUT_UNIT = 10
-"""A range below that which names no unit, as in 2-3人, counts something else."""
+"""A range below it without a unit, as in 2-3人, counts something else."""
 
-# What turns a side over -------------------------------------------------------------------------
+# Negations, which turn a side over --------------------------------------------------------------
 
 # 能不能 asks, 特别 holds the character only: neither denies anything.
 _NO_DENIAL = (
@@ -65,31 +71,16 @@ _MORE_AFTER = r"[及或]?[以之]上|往上|朝上|开外|打底|起步?|or more
 _ABOUT_BEFORE = r"大概|大?约|差不多|\baround\b|\babout\b|价格|价位|价钱"
 _ABOUT_AFTER = r"左右|上下|前后|的?价位"
 
-# Amounts ----------------------------------------------------------------------------------------
-
-_ARABIC = r"\d[\d,]*(?:\.\d{1,2})?(?:[百千万kw]\d?)?"
-_AMOUNT = rf"(?:{_ARABIC}|好?[几数上][十百千万]{{1,2}}|几|[{NUMERALS}]+)"
-_UNIT = r"(?:元|块钱|块|圆|人民币|rmb|yuan|¥|\$|刀)"
-
-
-def _money(number: int) -> str:
-    """An amount: what stands before it, its number, 多 and such, its unit and tenths of that."""
-    return (
-        rf"(?P<currency{number}>(?:¥|\$|rmb)\s*)?(?P<number{number}>{_AMOUNT})"
-        rf"(?P<odd{number}>多|来|把|几|\+|出头)?"
-        rf"(?:\s*(?:块(?P<tenth{number}>[1-9一二三四五六七八九])|(?P<unit{number}>{_UNIT}))"
-        rf"(?P<rest{number}>多|出头)?)?"
-    )
-
+# The limit, and what may stand beside it --------------------------------------------------------
 
 _LIMIT = Pattern(
     rf"{_DENIAL}(?:(?:(?P<less>{_LESS_BEFORE})|(?P<more>{_MORE_BEFORE}))[\s:是为在]*)?"
-    rf"(?:(?:{_ABOUT_BEFORE})[\s:是为在]*(?P<about>)|(?:在|从|介于|\bbetween|\bfrom)\s*)?{_money(1)}"
-    rf"(?:\s*(?P<joint>-|–|—|~|到|至|to|and)\s*{_money(2)})?"
+    rf"(?:(?:{_ABOUT_BEFORE})[\s:是为在]*(?P<about>)|(?:在|从|介于|\bbetween|\bfrom)\s*)?{money(1)}"
+    rf"(?:\s*(?P<joint>-|–|—|~|到|至|to|and)\s*{money(2)})?"
     rf"(?:\s*(?:(?P<less_after>{_LESS_AFTER})|(?P<more_after>{_MORE_AFTER})"
     rf"|(?P<about_after>{_ABOUT_AFTER})|之间|区间|[级档]))?"
 )
-_COMPARED = Pattern(rf"{_DENIAL}比{_money(1)}[还要更]?(?:(?P<less>便宜|低|少)|(?P<more>贵|高|多))")
+_COMPARED = Pattern(rf"{_DENIAL}比{money(1)}[还要更]?(?:(?P<less>便宜|低|少)|(?P<more>贵|高|多))")
 
 # What follows an amount that counts something else, or only looks like the rest of a price.
 _COUNTS_ELSE = Pattern(
@@ -109,29 +100,14 @@ _PART_OF_A_NUMBER = frozenset("abcdefghijklmnopqrstuvwxyz0123456789.")
 _COUPONS_OWN = frozenset("满减返送抵省")
 """满300减50 is a coupon, not a wish."""
 _ENDS_AMOUNT = Pattern(r"^(?:的|\s|,|。|$)")
-_MULTIPLES = {"十": 10, "百": 100, "千": 1000, "万": 10_000, "k": 1000, "w": 10_000}
-_ARABIC_PARTS = Pattern(r"^(?P<n>[\d.]+)(?:(?P<unit>[百千万kw])(?P<tail>\d?))?$")
-_SEVERAL = Pattern(rf"^(?P<low>[{DIGITS}])(?P<high>[{DIGITS}])(?P<unit>[十百千万]+)$")
-_UNIT_AT_END = Pattern(r"[十百千万kw]+$")
-
-
-class _Range(NamedTuple):
-    """From one amount in yuan to another, or to the same."""
-
-    low: Decimal
-    high: Decimal
-
-    @property
-    def is_exact(self) -> bool:
-        return self.low == self.high
 
 
 class _Limit(NamedTuple):
     low: Decimal | None
     high: Decimal | None
     spans: tuple[tuple[int, int], ...]
-    is_said: bool
-    """Whether a side or a range is said; an amount alone gives way to that."""
+    is_explicit: bool
+    """Whether it names a side or a range; one that does has precedence over an amount alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,33 +128,33 @@ class PriceLimit:
 
     @classmethod
     def extract(cls, words: FoldedText, now: datetime) -> tuple[Self, FoldedText] | None:  # noqa: ARG003 - a slot's
-        """Find a price range: the first that says its side, else the first amount in yuan."""
+        """Find a price range: the first that names its side, else the first amount in yuan."""
         words = words.without_all([found.span for found in _BY_ALL_MEANS.find_all(words.folded)])
-        limits = sorted(_limits(words.folded), key=lambda limit: not limit.is_said)
+        limits = sorted(_limits(words.folded), key=lambda limit: not limit.is_explicit)
         if not limits:
             return None
         limit = limits[0]
         for other in limits[1:]:
-            limit = _together(limit, other)
+            limit = _combine(limit, other)
         return cls(limit.low, limit.high), words.without_all(sorted(limit.spans))
 
 
-def _together(limit: _Limit, other: _Limit) -> _Limit:
-    """Two limits as one, 100以上200以下, if each says another side."""
+def _combine(limit: _Limit, other: _Limit) -> _Limit:
+    """Combine two limits, as in 100以上200以下, if each names another side."""
     low = limit.low if limit.low is not None else other.low
     high = limit.high if limit.high is not None else other.high
     is_same = (limit.low, limit.high) == (other.low, other.high)
     are_sides = (
-        other.is_said and None in (limit.low, limit.high) and None in (other.low, other.high)
+        other.is_explicit and None in (limit.low, limit.high) and None in (other.low, other.high)
     )
     if is_same or (are_sides and low is not None and high is not None and low <= high):
-        return _Limit(low, high, (*limit.spans, *other.spans), is_said=True)
+        return _Limit(low, high, (*limit.spans, *other.spans), is_explicit=True)
     return limit
 
 
 def _limits(text: str) -> Iterator[_Limit]:
     for found in islice(_COMPARED.find_all(text), _MOST_AMOUNTS):
-        amount = _amount(found, 1)
+        amount = amount_of(found, 1)
         is_less = (found["less"] is not None) != (found["denied"] is not None)
         yield _sided(amount, found.span, is_less=is_less)
     for found in islice(_LIMIT.find_all(text), _MOST_AMOUNTS):
@@ -186,9 +162,9 @@ def _limits(text: str) -> Iterator[_Limit]:
             yield limit
 
 
-def _sided(amount: _Range, span: tuple[int, int], *, is_less: bool) -> _Limit:
+def _sided(amount: AmountRange, span: tuple[int, int], *, is_less: bool) -> _Limit:
     low, high = (None, amount.high) if is_less else (amount.low, None)
-    return _Limit(low, high, (span,), is_said=True)
+    return _Limit(low, high, (span,), is_explicit=True)
 
 
 def _limit(found: Match, text: str) -> _Limit | None:
@@ -201,7 +177,7 @@ def _limit(found: Match, text: str) -> _Limit | None:
     if _IN_A_WORD.search(text[max(0, end - 2) : end + 1]):
         return None
     dismissal = _DISMISSAL.search(text[end : end + 12])
-    first = _amount(found, 1)
+    first = amount_of(found, 1)
     is_less = _is_less(found)
     if found["number2"]:
         return _between(found, text[begin:end], text[end : end + 6], first)
@@ -210,7 +186,7 @@ def _limit(found: Match, text: str) -> _Limit | None:
     if dismissal and _dismisses(found, dismissal.taken, text[end:]):
         end += len(dismissal.taken)
         return _sided(first, (begin, end), is_less=not is_less)
-    if not _has_unit(found, 1) and not _follows(found) and _counts_else(text[end : end + 6]):
+    if not has_unit(found, 1) and not _follows(found) and _counts_else(text[end : end + 6]):
         return None
     return _sided(first, (begin, end), is_less=is_less)
 
@@ -220,16 +196,12 @@ def _counts_else(behind: str) -> bool:
 
 
 def _follows(found: Match) -> bool:
-    """Whether words behind the amount say that it is a price."""
+    """Whether words after the amount say that it is a price."""
     return any(found[name] for name in ("less_after", "more_after", "about_after"))
 
 
-def _has_unit(found: Match, number: int) -> bool:
-    return any(found[f"{name}{number}"] for name in ("currency", "unit", "tenth"))
-
-
 def _is_less(found: Match) -> bool | None:
-    """Which side is meant, true for a maximum; None if none is said."""
+    """Whether it is a maximum rather than a minimum; None if no side is named."""
     denied = found["denied"]
     if found["about_after"] or found["about"] is not None:
         return None
@@ -246,7 +218,7 @@ def _is_less(found: Match) -> bool | None:
 
 
 def _dismisses(found: Match, dismissal: str, rest: str) -> bool:
-    """Whether it is the price that 不要 behind it belongs to: 超过300的不要."""
+    """Whether a 不要 after the price belongs to it: 超过300的不要."""
     behind = rest[len(dismissal) : len(dismissal) + 1]
     if _is_less(found) is False:
         return bool(_ENDS_DISMISSAL.search(behind))
@@ -254,37 +226,39 @@ def _dismisses(found: Match, dismissal: str, rest: str) -> bool:
     return is_of_it and bool(_ENDS_CLAUSE.search(behind) or behind.isspace())
 
 
-def _between(found: Match, said: str, behind: str, first: _Range) -> _Limit | None:
-    second = _amount(found, 2)
-    unit = _UNIT_AT_END.search(found["number2"])
-    is_short = first.high < _LEAST_WITHOUT_UNIT and not _UNIT_AT_END.search(found["number1"])
-    if unit and is_short and not _has_unit(found, 1):  # 2-3千, 三到五百
-        first = _Range(*(bound * _multiple(unit.taken) for bound in first))
+def _between(found: Match, typed: str, behind: str, first: AmountRange) -> _Limit | None:
+    second = amount_of(found, 2)
+    unit = UNIT_AT_END.search(found["number2"])
+    is_short = first.high < _LEAST_WITHOUT_UNIT and not UNIT_AT_END.search(found["number1"])
+    if unit and is_short and not has_unit(found, 1):  # 2-3千, 三到五百
+        first = AmountRange(*(bound * multiple_of(unit.taken) for bound in first))
     low, high = sorted((first.low, second.high))
-    if found["denied"] or (found["joint"] == "and" and "between" not in said):
+    if found["denied"] or (found["joint"] == "and" and "between" not in typed):
         return None
     # 5-10 号电池, but 100-200 双肩包
     close = behind.lstrip() if high < 10 * _LEAST_WITHOUT_UNIT else behind
     counts_else = high < _LEAST_WITHOUT_UNIT or _counts_else(close)
-    if counts_else and not _has_unit(found, 2) and not _has_unit(found, 1):
+    if counts_else and not has_unit(found, 2) and not has_unit(found, 1):
         return None
     begin = found.span[0]
-    return _Limit(low, high, ((begin, begin + len(said)),), is_said=True)
+    return _Limit(low, high, ((begin, begin + len(typed)),), is_explicit=True)
 
 
-def _roughly(found: Match, span: tuple[int, int], behind: str, amount: _Range) -> _Limit | None:
-    """An amount that no side is said of, if it is a price at all."""
+def _roughly(
+    found: Match, span: tuple[int, int], behind: str, amount: AmountRange
+) -> _Limit | None:
+    """Read an amount without a side, if it is a price at all."""
     number, odd = found["number1"], found["odd1"]
     is_about = found["about_after"] or found["about"] is not None
-    is_said = bool(is_about and (_has_unit(found, 1) or not _counts_else(behind)))
-    if found["denied"] or not (is_said or _is_price(found, behind)):
+    is_explicit = bool(is_about and (has_unit(found, 1) or not _counts_else(behind)))
+    if found["denied"] or not (is_explicit or _is_price(found, behind)):
         return None
     low, high = amount
     if number in "百千万" and not is_about and not odd:  # 千元机
         high = low * 2
     elif amount.is_exact:
-        low, high = low * (1 - _ABOUT), low * (1 + _ABOUT)
-    return _Limit(low, high, (span,), is_said=is_said)
+        low, high = low * (1 - ABOUT), low * (1 + ABOUT)
+    return _Limit(low, high, (span,), is_explicit=is_explicit)
 
 
 def _is_price(found: Match, behind: str) -> bool:
@@ -293,59 +267,13 @@ def _is_price(found: Match, behind: str) -> bool:
         return True
     if unit:
         # 三元 is a brand, 一块 counts; 3元 and 三块钱 are prices.
-        small = _amount(found, 1).high < _LEAST_WITHOUT_UNIT
+        small = amount_of(found, 1).high < _LEAST_WITHOUT_UNIT
         return not small or unit == "块钱" or (number.isdigit() and unit != "块") or number == "几"
-    if odd in ("多", "出头") or (odd == "+" and _amount(found, 1).low >= 10 * _LEAST_WITHOUT_UNIT):
+    if odd in ("多", "出头") or (
+        odd == "+" and amount_of(found, 1).low >= 10 * _LEAST_WITHOUT_UNIT
+    ):
         return not _counts_else(behind)
     is_rough = number[0] in "几数好上" and len(number) > 1
-    if _SEVERAL.search(number) and number[-1] != "十":
+    if SEVERAL.search(number) and number[-1] != "十":
         return not _counts_else(behind)
     return is_rough and bool(_ENDS_AMOUNT.search(behind))
-
-
-def _amount(found: Match, number: int) -> _Range:
-    said, odd = found[f"number{number}"], found[f"odd{number}"]
-    amount = _read(said)
-    if tenth := found[f"tenth{number}"]:
-        tenths = Decimal(integer(tenth)) / 10
-        return _Range(amount.low + tenths, amount.high + tenths)
-    if odd in ("来", "把"):
-        return _Range(amount.low * (1 - _ABOUT), amount.low * (1 + _ABOUT))
-    if odd or found[f"rest{number}"]:
-        return _Range(amount.low, amount.low + _step(amount.low))
-    return amount
-
-
-def _read(said: str) -> _Range:
-    """Read a number: 1.5k, 3千5, 几百, 两三百, 一百五."""
-    if parts := _ARABIC_PARTS.search(said.replace(",", "")):
-        unit = Decimal(_MULTIPLES.get(parts["unit"], 1))
-        exact = Decimal(parts["n"]) * unit + Decimal(parts["tail"] or 0) * unit / 10
-        return _capped(exact, exact)
-    if said[0] in "几数好上":
-        unit = Decimal(_multiple(said.lstrip("几数好上")))
-        return _capped(unit, 10 * unit)
-    if (several := _SEVERAL.search(said)) and integer(several["low"]) < integer(several["high"]):
-        unit = Decimal(_multiple(several["unit"]))
-        return _capped(integer(several["low"]) * unit, integer(several["high"]) * unit)
-    exact = Decimal(integer(said))
-    return _capped(exact, exact)
-
-
-def _capped(low: Decimal, high: Decimal) -> _Range:
-    return _Range(min(low, _MOST_YUAN), min(high, _MOST_YUAN))
-
-
-def _multiple(units: str) -> int:
-    product = 1
-    for unit in units:
-        product *= _MULTIPLES[unit]
-    return product
-
-
-def _step(amount: Decimal) -> Decimal:
-    """What 多 adds at the most: 300多 is less than 400, 350多 less than 360."""
-    step = 1
-    while amount and amount % (step * 10) == 0:
-        step *= 10
-    return Decimal(step)
