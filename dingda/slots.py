@@ -18,7 +18,7 @@ from dingda.worker.language.periods import Period
 from dingda.worker.language.places import FoundPlace, Place, find_places
 from dingda.worker.language.prices import PriceLimit
 from dingda.worker.language.text import MAX_CHARS, FoldedText, fold, is_traditional, to_simplified
-from dingda.worker.sdk.arguments import Slot
+from dingda.worker.sdk.values import Slot
 
 __all__ = [
     "MAX_CHARS",

@@ -20,86 +20,17 @@ import types
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from decimal import Decimal
-from functools import cache
-from typing import (
-    Annotated,
-    Any,
-    Literal,
-    Protocol,
-    Self,
-    Union,
-    get_args,
-    get_origin,
-    get_type_hints,
-    runtime_checkable,
-)
+from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
 
 from pydantic_settings import BaseSettings
 
-from dingda.shared.dingtalk.content import File, Picture, Quoted, Voice
 from dingda.shared.dingtalk.message import Message
 from dingda.shared.texts import MISSING, NOT_SENT, NOT_UNDERSTOOD
 from dingda.worker.errors import ClarificationNeeded
-from dingda.worker.language.patterns import Pattern
-from dingda.worker.language.text import FoldedText, fold
+from dingda.worker.language.text import FoldedText
 from dingda.worker.sdk.people import take_named
+from dingda.worker.sdk.values import SENT, TEXTS, extract_value, is_readable
 from dingda.worker.services.address_book import Person
-
-_NUMBER = Pattern(r"-?\d+(?:\.\d+)?")
-_MAX_NUMBER_CHARS = 30
-"""A longer one is none: float makes infinity of it."""
-_NUMERIC = (int, float, Decimal)
-_TEXTS = (str, Person)
-"""What takes of what is left."""
-
-
-def _picture(message: Message) -> Picture | None:
-    quoted = message.quoted.pictures if message.quoted else ()
-    return next(iter(message.pictures or quoted), None)
-
-
-def _file(message: Message) -> File | None:
-    quoted = message.quoted.files if message.quoted else ()
-    return next(iter(message.files or quoted), None)
-
-
-_SENT: dict[type, Callable[[Message], object]] = {
-    Picture: _picture,
-    File: _file,
-    Voice: lambda message: message.voice,
-    Quoted: lambda message: message.quoted,
-}
-"""What a message may carry besides its words, and where in it."""
-
-
-@runtime_checkable
-class Slot(Protocol):
-    """Something that can be found in a text.
-
-    >>> class Room:
-    ...     label = "会议室"
-    ...     @classmethod
-    ...     def extract(cls, words: FoldedText, now: datetime) -> tuple[str, FoldedText] | None:
-    ...         found = Pattern("[a-z][0-9]{3}").search(words.folded)
-    ...         return (found.taken.upper(), words.without(*found.span)) if found else None
-    >>> Room.extract(FoldedText.of("预订a301"), datetime(2026, 11, 28))[0]
-    'A301'
-    """
-
-    label: str
-    """What people call it, such as 城市."""
-
-    @classmethod
-    def extract(cls, words: FoldedText, now: datetime) -> tuple[Self, FoldedText] | None:
-        """Find it, and return it with the words that are left; None if it isn't there.
-
-        Raises:
-            ClarificationNeeded: if it is there but could mean several things; its suggestions are
-                what to type instead, without the command.
-            RefusalError: if it is there and can't be, such as a day long past.
-        """
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +57,7 @@ class Signature:
     """Those that are sent beside the text."""
 
     @classmethod
-    def of(cls, function: Callable[..., Any], *, ask_type: type) -> "Signature":
+    def of(cls, function: Callable[..., Any], *, context_type: type) -> "Signature":
         """Read a function's signature.
 
         Raises:
@@ -139,13 +70,13 @@ class Signature:
         ctx = None
         for name, parameter in inspect.signature(function).parameters.items():
             hint = hints.get(name)
-            if hint is ask_type:
+            if hint is context_type:
                 ctx = name
             elif isinstance(hint, type) and issubclass(hint, BaseSettings):
                 settings.append((name, hint))
             else:
                 read = _parameter(function, parameter, hint)
-                (sent if read.kind in _SENT else parameters).append(read)
+                (sent if read.kind in SENT else parameters).append(read)
         if sum(read.kind is Person for read in parameters) > 1:
             # Nor does DingTalk tell in which order people were mentioned.
             raise TypeError(f"{_name(function)}: one Person at the most, or it's open who is who")
@@ -188,18 +119,18 @@ class Signature:
         if self.context:
             bound[self.context] = ctx
         for sent in self.sent_parameters:
-            value = _SENT[sent.kind](ctx.message)
+            value = SENT[sent.kind](ctx.message)
             if value is None and sent.required:
                 raise ClarificationNeeded(NOT_SENT.format(label=sent.label, usage=usage))
             bound[sent.name] = sent.default if value is None else value
         # Slots first, wherever they stand: they know what they look for. Text takes what is left.
         said = words.rest
-        for parameter in sorted(self.parameters, key=lambda p: p.kind in _TEXTS):
-            last = parameter.kind not in _TEXTS or parameter is self._texts[-1]
+        for parameter in sorted(self.parameters, key=lambda p: p.kind in TEXTS):
+            last = parameter.kind not in TEXTS or parameter is self._texts[-1]
             taken = (
                 take_named(words, ctx.message, ctx.names, last=last, usage=usage, said=said)
                 if parameter.kind is Person
-                else _take_for(usage, parameter.kind, words, now, last=last)
+                else extract_value(parameter.kind, words, now, last=last, usage=usage)
             )
             if taken is not None:
                 bound[parameter.name], words = taken
@@ -215,12 +146,12 @@ class Signature:
         """Whether all that it needs is what a message carries besides its words."""
         needed = [each for each in (*self.parameters, *self.sent_parameters) if each.required]
         return bool(needed) and all(
-            each.kind in _SENT and _SENT[each.kind](message) is not None for each in needed
+            each.kind in SENT and SENT[each.kind](message) is not None for each in needed
         )
 
     @property
     def _texts(self) -> list[Parameter]:
-        return [parameter for parameter in self.parameters if parameter.kind in _TEXTS]
+        return [parameter for parameter in self.parameters if parameter.kind in TEXTS]
 
 
 def _parameter(function: Callable[..., Any], parameter: inspect.Parameter, hint: Any) -> Parameter:
@@ -230,7 +161,7 @@ def _parameter(function: Callable[..., Any], parameter: inspect.Parameter, hint:
     kind, optional = _without_none(hint)
     if get_origin(kind) is Annotated:
         kind, label, *_ = get_args(kind)
-    if not _is_readable(kind):
+    if not is_readable(kind):
         raise TypeError(
             f"{_name(function)}: parameter {parameter.name!r} can't be read from text; "
             "docs/skills.md names the types that can"
@@ -255,66 +186,3 @@ def _without_none(hint: Any) -> tuple[Any, bool]:
         if len(kinds) == 1:
             return kinds[0], True
     return hint, False
-
-
-def _is_readable(kind: Any) -> bool:
-    if kind in _TEXTS or kind in _NUMERIC or kind in _SENT or get_origin(kind) is Literal:
-        return True
-    return isinstance(kind, type) and hasattr(kind, "extract")
-
-
-def _take_for(
-    usage: str, kind: Any, words: FoldedText, now: datetime, *, last: bool
-) -> tuple[Any, FoldedText] | None:
-    try:
-        return _take(kind, words, now, last=last)
-    except ClarificationNeeded as unclear:
-        command = usage.partition(" ")[0]
-        suggestions = tuple(f"{command} {each}" for each in unclear.suggestions)
-        raise ClarificationNeeded(str(unclear), suggestions=suggestions) from None
-
-
-def _take(
-    kind: Any, words: FoldedText, now: datetime, *, last: bool
-) -> tuple[Any, FoldedText] | None:
-    if kind is str:
-        return _take_text(words, last=last)
-    if kind in _NUMERIC:
-        return _take_number(kind, words)
-    if get_origin(kind) is Literal:
-        return _take_choice(get_args(kind), words)
-    taken: tuple[Any, FoldedText] | None = kind.extract(words, now)
-    return taken
-
-
-def _take_text(words: FoldedText, *, last: bool) -> tuple[str, FoldedText] | None:
-    rest = words.rest
-    if not rest:
-        return None
-    if last:
-        return rest, FoldedText("", "")
-    word, _, others = rest.partition(" ")
-    return word, FoldedText.of(others)
-
-
-def _take_number(kind: Any, words: FoldedText) -> tuple[Any, FoldedText] | None:
-    found = _NUMBER.search(words.folded)
-    if found is None or len(found.taken) > _MAX_NUMBER_CHARS:
-        return None
-    if kind is int and "." in found.taken:
-        return None
-    return kind(found.taken), words.without(*found.span)
-
-
-def _take_choice(choices: tuple[str, ...], words: FoldedText) -> tuple[str, FoldedText] | None:
-    for folded, choice in _folded(choices):
-        at = words.folded.find(folded)
-        if at >= 0:
-            return choice, words.without(at, at + len(folded))
-    return None
-
-
-@cache
-def _folded(choices: tuple[str, ...]) -> list[tuple[str, str]]:
-    """Each choice as it is matched and as it is meant, the longest first."""
-    return [(fold(choice), choice) for choice in sorted(choices, key=len, reverse=True)]

@@ -101,7 +101,7 @@ class Skill:
             raise TypeError(f"skill {self.name!r}: {error}") from None
 
         def declare(function: F) -> F:
-            signature = Signature.of(function, ask_type=Context)
+            signature = Signature.of(function, context_type=Context)
             self.commands.append(Command(names, patterns, function, signature))
             return function
 

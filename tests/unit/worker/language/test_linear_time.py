@@ -153,7 +153,7 @@ def binding(text: str) -> object:
 
 
 def authors_arguments(text: str) -> object:
-    signature = Signature.of(authors_function, ask_type=Context)
+    signature = Signature.of(authors_function, context_type=Context)
     return signature.bind(FoldedText.of(text), usage="用法", ctx=None, now=NOW, settings={})
 
 

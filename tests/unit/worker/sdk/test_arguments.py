@@ -37,7 +37,7 @@ class Fruit:
 
 
 def bound(function: Any, text: str) -> dict[str, Any]:
-    signature = Signature.of(function, ask_type=Context)
+    signature = Signature.of(function, context_type=Context)
     settings: dict[type[BaseSettings], BaseSettings] = {SomeSettings: SomeSettings()}
     return signature.bind(
         FoldedText.of(text), usage="用法", ctx="the context", now=NOW, settings=settings
@@ -119,14 +119,14 @@ def test_the_context_and_the_settings_are_given_not_read() -> None:
 def test_the_usage_shows_what_is_needed_and_what_may_be_left_out() -> None:
     def function(city: Annotated[str, "城市"], days: Annotated[int | None, "天数"]) -> None: ...
 
-    assert Signature.of(function, ask_type=Context).usage == ["<城市>", "[天数]"]
+    assert Signature.of(function, context_type=Context).usage == ["<城市>", "[天数]"]
 
 
 def test_a_type_that_cannot_be_read_is_refused_when_it_is_declared() -> None:
     def function(when: dict[str, str]) -> None: ...
 
     with pytest.raises(TypeError, match="parameter 'when' can't be read from text"):
-        Signature.of(function, ask_type=Context)
+        Signature.of(function, context_type=Context)
 
 
 @given(st.text(max_size=80))
