@@ -1,4 +1,4 @@
-"""The command `dingda ask`: the worker's answer to a text, drawn as the simulator draws it."""
+"""The command `dingda ask`: show the worker's answer to a text, drawn as the simulator draws it."""
 
 import asyncio
 from textwrap import indent
@@ -38,18 +38,18 @@ def ask(text: str, *, staff_id: str, nick: str, single: bool, as_json: bool) -> 
         click.echo(to_json(_facts(answer)))
     else:
         click.echo("\n".join(_lines(answer, names={staff_id: nick})))
-    return FAILED if _ending(answer).outcome in (Outcome.UNMATCHED, Outcome.DEAD) else OK
+    return FAILED if _completion(answer).outcome in (Outcome.UNMATCHED, Outcome.DEAD) else OK
 
 
-def _ending(answer: OfflineAnswer) -> Completion:
-    """How the message would end; a skill that stays silent has answered."""
+def _completion(answer: OfflineAnswer) -> Completion:
+    """How the message would end; a silent skill counts as having answered."""
     if answer.response:
         return answer.response.completion
     return Completion(Outcome.ANSWERED if answer.skill else Outcome.UNMATCHED)
 
 
 def _facts(answer: OfflineAnswer) -> dict[str, object]:
-    response, completion = answer.response, _ending(answer)
+    response, completion = answer.response, _completion(answer)
     return {
         "skill": answer.skill,
         "end": str(completion.outcome),
@@ -62,7 +62,7 @@ def _facts(answer: OfflineAnswer) -> dict[str, object]:
 
 def _lines(answer: OfflineAnswer, *, names: dict[str, str]) -> list[str]:
     response = answer.response
-    lines = [f"skill    {answer.skill or 'none'}: {_ending(answer)}"]
+    lines = [f"skill    {answer.skill or 'none'}: {_completion(answer)}"]
     if response is None:
         return [*lines, "no reply"]
     payload = response.reply.to_payload()

@@ -1,6 +1,7 @@
 """The command `dingda`.
 
-Each command is imported when it is used: the gateway never loads the worker, and the help is quick.
+Each command is imported when it is used, so that the gateway never loads the worker and the help is
+quick.
 """
 
 import os
@@ -16,7 +17,7 @@ from dingda.shared.runtime.command_line import HELP_OPTIONS, run
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """Where a command is, and its line in the help."""
+    """A command's location, and its line in the help."""
 
     path: str
     """The module and the name in it: `module:name`."""
@@ -107,15 +108,15 @@ def dingda() -> None:
 
 
 def main() -> int:
-    """Do what the command line says; returns the process's exit status."""
+    """Run the command line; returns the process's exit status."""
     _look_here_last()
     return run(dingda)
 
 
 def _look_here_last() -> None:
-    """Let skills be in the current folder, and let nothing in it be taken for a library.
+    """Put the current folder last on the path: skills may be in it, but must not shadow a library.
 
-    `python -m` looks there first, and the installed command not at all.
+    `python -m` looks there first, the installed command not at all.
     """
     here = os.getcwd()  # noqa: PTH109 - as Python wrote it into the path
     sys.path[:] = [folder for folder in sys.path if folder not in ("", here)] + [here]

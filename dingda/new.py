@@ -1,4 +1,4 @@
-"""The command `dingda new`: a skill package of one's own, ready to be changed."""
+"""The command `dingda new`: write a skill package to start from."""
 
 import keyword
 import re
@@ -14,9 +14,9 @@ from dingda.shared.errors import DingdaError
 from dingda.shared.runtime.command_line import HELP_OPTIONS
 
 _SUFFIX = ".tmpl"
-"""On every file of the template, so that no tool takes it for the code that it becomes."""
+"""The suffix of every file of the template, so that no tool reads it as code."""
 _PACKAGE = "package/"
-"""The folder of the template that gets the package's name."""
+"""The template's folder that is renamed to the package's name."""
 _NEXT = """
 Next:
 
@@ -29,7 +29,7 @@ _NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 
 
 class ProjectError(DingdaError):
-    """The project cannot be made; says why."""
+    """The project cannot be created; the text says why."""
 
 
 @click.command(context_settings=HELP_OPTIONS)
@@ -37,7 +37,7 @@ class ProjectError(DingdaError):
 def new(name: str) -> None:
     """Write a skill package, with tests and what deploys it.
 
-    NAME is also the folder's, which is made here.
+    NAME is also the name of its folder, which is created here.
     """
     folder = Path(name)
     for path in create_project(name, folder):
@@ -46,27 +46,27 @@ def new(name: str) -> None:
 
 
 def create_project(name: str, folder: Path) -> list[Path]:
-    """Write a package with one skill, its tests and what it is deployed with.
+    """Write a package with one skill, its tests and its deployment files.
 
     Args:
         name: the distribution's name, such as `acme-bot`; the package is then `acme_bot`.
-        folder: the project's folder, which is made if it is not there.
+        folder: the project's folder, which is created if missing.
 
     Returns:
         The files written, sorted.
 
     Raises:
-        ProjectError: if the name cannot be a package's, or the folder holds something already.
+        ProjectError: if the name cannot name a package, or the folder is not empty.
     """
     package = _package(name)
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise ProjectError(f"{folder} exists already, and is not an empty folder")
-    names = {"name": name, "package": package, "prefix": package.upper()}
+    placeholders = {"name": name, "package": package, "prefix": package.upper()}
     written = []
     for path, source in _walk(files("dingda") / "template"):
         inside = path.removeprefix(_PACKAGE)
         target = folder / (path if inside == path else f"{package}/{inside}")
-        written.append(_write(target, source, names))
+        written.append(_write(target, source, placeholders))
     return sorted(written)
 
 
@@ -78,7 +78,7 @@ def _package(name: str) -> str:
         )
     package = name.replace("-", "_")
     if keyword.iskeyword(package):
-        raise ProjectError(f"{name!r} cannot be the name: {package} is a word of Python's")
+        raise ProjectError(f"{name!r} cannot be the name: {package} is a Python keyword")
     if find_spec(package):
         raise ProjectError(f"{name!r} cannot be the name: a package {package} is installed here")
     return package
@@ -96,8 +96,8 @@ def _walk(folder: Traversable, above: str = "") -> list[tuple[str, Traversable]]
     return found
 
 
-def _write(path: Path, source: Traversable, names: dict[str, str]) -> Path:
+def _write(path: Path, source: Traversable, placeholders: dict[str, str]) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
-    text = Template(source.read_text("utf-8")).substitute(names)
+    text = Template(source.read_text("utf-8")).substitute(placeholders)
     path.write_text(text, "utf-8", newline="\n")
     return path

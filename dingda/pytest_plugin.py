@@ -1,14 +1,14 @@
 """Fixtures for the tests of skills, which pytest finds once this package is installed.
 
-For `async` tests you need a plugin such as pytest-asyncio. To load your own skills into the bot
+`async` tests need a plugin such as pytest-asyncio. To load your own skills into the bot
 behind `dingtalk`, override `dingda_settings` in your `conftest.py`:
 
     @pytest.fixture(scope="session")
     def dingda_settings() -> dict[str, str]:
         return {"DINGDA_SKILLS": "coffee"}
 
-Every pytest run in the environment loads this module, whatever it tests: so it imports what a
-fixture needs only when the fixture is used.
+Every pytest run in the environment loads this module, whatever it tests, so imports that only a
+fixture needs are in the fixture.
 """
 
 # ruff: noqa: PLC0415 - see above
@@ -44,7 +44,7 @@ def dingda_settings() -> dict[str, str]:
 def dingtalk_url(
     dingda_settings: dict[str, str], tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[str]:
-    """Where the simulator's page and API are, with a bot behind them; started once a session."""
+    """The address of the simulator, with a bot behind it; both are started once a session."""
     from dingda.simulator.testing.stack import a_running_stack
 
     with a_running_stack(tmp_path_factory.mktemp("dingda"), dingda_settings) as url:

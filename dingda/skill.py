@@ -1,6 +1,6 @@
-"""All that a skill imports, but for what it reads from a text; see also `dingda.slots`.
+"""Everything a skill imports, except the types it reads from a text: see `dingda.slots`.
 
-A skill is a module with a `skill` in it, and a function for each thing that it can do:
+A skill is a module with a `skill` in it, and a function for each command:
 
     from dingda.skill import Context, Skill
 
@@ -10,11 +10,10 @@ A skill is a module with a `skill` in it, and a function for each thing that it 
     async def leave(year: Annotated[int, "年份"], ctx: Context) -> str:
         return ctx.localize(f"{year} 年还有 {await days_left(ctx.staff_id, year)} 天假")
 
-`假期 2026` calls it. A parameter is read from the text by its type, an `Context` is the message
-being handled, a subclass of `SkillSettings` the skill's settings. What it returns is shown: a
-string or another `Reply`. What it raises of the errors here is told in a sentence. The function
-stays an ordinary function. docs/skills.md has the rest, and `dingda.testing` asks a skill in a
-test.
+`假期 2026` calls it. A parameter is read from the text by its type, a `Context` is the message
+being handled, a subclass of `SkillSettings` the skill's settings. The returned string or other
+`Reply` is shown; an error from this module becomes a sentence to the sender. The function stays an
+ordinary function. docs/skills.md has the rest, and `dingda.testing` calls a skill in a test.
 """
 
 from dingda.shared.dingtalk.content import File, Picture, Quoted, Voice

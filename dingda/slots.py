@@ -1,15 +1,14 @@
-"""What is found in a text wherever it stands, and what to find more with.
+"""Slots, the types that are found anywhere in a text, and the tools to write more.
 
 `Day`, `Period`, `Place` and `PriceLimit` are slots: a parameter of such a type is read from the
-text, and the rest of the text is left to the others.
+text, and the rest of the text is left to the other parameters.
 
     @skill.command("值班")
     def duty(day: Day) -> str: ...
 
-A class of your own with a `label` and a classmethod `extract` is one, too (`Slot`). It is given
-`FoldedText`, and looks in their `matched` form, which is simplified, lower case and half width, for
-a `Pattern`. What is meant of a pattern that looks at what stands beside it as well is its group
-`taken`.
+A class of your own with a `label` and a classmethod `extract` is a slot, too (`Slot`). It gets a
+`FoldedText`, and looks for a `Pattern` in its `folded` form, which is simplified, lower case and
+half width. If the pattern spells out the surroundings of a match, its group `taken` is the match.
 """
 
 from dingda.worker.language.days import Day, FoundDays, find_days

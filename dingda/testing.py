@@ -1,12 +1,13 @@
-"""Two kits for the tests of skills. Neither needs a DingTalk; only the second needs pytest.
+"""Two kits for the tests of skills. Neither needs a DingTalk, and only the fixture needs pytest.
 
-`ask` calls a skill in this process, with no Redis and no network:
+`ask` calls a skill in this process, with no Redis and no network, and returns the reply. `listen`
+does the same, and returns the whole `Response`, with its `Outcome`.
 
     async def test_coffee_is_served() -> None:
         assert await ask(skill, "咖啡") == Text("咖啡好了")
 
-`SimulatedDingTalk` speaks to the real gateway, queue and worker. A test gets it as the fixture
-`dingtalk`, which pytest knows once this package is installed (`dingda.pytest_plugin`):
+`SimulatedDingTalk` talks to the real gateway, queue and worker. A test gets it as the fixture
+`dingtalk`, which pytest finds once this package is installed (`dingda.pytest_plugin`):
 
     def test_coffee_is_served(dingtalk: SimulatedDingTalk) -> None:
         assert dingtalk.ask("咖啡").shown[0].payload["text"]["content"] == "咖啡好了"

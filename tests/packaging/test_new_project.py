@@ -67,7 +67,7 @@ def test_a_file_is_no_folder(tmp_path: Path) -> None:
         ("../acme", "lower-case letters"),
         ("acme-bot\n", "lower-case letters"),
         ("钉答", "lower-case letters"),
-        ("class", "a word of Python's"),
+        ("class", "is a Python keyword"),
         ("json", "is installed here"),
         ("dingda", "is installed here"),
     ],

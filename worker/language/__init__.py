@@ -1,1 +1,1 @@
-"""Reading what people type: texts, days, places, prices."""
+"""Reading what people type: texts, days, periods, places, prices."""

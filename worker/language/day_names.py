@@ -23,7 +23,7 @@ class DayName:
     not_before: str = ""
     not_after: str = ""
     not_into: tuple[str, ...] = ()
-    """Words whose first character it must not take for its last."""
+    """Words whose first character must not be the last of the match."""
 
     def stands_alone(self, text: str, start: int, end: int) -> bool:
         """Whether a match is a name of days, rather than part of another word."""

@@ -1,4 +1,4 @@
-"""Days, found in a text wherever they stand; see `dingda.slots`.
+"""Days, found anywhere in a text; see `dingda.slots`.
 
 A text is read in two steps: first each name of a day (明天, 周五, 11.28, 国庆) by itself, then what
 joins neighbouring names: 到 makes a range of two, 和 or nothing at all a list. The names are in
@@ -35,21 +35,21 @@ class Day:
     label: ClassVar[str] = "日期"
 
     dates: tuple[date, ...]
-    """Each of the days, from today on, in their order."""
+    """The days from today on, in their order."""
 
     @property
     def first(self) -> date:
-        """The first of them."""
+        """The first day."""
         return self.dates[0]
 
     @property
     def count(self) -> int:
-        """How many they are."""
+        """The number of days."""
         return len(self.dates)
 
     @classmethod
     def extract(cls, words: FoldedText, now: datetime) -> tuple[Self, FoldedText] | None:
-        """Find days; of several that nothing joins, the first.
+        """Find days; of several that are not joined, the first.
 
         Raises:
             RefusalError: if they are in the past, or there is no such day.

@@ -1,6 +1,6 @@
-"""The calendar's own days: festivals, solar terms and days that the shops made.
+"""Festivals, solar terms and shopping days.
 
-Those of the lunar calendar and the solar terms are worked out by tyme4py, for any year.
+tyme4py computes the festivals of the lunar calendar and the solar terms, for any year.
 """
 
 from collections.abc import Callable
@@ -10,7 +10,7 @@ from functools import cache
 from tyme4py.lunar import LunarDay
 from tyme4py.solar import SolarDay, SolarTerm
 
-# As they are called without a 节 behind; how many days people mean by it.
+# Name, without a trailing 节 → month, day, and how many days people mean by it.
 _SOLAR = {
     "元旦": (1, 1, 1), "情人": (2, 14, 1), "妇女": (3, 8, 1), "三八": (3, 8, 1), "植树": (3, 12, 1),
     "愚人": (4, 1, 1), "劳动": (5, 1, 5), "五一": (5, 1, 5), "五四": (5, 4, 1), "青年": (5, 4, 1),
@@ -28,28 +28,30 @@ _LUNAR = {
     "中秋": (8, 15, 1), "八月十五": (8, 15, 1), "重阳": (9, 9, 1), "腊八": (12, 8, 1),
     "小年": (12, 23, 1),
 }  # fmt: skip
-# Without 雨水, 小雪 and 大雪, which are weather.
+# Without 雨水, 小雪 and 大雪, which also mean the weather.
 _TERMS = (
     "冬至", "小寒", "大寒", "立春", "惊蛰", "春分", "清明", "谷雨", "立夏", "小满", "芒种",
     "夏至", "小暑", "大暑", "立秋", "处暑", "白露", "秋分", "寒露", "霜降", "立冬",
 )  # fmt: skip
 _EVE = ("除夕", "大年三十", "年三十", "大年夜")
 _WEEKDAYS = {"母亲": (5, 2, 6), "父亲": (6, 3, 6), "感恩": (11, 4, 3)}
-"""Month, and which Sunday or Thursday of it."""
+"""Name → month, and the Sunday or Thursday: the n-th, and its weekday."""
 
 NAMES = (*_SOLAR, *_LUNAR, *_TERMS, *_EVE, *_WEEKDAYS)
 
 
 def festival(name: str, today: date, year: int | None = None) -> tuple[date, int]:
-    """The festival of a name, that of a year or else the next one, or the one that is on.
+    """Find a festival: in the year given, or else the present or the next one.
 
     Returns:
         Its first day, and how many days people mean by it.
     """
-    of, count = _rule(name)
+    date_in, count = _rule(name)
     if year is not None:
-        return next(day for y in (year - 1, year, year + 1) if (day := of(y)).year == year), count
-    days = (of(today.year + n) for n in (-1, 0, 1, 2))
+        return next(
+            day for y in (year - 1, year, year + 1) if (day := date_in(y)).year == year
+        ), count
+    days = (date_in(today.year + n) for n in (-1, 0, 1, 2))
     return next(day for day in days if day + timedelta(days=count) > today), count
 
 

@@ -8,21 +8,21 @@ _DIGITS = {digit: value for value, digit in enumerate("零一二三四五六七�
 }
 _UNITS = {"十": 10, "百": 100, "千": 1000, "万": 10_000}
 DIGITS = "".join(_DIGITS)
-"""Those of a pattern's class; so are `NUMERALS`."""
+"""For a pattern's character class; so are `NUMERALS`."""
 NUMERALS = f"{DIGITS}{''.join(_UNITS)}"
 
 
-def integer(said: str) -> int:
-    """Read `25`, 二十五, 一百零五, 二〇〇, or as people say it: 一百五 is 150, 一万二 12,000."""
-    if said.isdigit():
-        return int(said)
-    if len(said) > 1 and not set(said) & set(_UNITS):
-        return int("".join(str(_DIGITS[each]) for each in said))
+def integer(numeral: str) -> int:
+    """Read `25`, 二十五, 一百零五, 二〇〇, or colloquial ones: 一百五 is 150, 一万二 is 12,000."""
+    if numeral.isdigit():
+        return int(numeral)
+    if len(numeral) > 1 and not set(numeral) & set(_UNITS):
+        return int("".join(str(_DIGITS[each]) for each in numeral))
     total, section, digit, before = 0, 0, None, 1
-    for character in said:
+    for character in numeral:
         if character in _DIGITS:
             digit = _DIGITS[character]
-            # Behind 零 it counts one by one; behind a unit it is tenths of that.
+            # A last digit counts ones after 零, and tenths of the unit after a unit.
             before = 1 if digit == 0 else before
             continue
         unit = _UNITS[character]

@@ -1,9 +1,9 @@
-r"""Regular expressions for what people type: in linear time, whatever they type.
+r"""Regular expressions for typed text, which match in linear time whatever is typed.
 
-Everything that is matched against typed text is compiled here, by RE2, which guarantees it; over
+Every pattern that is matched against typed text is compiled here, by RE2, which guarantees that; on
 forty `@` a pattern of Python's own `re` may take for ever. RE2 has no lookaround and no
-backreferences, and its `\d`, `\s`, `\w` and `\b` know ASCII only. So what must stand beside a match
-is written out, and what is meant is named: `(?P<taken>天气)(?:[^温]|$)` is 天气 unless 温 follows.
+backreferences, and its `\d`, `\s`, `\w` and `\b` know ASCII only. So a pattern spells out what must
+be beside a match, and names the match: `(?P<taken>天气)(?:[^温]|$)` is 天气 unless 温 follows.
 """
 
 import re
@@ -14,11 +14,11 @@ from typing import Any
 import re2
 
 TAKEN = "taken"
-"""The group that is meant, of a pattern that looks at what stands beside it as well."""
+"""The name of the group that is the match, in a pattern that spells out its surroundings."""
 _MAX_MEMORY_BYTES = 1024 * 1024
-"""For one pattern with all that RE2 remembers of it; a pattern that doesn't fit is refused."""
+"""For one compiled pattern and RE2's caches for it; a pattern that doesn't fit is refused."""
 
-# What `re` knows and RE2 doesn't, as it is written there, and what to write instead.
+# Syntax that `re` knows and RE2 doesn't → what to write instead.
 _REMEDIES = {
     r"\(\?<?[=!]": "write what stands beside it out, and name what is meant, as in "
     "(?P<taken>天气)(?:[^温]|$) for 天气(?!温)",
@@ -33,7 +33,7 @@ _HALVES = dict.fromkeys(range(0xD800, 0xE000), "\ufffd")
 
 
 class UnsupportedPatternError(ValueError):
-    """It is no regular expression, or needs more than linear time; says what to write instead.
+    """A pattern that is no regular expression, or not linear; the text says what to write instead.
 
     >>> Pattern("(?!温)")
     Traceback (most recent call last):
@@ -47,7 +47,7 @@ class UnsupportedPatternError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """Where a pattern was found.
+    """A match of a pattern.
 
     >>> found = Pattern("q([1-4])").search("我的q3业绩")
     >>> found.taken, found.span, found.groups
@@ -59,21 +59,22 @@ class Match:
 
     @property
     def span(self) -> tuple[int, int]:
-        """Where that which is meant begins and ends: the group `taken`, or else all of it."""
-        begin, end = self.found.span(self.taken_group)
-        return (begin, end) if begin >= 0 else self.found.span()
+        """Start and end of the group `taken`, or else of the whole match."""
+        start, end = self.found.span(self.taken_group)
+        return (start, end) if start >= 0 else self.found.span()
 
     @property
     def taken(self) -> str:
-        """The words there."""
-        begin, end = self.span
-        return str(self.found.string[begin:end])
+        """The text there."""
+        start, end = self.span
+        return str(self.found.string[start:end])
 
     @property
     def groups(self) -> tuple[Any, ...]:
-        """What the other groups hold, in their order; None where one took no part."""
-        held: tuple[Any, ...] = self.found.groups()
-        return held[: self.taken_group - 1] + held[self.taken_group :] if self.taken_group else held
+        """The texts of the other groups, in their order; None where one took no part."""
+        texts: tuple[Any, ...] = self.found.groups()
+        taken = self.taken_group
+        return texts[: taken - 1] + texts[taken:] if taken else texts
 
     def __getitem__(self, group: str) -> Any:
         return self.found[group]
@@ -83,10 +84,10 @@ class Pattern:
     """A compiled regular expression.
 
     Args:
-        source: in RE2's syntax.
+        source: the expression in RE2's syntax.
 
     Raises:
-        UnsupportedPatternError: if RE2 doesn't take it.
+        UnsupportedPatternError: if RE2 doesn't accept it.
 
     >>> Pattern("(?P<taken>天气)(?:[^温]|$)").search("北京天气").taken
     '天气'
@@ -108,26 +109,26 @@ class Pattern:
 
     @property
     def source(self) -> str:
-        """What it was compiled from."""
+        """The expression it was compiled from."""
         return str(self._pattern.pattern)
 
     def search(self, text: str) -> Match | None:
-        """Find it: the leftmost, and of alternatives the first."""
+        """Find the leftmost match; of alternatives at one place, the first."""
         found = self._pattern.search(_encodable(text))
         return Match(found, self._taken_group) if found else None
 
     def find_all(self, text: str) -> Iterator[Match]:
-        """Find it as often as it is there, without overlaps."""
+        """Find every match, without overlaps."""
         for found in self._pattern.finditer(_encodable(text)):
             yield Match(found, self._taken_group)
 
     def replace(self, by: str, text: str) -> str:
-        """Put something else wherever it is found, with all that it found."""
+        """Replace every whole match, whatever its group `taken`."""
         return str(self._pattern.sub(lambda _: by, _encodable(text)))
 
 
 def _encodable(text: str) -> str:
-    """RE2 wants UTF-8, which has nothing for half of a surrogate pair."""
+    """Replace halves of surrogate pairs, which RE2's UTF-8 cannot encode."""
     try:
         text.encode()
     except UnicodeEncodeError:

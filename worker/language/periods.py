@@ -1,4 +1,4 @@
-"""Months, quarters and years, found in a text wherever they stand; see `dingda.slots`."""
+"""Months, quarters and years, found anywhere in a text; see `dingda.slots`."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,8 +18,8 @@ _QUARTERS = "一二三四"
 class Period:
     """A month, a quarter, half a year or a year: 上个月, 十月, Q3, 去年上半年, 2026-10, 24年.
 
-    Without a year it is the latest that has begun: in November, 十二月 is last year's. 年终 is the
-    end of the year before until June.
+    Without a year it is the latest one that has begun: in November, 十二月 is last year's. Until
+    June, 年终 is the end of last year.
 
     >>> @skill.command("业绩")
     ... def sales(period: Period) -> str:
@@ -36,7 +36,7 @@ class Period:
 
     @property
     def key(self) -> str:
-        """How databases name it: `2026-10`, `2026-Q3`, `2026-H1`, `2026`."""
+        """Its name in databases: `2026-10`, `2026-Q3`, `2026-H1`, `2026`."""
         match self.kind:
             case "month":
                 return f"{self.first.year}-{self.first.month:02}"
@@ -49,7 +49,7 @@ class Period:
 
     @property
     def shown(self) -> str:
-        """How people name it."""
+        """Its name for people."""
         match self.kind:
             case "month":
                 return f"{self.first.year}年{self.first.month}月"
@@ -65,7 +65,7 @@ class Period:
         """Find a period.
 
         Raises:
-            RefusalError: if it has not begun yet, there is no such month, or it is a week or a day.
+            RefusalError: if it has not begun, there is no such month, or it is a week or a day.
         """
         if found := _TOO_SHORT.search(words.folded):
             raise RefusalError(NO_SUCH_PERIOD.format(period=found.taken))
@@ -90,14 +90,14 @@ def _half(day: date) -> int:
 
 
 def months_later(day: date, months: int) -> date:
-    """The first day of the month so many months after a day's; before it if negative."""
+    """The first day of the month that many months after the day's own; before it if negative."""
     years, month = divmod(day.month - 1 + months, 12)
     return date(day.year + years, month + 1, 1)
 
 
-def _ago(said: str) -> int:
+def _ago(typed: str) -> int:
     """How many months or quarters ago; ahead if negative."""
-    return said.count("上") + said.count("last") - said.count("下") - said.count("next")
+    return typed.count("上") + typed.count("last") - typed.count("下") - typed.count("next")
 
 
 def _month_ago(found: Match, today: date) -> date:
@@ -109,16 +109,16 @@ def _quarter_ago(found: Match, today: date) -> date:
     return months_later(quarter, -3 * _ago(found.taken))
 
 
-def _year(said: str, today: date) -> int:
+def _year(typed: str, today: date) -> int:
     for name, ahead in _YEARS.items():
-        if said.startswith(name):
+        if typed.startswith(name):
             return today.year + ahead
-    digits = "".join(str(integer(each)) for each in said if each in DIGITS or each.isdigit())
+    digits = "".join(str(integer(each)) for each in typed if each in DIGITS or each.isdigit())
     return int(digits) if len(digits) > _SHORT_YEAR else today.year // 100 * 100 + int(digits)
 
 
 def _named(month_of: Callable[[str], int]) -> Callable[[Match, date], date]:
-    """Read a period from a group `y` for its year and `n` for its number in the year."""
+    """Read a period from the groups `y`, its year, and `n`, its number in the year."""
 
     def read(found: Match, today: date) -> date:
         return date(_year(found["y"], today), month_of(found["n"]), 1)
@@ -127,7 +127,7 @@ def _named(month_of: Callable[[str], int]) -> Callable[[Match, date], date]:
 
 
 def _latest(month_of: Callable[[str], int]) -> Callable[[Match, date], date]:
-    """Read one whose year is not said."""
+    """Read a period without a year."""
 
     def read(found: Match, today: date) -> date:
         first = date(today.year, month_of(found["n"]), 1)
@@ -136,17 +136,17 @@ def _latest(month_of: Callable[[str], int]) -> Callable[[Match, date], date]:
     return read
 
 
-def _month_of_quarter(said: str) -> int:
-    return 3 * integer(said) - 2
+def _month_of_quarter(number: str) -> int:
+    return 3 * integer(number) - 2
 
 
-def _month_of_half(said: str) -> int:
-    return 1 if said[0] in "上前年" or said == "h1" else 7
+def _month_of_half(name: str) -> int:
+    return 1 if name[0] in "上前年" or name == "h1" else 7
 
 
 def _whole_year(found: Match, today: date) -> date:
-    if said := found["y"] or found["y2"]:
-        return date(_year(said, today), 1, 1)
+    if year := found["y"] or found["y2"]:
+        return date(_year(year, today), 1, 1)
     return date(today.year - (found["end"] is not None and _half(today) == 1), 1, 1)
 
 
@@ -155,7 +155,7 @@ _YEARS = {
     "明": 1, "next": 1, "后": 2,
 }  # fmt: skip
 _SHORT_YEAR = 2
-"""Digits that leave the century out."""
+"""The digits of a year without its century."""
 _ANY_YEAR = (
     r"今年|本年|当年|去年|上年|大前年|前年|明年|后年|20\d{2}年?-?|\d{2}年"
     rf"|(?:二[〇零])?[{DIGITS}]{{2}}年"
@@ -209,4 +209,4 @@ _PERIODS: list[
     ),
 ]
 _TOO_SHORT = Pattern(r"[上本这下]+一?个?(?:周|星期|礼拜)末?|昨天|前天|周度|周绩效")
-"""What nobody keeps marks of."""
+"""Periods for which no data is kept."""

@@ -1,4 +1,4 @@
-"""Places, found in a text wherever they stand: divisions of China, cities of the world.
+"""Places, found anywhere in a text: divisions of China, cities of the world.
 
 The lexicon is `worker/language/data/places.json`, which `scripts/build_places.py` makes.
 """
@@ -22,20 +22,20 @@ _CHINA_TIME = "Asia/Shanghai"
 _MAX_SUGGESTIONS = 5
 _BETWEEN = " \t\r\n,，、·/的-"
 _MOST_PLACES = 12
-# What makes something else of the name before it, wherever that is: 北海道, 中山公园, 南京西路. But
-# 北京道路结冰 is about Beijing.
+# Suffixes that make another thing of a place's name: 北海道, 中山公园, 南京西路. But 北京道路结冰
+# is about Beijing.
 _ANOTHER_THING = Pattern(
     r"^(?:[东南西北中上下内外新老一二三四五六七八九十]{0,3}(?:路(?:[^面上况]|$)|大道|大街|街(?:[^头上]|$)|巷|胡同)"
     r"|道(?:[^路]|$)|公园|广场|陵|岭|河(?:[^南北]|$)|海峡|山(?:[^区上里]|$)|湖|湾|线(?:[^下上]|$)|寺|桥|步行街)"
 )
-# What a city of the name probably has, unless it is named after Sun Yat-sen.
+# Suffixes of things that a city probably has, unless they are named after Sun Yat-sen.
 _ITS_OWN = Pattern(r"^(?:[东南西北]?站|火车站|高铁站|国际机场|机场|大学|医院|大厦|饭店|酒店)")
 _SUN_YAT_SEN = "中山"
 _LONGEST_SUFFIX = 8
 
 
 class Level(IntEnum):
-    """What kind of place it is, from the outside in."""
+    """The kind of a place: China's from the outside in, then those abroad."""
 
     PROVINCE = 0
     PREFECTURE = 1
@@ -57,9 +57,9 @@ class Place:
     label: ClassVar[str] = "城市"
 
     name: str
-    """As people call it, in simplified Chinese where there is a name: 北京, 西湖区, Giza."""
+    """Its usual name, in simplified Chinese where there is one: 北京, 西湖区, Giza."""
     within: str
-    """What it is part of, to tell it from its namesakes: 浙江杭州, 法国; "" for a province."""
+    """The places around it, which tell namesakes apart: 浙江杭州, 法国; "" for a province."""
     country: str
     """ISO 3166, two letters."""
     latitude: float
@@ -70,15 +70,14 @@ class Place:
     adcode: str = ""
     """China's six digits for an administrative division; "" elsewhere."""
     near: str = ""
-    """The city whose position it has, if its own is not known: 杭州 for 浙江."""
+    """The city whose position it has, if its own is unknown: 杭州 for 浙江."""
 
     @classmethod
     def extract(cls, words: FoldedText, now: datetime) -> tuple[Self, FoldedText] | None:
-        """Find a place; of 杭州西湖区 the inner one, of two that have nothing in common the first.
+        """Find a place: in 杭州西湖区 the inner one, of two unrelated places the first.
 
         Raises:
-            ClarificationNeeded: if several places are called that; each suggestion means one of
-                them.
+            ClarificationNeeded: if several places have the name; each suggestion means one.
         """
         del now
         found = next(
@@ -122,7 +121,7 @@ class _Entry(NamedTuple):
     def qualified(self) -> str:
         """A name that no other place has."""
         outer = self.within[-1] if self.within else ""
-        # 济南市中区 would be read as a part of 济南市.
+        # 济南 and 市中区 together would be read as 济南市.
         return f"{outer}{'市' if self.full.startswith('市') else ''}{self.full}"
 
     def is_in(self, outer: "_Entry") -> bool:
@@ -131,7 +130,7 @@ class _Entry(NamedTuple):
         return outer.short in self.within
 
     def is_spot_by(self, county: "_Entry") -> bool:
-        """Whether it is well known, but no division, and perhaps in a county: 海淀区中关村."""
+        """Whether it is a well-known spot, no division, that may be in a county: 海淀区中关村."""
         return (
             county.level is Level.COUNTY
             and self.level is Level.PREFECTURE
@@ -141,7 +140,7 @@ class _Entry(NamedTuple):
 
 
 class FoundPlace(NamedTuple):
-    """Where a text names a place, or something that is only named after one.
+    """A name of a place in a text, or of something only named after one.
 
     >>> words = FoldedText.of("从北京到上海")
     >>> [found.place(words).name for found in find_places(words.folded)]
@@ -152,18 +151,18 @@ class FoundPlace(NamedTuple):
     end: int
     entries: Sequence[_Entry]
     is_another_thing: bool = False
-    """Whether it goes on in another sense: the 北海 of 北海道, as far as the lexicon knows."""
+    """Whether the text goes on to name another thing: 中山 in 中山公园."""
 
     def place(self, words: FoldedText) -> Place:
         """The place.
 
         Raises:
-            ClarificationNeeded: if several are called that; each suggestion means one of them.
+            ClarificationNeeded: if several places have the name; each suggestion means one.
         """
         return Place._of(self.chosen(words))  # noqa: SLF001 - of this module
 
     def chosen(self, words: FoldedText) -> _Entry:
-        """What the lexicon has of it; raises what `place` raises."""
+        """The lexicon's entry; raises what `place` raises."""
         chosen = _choose(words.folded[self.start : self.end], self.entries)
         if len(chosen) == 1:
             return chosen[0]
@@ -176,14 +175,14 @@ class FoundPlace(NamedTuple):
 
     @property
     def is_county_by_its_short_name(self) -> bool:
-        """Whether it may well be a word, or a part of one: 东方 is a city of Hainan."""
+        """Whether it may as well be an ordinary word: 东方 is a city of Hainan."""
         return self.end - self.start <= _SHORT and all(
             e.level is Level.COUNTY for e in self.entries
         )
 
     @property
     def may_be_within_another(self) -> bool:
-        """Whether it is probably a spot of the place right before it: 青岛香港路, 苏州东山."""
+        """Whether it is probably a spot in the place right before it: 青岛香港路, 苏州东山."""
         cities = any(e.level is not Level.COUNTY or e.full.endswith("市") for e in self.entries)
         return self.is_another_thing or not cities
 
@@ -192,12 +191,12 @@ _SHORT = 2
 
 
 def find_places(text: str) -> list[FoundPlace]:
-    """The places that a text names, in its order; of 杭州西湖区 the inner one.
+    """Find the places that a text names, in its order; in 杭州西湖区 the inner one.
 
-    What is named after a place and belongs to the one before it is left out: 青岛香港路.
+    A thing named after a place, in the place before it, is left out: 青岛香港路.
 
     Args:
-        text: as it is matched.
+        text: folded, as in `FoldedText.folded`.
 
     >>> [(found.start, found.end) for found in find_places("从北京到上海")]
     [(1, 3), (4, 6)]
@@ -215,7 +214,7 @@ def find_places(text: str) -> list[FoundPlace]:
 
 
 def _joined(first: FoundPlace, second: FoundPlace, text: str) -> FoundPlace | None:
-    """The inner one of two of which one is a part of the other."""
+    """The inner one of two places, if one is a part of the other."""
     if first.is_another_thing or second.is_another_thing:
         return None
     together = first.end == second.start
@@ -233,7 +232,7 @@ def _joined(first: FoundPlace, second: FoundPlace, text: str) -> FoundPlace | No
 
 @cache
 def _lexicon() -> dict[str, list[_Entry]]:
-    """Every name, as it is matched, with the places that have it."""
+    """Every name, folded, with the places that have it."""
     source = (resources.files("dingda.worker.language") / "data" / "places.json").read_text("utf-8")
     lexicon = defaultdict[str, list[_Entry]](list)
     for level, *fields in json.loads(source):
@@ -247,7 +246,7 @@ def _lexicon() -> dict[str, list[_Entry]]:
 
 @cache
 def _lengths() -> dict[str, list[int]]:
-    """How long the names are that begin with a character, the longest first."""
+    """First character → the lengths of the names that begin with it, the longest first."""
     lengths = defaultdict[str, set[int]](set)
     for name in _lexicon():
         lengths[name[0]].add(len(name))
@@ -285,7 +284,7 @@ def _is_another_thing(text: str, start: int, end: int) -> bool:
 
 
 def _cuts_a_word(text: str, start: int, end: int) -> bool:
-    """Latin names stand alone, or `lima` would be found in `climate`."""
+    """Whether a Latin name is part of a longer word, as `lima` is of `climate`."""
     before, after = text[max(start - 1, 0) : start], text[end : end + 1]
     return (_is_latin(text[start]) and _is_latin(before)) or (
         _is_latin(text[end - 1]) and _is_latin(after)
@@ -297,11 +296,11 @@ def _is_latin(character: str) -> bool:
 
 
 def _choose(name: str, entries: Sequence[_Entry]) -> Sequence[_Entry]:
-    """Of the places that a name may mean those that it probably does."""
+    """The places that a name probably means, of those that have it."""
     best = min(entry.level for entry in entries)
     outer = [entry for entry in entries if entry.level == best]
     if best is Level.PREFECTURE and len(outer) == 1:
-        # A city, unless a district of a great city is as well known: 朝阳 in 北京.
+        # The city, and any district of a municipality with this short name: 朝阳 in 北京.
         districts = [
             entry
             for entry in entries

@@ -1,4 +1,4 @@
-"""How words sound: most typing errors in Chinese are homophones, for people type sounds."""
+"""How words sound: most typing errors in Chinese are homophones, because people type sounds."""
 
 import difflib
 from collections.abc import Sequence
@@ -9,14 +9,14 @@ from xpinyin import Pinyin
 MAX_SIMILAR = 3
 _CLOSE = 0.6
 _FEWEST = 2
-"""How many characters a name has. Of one character there are too many that sound alike."""
+"""The fewest characters of a name: too many single characters sound alike."""
 
 
 def sounding_alike(text: str, names: Sequence[str]) -> list[str]:
-    """The Chinese names that a text begins with, by their sound, tones aside.
+    """The Chinese names that sound like the beginning of a text, tones aside.
 
     Args:
-        text: what was typed, folded.
+        text: the typed text, folded.
         names: the names, folded.
     """
     return [
@@ -29,10 +29,10 @@ def sounding_alike(text: str, names: Sequence[str]) -> list[str]:
 
 
 def similar_to(text: str, names: Sequence[str]) -> list[str]:
-    """The names that a text may have been meant as: that sound alike, then that look alike.
+    """The names that a text may be a misspelling of: first by sound, then by spelling.
 
     Args:
-        text: what was typed, folded.
+        text: the typed text, folded.
         names: the names, folded.
     """
     word = text.partition(" ")[0]

@@ -1,7 +1,7 @@
-"""Reading Chinese as people type it: folded for matching, answered in the asker's own script.
+"""Reading Chinese as people type it: folded for matching, answered in the sender's own script.
 
-Nobody's text is read beyond `MAX_CHARS`, here or anywhere: each function cuts what it is given
-before it does anything else, so that a text of 64 KiB costs no more than one of 500 characters.
+No typed text is read beyond `MAX_CHARS`, here or anywhere: each function cuts its argument before
+it does anything else, so that a text of 64 KiB costs no more than one of 500 characters.
 """
 
 import unicodedata
@@ -14,25 +14,25 @@ from opencc import OpenCC
 from dingda.worker.language.patterns import Pattern
 
 MAX_CHARS = 500
-"""What is read of a text; a longer one is no command.
+"""How much of a text is read; a longer one is no command.
 
 >>> len(FoldedText.of("长" * 600).original) == MAX_CHARS
 True
 """
 MAX_RAW_CHARS = 4 * MAX_CHARS
-"""The same with the invisible characters in it, which do not count."""
+"""The limit before invisible characters are removed, which do not count."""
 
 # NFKC turns … into three dots; a single one may belong to a number or a name.
 _SEPARATORS = Pattern(r"(?:[\s,。、!?;:~·\"'“”‘’()\[\]【】《》<>|/\\-]|\.{2,})+")
 _EDGES = " \t\r\n,。、!?;:~…·的"
 _LINE_BREAKS = "\t\r\n"
-# The blanks that NFKC leaves.
+# The blanks that NFKC leaves alone.
 _BLANKS = {0x1680: " ", 0x2028: "\n", 0x2029: "\n"}
 
 
 @dataclass(frozen=True, slots=True)
 class FoldedText:
-    """A text to be read: as it is shown, and as it is matched, position by position.
+    """A text in two forms of equal length: to be shown, and folded to be matched.
 
     >>> words = FoldedText.of("天氣　ＢＥＩＪＩＮＧ")
     >>> words.original, words.folded
@@ -45,45 +45,45 @@ class FoldedText:
 
     @classmethod
     def of(cls, text: str) -> "FoldedText":
-        """Prepare what somebody typed for reading: the first `MAX_CHARS` of it, no more."""
-        # Cleaned and narrowed around the case and once more, for each can bring forth what another
-        # takes out (Unicode's NFKC_Casefold).
-        shown = clean(_narrow(clean(text)[:MAX_CHARS]))
-        matched = to_simplified(_with_plain_digits(clean(_narrow(shown.casefold()))))
-        # A few characters change their number when folded; then positions would lie.
-        return cls(shown, matched) if len(shown) == len(matched) else cls(matched, matched)
+        """Fold a typed text: the first `MAX_CHARS` of it, no more."""
+        # Clean and narrow before folding the case and again after it: each step can produce
+        # characters that another removes (as in Unicode's NFKC_Casefold).
+        original = clean(_narrow(clean(text)[:MAX_CHARS]))
+        folded = to_simplified(_with_plain_digits(clean(_narrow(original.casefold()))))
+        # A few characters change the length when folded; then positions would not agree.
+        return cls(original, folded) if len(original) == len(folded) else cls(folded, folded)
 
     def without(self, start: int, end: int) -> "FoldedText":
-        """What is left when a part has been read."""
+        """The text without a part that has been read."""
         return self.without_all([(start, end)])
 
     def without_all(self, spans: Sequence[tuple[int, int]]) -> "FoldedText":
-        """What is left when several parts have been read, given from the first to the last."""
+        """The text without several parts that have been read, in their order."""
         return FoldedText(
             *(" ".join(_around(text, spans)) for text in (self.original, self.folded))
         )
 
     @property
     def normalized(self) -> str:
-        """The text as commands are compared: punctuation and blanks don't count either."""
+        """The text as commands are compared: folded, with one blank for blanks and punctuation."""
         return _SEPARATORS.replace(" ", self.folded).strip()
 
     @property
     def rest(self) -> str:
-        """What is left, as it is shown, without what stands between words."""
+        """The original text with single blanks, and without punctuation at its ends."""
         return " ".join(self.original.split()).strip(_EDGES)
 
 
 def clean(text: str) -> str:
-    """What a person meant to type: without invisible characters and surrounding blanks.
+    """Remove invisible characters and surrounding blanks.
 
-    DingTalk leaves a blank where it took the bot's mention out, at either end.
+    DingTalk leaves a blank where it removed the bot's mention, at either end.
 
     Returns:
-        At most `MAX_RAW_CHARS` characters, the first.
+        At most the first `MAX_RAW_CHARS` characters.
     """
-    looked_at = text.strip()[:MAX_RAW_CHARS]
-    return "".join(character for character in looked_at if not _invisible(character)).strip()
+    beginning = text.strip()[:MAX_RAW_CHARS]
+    return "".join(character for character in beginning if not _invisible(character)).strip()
 
 
 def fold(text: str) -> str:
@@ -96,7 +96,7 @@ def fold(text: str) -> str:
 
 
 def is_traditional(text: str) -> bool:
-    """Whether somebody writes traditional characters: some would differ in simplified ones.
+    """Whether a text has traditional characters: some would differ in simplified script.
 
     >>> is_traditional("天氣"), is_traditional("天气")
     (True, False)
@@ -106,7 +106,7 @@ def is_traditional(text: str) -> bool:
 
 
 def localize(text: str, *, like: str) -> str:
-    """A text of the bot's own in the script of another: the one in which the sender writes."""
+    """Return a text of the bot's own in the script of another text: the sender's."""
     return to_traditional(text) if is_traditional(like) else text
 
 
@@ -120,7 +120,7 @@ def to_simplified(text: str) -> str:
 
 
 def to_traditional(text: str) -> str:
-    """Turn simplified characters into traditional ones; this may be a long text of our own."""
+    """Turn simplified characters into traditional ones; a long text of our own is not cut."""
     return _convert("s2t", text)
 
 
@@ -130,16 +130,16 @@ def _narrow(text: str) -> str:
 
 
 def _with_plain_digits(text: str) -> str:
-    """Of every script: what `str.isdigit` and `int` know, patterns need not."""
+    """Replace the digits of every script by ASCII's, the only ones that patterns know."""
     if text.isascii():
         return text
     return "".join(str(unicodedata.decimal(c)) if c.isdecimal() else c for c in text)
 
 
 def _around(text: str, spans: Sequence[tuple[int, int]]) -> list[str]:
-    begins = (0, *(end for _, end in spans))
+    starts = (0, *(end for _, end in spans))
     ends = (*(start for start, _ in spans), len(text))
-    return [text[begin:end] for begin, end in zip(begins, ends, strict=True)]
+    return [text[start:end] for start, end in zip(starts, ends, strict=True)]
 
 
 def _invisible(character: str) -> bool:
@@ -149,7 +149,7 @@ def _invisible(character: str) -> bool:
 def _convert(conversion: str, text: str) -> str:
     if text.isascii():
         return text
-    # OpenCC copies the rest of a line at each word that it converts.
+    # In parts: OpenCC copies the rest of the line for each word that it converts.
     lines = text.splitlines(keepends=True)
     parts = (line[at : at + MAX_CHARS] for line in lines for at in range(0, len(line), MAX_CHARS))
     convert = _converter(conversion).convert

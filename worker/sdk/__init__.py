@@ -1,1 +1,1 @@
-"""What skills are made of; `dingda.skill` and `dingda.slots` re-export it."""
+"""The building blocks of skills; `dingda.skill` and `dingda.slots` re-export them."""

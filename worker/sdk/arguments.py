@@ -1,18 +1,18 @@
-"""A function's arguments, read from what somebody typed.
+"""The signature of a skill's function, and its arguments read from a message.
 
 A parameter's type says how it is read:
 
-* a *slot* such as `dingda.slots.Place` or `Day`: found wherever it stands;
+* a *slot* such as `dingda.slots.Place` or `Day`: found anywhere in the text;
 * `int`, `float`, `Decimal`: the first number;
 * a `Literal[...]` of words: the one that is there;
-* `str`: what is left. Of several the last takes the rest, the others a word each;
+* `str`: what is left. Of several, the last takes the rest, each other one a word;
 * `Person`: whoever is mentioned, or named in what is left; `worker.sdk.people` looks them up;
-* `Picture`, `File`, `Voice`, `Quoted`: not read from the text, but what was sent beside it, or in
-  the message that it answers to.
+* `Picture`, `File`, `Voice`, `Quoted`: not read from the text, but sent beside it, or in the
+  quoted message.
 
 `X | None` or a default makes it optional; `Annotated[str, "城市"]` gives it a name that people
-know. A parameter of the type `Context` gets the question itself, one of a pydantic-settings class
-its settings.
+know. A parameter of type `Context` gets the message being handled, one of a pydantic-settings class
+its settings. `worker.sdk.values` finds the values.
 """
 
 import inspect
@@ -46,15 +46,15 @@ class Parameter:
 
 @dataclass(frozen=True, slots=True)
 class Signature:
-    """What a function takes, and from where."""
+    """The parameters of a function, by where their values come from."""
 
     parameters: tuple[Parameter, ...]
     """Those read from the text."""
     context: str | None
-    """The one that gets the question itself."""
+    """The name of the one that gets the `Context`; None without one."""
     settings_parameters: tuple[tuple[str, type[BaseSettings]], ...]
     sent_parameters: tuple[Parameter, ...] = ()
-    """Those that are sent beside the text."""
+    """Those sent beside the text."""
 
     @classmethod
     def of(cls, function: Callable[..., Any], *, context_type: type) -> "Signature":
@@ -67,24 +67,24 @@ class Signature:
         parameters: list[Parameter] = []
         sent: list[Parameter] = []
         settings: list[tuple[str, type[BaseSettings]]] = []
-        ctx = None
+        context = None
         for name, parameter in inspect.signature(function).parameters.items():
             hint = hints.get(name)
             if hint is context_type:
-                ctx = name
+                context = name
             elif isinstance(hint, type) and issubclass(hint, BaseSettings):
                 settings.append((name, hint))
             else:
                 read = _parameter(function, parameter, hint)
                 (sent if read.kind in SENT else parameters).append(read)
         if sum(read.kind is Person for read in parameters) > 1:
-            # Nor does DingTalk tell in which order people were mentioned.
+            # DingTalk doesn't tell in which order people were mentioned, either.
             raise TypeError(f"{_name(function)}: one Person at the most, or it's open who is who")
-        return cls(tuple(parameters), ctx, tuple(settings), tuple(sent))
+        return cls(tuple(parameters), context, tuple(settings), tuple(sent))
 
     @property
     def settings(self) -> list[type[BaseSettings]]:
-        """The settings classes that it takes."""
+        """The settings classes among its parameters."""
         return [kind for _, kind in self.settings_parameters]
 
     @property
@@ -101,18 +101,18 @@ class Signature:
         now: datetime,
         settings: Mapping[type[BaseSettings], BaseSettings],
     ) -> dict[str, Any]:
-        """Read the arguments from the words.
+        """Read the arguments.
 
         Args:
             words: what was typed besides the command.
-            usage: how to type it right, for who didn't.
-            ctx: the question itself.
+            usage: how to type the command, for a sender who typed it wrong.
+            ctx: the `Context`.
             now: the present.
             settings: an instance of each settings class.
 
         Raises:
-            ClarificationNeeded: a sentence to the asker: what is missing, or what was not
-                understood.
+            ClarificationNeeded: if an argument is missing or was not understood; the text tells the
+                sender which.
             RefusalError: what a slot raises.
         """
         bound: dict[str, Any] = {name: settings[kind] for name, kind in self.settings_parameters}
@@ -123,17 +123,17 @@ class Signature:
             if value is None and sent.required:
                 raise ClarificationNeeded(NOT_SENT.format(label=sent.label, usage=usage))
             bound[sent.name] = sent.default if value is None else value
-        # Slots first, wherever they stand: they know what they look for. Text takes what is left.
-        said = words.rest
+        # Slots first: they know what they look for. Text takes what is left.
+        typed = words.rest
         for parameter in sorted(self.parameters, key=lambda p: p.kind in TEXTS):
             last = parameter.kind not in TEXTS or parameter is self._texts[-1]
-            taken = (
-                take_named(words, ctx.message, ctx.names, last=last, usage=usage, said=said)
+            extracted = (
+                take_named(words, ctx.message, ctx.names, last=last, usage=usage, said=typed)
                 if parameter.kind is Person
                 else extract_value(parameter.kind, words, now, last=last, usage=usage)
             )
-            if taken is not None:
-                bound[parameter.name], words = taken
+            if extracted is not None:
+                bound[parameter.name], words = extracted
             elif parameter.required:
                 template = NOT_UNDERSTOOD if words.rest else MISSING
                 sentence = template.format(label=parameter.label, rest=words.rest, usage=usage)
@@ -143,7 +143,7 @@ class Signature:
         return bound
 
     def answers_to(self, message: Message) -> bool:
-        """Whether all that it needs is what a message carries besides its words."""
+        """Whether a message carries, besides its text, everything that is required."""
         needed = [each for each in (*self.parameters, *self.sent_parameters) if each.required]
         return bool(needed) and all(
             each.kind in SENT and SENT[each.kind](message) is not None for each in needed

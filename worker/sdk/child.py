@@ -1,7 +1,7 @@
-"""What `Context.in_process` runs in a process of its own, which ends when its worker ends.
+"""The child process of `Context.in_process`, which ends when its worker ends.
 
-Otherwise what a worker that was killed had it compute would go on for ever: `kill -9` leaves nobody
-to end it, and it looks for nothing but its result.
+Otherwise the computation of a killed worker could go on for ever: after `kill -9` nothing is left
+to end it.
 """
 
 import ctypes
@@ -20,12 +20,12 @@ _LOOK_EVERY_S = 1.0
 
 
 def pack(function: Callable[..., Any], arguments: tuple[Any, ...]) -> tuple[int, bytes]:
-    """What `run` takes: this process's id and the call, read when its end is seen to."""
+    """The arguments of `run`: this process's id, and the call, which `run` unpickles."""
     return os.getpid(), pickle.dumps((function, arguments), pickle.HIGHEST_PROTOCOL)
 
 
 def run(parent: int, call: bytes) -> Any:
-    """Call a function in this process, whose end is from here on that of its parent."""
+    """Call a function in this process, which from now on ends with its parent."""
     _end_with(parent)
     function, arguments = pickle.loads(call)  # noqa: S301 - the worker's own
     return function(*arguments)
@@ -36,7 +36,7 @@ def _end_with(parent: int) -> None:
         ctypes.CDLL(None).prctl(_SET_PARENT_DEATH_SIGNAL, signal.SIGKILL)
     else:
         threading.Thread(target=_watch, args=(parent,), daemon=True).start()
-    if os.getppid() != parent:  # it died before
+    if os.getppid() != parent:  # the parent died before
         os._exit(1)
 
 

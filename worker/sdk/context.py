@@ -1,4 +1,4 @@
-"""What a skill's function gets of the message: its text, its sender, and the services."""
+"""The context of a skill's function: the message being handled, and the services."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -19,7 +19,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Context:
-    """One question: the words, who asks them where, and what may be used to answer.
+    """The message being handled: its text, its sender, and the services a skill may use.
 
     >>> @skill.command("我是谁")
     ... def who(ctx: Context) -> str:
@@ -29,9 +29,9 @@ class Context:
     """
 
     text: str = field(repr=False)
-    """What was typed, without the mention and invisible characters."""
+    """The text as typed, without the mention and invisible characters."""
     message: Message
-    """All of what DingTalk sent."""
+    """Everything that DingTalk sent."""
     now: datetime
     """The present, in the time zone of China."""
     services: Services = field(repr=False)
@@ -42,19 +42,19 @@ class Context:
 
     @property
     def staff_id(self) -> str:
-        """The asker's userid, or "" where DingTalk hides it. A nickname identifies nobody."""
+        """The sender's userid, or "" where DingTalk hides it. A nickname identifies nobody."""
         return self.message.sender_staff_id
 
     @property
     def mention(self) -> At:
-        """The asker, for a reply's `at`.
+        """The sender, for a reply's `at`.
 
         Nobody in a single chat, and where DingTalk hides the id or it can't be written.
         """
         return At.if_possible(self.staff_id) if self.message.is_group else NOBODY
 
     def localize(self, text: str) -> str:
-        """A text of the bot's own in the script that the asker writes."""
+        """Return *text* in the sender's script, simplified or traditional."""
         return to_traditional(text) if self._is_traditional else text
 
     @cached_property
@@ -62,11 +62,11 @@ class Context:
         return is_traditional(self.text)
 
     async def in_process(self, function: Callable[..., T], *arguments: Any) -> T:
-        """Run what keeps a CPU busy in another process, and return what it returns.
+        """Run a CPU-bound function in another process, and return its result.
 
         Args:
-            function: stands at the top of a module, for the process imports it.
-            arguments: what it is given; they and the result are pickled.
+            function: at the top level of a module, because the process imports it.
+            arguments: its arguments; they and the result are pickled.
 
         The process is killed when the skill's time is up, which a thread can't be, and when the
         worker ends, however it ends.

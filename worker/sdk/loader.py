@@ -1,4 +1,4 @@
-"""Finding skills: modules by name, or what installed packages offer, each with a `skill`."""
+"""Find skills: in modules named in the settings, or offered by installed packages."""
 
 import importlib
 import logging
@@ -24,25 +24,25 @@ _MAX_CHARS = 500
 ENTRY_POINTS = "dingda.skills"
 """The group under which a package names the modules of its skills."""
 _SHIPPED = "dingda.worker.skills"
-"""The package of our own skills, which are found by name as all others are."""
+"""The package of our own skills, which are found by name like all others."""
 
 
 @dataclass(frozen=True, slots=True)
 class FoundModule:
-    """A module that should have a skill."""
+    """A module that should hold a skill."""
 
     name: str
     skill: Skill | None
     problem: str = ""
-    """Why it has none: a line, and perhaps others that say where it went wrong."""
+    """Why it has none: a line, perhaps followed by a traceback."""
 
 
 def find_skills(modules: Sequence[str]) -> list[FoundModule]:
     """Import the modules of skills, in order, and take the skill of each.
 
     Args:
-        modules: names of modules, or of entry points of the group `dingda.skills`. None named: all
-            of `dingda.worker.skills`, then every entry point.
+        modules: names of modules, or of entry points of the group `dingda.skills`; if empty, all
+            modules of `dingda.worker.skills`, then every entry point.
     """
     offered = {point.name: point.value for point in entry_points(group=ENTRY_POINTS)}
     names = [offered.get(name, _current(name)) for name in modules] or [
@@ -55,7 +55,7 @@ def find_skills(modules: Sequence[str]) -> list[FoundModule]:
 def load_skills(modules: Sequence[str]) -> list[Skill]:
     """Load skills, in order; see `find_skills`.
 
-    What can't be loaded is named in the log with the reason; the rest still works.
+    A module that can't be loaded is logged with the reason; the rest still works.
     """
     found = find_skills(modules)
     for module in found:
@@ -67,8 +67,8 @@ def load_skills(modules: Sequence[str]) -> list[Skill]:
 def load_skill_settings(skills: Iterable[Skill]) -> dict[type[BaseSettings], BaseSettings]:
     """Read the settings that skills declare, from the environment and `.env`.
 
-    Those that are wrong are named in the log, without their values, and left out; a question to
-    their skill then ends in an apology.
+    Wrong ones are logged, without their values, and left out; a message to their skill then ends in
+    an apology.
     """
     loaded: dict[type[BaseSettings], BaseSettings] = {}
     for kind in dict.fromkeys(kind for skill in skills for kind in skill.settings_types()):
@@ -103,7 +103,7 @@ def read_settings(kind: type[BaseSettings]) -> BaseSettings:
     except ValidationError as error:
         raise invalid_settings(kind, error) from None
     except UnreadableSettingsError as error:
-        # A list or an object that is no JSON: pydantic-settings names the field, not its value.
+        # Invalid JSON for a list or an object: pydantic-settings names the field, not its value.
         raise SettingsError(f"{kind.__name__}: {error}") from None
 
 
@@ -113,7 +113,7 @@ def _shipped() -> list[str]:
 
 
 def _current(name: str) -> str:
-    """A module's name, if it is one that a shipped skill had before all were in `dingda`."""
+    """The present name of a module: a shipped skill may be named as before `dingda` held all."""
     return f"dingda.{name}" if name.startswith("worker.skills.") else name
 
 
@@ -123,9 +123,9 @@ def _find(name: str) -> FoundModule:
     except KeyboardInterrupt:
         raise
     except BaseException as error:  # noqa: BLE001 - a module may raise anything, or exit
-        # Nobody has typed anything yet: what it says is the author's, and helps.
-        said = printable(traceback.format_exception_only(error)[-1].strip(), _MAX_CHARS)
-        return FoundModule(name, None, f"{said}\n{trace(error)}")
+        # No message has been read yet, so the text is the author's and safe to log.
+        reason = printable(traceback.format_exception_only(error)[-1].strip(), _MAX_CHARS)
+        return FoundModule(name, None, f"{reason}\n{trace(error)}")
     if not isinstance(skill, Skill):
         return FoundModule(name, None, "the module has no `skill = Skill(...)`")
     return FoundModule(name, skill)

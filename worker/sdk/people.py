@@ -1,7 +1,7 @@
-"""Whom a question means: somebody mentioned, or named, looked up in DingTalk's address book.
+"""The person that a message is about: mentioned or named, and looked up in DingTalk's address book.
 
-Who somebody is goes by userid alone; names are not unique. Whoever is meant is never guessed: where
-several could be, or a mention hides who it is, the asker is asked.
+People are identified by userid alone; names are not unique. The person is never guessed: where
+several could be meant, or a mention hides its userid, the sender is asked.
 """
 
 import asyncio
@@ -36,26 +36,26 @@ _SOMEBODY = Pattern(
     r"^(?:他|她|它|ta|你|您|我们|咱们|他们|她们|你们|大家|所有人|全体|[这那]个?人|[这那]位|某人|有人)"
     r"(?:们|的?组|的?部门|的?团队|几个?人?)?$"
 )
-"""Words for people that name nobody: whom they mean is known from what was said before."""
+"""Words for people that name nobody: only earlier messages tell whom they mean."""
 
 
 @dataclass(frozen=True, slots=True)
 class Named:
-    """Whom a question names, before anybody is looked up."""
+    """The names and mentions in a message, before anybody is looked up."""
 
     command: str
     usage: str = field(repr=False)
-    """How to ask right."""
+    """How to type the command."""
     said: str = field(repr=False)
-    """All that was typed besides the command."""
+    """Everything typed besides the command."""
     mentions: tuple[Mention, ...] = ()
     typed: tuple[str, ...] = field(default=(), repr=False)
     """The names behind an @ that was typed by hand; one of them may be the bot's."""
     word: str = field(default="", repr=False)
-    """A name in the words."""
+    """A name in the rest of the text."""
 
     def suggest(self, label: str) -> str:
-        """The same question with somebody's name in it."""
+        """The same command with this person's name in it."""
         if self.word and self.word in self.said:
             return f"{self.command} {self.said.replace(self.word, f' {label} ', 1)}"
         return f"{self.command} {label} {'' if self.word else self.said}"
@@ -64,18 +64,18 @@ class Named:
 def take_named(
     words: FoldedText, message: Message, typed: Sequence[str], *, last: bool, usage: str, said: str
 ) -> tuple[Named, FoldedText] | None:
-    """Find whom a question names.
+    """Find the names and mentions of people in a message.
 
     Args:
-        words: what is left of what was typed.
-        message: the message; its mentions count first.
-        typed: the names behind an @ at the edges.
-        last: whether all that is left is about whom is meant; else a word of it is, at the most.
-        usage: how to ask right.
-        said: all that was typed besides the command.
+        words: what is left of the text.
+        message: the message; its mentions take precedence.
+        typed: the names behind an @ at the edges of the text.
+        last: whether all that is left may name the person; otherwise one word of it at most.
+        usage: how to type the command.
+        said: everything typed besides the command.
 
     Returns:
-        What is named and the words that are left; None if nobody is.
+        What was found and the words that are left; None if nobody is named.
     """
     rest = words.rest
     if last:
@@ -83,7 +83,7 @@ def take_named(
     else:
         parts = rest.split()
         marked = [part for part in parts if part[0] in "@＠"]
-        # Whoever is mentioned, or named beside the words, is none of them.
+        # With a mention, or a name at an edge of the text, no unmarked word is a name.
         taken = marked[:1] or ([] if message.mentions or typed else parts[:1])
         word = "".join(taken).lstrip("@＠")
         left = " ".join(part for part in parts if part not in taken)
@@ -95,7 +95,7 @@ def take_named(
 
 
 def name_in(words: str) -> str:
-    """The name among words, without politeness and question words around it; or ""."""
+    """The name in a text, without polite and question words around it; or ""."""
     return _NOISE.replace("", words).lstrip("@＠")
 
 
@@ -103,9 +103,10 @@ async def look_up(named: Named, message: Message, address_book: AddressBook | No
     """Find out who is meant.
 
     Raises:
-        ClarificationNeeded: if that may be several, or isn't said; the suggestions mean one each.
-        RefusalError: if the address book knows nobody of the name, or there is none.
-        BackendError: if the address book can't be asked.
+        ClarificationNeeded: if several people may be meant, or nobody is named; each suggestion
+            means one person.
+        RefusalError: if nobody in the address book has the name, or there is no address book.
+        BackendError: if the address book can't be reached.
     """
     if len(named.mentions) > 1:
         names = [mention.name for mention in named.mentions if mention.name]
@@ -129,9 +130,9 @@ async def look_up(named: Named, message: Message, address_book: AddressBook | No
 async def _question_about_hidden(
     named: Named, mention: Mention, address_book: AddressBook | None
 ) -> Exception:
-    """Ask about a mention whose userid DingTalk hides, as it does for people from outside.
+    """Ask about a mention whose userid DingTalk hides, as it does for external contacts.
 
-    Somebody here may have the same name, so even a single one is not taken for granted.
+    A colleague may have the same name, so even a single match needs confirmation.
     """
     if not (mention.name and address_book):
         return ClarificationNeeded(WHO.format(usage=named.usage))
@@ -150,16 +151,16 @@ async def _looked_up_by_name(
     own = any(fold(name) in _OWN for name in names)
     others = [name for name in names if fold(name) not in _OWN]
     if address_book is None:
-        # A name behind an @ may be the bot's; it doesn't make "me" anybody else.
+        # A name behind an @ may be the bot's; it doesn't make "me" another person.
         if own and not (named.word and others[:1] == [named.word]):
-            return _asker(message)
+            return _sender(message)
         raise RefusalError(NO_ADDRESS_BOOK)
     found = [await _search(named, name, address_book) for name in others]
     people = list({person.staff_id: person for each in found for person in each}.values())
     if own:
-        asker = _asker(message)
-        known = await address_book.person(asker.staff_id) or asker
-        people = [known, *(person for person in people if person.staff_id != asker.staff_id)]
+        sender = _sender(message)
+        known = await address_book.person(sender.staff_id) or sender
+        people = [known, *(person for person in people if person.staff_id != sender.staff_id)]
     if not people:
         raise RefusalError(NOT_IN_ADDRESS_BOOK.format(name=names[0], usage=named.usage))
     if len(people) > 1:
@@ -171,17 +172,17 @@ def _means_nobody(name: str) -> bool:
     return bool(_SOMEBODY.search(fold(name)))
 
 
-def _asker(message: Message) -> Person:
+def _sender(message: Message) -> Person:
     if not message.sender_staff_id:
         raise RefusalError(ASKER_HIDDEN)
     return Person(message.sender_staff_id, message.sender_nick)
 
 
 async def _search(named: Named, words: str, address_book: AddressBook) -> list[Person]:
-    """Whoever a name may mean, with what tells namesakes apart behind it: 李伟（市场部）.
+    """The people that a name may mean, perhaps with their department or title: 李伟（市场部）.
 
     Raises:
-        ClarificationNeeded: if there is more in the words than a name.
+        ClarificationNeeded: if there are more words than a name.
     """
     if whole := await _people(address_book, await _find(address_book, words)):
         return whole
@@ -208,7 +209,7 @@ async def _search(named: Named, words: str, address_book: AddressBook) -> list[P
 
 
 async def _find(address_book: AddressBook, name: str) -> list[str]:
-    """The userids of a name, in whatever script the address book has it."""
+    """The userids of a name, whichever script the address book writes it in."""
     for spelling in dict.fromkeys((name, to_simplified(name), to_traditional(name))):
         if found := await address_book.find(spelling):
             return found[:_MOST_CANDIDATES]
@@ -228,7 +229,7 @@ async def _which(
 
 
 async def _labels(people: Sequence[Person], address_book: AddressBook) -> list[tuple[Person, str]]:
-    """Each with a label that no other one of them has."""
+    """Each person with a label that no other has."""
     departments = await asyncio.gather(*(_departments(each, address_book) for each in people))
     labels = [
         _label(person, *names, person.title)
@@ -237,7 +238,7 @@ async def _labels(people: Sequence[Person], address_book: AddressBook) -> list[t
     taken = [*map(fold, labels), *(fold(person.name) for person in people)]
     return [
         (person, label)
-        # A name alone is one of them, too.
+        # The list holds the names alone, too.
         if taken.count(fold(label)) == (1 if label != person.name else 2)
         else (person, _label(person, *names, person.title, person.staff_id))
         for person, names, label in zip(people, departments, labels, strict=True)
@@ -245,7 +246,7 @@ async def _labels(people: Sequence[Person], address_book: AddressBook) -> list[t
 
 
 def _label(person: Person, *marks: str) -> str:
-    """A name and what tells it apart, without a blank: it is a word of what is sent."""
+    """A name with the marks that tell namesakes apart, as one word, without blanks."""
     told = "·".join(filter(None, (_MARKS.replace("·", mark).strip("·") for mark in marks)))
     return f"{person.name}（{told}）" if told else person.name
 
@@ -254,11 +255,11 @@ async def _departments(person: Person, address_book: AddressBook) -> list[str]:
     try:
         return await asyncio.gather(*map(address_book.department, person.department_ids))
     except BackendConfigError:
-        # Reading departments needs a permission of its own; titles may do.
+        # Reading departments needs a permission of its own; titles may suffice.
         return []
 
 
 def _distinct(mentions: Sequence[Mention]) -> tuple[Mention, ...]:
-    """Each once; two whose userids are hidden may be two people."""
+    """Each person once; two mentions with hidden userids may be two people."""
     known = {mention.staff_id: mention for mention in mentions if mention.staff_id}
     return (*known.values(), *(mention for mention in mentions if not mention.staff_id))

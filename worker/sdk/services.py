@@ -1,4 +1,4 @@
-"""What a skill may use besides the words: the clock, HTTP, a cache, databases, DingTalk itself."""
+"""The services a skill may use: HTTP, a cache, databases, DingTalk's address book."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -13,7 +13,7 @@ from dingda.worker.services.http_client import Http
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """What one worker process shares between all questions."""
+    """The services that all messages of one worker process share."""
 
     http: Http
     cache: Cache
@@ -21,4 +21,4 @@ class Services:
     dingtalk: AddressBook | None
     """DingTalk's address book; None unless `DINGDA_APP_KEY` and the secret are set."""
     settings: Mapping[type[BaseSettings], BaseSettings] = field(default_factory=dict)
-    """What skills declare as settings of their own, read once at the start."""
+    """The settings that skills declare, read once at the start."""

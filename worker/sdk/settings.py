@@ -1,10 +1,10 @@
-"""What the settings of skills have in common."""
+"""The base class of skills' settings."""
 
 from dingda.shared.runtime.settings import PlainSettings
 
 
 class SkillSettings(PlainSettings):
-    """What a skill's settings begin with: variables `DINGDA_…`, or lines in `.env`.
+    """The base of a skill's settings: variables `DINGDA_…`, or lines in `.env`.
 
     Another prefix is set with `model_config = SettingsConfigDict(env_prefix="ACME_")`.
 

@@ -1,4 +1,4 @@
-"""Skills: their commands, and the functions that these reach."""
+"""Skills: their commands, and the functions behind them."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
@@ -37,7 +37,7 @@ F = TypeVar("F", bound=SkillFunction)
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """A function of a skill, and what reaches it."""
+    """A function of a skill, with the names and patterns that reach it."""
 
     names: tuple[str, ...]
     patterns: tuple[Pattern, ...]
@@ -57,12 +57,11 @@ class Skill:
     Args:
         name: short and unique, for logs.
         summary: a line for the help, in Chinese.
-        timeout_s: seconds that it may take; None for the setting `DINGDA_SKILL_TIMEOUT`.
-        private: whether its answers go to the asker alone, even if asked in a group.
+        timeout_s: how long it may take; None for the setting `DINGDA_SKILL_TIMEOUT`.
+        private: whether its answers go to the sender alone, even if asked in a group.
         allow: who may use it.
-        overtakes: whether its answers may come before those to earlier messages of the same person.
-            For what depends on nothing that was said before, and is quick: it is not kept waiting
-            behind something slow.
+        overtakes: whether its answers may come before those to earlier messages of the same sender.
+            For quick skills that depend on nothing said before: they need not wait for slow ones.
 
     >>> skill = Skill("dice", summary="掷骰子")
     >>> @skill.command("骰子", "dice")
@@ -81,13 +80,13 @@ class Skill:
     commands: list[Command] = field(default_factory=list, init=False)
 
     def command(self, *names: str, pattern: str | None = None) -> Callable[[F], F]:
-        """Declare what to type for a function.
+        """Declare a command, which calls the function below it.
 
         Args:
-            names: the command, and aliases for it. What follows it are its arguments.
-            pattern: a regular expression (RE2's) that reaches the function as well, wherever it
-                stands in the text; it is matched against simplified, lower-case, half-width
-                characters. What stands around it, or around its group `taken`, are the arguments.
+            names: the command and its aliases. The text after it holds the arguments.
+            pattern: a regular expression (RE2's) that reaches the function as well, found anywhere
+                in the text; it is matched against simplified, lower-case, half-width characters.
+                The text around it, or around its group `taken`, holds the arguments.
 
         Raises:
             TypeError: if the function has a parameter that can't be read from text, or the pattern

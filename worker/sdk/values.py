@@ -23,7 +23,7 @@ TEXTS = (str, Person)
 
 @runtime_checkable
 class Slot(Protocol):
-    """Something that can be found in a text.
+    """A type whose values can be found in a text.
 
     >>> class Room:
     ...     label = "会议室"
@@ -36,7 +36,7 @@ class Slot(Protocol):
     """
 
     label: str
-    """What people call it, such as 城市."""
+    """Its name for people, such as 城市."""
 
     @classmethod
     def extract(cls, words: FoldedText, now: datetime) -> tuple[Self, FoldedText] | None:
