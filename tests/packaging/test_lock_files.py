@@ -1,4 +1,4 @@
-"""The lock files hold what pyproject.toml asks for."""
+"""The lock files hold the dependencies of pyproject.toml."""
 
 import re
 import tomllib
@@ -16,7 +16,7 @@ LOCKS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "requirements-demo.txt": (("demo",), ("build",)),
     "requirements-dev.txt": (("demo", "testing"), ("build", "dev")),
 }
-"""Lock file → the extras and the dependency groups that it is for."""
+"""Lock file → its extras and dependency groups."""
 
 
 @cache
@@ -42,7 +42,7 @@ def locked(page: str) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("page", LOCKS)
-def test_a_lock_file_holds_every_dependency_in_a_version_that_fits(page: str) -> None:
+def test_a_lock_file_holds_every_dependency_in_a_permitted_version(page: str) -> None:
     versions = locked(page)
     unfit = [
         str(wish)

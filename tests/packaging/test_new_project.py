@@ -1,4 +1,4 @@
-"""`dingda new`: what is written, and which names it takes."""
+"""`dingda new`: the files it writes, and the names it accepts."""
 
 import tomllib
 from pathlib import Path
@@ -8,7 +8,7 @@ import pytest
 from dingda.new import ProjectError, create_project
 
 
-def test_a_project_is_a_package_with_a_skill_its_tests_and_what_it_is_deployed_with(
+def test_a_project_is_a_package_with_a_skill_its_tests_and_its_deployment_files(
     tmp_path: Path,
 ) -> None:
     written = create_project("acme-bot", tmp_path / "acme-bot")
@@ -39,11 +39,11 @@ def test_no_placeholder_is_left(tmp_path: Path) -> None:
     assert left == []
 
 
-def test_an_empty_folder_is_taken(tmp_path: Path) -> None:
+def test_an_empty_folder_is_accepted(tmp_path: Path) -> None:
     assert create_project("acme-bot", tmp_path)
 
 
-def test_a_folder_that_holds_something_is_left_alone(tmp_path: Path) -> None:
+def test_a_folder_that_is_not_empty_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").touch()
     with pytest.raises(ProjectError, match="exists already"):
         create_project("acme-bot", tmp_path)
@@ -72,7 +72,7 @@ def test_a_file_is_no_folder(tmp_path: Path) -> None:
         ("dingda", "is installed here"),
     ],
 )
-def test_a_name_that_cannot_be_a_packages_is_refused(name: str, why: str, tmp_path: Path) -> None:
+def test_a_name_that_cannot_name_a_package_is_refused(name: str, why: str, tmp_path: Path) -> None:
     with pytest.raises(ProjectError, match=why):
         create_project(name, tmp_path / "project")
     assert list(tmp_path.iterdir()) == []

@@ -1,7 +1,7 @@
-"""From the wheel to a skill of one's own that answers, as an author goes about it.
+"""From the wheel to a skill of one's own that answers, in the steps of an author.
 
-All is real: an empty environment, the packages of the lock file from the index, and a folder that
-holds packages named as our folders are.
+Nothing is simulated: an empty environment, the packages of the lock file from the index, and a
+folder with packages named like our folders.
 """
 
 import os
@@ -24,25 +24,25 @@ from tests.support.processes import wait_until
 pytestmark = [pytest.mark.packaging, pytest.mark.timeout(600)]
 
 FOREIGN = ("shared", "worker", "gateway", "simulator")
-"""Packages that an author may have, named as some of our folders are."""
-ROAD = """
+"""Packages that an author may have, named like our folders."""
+OWN_TEST = """
 def test_lunch_is_served(dingtalk):
     (reply,) = dingtalk.ask("午饭").shown
     assert "今天吃" in reply.payload["text"]["content"]
 """
-"""A test with a fixture of the plugin that the wheel brings."""
+"""A test that uses a fixture of the wheel's pytest plugin."""
 PORTS = ("DINGDA_DEMO_REDIS_PORT", "DINGDA_PORT", "DINGDA_SIMULATOR_PORT")
 
 
 @dataclass(frozen=True, slots=True)
 class Terminal:
-    """Where an author types: in a folder, with an environment of its own."""
+    """An author's terminal: a folder, and its environment variables."""
 
     folder: Path
     env: dict[str, str]
 
     def run(self, *command: str) -> str:
-        """What a command says; fails the test if the command fails."""
+        """Return the output of a command; fail the test if the command fails."""
         run = subprocess.run(
             command,
             cwd=self.folder,
@@ -58,7 +58,7 @@ class Terminal:
 
 @pytest.fixture(scope="module")
 def terminal(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Terminal:
-    """A folder with foreign packages, and an environment that holds the wheel alone."""
+    """A folder with foreign packages, and an environment with only the wheel installed."""
     venv, folder = tmp_path_factory.mktemp("venv"), tmp_path_factory.mktemp("work")
     subprocess.run([sys.executable, "-m", "venv", venv], check=True)
     add_foreign_packages(folder, *FOREIGN, "tests")
@@ -83,7 +83,7 @@ def terminal(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Terminal:
 
 @pytest.fixture(scope="module")
 def bot(terminal: Terminal) -> Terminal:
-    """In the folder of a new skill package, which is installed."""
+    """A terminal in the folder of a new skill package, which is installed."""
     terminal.run("dingda", "new", "acme-bot")
     bot = Terminal(terminal.folder / "acme-bot", terminal.env)
     add_foreign_packages(bot.folder, *FOREIGN)
@@ -116,18 +116,18 @@ def page(bot: Terminal) -> Iterator[str]:
 
 
 def add_foreign_packages(folder: Path, *names: str) -> None:
-    """Packages that nothing of ours may import."""
+    """Create packages that none of our code may import."""
     for name in names:
         (folder / name).mkdir()
         (folder / name / "__init__.py").write_text("raise SystemExit('not ours')")
 
 
 def pins(lock: Path) -> str:
-    """The versions of a lock file, without the hashes, which a local wheel has none of."""
+    """The versions of a lock file, without the hashes: a local wheel has none."""
     return "\n".join(re.findall(r"^[\w.-]+==[^\\\n]*", lock.read_text("utf-8"), re.MULTILINE))
 
 
-def test_the_command_says_its_version(terminal: Terminal, wheel: Path) -> None:
+def test_the_command_prints_its_version(terminal: Terminal, wheel: Path) -> None:
     version = wheel.name.split("-")[1]
     assert terminal.run("dingda", "--version") == f"dingda, version {version}\n"
 
@@ -141,8 +141,8 @@ def test_the_tests_of_a_new_skill_package_pass(bot: Terminal) -> None:
     assert re.search(r"^3 passed", bot.run("pytest", "-q"), re.MULTILINE)
 
 
-def test_a_test_of_its_own_speaks_to_the_real_bot(bot: Terminal, tmp_path: Path) -> None:
-    (tmp_path / "test_road.py").write_text(ROAD, "utf-8")
+def test_a_test_of_its_own_talks_to_the_real_bot(bot: Terminal, tmp_path: Path) -> None:
+    (tmp_path / "test_own.py").write_text(OWN_TEST, "utf-8")
     assert re.search(r"^1 passed", bot.run("pytest", "-q", str(tmp_path)), re.MULTILINE)
 
 

@@ -1,4 +1,4 @@
-"""What the wheel holds, and that it works beside an author's packages with our folders' names."""
+"""The wheel's contents, and that it works beside an author's packages named like our folders."""
 
 import shutil
 import subprocess
@@ -24,7 +24,7 @@ def names(wheel: Path) -> set[str]:
 
 @pytest.fixture(scope="module")
 def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the wheel's packages; what they depend on is in our environment."""
+    """A folder with the wheel's packages; their dependencies are in our environment."""
     folder = tmp_path_factory.mktemp("installed")
     pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet", "install"]
     subprocess.run([*pip, "--no-deps", "--no-index", "--target", folder, wheel], check=True)
@@ -32,7 +32,7 @@ def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def files(folder: Path) -> set[str]:
-    """The files of a checkout's folder, but for what Python leaves there."""
+    """The files of a checkout's folder, except Python's caches."""
     return {
         str(path.relative_to(ROOT))
         for path in folder.rglob("*")
@@ -45,7 +45,7 @@ def test_it_holds_one_package(names: set[str]) -> None:
 
 
 @pytest.mark.parametrize("room", ROOMS)
-def test_a_folder_is_in_it_whole(names: set[str], room: str) -> None:
+def test_every_file_of_a_folder_is_in_it(names: set[str], room: str) -> None:
     ours = {f"dingda/{name}" for name in files(ROOT / room)}
     assert any(name.endswith(".py") for name in ours)
     assert {name for name in names if name.startswith(f"dingda/{room}/")} == ours
@@ -63,9 +63,9 @@ def test_a_folder_is_in_it_whole(names: set[str], room: str) -> None:
         "dingda/simulator/*.css",
     ],
 )
-def test_data_that_the_code_reads_is_in_it(names: set[str], pattern: str) -> None:
-    folder, _, completion = pattern.partition("*")
-    assert [name for name in names if name.startswith(folder) and name.endswith(completion)]
+def test_the_data_files_of_the_code_are_in_it(names: set[str], pattern: str) -> None:
+    folder, _, suffix = pattern.partition("*")
+    assert [name for name in names if name.startswith(folder) and name.endswith(suffix)]
 
 
 def test_neither_tests_nor_bytecode_are_in_it(names: set[str]) -> None:
@@ -79,7 +79,9 @@ def test_a_wheel_built_from_the_sdist_is_the_same(sdist: Path, wheel: Path, tmp_
     assert (tmp_path / wheel.name).read_bytes() == wheel.read_bytes()
 
 
-def test_all_that_the_image_is_built_from_reaches_docker(wheel: Path, tmp_path: Path) -> None:
+def test_everything_that_the_image_is_built_from_reaches_docker(
+    wheel: Path, tmp_path: Path
+) -> None:
     rules = (ROOT / ".dockerignore").read_text("utf-8").splitlines()
     assert rules[0] == "*"
     for name in (rule[1:] for rule in rules if rule.startswith("!")):

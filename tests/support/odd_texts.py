@@ -1,4 +1,4 @@
-"""Texts that make a bad pattern take for ever, made from what the pattern itself looks for."""
+"""Texts on which a bad pattern takes for ever, made from what the pattern itself looks for."""
 
 import re
 from collections.abc import Iterator
@@ -6,7 +6,7 @@ from itertools import pairwise
 
 LONGEST_COMMAND = 500
 LONGEST_BODY = 64 * 1024
-"""What a callback may hold, in bytes."""
+"""The limit of a callback's body, in bytes."""
 
 UNITS = (
     "@", " @", "@a", "a@b;", "@用户1", " ", "\n", "\u3000", "\u2028", "a ", "1", "1.", "-1", "٣",
@@ -16,7 +16,7 @@ UNITS = (
     "e\u0301", "\u0315\u0300\u0327", "\u200b", "\u200b ", "\u202e", "\x00",
     "\ud800", "\U0001f468\u200d\U0001f469", "\U0001f1e8", "ｆ", "ﬃ", "Ⅷ", "½", "北京", "san ", "s",
 )  # fmt: skip
-"""What is repeated: mentions, blanks, digits, marks, halves, letters that grow when folded."""
+"""The units to repeat: mentions, blanks, digits, marks, halves, letters that grow when folded."""
 _AROUND = ("", ""), ("x ", " x"), ("天气 ", ""), ("绩效 x", "。x"), ("优惠券 ", " x")
 _LITERAL = re.compile(r"[\u4e00-\u9fff]{1,8}|[a-z]{2,12}|[@#¥:/.-]+")
 

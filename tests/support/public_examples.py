@@ -1,4 +1,4 @@
-"""The examples of the public modules' names: in their docstrings, as doctest reads them."""
+"""The examples of the public modules' names, from their docstrings, as doctest reads them."""
 
 import ast
 import asyncio
@@ -20,11 +20,11 @@ import dingda.testing
 
 MODULES: tuple[ModuleType, ...] = (dingda.skill, dingda.slots, dingda.testing)
 NEED_A_BOT = {"Record", "SimulatedDingTalk", "SimulatorClient"}
-"""Their examples speak to a bot that runs."""
+"""Names whose examples need a running bot."""
 
 
 def docstring_of(module: ModuleType, name: str) -> str:
-    """A class's or function's docstring, or the one that stands behind a constant."""
+    """The docstring of a class or function, or the string after a constant."""
     value = getattr(module, name)
     if inspect.isclass(value) or inspect.isfunction(value):
         return inspect.getdoc(value) or ""
@@ -42,15 +42,16 @@ def docstring_of(module: ModuleType, name: str) -> str:
     return ""
 
 
-def example_of(module: ModuleType, name: str, **given: Any) -> doctest.DocTest:
+def example_of(module: ModuleType, name: str, **extra: Any) -> doctest.DocTest:
     """The example of a public name.
 
     Args:
-        module: which offers it; all that the public modules offer is at hand, this one's first.
+        module: the module that exports it; the example sees the names of all public modules, this
+            one's first.
         name: the name.
-        given: what is at hand besides, such as the fixture `dingtalk`.
+        extra: further names that the example sees, such as the fixture `dingtalk`.
     """
-    at_hand = {
+    namespace = {
         "__name__": "example",
         "UTC": UTC,
         "asyncio": asyncio,
@@ -60,15 +61,15 @@ def example_of(module: ModuleType, name: str, **given: Any) -> doctest.DocTest:
         "sqlalchemy": sqlalchemy,
         **{each: getattr(m, each) for m in (*MODULES, module) for each in m.__all__},
         "skill": dingda.skill.Skill("example", summary="示例"),
-        **given,
+        **extra,
     }
     doc = docstring_of(module, name)
-    return doctest.DocTestParser().get_doctest(doc, at_hand, name, None, 0)
+    return doctest.DocTestParser().get_doctest(doc, namespace, name, None, 0)
 
 
 def failures_of(example: doctest.DocTest) -> str:
-    """Run an example, and return what is wrong with it; "" if nothing is."""
-    said: list[str] = []
+    """Run an example, and return doctest's report of failures; "" if there are none."""
+    report: list[str] = []
     runner = doctest.DocTestRunner(verbose=False, optionflags=doctest.ELLIPSIS)
-    runner.run(example, out=said.append)
-    return "".join(said)
+    runner.run(example, out=report.append)
+    return "".join(report)

@@ -1,4 +1,4 @@
-"""The command `dingda`: each command is there, explains itself, and loads no more than it needs."""
+"""The command `dingda`: its commands have a help, and load no more than they need."""
 
 import json
 import os
@@ -17,11 +17,11 @@ from dingda.cli import dingda as command_line
 
 ROOT = Path(__file__).parents[2]
 HELP_CPU_S = 0.3
-"""The CPU time that `dingda --help` may take at the most: a promise of ours."""
+"""The most CPU time that `dingda --help` may take: a promise of ours."""
 
 
 def commands(path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
-    """The names of all commands, and of those within them."""
+    """The paths of all commands, subcommands included."""
     command: click.Command = command_line
     for name in path:
         assert isinstance(command, click.Group)
@@ -49,9 +49,9 @@ def run(*arguments: str, cwd: Path = ROOT, **settings: str) -> "subprocess.Compl
 @pytest.mark.parametrize("path", list(commands()), ids=" ".join)
 def test_each_command_has_a_help(path: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
     assert command_line.main([*path, "--help"], "dingda", standalone_mode=False) == 0
-    said = capsys.readouterr().out
-    assert said.startswith(f"Usage: {' '.join(('dingda', *path))} ")
-    assert "-h, --help" in said
+    output = capsys.readouterr().out
+    assert output.startswith(f"Usage: {' '.join(('dingda', *path))} ")
+    assert "-h, --help" in output
 
 
 @pytest.mark.parametrize("name", ENTRIES)
@@ -63,12 +63,12 @@ def test_the_line_of_a_command_in_the_help_is_its_own_first_sentence(name: str) 
 
 
 def test_the_help_lists_every_command_on_one_line() -> None:
-    said = run("--help").stdout.splitlines()
+    lines = run("--help").stdout.splitlines()
     for name, entry in ENTRIES.items():
-        assert [line.split(maxsplit=1) for line in said if line.startswith(f"  {name} ")] == [
+        assert [line.split(maxsplit=1) for line in lines if line.startswith(f"  {name} ")] == [
             [name, entry.help]
         ]
-    assert [line for line in said if line.removesuffix(":") in SECTIONS] == [
+    assert [line for line in lines if line.removesuffix(":") in SECTIONS] == [
         f"{title}:" for title in SECTIONS
     ]
 
@@ -117,16 +117,16 @@ def test_the_version_is_that_of_the_package() -> None:
 
 
 def test_an_unknown_command_is_refused_in_a_sentence() -> None:
-    ended = run("weather")
-    assert ended.returncode == 2
-    assert "No such command 'weather'" in ended.stderr
+    done = run("weather")
+    assert done.returncode == 2
+    assert "No such command 'weather'" in done.stderr
 
 
 def test_skills_that_cannot_be_loaded_make_the_exit_status_1() -> None:
     assert run("skills", DINGDA_SKILLS="dingda.worker.skills.demo").returncode == 0
-    ended = run("skills", DINGDA_SKILLS="dingda.worker.skills.demo,acme.missing")
-    assert ended.returncode == 1
-    assert "cannot be loaded: acme.missing: ModuleNotFoundError" in ended.stdout
+    done = run("skills", DINGDA_SKILLS="dingda.worker.skills.demo,acme.missing")
+    assert done.returncode == 1
+    assert "cannot be loaded: acme.missing: ModuleNotFoundError" in done.stdout
 
 
 def test_a_skill_may_be_in_the_current_folder_and_shadows_no_library(tmp_path: Path) -> None:
@@ -137,20 +137,20 @@ def test_a_skill_may_be_in_the_current_folder_and_shadows_no_library(tmp_path: P
     )
     for name in ("shared", "worker", "redis", "httpx"):
         (tmp_path / f"{name}.py").write_text("raise SystemExit('not ours')")
-    ended = run("ask", "咖啡", cwd=tmp_path, DINGDA_SKILLS="coffee")
-    assert (ended.returncode, ended.stderr) == (0, "")
-    assert ended.stdout.startswith("skill    coffee: answered\nreply    after ")
+    done = run("ask", "咖啡", cwd=tmp_path, DINGDA_SKILLS="coffee")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("skill    coffee: answered\nreply    after ")
 
 
 def test_settings_are_listed_as_json_without_secrets(tmp_path: Path) -> None:
-    ended = run("settings", "--json", cwd=tmp_path, DINGDA_APP_SECRET="canary")
-    sections = json.loads(ended.stdout)
+    done = run("settings", "--json", cwd=tmp_path, DINGDA_APP_SECRET="canary")
+    sections = json.loads(done.stdout)
     assert sections[0]["owner"] == "the bot"
     secret = next(
         each for each in sections[0]["settings"] if each["variable"] == "DINGDA_APP_SECRET"
     )
     assert (secret["value"], secret["default"]) == ("***", "")
-    assert "canary" not in ended.stdout
+    assert "canary" not in done.stdout
 
 
 @pytest.mark.parametrize(
@@ -163,41 +163,41 @@ def test_settings_are_listed_as_json_without_secrets(tmp_path: Path) -> None:
         (("今天吃了三碗饭",), 1, "skill    none: unmatched\nno reply\n"),
     ],
 )
-def test_ask_shows_who_answers_and_what(
+def test_ask_shows_the_skill_that_answers_and_its_reply(
     arguments: tuple[str, ...], status: int, shown: str, tmp_path: Path
 ) -> None:
-    ended = run("ask", *arguments, cwd=tmp_path, DINGDA_SKILLS="dingda.worker.skills.demo")
-    assert shown in ended.stdout
-    assert ended.returncode == status
+    done = run("ask", *arguments, cwd=tmp_path, DINGDA_SKILLS="dingda.worker.skills.demo")
+    assert shown in done.stdout
+    assert done.returncode == status
 
 
 def test_ask_as_json_is_one_object(tmp_path: Path) -> None:
-    ended = run("ask", "text", "--json", cwd=tmp_path, DINGDA_SKILLS="dingda.worker.skills.demo")
-    facts = json.loads(ended.stdout)
+    done = run("ask", "text", "--json", cwd=tmp_path, DINGDA_SKILLS="dingda.worker.skills.demo")
+    facts = json.loads(done.stdout)
     assert (facts["skill"], facts["end"], facts["private"]) == ("demo", "answered", False)
     assert facts["reply"]["msgtype"] == "text"
 
 
-def test_ask_fails_if_the_skill_does(tmp_path: Path) -> None:
+def test_ask_fails_if_the_skill_fails(tmp_path: Path) -> None:
     (tmp_path / "broken.py").write_text(
         "from dingda.skill import Skill\n"
         "skill = Skill('broken', summary='坏的')\n"
         "skill.command('坏')(lambda: 1 / 0)\n"
     )
-    ended = run("ask", "坏", cwd=tmp_path, DINGDA_SKILLS="broken")
-    assert ended.returncode == 1
-    assert "skill    broken: dead (failed: ZeroDivisionError in the skill)" in ended.stdout
+    done = run("ask", "坏", cwd=tmp_path, DINGDA_SKILLS="broken")
+    assert done.returncode == 1
+    assert "skill    broken: dead (failed: ZeroDivisionError in the skill)" in done.stdout
     facts = json.loads(run("ask", "坏", "--json", cwd=tmp_path, DINGDA_SKILLS="broken").stdout)
     assert (facts["end"], facts["reason"]) == ("dead", "failed: ZeroDivisionError in the skill")
 
 
 def test_check_as_json_is_a_list_of_findings(tmp_path: Path) -> None:
-    ended = run(
+    done = run(
         "check",
         "--json",
         cwd=tmp_path,
         DINGDA_APP_SECRET="s" * 64,
         DINGDA_REDIS_URL="redis://127.0.0.1:1/0",
     )
-    severities = {each["name"]: each["severity"] for each in json.loads(ended.stdout)}
+    severities = {each["name"]: each["severity"] for each in json.loads(done.stdout)}
     assert (severities["secret"], severities["redis"]) == ("ok", "warning")

@@ -1,4 +1,4 @@
-"""What authors may import: it is told here in full, light to import, and shown by examples."""
+"""The public modules: a pinned list of their names, light imports, and an example of each name."""
 
 import subprocess
 import sys
@@ -59,7 +59,7 @@ def test_every_public_name_has_an_example_that_runs(module: ModuleType, name: st
         assert failures_of(example) == ""
 
 
-def test_a_skill_loads_nothing_that_only_a_server_or_a_database_needs() -> None:
+def test_a_skill_loads_no_module_that_only_a_server_or_a_database_needs() -> None:
     loaded = loaded_by("import dingda.skill, dingda.slots")
     heavy = {"sqlalchemy", "aiohttp.web", "starlette", "uvicorn", "rq", "pytest"}
     rooms = {"dingda.gateway", "dingda.simulator", "dingda.testing", "dingda.worker.app"}

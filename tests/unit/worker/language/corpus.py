@@ -1,9 +1,9 @@
-"""A corpus of what people type, and what is understood of it: as a table of shares by skill.
+"""A corpus of typed phrases: prints what is not understood, and the share of each skill.
 
     python -m tests.unit.worker.language.corpus [file]
 
-It is read by the router with every shipped skill. `phrases.txt` says how a line is written, and
-`docs/skills.md` how it is judged.
+The router reads the phrases with every shipped skill. `phrases.txt` explains its format, and
+`docs/skills.md` how a phrase is judged.
 """
 
 import sys
@@ -31,7 +31,7 @@ ROUTER = Router(SKILLS)
 
 
 class Phrase(NamedTuple):
-    """What is typed, and what is meant by it."""
+    """A typed text and its meaning."""
 
     skill: str
     typed: str
@@ -56,7 +56,7 @@ def corpus(path: Path = CORPUS) -> list[Phrase]:
 
 
 def understood(phrase: Phrase) -> str:
-    """What is made of it, as the corpus writes meanings."""
+    """The meaning that the bot reads, as the corpus writes it."""
     route = ROUTER.route(phrase.typed)
     if route is None or route.skill.name != phrase.skill:
         return "-"
@@ -118,12 +118,12 @@ def price(wish: Wish) -> str:
 
 def is_right(phrase: Phrase) -> bool:
     got, meant = understood(phrase), phrase.meaning
-    # Folded, a question and silence would both be nothing.
+    # Folded, the marks of a question and of silence would both be "".
     return got == meant if {got, meant} & {"?", "-"} else fold(got) == fold(meant)
 
 
 def main() -> None:
-    """Print the share of each skill, and what is not understood."""
+    """Print the phrases not understood, and the share of each skill."""
     phrases = corpus(Path(sys.argv[1]) if len(sys.argv) > 1 else CORPUS)
     wrong = [phrase for phrase in phrases if not is_right(phrase)]
     for phrase in wrong:

@@ -1,6 +1,6 @@
-"""Nothing that is typed can hold the loop: linear patterns, and texts that are cut before any work.
+"""No text can block the event loop: patterns are linear, and texts are cut before any work.
 
-What is measured is CPU time, the best of several tries, so that a busy machine fails nothing.
+The tests measure CPU time, the best of several tries, so that a busy machine fails nothing.
 """
 
 import ast
@@ -53,8 +53,8 @@ MOST_S = 0.005
 TRIES = 20
 FEWEST_TRIES = 3
 
-# What Python's own `re` may still be used for: each stands before text that is nobody's typing, or
-# has one place to begin at and nothing nested; the test of growth tries these as well.
+# The permitted uses of Python's own `re`: each reads text that nobody typed, or has one place to
+# begin at and nothing nested; the test of growth tries these as well.
 OWN_RE = {
     "gateway/http/connections.py": {"_UPGRADE": "a fixed word"},
     "shared/runtime/logs.py": {
@@ -106,7 +106,7 @@ OWN_RE = {
 }
 
 
-# What runs over typed text --------------------------------------------------------------------
+# The patterns and functions that read typed text ------------------------------------------------
 
 
 def modules() -> Iterator[ModuleType]:
@@ -128,7 +128,7 @@ def within(value: Any) -> Iterator[Any]:
 
 
 def all_patterns() -> dict[str, Any]:
-    """Every pattern in the source, and those of skills, by where it stands."""
+    """Every pattern in the source and of the skills, by its location."""
     found = {
         f"{module.__name__}.{name}[{number}]": pattern
         for module in modules()
@@ -166,7 +166,7 @@ def of_module(module: ModuleType) -> Iterator[tuple[str, Callable[[str], object]
 
 
 def all_functions() -> dict[str, Callable[[str], object]]:
-    """Every function that reads a text: those of `text`, slots, the router, arguments."""
+    """Every function that reads a text: of `text`, slots, the router, arguments."""
     slots = {
         f"{kind.__name__}.extract": reading(kind)
         for module in modules()
@@ -176,9 +176,9 @@ def all_functions() -> dict[str, Callable[[str], object]]:
     return {
         **slots,
         **dict(of_module(texts)),
-        "Words.of": FoldedText.of,
-        "Words.normalized": lambda text: FoldedText.of(text).normalized,
-        "Words.rest": lambda text: FoldedText.of(text).rest,
+        "FoldedText.of": FoldedText.of,
+        "FoldedText.normalized": lambda text: FoldedText.of(text).normalized,
+        "FoldedText.rest": lambda text: FoldedText.of(text).rest,
         "Router.route": ROUTER.route,
         "Router.similar": ROUTER.similar,
         "Signature.bind": binding,
@@ -202,14 +202,14 @@ AUTHORS.command("甲", pattern=r"(?:a+)+b|(?:x|xx)*y$|(?P<taken>\w+)(?:\s|$)")(a
 ROUTER = Router([*SKILLS, AUTHORS])
 PATTERNS = all_patterns()
 FUNCTIONS = all_functions()
-# OpenCC takes 2 µs for a character; what is typed is cut before, what we say is 20,000 bytes.
+# OpenCC takes 2 µs for a character; typed text is cut before, our own text is at most 20,000 bytes.
 CONVERTERS = {
     "dingda.worker.language.text.to_simplified",
     "dingda.worker.language.text.to_traditional",
 }
 
 
-# What it costs ----------------------------------------------------------------------------------
+# Their cost -------------------------------------------------------------------------------------
 
 
 def cost_s(function: Callable[[str], object], text: str, *, enough_s: float = MOST_S) -> float:
@@ -225,7 +225,7 @@ def cost_s(function: Callable[[str], object], text: str, *, enough_s: float = MO
 def is_quick_or_linear(function: Callable[[str], object], half: str, whole: str) -> bool:
     """Whether a text takes hardly any time, or less than three times as long as its half.
 
-    What takes quadratic time takes four times as long. Some hundred texts are tried with each
+    A quadratic function takes four times as long. Some hundred texts are tried with each
     pattern, so a comparison ends as soon as it is clear; a busy machine gets more tries.
     """
     of_half = of_whole = float("inf")
@@ -254,7 +254,7 @@ def too_slow(
     function: Callable[[str], object], length: int, *, source: str = ""
 ) -> dict[str, float]:
     """The texts of a length that take too long."""
-    function("天气 北京 200元以内")  # what is read once, such as the lexicon, is read now
+    function("天气 北京 200元以内")  # load the lexicon and the like before measuring
     costs = {text: cost_s(function, text) for text in odd_texts(length, source=source)}
     return {shown(text): cost for text, cost in costs.items() if cost > MOST_S}
 
@@ -271,14 +271,14 @@ def source_of(pattern: Any) -> str:
 
 
 @pytest.mark.parametrize("name", PATTERNS)
-def test_no_text_that_is_read_holds_a_pattern(name: str) -> None:
+def test_no_text_of_readable_length_slows_a_pattern(name: str) -> None:
     pattern = PATTERNS[name]
     assert too_slow(used(pattern), LONGEST_COMMAND, source=source_of(pattern)) == {}
 
 
 @pytest.mark.parametrize("name", PATTERNS)
-def test_a_text_twice_as_long_takes_a_pattern_twice_as_long(name: str) -> None:
-    """Nothing so long gets there; whatever takes 5 ms of 64 KiB must be linear all the same."""
+def test_a_pattern_takes_twice_as_long_for_a_text_twice_as_long(name: str) -> None:
+    """Texts so long are cut before; whatever takes over 5 ms for 64 KiB must still be linear."""
     pattern = PATTERNS[name]
     search, source = used(pattern), source_of(pattern)
     halves = odd_texts(LONGEST_BODY // 2, source=source)
@@ -287,20 +287,20 @@ def test_a_text_twice_as_long_takes_a_pattern_twice_as_long(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", [n for n, each in PATTERNS.items() if isinstance(each, Pattern)])
-def test_no_text_that_is_read_holds_what_finds_a_pattern_all_over_it(name: str) -> None:
+def test_no_text_of_readable_length_slows_replacing_a_pattern(name: str) -> None:
     pattern = PATTERNS[name]
     assert too_slow(partial(pattern.replace, " "), MAX_CHARS, source=source_of(pattern)) == {}
 
 
 @pytest.mark.parametrize("length", [LONGEST_COMMAND, LONGEST_BODY])
 @pytest.mark.parametrize("name", sorted(FUNCTIONS.keys() - CONVERTERS))
-def test_no_text_holds_what_reads_it(name: str, length: int) -> None:
+def test_no_text_slows_a_function_that_reads_it(name: str, length: int) -> None:
     assert too_slow(FUNCTIONS[name], length) == {}
 
 
 @pytest.mark.parametrize("convert", [to_simplified, to_traditional])
 @pytest.mark.parametrize("unit", ["体", "出来了吗", "a體"])
-def test_what_we_say_takes_twice_the_time_when_it_is_twice_as_long(
+def test_converting_our_own_text_takes_twice_as_long_for_twice_the_length(
     convert: Callable[[str], str], unit: str
 ) -> None:
     once, twice = (unit * LONGEST_BODY)[:5_000], (unit * LONGEST_BODY)[:10_000]
@@ -311,8 +311,8 @@ def test_what_we_say_takes_twice_the_time_when_it_is_twice_as_long(
 
 @pytest.mark.parametrize("length", [LONGEST_COMMAND, LONGEST_BODY])
 @pytest.mark.parametrize("unmatched", ["empty", "help"])
-async def test_no_text_holds_a_conversation(length: int, unmatched: Any) -> None:
-    """All that the loop does for a text, with the skills and the reply: a few steps of 5 ms."""
+async def test_no_text_slows_the_responder(length: int, unmatched: Any) -> None:
+    """Everything that the loop does for a text, skills and reply included: a few steps of 5 ms."""
 
     def closed(request: httpx.Request) -> httpx.Response:
         raise httpx.ConnectError("a test reaches no network", request=request)
@@ -326,7 +326,7 @@ async def test_no_text_holds_a_conversation(length: int, unmatched: Any) -> None
                 dingtalk=None,
                 settings=SETTINGS,
             )
-            conversation = Responder(
+            responder = Responder(
                 router=Router([*SKILLS, help_skill(SKILLS)]),
                 services=services,
                 threads=threads,
@@ -335,13 +335,13 @@ async def test_no_text_holds_a_conversation(length: int, unmatched: Any) -> None
                 now=lambda: NOW,
             )
             first = a_message("天气 北京")
-            await conversation.respond(first, conversation.route(first), timeout_s=60)
+            await responder.respond(first, responder.route(first), timeout_s=60)
             for text in odd_texts(length):
                 message = replace(a_message(), text=text)
                 best = float("inf")
                 for _ in range(TRIES):
                     began = time.thread_time()
-                    await conversation.respond(message, conversation.route(message), timeout_s=60)
+                    await responder.respond(message, responder.route(message), timeout_s=60)
                     best = min(best, time.thread_time() - began)
                     if best <= 4 * MOST_S:
                         break
@@ -372,7 +372,7 @@ def uses_of_re(tree: ast.AST, where: str = "") -> Iterator[str]:
 
 
 @pytest.mark.parametrize("room", ROOMS)
-def test_only_what_is_listed_is_matched_by_pythons_own_re(room: str) -> None:
+def test_pythons_own_re_is_used_only_where_listed(room: str) -> None:
     found = {
         path.relative_to(ROOT).as_posix(): uses
         for path in sorted((ROOT / room).rglob("*.py"))
@@ -395,11 +395,11 @@ def test_only_what_is_listed_is_matched_by_pythons_own_re(room: str) -> None:
         ("a = re.escape('x')", set()),
     ],
 )
-def test_the_rule_finds_each_way_to_use_it(code: str, uses: set[str]) -> None:
+def test_the_rule_finds_every_way_to_use_re(code: str, uses: set[str]) -> None:
     assert set(uses_of_re(ast.parse(code))) == uses
 
 
-def test_what_is_tried_is_all_there_is() -> None:
+def test_every_kind_of_reader_is_tried() -> None:
     assert len(PATTERNS) > 60
     assert {
         "Day.extract",
@@ -413,7 +413,7 @@ def test_what_is_tried_is_all_there_is() -> None:
     )
 
 
-# What authors write -----------------------------------------------------------------------------
+# The patterns of authors ------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -449,7 +449,7 @@ def test_a_pattern_that_is_not_linear_is_refused_when_it_is_declared(
     ("typed", "rest"),
     [("明天气温", "明天"), ("北京天气", "北京"), ("天气怎么样", "怎么样"), ("气温北京", "北京")],
 )
-def test_what_a_pattern_takes_is_what_its_author_names(typed: str, rest: str) -> None:
+def test_a_pattern_takes_the_group_that_its_author_names(typed: str, rest: str) -> None:
     skill = Skill("author", summary="")
     skill.command("冷", pattern="(?P<taken>天气)(?:[^温]|$)|气温")(authors_function)
     route = Router([skill]).route(typed)

@@ -1,11 +1,11 @@
-"""A corpus of what people type is understood: `phrases.txt`, with what is not as such."""
+"""The corpus `phrases.txt` is understood, except for the phrases it marks as beyond us."""
 
 import pytest
 
 from tests.unit.worker.language.corpus import Phrase, corpus, is_right, understood
 
 UNDERSTOOD = 0.95
-"""What share must be, at the least."""
+"""The least share."""
 CORPUS = corpus()
 KNOWN = [phrase for phrase in CORPUS if not phrase.beyond_us]
 
@@ -19,7 +19,7 @@ def test_a_phrase_is_understood(phrase: Phrase) -> None:
     assert is_right(phrase), understood(phrase)
 
 
-def test_the_share_understood_is_what_we_say_it_is() -> None:
+def test_the_share_of_understood_phrases_is_as_documented() -> None:
     right = [phrase for phrase in CORPUS if is_right(phrase)]
     assert len(right) / len(CORPUS) >= UNDERSTOOD
 
@@ -27,5 +27,5 @@ def test_the_share_understood_is_what_we_say_it_is() -> None:
 @pytest.mark.parametrize(
     "phrase", [p for p in CORPUS if p.beyond_us], ids=lambda phrase: phrase.typed
 )
-def test_what_is_said_to_be_beyond_us_is(phrase: Phrase) -> None:
+def test_a_phrase_marked_as_beyond_us_is(phrase: Phrase) -> None:
     assert not is_right(phrase)

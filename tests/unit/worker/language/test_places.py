@@ -1,4 +1,4 @@
-"""Places, wherever they stand in a text and however they are written."""
+"""Places are found anywhere in a text, however they are written."""
 
 from contextlib import suppress
 from datetime import datetime
@@ -16,9 +16,9 @@ NOW = datetime(2026, 11, 23, 12, tzinfo=ZoneInfo("Asia/Shanghai"))
 
 
 def found(text: str) -> tuple[Place, str]:
-    taken = Place.extract(FoldedText.of(text), NOW)
-    assert taken is not None
-    place, words = taken
+    extracted = Place.extract(FoldedText.of(text), NOW)
+    assert extracted is not None
+    place, words = extracted
     return place, words.rest
 
 
@@ -73,7 +73,7 @@ def test_a_province_has_the_position_of_its_capital_and_says_so(text: str, near:
 
 
 @pytest.mark.parametrize("text", ["中山公园", "中山北路", "北京路", "中山大学", "苏州河"])
-def test_what_is_only_named_after_a_place_is_none(text: str) -> None:
+def test_a_thing_only_named_after_a_place_is_no_place(text: str) -> None:
     assert Place.extract(FoldedText.of(text), NOW) is None
 
 
@@ -104,12 +104,12 @@ def test_a_country_has_the_position_of_its_capital_and_says_so() -> None:
     assert (place.name, place.near) == ("日本", "东京")
 
 
-def test_what_stands_around_a_place_is_left() -> None:
+def test_the_text_around_a_place_is_left() -> None:
     place, rest = found("明天北京冷吗")
     assert (place.name, rest) == ("北京", "明天 冷吗")
 
 
-def test_of_two_places_that_have_nothing_in_common_the_first_is_meant() -> None:
+def test_of_two_unrelated_places_the_first_is_meant() -> None:
     place, rest = found("北京和上海")
     assert (place.name, rest) == ("北京", "和上海")
 
@@ -122,7 +122,7 @@ def test_of_two_places_that_have_nothing_in_common_the_first_is_meant() -> None:
         ("朝阳", ("北京朝阳区", "辽宁朝阳市")),
     ],
 )
-def test_namesakes_are_asked_back_with_the_rest_of_the_words(
+def test_namesakes_are_asked_back_with_the_rest_of_the_text(
     text: str, suggestions: tuple[str, ...]
 ) -> None:
     assert asked_back(text) == suggestions
@@ -139,11 +139,11 @@ def test_each_suggestion_means_one_place(text: str) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "没什么", "climate", "shanghainese", "我想你了", "12345"])
-def test_what_names_no_place_is_none(text: str) -> None:
+def test_no_place_is_found_in_a_text_without_one(text: str) -> None:
     assert Place.extract(FoldedText.of(text), NOW) is None
 
 
-def test_places_of_china_have_their_adcodes_and_its_time() -> None:
+def test_places_of_china_have_adcodes_and_chinas_time_zone() -> None:
     place, _ = found("杭州西湖区")
     assert (place.adcode, place.timezone, place.country) == ("330106", "Asia/Shanghai", "CN")
 
@@ -152,22 +152,22 @@ def test_places_of_china_have_their_adcodes_and_its_time() -> None:
     ("text", "timezone"),
     [("香港", "Asia/Hong_Kong"), ("高雄", "Asia/Taipei"), ("伦敦", "Europe/London")],
 )
-def test_places_elsewhere_have_their_own_time(text: str, timezone: str) -> None:
+def test_places_elsewhere_have_their_own_time_zone(text: str, timezone: str) -> None:
     place, _ = found(text)
     assert place.timezone == timezone
 
 
 @given(st.text(max_size=60))
-def test_no_text_whatever_makes_it_fail(text: str) -> None:
+def test_no_text_makes_it_fail(text: str) -> None:
     with suppress(ClarificationNeeded):
-        taken = Place.extract(FoldedText.of(text), NOW)
-        assert taken is None or (-90 <= taken[0].latitude <= 90)
+        extracted = Place.extract(FoldedText.of(text), NOW)
+        assert extracted is None or (-90 <= extracted[0].latitude <= 90)
 
 
 @given(st.text(max_size=20), st.sampled_from(["哈尔滨", "乌鲁木齐", "石家庄"]))
-def test_a_place_is_found_whatever_stands_before_it(before: str, name: str) -> None:
+def test_a_place_is_found_whatever_comes_before_it(before: str, name: str) -> None:
     try:
-        taken = Place.extract(FoldedText.of(f"{before} {name}"), NOW)
+        extracted = Place.extract(FoldedText.of(f"{before} {name}"), NOW)
     except ClarificationNeeded:
         return
-    assert taken is not None
+    assert extracted is not None

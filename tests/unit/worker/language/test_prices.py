@@ -1,4 +1,4 @@
-"""Prices are read as people say them, and never as the opposite."""
+"""Prices are read as people mean them, and never as the opposite."""
 
 from datetime import datetime
 from decimal import Decimal
@@ -16,17 +16,17 @@ NOW = datetime(2026, 11, 23, 12, tzinfo=ZoneInfo("Asia/Shanghai"))
 
 
 def read(text: str) -> tuple[float | None, float | None, str] | None:
-    """The limits in a text, and what is left of it."""
-    taken = PriceLimit.extract(FoldedText.of(text), NOW)
-    if taken is None:
+    """The limits in a text, and the rest of it."""
+    extracted = PriceLimit.extract(FoldedText.of(text), NOW)
+    if extracted is None:
         return None
-    limit, left = taken
+    limit, left = extracted
     low, high = (None if side is None else float(side) for side in (limit.low, limit.high))
     return low, high, left.rest
 
 
 @pytest.mark.parametrize(
-    ("said", "number"),
+    ("numeral", "number"),
     [
         ("一百五", 150),
         ("一百五十", 150),
@@ -46,8 +46,8 @@ def read(text: str) -> tuple[float | None, float | None, str] | None:
         ("40", 40),
     ],
 )
-def test_numbers_are_read_as_they_are_said(said: str, number: int) -> None:
-    assert integer(said) == number
+def test_numerals_are_read_as_people_mean_them(numeral: str, number: int) -> None:
+    assert integer(numeral) == number
 
 
 @pytest.mark.parametrize(
@@ -82,7 +82,7 @@ def test_numbers_are_read_as_they_are_said(said: str, number: int) -> None:
         ("0元以内", 0),
     ],
 )
-def test_a_maximum_is_one_whatever_says_it(text: str, high: float) -> None:
+def test_a_maximum_is_read_however_it_is_worded(text: str, high: float) -> None:
     assert read(f"水壶 {text}") == (None, high, "水壶")
 
 
@@ -111,7 +111,7 @@ def test_a_maximum_is_one_whatever_says_it(text: str, high: float) -> None:
         "no less than 400",
     ],
 )
-def test_a_minimum_is_one_whatever_says_it(text: str) -> None:
+def test_a_minimum_is_read_however_it_is_worded(text: str) -> None:
     limits = read(f"水壶 {text}")
     assert limits is not None
     assert limits[:2] == (400, None)
@@ -209,7 +209,7 @@ def test_a_price_beside_a_size_is_the_price(text: str, high: float, rest: str) -
 
 
 @pytest.mark.parametrize("digits", [8, 30, 400])
-def test_a_price_without_end_does_no_harm(digits: int) -> None:
+def test_a_price_of_very_many_digits_is_capped(digits: int) -> None:
     limits = read(f"{'9' * digits}以内")
     assert limits is not None
     assert limits[1] == pytest.approx(min(Decimal("9" * digits), Decimal(10**8)))
@@ -263,7 +263,7 @@ TAILS = ("", " ", "的", "的水壶", "，包邮", " 包邮", "的就行", "吧"
     st.sampled_from(AMOUNTS),
     st.sampled_from(TAILS),
 )
-def test_a_denied_side_is_always_the_other_one(
+def test_a_negated_side_is_always_the_other_one(
     lead: str, denial: str, side: str, amount: str, tail: str
 ) -> None:
     limits = read(f"{lead}{denial}{side}{amount}{tail}")
@@ -278,7 +278,7 @@ def test_a_denied_side_is_always_the_other_one(
     st.sampled_from((("over", "max"), ("above", "max"), ("under", "min"), ("below", "min"))),
     st.sampled_from(("kettle ", "a kettle, ")),
 )
-def test_a_side_denied_in_english_is_the_other_one(
+def test_a_side_negated_in_english_is_the_other_one(
     denial: str, side: tuple[str, str], lead: str
 ) -> None:
     limits = read(f"{lead}{denial} {side[0]} 300")
@@ -301,14 +301,14 @@ def test_a_side_denied_in_english_is_the_other_one(
         "要不300以内吧",
     ],
 )
-def test_what_denies_something_else_leaves_a_maximum_one(text: str) -> None:
+def test_a_negation_of_something_else_leaves_a_maximum_alone(text: str) -> None:
     limits = read(text)
     assert limits is not None
     assert limits[:2] == (None, 300)
 
 
 @pytest.mark.parametrize("text", ["特别超过300的", "级别超过300", "piano over 300"])
-def test_what_only_looks_like_a_denial_leaves_a_minimum_one(text: str) -> None:
+def test_words_that_only_look_like_a_negation_leave_a_minimum_alone(text: str) -> None:
     limits = read(text)
     assert limits is not None
     assert limits[:2] == (300, None)
@@ -316,6 +316,6 @@ def test_what_only_looks_like_a_denial_leaves_a_minimum_one(text: str) -> None:
 
 @settings(deadline=None)
 @given(st.text("不别要超过低于以内上下起0123一百千万五元块kw.,-~到的没有千万比贵 ", max_size=25))
-def test_whatever_is_typed_is_a_range_with_an_end_or_none(text: str) -> None:
+def test_any_text_gives_no_limit_or_one_with_at_least_one_side(text: str) -> None:
     limits = read(text)
     assert limits is None or limits[0] is not None or limits[1] is not None

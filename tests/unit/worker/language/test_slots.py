@@ -66,29 +66,29 @@ NOW = datetime(2026, 11, 23, 12, tzinfo=ZoneInfo("Asia/Shanghai"))  # a Monday
     ],
 )
 def test_days_are_found(text: str, first: tuple[int, int], count: int, rest: str) -> None:
-    taken = Day.extract(FoldedText.of(text), NOW)
-    assert taken is not None
-    day, left = taken
+    extracted = Day.extract(FoldedText.of(text), NOW)
+    assert extracted is not None
+    day, left = extracted
     assert (day.first, day.count) == (date(2026, *first), count)
     assert left.rest == rest
 
 
 def test_a_day_of_the_month_that_is_over_is_next_months() -> None:
-    taken = Day.extract(FoldedText.of("5号"), NOW)
-    assert taken is not None
-    assert taken[0].first == date(2026, 12, 5)
+    extracted = Day.extract(FoldedText.of("5号"), NOW)
+    assert extracted is not None
+    assert extracted[0].first == date(2026, 12, 5)
 
 
 def test_a_date_that_is_over_is_next_years() -> None:
-    taken = Day.extract(FoldedText.of("1月2日"), NOW)
-    assert taken is not None
-    assert taken[0].first == date(2027, 1, 2)
+    extracted = Day.extract(FoldedText.of("1月2日"), NOW)
+    assert extracted is not None
+    assert extracted[0].first == date(2027, 1, 2)
 
 
 def test_on_a_sunday_the_weekend_is_today() -> None:
-    taken = Day.extract(FoldedText.of("周末"), NOW.replace(day=29))
-    assert taken is not None
-    assert taken[0].dates == (date(2026, 11, 29),)
+    extracted = Day.extract(FoldedText.of("周末"), NOW.replace(day=29))
+    assert extracted is not None
+    assert extracted[0].dates == (date(2026, 11, 29),)
 
 
 @pytest.mark.parametrize(
@@ -113,16 +113,16 @@ def test_a_day_that_does_not_exist_is_refused(text: str) -> None:
         ("下周一、周三", ["11-30", "12-02"]),
     ],
 )
-def test_a_list_of_days_has_none_between(text: str, dates: list[str]) -> None:
-    taken = Day.extract(FoldedText.of(text), NOW)
-    assert taken is not None
-    assert [f"{day:%m-%d}" for day in taken[0].dates] == dates
+def test_a_list_of_days_holds_no_days_between_them(text: str, dates: list[str]) -> None:
+    extracted = Day.extract(FoldedText.of(text), NOW)
+    assert extracted is not None
+    assert [f"{day:%m-%d}" for day in extracted[0].dates] == dates
 
 
-def test_of_days_that_nothing_joins_the_first_are_meant() -> None:
-    taken = Day.extract(FoldedText.of("明天北京后天上海"), NOW)
-    assert taken is not None
-    assert taken[0].dates == (date(2026, 11, 24),)
+def test_of_days_that_are_not_joined_the_first_is_meant() -> None:
+    extracted = Day.extract(FoldedText.of("明天北京后天上海"), NOW)
+    assert extracted is not None
+    assert extracted[0].dates == (date(2026, 11, 24),)
 
 
 # As the State Council announced them, or the almanac has them.
@@ -144,21 +144,21 @@ def test_of_days_that_nothing_joins_the_first_are_meant() -> None:
     ],
 )
 def test_festivals_are_on_the_days_of_the_calendar(text: str, year: int, day: date) -> None:
-    taken = Day.extract(FoldedText.of(text), NOW.replace(year=year, month=1, day=20))
-    assert taken is not None
-    assert taken[0].first == day
+    extracted = Day.extract(FoldedText.of(text), NOW.replace(year=year, month=1, day=20))
+    assert extracted is not None
+    assert extracted[0].first == day
 
 
-def test_a_festival_that_is_on_is_meant_as_long_as_it_lasts() -> None:
-    taken = Day.extract(FoldedText.of("国庆"), NOW.replace(month=10, day=5))
-    assert taken is not None
-    assert taken[0].dates == tuple(date(2026, 10, day) for day in (5, 6, 7))
+def test_a_festival_that_has_begun_is_meant_until_it_ends() -> None:
+    extracted = Day.extract(FoldedText.of("国庆"), NOW.replace(month=10, day=5))
+    assert extracted is not None
+    assert extracted[0].dates == tuple(date(2026, 10, day) for day in (5, 6, 7))
 
 
 @pytest.mark.parametrize(
     "text", ["", "北京", "weather shanghai", "天气", "snow", "一号线", "五一广场", "气温36.5度"]
 )
-def test_no_day_is_found_where_there_is_none(text: str) -> None:
+def test_no_day_is_found_in_a_text_without_one(text: str) -> None:
     assert Day.extract(FoldedText.of(text), NOW) is None
 
 
@@ -198,16 +198,16 @@ def test_no_day_is_found_where_there_is_none(text: str) -> None:
     ],
 )
 def test_periods_are_found(text: str, key: str, shown: str) -> None:
-    taken = Period.extract(FoldedText.of(f"张三 {text}"), NOW)
-    assert taken is not None
-    period, left = taken
+    extracted = Period.extract(FoldedText.of(f"张三 {text}"), NOW)
+    assert extracted is not None
+    period, left = extracted
     assert (period.key, period.shown, left.rest) == (key, shown, "张三")
 
 
 def test_in_january_last_month_and_last_quarter_are_last_years() -> None:
     january = NOW.replace(month=1)
     keys = [Period.extract(FoldedText.of(text), january) for text in ("上个月", "上季度")]
-    assert [taken and taken[0].key for taken in keys] == ["2025-12", "2025-Q4"]
+    assert [each and each[0].key for each in keys] == ["2025-12", "2025-Q4"]
 
 
 @pytest.mark.parametrize("text", ["2027年", "2026年12月", "明年", "下个月", "下季度"])
@@ -217,13 +217,13 @@ def test_a_period_that_has_not_begun_is_refused(text: str) -> None:
 
 
 def test_the_end_of_the_year_is_the_last_one_until_june() -> None:
-    taken = Period.extract(FoldedText.of("年终"), NOW.replace(month=2))
-    assert taken is not None
-    assert taken[0].key == "2025"
+    extracted = Period.extract(FoldedText.of("年终"), NOW.replace(month=2))
+    assert extracted is not None
+    assert extracted[0].key == "2025"
 
 
 @pytest.mark.parametrize("text", ["上周", "本周", "昨天"])
-def test_what_is_shorter_than_a_month_is_refused(text: str) -> None:
+def test_a_period_shorter_than_a_month_is_refused(text: str) -> None:
     with pytest.raises(RefusalError, match="只能按月、季度、半年或年查"):
         Period.extract(FoldedText.of(text), NOW)
 
@@ -234,7 +234,7 @@ def test_a_month_that_does_not_exist_is_refused() -> None:
 
 
 @pytest.mark.parametrize("text", ["", "张三", "我的绩效"])
-def test_no_period_is_found_where_there_is_none(text: str) -> None:
+def test_no_period_is_found_in_a_text_without_one(text: str) -> None:
     assert Period.extract(FoldedText.of(text), NOW) is None
 
 
@@ -259,9 +259,9 @@ def test_no_period_is_found_where_there_is_none(text: str) -> None:
     ],
 )
 def test_prices_are_found(text: str, low: str | None, high: str | None) -> None:
-    taken = PriceLimit.extract(FoldedText.of(f"键盘 {text}"), NOW)
-    assert taken is not None
-    price, left = taken
+    extracted = PriceLimit.extract(FoldedText.of(f"键盘 {text}"), NOW)
+    assert extracted is not None
+    price, left = extracted
     assert (price.low, price.high) == (low and Decimal(low), high and Decimal(high))
     assert left.rest == "键盘"
 
@@ -275,14 +275,12 @@ def test_a_number_alone_is_no_price(text: str) -> None:
 @given(
     text=st.text(alphabet="0123456789一二十百年月日号周末天前后上下个季度q-/元到以内 ", max_size=20)
 )
-def test_nothing_that_is_typed_breaks_a_slot(
-    slot: type[Day | Period | PriceLimit], text: str
-) -> None:
+def test_no_text_breaks_a_slot(slot: type[Day | Period | PriceLimit], text: str) -> None:
     try:
-        taken = slot.extract(FoldedText.of(text), NOW)
+        extracted = slot.extract(FoldedText.of(text), NOW)
     except RefusalError:
         return
-    assert taken is None or len(taken[1].folded) < len(text) + 2
+    assert extracted is None or len(extracted[1].folded) < len(text) + 2
 
 
 @pytest.mark.parametrize("digits", ["3", "３", "٣", "۳", "३", "𝟑"])
@@ -297,8 +295,8 @@ def test_slots_read_the_digits_of_any_script(digits: str) -> None:
 
 
 @pytest.mark.parametrize("typed", ["²天", "①天", "½天", "Ⅲ月", "〸天", "廿天", "٣٣٣月", "0月0日"])
-def test_what_only_looks_like_a_number_breaks_no_slot(typed: str) -> None:
+def test_characters_that_only_look_like_numbers_break_no_slot(typed: str) -> None:
     for slot in (Day, Period, PriceLimit):
         with suppress(RefusalError):
-            taken = slot.extract(FoldedText.of(typed), NOW)
-            assert taken is None or taken[1].folded != typed
+            extracted = slot.extract(FoldedText.of(typed), NOW)
+            assert extracted is None or extracted[1].folded != typed

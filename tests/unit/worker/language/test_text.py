@@ -1,4 +1,4 @@
-"""What people type reaches one form, whatever keyboard, client or script it came from."""
+"""Typed text is brought into one form, whatever keyboard, client or script it comes from."""
 
 import pytest
 from hypothesis import example, given
@@ -55,7 +55,7 @@ def test_both_scripts_fold_to_the_same(traditional: str, simplified: str) -> Non
 
 
 @pytest.mark.parametrize("between", [" ", "  ", "\u3000", "\t", "\n", "，", ",", "：", " - ", "…"])
-def test_what_stands_between_words_folds_to_one_blank(between: str) -> None:
+def test_separators_between_words_fold_to_one_blank(between: str) -> None:
     assert fold(f"天气{between}北京") == "天气 北京"
 
 
@@ -70,7 +70,7 @@ def test_folding_twice_changes_nothing(text: str) -> None:
 
 
 @given(ANY_TEXT | TYPED)
-def test_no_text_whatever_makes_reading_it_fail(text: str) -> None:
+def test_no_text_makes_reading_fail(text: str) -> None:
     words = FoldedText.of(text)
     assert len(words.original) == len(words.folded)
     for read in (fold, clean, to_simplified, to_traditional):
@@ -92,7 +92,7 @@ def test_width_and_case_change_nothing(text: str) -> None:
     assert fold(text.upper()) == fold(wide) == fold(wide.upper()) == fold(text)
 
 
-def test_cleaning_keeps_case_width_and_what_stands_inside() -> None:
+def test_cleaning_keeps_case_width_and_inner_blanks_and_punctuation() -> None:
     assert clean("\u200b  Ｔext 天氣，\n北京\x00 ") == "Ｔext 天氣，\n北京"
 
 
@@ -107,16 +107,18 @@ def test_cleaning_keeps_case_width_and_what_stands_inside() -> None:
         ("", False),
     ],
 )
-def test_a_script_is_known_by_characters_that_the_other_lacks(text: str, *, expected: bool) -> None:
+def test_a_script_is_recognised_by_characters_that_the_other_lacks(
+    text: str, *, expected: bool
+) -> None:
     assert is_traditional(text) is expected
 
 
-def test_words_are_shown_as_typed_and_matched_as_folded() -> None:
+def test_a_folded_text_keeps_the_original_beside_the_folded_form() -> None:
     words = FoldedText.of(" 天氣 ＢeiJing ")
     assert (words.original, words.folded) == ("天氣 BeiJing", "天气 beijing")
 
 
-def test_what_is_read_is_taken_out_at_the_same_place_of_both() -> None:
+def test_a_part_is_taken_out_of_both_forms_at_the_same_place() -> None:
     words = FoldedText.of("天氣 Beijing 明天").without(0, 2)
     assert words.rest == "Beijing 明天"
     assert words.folded.split() == ["beijing", "明天"]

@@ -1,4 +1,4 @@
-"""A function's arguments are read from what somebody typed, by their types."""
+"""A function's arguments are read from a typed text, by their types."""
 
 from datetime import datetime
 from decimal import Decimal
@@ -23,7 +23,7 @@ class SomeSettings(BaseSettings):
 
 
 class Fruit:
-    """A slot of a user's own."""
+    """A slot of an author's own."""
 
     label = "水果"
 
@@ -60,7 +60,7 @@ def test_of_several_texts_the_last_takes_the_rest() -> None:
     ("kind", "text", "value"),
     [(int, "掷20面", 20), (float, "1.5 倍", 1.5), (Decimal, "要９．９元", Decimal("9.9"))],
 )
-def test_a_number_is_found_wherever_it_stands(kind: Any, text: str, value: Any) -> None:
+def test_a_number_is_found_anywhere_in_the_text(kind: Any, text: str, value: Any) -> None:
     def function(number: Any) -> None: ...
 
     function.__annotations__["number"] = kind
@@ -88,20 +88,20 @@ def test_a_slot_is_taken_out_before_text_takes_the_rest() -> None:
     assert arguments["what"] == "两斤 送到家"
 
 
-def test_what_may_be_missing_is_none_or_its_default() -> None:
+def test_a_missing_optional_argument_is_none_or_its_default() -> None:
     def function(fruit: Fruit | None, sides: int = 6) -> None: ...
 
     assert bound(function, "") == {"fruit": None, "sides": 6}
 
 
-def test_what_is_missing_is_asked_for_by_its_name() -> None:
+def test_a_missing_argument_is_asked_for_by_its_label() -> None:
     def function(city: Annotated[str, "城市"]) -> None: ...
 
     with pytest.raises(ClarificationNeeded, match="请告诉我城市。用法：用法"):
         bound(function, " ")
 
 
-def test_what_is_not_understood_is_repeated() -> None:
+def test_a_text_that_is_not_understood_is_repeated() -> None:
     def function(fruit: Fruit) -> None: ...
 
     with pytest.raises(ClarificationNeeded, match="没有认出水果：「石头」"):
@@ -116,7 +116,7 @@ def test_the_context_and_the_settings_are_given_not_read() -> None:
     assert arguments["settings"].limit == 3
 
 
-def test_the_usage_shows_what_is_needed_and_what_may_be_left_out() -> None:
+def test_the_usage_shows_which_arguments_are_required_and_which_are_optional() -> None:
     def function(city: Annotated[str, "城市"], days: Annotated[int | None, "天数"]) -> None: ...
 
     assert Signature.of(function, context_type=Context).usage == ["<城市>", "[天数]"]
@@ -130,7 +130,7 @@ def test_a_type_that_cannot_be_read_is_refused_when_it_is_declared() -> None:
 
 
 @given(st.text(max_size=80))
-def test_whatever_is_typed_binds_or_is_asked_back(text: str) -> None:
+def test_any_text_binds_or_is_asked_back(text: str) -> None:
     def function(fruit: Fruit | None, number: int | None, what: str | None) -> None: ...
 
     arguments = bound(function, text)
@@ -145,7 +145,7 @@ def test_a_number_is_read_in_the_digits_of_any_script(text: str) -> None:
 
 
 @pytest.mark.parametrize("kind", [int, float, Decimal])
-def test_a_number_of_more_digits_than_anybody_means_is_none(kind: Any) -> None:
+def test_a_number_of_absurdly_many_digits_is_no_number(kind: Any) -> None:
     def function(number: Any) -> None: ...
 
     function.__annotations__["number"] = kind

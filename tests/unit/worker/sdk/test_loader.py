@@ -1,4 +1,4 @@
-"""Skills are found by name or offered by packages; one that is broken leaves the rest at work."""
+"""Skills are found by name or offered by packages; a broken one does not affect the rest."""
 
 import logging
 import textwrap
@@ -25,7 +25,7 @@ Folder = Callable[..., None]
 
 @pytest.fixture
 def modules(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Folder:
-    """A folder on the path; called with names and sources, it puts modules there."""
+    """Put modules, given by names and sources, into a folder on the path."""
     monkeypatch.syspath_prepend(tmp_path)
 
     def put(**sources: str) -> None:
@@ -37,7 +37,7 @@ def modules(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Folder:
 
 @pytest.fixture
 def offer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
-    """Install a package, as far as its entry points go."""
+    """Install the metadata of a package that has these entry points."""
     monkeypatch.syspath_prepend(tmp_path)
 
     def put(**modules_by_name: str) -> None:
@@ -54,7 +54,7 @@ def names(skills: list[Skill]) -> list[str]:
     return [skill.name for skill in skills]
 
 
-def test_without_names_all_that_is_shipped_is_loaded() -> None:
+def test_without_names_every_shipped_skill_is_loaded() -> None:
     assert {"demo", "coupons"} <= set(names(load_skills(())))
 
 
@@ -62,7 +62,7 @@ def test_a_module_is_loaded_by_its_name() -> None:
     assert names(load_skills(["dingda.worker.skills.demo"])) == ["demo"]
 
 
-def test_a_shipped_skill_is_known_by_the_name_it_had_before_the_package_had_one() -> None:
+def test_a_shipped_skill_is_still_found_by_its_name_from_before_the_dingda_package() -> None:
     skills = load_skills(["worker.skills.demo"])
     assert skills == load_skills(["dingda.worker.skills.demo"])
 
@@ -85,7 +85,7 @@ def test_a_package_offers_its_skill_by_an_entry_point(
     assert names(load_skills(["offered_module"])) == ["offered"]
 
 
-def test_without_names_what_packages_offer_comes_after_what_is_shipped(
+def test_without_names_the_skills_of_packages_come_after_the_shipped_ones(
     modules: Folder, offer: Callable[..., None]
 ) -> None:
     modules(also_offered=GOOD.format(name="offered"))
@@ -112,7 +112,7 @@ def test_without_names_what_packages_offer_comes_after_what_is_shipped(
         ),
     ],
 )
-def test_a_module_that_cannot_be_imported_is_named_with_the_reason_and_the_rest_still_loads(
+def test_a_module_that_cannot_be_imported_is_logged_with_the_reason_and_the_rest_still_loads(
     modules: Folder, caplog: pytest.LogCaptureFixture, source: str, reason: str
 ) -> None:
     name = f"broken_{abs(hash(source))}"
@@ -122,13 +122,13 @@ def test_a_module_that_cannot_be_imported_is_named_with_the_reason_and_the_rest_
     assert reason in caplog.text
 
 
-def test_a_module_that_is_not_there_is_named(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_missing_module_is_logged(caplog: pytest.LogCaptureFixture) -> None:
     assert names(load_skills(["acme.nowhere", "dingda.worker.skills.demo"])) == ["demo"]
     assert "skills of acme.nowhere are missing" in caplog.text
 
 
 @pytest.mark.parametrize("source", ["", "skill = 'a string'", "from dingda.skill import Skill"])
-def test_a_module_without_a_skill_is_named_with_what_it_lacks(
+def test_a_module_without_a_skill_is_logged_with_the_reason(
     modules: Folder, caplog: pytest.LogCaptureFixture, source: str
 ) -> None:
     name = f"without_skill_{abs(hash(source))}"
@@ -173,7 +173,7 @@ def test_the_settings_of_skills_are_read_from_the_environment_once(
     assert settings == {AcmeSettings: AcmeSettings(days=3), OtherSettings: OtherSettings()}
 
 
-def test_wrong_settings_are_named_without_their_values_and_the_rest_is_read(
+def test_wrong_settings_are_logged_without_their_values_and_the_rest_is_read(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setenv("ACME_DAYS", "s3cret-canary")

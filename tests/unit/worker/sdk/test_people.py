@@ -1,4 +1,4 @@
-"""People who are meant are never confused: found, asked about, or said not to be known."""
+"""People are never confused: a name is found, asked about, or said to be unknown."""
 
 from datetime import datetime
 from typing import Annotated, Any
@@ -43,15 +43,15 @@ async def remind(who: Person, what: Annotated[str, "事情"]) -> str:
     return f"{who.staff_id}: {what}"
 
 
-async def told(text: str, *mentions: Mention, **circumstances: Any) -> str:
-    """What the asker, 张三, hears; and the suggestions behind it."""
+async def heard(text: str, *mentions: Mention, **circumstances: Any) -> str:
+    """The text that the sender, 张三, gets; or the suggestions, if it is a question."""
     given: dict[str, Any] = {"staff_id": "zhang", "dingtalk": BOOK, "now": NOW, "group": False}
-    said = await listen(skill, text, mentions=mentions, **(given | circumstances))
-    assert said is not None, text
-    payload = said.reply.to_payload()
+    response = await listen(skill, text, mentions=mentions, **(given | circumstances))
+    assert response is not None, text
+    payload = response.reply.to_payload()
     if payload["msgtype"] == "text":
         return str(payload["text"]["content"])
-    assert said.completion.outcome is Outcome.DECLINED
+    assert response.completion.outcome is Outcome.DECLINED
     links = payload["actionCard"].get("btns") or [payload["actionCard"]]
     urls = [link.get("actionURL") or link["singleURL"] for link in links]
     return " | ".join(unquote(url.partition("content=")[2]) for url in urls)
@@ -82,7 +82,7 @@ async def told(text: str, *mentions: Mention, **circumstances: Any) -> str:
     ],
 )
 async def test_a_name_is_found_wherever_it_is_typed(typed: str) -> None:
-    assert await told(typed) == "li 李四"
+    assert await heard(typed) == "li 李四"
 
 
 @pytest.mark.parametrize(
@@ -90,35 +90,35 @@ async def test_a_name_is_found_wherever_it_is_typed(typed: str) -> None:
     [("值班 Li Si", "ls Li Si"), ("值班 @Li Si", "ls Li Si"), ("值班 王五 ", "wang 王五")],
 )
 async def test_a_name_of_several_words_is_one_name(typed: str, found: str) -> None:
-    assert await told(typed) == found
+    assert await heard(typed) == found
 
 
 async def test_a_name_is_found_in_either_script() -> None:
-    assert await told("值班 張三") == "zhang 张三"
-    assert await told("值班 李伟", dingtalk=People(Person("tw", "李偉"))) == "tw 李偉"
+    assert await heard("值班 張三") == "zhang 张三"
+    assert await heard("值班 李伟", dingtalk=People(Person("tw", "李偉"))) == "tw 李偉"
 
 
-async def test_whoever_is_mentioned_is_found_by_userid_whatever_the_name() -> None:
-    assert await told("值班", Mention("li")) == "li 李四"
-    assert await told("值班 吗", Mention("wei2", "李伟")) == "wei2 李伟"
-    assert await told("值班", Mention("li"), Mention("li")) == "li 李四"
+async def test_a_mentioned_person_is_found_by_userid_whatever_the_name() -> None:
+    assert await heard("值班", Mention("li")) == "li 李四"
+    assert await heard("值班 吗", Mention("wei2", "李伟")) == "wei2 李伟"
+    assert await heard("值班", Mention("li"), Mention("li")) == "li 李四"
 
 
 async def test_a_mention_needs_no_address_book() -> None:
-    assert await told("值班", Mention("li", "李四"), dingtalk=None) == "li 李四"
+    assert await heard("值班", Mention("li", "李四"), dingtalk=None) == "li 李四"
 
 
 @pytest.mark.parametrize(
     "typed", ["值班 我", "值班 我的", "值班 本人", "oncall me", "@钉答 值班 我"]
 )
-async def test_own_words_mean_the_asker(typed: str) -> None:
-    assert await told(typed) == "zhang 张三"
-    assert await told(typed, nick="三哥", dingtalk=None) == "zhang 三哥"
+async def test_words_for_oneself_mean_the_sender(typed: str) -> None:
+    assert await heard(typed) == "zhang 张三"
+    assert await heard(typed, nick="三哥", dingtalk=None) == "zhang 三哥"
 
 
-async def test_the_asker_may_be_named_or_mentioned_too() -> None:
-    assert await told("值班 张三") == "zhang 张三"
-    assert await told("值班", Mention("zhang")) == "zhang 张三"
+async def test_the_sender_may_be_named_or_mentioned_too() -> None:
+    assert await heard("值班 张三") == "zhang 张三"
+    assert await heard("值班", Mention("zhang")) == "zhang 张三"
 
 
 @pytest.mark.parametrize(
@@ -133,10 +133,10 @@ async def test_the_asker_may_be_named_or_mentioned_too() -> None:
         ("排班 @李四 明天", (), "26 li"),
     ],
 )
-async def test_somebody_may_be_left_out_where_the_skill_says_so(
+async def test_a_person_may_be_left_out_where_the_skill_says_so(
     typed: str, mentions: tuple[Mention, ...], right: str
 ) -> None:
-    assert await told(typed, *mentions) == right
+    assert await heard(typed, *mentions) == right
 
 
 @pytest.mark.parametrize(
@@ -149,24 +149,24 @@ async def test_somebody_may_be_left_out_where_the_skill_says_so(
         ("提醒 去 开会", (Mention("li"),)),
     ],
 )
-async def test_beside_other_words_somebody_is_the_mention_or_the_first_word(
+async def test_beside_other_words_the_person_is_the_mention_or_the_first_word(
     typed: str, mentions: tuple[Mention, ...]
 ) -> None:
-    assert await told(typed, *mentions) == "li: 去 开会"
+    assert await heard(typed, *mentions) == "li: 去 开会"
 
 
 # Asked about ------------------------------------------------------------------------------------
 
 
 async def test_namesakes_are_told_apart_by_department_and_title() -> None:
-    asked = await told("值班 李伟")
+    asked = await heard("值班 李伟")
     assert asked == "值班 李伟（技术部·测试） | 值班 李伟（市场部·设计）"
 
 
 @pytest.mark.parametrize("typed", ["值班 李伟", "@李伟 值班", "值班 @李伟", "李伟值不值班"])
-async def test_each_suggestion_means_exactly_one(typed: str) -> None:
-    suggestions = (await told(typed)).split(" | ")
-    assert [await told(each) for each in suggestions] == ["wei1 李伟", "wei2 李伟"]
+async def test_each_suggestion_means_exactly_one_person(typed: str) -> None:
+    suggestions = (await heard(typed)).split(" | ")
+    assert [await heard(each) for each in suggestions] == ["wei1 李伟", "wei2 李伟"]
 
 
 @pytest.mark.parametrize(
@@ -179,15 +179,17 @@ async def test_each_suggestion_means_exactly_one(typed: str) -> None:
         ("值班 李伟 wei1", "wei1 李伟"),
     ],
 )
-async def test_what_tells_namesakes_apart_can_be_typed_as_well(typed: str, right: str) -> None:
-    assert (await told(typed)).startswith(right)
+async def test_a_department_or_title_can_be_typed_to_tell_namesakes_apart(
+    typed: str, right: str
+) -> None:
+    assert (await heard(typed)).startswith(right)
 
 
 async def test_the_rest_of_the_question_stays_in_the_suggestions() -> None:
-    asked = await told("排班 李伟 明天")
-    assert [await told(each) for each in asked.split(" | ")] == ["26 wei1", "26 wei2"]
-    asked = await told("提醒 李伟 去 开会")
-    assert [await told(each) for each in asked.split(" | ")] == ["wei1: 去 开会", "wei2: 去 开会"]
+    asked = await heard("排班 李伟 明天")
+    assert [await heard(each) for each in asked.split(" | ")] == ["26 wei1", "26 wei2"]
+    asked = await heard("提醒 李伟 去 开会")
+    assert [await heard(each) for each in asked.split(" | ")] == ["wei1: 去 开会", "wei2: 去 开会"]
 
 
 @pytest.mark.parametrize(
@@ -200,12 +202,12 @@ async def test_the_rest_of_the_question_stays_in_the_suggestions() -> None:
         (Person("a", "李伟"), Person("b", "李伟", title="总监/顾问 (北京)")),
     ],
 )
-async def test_however_much_alike_they_are_each_suggestion_means_one(
+async def test_each_suggestion_means_one_person_however_alike_namesakes_are(
     others: tuple[Person, ...],
 ) -> None:
     book = People(*others)
-    asked = (await told("值班 李伟", dingtalk=book)).split(" | ")
-    found = [await told(each, dingtalk=book) for each in asked]
+    asked = (await heard("值班 李伟", dingtalk=book)).split(" | ")
+    found = [await heard(each, dingtalk=book) for each in asked]
     assert found == [f"{person.staff_id} 李伟" for person in others]
 
 
@@ -214,7 +216,7 @@ async def test_without_the_permission_for_departments_titles_tell_apart() -> Non
         async def department(self, department_id: int) -> str:
             raise BackendConfigError("钉钉", str(department_id))
 
-    asked = await told("值班 李伟", dingtalk=Titles(TEST_WEI, DESIGN_WEI))
+    asked = await heard("值班 李伟", dingtalk=Titles(TEST_WEI, DESIGN_WEI))
     assert asked == "值班 李伟（测试） | 值班 李伟（设计）"
 
 
@@ -222,86 +224,86 @@ async def test_without_the_permission_for_departments_titles_tell_apart() -> Non
     "typed",
     ["值班 李四和王五", "值班 李四、王五", "值班 李四 王五", "@李四 @王五 值班", "@李四 值班 王五"],
 )
-async def test_of_two_names_the_asker_chooses_one(typed: str) -> None:
-    suggestions = (await told(typed)).split(" | ")
-    assert sorted([await told(each) for each in suggestions]) == ["li 李四", "wang 王五"]
+async def test_of_two_names_the_sender_chooses_one(typed: str) -> None:
+    suggestions = (await heard(typed)).split(" | ")
+    assert sorted([await heard(each) for each in suggestions]) == ["li 李四", "wang 王五"]
 
 
 async def test_of_two_mentions_neither_is_taken() -> None:
-    assert "一次只能说一个人" in await told("值班", Mention("li"), Mention("wang"))
-    asked = await told("值班", Mention("li", "李四"), Mention("wang", "王五"))
+    assert "一次只能说一个人" in await heard("值班", Mention("li"), Mention("wang"))
+    asked = await heard("值班", Mention("li", "李四"), Mention("wang", "王五"))
     assert asked == "值班 李四 | 值班 王五"
 
 
-async def test_a_mention_that_hides_who_it_is_beside_another_makes_neither_sure() -> None:
-    assert "一次只能说一个人" in await told("值班", Mention("li"), Mention(""))
+async def test_a_hidden_mention_beside_another_makes_both_doubtful() -> None:
+    assert "一次只能说一个人" in await heard("值班", Mention("li"), Mention(""))
 
 
 async def test_a_mention_beside_somebody_elses_name_is_asked_about() -> None:
-    assert await told("值班 王五", Mention("li")) == "值班 王五"
+    assert await heard("值班 王五", Mention("li")) == "值班 王五"
 
 
 async def test_a_hidden_mention_without_a_name_is_asked_about_even_if_a_name_is_typed() -> None:
-    assert (await told("值班", Mention(""))).startswith("你说的是谁？")
-    assert (await told("值班 李四", Mention(""))).startswith("你说的是谁？")
-    assert (await told("排班 明天", Mention(""))).startswith("你说的是谁？")
+    assert (await heard("值班", Mention(""))).startswith("你说的是谁？")
+    assert (await heard("值班 李四", Mention(""))).startswith("你说的是谁？")
+    assert (await heard("排班 明天", Mention(""))).startswith("你说的是谁？")
 
 
 async def test_a_contact_from_outside_is_not_taken_for_a_namesake_here() -> None:
-    assert await told("值班", Mention("", "李四")) == "值班 李四（后端）"
-    assert await told("值班 李四（后端）") == "li 李四"
-    assert "没有找到「陈外」" in await told("值班", Mention("", "陈外"))
+    assert await heard("值班", Mention("", "李四")) == "值班 李四（后端）"
+    assert await heard("值班 李四（后端）") == "li 李四"
+    assert "没有找到「陈外」" in await heard("值班", Mention("", "陈外"))
 
 
 @pytest.mark.parametrize(
     "typed", ["他", "她的", "他们", "TA", "我们组", "大家", "你", "那个人", "他们组"]
 )
-async def test_a_word_that_names_nobody_is_asked_about(typed: str) -> None:
-    assert (await told(f"值班 {typed}")).startswith("你说的是谁？")
-    assert (await told(f"排班 {typed} 明天")).startswith("你说的是谁？")
+async def test_a_pronoun_is_asked_about(typed: str) -> None:
+    assert (await heard(f"值班 {typed}")).startswith("你说的是谁？")
+    assert (await heard(f"排班 {typed} 明天")).startswith("你说的是谁？")
 
 
 async def test_a_name_with_more_words_beside_it_is_asked_about_not_guessed() -> None:
-    assert await told("值班 李四 王五四") == "值班 李四（后端）"
-    assert await told("值班 李四 开会") == "值班 李四（后端）"
+    assert await heard("值班 李四 王五四") == "值班 李四（后端）"
+    assert await heard("值班 李四 开会") == "值班 李四（后端）"
 
 
-async def test_the_asker_and_somebody_else_are_two_people() -> None:
-    assert "zhang 张三" not in await told("值班 我和李四")
-    assert await told("@李四 值班 我") == "值班 张三（前端） | 值班 李四（后端）"
+async def test_the_sender_and_somebody_else_are_two_people() -> None:
+    assert "zhang 张三" not in await heard("值班 我和李四")
+    assert await heard("@李四 值班 我") == "值班 张三（前端） | 值班 李四（后端）"
 
 
 # Not known --------------------------------------------------------------------------------------
 
 
-async def test_nobody_named_is_asked_for() -> None:
-    assert (await told("值班")).startswith("请告诉我姓名")
+async def test_a_missing_name_is_asked_for() -> None:
+    assert (await heard("值班")).startswith("请告诉我姓名")
 
 
 @pytest.mark.parametrize("typed", ["值班 没有这个人", "@没有这个人 值班", "排班 没有这个人"])
-async def test_a_name_that_nobody_has_is_said(typed: str) -> None:
-    assert (await told(typed)).startswith("通讯录里没有找到「没有这个人」")
+async def test_an_unknown_name_is_said_to_be_unknown(typed: str) -> None:
+    assert (await heard(typed)).startswith("通讯录里没有找到「没有这个人」")
 
 
-async def test_the_bots_own_name_is_nobodys() -> None:
-    assert "没有找到「钉答」" in await told("@钉答 值班")
+async def test_the_bots_own_name_is_unknown() -> None:
+    assert "没有找到「钉答」" in await heard("@钉答 值班")
 
 
 async def test_without_an_address_book_it_says_so() -> None:
     for typed in ("值班 李四", "@李四 值班", "值班 我和李四"):
-        assert (await told(typed, dingtalk=None)).startswith("我看不到通讯录")
+        assert (await heard(typed, dingtalk=None)).startswith("我看不到通讯录")
 
 
-async def test_an_asker_whom_dingtalk_hides_is_not_me() -> None:
-    assert (await told("值班 我", staff_id="")).startswith("钉钉没有告诉我你是谁")
+async def test_a_hidden_sender_cannot_be_me() -> None:
+    assert (await heard("值班 我", staff_id="")).startswith("钉钉没有告诉我你是谁")
 
 
-async def test_an_address_book_that_is_away_is_no_empty_one() -> None:
+async def test_an_unreachable_address_book_is_not_taken_for_an_empty_one() -> None:
     class Away(People):
         async def find(self, name: str) -> list[str]:
             raise BackendUnavailableError("钉钉", name)
 
-    assert "钉钉暂时连不上" in await told("值班 李四", dingtalk=Away())
+    assert "钉钉暂时连不上" in await heard("值班 李四", dingtalk=Away())
 
 
 def test_two_people_in_one_function_are_refused_when_it_is_declared() -> None:
