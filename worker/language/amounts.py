@@ -42,7 +42,7 @@ def money(number: int) -> str:
 
 
 def has_unit(found: Match, number: int) -> bool:
-    """Whether an amount is said to be money."""
+    """Whether an amount has a currency or a unit of money."""
     return any(found[f"{name}{number}"] for name in ("currency", "unit", "tenth"))
 
 

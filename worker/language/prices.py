@@ -211,7 +211,7 @@ def _is_less(found: Match) -> bool | None:
     if found["more_after"]:
         return bool(denied and denied != "不")
     if found["less_after"]:
-        # 白色不要 300以内: here it belongs to what stands before it.
+        # 白色不要 300以内: a separate negation belongs to the words before it.
         glued = denied and denied != "不" and not found.taken[len(denied)].isspace()
         return not glued
     return None

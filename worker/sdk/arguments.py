@@ -28,7 +28,7 @@ from dingda.shared.dingtalk.message import Message
 from dingda.shared.texts import MISSING, NOT_SENT, NOT_UNDERSTOOD
 from dingda.worker.errors import ClarificationNeeded
 from dingda.worker.language.text import FoldedText
-from dingda.worker.sdk.people import take_named
+from dingda.worker.sdk.people import extract_named
 from dingda.worker.sdk.values import SENT, TEXTS, extract_value, is_readable
 from dingda.worker.services.address_book import Person
 
@@ -78,8 +78,10 @@ class Signature:
                 read = _parameter(function, parameter, hint)
                 (sent if read.kind in SENT else parameters).append(read)
         if sum(read.kind is Person for read in parameters) > 1:
-            # DingTalk doesn't tell in which order people were mentioned, either.
-            raise TypeError(f"{_name(function)}: one Person at the most, or it's open who is who")
+            raise TypeError(
+                f"{_name(function)}: one Person at the most, because DingTalk does not tell "
+                "the order of mentions"
+            )
         return cls(tuple(parameters), context, tuple(settings), tuple(sent))
 
     @property
@@ -128,7 +130,7 @@ class Signature:
         for parameter in sorted(self.parameters, key=lambda p: p.kind in TEXTS):
             last = parameter.kind not in TEXTS or parameter is self._texts[-1]
             extracted = (
-                take_named(words, ctx.message, ctx.names, last=last, usage=usage, said=typed)
+                extract_named(words, ctx.message, ctx.names, last=last, usage=usage, text=typed)
                 if parameter.kind is Person
                 else extract_value(parameter.kind, words, now, last=last, usage=usage)
             )

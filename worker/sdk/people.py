@@ -46,7 +46,7 @@ class Named:
     command: str
     usage: str = field(repr=False)
     """How to type the command."""
-    said: str = field(repr=False)
+    text: str = field(repr=False)
     """Everything typed besides the command."""
     mentions: tuple[Mention, ...] = ()
     typed: tuple[str, ...] = field(default=(), repr=False)
@@ -56,13 +56,13 @@ class Named:
 
     def suggest(self, label: str) -> str:
         """The same command with this person's name in it."""
-        if self.word and self.word in self.said:
-            return f"{self.command} {self.said.replace(self.word, f' {label} ', 1)}"
-        return f"{self.command} {label} {'' if self.word else self.said}"
+        if self.word and self.word in self.text:
+            return f"{self.command} {self.text.replace(self.word, f' {label} ', 1)}"
+        return f"{self.command} {label} {'' if self.word else self.text}"
 
 
-def take_named(
-    words: FoldedText, message: Message, typed: Sequence[str], *, last: bool, usage: str, said: str
+def extract_named(
+    words: FoldedText, message: Message, typed: Sequence[str], *, last: bool, usage: str, text: str
 ) -> tuple[Named, FoldedText] | None:
     """Find the names and mentions of people in a message.
 
@@ -72,7 +72,7 @@ def take_named(
         typed: the names behind an @ at the edges of the text.
         last: whether all that is left may name the person; otherwise one word of it at most.
         usage: how to type the command.
-        said: everything typed besides the command.
+        text: everything typed besides the command.
 
     Returns:
         What was found and the words that are left; None if nobody is named.
@@ -90,7 +90,7 @@ def take_named(
     if not (word or typed or message.mentions):
         return None
     command = usage.partition(" ")[0]
-    named = Named(command, usage, said, _distinct(message.mentions), tuple(typed), word)
+    named = Named(command, usage, text, _distinct(message.mentions), tuple(typed), word)
     return named, FoldedText.of(left)
 
 
@@ -247,8 +247,8 @@ async def _labels(people: Sequence[Person], address_book: AddressBook) -> list[t
 
 def _label(person: Person, *marks: str) -> str:
     """A name with the marks that tell namesakes apart, as one word, without blanks."""
-    told = "·".join(filter(None, (_MARKS.replace("·", mark).strip("·") for mark in marks)))
-    return f"{person.name}（{told}）" if told else person.name
+    marked = "·".join(filter(None, (_MARKS.replace("·", mark).strip("·") for mark in marks)))
+    return f"{person.name}（{marked}）" if marked else person.name
 
 
 async def _departments(person: Person, address_book: AddressBook) -> list[str]:

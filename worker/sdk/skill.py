@@ -12,7 +12,7 @@ from dingda.worker.sdk.context import Context
 
 @dataclass(frozen=True, slots=True)
 class Allow:
-    """Who may use a skill: everyone, unless it is narrowed.
+    """The people and chats that may use a skill: all, unless narrowed.
 
     >>> boss = Allow(staff_ids=frozenset({"0001"}))
     >>> skill = Skill("payroll", summary="查工资条", allow=boss)
@@ -59,7 +59,7 @@ class Skill:
         summary: a line for the help, in Chinese.
         timeout_s: how long it may take; None for the setting `DINGDA_SKILL_TIMEOUT`.
         private: whether its answers go to the sender alone, even if asked in a group.
-        allow: who may use it.
+        allow: the people and chats that may use it.
         overtakes: whether its answers may come before those to earlier messages of the same sender.
             For quick skills that depend on nothing said before: they need not wait for slow ones.
 

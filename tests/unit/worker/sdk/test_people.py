@@ -281,7 +281,7 @@ async def test_a_missing_name_is_asked_for() -> None:
 
 
 @pytest.mark.parametrize("typed", ["值班 没有这个人", "@没有这个人 值班", "排班 没有这个人"])
-async def test_an_unknown_name_is_said_to_be_unknown(typed: str) -> None:
+async def test_an_unknown_name_is_called_unknown(typed: str) -> None:
     assert (await heard(typed)).startswith("通讯录里没有找到「没有这个人」")
 
 
