@@ -1,6 +1,5 @@
 """The gateway as an ASGI application: its routes, and what lives as long as it does."""
 
-import asyncio
 import logging
 import multiprocessing
 import os
@@ -26,6 +25,7 @@ from dingda.shared.errors import SettingsError
 from dingda.shared.ledger.ledger import Ledger
 from dingda.shared.queue import JobQueue
 from dingda.shared.runtime.clock import wall_clock_ms
+from dingda.shared.runtime.deadline import within
 from dingda.shared.runtime.logs import configure_logging
 from dingda.shared.runtime.redis import create_gateway_redis
 from dingda.shared.runtime.settings import Settings, load_settings
@@ -118,8 +118,7 @@ def _create_site(client: Redis, ledger: Ledger, intake: Intake) -> Starlette:
 
     async def ready(_: Request) -> JSONResponse:
         try:
-            async with asyncio.timeout(2 * ROUND_TRIP_S):
-                await ledger.probe()
+            await within(2 * ROUND_TRIP_S, ledger.probe())
         except (RedisError, OSError, TimeoutError) as error:
             why = f"Redis does not store ({type(error).__name__})"
             return JSONResponse({"ready": False, "why": why}, 503)

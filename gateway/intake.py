@@ -6,7 +6,6 @@ out, every waiting caller fails with it, so no message needs a timer of its own.
 Whatever goes wrong, nobody is left waiting: a message that is not stored is answered with "busy".
 """
 
-import asyncio
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -18,6 +17,7 @@ from dingda.shared.errors import BusyError
 from dingda.shared.ledger.batching import Batcher, Limits
 from dingda.shared.ledger.ledger import Ledger
 from dingda.shared.ledger.states import AcceptResult
+from dingda.shared.runtime.deadline import within
 from dingda.shared.runtime.failpoints import failpoint
 
 logger = logging.getLogger(__name__)
@@ -90,8 +90,8 @@ class Intake:
 
     async def _store(self, messages: list[tuple[Message, bytes]]) -> list[AcceptResult]:
         try:
-            async with asyncio.timeout(ROUND_TRIP_S):
-                outcomes = await self._ledger.accept(messages, backlog_limit=self._backlog_limit)
+            accepting = self._ledger.accept(messages, backlog_limit=self._backlog_limit)
+            outcomes = await within(ROUND_TRIP_S, accepting)
         except (RedisError, OSError, TimeoutError) as error:
             logger.error("Redis did not store %d message(s): %s", len(messages), _named(error))
             self._batcher.fail_waiting(error)

@@ -4,7 +4,6 @@ A transport (`gateway.http`) authenticates a delivery, hands its body to the rec
 DingTalk what the `Ack` says. `Stored` means that the message is in Redis; it is never said earlier.
 """
 
-import asyncio
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from dingda.shared.dingtalk.message import Ignored, parse_message
 from dingda.shared.errors import BusyError, InvalidMessageError
 from dingda.shared.ledger.ledger import Ledger
 from dingda.shared.ledger.states import AcceptResult
+from dingda.shared.runtime.deadline import within
 
 logger = logging.getLogger(__name__)
 
@@ -102,7 +102,6 @@ class Receiver:
                 "used up (errorCode 20001). Raise it in the console, under resource management."
             )
         try:
-            async with asyncio.timeout(ROUND_TRIP_S):
-                await self._ledger.ignore(ignored.reason)
+            await within(ROUND_TRIP_S, self._ledger.ignore(ignored.reason))
         except (RedisError, OSError, TimeoutError):
             logger.warning("could not count an ignored callback (%s)", ignored.reason)
