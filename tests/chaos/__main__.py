@@ -1,4 +1,4 @@
-"""`python -m tests.chaos`: break everything at once for a while, and judge what became of it."""
+"""`python -m tests.chaos`: break everything at once for a while, and evaluate what became of it."""
 
 import argparse
 import asyncio
@@ -17,12 +17,12 @@ from redis.exceptions import RedisError
 from dingda.shared.ledger.admin import LedgerAdmin
 from dingda.shared.queue import JobQueue
 from dingda.simulator.testing.processes import free_port
+from tests.chaos.abandonment import AbandonmentMonitor
 from tests.chaos.callers import Callers
-from tests.chaos.dingtalk import DingTalk
+from tests.chaos.dingtalk import FaultyDingTalk
+from tests.chaos.fault_injector import FaultInjector
 from tests.chaos.fleet import Fleet, Member
-from tests.chaos.storm import Storm
-from tests.chaos.verdict import judge, table
-from tests.chaos.watch import Watch
+from tests.chaos.result import evaluate, table
 from tests.faults.report import write_section
 from tests.support.processes import SECRET, Valkey
 
@@ -34,29 +34,31 @@ _SETTLE_S = 150.0
 
 async def run(minutes: float, seed: int, folder: Path, *, record: bool) -> int:
     """Run once; returns the process's exit status."""
-    dingtalk = DingTalk(_dice(seed, "dingtalk"))
+    dingtalk = FaultyDingTalk(_rng(seed, "dingtalk"))
     webhook_port = await dingtalk.start()
     server = Valkey(folder, appendfsync="always")
     ports = [free_port() for _ in range(GATEWAYS)]
     fleet = Fleet(_members(ports, webhook_port, server.url, folder))
     redis = _client(server.url)
-    watch = Watch(redis)
+    monitor = AbandonmentMonitor(redis)
     callers = Callers(
         ports=ports,
         webhook_port=webhook_port,
-        dice=_dice(seed, "callers"),
+        rng=_rng(seed, "callers"),
         froze_since=fleet.froze_since,
     )
-    storm = Storm(fleet=fleet, server=server, dingtalk=dingtalk, watch=watch, seed=seed)
+    injector = FaultInjector(
+        fleet=fleet, server=server, dingtalk=dingtalk, monitor=monitor, seed=seed
+    )
     fleet.start()
-    keepers = [asyncio.create_task(each) for each in (fleet.supervise(), watch.look())]
+    keepers = [asyncio.create_task(each) for each in (fleet.supervise(), monitor.run())]
     try:
         await asyncio.sleep(3)
         seconds = minutes * 60
-        await asyncio.gather(storm.rage(seconds), callers.ask(seconds=seconds, per_s=PER_S))
+        await asyncio.gather(injector.run(seconds), callers.ask(seconds=seconds, per_s=PER_S))
         print("the storm is over; waiting for the last message's end ...", flush=True)
         settled_s = await _settle(redis)
-        verdict = await judge(redis, callers, dingtalk, watch)
+        result = await evaluate(redis, callers, dingtalk, monitor)
     finally:
         for keeper in keepers:
             keeper.cancel()
@@ -64,12 +66,12 @@ async def run(minutes: float, seed: int, folder: Path, *, record: bool) -> int:
         await redis.aclose()
         server.close()
         await dingtalk.stop()
-    figures = table(verdict, fleet=fleet, storm=storm, dingtalk=dingtalk)
+    figures = table(result, fleet=fleet, injector=injector, dingtalk=dingtalk)
     title = (
         f"{minutes:g} minutes, seed {seed}; the last end came {settled_s:.0f} s after the storm."
     )
     print(f"{title}\n\n{figures}")
-    faults = verdict.faults(minutes, fleet.kills)
+    faults = result.faults(minutes, fleet.kills)
     for fault in faults:
         print(f"MISSED: {fault}; the logs are in {folder}", file=sys.stderr)
     if record and not faults:
@@ -77,7 +79,7 @@ async def run(minutes: float, seed: int, folder: Path, *, record: bool) -> int:
     return 1 if faults else 0
 
 
-def _dice(seed: int, whose: str) -> random.Random:
+def _rng(seed: int, whose: str) -> random.Random:
     return random.Random(f"{seed} {whose}")  # noqa: S311 - must be repeatable
 
 

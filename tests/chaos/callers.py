@@ -1,4 +1,4 @@
-"""People who ask at a steady rate, through a balancer in front of the gateways."""
+"""Senders at a steady rate, through a balancer in front of the gateways."""
 
 import asyncio
 import random
@@ -25,8 +25,8 @@ _PEOPLE = 300
 
 
 @dataclass
-class Asked:
-    """One message, and what its sender heard."""
+class SentMessage:
+    """One message, and how it was acknowledged."""
 
     session: str
     id: str
@@ -36,20 +36,20 @@ class Asked:
 
 @dataclass
 class Callers:
-    """Everything that was asked and heard.
+    """Everything that was sent, and how it was acknowledged.
 
     Args:
         ports: the gateways'.
         webhook_port: DingTalk's.
-        dice: decides what is said.
+        rng: decides what is sent.
         froze_since: whether the gateway at a port has been frozen since a moment.
     """
 
     ports: list[int]
     webhook_port: int
-    dice: random.Random
+    rng: random.Random
     froze_since: Callable[[int, float], bool]
-    asked: list[Asked] = field(default_factory=list)
+    asked: list[SentMessage] = field(default_factory=list)
     acks_s: list[float] = field(default_factory=list)
     awake_acks_s: list[float] = field(default_factory=list)
     """Those of gateways that were not frozen meanwhile."""
@@ -75,17 +75,17 @@ class Callers:
     async def _ask_once(self, client: aiohttp.ClientSession) -> None:
         session = str(len(self.asked))
         address = f"http://127.0.0.1:{self.webhook_port}/robot/sendBySession?session={session}"
-        ends_ms = now_ms() + (_SHORT_MS if self.dice.random() < _SHORT_SHARE else SESSION_MS)
+        ends_ms = now_ms() + (_SHORT_MS if self.rng.random() < _SHORT_SHARE else SESSION_MS)
         body = a_callback(
             self._words(),
             msgId=f"msg{session}",
-            senderId=f"$:LWCP_v1:$s{self.dice.randrange(_PEOPLE)}",
+            senderId=f"$:LWCP_v1:$s{self.rng.randrange(_PEOPLE)}",
             sessionWebhook=address,
             sessionWebhookExpiredTime=ends_ms,
         )
         message = parse_message(body)
         assert isinstance(message, Message)
-        asked = Asked(session, message.id)
+        asked = SentMessage(session, message.id)
         self.asked.append(asked)
         for _ in range(_DELIVERIES):
             heard = await self._deliver(client, body)
@@ -96,13 +96,11 @@ class Callers:
             await asyncio.sleep(_AGAIN_S)
 
     def _words(self) -> str:
-        kind = self.dice.choices(("慢", "long", "text", "nobody's", "unclear"), (75, 3, 15, 5, 2))[
-            0
-        ]
+        kind = self.rng.choices(("慢", "long", "text", "nobody's", "unclear"), (75, 3, 15, 5, 2))[0]
         if kind == "慢":
-            return f"慢 {self.dice.uniform(0, 0.4):.2f}"
+            return f"慢 {self.rng.uniform(0, 0.4):.2f}"
         if kind == "long":
-            return f"慢 {self.dice.uniform(2, 6):.1f}"
+            return f"慢 {self.rng.uniform(2, 6):.1f}"
         return {"text": "text", "nobody's": "吃了吗", "unclear": "慢"}[kind]
 
     async def _deliver(self, client: aiohttp.ClientSession, body: bytes) -> str | None:
@@ -114,7 +112,7 @@ class Callers:
             try:
                 url = f"http://127.0.0.1:{port}/dd_robot/"
                 async with client.post(url, data=body, headers=signed()) as response:
-                    answer = await response.json()
+                    acknowledgement = await response.json()
             except aiohttp.ClientConnectorError:
                 await asyncio.sleep(0.02)
                 continue
@@ -126,10 +124,10 @@ class Callers:
             self.acks_s.append(took_s)
             if not self.froze_since(port, began):
                 self.awake_acks_s.append(took_s)
-            return "stored" if answer == EMPTY else "busy"
+            return "stored" if acknowledgement == EMPTY else "busy"
         return None
 
     def _least_busy(self) -> int:
         """The gateway with the fewest open requests, as nginx's `least_conn` has it."""
         fewest = min(self._under_way[port] for port in self.ports)
-        return self.dice.choice([port for port in self.ports if self._under_way[port] == fewest])
+        return self.rng.choice([port for port in self.ports if self._under_way[port] == fewest])

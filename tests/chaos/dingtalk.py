@@ -1,4 +1,4 @@
-"""DingTalk as nobody wants it: it hangs, resets, throttles and lies, and knows what was shown."""
+"""A fake DingTalk that hangs, resets, throttles and lies, and counts what was shown."""
 
 import asyncio
 import random
@@ -10,8 +10,8 @@ from typing import Literal
 
 from aiohttp import web
 
-Mood = Literal["well", "busy", "throttling", "hanging", "resetting", "lying"]
-MOODS: tuple[Mood, ...] = ("busy", "throttling", "hanging", "resetting", "lying")
+Behaviour = Literal["well", "busy", "throttling", "hanging", "resetting", "lying"]
+BAD_BEHAVIOURS: tuple[Behaviour, ...] = ("busy", "throttling", "hanging", "resetting", "lying")
 _RESET = struct.pack("ii", 1, 0)
 _HANG_S = 20.0
 _OK = '{"errcode": 0, "errmsg": "ok"}'
@@ -25,7 +25,7 @@ _LIES = (
 
 
 @dataclass(frozen=True)
-class Turn:
+class Reaction:
     """What happens to one reply."""
 
     shown: bool
@@ -35,19 +35,19 @@ class Turn:
     reset: bool = False
 
 
-class DingTalk:
+class FaultyDingTalk:
     """Takes the replies and counts which are shown.
 
     Args:
-        dice: decides.
+        rng: decides.
     """
 
-    def __init__(self, dice: random.Random) -> None:
-        self.mood: Mood = "well"
+    def __init__(self, rng: random.Random) -> None:
+        self.behaviour: Behaviour = "well"
         self.posts = 0
         self.arrived: set[str] = set()
         self.shown: Counter[str] = Counter()
-        self._dice = dice
+        self._rng = rng
 
     async def start(self) -> int:
         """Listen on a free port, which is returned."""
@@ -65,40 +65,42 @@ class DingTalk:
     async def _take(self, request: web.Request) -> web.Response:
         await request.read()
         session = request.query["session"]
-        turn = self._turn(first=session not in self.arrived)
+        reaction = self._reaction(first=session not in self.arrived)
         self.posts += 1
         self.arrived.add(session)
-        self.shown[session] += turn.shown
-        await asyncio.sleep(turn.wait_s)
-        if turn.reset and request.transport:
+        self.shown[session] += reaction.shown
+        await asyncio.sleep(reaction.wait_s)
+        if reaction.reset and request.transport:
             connection = request.transport.get_extra_info("socket")
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
             request.transport.abort()
-        return web.Response(status=turn.status, text=turn.text, content_type="application/json")
+        return web.Response(
+            status=reaction.status, text=reaction.text, content_type="application/json"
+        )
 
-    def _turn(self, *, first: bool) -> Turn:
-        """In a mood half of the replies meet it; in none, one in two hundred meets any of them."""
-        luck = self._dice.random()
-        mood = self.mood if luck < 0.5 else "well"
-        if mood == "well" and luck > 0.995:
-            mood = self._dice.choice(MOODS)
-        shown = self._dice.random() < 0.5
-        match mood:
+    def _reaction(self, *, first: bool) -> Reaction:
+        """Half of the replies meet the present behaviour, and one in 200 a bad one anyway."""
+        luck = self._rng.random()
+        behaviour = self.behaviour if luck < 0.5 else "well"
+        if behaviour == "well" and luck > 0.995:
+            behaviour = self._rng.choice(BAD_BEHAVIOURS)
+        shown = self._rng.random() < 0.5
+        match behaviour:
             case "busy":
-                return self._dice.choice(
+                return self._rng.choice(
                     [
-                        Turn(shown=False, text='{"errcode": -1}'),
-                        Turn(shown=False, status=503, text=""),
-                        Turn(shown=False, status=429, text=""),
+                        Reaction(shown=False, text='{"errcode": -1}'),
+                        Reaction(shown=False, status=503, text=""),
+                        Reaction(shown=False, status=429, text=""),
                     ]
                 )
             case "throttling" if first:  # a later attempt would wait for ten minutes
-                return Turn(shown=False, text='{"errcode": 130101}')
+                return Reaction(shown=False, text='{"errcode": 130101}')
             case "hanging":
-                return Turn(shown=shown, wait_s=_HANG_S)
+                return Reaction(shown=shown, wait_s=_HANG_S)
             case "resetting":
-                return Turn(shown=shown, reset=True)
+                return Reaction(shown=shown, reset=True)
             case "lying":
-                status, text = self._dice.choice(_LIES)
-                return Turn(shown=shown, status=status, text=text)
-        return Turn(shown=True, wait_s=self._dice.uniform(0.01, 0.06))
+                status, text = self._rng.choice(_LIES)
+                return Reaction(shown=shown, status=status, text=text)
+        return Reaction(shown=True, wait_s=self._rng.uniform(0.01, 0.06))

@@ -75,18 +75,18 @@ class Fleet:
                     member.start()
             await asyncio.sleep(_LOOK_S)
 
-    def kill(self, kind: Kind, dice: random.Random) -> None:
+    def kill(self, kind: Kind, rng: random.Random) -> None:
         """`kill -9` one of a kind, frozen or not."""
-        member = dice.choice([each for each in self.members if each.kind == kind])
+        member = rng.choice([each for each in self.members if each.kind == kind])
         member.signal(signal.SIGKILL)
         self.kills += 1
 
-    async def freeze(self, kind: Kind, seconds: float, dice: random.Random) -> None:
+    async def freeze(self, kind: Kind, seconds: float, rng: random.Random) -> None:
         """SIGSTOP one of a kind for a while, unless that would leave fewer than two awake."""
         awake = [each for each in self.members if each.kind == kind and not each.frozen]
         if len(awake) <= 2:
             return
-        member = dice.choice(awake)
+        member = rng.choice(awake)
         process = member.process
         member.frozen = True
         member.signal(signal.SIGSTOP)

@@ -14,7 +14,7 @@ BOT = {"dingtalkId": "$:LWCP_v1:$bot"}
 LISI = {"dingtalkId": "$:LWCP_v1:$lisi", "staffId": staff_id_of("李四")}
 HIDDEN = {"dingtalkId": "$:LWCP_v1:$hidden"}
 OWN_MARKS = ("91.5", "93", "你的绩效")
-"""What only 张三 may see, who asks."""
+"""What only 张三, the sender, may see."""
 
 BEIJING = "北京天气"
 HELP = "我能做什么"
@@ -89,7 +89,7 @@ CASES = {
     ),
     "B01 a command alone behind such a mention": Case(rich("@钉答", "帮助"), HELP),
     "B01 a slash behind it": Case(rich("@钉答", "/天气 北京"), BEIJING),
-    "B02 somebody is mentioned whom DingTalk hides": Case(
+    "B02 a mention that DingTalk hides": Case(
         group("  绩效") | {"atUsers": [HIDDEN, BOT]}, REFUSED, OWN_MARKS
     ),
     "B02 a name typed by hand in a single chat": Case(single("绩效 @李四"), REFUSED, OWN_MARKS),
@@ -254,7 +254,7 @@ CASES = {
         ),
         BEIJING,
     ),
-    # Who asks.
+    # The sender.
     "B08 a userid with a blank": Case(group(" 帮助") | {"senderStaffId": "zhang san"}, HELP),
     "B08 an apology to such a userid": Case(
         group(" 天气 北京 昨天") | {"senderStaffId": "u\u200bx"}, "已经过去了"
@@ -268,7 +268,7 @@ CASES = {
     "C12 the same in a single chat": Case(
         single("我的绩效"), REFUSED, OWN_MARKS, without=("senderCorpId", "chatbotCorpId")
     ),
-    "C13 an asker of another organisation": Case(
+    "C13 a sender of another organisation": Case(
         group(" 我的绩效", senderCorpId="dingother"),
         IN_PRIVATE,
         OWN_MARKS,

@@ -1,4 +1,4 @@
-"""A skill that takes its time, for tests that kill who is answering."""
+"""A skill that takes its time, for tests that kill the worker meanwhile."""
 
 import asyncio
 import secrets

@@ -83,8 +83,8 @@ def test_what_the_demo_advises_works_whatever_ports_were_chosen(demo: Demo) -> N
 
 
 def test_a_skill_in_the_current_folder_answers(demo: Demo) -> None:
-    said = demo.run(demo.advised('say "帮助"').replace("帮助", "咖啡"))
-    assert "咖啡好了，趁热喝" in said.stdout
+    reply = demo.run(demo.advised('say "帮助"').replace("帮助", "咖啡"))
+    assert "咖啡好了，趁热喝" in reply.stdout
 
 
 def test_a_second_demo_in_the_same_folder_says_where_the_first_is(demo: Demo) -> None:

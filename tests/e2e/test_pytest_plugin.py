@@ -1,4 +1,4 @@
-"""The pytest plugin, as somebody uses it who has a skill of their own in a folder of their own."""
+"""The pytest plugin, as the author of a skill uses it in a folder of their own."""
 
 import os
 import re

@@ -45,16 +45,16 @@ def shown(record: Record) -> str:
 
 def fault(dingtalk: SimulatedDingTalk, case: Case) -> str | None:
     """What is wrong with the answer to a case, if anything is."""
-    # What the gateway doesn't store has no story that would tell the end of waiting.
+    # What the gateway doesn't store has no timeline that would tell when to stop waiting.
     record = dingtalk.ask_raw(case.body, wait_s=20.0 if case.is_stored else 0.5)
-    said = shown(record)
+    replies = shown(record)
     if record.ack is None or record.ack.status != case.ack:
         return f"acknowledged with {record.ack}"
     if not case.right:
-        return said or None
-    if case.right not in said:
-        return said or "silence"
-    return next((f"{each} in {said}" for each in case.never if each in said), None)
+        return replies or None
+    if case.right not in replies:
+        return replies or "silence"
+    return next((f"{each} in {replies}" for each in case.never if each in replies), None)
 
 
 def test_every_body_gets_the_reply_or_the_silence_that_is_right(

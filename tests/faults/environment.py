@@ -19,7 +19,7 @@ from tests.support.processes import (
     SessionWebhook,
     Valkey,
     gateway,
-    signed,
+    post_callback,
     valkey,
     wait_until,
     worker,
@@ -33,7 +33,7 @@ _TRY_S = 30.0
 
 
 class FaultEnvironment:
-    """A server, who takes the replies, a gateway, and workers as a test wants them.
+    """A Redis, a fake sessionWebhook and a gateway; workers as a test starts them.
 
     Args:
         server: the Redis that everything is in.
@@ -49,7 +49,7 @@ class FaultEnvironment:
         self.webhook = webhook
         self.address = address
         self.redis_url = redis_url
-        self.said = 0
+        self.message_count = 0
 
     @contextmanager
     def worker(self, **settings: str) -> Iterator[Process]:
@@ -88,11 +88,11 @@ class FaultEnvironment:
 
     def body(self, text: str, **fields: Any) -> bytes:
         """A callback of its own, by a person of its own, whose session is its number."""
-        self.said += 1
+        self.message_count += 1
         own = {
-            "msgId": f"msg{self.said}",
-            "senderId": f"$:LWCP_v1:$s{self.said}",
-            "sessionWebhook": self.webhook.url(f"s{self.said}"),
+            "msgId": f"msg{self.message_count}",
+            "senderId": f"$:LWCP_v1:$s{self.message_count}",
+            "sessionWebhook": self.webhook.url(f"s{self.message_count}"),
         }
         return a_callback(text, **own | fields)
 
@@ -100,7 +100,7 @@ class FaultEnvironment:
         return self.post(self.body(text, **fields))
 
     def post(self, body: bytes, *, address: str | None = None) -> httpx.Response:
-        return httpx.post(address or self.address, content=body, headers=signed(), timeout=_TRY_S)
+        return post_callback(address or self.address, body, timeout_s=_TRY_S)
 
     def accept(self, text: str, count: int = 1, **fields: Any) -> None:
         """Say something so many times; each must be stored."""
@@ -130,13 +130,13 @@ class FaultEnvironment:
         parts: int = 1,
         **expected: int,
     ) -> None:
-        """The check that ends every test: nothing is open, the sum is right, nobody read twice.
+        """The check that ends every test: nothing is open, the sum is right, no reply came twice.
 
         Args:
             within_s: how long the last message may take to its end, in seconds.
             dead: the dead letters that are expected, by reason.
             parts: how many messages a reply takes.
-            expected: how many were answered, unmatched and refused; unsaid is none.
+            expected: how many were answered, unmatched and refused; 0 unless given.
         """
         wait_until(lambda: self.counts().open == 0, within_s=within_s)
         time.sleep(0.3)  # what comes late comes now

@@ -20,9 +20,9 @@ _GIVE_UP_S = 5.0
 
 @dataclass(frozen=True)
 class Ack:
-    """What one callback heard, and after how long."""
+    """How one callback was acknowledged, and after how long."""
 
-    word: str
+    outcome: str
     """`stored`, `busy`, the HTTP status, or what went wrong instead."""
     took_s: float
 
@@ -35,8 +35,8 @@ class Load:
         self.stop = threading.Event()
 
     @property
-    def words(self) -> Counter[str]:
-        return Counter(ack.word for ack in self.acks)
+    def outcomes(self) -> Counter[str]:
+        return Counter(ack.outcome for ack in self.acks)
 
     @property
     def longest_s(self) -> float:
@@ -70,11 +70,11 @@ def load(
         began = time.monotonic()
         try:
             response = client.post(env.address, content=body, headers=headers())
-            word = _word(response)
+            outcome = _outcome(response)
         except httpx.HTTPError as error:
-            word = type(error).__name__
+            outcome = type(error).__name__
         idle.put(client)
-        sent.acks.append(Ack(word, time.monotonic() - began))
+        sent.acks.append(Ack(outcome, time.monotonic() - began))
 
     def run() -> None:
         with ExitStack() as stack:
@@ -94,11 +94,11 @@ def load(
 
 
 def _client() -> httpx.Client:
-    # The gateway closes what idles for five seconds; who reuses it just then hears nothing.
+    # The gateway closes what idles for five seconds; reusing it just then gets no response.
     return httpx.Client(timeout=_GIVE_UP_S, limits=httpx.Limits(keepalive_expiry=1.0))
 
 
-def _word(response: httpx.Response) -> str:
+def _outcome(response: httpx.Response) -> str:
     if response.status_code != 200:
         return str(response.status_code)
     if response.json() == EMPTY:

@@ -64,7 +64,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def write_section(name: str, text: str) -> None:
-    """Replace what stands between `<!-- name -->` and `<!-- /name -->` in docs/faults.md."""
+    """Replace what is between `<!-- name -->` and `<!-- /name -->` in docs/faults.md."""
     page = PAGE.read_text("utf-8")
     pattern = re.compile(rf"(<!-- {name} -->\n).*?(<!-- /{name} -->)", re.DOTALL)
     PAGE.write_text(pattern.sub(lambda found: f"{found[1]}{text}\n{found[2]}", page), "utf-8")

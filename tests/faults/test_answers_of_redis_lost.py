@@ -59,7 +59,7 @@ def test_a_job_that_redis_gave_and_nobody_got_is_handed_out_again(
 
 
 @pytest.mark.fault("F57")
-def test_who_hears_busy_because_redis_is_late_is_answered_once_all_the_same(
+def test_a_sender_told_busy_because_redis_is_late_is_answered_once_all_the_same(
     behind_proxy: tuple[FaultEnvironment, Proxy], figure: Figure
 ) -> None:
     env, proxy = behind_proxy

@@ -54,7 +54,7 @@ def rests_s(env: FaultEnvironment) -> float:
 @pytest.mark.slow
 @pytest.mark.fault("F50")
 @pytest.mark.parametrize("way", HESITATES)
-def test_after_a_spell_without_connection_a_first_trouble_of_another_kind_is_a_first(
+def test_after_a_spell_without_connection_a_first_failure_of_another_kind_counts_as_the_first(
     env: FaultEnvironment, figure: Figure, way: str
 ) -> None:
     port, settings = unreachable(env)
@@ -91,7 +91,7 @@ def test_after_a_spell_without_connection_the_first_throttle_rests_a_minute(
 @pytest.mark.fault("F50")
 @pytest.mark.timeout(120)
 @pytest.mark.parametrize("way", HESITATES)
-def test_a_dingtalk_that_is_in_trouble_for_long_is_tried_on(
+def test_a_dingtalk_that_fails_for_long_is_tried_again_and_again(
     env: FaultEnvironment, figure: Figure, way: str
 ) -> None:
     with env.worker():
@@ -116,7 +116,7 @@ def test_a_worker_that_dies_between_two_attempts_takes_no_count_with_it(
         first.wait_for("again in .* ms(?s:.*)again in .* ms(?s:.*)again in .* ms")
         first.kill()
     rested_s = rests_s(env)
-    assert rested_s <= 2.4  # the third pause, and none that begins anew
+    assert rested_s <= 2.4  # the third pause, not a new first one
     with env.worker():
         env.expect_ends(answered=1)
     assert len(env.webhook.posts) == 4
@@ -147,9 +147,9 @@ def test_just_before_the_session_closes_there_is_a_last_try(
     with env.worker():
         env.accept("text", sessionWebhookExpiredTime=closes_ms)
         env.expect_ends(answered=1, within_s=30)
-    left_s = (closes_ms - dingtalk.came_ms[-1]) / 1000
-    assert left_s > MARGIN_MS / 1000
-    figure(f"errcode {errcode}", f"answered {left_s:.1f} s before the end")
+    remaining_s = (closes_ms - dingtalk.came_ms[-1]) / 1000
+    assert remaining_s > MARGIN_MS / 1000
+    figure(f"errcode {errcode}", f"answered {remaining_s:.1f} s before the end")
 
 
 @pytest.mark.slow
@@ -163,9 +163,9 @@ def test_a_message_expires_only_after_its_last_try_and_says_of_what(
         env.accept("text", sessionWebhookExpiredTime=closes_ms)
         env.expect_ends(dead={"expired": 1}, within_s=25)
         assert "dead (expired: errcode -1)" in answers.output
-    left_s = (closes_ms - dingtalk.came_ms[-1]) / 1000
-    assert left_s <= (MARGIN_MS + LAST_TRY_MS) / 1000 + 1
-    figure("errcode -1 for good", f"last try {left_s:.1f} s before the end")
+    remaining_s = (closes_ms - dingtalk.came_ms[-1]) / 1000
+    assert remaining_s <= (MARGIN_MS + LAST_TRY_MS) / 1000 + 1
+    figure("errcode -1 for good", f"last try {remaining_s:.1f} s before the end")
 
 
 @pytest.mark.slow

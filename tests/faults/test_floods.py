@@ -19,7 +19,7 @@ BACKLOG = 5_000
 @pytest.mark.slow
 @pytest.mark.fault("F33")
 @pytest.mark.timeout(180)
-def test_one_askers_flood_does_not_keep_another_waiting(
+def test_one_senders_flood_does_not_keep_another_waiting(
     env: FaultEnvironment, figure: Figure
 ) -> None:
     waits_s: list[float] = []
@@ -68,7 +68,7 @@ def _rss_kb(pid: int) -> int:
 @pytest.mark.slow
 @pytest.mark.fault("F56")
 @pytest.mark.timeout(180)
-def test_what_waits_for_a_dingtalk_that_is_down_is_bounded_and_the_next_asker_hears_busy(
+def test_what_waits_for_a_dingtalk_that_is_down_is_bounded_and_the_next_sender_is_told_busy(
     env: FaultEnvironment, figure: Figure
 ) -> None:
     env.webhook.script = Script(status=503, shows=False)
@@ -83,10 +83,10 @@ def test_what_waits_for_a_dingtalk_that_is_down_is_bounded_and_the_next_asker_he
         wait_until(all_rest)
         # One that rests may just have been taken for its next attempt, and leaves room meanwhile.
         wait_until(lambda: BUSY in env.post(env.body("text"), address=address).text)
-        sent = [env.post(env.body("text"), address=address).text for _ in range(100)]
+        acks = [env.post(env.body("text"), address=address).text for _ in range(100)]
         still_open = env.counts().open
         env.webhook.script = Script()
         wait_until(lambda: env.counts().open == 0, within_s=90)
         env.expect_ends(answered=env.counts().accepted)
-    assert sum(BUSY in said for said in sent) >= 50
+    assert sum(BUSY in ack for ack in acks) >= 50
     figure("limit 50, 151 and more sent", f"{still_open} open")

@@ -95,7 +95,7 @@ def test_slow_and_huge_and_deep_requests_do_not_keep_others_waiting(
             attack.join()
             time.sleep(4)
         env.expect_ends(answered=len(sent.acks))
-    assert sent.words == {"stored": len(sent.acks)}
+    assert sent.outcomes == {"stored": len(sent.acks)}
     figure("ack p99 meanwhile", f"{sent.percentile_s(0.99) * 1000:.0f} ms")
 
 
@@ -116,7 +116,7 @@ def test_no_callback_is_refused_while_a_secret_is_rotated(
         for secret in secrets:
             with load(env, "text", per_s=50, headers=partial(signed, secret=secret)) as sent:
                 wait_until(lambda: len(sent.acks) >= 50)
-            assert sent.words == {"stored": len(sent.acks)}
+            assert sent.outcomes == {"stored": len(sent.acks)}
             figure("signed with either secret", f"0 of {len(sent.acks)} refused")
         wait_until(lambda: env.counts().open == 0)
         env.expect_ends(answered=env.counts().accepted)

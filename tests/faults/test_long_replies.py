@@ -15,13 +15,13 @@ NOTICED_WITHIN_S = 25.0
 
 
 def shown(env: FaultEnvironment) -> list[str]:
-    """What stands in the chat, in order: each part's number and the mark of its answer."""
+    """What the chat shows, in order: each part's number and the mark of its answer."""
     texts = (json.loads(post.body)["text"]["content"] for post in env.webhook.shown)
     return [text[:10] if "字" in text else text for text in texts]
 
 
 def numbers(env: FaultEnvironment) -> list[str]:
-    """The parts that stand in the chat; all must be of one answer."""
+    """The parts that the chat shows; all must be of one answer."""
     parts = [part.split() for part in shown(env)]
     assert len({mark for mark, _ in parts}) == 1
     return [number for _, number in parts]
@@ -74,7 +74,7 @@ def test_a_worker_frozen_between_parts_sends_none_that_another_has_sent(
 def test_a_death_while_the_second_part_is_on_the_wire_ends_as_unknown_and_sends_no_more(
     env: FaultEnvironment, figure: Figure
 ) -> None:
-    env.webhook.first += [Script(), Script(delay_s=2.0)]
+    env.webhook.first += [Script(), Script(delay_s=30.0)]
     with env.worker() as doomed:
         env.accept("长")
         env.webhook.wait_for(2)

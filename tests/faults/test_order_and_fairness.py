@@ -40,23 +40,23 @@ def test_a_quick_answer_waits_for_the_slow_one_that_was_asked_for_before(
 @pytest.mark.fault("F40")
 def test_what_may_overtake_does(env: FaultEnvironment) -> None:
     with env.worker():
-        for number, text in enumerate(["慢 1.5", "帮助", "慢 0", "text", "吃了吗"]):
+        for number, text in enumerate(["慢 4", "帮助", "慢 0", "text", "吃了吗"]):
             ask(env, text, 1, f"p1n{number}")
         env.expect_ends(answered=4, unmatched=1)
-    told = [session_of(post.path) for post in env.webhook.posts]
-    assert set(told[:2]) == {"p1n1", "p1n3"}
-    assert told[2:] == ["p1n0", "p1n2"]
+    sessions = [session_of(post.path) for post in env.webhook.posts]
+    assert set(sessions[:2]) == {"p1n1", "p1n3"}
+    assert sessions[2:] == ["p1n0", "p1n2"]
 
 
 @pytest.mark.fault("F40")
-def test_a_short_trouble_of_dingtalk_changes_no_order(env: FaultEnvironment) -> None:
+def test_a_short_failure_of_dingtalk_changes_no_order(env: FaultEnvironment) -> None:
     env.webhook.first.extend([Script(status=503, shows=False)] * 2)
     with env.worker():
         for number in range(3):
             ask(env, "慢 0", 1, f"p1n{number}")
         env.expect_ends(answered=3)
-    told = [session_of(post.path) for post in env.webhook.shown]
-    assert told == ["p1n0", "p1n1", "p1n2"]
+    sessions = [session_of(post.path) for post in env.webhook.shown]
+    assert sessions == ["p1n0", "p1n1", "p1n2"]
 
 
 @pytest.mark.slow
@@ -104,13 +104,13 @@ def test_one_persons_questions_run_one_at_a_time_and_keep_nobody_waiting(
 
 
 @pytest.mark.fault("F42")
-def test_a_limit_counts_who_has_no_staff_id(env: FaultEnvironment) -> None:
+def test_a_limit_counts_a_sender_without_a_staff_id(env: FaultEnvironment) -> None:
     with env.worker(DINGDA_SENDER_LIMIT="3"):
         env.accept("text", 20, senderStaffId="", senderId="$:LWCP_v1:$outsider")
         env.accept("text", senderStaffId="", senderId="$:LWCP_v1:$other")
         env.expect_ends(answered=4, refused=17)
-    told = [post.payload["text"]["content"] for post in env.webhook.posts]
-    assert sum(texts.TOO_MANY in each for each in told) == 1
+    texts_shown = [post.payload["text"]["content"] for post in env.webhook.posts]
+    assert sum(texts.TOO_MANY in each for each in texts_shown) == 1
 
 
 # One skill, one conversation ----------------------------------------------------------------
@@ -119,7 +119,7 @@ def test_a_limit_counts_who_has_no_staff_id(env: FaultEnvironment) -> None:
 @pytest.mark.slow
 @pytest.mark.fault("F43")
 @pytest.mark.timeout(180)
-def test_a_skill_that_hangs_keeps_no_other_waiting_and_whoever_waits_hears_something(
+def test_a_skill_that_hangs_keeps_no_other_waiting_and_everybody_who_waits_gets_a_reply(
     env: FaultEnvironment, figure: Figure
 ) -> None:
     with env.worker(DINGDA_SKILL_TIMEOUT="10"):
@@ -207,8 +207,12 @@ def wait_for_the_rest(env: FaultEnvironment) -> Any:
 
 
 def assert_in_order(env: FaultEnvironment, *, people: int, questions: int) -> None:
-    told = [session_of(post.path) for post in env.webhook.posts]
+    sessions = [session_of(post.path) for post in env.webhook.posts]
     for person in range(people):
-        mine = [each for each in told if each.startswith(f"p{person}n")] if people > 1 else told
+        mine = (
+            [each for each in sessions if each.startswith(f"p{person}n")]
+            if people > 1
+            else sessions
+        )
         assert len(mine) == questions
         assert mine == sorted(mine)

@@ -24,8 +24,8 @@ ACK_WITHIN_S = 2.0
 
 
 def _note_acks(figure: Figure, sent: Load) -> None:
-    words = ", ".join(f"{count} {word}" for word, count in sorted(sent.words.items()))
-    figure("acks", f"{words}; longest {sent.longest_s * 1000:.0f} ms")
+    acks = ", ".join(f"{count} {outcome}" for outcome, count in sorted(sent.outcomes.items()))
+    figure("acks", f"{acks}; longest {sent.longest_s * 1000:.0f} ms")
 
 
 @pytest.mark.slow
@@ -57,10 +57,10 @@ def test_everybody_outlives_an_outage_of_redis(
             env.server.restart(away_s=away_s)
             time.sleep(2)
         wait_until(lambda: env.counts().open == 0, within_s=60)
-        words, shown = sent.words, env.shown()
-        assert words.keys() <= {"stored", "busy"}
+        outcomes, shown = sent.outcomes, env.shown()
+        assert outcomes.keys() <= {"stored", "busy"}
         assert max(shown.values()) == 1
-        assert len(shown) >= words["stored"]
+        assert len(shown) >= outcomes["stored"]
         dead = env.counts().dead
         assert dead.keys() <= {"unknown"}
         env.expect_ends(answered=env.counts().answered, dead=dead)
@@ -83,8 +83,8 @@ def test_a_redis_that_hangs_keeps_nobody_waiting_longer_than_a_second(
             time.sleep(2)
         wait_until(lambda: env.counts().open == 0, within_s=60)
         counts = env.counts()
-        assert sent.words.keys() <= {"stored", "busy"}
-        assert counts.accepted >= sent.words["stored"]
+        assert sent.outcomes.keys() <= {"stored", "busy"}
+        assert counts.accepted >= sent.outcomes["stored"]
         env.expect_ends(answered=counts.answered, dead=counts.dead)
         assert answers.popen.poll() is None
     assert sent.longest_s < ACK_WITHIN_S
@@ -105,7 +105,7 @@ def test_paused_writes_are_answered_with_busy_and_the_worker_goes_on(
         time.sleep(2)
         env.accept("text")
         wait_until(lambda: env.counts().open == 0)
-        # What timed out may be stored after the pause: then who heard busy is answered as well.
+        # What timed out may be stored after the pause: a sender who was told busy is answered too.
         env.expect_ends(answered=env.counts().accepted)
 
 
@@ -135,7 +135,7 @@ def test_what_is_under_way_when_redis_fills_up_is_answered_and_written_down(
     tmp_path: Path, figure: Figure
 ) -> None:
     with fault_environment(tmp_path, appendfsync="always") as env, env.worker():
-        env.accept("慢 2", 10)
+        env.accept("慢 4", 10)
         env.wait_for_state("leased", 10)
         with env.server.client() as client:
             client.config_set("maxmemory", "1mb")
@@ -155,11 +155,11 @@ def test_a_slow_redis_slows_acknowledgements_and_loses_nothing(
         proxy.latency_s = latency_ms / 1000
         with load(env, "text", per_s=20) as sent:
             time.sleep(5)
-        assert sent.words.keys() <= {"stored", "busy"}
-        assert sent.words["stored"] > sent.words["busy"]  # only the first ones, who had to connect
+        assert sent.outcomes.keys() <= {"stored", "busy"}
+        assert sent.outcomes["stored"] > sent.outcomes["busy"]  # the first, which had to connect
         wait_until(lambda: env.counts().open == 0, within_s=60)
         accepted = env.counts().accepted
-        assert accepted >= sent.words["stored"]
+        assert accepted >= sent.outcomes["stored"]
         env.expect_ends(answered=accepted)
     assert sent.longest_s < ACK_WITHIN_S
     p50_ms, p99_ms = (1000 * sent.percentile_s(share) for share in (0.5, 0.99))
@@ -209,7 +209,7 @@ def test_a_failover_behind_one_address_is_survived_by_all(tmp_path: Path, figure
         counts = env.counts()
         env.expect_ends(answered=counts.answered, dead=counts.dead)
         # Replication is asynchronous: what was on its way to the replica is gone.
-        lost = max(0, sent.words["stored"] - counts.accepted)
+        lost = max(0, sent.outcomes["stored"] - counts.accepted)
         assert lost <= 1
-    figure("failover", f"{lost} of {sent.words['stored']} acknowledged lost")
+    figure("failover", f"{lost} of {sent.outcomes['stored']} acknowledged lost")
     _note_acks(figure, sent)

@@ -80,7 +80,7 @@ def test_a_worker_that_redis_has_forgotten_is_registered_again(
     with env.worker(), env.server.client() as client:
         key = worker_key(client)
         wait_until(lambda: client.hget(key, "state") == "idle")
-        time.sleep(2)  # what takes jobs beats in between, and makes a part of the hash anew
+        time.sleep(2)  # what takes jobs beats in between, and writes a part of the hash again
         forget(client, key)
         client.sadd("rq:queues", "rq:queue:dingda")  # as the next message does
         took_s = expect_to_be_known(env, client, key)

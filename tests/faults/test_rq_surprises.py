@@ -206,7 +206,7 @@ def test_a_failed_job_that_is_requeued_by_the_command_line_answers_nobody_again(
 
 
 @pytest.mark.slow
-def test_a_worker_hears_commands_after_redis_was_started_anew(
+def test_a_worker_hears_commands_after_redis_was_restarted(
     env: FaultEnvironment, figure: Figure
 ) -> None:
     with env.worker():

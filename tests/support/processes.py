@@ -1,4 +1,4 @@
-"""Real parts for tests: a Valkey, our processes, and somebody who takes the replies."""
+"""Real parts for tests: a Valkey, our processes, and a fake sessionWebhook."""
 
 import json
 import os
@@ -88,7 +88,7 @@ class Valkey:
 
     @contextmanager
     def frozen(self) -> Iterator[None]:
-        """A server that takes connections and says nothing."""
+        """While the context is open, the server takes connections and answers nothing."""
         self.signal(signal.SIGSTOP)
         try:
             yield
@@ -122,7 +122,7 @@ def valkey(folder: Path, **config: str) -> Iterator[Valkey]:
 
 
 class Process:
-    """One of our processes, and what it has said so far."""
+    """One of our processes, and its output so far."""
 
     def __init__(self, *command: str, env: Mapping[str, str], cwd: Path = ROOT) -> None:
         self.popen = subprocess.Popen(
@@ -142,7 +142,7 @@ class Process:
         return "".join(self._lines)
 
     def wait_for(self, pattern: str, *, within_s: float = _WITHIN_S) -> None:
-        """Wait until the process has said something that matches."""
+        """Wait until a part of the output matches."""
         wait_until(lambda: re.search(pattern, self.output), within_s=within_s)
 
     def stop(self, number: int = signal.SIGTERM, *, within_s: float = _WITHIN_S) -> int:
@@ -253,11 +253,11 @@ class Script:
     hang_up: bool = False
     reset: bool = False
     shows: bool = True
-    """Whether the reply is seen in the chat, whatever the answer says."""
+    """Whether the reply is seen in the chat, whatever the response says."""
 
 
 class SessionWebhook:
-    """A server that takes replies and is not ours."""
+    """A fake of DingTalk's sessionWebhook: takes replies, and responds as its script says."""
 
     def __init__(self, port: int = 0) -> None:
         self.posts: list[Post] = []

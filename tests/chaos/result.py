@@ -7,11 +7,11 @@ from redis.asyncio import Redis
 
 from dingda.shared.ledger.admin import LedgerAdmin
 from dingda.shared.queue import JobQueue
-from tests.chaos.callers import Asked, Callers
-from tests.chaos.dingtalk import DingTalk
+from tests.chaos.abandonment import AbandonmentMonitor
+from tests.chaos.callers import Callers, SentMessage
+from tests.chaos.dingtalk import FaultyDingTalk
+from tests.chaos.fault_injector import FaultInjector
 from tests.chaos.fleet import Fleet
-from tests.chaos.storm import Storm
-from tests.chaos.watch import Watch
 from tests.support.builders import KEYS
 
 NOTICED_WITHIN_S = 25.0
@@ -22,7 +22,7 @@ _DIED = "the worker died while sending"
 
 
 @dataclass(frozen=True)
-class Verdict:
+class ChaosResult:
     """The figures of one run."""
 
     asked: int
@@ -66,15 +66,17 @@ class Verdict:
         return [fault for fault, met in targets.items() if not met]
 
 
-async def judge(redis: Redis, callers: Callers, dingtalk: DingTalk, watch: Watch) -> Verdict:
+async def evaluate(
+    redis: Redis, callers: Callers, dingtalk: FaultyDingTalk, monitor: AbandonmentMonitor
+) -> ChaosResult:
     """Compare what was asked, what the ledger holds, and what was shown."""
-    stories = await _stories(redis, callers.asked)
+    records = await _records(redis, callers.asked)
     counts = await LedgerAdmin(redis, JobQueue.create("dingda", skill_timeout_s=30)).counts()
     ends: Counter[str] = Counter()
     unknown: Counter[str] = Counter()
     failed: Counter[str] = Counter()
     answered_once = answered_unseen = lost = 0
-    for asked, (state, reason, detail) in zip(callers.asked, stories, strict=True):
+    for asked, (state, reason, detail) in zip(callers.asked, records, strict=True):
         if state is None:
             lost += asked.heard == "stored"
             continue
@@ -90,7 +92,7 @@ async def judge(redis: Redis, callers: Callers, dingtalk: DingTalk, watch: Watch
         if reason == "failed":
             failed[detail or ""] += 1
     heard = Counter(asked.heard for asked in callers.asked)
-    return Verdict(
+    return ChaosResult(
         asked=len(callers.asked),
         stored=heard["stored"],
         busy=heard["busy"],
@@ -104,7 +106,7 @@ async def judge(redis: Redis, callers: Callers, dingtalk: DingTalk, watch: Watch
         twice=sum(times > 1 for times in dingtalk.shown.values()),
         unknown=unknown,
         failed=failed,
-        noticed_s=watch.noticed_s,
+        noticed_s=monitor.noticed_s,
         acks_s=callers.acks_s,
         awake_acks_s=callers.awake_acks_s,
         unanswered=callers.unanswered,
@@ -112,7 +114,7 @@ async def judge(redis: Redis, callers: Callers, dingtalk: DingTalk, watch: Watch
     )
 
 
-async def _stories(redis: Redis, asked: list[Asked]) -> list[list[str | None]]:
+async def _records(redis: Redis, asked: list[SentMessage]) -> list[list[str | None]]:
     """The state, the reason and the detail of each message."""
     async with redis.pipeline(transaction=False) as pipeline:
         for each in asked:
@@ -126,36 +128,38 @@ def percentile(values: list[float], share: float) -> float:
     return ranked[min(int(len(ranked) * share), len(ranked) - 1)] if ranked else 0.0
 
 
-def table(verdict: Verdict, *, fleet: Fleet, storm: Storm, dingtalk: DingTalk) -> str:
+def table(
+    result: ChaosResult, *, fleet: Fleet, injector: FaultInjector, dingtalk: FaultyDingTalk
+) -> str:
     """The one table that a run prints."""
-    unknown = verdict.unknown
-    reasons = ", ".join(f"{reason} ({n})" for reason, n in verdict.failed.most_common())
+    unknown = result.unknown
+    reasons = ", ".join(f"{reason} ({n})" for reason, n in result.failed.most_common())
     rows = {
-        "asked": f"{verdict.asked}: {verdict.stored} acknowledged as stored, {verdict.busy} told "
-        f"that the bot is busy, {verdict.unheard} heard nothing in five deliveries",
+        "asked": f"{result.asked}: {result.stored} acknowledged as stored, {result.busy} told "
+        f"that the bot is busy, {result.unheard} heard nothing in five deliveries",
         "`kill -9`": f"{fleet.kills} of gateways and workers",
         "SIGSTOP": f"{fleet.freezes} of gateways and workers, up to 27 s",
-        "Redis": f"{storm.outages} restarts, outages and freezes, up to 4.5 s",
-        "DingTalk": f"{storm.moods} bad spells; {dingtalk.posts} posts",
-        "**accepted**": str(verdict.accepted),
-        "**answered once**": str(verdict.answered_once),
-        "**answered twice**": str(verdict.twice),
-        "unmatched, refused": f"{verdict.ends['unmatched']}, {verdict.ends['refused']}",
-        "dead: failed": f"{verdict.ends['dead: failed']}: {reasons}" if reasons else "0",
-        "dead: expired": str(verdict.ends["dead: expired"]),
+        "Redis": f"{injector.outages} restarts, outages and freezes, up to 4.5 s",
+        "DingTalk": f"{injector.bad_spells} bad spells; {dingtalk.posts} posts",
+        "**accepted**": str(result.accepted),
+        "**answered once**": str(result.answered_once),
+        "**answered twice**": str(result.twice),
+        "unmatched, refused": f"{result.ends['unmatched']}, {result.ends['refused']}",
+        "dead: failed": f"{result.ends['dead: failed']}: {reasons}" if reasons else "0",
+        "dead: expired": str(result.ends["dead: expired"]),
         "dead: unknown, the worker died while sending": f"{unknown['died']}; "
         f"{unknown['died arrived']} had reached DingTalk, {unknown['died shown']} were shown",
         "dead: unknown, DingTalk said nothing of use": f"{unknown['unheard']}; "
         f"{unknown['unheard shown']} were shown (here DingTalk flips a coin)",
-        "acknowledged and lost": str(verdict.lost),
-        "**open**": str(verdict.open),
-        "abandoned": f"{len(verdict.noticed_s)}, each noticed and handed on or ended",
-        "**longest time to notice**": f"{max(verdict.noticed_s, default=0):.1f} s",
-        "ack p50, **p99**": f"{percentile(verdict.acks_s, 0.5) * 1000:.0f} ms, "
-        f"{percentile(verdict.acks_s, 0.99) * 1000:.0f} ms",
-        "**longest ack**": f"{max(verdict.awake_acks_s, default=0) * 1000:.0f} ms; "
-        f"{max(verdict.acks_s, default=0) * 1000:.0f} ms from a gateway that was frozen meanwhile",
-        "deliveries whose gateway died or froze": f"{verdict.unanswered}, delivered again",
+        "acknowledged and lost": str(result.lost),
+        "**open**": str(result.open),
+        "abandoned": f"{len(result.noticed_s)}, each noticed and handed on or ended",
+        "**longest time to notice**": f"{max(result.noticed_s, default=0):.1f} s",
+        "ack p50, **p99**": f"{percentile(result.acks_s, 0.5) * 1000:.0f} ms, "
+        f"{percentile(result.acks_s, 0.99) * 1000:.0f} ms",
+        "**longest ack**": f"{max(result.awake_acks_s, default=0) * 1000:.0f} ms; "
+        f"{max(result.acks_s, default=0) * 1000:.0f} ms from a gateway that was frozen meanwhile",
+        "deliveries whose gateway died or froze": f"{result.unanswered}, delivered again",
     }
     lines = [f"| {name} | {value} |" for name, value in rows.items()]
     return "\n".join(("| what | figure |", "|---|---|", *lines))

@@ -15,7 +15,7 @@ from tests.support.builders import KEYS
 _LOOK_S = 0.2
 
 
-class Watch:
+class AbandonmentMonitor:
     """Looks at what is overdue, and counts from the last sign of life.
 
     A lease shows a sign of life when it is taken or renewed. What happens while Redis itself is
@@ -33,7 +33,7 @@ class Watch:
         """Redis was away between these moments, in seconds since 1970."""
         self._away.append((began_s, ended_s))
 
-    async def look(self) -> None:
+    async def run(self) -> None:
         """Look until cancelled."""
         while True:
             with suppress(RedisError, OSError):
@@ -46,17 +46,17 @@ class Watch:
             KEYS.due, "-inf", now_s * 1000, byscore=True, withscores=True
         )
         due = {str(message_id): float(score) for message_id, score in listed}
-        for message_id, (due_ms, patience_s) in list(self._overdue.items()):
+        for message_id, (due_ms, silence_s) in list(self._overdue.items()):
             if due.get(message_id) != due_ms:
                 del self._overdue[message_id]
                 late_s = now_s - due_ms / 1000 - self._away_s(due_ms / 1000, now_s)
-                self.noticed_s.append(patience_s + late_s)
+                self.noticed_s.append(silence_s + late_s)
         for message_id in due.keys() - self._overdue.keys():
-            allowed_s = await self._patience_s(message_id)
+            allowed_s = await self._silence_s(message_id)
             if allowed_s is not None:
                 self._overdue[message_id] = due[message_id], allowed_s
 
-    async def _patience_s(self, message_id: str) -> float | None:
+    async def _silence_s(self, message_id: str) -> float | None:
         """How long before it was due there was a sign of a worker; None: it only rested."""
         key = KEYS.message(message_id)
         held: Any = await self._redis.hmget(key, "state", "not_before_ms")

@@ -1,4 +1,4 @@
-"""The whole road on real processes, from a signed callback to the reply that arrives."""
+"""The whole bot on real processes, from a signed callback to the reply that arrives."""
 
 import asyncio
 import json
@@ -17,9 +17,11 @@ from tests.support.builders import KEYS, a_callback
 from tests.support.processes import (
     SECRET,
     Process,
+    Script,
     SessionWebhook,
     Valkey,
     gateway,
+    post_callback,
     process,
     signed,
     valkey,
@@ -87,8 +89,8 @@ REPLIES: dict[str, Any] = {
 }
 
 
-class Road:
-    """A gateway, a worker, their server, and who takes the replies."""
+class RunningBot:
+    """A gateway, its workers, their Redis, and a fake sessionWebhook."""
 
     def __init__(
         self, server: Valkey, address: str, webhook: SessionWebhook, processes: list[Process]
@@ -109,7 +111,7 @@ class Road:
         return a_callback(f" {text}", **own | fields)
 
     def say(self, text: str, **fields: Any) -> httpx.Response:
-        return httpx.post(self.address, content=self.body(text, **fields), headers=signed())
+        return post_callback(self.address, self.body(text, **fields))
 
     def counts(self) -> dict[str, int]:
         with redis.Redis.from_url(self.server.url, decode_responses=True) as client:
@@ -137,22 +139,22 @@ class Road:
 
 
 @pytest.fixture
-def own_road(tmp_path: Path) -> Iterator[Road]:
-    """A road for one test, which starts the workers."""
+def own_bot(tmp_path: Path) -> Iterator[RunningBot]:
+    """A bot for one test, which starts the workers."""
     with (
         valkey(tmp_path) as server,
         SessionWebhook() as webhook,
-        gateway(server.url) as (hears, address),
+        gateway(server.url) as (receives, address),
     ):
-        yield Road(server, address, webhook, [hears])
+        yield RunningBot(server, address, webhook, [receives])
 
 
 @pytest.fixture(scope="module")
-def road(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Road]:
+def bot(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningBot]:
     with (
         valkey(tmp_path_factory.mktemp("valkey")) as server,
         SessionWebhook() as webhook,
-        gateway(server.url) as (hears, address),
+        gateway(server.url) as (receives, address),
         worker(
             server.url,
             webhook.origin,
@@ -160,69 +162,73 @@ def road(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Road]:
             DINGDA_LOG_LEVEL="DEBUG",
         ) as answers,
     ):
-        yield Road(server, address, webhook, [hears, answers])
+        yield RunningBot(server, address, webhook, [receives, answers])
 
 
 @pytest.fixture(autouse=True)
-def _nothing_yet(road: Road) -> None:
-    road.webhook.posts.clear()
+def _nothing_yet(bot: RunningBot) -> None:
+    bot.webhook.posts.clear()
 
 
 @pytest.mark.parametrize("command", REPLIES)
-def test_each_command_gives_exactly_one_reply_of_the_right_shape(road: Road, command: str) -> None:
-    ack = road.say(command)
+def test_each_command_gives_exactly_one_reply_of_the_right_shape(
+    bot: RunningBot, command: str
+) -> None:
+    ack = bot.say(command)
     assert (ack.status_code, ack.json()) == (200, {"msgtype": "empty"})
-    (post,) = road.webhook.wait_for(1)
+    (post,) = bot.webhook.wait_for(1)
     assert post.payload == REPLIES[command]
     time.sleep(0.3)
-    assert len(road.webhook.posts) == 1
+    assert len(bot.webhook.posts) == 1
 
 
 @pytest.mark.parametrize(
     "spelling", ["ＴＥＸＴ", "te\u200bxt", "　Text ", "@钉答\u2005text", "text @钉答", "text@钉答"]
 )
-def test_every_spelling_reaches_the_same_command(road: Road, spelling: str) -> None:
-    road.say(spelling)
-    (post,) = road.webhook.wait_for(1)
+def test_every_spelling_reaches_the_same_command(bot: RunningBot, spelling: str) -> None:
+    bot.say(spelling)
+    (post,) = bot.webhook.wait_for(1)
     assert post.payload["text"]["content"].startswith("@0001 你刚刚发的消息是：[")
 
 
-def test_traditional_characters_reach_the_same_command_and_are_answered_alike(road: Road) -> None:
-    road.say("整體跳轉")
-    (post,) = road.webhook.wait_for(1)
+def test_traditional_characters_reach_the_same_command_and_are_answered_alike(
+    bot: RunningBot,
+) -> None:
+    bot.say("整體跳轉")
+    (post,) = bot.webhook.wait_for(1)
     assert post.payload["actionCard"]["singleTitle"] == "閱讀全文"
 
 
-def test_a_reply_is_utf8_json(road: Road) -> None:
-    road.say("markdown")
-    (post,) = road.webhook.wait_for(1)
+def test_a_reply_is_utf8_json(bot: RunningBot) -> None:
+    bot.say("markdown")
+    (post,) = bot.webhook.wait_for(1)
     assert post.headers["content-type"] == "application/json; charset=utf-8"
     assert "钉钉".encode() in post.body
 
 
-def test_an_unknown_text_gives_no_reply(road: Road) -> None:
-    before = road.counts().get("unmatched", 0)
-    road.say("吃了吗")
-    road.wait_for_counts(unmatched=before + 1)
-    assert road.webhook.posts == []
+def test_an_unknown_text_gives_no_reply(bot: RunningBot) -> None:
+    before = bot.counts().get("unmatched", 0)
+    bot.say("吃了吗")
+    bot.wait_for_counts(unmatched=before + 1)
+    assert bot.webhook.posts == []
 
 
-async def test_the_same_callback_fifty_times_at_once_gives_one_reply(road: Road) -> None:
-    body, headers = road.body("text"), signed()
+async def test_the_same_callback_fifty_times_at_once_gives_one_reply(bot: RunningBot) -> None:
+    body, headers = bot.body("text"), signed()
     async with httpx.AsyncClient() as client:
         acks = await asyncio.gather(
-            *(client.post(road.address, content=body, headers=headers) for _ in range(50))
+            *(client.post(bot.address, content=body, headers=headers) for _ in range(50))
         )
     assert {ack.text for ack in acks} == {'{"msgtype":"empty"}'}
-    road.webhook.wait_for(1)
+    bot.webhook.wait_for(1)
     await asyncio.sleep(0.5)
-    assert len(road.webhook.posts) == 1
+    assert len(bot.webhook.posts) == 1
 
 
-def test_who_is_unknown_or_alone_is_not_mentioned(road: Road) -> None:
-    road.say("text", senderStaffId="")
-    road.say("text", conversationType="1")
-    posts = road.webhook.wait_for(2)
+def test_an_unknown_sender_and_one_in_a_single_chat_are_not_mentioned(bot: RunningBot) -> None:
+    bot.say("text", senderStaffId="")
+    bot.say("text", conversationType="1")
+    posts = bot.webhook.wait_for(2)
     for post in posts:
         assert post.payload == {
             "msgtype": "text",
@@ -230,121 +236,121 @@ def test_who_is_unknown_or_alone_is_not_mentioned(road: Road) -> None:
         }
 
 
-def test_help_lists_what_is_loaded(road: Road) -> None:
-    road.say("帮助")
-    (post,) = road.webhook.wait_for(1)
+def test_help_lists_what_is_loaded(bot: RunningBot) -> None:
+    bot.say("帮助")
+    (post,) = bot.webhook.wait_for(1)
     assert "慢 ＜seconds＞" in post.payload["markdown"]["text"]
 
 
-def test_slow_questions_are_answered_at_once_not_one_after_another(road: Road) -> None:
+def test_slow_questions_are_answered_at_once_not_one_after_another(bot: RunningBot) -> None:
     began = time.monotonic()
     for _ in range(20):
-        road.say("慢 1")
-    road.webhook.wait_for(20)
+        bot.say("慢 1")
+    bot.webhook.wait_for(20)
     assert time.monotonic() - began < 10
 
 
-def test_a_reply_goes_to_no_other_origin(road: Road) -> None:
-    before = road.counts().get("dead:failed", 0)
+def test_a_reply_goes_to_no_other_origin(bot: RunningBot) -> None:
+    before = bot.counts().get("dead:failed", 0)
     with SessionWebhook() as stranger:
-        road.say("text", sessionWebhook=stranger.url())
-        road.wait_for_counts(**{"dead:failed": before + 1})
+        bot.say("text", sessionWebhook=stranger.url())
+        bot.wait_for_counts(**{"dead:failed": before + 1})
         assert stranger.posts == []
 
 
-def test_what_dingtalk_refuses_ends_as_failed_and_is_listed(road: Road) -> None:
-    before = road.counts().get("dead:failed", 0)
-    road.webhook.script.body = json.dumps({"errcode": 300001, "errmsg": "session 不存在"}).encode()
-    try:
-        road.say("text")
-        road.wait_for_counts(**{"dead:failed": before + 1})
-    finally:
-        road.webhook.script.body = json.dumps({"errcode": 0}).encode()
-    env = {"DINGDA_REDIS_URL": road.server.url}
+def rejecting(response: dict[str, Any]) -> Script:
+    """What DingTalk says to a reply that it does not show."""
+    return Script(body=json.dumps(response).encode(), shows=False)
+
+
+def test_what_dingtalk_refuses_ends_as_failed_and_is_listed(bot: RunningBot) -> None:
+    before = bot.counts().get("dead:failed", 0)
+    bot.webhook.first.append(rejecting({"errcode": 300001, "errmsg": "session 不存在"}))
+    bot.say("text")
+    bot.wait_for_counts(**{"dead:failed": before + 1})
+    env = {"DINGDA_REDIS_URL": bot.server.url}
     with process("-m", "worker", "dead", "list", env=env) as listed:
         assert listed.popen.wait(20) == 0
         listed.wait_for("errcode 300001")
 
 
-def test_a_busy_dingtalk_is_tried_again_with_the_same_bytes(road: Road) -> None:
-    road.webhook.script.body = json.dumps({"errcode": -1}).encode()
-    road.say("text")
-    road.webhook.wait_for(1)
-    road.webhook.script.body = json.dumps({"errcode": 0}).encode()
-    posts = road.webhook.wait_for(2)
+def test_a_busy_dingtalk_is_tried_again_with_the_same_bytes(bot: RunningBot) -> None:
+    bot.webhook.first.append(rejecting({"errcode": -1}))
+    bot.say("text")
+    posts = bot.webhook.wait_for(2)
     assert posts[0].body == posts[1].body
 
 
-def test_nothing_private_is_logged_or_left_behind(road: Road) -> None:
-    answered = road.counts().get("answered", 0)
+def test_nothing_private_is_logged_or_left_behind(bot: RunningBot) -> None:
+    answered = bot.counts().get("answered", 0)
     canaries = ("canary-session", "canary-staff", "canary-title", SECRET)
-    road.say(
+    bot.say(
         "text",
-        sessionWebhook=road.webhook.url("canary-session"),
+        sessionWebhook=bot.webhook.url("canary-session"),
         senderStaffId="canary-staff",
         conversationTitle="canary-title",
     )
-    road.wait_for_counts(answered=answered + 1)
-    road.webhook.wait_for(1)
-    with redis.Redis.from_url(road.server.url) as client:
+    bot.wait_for_counts(answered=answered + 1)
+    bot.webhook.wait_for(1)
+    with redis.Redis.from_url(bot.server.url) as client:
         kept = b"".join(client.dump(key) or b"" for key in client.scan_iter("*"))
         kept += b"".join(client.scan_iter("*"))
-    said = "".join(process.output for process in road.processes)
+    output = "".join(process.output for process in bot.processes)
     for canary in canaries:
         assert canary.encode() not in kept
-        assert canary not in said
+        assert canary not in output
 
 
-def test_rq_info_shows_the_queue_and_the_worker(road: Road) -> None:
-    with process("-m", "rq.cli", "info", "-u", road.server.url, env={}) as info:
+def test_rq_info_shows_the_queue_and_the_worker(bot: RunningBot) -> None:
+    with process("-m", "rq.cli", "info", "-u", bot.server.url, env={}) as info:
         info.wait_for(r"1 workers, 1 queues")
     assert "dingda" in info.output
 
 
-def test_a_killed_workers_message_is_answered_once_by_another(own_road: Road) -> None:
-    with own_road.worker() as first:
-        own_road.say("慢 4")
-        own_road.wait_for_a_lease()
+def test_a_killed_workers_message_is_answered_once_by_another(own_bot: RunningBot) -> None:
+    with own_bot.worker() as first:
+        own_bot.say("慢 4")
+        own_bot.wait_for_a_lease()
         first.popen.send_signal(signal.SIGKILL)
         first.popen.wait()
-    with own_road.worker():
-        own_road.webhook.wait_for(1, within_s=40)
-        own_road.wait_for_counts(answered=1)
-    assert len(own_road.webhook.posts) == 1
+    with own_bot.worker():
+        own_bot.webhook.wait_for(1, within_s=40)
+        own_bot.wait_for_counts(answered=1)
+    assert len(own_bot.webhook.posts) == 1
 
 
-def test_sigterm_lets_a_running_answer_end(own_road: Road) -> None:
-    with own_road.worker() as answers:
-        own_road.say("慢 2")
-        own_road.wait_for_a_lease()
+def test_sigterm_lets_a_running_answer_end(own_bot: RunningBot) -> None:
+    with own_bot.worker() as answers:
+        own_bot.say("慢 2")
+        own_bot.wait_for_a_lease()
         assert answers.stop() == 0
-        assert len(own_road.webhook.posts) == 1
-        own_road.wait_for_counts(answered=1)
+        assert len(own_bot.webhook.posts) == 1
+        own_bot.wait_for_counts(answered=1)
 
 
-def test_a_second_sigterm_hands_the_message_to_another_worker(own_road: Road) -> None:
-    with own_road.worker() as first:
-        own_road.say("慢 3")
-        own_road.wait_for_a_lease()
+def test_a_second_sigterm_hands_the_message_to_another_worker(own_bot: RunningBot) -> None:
+    with own_bot.worker() as first:
+        own_bot.say("慢 3")
+        own_bot.wait_for_a_lease()
         first.popen.send_signal(signal.SIGTERM)
         first.wait_for("stopping; 1 job")
         first.stop()
-    assert own_road.webhook.posts == []
-    with own_road.worker():
-        own_road.webhook.wait_for(1)
-        own_road.wait_for_counts(answered=1)
+    assert own_bot.webhook.posts == []
+    with own_bot.worker():
+        own_bot.webhook.wait_for(1)
+        own_bot.wait_for_counts(answered=1)
 
 
-def test_a_worker_outlives_a_restart_of_redis(own_road: Road) -> None:
-    with own_road.worker() as answers:
-        own_road.say("慢 2")
-        own_road.wait_for_a_lease()
+def test_a_worker_outlives_a_restart_of_redis(own_bot: RunningBot) -> None:
+    with own_bot.worker() as answers:
+        own_bot.say("慢 2")
+        own_bot.wait_for_a_lease()
         time.sleep(1.1)  # everysec: what was acknowledged is on the disk by now
-        own_road.server.kill()
+        own_bot.server.kill()
         time.sleep(2.0)
-        own_road.server.start()
-        own_road.wait_for_counts(answered=1)
-        own_road.say("慢 0")
-        own_road.wait_for_counts(answered=2)
-        assert len(own_road.webhook.posts) == 2
+        own_bot.server.start()
+        own_bot.wait_for_counts(answered=1)
+        own_bot.say("慢 0")
+        own_bot.wait_for_counts(answered=2)
+        assert len(own_bot.webhook.posts) == 2
         assert answers.popen.poll() is None
