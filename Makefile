@@ -17,13 +17,13 @@ ifneq ($(shell $(BIN)/python $(MODERN) 2>/dev/null && echo modern),modern)
 $(shell rm -f .venv/.demo .venv/.dev)
 endif
 
-# A package is compiled when it is first imported, so that only what runs is. One that a killed pip has
-# left without a RECORD could never be replaced: it is forgotten, and installed again.
+# A package that a killed pip has left without a RECORD could never be replaced: it is forgotten, and
+# installed again.
 .venv/.demo: requirements-demo.txt pyproject.toml
 	@echo "Setting up .venv (once) ..."
 	@{ $(BIN)/python $(MODERN) && $(PIP) --version; } >/dev/null 2>&1 || $(MAKE) --no-print-directory .venv
 	@for info in .venv/lib/python*/site-packages/*.dist-info; do [ -e $$info/RECORD ] || rm -rf $$info; done
-	@$(PIP) install --no-compile --require-hashes -r requirements-demo.txt
+	@$(PIP) install --require-hashes -r requirements-demo.txt
 	@$(PIP) install --no-deps --no-build-isolation --editable .
 	@touch $@
 
@@ -36,7 +36,7 @@ endif
 
 .venv/.dev: requirements-dev.txt .venv/.demo
 	@echo "Adding the developers' tools to .venv (once; about a minute) ..."
-	@$(PIP) install --no-compile --require-hashes -r requirements-dev.txt
+	@$(PIP) install --require-hashes -r requirements-dev.txt
 	@touch $@
 
 demo: .venv/.demo ## start a server, the gateway, a worker and a simulated DingTalk; Ctrl-C ends all
