@@ -51,14 +51,16 @@ class Limits:
         """The declared bounds with those that are set in place of their own.
 
         Args:
-            declared: a frozen dataclass with fields of these names; a bound that it does not have
-                is passed over.
+            declared: a frozen dataclass with fields of these names.
+
+        Raises:
+            ValueError: if a bound is set that `declared` does not have.
         """
-        chosen = {
-            name: value
-            for name in NAMES
-            if hasattr(declared, name) and (value := getattr(self, name)) is not None
-        }
+        chosen = {name: value for name in NAMES if (value := getattr(self, name)) is not None}
+        known = [name for name in NAMES if hasattr(declared, name)]
+        for name in chosen:
+            if name not in known:
+                raise ValueError(f"{name} has no effect here; write {', '.join(known)}")
         return replace(declared, **chosen)  # type: ignore[type-var]
 
     def __str__(self) -> str:

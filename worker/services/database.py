@@ -50,7 +50,11 @@ class Bounds:
     wait_s: float = 15.0
 
     def limited(self, limits: Limits) -> Bounds:
-        """The same with what is set in place of its own; a database knows these three alone."""
+        """Return the bounds with those that are set in place of their own.
+
+        Raises:
+            ValueError: if `per_s` or `max_bytes` is set, which databases don't have.
+        """
         return limits.over(self)
 
 

@@ -11,8 +11,10 @@ from pydantic import AfterValidator, Field, SecretStr
 from dingda.skill import (
     LIMITS_MEANING,
     NO_LIMITS,
+    Bounds,
     ClarificationNeeded,
     Context,
+    Limits,
     LimitsSetting,
     RefusalError,
     Reply,
@@ -68,6 +70,11 @@ def _database_url(url: SecretStr) -> SecretStr:
     return url
 
 
+def _database_limits(limits: Limits) -> Limits:
+    Bounds().limited(limits)
+    return limits
+
+
 class CouponSettings(SkillSettings):
     """Where offers come from: a table, or else Taobao."""
 
@@ -76,7 +83,7 @@ class CouponSettings(SkillSettings):
         description="An SQLAlchemy URL of a database with the table `coupon_items`. "
         "Set: it is searched rather than Taobao.",
     )
-    coupons_limits: LimitsSetting = Field(
+    coupons_limits: Annotated[LimitsSetting, AfterValidator(_database_limits)] = Field(
         NO_LIMITS,
         description="What one worker asks of that database: any of at_once, timeout_s and wait_s.",
     )

@@ -7,12 +7,13 @@ import logging
 from collections.abc import Sequence
 from typing import Annotated
 
-from pydantic import AfterValidator, Field, SecretStr
+from pydantic import AfterValidator, Field, SecretStr, ValidationInfo
 
 from dingda.skill import (
     LIMITS_MEANING,
     NO_LIMITS,
     Context,
+    Limits,
     LimitsSetting,
     Markdown,
     RefusalError,
@@ -81,6 +82,13 @@ def _url(url: SecretStr) -> SecretStr:
     return url
 
 
+def _limits(limits: Limits, info: ValidationInfo) -> Limits:
+    url = info.data.get("performance_url")
+    if url and not _http(url.get_secret_value()):
+        BOUNDS.limited(limits)
+    return limits
+
+
 class PerformanceSettings(SkillSettings):
     """Where performance data is."""
 
@@ -97,7 +105,7 @@ class PerformanceSettings(SkillSettings):
     performance_token: SecretStr | None = Field(
         None, description="The bearer token for an HR service."
     )
-    performance_limits: LimitsSetting = Field(
+    performance_limits: Annotated[LimitsSetting, AfterValidator(_limits)] = Field(
         NO_LIMITS, description=LIMITS_MEANING.format(service="the database or HR service")
     )
 

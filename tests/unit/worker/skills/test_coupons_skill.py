@@ -13,11 +13,12 @@ import pytest
 from pydantic import SecretStr
 
 from dingda.shared.dingtalk.reply import ActionCard, FeedCard, Reply, Text
+from dingda.shared.errors import SettingsError
 from dingda.shared.ledger.states import Outcome
 from dingda.simulator.backends.taobao import NO_PERMISSION, FakeTaobao
 from dingda.simulator.demo.coupons import create
 from dingda.testing import ask, listen
-from dingda.worker.sdk.loader import load_skill_settings
+from dingda.worker.sdk.loader import load_skill_settings, read_settings
 from dingda.worker.skills.coupons import NOT_SET_UP, CouponSettings, skill
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=ZoneInfo("Asia/Shanghai"))
@@ -211,3 +212,13 @@ def test_a_wrong_setting_is_named_without_being_quoted(
     assert CouponSettings not in load_skill_settings([skill])
     assert f"{variable}: " in caplog.text
     assert value not in caplog.text
+
+
+@pytest.mark.parametrize("limit", ["per_s=5", "max_bytes=1000"])
+def test_a_limit_that_databases_do_not_have_is_a_settings_error(
+    monkeypatch: pytest.MonkeyPatch, limit: str
+) -> None:
+    monkeypatch.setenv("DINGDA_COUPONS_LIMITS", f"at_once=4,{limit}")
+    name = limit.partition("=")[0]
+    with pytest.raises(SettingsError, match=f"^DINGDA_COUPONS_LIMITS: {name} has no effect here"):
+        read_settings(CouponSettings)

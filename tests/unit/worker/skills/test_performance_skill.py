@@ -427,6 +427,17 @@ def test_a_query_that_is_no_select_for_one_person_is_no_setting(query: str) -> N
         PerformanceSettings(performance_query=query)  # type: ignore[call-arg]
 
 
+@pytest.mark.parametrize("limit", ["per_s=5", "max_bytes=1000"])
+def test_a_limit_that_databases_do_not_have_is_a_settings_error(limit: str) -> None:
+    settings = {"performance_limits": f"at_once=4,{limit}"}
+    name = limit.partition("=")[0]
+    with pytest.raises(
+        ValidationError, match=f"{name} has no effect here; write at_once, timeout_s, wait_s"
+    ):
+        PerformanceSettings(performance_url="sqlite://", **settings)  # type: ignore[arg-type]
+    PerformanceSettings(performance_url="https://hr.example", **settings)  # type: ignore[arg-type]
+
+
 async def test_even_a_query_that_writes_can_not(office: Office, tmp_path: Path) -> None:
     office.settings = office.settings.model_copy(
         update={"performance_query": "DELETE FROM employee_performance WHERE userid = :staff_id"}
