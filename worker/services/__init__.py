@@ -1,1 +1,1 @@
-"""What skills may use: HTTP with bounds, a cache, databases, contacts."""
+"""Services for skills: HTTP with limits, a cache, databases, contacts."""

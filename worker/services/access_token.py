@@ -1,4 +1,4 @@
-"""The access token of DingTalk's OpenAPI: asked for once, kept, and forgotten when it goes bad.
+"""The access token of DingTalk's OpenAPI: fetched once, cached, and dropped when it expires.
 
 Source: DingTalk's page on accessToken.
 """
@@ -24,23 +24,22 @@ from dingda.worker.services.single_flight import SharedCallCancelledError, Singl
 OPENAPI = Backend("钉钉")
 TOKEN_HEADER = "x-acs-dingtalk-access-token"  # noqa: S105 - a header's name
 _OFFICIAL = replace(OPENAPI, per_s=15)
-"""About 20 calls a second are allowed for an application and an API; what is sent counts as well.
-"""
+"""DingTalk allows about 20 calls a second for an application and an API; sends count as well."""
 _OFFICIAL_HOSTS = frozenset({"api.dingtalk.com", "oapi.dingtalk.com"})
 _MAX_TOKEN_S, _TOKEN_MARGIN_S, _MIN_TOKEN_S = 7200, 300, 60
 _MAX_CODE_CHARS = 80
 
 
 class AccessToken:
-    """One application's token, shared by all that calls the OpenAPI in its name.
+    """One application's token, shared by all calls of the OpenAPI in its name.
 
     Args:
-        http: for the call that asks for one.
-        cache: keeps it, for DingTalk wants to be asked rarely.
+        http: fetches a token.
+        cache: keeps it, because DingTalk limits how often a token may be fetched.
         app_key: the application's AppKey (Client ID).
         app_secret: its AppSecret (Client Secret).
         openapi_url: `https://api.dingtalk.com`.
-        limits: what is set of the OpenAPI's bounds.
+        limits: the limits that are set for the OpenAPI.
     """
 
     def __init__(
@@ -63,22 +62,22 @@ class AccessToken:
         self._flights = SingleFlight()
 
     async def get(self) -> str:
-        """Return the token that is kept, or a new one.
+        """Return the cached token, or a new one.
 
         Raises:
-            BackendError: if DingTalk can't be asked, or gives none.
+            BackendError: if DingTalk can't be reached, or returns none.
         """
-        kept = await self._cache.get(self._cache_key)
-        if kept:
-            return str(kept)
+        cached = await self._cache.get(self._cache_key)
+        if cached:
+            return str(cached)
         try:
-            # One after the other, all would wait for a DingTalk that hangs.
+            # Fetched one after the other, every caller would wait for a DingTalk that hangs.
             return await self._flights.run("token", self._fetch)
         except SharedCallCancelledError:
             return await self._fetch()
 
     async def forget(self, token: str) -> None:
-        """Take a token out of the cache that DingTalk doesn't know, unless there is another now."""
+        """Drop a token that DingTalk rejected from the cache, unless it has been replaced."""
         if await self._cache.get(self._cache_key) == token:
             await self._cache.set(self._cache_key, None, ttl_s=1)
 
@@ -88,14 +87,14 @@ class AccessToken:
         *,
         is_stale: Callable[[JSONResponse], bool],
     ) -> JSONResponse:
-        """Make a call with the token, and once more with a new one if DingTalk has forgotten it.
+        """Make a call with the token, and repeat it with a new one if DingTalk rejects the token.
 
         Args:
-            call: makes it with the token that it is given.
-            is_stale: whether a response says that the token is not known.
+            call: makes the call with a given token.
+            is_stale: whether a response rejects the token.
 
         Raises:
-            BackendError: if there is no token to be had; and what the call raises.
+            BackendError: if no token can be fetched; and what the call raises.
         """
         token = await self.get()
         response = await call(token)
@@ -112,32 +111,32 @@ class AccessToken:
             json={"appKey": self._app_key, "appSecret": self._app_secret},
         )
         fields = fields_of(response)
-        token, lasts_s = fields.get("accessToken"), fields.get("expireIn")
+        token, expires_in_s = fields.get("accessToken"), fields.get("expireIn")
         if response.status != HTTPStatus.OK or not token:
             raise refusal(response)
-        if not isinstance(token, str) or type(lasts_s) is not int:
+        if not isinstance(token, str) or type(expires_in_s) is not int:
             raise BackendProtocolError(OPENAPI.name, "no access token with its expireIn")
         if not (token.isascii() and token.isprintable()):
             raise BackendProtocolError(OPENAPI.name, "an access token that no header holds")
-        ttl_s = max(_MIN_TOKEN_S, min(lasts_s, _MAX_TOKEN_S) - _TOKEN_MARGIN_S)
+        ttl_s = max(_MIN_TOKEN_S, min(expires_in_s, _MAX_TOKEN_S) - _TOKEN_MARGIN_S)
         await self._cache.set(self._cache_key, token, ttl_s=ttl_s)
         return token
 
 
 def backend_at(url: str, limits: Limits) -> Backend:
-    """The OpenAPI as a backend; DingTalk's own bounds hold at its own hosts."""
+    """The OpenAPI as a backend; DingTalk's own limits apply at its own hosts."""
     is_official = urlsplit(url).hostname in _OFFICIAL_HOSTS
     return (_OFFICIAL if is_official else OPENAPI).limited(limits)
 
 
 def is_unknown_token(status: int, fields: object) -> bool:
-    """Whether the newer API doesn't know the token: documented as a 400, seen as a 401."""
+    """Whether the newer API rejects the token: documented as a 400, seen as a 401."""
     code = fields.get("code") if isinstance(fields, dict) else None
     return status == HTTPStatus.UNAUTHORIZED or code == "InvalidAuthentication"
 
 
 def refusal(response: JSONResponse) -> BackendError:
-    """DingTalk's refusal with its codes; its words may hold names and addresses."""
+    """The error for a rejected call, with its codes only: its text may hold names and addresses."""
     fields = fields_of(response)
     code = fields.get("code", fields.get("errcode"))
     sub_code = f"/{fields['sub_code']}" if "sub_code" in fields else ""

@@ -1,4 +1,4 @@
-"""Who works here, as DingTalk's address book knows it."""
+"""The people of the organisation, as DingTalk's address book lists them."""
 
 from dataclasses import dataclass, field
 from typing import ClassVar, Protocol
@@ -6,7 +6,7 @@ from typing import ClassVar, Protocol
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """Somebody in the organisation. As a parameter: whom the question is about.
+    """A member of the organisation. As a parameter: the person a question is about.
 
     >>> @skill.command("分机")
     ... def extension(who: Person) -> str:
@@ -28,7 +28,7 @@ class Person:
 
 
 class AddressBook(Protocol):
-    """Who works here; each method may raise `BackendError`.
+    """The organisation's address book; each method may raise `BackendError`.
 
     >>> book: AddressBook = People(Person("0002", "李四"))
     >>> asyncio.run(book.find("李四"))
@@ -36,10 +36,10 @@ class AddressBook(Protocol):
     """
 
     async def find(self, name: str) -> list[str]:
-        """The userids of the people of a name."""
+        """Return the userids of the people with a name."""
 
     async def person(self, staff_id: str) -> Person | None:
-        """Somebody by userid; None if there is nobody of that id."""
+        """Return a person by userid; None if there is none."""
 
     async def department(self, department_id: int) -> str:
-        """The name of a department; "" if there is none."""
+        """Return the name of a department; "" if there is none."""

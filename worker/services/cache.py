@@ -1,4 +1,4 @@
-"""The skills' cache in Redis. What is looked up for a person never goes in here."""
+"""The skills' cache in Redis. Nothing that is looked up for a person is stored here."""
 
 import asyncio
 import json
@@ -16,18 +16,18 @@ from dingda.worker.services.skill_clock import skill_clock_paused
 logger = logging.getLogger(__name__)
 
 LOCK_S = 10.0
-"""Seconds that others wait for the caller that fetches: as long as a call may take by default."""
+"""Seconds that other callers wait for the one that fetches: a call's default timeout."""
 MAX_FETCH_S = 90.0
 """Seconds that fetching may take. The skill's time does not bound it: others wait for it, too."""
-_FIRST_LOOK_S, _LAST_LOOK_S = 0.05, 0.5
-_PATIENCE_S = 1.0
-"""A cache that takes longer is worse than none; the client alone would wait for Redis a minute."""
+_FIRST_POLL_S, _LAST_POLL_S = 0.05, 0.5
+_REDIS_TIMEOUT_S = 1.0
+"""A slower cache is worse than none; the Redis client alone would wait for a minute."""
 
 Fetch = Callable[[], Awaitable[Any]]
 
 
 class Cache(Protocol):
-    """Remembers small JSON values for a while; forgetting is always allowed.
+    """Keeps small JSON values for a while, and may lose any of them at any time.
 
     >>> async def fetch() -> float:
     ...     return 7.1
@@ -37,21 +37,21 @@ class Cache(Protocol):
     """
 
     async def get(self, key: str) -> Any | None:
-        """Return what was put there, or None."""
+        """Return the stored value, or None."""
 
     async def set(self, key: str, value: Any, *, ttl_s: int) -> None:
-        """Put a JSON value there for `ttl_s` seconds."""
+        """Store a JSON value for `ttl_s` seconds."""
 
     async def remember(
         self, key: str, fetch: Fetch, *, ttl_s: int, read: Callable[[Any], Any] = ...
     ) -> Any:
-        """Return what was put there; else fetch it, once for all who want it at this moment.
+        """Return the stored value, or fetch it once for all concurrent callers.
 
         Args:
-            key: where; everything that the value depends on belongs in it.
+            key: must contain everything that the value depends on.
             fetch: gets the JSON value, within 90 seconds. What it raises is raised here.
-            ttl_s: seconds until it is forgotten.
-            read: makes of the JSON value what is returned. A kept value for which it raises
+            ttl_s: seconds until it expires.
+            read: turns the JSON value into what is returned. A stored value for which it raises
                 ValueError, as pydantic does, is spoilt, and is fetched again.
         """
         ...
@@ -65,7 +65,7 @@ def as_it_is(value: Any) -> Any:
 class RedisCache:
     """JSON values under `<prefix>:cache:`, each with its own time to live.
 
-    Redis may be away at any time: then everything is fetched, still once in each process.
+    While Redis is away everything is fetched, still once in each process.
 
     Args:
         redis: a client that decodes responses.
@@ -78,7 +78,7 @@ class RedisCache:
         self._flights = SingleFlight()
 
     async def get(self, key: str) -> Any | None:
-        """Return what was put there; None if there is nothing, no JSON, or no Redis."""
+        """Return the stored value; None if there is none, it is not JSON, or Redis is away."""
         stored = await self._read(key)
         try:
             return None if stored is None else json.loads(stored)
@@ -87,7 +87,7 @@ class RedisCache:
             return None
 
     async def set(self, key: str, value: Any, *, ttl_s: int) -> None:
-        """Put a JSON value there for `ttl_s` seconds; an outage only costs the next look-up."""
+        """Store a JSON value for `ttl_s` seconds; an outage only costs the next look-up."""
         text = json.dumps(value)
         async with self._trying("written"):
             await self._redis.set(self._prefix + key, text, ex=ttl_s)
@@ -95,10 +95,10 @@ class RedisCache:
     async def remember(
         self, key: str, fetch: Fetch, *, ttl_s: int, read: Callable[[Any], Any] = as_it_is
     ) -> Any:
-        """Return what was put there; else fetch it, once for all workers at this moment.
+        """Return the stored value, or fetch it once for all workers.
 
         See `Cache.remember`. The call that fetches holds a lock in Redis for at most ten seconds;
-        if its process dies, or takes longer, others fetch for themselves, one in each process.
+        if its process dies or takes longer, the others fetch for themselves, one per process.
         """
         stored = await self._read(key)
         if stored is not None:
@@ -134,14 +134,14 @@ class RedisCache:
         return text
 
     async def _lock_or_find(self, key: str, spoilt: str | None) -> str | None:
-        """Become the caller that fetches (None), or return what another one has fetched.
+        """Become the caller that fetches (None), or return what another caller has fetched.
 
-        None as well when Redis is away, or when the other one takes too long. Then two fetch, and
-        the first to end takes the other's lock away: one call more, and no harm.
+        None as well if Redis is away, or the other caller takes too long. Then two fetch, and the
+        first to end removes the other's lock: one call more, and no harm.
         """
         loop = asyncio.get_running_loop()
         give_up_at_s = loop.time() + LOCK_S
-        look_s = _FIRST_LOOK_S
+        poll_s = _FIRST_POLL_S
         while True:
             is_locked: bool | None = True
             stored: str | None = None
@@ -157,8 +157,8 @@ class RedisCache:
             if is_locked or loop.time() >= give_up_at_s:
                 return None
             with skill_clock_paused():
-                await asyncio.sleep(look_s)
-            look_s = min(look_s * 1.5, _LAST_LOOK_S)
+                await asyncio.sleep(poll_s)
+            poll_s = min(poll_s * 1.5, _LAST_POLL_S)
 
     async def _unlock(self, key: str) -> None:
         async with self._trying("unlocked"):
@@ -174,9 +174,9 @@ class RedisCache:
 
     @asynccontextmanager
     async def _trying(self, what: str) -> AsyncIterator[None]:
-        """Try something inside for a second; an outage only ends the context."""
+        """Limit a Redis call to a second; an outage only ends the context."""
         try:
-            async with asyncio.timeout(_PATIENCE_S):
+            async with asyncio.timeout(_REDIS_TIMEOUT_S):
                 yield
         except (RedisError, OSError) as error:  # TimeoutError is an OSError
             logger.warning("the cache cannot be %s (%s)", what, type(error).__name__)

@@ -1,8 +1,7 @@
-"""DingTalk's address book, for skills: who works here, and for whom.
+"""DingTalk's address book, for skills: people, their managers and departments.
 
 Sources: DingTalk's pages on topapi/v2/user/get, topapi/v2/department/get and contact/users/search.
-Who somebody is goes by userid alone: names are not unique and nicknames are the sender's own
-choice.
+A person is identified by userid alone: names are not unique, and anybody may choose a nickname.
 """
 
 from collections.abc import AsyncIterator, Mapping
@@ -27,23 +26,23 @@ from dingda.worker.services.errcodes import errcode_in
 from dingda.worker.services.http_client import Http, JSONResponse
 
 _MAX_FOUND = 20
-_ATTEMPTS = 3
+_MAX_ATTEMPTS = 3
 _PAUSE_S = 1.0
 # errcodes of the older API, beside those of `worker.services.errcodes`.
 _BAD_TOKEN = frozenset({40014, 42001})
-_NOT_THERE = frozenset({33012, 60121, 60003})
+_NOT_FOUND = frozenset({33012, 60121, 60003})
 """No such userid, user or department."""
 
 
 class Contacts:
-    """An organisation's `AddressBook`, asked through DingTalk's OpenAPI.
+    """An organisation's `AddressBook`, read through DingTalk's OpenAPI.
 
     Args:
         http: makes the calls.
         token: of the application in whose name they are made.
         openapi_url: `https://api.dingtalk.com`.
         oapi_url: `https://oapi.dingtalk.com`.
-        limits: what is set of the OpenAPI's bounds.
+        limits: the limits that are set for the OpenAPI.
     """
 
     def __init__(
@@ -62,10 +61,10 @@ class Contacts:
         self._limits = limits
 
     async def person(self, staff_id: str) -> Person | None:
-        """Look somebody up by userid; None if the organisation has nobody of that id.
+        """Look a person up by userid; None if the organisation has no such person.
 
         Raises:
-            BackendError: if DingTalk can't be asked, or doesn't answer what was asked.
+            BackendError: if DingTalk can't be reached, or returns no usable response.
         """
         fields = await self._call_oapi("/topapi/v2/user/get", {"userid": staff_id})
         if fields is None:
@@ -73,7 +72,7 @@ class Contacts:
         result = fields.get("result")
         if not isinstance(result, dict):
             raise BackendProtocolError(OPENAPI.name, "user/get answers without a result")
-        # The direct manager is only there when somebody filled it in.
+        # The direct manager is optional.
         return Person(
             staff_id=staff_id,
             name=str(result.get("name") or ""),
@@ -86,21 +85,21 @@ class Contacts:
         """Return the name of a department; "" if there is none of that id.
 
         Raises:
-            BackendError: if DingTalk can't be asked, or refuses.
+            BackendError: if DingTalk can't be reached, or rejects the call.
         """
         fields = await self._call_oapi("/topapi/v2/department/get", {"dept_id": department_id})
         result = fields.get("result") if fields else None
         return str(result.get("name") or "") if isinstance(result, dict) else ""
 
     async def find(self, name: str) -> list[str]:
-        """Return the userids of the people of a name, at most twenty.
+        """Return the userids of the people with a name, at most twenty.
 
         Raises:
-            BackendError: if DingTalk can't be asked, or refuses.
+            BackendError: if DingTalk can't be reached, or rejects the call.
         """
         query = {"queryWord": name, "offset": 0, "size": _MAX_FOUND, "fullMatchField": 1}
         url = f"{self._openapi_url}/v1.0/contact/users/search"
-        async for attempt in _patiently():
+        async for attempt in _attempts():
             with attempt:
                 response = await self._token.call(
                     lambda token: self._http.json(
@@ -117,9 +116,9 @@ class Contacts:
         return _userids(fields_of(response))
 
     async def _call_oapi(self, path: str, body: Mapping[str, Any]) -> dict[str, Any] | None:
-        """Call the older API, which says in an errcode what became of it; None: nothing there."""
+        """Call the older API, which reports its result as an errcode; None: not found."""
         url = self._oapi_url + path
-        async for attempt in _patiently():
+        async for attempt in _attempts():
             with attempt:
                 response = await self._token.call(
                     lambda token: self._http.json(
@@ -132,18 +131,18 @@ class Contacts:
                     is_stale=lambda response: _errcode(response) in _BAD_TOKEN,
                 )
                 code = _errcode(response)
-                if code in _NOT_THERE:
+                if code in _NOT_FOUND:
                     return None
                 if code != 0:
                     raise refusal(response)
         return fields_of(response)
 
 
-def _patiently() -> AsyncIterator[stamina.Attempt]:
-    """Try again after a second, by when DingTalk has begun to count calls from zero."""
+def _attempts() -> AsyncIterator[stamina.Attempt]:
+    """Retry after a second, by when DingTalk's window for counting calls is over."""
     return stamina.retry_context(
         on=BackendUnavailableError,
-        attempts=_ATTEMPTS,
+        attempts=_MAX_ATTEMPTS,
         # As in `worker.services.http_client`: a service that hangs is not called again.
         timeout=OPENAPI.timeout_s,
         wait_initial=_PAUSE_S,
@@ -152,7 +151,7 @@ def _patiently() -> AsyncIterator[stamina.Attempt]:
 
 
 def _userids(fields: Mapping[str, Any]) -> list[str]:
-    """Who was found; a response that doesn't say it is not taken for nobody."""
+    """The userids found; a response without a list is an error, not an empty result."""
     found = fields.get("list", [] if fields.get("totalCount") == 0 else None)
     if not isinstance(found, list):
         raise BackendProtocolError(OPENAPI.name, "users/search answers without a list")
@@ -170,7 +169,7 @@ def _userid(value: object) -> str:
 
 
 def _errcode(response: JSONResponse) -> int:
-    """The older API's verdict."""
+    """The errcode of the older API."""
     code = errcode_in(fields_of(response))
     if code is None:
         raise BackendProtocolError(OPENAPI.name, f"HTTP {response.status} without an errcode")

@@ -1,11 +1,11 @@
-"""Reading SQL databases from skills: one statement, bound values, within a time that is kept.
+"""SQL databases for skills: one statement with bound values, within a timeout that holds.
 
-Drivers block, so each call has a thread, and each database has its own few: one that hangs takes
-nobody else's. The caller hears in time, whatever the driver does. The call is then ended in steps,
-each for what the one before does not reach: the database's own limit on statements, the driver's
-request to cancel, and hanging up. A thread that none of them brings back is counted.
+Drivers block, so each call has a thread, and each database has a few of its own: one that hangs
+blocks no other. The caller gets its timeout whatever the driver does. The call is then ended in
+steps, each for what the one before does not reach: the database's own statement timeout, the
+driver's cancel request, and closing the socket. A thread that none of them ends is counted.
 
-Reading only, whatever a statement says: the session is told so where the database knows how.
+Sessions are read-only, whatever a statement says, where the database supports it.
 SQLAlchemy takes 0.4 s to import, so nothing does until there is a database to read.
 """
 
@@ -34,7 +34,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """What one process asks of one database.
+    """The limits of one process's calls to one database.
 
     Args:
         at_once: calls at one moment, each on a connection of its own; more wait.
@@ -78,12 +78,12 @@ class Databases:
 
     @property
     def stuck_calls(self) -> int:
-        """How many threads are lost to calls that could not be ended; any thread may ask."""
+        """How many threads are lost to calls that could not be ended; safe in any thread."""
         return sum(database.stuck_calls for database in tuple(self._databases.values()))
 
     @property
     def is_stuck(self) -> bool:
-        """Whether some database has lost all its threads, so that only a new process can ask it."""
+        """Whether a database has lost all its threads, so that only a new process can read it."""
         return any(
             database.stuck_calls >= database.bounds.at_once
             for database in tuple(self._databases.values())
@@ -102,17 +102,17 @@ class Databases:
         """Read rows.
 
         Args:
-            service: the database's name as people know it, for the log and for apologies.
+            service: the database's name as users know it, for the log and for apologies.
             url: SQLAlchemy's URL of it.
             statement: the SELECT, with named binds.
             values: what to bind.
             limit: how many rows at the most.
-            bounds: what the database may be asked; other bounds have other connections.
+            bounds: the database's limits; other limits have other connections.
 
         Raises:
             BackendUnavailableError: if it can't be reached, or takes too long.
             BackendBusyError: if none of its connections became free in time.
-            BackendConfigError: if it refuses the statement, or its driver is missing.
+            BackendConfigError: if it rejects the statement, or its driver is missing.
         """
         began = time.monotonic()
         outcome = "failed"
@@ -138,7 +138,7 @@ class _Database:
     def __init__(self, url: str, bounds: Bounds) -> None:
         self.bounds = bounds
         self._url = url
-        self._places = asyncio.Semaphore(bounds.at_once)
+        self._slots = asyncio.Semaphore(bounds.at_once)
         self._calls: set[Call] = set()
         self._engine: Engine | None = None
         self._opening = threading.Lock()
@@ -148,27 +148,27 @@ class _Database:
         return sum(call.is_stuck for call in tuple(self._calls))
 
     async def run(self, service: str, read: Callable[[], Rows]) -> Rows:
-        """Run a blocking read in a thread of its own, once there is a place, within the time."""
+        """Run a blocking read in a thread of its own, once there is a slot, within the timeout."""
         try:
             async with asyncio.timeout(self.bounds.wait_s):
-                await self._places.acquire()
+                await self._slots.acquire()
         except TimeoutError:
             why = f"all {self.bounds.at_once} connections are in use"
             raise BackendBusyError(service, why) from None
         call = Call(service, read)
         self._calls.add(call)
-        back = asyncio.wrap_future(call.outcome)
-        back.add_done_callback(lambda back: self._came_back(call, back))
+        future = asyncio.wrap_future(call.outcome)
+        future.add_done_callback(lambda future: self._ended(call, future))
         try:
             call.start_or_fail()
-            # Unlike `wait_for` it leaves the call alone when the time is up, or we are cancelled.
-            await asyncio.wait([back], timeout=self.bounds.timeout_s)
+            # Unlike `wait_for`, this leaves the call alone on a timeout or a cancellation.
+            await asyncio.wait([future], timeout=self.bounds.timeout_s)
         finally:
-            if not back.done():
+            if not future.done():
                 call.end()
-        if not back.done():
+        if not future.done():
             raise BackendUnavailableError(service, "TimeoutError")
-        return back.result()
+        return future.result()
 
     def read(self, statement: Executable, values: Mapping[str, Any], limit: int) -> Rows:
         """Read rows; blocks."""
@@ -179,8 +179,8 @@ class _Database:
         try:
             return read_rows(engine, call, statement, values, limit)
         except DBAPIError as error:
-            # The server had closed the connection since its last use. Reading may be repeated, and
-            # that spares a question to the server before each use.
+            # The server has closed the connection since its last use. A read may be repeated, which
+            # spares a ping before each use.
             if call.is_over or not error.connection_invalidated:
                 raise
         return read_rows(engine, call, statement, values, limit)
@@ -189,11 +189,11 @@ class _Database:
         if self._engine:
             self._engine.dispose()
 
-    def _came_back(self, call: Call, back: asyncio.Future[Any]) -> None:
+    def _ended(self, call: Call, future: asyncio.Future[Any]) -> None:
         self._calls.discard(call)
-        self._places.release()
-        # The caller may have gone: once retrieved, the error is not logged as never retrieved.
-        back.exception()
+        self._slots.release()
+        # The caller may be gone: once retrieved, the error is not logged as never retrieved.
+        future.exception()
 
     def _opened(self) -> Engine:
         with self._opening:

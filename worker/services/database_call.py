@@ -1,7 +1,7 @@
 """One call of a database, in a thread of its own, which can be ended from outside.
 
-It is ended in steps, each for what the one before does not reach: the driver's request to cancel,
-then hanging up. A thread that neither brings back is stuck for good.
+It is ended in steps, each for what the one before does not reach: the driver's cancel request,
+then closing the socket. A thread that neither ends is stuck for good.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ logger = logging.getLogger(__name__)
 Rows: TypeAlias = "list[dict[str, Any]]"
 
 _CANCEL_S = 1.0
-"""How long a cancelled call may take to come back before it is hung up on, and again after that."""
+"""Seconds for a cancelled call to end before its socket is closed, and once more after that."""
 
 
 class Call(threading.Thread):
     """A read in its thread, which can be ended from outside.
 
-    No thread of a pool: those are waited for when the process ends, and this one may never end.
+    Not a pool's thread: Python waits for those when the process exits, and this one may never end.
     """
 
     def __init__(self, service: str, read: Callable[[], Rows]) -> None:
@@ -36,57 +36,57 @@ class Call(threading.Thread):
         self.outcome: Future[Rows] = Future()
         self.outcome.set_running_or_notify_cancel()
         self.is_over = False
-        """Whether nobody waits for it any more."""
+        """Whether no caller waits for it any more."""
         self._service = service
         self._read = read
         self._connection: Any = None
-        self._line: socket.socket | None = None
+        self._socket: socket.socket | None = None
         self._lock = threading.Lock()
         self._is_given_up = False
 
     @property
     def is_stuck(self) -> bool:
-        """Whether everything was done to end it, and it goes on."""
+        """Whether it is still running after every attempt to end it."""
         return self._is_given_up and not self.outcome.done()
 
     def start_or_fail(self) -> None:
-        """Start; where no more threads can be made, that is the call's outcome."""
+        """Start; if no thread can be created, that error is the call's outcome."""
         try:
             self.start()
         except RuntimeError as error:
             self.outcome.set_exception(error)
 
     def run(self) -> None:
-        """Read, and say how it went."""
+        """Read, and set the outcome."""
         try:
             rows = self._read()
-        except BaseException as error:  # noqa: BLE001 - it is for the caller, whatever it is
-            self.outcome.set_exception(_told(self._service, error))
+        except BaseException as error:  # noqa: BLE001 - any error is the caller's
+            self.outcome.set_exception(_as_backend_error(self._service, error))
         else:
             self.outcome.set_result(rows)
         finally:
-            self.lets_go()
+            self.release_connection()
 
-    def holds(self, connection: Any) -> None:
-        """Say on which of the driver's connections the thread is about to wait.
+    def use_connection(self, connection: Any) -> None:
+        """Note the driver's connection that the thread is about to wait on.
 
         Raises:
             TimeoutError: if the call is over.
         """
-        line = _line(connection)
+        handle = _socket_of(connection)
         with self._lock:
-            self._let_go()
-            self._connection, self._line = connection, line
+            self._forget_connection()
+            self._connection, self._socket = connection, handle
             if self.is_over:
                 raise TimeoutError
 
-    def lets_go(self) -> None:
-        """Say that the thread waits on it no more; it may be another call's then."""
+    def release_connection(self) -> None:
+        """Note that the thread no longer waits on it; another call may use it next."""
         with self._lock:
-            self._let_go()
+            self._forget_connection()
 
     def end(self) -> None:
-        """Make the thread come back, in another thread."""
+        """End the call from another thread, without blocking."""
         self.is_over = True
         threading.Thread(target=self._end, name="database-end", daemon=True).start()
 
@@ -96,29 +96,29 @@ class Call(threading.Thread):
         _cancel(connection)
         self.join(_CANCEL_S)
         with self._lock, suppress(OSError):
-            if self._line:
-                self._line.shutdown(socket.SHUT_RDWR)
+            if self._socket:
+                self._socket.shutdown(socket.SHUT_RDWR)
         self.join(_CANCEL_S)
         self._is_given_up = True
         if self.is_stuck:
             logger.error("%s (SQL): a call that is over holds its thread", self._service)
 
-    def _let_go(self) -> None:
-        if self._line:
-            self._line.close()
-        self._connection = self._line = None
+    def _forget_connection(self) -> None:
+        if self._socket:
+            self._socket.close()
+        self._connection = self._socket = None
 
 
-def _line(connection: Any) -> socket.socket | None:
-    """A second handle on the driver's socket, so that it can't be somebody else's meanwhile."""
+def _socket_of(connection: Any) -> socket.socket | None:
+    """A duplicate handle on the driver's socket, whose descriptor can't be reused meanwhile."""
     try:
         return socket.fromfd(connection.fileno(), socket.AF_UNIX, socket.SOCK_STREAM)
-    except Exception:  # noqa: BLE001 - a driver that has none to show, or a connection that is closed
+    except Exception:  # noqa: BLE001 - a driver without a socket, or a closed connection
         return None
 
 
 def _cancel(connection: Any) -> None:
-    """Ask the server to cancel, where the driver can do so within a time: psycopg's."""
+    """Ask the server to cancel, where the driver can do so with a timeout: psycopg."""
     if not hasattr(connection, "cancel_safe"):
         return
     from psycopg import Error, capabilities  # noqa: PLC0415 - it is loaded: this is its connection
@@ -129,8 +129,8 @@ def _cancel(connection: Any) -> None:
             connection.cancel_safe(timeout=_CANCEL_S)
 
 
-def _told(service: str, error: BaseException) -> BaseException:
-    """What a skill hears of it: class and SQL state, for the words hold statement and values."""
+def _as_backend_error(service: str, error: BaseException) -> BaseException:
+    """The error for a skill: class and SQL state only, as messages hold statement and values."""
     from sqlalchemy import exc  # noqa: PLC0415 - see the module's docstring
 
     state = getattr(getattr(error, "orig", None), "sqlstate", None)

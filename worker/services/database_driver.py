@@ -1,4 +1,4 @@
-"""What the databases and drivers that we know are told: to read only, and for how long.
+"""What the known databases and drivers are told: to read only, and for how long.
 
 SQLAlchemy takes 0.4 s to import, so nothing here does until there is a database to read.
 """
@@ -55,7 +55,7 @@ def open_engine(url: str, *, at_once: int, timeout_s: float) -> Engine:
     """Prepare connections, which only threads that are a `Call` may open.
 
     Args:
-        url: SQLAlchemy's URL. What it says goes before what we set.
+        url: SQLAlchemy's URL. Its own arguments override ours.
         at_once: how many connections there are.
         timeout_s: seconds that a call may take.
     """
@@ -80,7 +80,7 @@ def open_engine(url: str, *, at_once: int, timeout_s: float) -> Engine:
     def connect(dialect: Any, _: object, positional: Any, named: Any) -> Any:
         connection = dialect.connect(*positional, **named)
         try:
-            cast("Call", threading.current_thread()).holds(connection)
+            cast("Call", threading.current_thread()).use_connection(connection)
             _begin(dialect.name, connection, timeout_s)
         except BaseException:
             connection.close()
@@ -99,7 +99,7 @@ def open_engine(url: str, *, at_once: int, timeout_s: float) -> Engine:
 
 
 def connect_arguments(url: URL, timeout_s: float) -> dict[str, Any]:
-    """What the drivers that we know take, so that a dead network ends a call on its own.
+    """Arguments for the known drivers, so that a dead network ends a call on its own.
 
     Args:
         url: names the database and its driver.
@@ -158,24 +158,24 @@ def read_rows(
     with engine.connect() as connection:
         driver = cast("Any", connection.connection.driver_connection)
         try:
-            call.holds(driver)
+            call.use_connection(driver)
             if hasattr(driver, "set_progress_handler"):
                 driver.set_progress_handler(lambda: call.is_over, _SQLITE_STEPS)
             found = _streaming(connection, limit).execute(statement, values).mappings()
             rows = [dict(row) for row in found.fetchmany(limit)]
             found.close()
-            # Now, while it can be hung up on; the pool sends none of its own after it.
+            # Now, while the call can still be ended; the pool then sends no rollback of its own.
             connection.rollback()
         finally:
-            call.lets_go()
+            call.release_connection()
             if call.is_over:
-                # A request to cancel may be under way still, and would hit the next call.
+                # A cancel request may still be under way, and would hit the next call.
                 connection.invalidate()
     return rows
 
 
 def _streaming(connection: Connection, limit: int) -> Connection:
-    """PostgreSQL's drivers fetch all rows there are, however many are wanted, without a cursor."""
+    """Use a server-side cursor: without it PostgreSQL's drivers fetch all rows at once."""
     if connection.dialect.name == "postgresql":
         return connection.execution_options(stream_results=True, max_row_buffer=limit)
     return connection

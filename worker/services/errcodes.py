@@ -1,7 +1,7 @@
-"""What DingTalk's error codes mean: one table of them, for replies and for the OpenAPI.
+"""DingTalk's error codes and their meaning: one table, for replies and for the OpenAPI.
 
-The codes are those of DingTalk's "custom-robots-send-group-messages", "robot-message-type" and its
-global error codes, and those that users of robot/send and sendBySession report. docs/delivery.md
+The codes come from DingTalk's "custom-robots-send-group-messages", "robot-message-type" and its
+global error codes, and from reports by users of robot/send and sendBySession. docs/delivery.md
 shows the same table to operators.
 """
 
@@ -12,7 +12,7 @@ from typing import Any
 
 
 class Meaning(StrEnum):
-    """What an errcode says about the reply that it answers."""
+    """What an errcode says about the reply that was sent."""
 
     SHOWN = "shown"
     BUSY = "busy"
@@ -22,7 +22,7 @@ class Meaning(StrEnum):
     CONTENT = "content"
     """Not shown, and never will be as it is; a plain text may be."""
     FINAL = "final"
-    """Not shown, and nothing will be in this session until somebody changes something."""
+    """Not shown, and nothing will be in this session until the cause is removed."""
     UNKNOWN = "unknown"
     """DingTalk itself doesn't know whether it was shown."""
 
@@ -69,35 +69,35 @@ _WORDS: Mapping[Meaning, tuple[str, ...]] = {
     Meaning.BUSY: ("稍后", "系统繁忙", "系统异常", "try again", "try later", "busy"),
     Meaning.CONTENT: ("too long", "20000", "缺失", "缺少参数"),
 }
-"""For codes that are not in the table. DingTalk changes its words, so its codes come first."""
+"""For codes that are not in the table. DingTalk changes its texts, so codes come first."""
 _SEE_SUB_CODE = 88
 _CODE = re.compile(r"-?[0-9]{1,9}", re.ASCII)
 
 
-def meaning_of(code: int, words: object = "") -> Meaning:
-    """What an errcode means; its errmsg is asked only where the code is not known."""
+def meaning_of(code: int, errmsg: object = "") -> Meaning:
+    """The meaning of an errcode; the errmsg counts only if the code is unknown."""
     if code in ERRCODES:
         return ERRCODES[code]
     if code in _FIELD_FAULTS:
         return Meaning.CONTENT
-    said = words.casefold() if isinstance(words, str) else ""
-    found = (meaning for meaning, parts in _WORDS.items() if any(part in said for part in parts))
+    text = errmsg.casefold() if isinstance(errmsg, str) else ""
+    found = (meaning for meaning, parts in _WORDS.items() if any(part in text for part in parts))
     return next(found, Meaning.FINAL)
 
 
 def errcode_in(fields: Mapping[str, Any]) -> int | None:
-    """The errcode of an answer, or what its sub_code says instead; None if it has none."""
+    """The errcode of a response, or its sub_code where that counts instead; None if it has none."""
     code = _whole_number(fields.get("errcode"))
     if code == _SEE_SUB_CODE:
         sub_code = _whole_number(fields.get("sub_code"))
-        # 88 says that the call was stopped: a 0 beneath it is no success.
+        # 88 says that the call was stopped: a sub_code of 0 is not a success.
         return sub_code or code
     return code
 
 
 def _whole_number(code: object) -> int | None:
-    """A code, which DingTalk documents as a number and shows as a string."""
+    """A code, which DingTalk documents as a number and sends as a string."""
     if isinstance(code, str) and _CODE.fullmatch(code):
         return int(code)
-    # Not int(code): of false and 0.5 that makes the 0 that means success.
+    # Not int(code): it turns false and 0.5 into the 0 that means success.
     return code if isinstance(code, int) and not isinstance(code, bool) else None

@@ -243,7 +243,7 @@ async def test_a_redis_that_hangs_is_not_waited_for(
     async def hangs(*_: Any, **__: Any) -> None:
         await asyncio.sleep(3600)
 
-    monkeypatch.setattr("dingda.worker.services.cache._PATIENCE_S", 0.05)
+    monkeypatch.setattr("dingda.worker.services.cache._REDIS_TIMEOUT_S", 0.05)
     monkeypatch.setattr(redis, "get", hangs)
     monkeypatch.setattr(redis, "execute_command", hangs)
     assert await cache.get("k") is None
