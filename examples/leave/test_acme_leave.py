@@ -37,15 +37,15 @@ async def test_it_understands_a_plain_question() -> None:
     assert await asked("我还有几天年假？") == Text("你还有 7.5 天年假")
 
 
-async def test_it_answers_in_the_askers_script() -> None:
+async def test_it_answers_in_the_senders_script() -> None:
     assert await asked("我還有幾天年假") == Text("你還有 7.5 天年假")
 
 
-async def test_who_is_unknown_is_told_so() -> None:
+async def test_an_unidentified_sender_is_told_why() -> None:
     assert await asked("假期", staff_id="") == Text("钉钉没有告诉我你是谁，等机器人上线后再试")
 
 
-async def test_a_wrong_token_is_the_operators_problem_not_the_askers() -> None:
+async def test_a_wrong_token_is_the_operators_problem_not_the_senders() -> None:
     refused = [LeaveSettings(url="http://hr.example", token="wrong")]  # noqa: S106
     reply = await ask(
         skill, "假期", group=False, transport=httpx.MockTransport(hr), settings=refused

@@ -179,7 +179,7 @@ def test_what_two_processes_want_at_one_moment_is_fetched_once(server: Valkey) -
 
 
 @pytest.mark.slow
-def test_who_dies_while_fetching_keeps_nobody_from_an_answer(server: Valkey) -> None:
+def test_a_process_that_dies_while_fetching_keeps_no_other_from_a_value(server: Valkey) -> None:
     with a_backend(2.0) as (url, port):
         dies, lives = (a_rememberer(server, url) for _ in range(2))
         assert dies.stdin is not None

@@ -126,7 +126,7 @@ async def test_a_statement_beyond_its_time_is_cancelled_on_the_server(
     await until(lambda: not threads_at_work())
 
 
-async def test_a_statement_whose_asker_has_gone_is_cancelled_on_the_server(
+async def test_a_statement_whose_caller_has_gone_is_cancelled_on_the_server(
     databases: Databases, server: Postgres
 ) -> None:
     asking = asyncio.create_task(
@@ -223,16 +223,14 @@ async def test_a_port_that_takes_connections_and_never_answers_keeps_nobody(
     assert databases.stuck_calls == 0
 
 
-async def test_a_server_that_was_started_anew_is_asked_as_if_nothing_were(
-    databases: Databases, server: Postgres
-) -> None:
+async def test_a_restarted_server_is_used_as_before(databases: Databases, server: Postgres) -> None:
     for _ in range(2):
         await asyncio.gather(*(fetched(databases, server.url, "SELECT 1") for _ in range(2)))
         await asyncio.to_thread(server.restart)
         assert await fetched(databases, server.url, "SELECT 1 AS one") == [{"one": 1}]
 
 
-async def test_a_hundred_who_ask_at_once_share_the_few_connections(
+async def test_a_hundred_concurrent_calls_share_the_few_connections(
     databases: Databases, server: Postgres
 ) -> None:
     bounds = Bounds(timeout_s=5.0, at_once=3)

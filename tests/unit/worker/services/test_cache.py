@@ -128,14 +128,16 @@ async def test_what_is_fetched_is_remembered(any_cache: Cache) -> None:
     assert await any_cache.get("k") == {"list": [1]}
 
 
-async def test_who_wants_it_at_one_moment_has_it_fetched_once(any_cache: Cache) -> None:
+async def test_concurrent_callers_fetch_a_value_once(any_cache: Cache) -> None:
     source = Source()
     wanted = (any_cache.remember("k", source, ttl_s=60) for _ in range(100))
     assert await asyncio.gather(*wanted) == [{"list": [1]}] * 100
     assert source.fetched == 1
 
 
-async def test_who_changes_what_is_fetched_changes_it_for_nobody_else(any_cache: Cache) -> None:
+async def test_a_caller_that_changes_a_fetched_value_changes_it_for_no_other(
+    any_cache: Cache,
+) -> None:
     wanted = (any_cache.remember("k", Source(), ttl_s=60) for _ in range(2))
     one, other = await asyncio.gather(*wanted)
     one["list"].append(2)
@@ -151,7 +153,7 @@ async def test_what_cannot_be_fetched_is_not_remembered(any_cache: Cache) -> Non
     assert await any_cache.remember("k", Source("there"), ttl_s=60) == "there"
 
 
-async def test_what_is_spoilt_is_fetched_anew(any_cache: Cache) -> None:
+async def test_a_spoilt_value_is_fetched_again(any_cache: Cache) -> None:
     def read(value: Any) -> int:
         return int(value["number"]) if isinstance(value, dict) else int("no number")
 
@@ -163,7 +165,7 @@ async def test_what_is_spoilt_is_fetched_anew(any_cache: Cache) -> None:
 
 
 @pytest.mark.parametrize("stored", ["", "not json", "[" * 100_000])
-async def test_what_is_no_json_is_fetched_anew(
+async def test_a_value_that_is_not_json_is_fetched_again(
     cache: RedisCache, redis: fakeredis.FakeAsyncRedis, stored: str
 ) -> None:
     await redis.set("dingda:cache:k", stored)
@@ -215,7 +217,7 @@ async def test_a_lock_whose_holder_died_is_waited_for_only_so_long(
     assert await redis.get("dingda:cache:k") == '"there"'
 
 
-async def test_a_fetch_that_never_ends_holds_up_nobody_who_asks_later(
+async def test_a_fetch_that_never_ends_delays_no_later_caller(
     cache: RedisCache, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def hangs() -> Any:
@@ -250,7 +252,7 @@ async def test_a_redis_that_hangs_is_not_waited_for(
     assert await cache.remember("k", Source("there"), ttl_s=60) == "there"
 
 
-async def test_a_fetch_that_is_cancelled_is_made_by_each_who_waited(cache: RedisCache) -> None:
+async def test_a_cancelled_fetch_is_repeated_by_each_waiting_caller(cache: RedisCache) -> None:
     tasks: list[asyncio.Task[object]] = []
     begun = asyncio.Event()
 

@@ -44,7 +44,7 @@ def test_it_opens_after_five_failures_in_a_row(breaker: CircuitBreaker) -> None:
 
 
 @pytest.mark.parametrize("error", [None, BackendProtocolError("API", "no JSON")])
-def test_an_answer_in_between_begins_the_count_anew(
+def test_a_response_in_between_resets_the_count(
     breaker: CircuitBreaker, error: BackendProtocolError | None
 ) -> None:
     for _ in range(3):
@@ -59,7 +59,7 @@ def test_an_answer_in_between_begins_the_count_anew(
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt(), ValueError("ours")])
-def test_what_is_no_failure_of_the_backend_counts_neither_way(
+def test_an_error_that_is_not_the_backends_counts_neither_way(
     breaker: CircuitBreaker, error: BaseException
 ) -> None:
     for _ in range(FAILURES_TO_OPEN - 1):
@@ -70,7 +70,7 @@ def test_what_is_no_failure_of_the_backend_counts_neither_way(
     assert opened(breaker)
 
 
-def test_when_the_pause_is_over_one_call_tries_and_the_others_are_refused(
+def test_after_the_pause_one_trial_call_passes_and_the_others_are_rejected(
     breaker: CircuitBreaker, clock: Clock
 ) -> None:
     for _ in range(FAILURES_TO_OPEN):
@@ -83,7 +83,7 @@ def test_when_the_pause_is_over_one_call_tries_and_the_others_are_refused(
     assert not opened(breaker)
 
 
-def test_a_try_that_fails_begins_another_pause(breaker: CircuitBreaker, clock: Clock) -> None:
+def test_a_failed_trial_starts_another_pause(breaker: CircuitBreaker, clock: Clock) -> None:
     for _ in range(FAILURES_TO_OPEN):
         fail(breaker)
     clock.now_s += OPEN_S

@@ -112,13 +112,13 @@ async def test_a_person_has_a_name_and_a_manager(here: Organisation) -> None:
     assert (person.staff_id, person.name, person.manager_staff_id) == ("u1", "张三", "boss")
 
 
-async def test_who_has_no_manager_in_the_address_book_has_none(here: Organisation) -> None:
+async def test_a_person_without_a_manager_in_the_address_book_has_none(here: Organisation) -> None:
     person = await here.contacts().person("u3")
     assert person is not None
     assert person.manager_staff_id == ""
 
 
-async def test_who_is_not_in_the_organisation_is_nobody(here: Organisation) -> None:
+async def test_an_unknown_userid_is_nobody(here: Organisation) -> None:
     assert await here.contacts().person("stranger") is None
 
 
@@ -277,7 +277,7 @@ async def test_each_answer_to_a_private_message_has_its_outcome(
     assert isinstance(await here.send(), kind)
 
 
-async def test_who_is_not_in_the_organisation_gets_nothing(here: Organisation) -> None:
+async def test_a_userid_outside_the_organisation_gets_nothing(here: Organisation) -> None:
     assert isinstance(await here.send(to="stranger"), Rejected)
     assert here.api.sent == []
 

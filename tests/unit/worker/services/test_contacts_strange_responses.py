@@ -195,13 +195,13 @@ async def test_a_token_that_stays_bad_is_asked_for_once_more_and_no_further(
 
 
 @pytest.mark.parametrize("name", ["invalidStaffIdList", "filteredStaffIdList"])
-async def test_who_is_listed_as_not_reached_is_not_reached(name: str) -> None:
+async def test_a_user_listed_as_not_reached_is_not_reached(name: str) -> None:
     async with answering({"processQueryKey": "k", name: ["u1"]}) as asked:
         assert isinstance(await asked.send(), Rejected)
 
 
 @pytest.mark.parametrize("listed", [None, [], "u1", 1, True, {"u1": 1}, ["u10"], [["u1"]]])
-async def test_only_a_list_with_the_asker_in_it_says_that_they_were_not_reached(
+async def test_only_a_list_with_the_sender_in_it_says_that_they_were_not_reached(
     listed: Any,
 ) -> None:
     lists = dict.fromkeys(("invalidStaffIdList", "flowControlledStaffIdList"), listed)

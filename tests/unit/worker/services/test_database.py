@@ -130,7 +130,7 @@ async def test_a_query_that_takes_too_long_is_given_up(databases: Databases, url
     await until(lambda: not threads_at_work())
 
 
-async def test_a_query_whose_asker_has_gone_ends(databases: Databases, url: str) -> None:
+async def test_a_query_whose_caller_has_gone_ends(databases: Databases, url: str) -> None:
     asking = asyncio.create_task(fetched(databases, url, ENDLESS))
     await until(threads_at_work)
     asking.cancel()
@@ -140,7 +140,7 @@ async def test_a_query_whose_asker_has_gone_ends(databases: Databases, url: str)
     assert await fetched(databases, url, "SELECT 1 AS one") == [{"one": 1}]
 
 
-async def test_who_gets_no_connection_in_time_hears_of_a_crowd_and_not_of_a_fault(
+async def test_a_call_without_a_connection_in_time_is_busy_and_not_a_failure(
     databases: Databases, url: str
 ) -> None:
     one = Bounds(timeout_s=0.3, at_once=1, wait_s=0.1)
@@ -268,7 +268,9 @@ async def test_neither_log_nor_error_holds_the_statement_the_values_or_the_url(
     assert "people.db" not in caplog.text
 
 
-async def test_closing_lets_a_later_question_open_anew(databases: Databases, url: str) -> None:
+async def test_a_call_after_closing_opens_the_database_again(
+    databases: Databases, url: str
+) -> None:
     await fetched(databases, url, "SELECT 1")
     databases.close()
     assert await fetched(databases, url, "SELECT 1 AS one") == [{"one": 1}]

@@ -39,7 +39,7 @@ def _without_waiting() -> None:
     stamina.set_testing(True, attempts=3, cap=True)
 
 
-async def test_an_answer_comes_back_with_its_status() -> None:
+async def test_a_response_is_returned_with_its_status() -> None:
     async with http_to(lambda _: httpx.Response(404, json={"why": "gone"})) as http:
         answer = await http.json("API", "GET", URL)
     assert (answer.status, answer.data) == (404, {"why": "gone"})
@@ -65,14 +65,14 @@ async def test_nothing_is_repeated_unless_asked_for() -> None:
     assert len(calls) == 1
 
 
-async def test_a_retry_can_heal_a_passing_failure() -> None:
+async def test_a_retry_can_mend_a_transient_failure() -> None:
     answers = iter([httpx.Response(503), httpx.Response(200, json={"ok": True})])
     async with http_to(lambda _: next(answers)) as http:
         answer = await http.json("API", "GET", URL, retries=1)
     assert answer.data == {"ok": True}
 
 
-async def test_a_backend_that_took_all_its_time_is_not_asked_again() -> None:
+async def test_a_backend_that_timed_out_is_not_called_again() -> None:
     stamina.set_testing(False)
     gauge = Gauge(takes_s=60)
     async with http_to(gauge) as http:
@@ -81,7 +81,7 @@ async def test_a_backend_that_took_all_its_time_is_not_asked_again() -> None:
     assert gauge.calls == 1
 
 
-async def test_after_five_failures_a_host_is_left_alone() -> None:
+async def test_after_five_failures_a_host_is_not_called() -> None:
     calls = []
 
     def handler(request: httpx.Request) -> httpx.Response:
@@ -133,7 +133,7 @@ async def ask_many(http: Http, backend: Backend | str, count: int) -> list[objec
     return await asyncio.gather(*asked, return_exceptions=True)
 
 
-async def test_a_service_that_says_nothing_is_asked_at_full_width() -> None:
+async def test_a_service_without_declared_limits_gets_all_calls_at_once() -> None:
     gauge = Gauge()
     async with http_to(gauge) as http:
         answers = await ask_many(http, "API", 300)
@@ -157,7 +157,7 @@ async def test_a_call_that_takes_longer_than_declared_is_the_backends_failure() 
 
 
 @virtual_time
-async def test_who_waits_too_long_hears_that_many_are_asking() -> None:
+async def test_a_call_that_waits_too_long_is_told_that_many_are_asking() -> None:
     backend = Backend("API", at_once=1, wait_s=0.05)
     async with http_to(Gauge(takes_s=0.5)) as http:
         first, *others = await ask_many(http, backend, 4)
@@ -168,7 +168,7 @@ async def test_who_waits_too_long_hears_that_many_are_asking() -> None:
 
 
 @virtual_time
-async def test_waiting_in_line_never_opens_the_breaker() -> None:
+async def test_waiting_for_a_slot_never_opens_the_circuit() -> None:
     backend = Backend("API", at_once=1, wait_s=0.01)
     async with http_to(Gauge(takes_s=0.2)) as http:
         _, *others = await ask_many(http, backend, 20)
@@ -177,7 +177,7 @@ async def test_waiting_in_line_never_opens_the_breaker() -> None:
 
 
 @virtual_time
-async def test_calls_that_we_cancel_ourselves_never_open_the_breaker() -> None:
+async def test_calls_that_we_cancel_ourselves_never_open_the_circuit() -> None:
     async with http_to(Gauge(takes_s=60)) as http:
         for _ in range(8):
             with pytest.raises(TimeoutError):
@@ -189,7 +189,7 @@ async def test_calls_that_we_cancel_ourselves_never_open_the_breaker() -> None:
 
 
 @virtual_time
-async def test_while_a_backend_hangs_all_who_ask_hear_in_bounded_time() -> None:
+async def test_while_a_backend_hangs_every_caller_gets_an_error_in_bounded_time() -> None:
     gauge = Gauge(takes_s=60)
     async with http_to(gauge) as http:
         async with asyncio.timeout(20):
@@ -201,7 +201,7 @@ async def test_while_a_backend_hangs_all_who_ask_hear_in_bounded_time() -> None:
 # Equal calls.
 
 
-async def test_equal_calls_at_one_moment_are_made_once() -> None:
+async def test_concurrent_equal_calls_are_made_once() -> None:
     gauge = Gauge()
     async with http_to(gauge) as http:
         calls = (http.json("API", "GET", URL, params={"city": "北京"}) for _ in range(100))
@@ -210,7 +210,7 @@ async def test_equal_calls_at_one_moment_are_made_once() -> None:
     assert all(answer.data == {"list": [1]} for answer in answers)
 
 
-async def test_one_who_changes_an_answer_does_not_change_the_others() -> None:
+async def test_a_caller_that_changes_a_response_does_not_change_the_others() -> None:
     async with http_to(Gauge()) as http:
         one, other = await asyncio.gather(*(http.json("API", "GET", URL) for _ in range(2)))
         one.data["list"].append(2)
@@ -225,7 +225,7 @@ async def test_one_who_changes_an_answer_does_not_change_the_others() -> None:
         {"shared": False},
     ],
 )
-async def test_calls_that_differ_or_are_not_for_others_are_made_each(
+async def test_calls_that_differ_or_are_not_shared_are_each_made(
     differs: dict[str, Any],
 ) -> None:
     gauge = Gauge()
@@ -248,7 +248,7 @@ async def test_a_post_is_shared_only_where_it_is_declared_repeatable(
     assert gauge.calls == calls
 
 
-async def test_a_call_goes_on_for_the_others_when_the_first_who_asked_goes_away() -> None:
+async def test_a_shared_call_continues_when_its_first_caller_is_cancelled() -> None:
     gauge = Gauge(takes_s=0.05)
     async with http_to(gauge) as http:
         first = asyncio.create_task(http.json("API", "GET", URL))
@@ -264,7 +264,7 @@ async def test_a_call_goes_on_for_the_others_when_the_first_who_asked_goes_away(
 
 
 @pytest.mark.parametrize("retry_after", ["60", "Sat, 28 Nov 2026 00:01:00 GMT"])
-async def test_a_backend_that_asks_to_be_left_alone_is(retry_after: str) -> None:
+async def test_a_retry_after_is_obeyed(retry_after: str) -> None:
     calls, now = 0, datetime(2026, 11, 28, tzinfo=UTC)
 
     def handler(_: httpx.Request) -> httpx.Response:
@@ -284,7 +284,7 @@ async def test_a_backend_that_asks_to_be_left_alone_is(retry_after: str) -> None
     assert calls == 2
 
 
-async def test_a_backend_cannot_ask_to_be_left_alone_for_ever() -> None:
+async def test_a_retry_after_is_obeyed_for_a_limited_time_only() -> None:
     now = datetime(2026, 11, 28, tzinfo=UTC)
     answers = iter([httpx.Response(503, headers={"retry-after": "9" * 30}), ANSWER])
     async with httpx.AsyncClient(transport=httpx.MockTransport(lambda _: next(answers))) as client:
@@ -308,7 +308,7 @@ async def test_a_strange_retry_after_counts_as_none(retry_after: str) -> None:
         assert (await http.json("API", "GET", URL, retries=1)).status == 200
 
 
-async def test_a_backend_whose_quota_is_used_up_is_not_asked_until_it_comes_back() -> None:
+async def test_a_backend_whose_quota_is_used_up_is_not_called_until_it_is_restored() -> None:
     calls, now = 0, datetime(2026, 11, 27, 20, tzinfo=UTC)
     tomorrow = datetime(2026, 11, 28, tzinfo=UTC)
 
@@ -335,13 +335,13 @@ async def test_a_backend_whose_quota_is_used_up_is_not_asked_until_it_comes_back
 @pytest.mark.parametrize(
     "body", [b"<html>", b"", b"[" * 100_000, b" " * (Backend("API").max_bytes + 1)]
 )
-async def test_what_is_no_json_or_too_much_is_a_protocol_error(body: bytes) -> None:
+async def test_a_body_that_is_not_json_or_too_large_is_a_protocol_error(body: bytes) -> None:
     async with http_to(lambda _: httpx.Response(200, content=body)) as http:
         with pytest.raises(BackendProtocolError):
             await http.json("API", "GET", URL)
 
 
-async def test_one_line_says_the_host_and_the_cost_and_no_key(
+async def test_the_log_line_has_the_host_and_the_cost_and_no_key(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     caplog.set_level(logging.INFO, logger="dingda.worker.services.endpoint")

@@ -38,7 +38,7 @@ async def test_a_few_calls_after_a_rest_do_not_wait_for_one_another() -> None:
 
 
 @virtual_time
-async def test_who_cannot_be_served_in_time_hears_so_at_once() -> None:
+async def test_a_call_that_could_not_start_in_time_fails_at_once() -> None:
     limiter, begun = BackendLimiter(Backend("API", per_s=1, wait_s=2)), list[float]()
     waiting = [asyncio.create_task(begin(limiter, begun)) for _ in range(5)]
     await asyncio.sleep(0)
@@ -52,7 +52,7 @@ async def test_who_cannot_be_served_in_time_hears_so_at_once() -> None:
 
 
 @virtual_time
-async def test_who_goes_away_in_line_leaves_no_place_taken() -> None:
+async def test_a_cancelled_call_frees_its_slot() -> None:
     limiter, begun = BackendLimiter(Backend("API", at_once=1, wait_s=5)), list[float]()
     first = asyncio.create_task(begin(limiter, begun, takes_s=60))
     others = [asyncio.create_task(begin(limiter, begun)) for _ in range(5)]

@@ -33,14 +33,14 @@ async def three(flights: SingleFlight, call: Call) -> list[asyncio.Task[int]]:
     return tasks
 
 
-async def test_all_who_ask_meanwhile_get_the_outcome_of_one_call() -> None:
+async def test_concurrent_callers_get_the_outcome_of_one_call() -> None:
     call = Call()
     tasks = await three(SingleFlight(), call)
     call.may_end.set()
     assert await asyncio.gather(*tasks) == [1, 1, 1]
 
 
-async def test_who_asks_afterwards_makes_another_call() -> None:
+async def test_a_later_caller_makes_another_call() -> None:
     flights, call = SingleFlight(), Call()
     call.may_end.set()
     assert await flights.run("key", call) == 1
@@ -71,7 +71,7 @@ async def caught(flights: SingleFlight, call: Call) -> BaseException | None:
     return None
 
 
-async def test_who_goes_away_takes_the_call_from_nobody() -> None:
+async def test_a_cancelled_caller_cancels_the_call_for_no_other() -> None:
     call = Call()
     first, second, third = await three(SingleFlight(), call)
     first.cancel()
@@ -82,7 +82,7 @@ async def test_who_goes_away_takes_the_call_from_nobody() -> None:
 
 
 @pytest.mark.parametrize("by_itself", [True, False])
-async def test_a_call_that_is_cancelled_cancels_none_of_those_who_wait(*, by_itself: bool) -> None:
+async def test_a_cancelled_call_cancels_none_of_its_callers(*, by_itself: bool) -> None:
     call = Call()
     tasks = await three(SingleFlight(), call)
     if by_itself:
@@ -95,7 +95,7 @@ async def test_a_call_that_is_cancelled_cancels_none_of_those_who_wait(*, by_its
             await task
 
 
-async def test_a_call_that_is_cancelled_before_it_begins_blocks_no_later_one() -> None:
+async def test_a_call_cancelled_before_it_starts_blocks_no_later_one() -> None:
     flights, call = SingleFlight(), Call()
     call.may_end.set()
     waiter = asyncio.create_task(flights.run("key", call))
@@ -108,7 +108,7 @@ async def test_a_call_that_is_cancelled_before_it_begins_blocks_no_later_one() -
 
 
 @virtual_time
-async def test_the_time_of_all_who_wait_stands_still_while_the_call_waits_in_line() -> None:
+async def test_every_callers_clock_pauses_while_the_shared_call_waits_for_a_slot() -> None:
     flights = SingleFlight()
 
     async def call() -> str:
@@ -126,7 +126,7 @@ async def test_the_time_of_all_who_wait_stands_still_while_the_call_waits_in_lin
 
 
 @virtual_time
-async def test_a_call_that_is_not_in_line_uses_the_time_of_all_who_wait() -> None:
+async def test_a_shared_call_that_does_not_wait_for_a_slot_uses_every_callers_time() -> None:
     call = Call()
     flights = SingleFlight()
 

@@ -14,14 +14,14 @@ async def wait_in_line(seconds: float) -> None:
 
 
 @virtual_time
-async def test_waiting_in_line_does_not_use_a_skills_time_up() -> None:
+async def test_waiting_for_a_slot_uses_none_of_a_skills_time() -> None:
     async with skill_time(0.2, latest_s=60):
         await wait_in_line(0.5)
         await wait_in_line(0.5)
 
 
 @virtual_time
-async def test_its_own_work_does_before_and_after() -> None:
+async def test_a_skills_own_work_before_and_after_uses_its_time() -> None:
     async def work() -> None:
         await asyncio.sleep(0.15)
         await wait_in_line(0.3)
@@ -47,13 +47,13 @@ async def test_waiting_for_several_at_once_counts_once() -> None:
 
 
 @virtual_time
-async def test_the_first_who_is_served_does_not_start_the_clock_for_who_still_waits() -> None:
+async def test_the_clock_stays_paused_while_any_call_waits() -> None:
     async with skill_time(0.1, latest_s=60):
         await asyncio.gather(wait_in_line(0.01), wait_in_line(0.4))
 
 
 @virtual_time
-async def test_it_never_stands_still_beyond_the_end_of_the_session() -> None:
+async def test_the_clock_is_never_paused_beyond_the_end_of_the_session() -> None:
     with pytest.raises(TimeoutError):
         async with skill_time(0.1, latest_s=0.2):
             await wait_in_line(60)
@@ -67,14 +67,14 @@ async def test_the_session_may_be_shorter_than_the_skills_time() -> None:
 
 
 @virtual_time
-async def test_what_a_skill_leaves_behind_disturbs_nobody() -> None:
+async def test_a_background_task_of_a_skill_disturbs_nothing() -> None:
     async with skill_time(0.1, latest_s=60):
         left_behind = asyncio.create_task(wait_in_line(0.02))
     await left_behind
 
 
 @virtual_time
-async def test_skills_side_by_side_have_clocks_of_their_own() -> None:
+async def test_concurrent_skills_have_separate_clocks() -> None:
     async def skill(*, in_line: bool) -> None:
         async with skill_time(0.1, latest_s=60):
             await (wait_in_line(0.4) if in_line else asyncio.sleep(0.4))
@@ -87,5 +87,5 @@ async def test_skills_side_by_side_have_clocks_of_their_own() -> None:
 
 
 @virtual_time
-async def test_without_a_skill_there_is_nothing_to_stop() -> None:
+async def test_without_a_skill_there_is_no_clock_to_pause() -> None:
     await wait_in_line(0.001)

@@ -83,7 +83,7 @@ def test_without_offers_there_is_no_feed() -> None:
     assert feed([], say=str) is None
 
 
-def test_the_bot_s_own_words_are_said_in_the_asker_s_script() -> None:
+def test_the_bots_own_words_are_in_the_senders_script() -> None:
     shown = feed([an_offer()], say=lambda text: text.replace("广", "廣"))
     assert shown is not None
     assert shown.links[0].title.endswith("（推廣）")

@@ -74,7 +74,7 @@ def test_a_share_is_searched_by_its_title(text: str, title: str) -> None:
         "【淘宝】没见过的承诺 https://e.tb.cn/h.Ex?tk=Yz CZ3456",
     ],
 )
-def test_without_a_title_the_asker_is_asked_for_it(text: str) -> None:
+def test_without_a_title_the_sender_is_asked_for_it(text: str) -> None:
     with pytest.raises(ClarificationNeeded) as unclear:
         keyword(text)
     assert str(unclear.value) == ONLY_A_LINK

@@ -122,7 +122,7 @@ async def test_taobao_is_not_asked_for_a_number_that_it_keeps_from_apps(taobao: 
     assert taobao.calls == []
 
 
-async def test_a_vain_search_says_so_in_the_asker_s_script(table: CouponSettings) -> None:
+async def test_an_empty_result_is_reported_in_the_senders_script(table: CouponSettings) -> None:
     reply = await ask(skill, "優惠券 飛機 500元以內", settings=[table], now=NOW)
     assert isinstance(reply, Text)
     assert reply.content == "沒有找到「飛機」500元以內的優惠券，換個詞或放寬價格再試試"
@@ -149,7 +149,7 @@ async def test_the_table_is_asked_where_both_are_set_up(
 
 
 @pytest.mark.parametrize("missing", [list(APP), *([name] for name in APP)])
-async def test_where_nothing_is_set_up_the_asker_hears_so_and_the_log_names_the_variables(
+async def test_without_any_setup_the_sender_is_told_and_the_log_names_the_variables(
     missing: list[str], caplog: pytest.LogCaptureFixture
 ) -> None:
     some = {name: value for name, value in APP.items() if name not in missing}
@@ -161,7 +161,7 @@ async def test_where_nothing_is_set_up_the_asker_hears_so_and_the_log_names_the_
         assert f"DINGDA_{name}" in caplog.text
 
 
-async def test_a_missing_permission_is_explained_in_the_log_and_not_to_the_asker(
+async def test_a_missing_permission_is_explained_in_the_log_and_not_to_the_sender(
     taobao: FakeTaobao, caplog: pytest.LogCaptureFixture
 ) -> None:
     taobao.failures.append(NO_PERMISSION)

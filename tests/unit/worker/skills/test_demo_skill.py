@@ -19,7 +19,7 @@ async def payload_for(text: str, **circumstances: Any) -> dict[str, Any]:
     return reply.to_payload()
 
 
-async def test_text_is_echoed_to_the_asker() -> None:
+async def test_text_is_echoed_to_the_sender() -> None:
     assert await payload_for("text") == {
         "msgtype": "text",
         "text": {"content": "@0001 你刚刚发的消息是：[text]"},
@@ -109,7 +109,7 @@ async def test_anything_else_gets_no_reply(typed: str) -> None:
 
 @pytest.mark.parametrize("command", ["text", "markdown"])
 @pytest.mark.parametrize("circumstances", [{"staff_id": ""}, {"group": False}])
-async def test_who_cannot_or_need_not_be_mentioned_is_not(
+async def test_a_sender_who_cannot_or_need_not_be_mentioned_is_not(
     command: str, circumstances: dict[str, Any]
 ) -> None:
     payload = await payload_for(command, **circumstances)
@@ -117,7 +117,7 @@ async def test_who_cannot_or_need_not_be_mentioned_is_not(
     assert "@" not in str(payload)
 
 
-async def test_who_writes_traditional_characters_is_answered_in_them() -> None:
+async def test_a_question_in_traditional_characters_is_answered_in_them() -> None:
     payload = await payload_for("獨立跳轉")
     assert payload["actionCard"]["title"] == "州的先生 Python 實戰教程合集"
     assert [each["title"] for each in payload["actionCard"]["btns"]] == ["去看看", "不感興趣"]

@@ -142,7 +142,7 @@ async def test_of_namesakes_a_manager_sees_the_one_who_reports(office: Office) -
     assert "78.5" in await office.told("李四的绩效", WANG)
 
 
-async def test_who_is_mentioned_is_whom_it_is_about(office: Office) -> None:
+async def test_a_mentioned_person_is_the_subject(office: Office) -> None:
     assert "78.5" in await office.told("绩效", WANG, mentions=(Mention(LI),))
 
 
@@ -161,7 +161,7 @@ async def test_who_is_mentioned_is_whom_it_is_about(office: Office) -> None:
         "@钉答 绩效 @李四",
     ],
 )
-async def test_whoever_is_named_by_hand_is_whom_it_is_about(office: Office, typed: str) -> None:
+async def test_a_person_named_by_hand_is_the_subject(office: Office, typed: str) -> None:
     told = await office.told(typed, WANG)
     assert told.startswith("### 李四的绩效")
 
@@ -179,7 +179,7 @@ async def test_whoever_is_named_by_hand_is_whom_it_is_about(office: Office, type
         "绩效 想想",
     ],
 )
-async def test_whoever_asks_about_somebody_else_never_sees_the_own(
+async def test_a_question_about_somebody_else_never_shows_ones_own(
     office: Office, typed: str
 ) -> None:
     assert is_refused(await office.asked(typed, ZHANG))
@@ -213,7 +213,7 @@ async def test_whoever_asks_about_somebody_else_never_sees_the_own(
         ("绩效", (Mention(ZHANG), Mention(""))),
     ],
 )
-async def test_a_question_about_somebody_else_as_well_never_shows_the_own(
+async def test_a_question_that_also_names_somebody_else_never_shows_ones_own(
     office: Office, typed: str, mentions: tuple[Mention, ...]
 ) -> None:
     quoted = Quoted(Kind.TEXT, "李四", "$:LWCP_v1:$li", is_bots=False)
@@ -242,7 +242,7 @@ async def test_a_name_beside_its_own_mention_is_the_same_person(office: Office) 
     assert "78.5" in await office.told("绩效 怎么说呢", WANG, mentions=(Mention(LI),))
 
 
-async def test_without_an_address_book_a_name_is_not_taken_for_the_askers(office: Office) -> None:
+async def test_without_an_address_book_a_name_is_not_taken_for_the_senders(office: Office) -> None:
     office.dingtalk = None
     assert is_refused(await office.asked("绩效 @李四", ZHANG))
     assert is_refused(await office.asked("@李四 绩效", ZHANG))
@@ -257,19 +257,19 @@ async def test_the_bots_name_beside_my_performance_changes_nothing(
     assert "91.5" in await office.told(typed, ZHANG)
 
 
-async def test_a_mention_that_hides_who_is_meant_never_means_the_asker(office: Office) -> None:
+async def test_a_mention_without_a_userid_never_means_the_sender(office: Office) -> None:
     assert is_refused(await office.asked("绩效", ZHANG, mentions=(Mention(""),)))
     assert is_refused(await office.asked("绩效", WANG, mentions=(Mention(""), Mention(LI))))
 
 
-async def test_the_address_book_is_asked_anew_for_each_question(office: Office) -> None:
+async def test_the_address_book_is_read_for_each_question(office: Office) -> None:
     await office.told("张三的绩效", WANG)
     asked = office.api.asked.count("/topapi/v2/user/get")
     await office.told("张三的绩效", WANG)
     assert office.api.asked.count("/topapi/v2/user/get") == 2 * asked
 
 
-async def test_a_nickname_is_not_who_one_is(office: Office) -> None:
+async def test_a_nickname_does_not_identify_a_person(office: Office) -> None:
     assert is_refused(await office.asked("绩效 张三", LI, nick="王五"))
 
 
@@ -324,7 +324,7 @@ async def test_without_an_address_book_nobody_elses_is_shown(office: Office) -> 
         (ZHANG, {"sender_corp_id": "CORP"}),
     ],
 )
-async def test_who_is_not_known_by_id_in_this_organisation_sees_nothing(
+async def test_a_sender_without_a_userid_in_this_organisation_sees_nothing(
     office: Office, by: str, message: dict[str, str]
 ) -> None:
     assert is_refused(await office.asked("我的绩效", by, **message))
@@ -333,7 +333,7 @@ async def test_who_is_not_known_by_id_in_this_organisation_sees_nothing(
 # Rule 5: never in a group, in Redis, in a log.
 
 
-async def test_what_is_asked_in_a_group_is_for_the_asker_alone(office: Office) -> None:
+async def test_a_question_in_a_group_is_answered_to_the_sender_alone(office: Office) -> None:
     said = await office.asked("我的绩效", group=True)
     assert said.private
     assert not said.persist
@@ -516,7 +516,7 @@ async def test_no_token_is_logged(
     assert "hr-token" not in caplog.text
 
 
-async def test_where_nothing_is_set_up_the_asker_hears_so(
+async def test_without_any_setup_the_sender_is_told(
     office: Office, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.chdir(tmp_path)

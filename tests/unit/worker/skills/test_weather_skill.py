@@ -140,7 +140,7 @@ async def test_the_days_asked_for_are_told(
     assert ("**现在**" in told) is with_now
 
 
-async def test_who_writes_traditional_characters_reads_them(sky: Sky) -> None:
+async def test_a_question_in_traditional_characters_gets_them_back(sky: Sky) -> None:
     reply = await sky.ask("臺北明天天氣")
     assert isinstance(reply, Markdown)
     assert reply.title == "臺北（臺灣）天氣"
@@ -345,7 +345,7 @@ async def test_open_meteo_is_asked_once_for_the_present_and_the_days(
     assert ("current" in query) is with_now
 
 
-async def test_a_hundred_who_ask_the_same_at_one_moment_are_one_call(sky: Sky) -> None:
+async def test_a_hundred_equal_questions_at_once_are_one_call(sky: Sky) -> None:
     told = await asyncio.gather(*(sky.told("天气 北京") for _ in range(100)))
     assert len(set(told)) == 1
     assert len(sky.open_meteo.asked) == 1
@@ -394,7 +394,7 @@ async def test_nothing_is_remembered_over_the_places_own_midnight(sky: Sky) -> N
         (open_meteo.BAD_KEY, "Open-Meteo的配置有问题，不是你的问题"),
     ],
 )
-async def test_a_service_that_fails_is_named_and_not_the_askers_fault(
+async def test_a_service_that_fails_is_named_and_not_the_senders_fault(
     sky: Sky, fault: tuple[int, str], sentence: str
 ) -> None:
     sky.open_meteo.faults.extend([fault] * 4)
@@ -428,7 +428,7 @@ async def test_a_service_that_is_not_set_up_is_passed_over_and_named_in_the_log(
     assert "amap is not set up" in caplog.text
 
 
-async def test_where_none_is_set_up_the_asker_hears_so(sky: Sky) -> None:
+async def test_without_a_service_the_sender_is_told(sky: Sky) -> None:
     sky.uses("amap", amap_key=SecretStr(""))
     said = await listen(skill, "天气 北京", **sky.circumstances)
     assert said is not None
@@ -591,7 +591,7 @@ async def test_a_service_whose_quota_is_used_up_leaves_the_answer_to_the_next(
         ("http://127.0.0.1:8102", "", None),
     ],
 )
-async def test_only_who_has_no_account_is_bound_to_what_it_allows_without(
+async def test_only_without_an_account_the_public_limits_apply(
     sky: Sky, url: str, limits: str, at_once: int | None
 ) -> None:
     transport, under_way, most = sky.transport(), 0, 0
