@@ -1,1 +1,1 @@
-"""What the bot can do as it is shipped: one module a skill, each with its `skill`."""
+"""The skills that the bot is shipped with: a module or package each, with its `skill`."""

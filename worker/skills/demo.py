@@ -12,13 +12,13 @@ _PICTURE = "https://img.alicdn.com/tfs/TB1NwmBEL9TBuNjy1zbXXXpepXa-2400-1218.png
 
 @skill.command("text")
 async def text(ctx: Context) -> Text:
-    """A text that mentions the asker."""
+    """A text that mentions the sender."""
     return Text(f"{ctx.localize('你刚刚发的消息是：')}[{ctx.text}]", at=ctx.mention)
 
 
 @skill.command("markdown")
 async def markdown(ctx: Context) -> Markdown:
-    """A markdown message that mentions the asker."""
+    """A markdown message that mentions the sender."""
     return Markdown(
         title=ctx.localize("州的先生机器人助理"),
         text=ctx.localize("## 这是什么? \n 这是一个钉钉机器人 \n "),

@@ -23,7 +23,7 @@ def feed(offers: Sequence[Offer], *, say: Callable[[str], str]) -> FeedCard | No
 
     Args:
         offers: the best first.
-        say: puts the bot's own words into the asker's script.
+        say: puts the bot's own words into the sender's script.
     """
     card: FeedCard | None = None
     for offer in offers:

@@ -17,12 +17,12 @@ from dingda.skill import (
     RefusalError,
 )
 from dingda.worker.skills.coupons.offer import Offer
-from dingda.worker.skills.coupons.top_response import Failure, read_answer
+from dingda.worker.skills.coupons.top_response import TopFailure, read_response
 from dingda.worker.skills.coupons.top_signature import SignMethod, sign, timestamp
 from dingda.worker.skills.coupons.wish import Order, Wish
 
 TAOBAO = Backend("淘宝联盟", at_once=20)
-"""How many calls it bears it does not say; who makes too many is shut out for a second (code 7)."""
+"""It documents no limit; too many calls are banned for a second (code 7)."""
 SERVICE = TAOBAO.name
 METHOD = "taobao.tbk.dg.material.optional.upgrade"
 TOO_OFTEN = "查询太频繁了，请过一会儿再试"
@@ -54,11 +54,11 @@ class App:
     """With the bounds that are set."""
 
 
-class _TransientError(BackendUnavailableError):
-    """TOP's own trouble; another attempt may help."""
+class _TopUnavailableError(BackendUnavailableError):
+    """A fault of TOP's own; another attempt may help."""
 
 
-class _TooOftenError(_TransientError):
+class _TooManyCallsError(_TopUnavailableError):
     """Too many calls."""
 
 
@@ -67,34 +67,35 @@ async def search_taobao(http: Http, app: App, wish: Wish, now: datetime) -> list
 
     Raises:
         RefusalError: if there were too many calls just now.
-        BackendUnavailableError: if TOP is in trouble, and still is a second later.
-        BackendConfigError: if it refuses the app: a permission, a key or the clock.
-        BackendProtocolError: if the answer can't be understood.
+        BackendUnavailableError: if TOP is unavailable, and still is a second later.
+        BackendConfigError: if it rejects the app: a permission, a key or the clock.
+        BackendProtocolError: if the response can't be parsed.
     """
     try:
         async for attempt in stamina.retry_context(
-            on=_TransientError, attempts=_ATTEMPTS, wait_initial=_PAUSE_S
+            on=_TopUnavailableError, attempts=_ATTEMPTS, wait_initial=_PAUSE_S
         ):
             with attempt:
                 offers = await _call(http, app, wish, now)
-    except _TooOftenError:
+    except _TooManyCallsError:
         raise RefusalError(TOO_OFTEN) from None
     # Taobao's own limits are on the price before the coupon.
     return [offer for offer in offers if _is_within(offer, wish)]
 
 
 async def _call(http: Http, app: App, wish: Wish, now: datetime) -> list[Offer]:
-    answer = await http.json(app.backend, "POST", app.url, form=_form(app, wish, now), shared=True)
-    if answer.status != HTTPStatus.OK:
-        raise BackendProtocolError(SERVICE, f"HTTP {answer.status}")
-    match read_answer(SERVICE, _ROOT, answer.data, now):
-        case Failure(is_nothing_found=True):
+    form = _form(app, wish, now)
+    response = await http.json(app.backend, "POST", app.url, form=form, shared=True)
+    if response.status != HTTPStatus.OK:
+        raise BackendProtocolError(SERVICE, f"HTTP {response.status}")
+    match read_response(SERVICE, _ROOT, response.data, now):
+        case TopFailure(is_nothing_found=True):
             return []
-        case Failure(is_too_often=True) as failure:
-            raise _TooOftenError(SERVICE, failure.reason)
-        case Failure(is_transient=True) as failure:
-            raise _TransientError(SERVICE, failure.reason)
-        case Failure() as failure:
+        case TopFailure(is_too_often=True) as failure:
+            raise _TooManyCallsError(SERVICE, failure.reason)
+        case TopFailure(is_transient=True) as failure:
+            raise _TopUnavailableError(SERVICE, failure.reason)
+        case TopFailure() as failure:
             raise BackendConfigError(SERVICE, failure.reason)
         case offers:
             return offers

@@ -1,4 +1,4 @@
-"""What TOP answers to a search: offers, or an error and what it asks an operator to do."""
+"""TOP's response to a search: offers, or an error and its remedy for an operator."""
 
 import re
 from collections.abc import Iterator
@@ -40,8 +40,8 @@ _NOT_THIS_ADDRESS = "add this machine's address to the app's IP white list"
 
 
 @dataclass(frozen=True, slots=True)
-class Failure:
-    """An error that TOP answers with, HTTP 200 notwithstanding."""
+class TopFailure:
+    """An error of TOP's, which comes with HTTP 200."""
 
     code: int
     sub_code: str
@@ -61,7 +61,7 @@ class Failure:
 
     @property
     def is_transient(self) -> bool:
-        """Whether it is TOP's own trouble: sub-codes of `isp.` are, those of `isv.` are ours."""
+        """Whether it is a fault of TOP's own: sub-codes `isp.` are, `isv.` are ours."""
         return self.code == _UNAVAILABLE or self.sub_code.startswith("isp.")
 
     @property
@@ -75,19 +75,19 @@ class Failure:
         return f"{said}: {remedy}" if remedy else said
 
 
-def read_answer(service: str, root: str, data: Any, now: datetime) -> list[Offer] | Failure:
-    """Read an answer.
+def read_response(service: str, root: str, data: Any, now: datetime) -> list[Offer] | TopFailure:
+    """Read a response.
 
     Args:
-        service: TOP's name as people know it.
-        root: the name of the object that a good answer is in.
-        data: the answer's JSON.
+        service: TOP's name as users know it.
+        root: the name of the object that holds a good response.
+        data: the response's JSON.
         now: offers whose coupon has ended by now, or not begun, are left out.
 
     Raises:
-        BackendConfigError: if products are counted and none is listed, which is how TOP answers
-            for an ad zone of another account (node-topsdk issue 4).
-        BackendProtocolError: if it is neither a good answer nor an error.
+        BackendConfigError: if products are counted and none is listed, which is TOP's response
+            to an ad zone of another account (node-topsdk issue 4).
+        BackendProtocolError: if it is neither a good response nor an error.
     """
     if not isinstance(data, dict):
         raise BackendProtocolError(service, "the answer is no object")
@@ -103,12 +103,12 @@ def read_answer(service: str, root: str, data: Any, now: datetime) -> list[Offer
     return [_offer(item) for item in _items(entries) if item.coupons_hold(now)]
 
 
-def _failure(service: str, error: dict[str, Any]) -> Failure:
+def _failure(service: str, error: dict[str, Any]) -> TopFailure:
     try:
         code = int(error["code"])
     except MALFORMED:
         raise BackendProtocolError(service, "the error has no code") from None
-    return Failure(code, str(error.get("sub_code") or ""), str(error.get("sub_msg") or ""))
+    return TopFailure(code, str(error.get("sub_code") or ""), str(error.get("sub_msg") or ""))
 
 
 def _some(value: Any) -> Any:

@@ -19,17 +19,17 @@ _MOST_CANDIDATES = 10
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """Somebody whose data the asker may see."""
+    """A person whose data the sender may see."""
 
     staff_id: str
     name: str
-    """The name to show; "" for the asker."""
+    """The name to show; "" for the sender."""
 
 
 async def find_subject(
     message: Message, name: str, typed: Sequence[str], dingtalk: AddressBook | None
 ) -> Subject | None:
-    """Find out whom a question is about, and whether its asker may know.
+    """Find out whom a question is about, and whether its sender may know.
 
     Args:
         message: the question. Somebody mentioned in it is whom it is about.
@@ -44,21 +44,21 @@ async def find_subject(
     Raises:
         BackendError: if the address book can't be asked.
     """
-    asker = message.sender_staff_id
-    if not asker or not message.is_own_organisation:
+    sender = message.sender_staff_id
+    if not sender or not message.is_own_organisation:
         return _decided(message, None, "nobody of this organisation asks")
     if not (name or typed or message.mentions):
-        return _decided(message, Subject(asker, ""), "own")
+        return _decided(message, Subject(sender, ""), "own")
     if len(message.mentioned_staff_ids) < len(message.mentions):
-        # Somebody is meant, and DingTalk hides who: that is never the asker.
+        # Somebody is meant, and DingTalk hides who: that is never the sender.
         return _decided(message, None, "somebody unknown is mentioned")
     if dingtalk is None:
         return _decided(message, None, "no address book: set DINGDA_APP_KEY")
     named = await _named(message, name, typed, dingtalk)
-    if asker in named:
-        return _decided(message, Subject(asker, ""), "own")
+    if sender in named:
+        return _decided(message, Subject(sender, ""), "own")
     people = await asyncio.gather(*(dingtalk.person(each) for each in named[:_MOST_CANDIDATES]))
-    reports = [person for person in people if person and person.manager_staff_id == asker]
+    reports = [person for person in people if person and person.manager_staff_id == sender]
     if len(reports) != 1:
         return _decided(message, None, "not a direct report")
     return _decided(message, Subject(reports[0].staff_id, reports[0].name), "direct report")

@@ -85,7 +85,7 @@ async def read_service(
     Raises:
         BackendError: if it can't be asked, refuses us, or answers something else.
     """
-    answer = await http.json(
+    response = await http.json(
         backend,
         "GET",
         url,
@@ -94,11 +94,11 @@ async def read_service(
         # What is looked up for a person is shared with nobody, however equal the question.
         shared=False,
     )
-    if answer.status == HTTPStatus.NOT_FOUND:
+    if response.status == HTTPStatus.NOT_FOUND:
         return []
-    if answer.status != HTTPStatus.OK:
-        raise BackendConfigError(SERVICE, f"HTTP {answer.status}")
-    items = answer.data.get("items") if isinstance(answer.data, dict) else None
+    if response.status != HTTPStatus.OK:
+        raise BackendConfigError(SERVICE, f"HTTP {response.status}")
+    items = response.data.get("items") if isinstance(response.data, dict) else None
     if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
         raise BackendProtocolError(SERVICE, "no list of items")
     return items[:MOST_ROWS]

@@ -32,8 +32,8 @@ def show(rows: Sequence[Row], name: str, *, say: Callable[[str], str]) -> Markdo
 
     Args:
         rows: what was found, at least one.
-        name: whose it is; "" for the asker's own.
-        say: turns our words into the asker's script.
+        name: whose it is; "" for the sender's own.
+        say: turns our words into the sender's script.
     """
     title = f"{plain(shorten(name, _MAX_NAME_CHARS))}的绩效" if name else "你的绩效"
     parts = [f"### {title}", *(_part(row) for row in rows)]

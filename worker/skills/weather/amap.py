@@ -100,7 +100,7 @@ class AMap:
     async def _first(self, name: str, place: Place, extensions: str) -> dict[str, Any]:
         if not place.adcode:
             raise BackendUnavailableError(SERVICE, "it knows China's divisions only")
-        answer = await self._http.json(
+        response = await self._http.json(
             self._backend,
             "GET",
             f"{self.url}/v3/weather/weatherInfo",
@@ -112,7 +112,7 @@ class AMap:
             },
             retries=1,
         )
-        fields = answer.data if isinstance(answer.data, dict) else {}
+        fields = response.data if isinstance(response.data, dict) else {}
         code = str(fields.get("infocode"))
         if code in _PASSING:
             raise BackendUnavailableError(SERVICE, f"infocode {code}")

@@ -1,4 +1,4 @@
-"""What a question about the weather asks for besides the weather itself: rain, wind, clothes."""
+"""The aspects that a weather question may name: rain, wind, clothes."""
 
 from enum import Enum
 

@@ -86,8 +86,8 @@ class OpenMeteo:
 
     async def now_and_days(self, place: Place) -> tuple[Now, Days]:
         """The present as well."""
-        answer = await self._forecast(place, current=_CURRENT)
-        return _now(answer), _days(answer)
+        response = await self._forecast(place, current=_CURRENT)
+        return _now(response), _days(response)
 
     async def find(self, name: str) -> Place | None:
         """Look a place up that our lexicon lacks; None if nothing there is likely to be meant.
@@ -98,8 +98,8 @@ class OpenMeteo:
         """
         query: dict[str, str | int] = {"name": name, "count": 10, "language": "zh", **self._key}
         url = f"{self._geocoding_url}/v1/search"
-        answer = await self._http.json(self._backend(url), "GET", url, params=query)
-        found = _checked(answer.status, answer.data)
+        response = await self._http.json(self._backend(url), "GET", url, params=query)
+        found = _checked(response.status, response.data)
         try:
             return _likeliest(found.get("results") or [], name)
         except (*MALFORMED, OSError):  # OSError: a time zone that is a folder of them
@@ -118,17 +118,17 @@ class OpenMeteo:
         }
         url = f"{self.url}/v1/forecast"
         # What is overloaded answers 503; that and lost connections are worth a second try.
-        answer = await self._http.json(self._backend(url), "GET", url, params=query, retries=1)
-        return _checked(answer.status, answer.data)
+        response = await self._http.json(self._backend(url), "GET", url, params=query, retries=1)
+        return _checked(response.status, response.data)
 
     def _backend(self, url: str) -> Backend:
         host = urlsplit(url).hostname
         return (_WITHOUT_KEY if host in _FREE_HOSTS else OPEN_METEO).limited(self._limits)
 
 
-def _now(answer: dict[str, Any]) -> Now:
+def _now(response: dict[str, Any]) -> Now:
     try:
-        fields = answer["current"]
+        fields = response["current"]
         return Now(
             text=_text(fields["weather_code"]),
             temperature=float(fields["temperature_2m"]),
@@ -140,9 +140,9 @@ def _now(answer: dict[str, Any]) -> Now:
         raise BackendProtocolError(SERVICE, "no current weather") from None
 
 
-def _days(answer: dict[str, Any]) -> Days:
+def _days(response: dict[str, Any]) -> Days:
     try:
-        daily = answer["daily"]
+        daily = response["daily"]
         rows = zip(
             daily["time"],
             daily["weather_code"],

@@ -107,7 +107,7 @@ class QWeather:
             raise BackendProtocolError(SERVICE, "no daily weather") from None
 
     async def _get(self, what: str, place: Place, wanted: dict[str, int]) -> dict[str, Any]:
-        answer = await self._http.json(
+        response = await self._http.json(
             self._backend,
             "GET",
             f"{self.url}/weather/v1/{what}/{place.latitude:.2f}/{place.longitude:.2f}",
@@ -115,11 +115,11 @@ class QWeather:
             headers={"authorization": f"Bearer {self._token()}"},
             retries=1,
         )
-        if answer.status != HTTPStatus.OK:
-            raise BackendConfigError(SERVICE, f"HTTP {answer.status}: {_title(answer.data)}")
-        if not isinstance(answer.data, dict):
+        if response.status != HTTPStatus.OK:
+            raise BackendConfigError(SERVICE, f"HTTP {response.status}: {_title(response.data)}")
+        if not isinstance(response.data, dict):
             raise BackendProtocolError(SERVICE, "no object")
-        return answer.data
+        return response.data
 
     def _token(self) -> str:
         issued_s = int(self._now_s()) - _SKEW_S

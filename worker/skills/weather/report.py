@@ -1,4 +1,4 @@
-"""What the weather is, whoever says so."""
+"""Weather data, independent of the service that it comes from."""
 
 import math
 from collections.abc import Mapping

@@ -76,7 +76,7 @@ def tell(
 
     Args:
         told: the places, at least one.
-        say: turns our words into the asker's script.
+        say: turns our words into the sender's script.
         aspects: what was asked besides the weather itself.
         notes: what else there is to say, a line each.
     """

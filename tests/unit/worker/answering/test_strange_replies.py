@@ -15,7 +15,7 @@ from dingda.worker.errors import BackendError, BackendProtocolError
 from dingda.worker.language.places import Place
 from dingda.worker.services.backend import Backend, Limits
 from dingda.worker.services.http_client import Http
-from dingda.worker.skills.coupons.top_response import Failure, read_answer
+from dingda.worker.skills.coupons.top_response import TopFailure, read_response
 from dingda.worker.skills.performance.wording import show
 from dingda.worker.skills.weather.amap import AMap
 from dingda.worker.skills.weather.open_meteo import OpenMeteo
@@ -155,8 +155,8 @@ def test_a_price_that_nobody_pays_is_left_out(price: str) -> None:
         }
 
     data = {ROOT: {"result_list": {"map_data": [item(price), item("99.90")]}}}
-    offers = read_answer("淘宝", ROOT, data, NOW)
-    assert not isinstance(offers, Failure)
+    offers = read_response("淘宝", ROOT, data, NOW)
+    assert not isinstance(offers, TopFailure)
     assert [offer.price_yuan for offer in offers] == [Decimal("99.90")]
 
 
