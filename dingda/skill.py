@@ -17,6 +17,7 @@ ordinary function. docs/skills.md has the rest, and `dingda.testing` calls a ski
 """
 
 from dingda.shared.dingtalk.content import File, Picture, Quoted, Voice
+from dingda.shared.dingtalk.markdown import link, plain
 from dingda.shared.dingtalk.message import Mention, Message
 from dingda.shared.dingtalk.reply import (
     MAX_TITLE_CHARS,
@@ -28,10 +29,8 @@ from dingda.shared.dingtalk.reply import (
     Markdown,
     Reply,
     Text,
-    link,
-    plain,
-    shorten,
 )
+from dingda.shared.dingtalk.shortening import shorten
 from dingda.shared.errors import InvalidReplyError
 from dingda.shared.runtime.clock import CHINA
 from dingda.shared.runtime.limits import LIMITS_MEANING, NO_LIMITS, Limits, LimitsSetting

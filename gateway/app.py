@@ -27,7 +27,7 @@ from dingda.shared.queue import JobQueue
 from dingda.shared.runtime.clock import wall_clock_ms
 from dingda.shared.runtime.deadline import within
 from dingda.shared.runtime.logs import configure_logging
-from dingda.shared.runtime.redis import create_gateway_redis
+from dingda.shared.runtime.redis_clients import create_gateway_redis
 from dingda.shared.runtime.settings import Settings, load_settings
 
 logger = logging.getLogger(__name__)

@@ -33,8 +33,9 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 
+from dingda.shared.dingtalk.markdown import plain
 from dingda.shared.dingtalk.message import Mention
-from dingda.shared.dingtalk.reply import Markdown, Text, plain, to_body
+from dingda.shared.dingtalk.reply import Markdown, Text, to_body
 from dingda.shared.runtime.logs import redact
 from dingda.simulator.backends.amap import FakeAMap
 from dingda.simulator.backends.dingtalk_openapi import FakeOpenAPI, Person

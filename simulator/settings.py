@@ -11,7 +11,8 @@ from pydantic_settings import SettingsConfigDict
 
 from dingda.shared.dingtalk.origin import origin_of
 from dingda.shared.errors import InvalidOriginError
-from dingda.shared.runtime.settings import PlainSettings, Settings, check_env_file, invalid_settings
+from dingda.shared.runtime.environment import check_env_file
+from dingda.shared.runtime.settings import PlainSettings, Settings, invalid_settings
 
 _LOOPBACK = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - what is *not* to be dialled
 """Where to reach, on the same machine, a server that listens everywhere."""

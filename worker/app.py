@@ -12,7 +12,7 @@ from rq.serializers import JSONSerializer
 
 from dingda.shared.ledger.ledger import Ledger
 from dingda.shared.queue import JobQueue
-from dingda.shared.runtime.redis import create_rq_redis, create_worker_redis
+from dingda.shared.runtime.redis_clients import create_rq_redis, create_worker_redis
 from dingda.shared.runtime.settings import Settings
 from dingda.worker.answering.admission import Admission
 from dingda.worker.answering.answerer import Answerer

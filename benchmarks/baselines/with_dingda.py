@@ -13,7 +13,7 @@ from benchmarks.callbacks import Callbacks
 from dingda.shared.dingtalk.message import Message, parse_message
 from dingda.shared.ledger.ledger import Ledger
 from dingda.shared.queue import JOB_FUNCTION, RESULT_TTL_S, JobQueue
-from dingda.shared.runtime.redis import create_rq_redis
+from dingda.shared.runtime.redis_clients import create_rq_redis
 from dingda.worker.engine.answer_job import AnswerJob, message_id_of
 from dingda.worker.engine.concurrent_worker import ConcurrentWorker
 

@@ -6,7 +6,6 @@ Shapes and key spellings are those of DingTalk's "robot-message-type"; they diff
 
 import json
 import re
-import unicodedata
 from dataclasses import dataclass
 from typing import Any
 
@@ -274,71 +273,6 @@ EMPTY: dict[str, Any] = {"msgtype": "empty"}
 def to_body(reply: Reply) -> bytes:
     """The bytes to POST: UTF-8, for JSON's escapes would double the size of Chinese."""
     return json.dumps(reply.to_payload(), ensure_ascii=False, separators=(",", ":")).encode()
-
-
-_ACTIVE = r"\`*_~[]()<>#!|&"
-_INERT = {character: chr(ord(character) + 0xFEE0) for character in _ACTIVE}
-_BEGINS_A_BLOCK = re.compile(r"^(?=[-+=]|\d+\.)")
-
-
-def plain(text: str) -> str:
-    """Somebody else's words for the inside of markdown, where they must not become anything.
-
-    What markdown gives a meaning to is shown at full width: DingTalk does not say which of
-    markdown's escapes its clients know. A link's `://` is parted, for clients link what looks like
-    one.
-
-    >>> plain("[点我](https://example.com)")
-    '［点我］（https：//example.com）'
-    """
-    for character, inert in _INERT.items():
-        text = text.replace(character, inert)
-    parted = text.replace("://", "：//")
-    return _BEGINS_A_BLOCK.sub("\u200b", " ".join(parted.split()))
-
-
-def link(title: str, url: str) -> str:
-    """A link for the inside of markdown: neither the words nor the address can end it early.
-
-    >>> link("周报 [1]", "https://example.com/a(1)")
-    '[周报 ［1］](https://example.com/a%281%29)'
-    """
-    return f"[{plain(title)}]({url.replace('(', '%28').replace(')', '%29')})"
-
-
-_JOINER = "\u200d"
-_SKIN_TONES = range(0x1F3FB, 0x1F400)
-_FLAG_LETTERS = range(0x1F1E6, 0x1F200)
-_MOST_JOINED = 32
-
-
-def shorten(text: str, max_chars: int) -> str:
-    """The text, or its beginning and an ellipsis: `max_chars` at the most.
-
-    No emoji or letter is parted from what is joined to it (a skin tone, an accent), unless that
-    goes on and on.
-
-    >>> shorten("一二三四五六", 4)
-    '一二三…'
-    """
-    return text if len(text) <= max_chars else text[: whole_until(text, max_chars - 1)] + "…"
-
-
-def whole_until(text: str, end: int) -> int:
-    """The last place up to `end` where a cut parts no emoji or letter from what is joined to it."""
-    places = range(end, max(end - _MOST_JOINED, 0), -1)
-    return next((at for at in places if not _is_joined(text, at)), end)
-
-
-def _is_joined(text: str, at: int) -> bool:
-    if at >= len(text):
-        return False
-    before, behind = text[at - 1], text[at]
-    if ord(behind) in _FLAG_LETTERS:  # a flag is two of them
-        row = re.search(r"[\U0001F1E6-\U0001F1FF]*$", text[max(at - _MOST_JOINED, 0) : at])
-        return row is not None and len(row[0]) % 2 == 1
-    is_mark = unicodedata.category(behind).startswith("M") or ord(behind) in _SKIN_TONES
-    return is_mark or _JOINER in (before, behind)
 
 
 def _check_filled(field: str, value: str) -> None:

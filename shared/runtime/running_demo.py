@@ -14,7 +14,7 @@ from typing import Any
 
 import click
 
-from dingda.shared.runtime.settings import check_env_file, names_set
+from dingda.shared.runtime.environment import check_env_file, names_set
 
 DATA = Path("data")
 """The demo's data folder, in the folder where it was started."""

@@ -4,16 +4,12 @@ Each is an environment variable that begins with `DINGDA_`, or a line in `.env`;
 Blanks around a value don't count, and one in quotes is refused: docker's env-file keeps them.
 """
 
-import os
 import re
 from collections.abc import Collection
 from difflib import get_close_matches
-from io import StringIO
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from dotenv import dotenv_values
-from dotenv.parser import parse_stream
 from pydantic import (
     AfterValidator,
     BeforeValidator,
@@ -29,10 +25,10 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from dingda.shared.dingtalk.origin import origin_of
 from dingda.shared.dingtalk.reply import MAX_PARTS
 from dingda.shared.errors import InvalidOriginError, SettingsError
+from dingda.shared.runtime.environment import ENV_FILE, check_env_file, names_set
 from dingda.shared.runtime.limits import LIMITS_MEANING, NO_LIMITS, LimitsSetting
-from dingda.shared.runtime.redis import url_fault
+from dingda.shared.runtime.redis_clients import url_fault
 
-_ENV_FILE = Path(".env")
 _QUOTES = ('""', "''", "``", "“”", "‘’")
 _PATH = re.compile(r"/|(/[A-Za-z0-9_~.:@!$&'()*+,;=-]+)+/?")
 _OWN_PATHS = ("/healthz", "/readyz")
@@ -131,7 +127,7 @@ class PlainSettings(BaseSettings):
 
     model_config = SettingsConfigDict(
         env_prefix="DINGDA_",
-        env_file=_ENV_FILE,
+        env_file=ENV_FILE,
         env_ignore_empty=True,
         extra="ignore",
         frozen=True,
@@ -271,7 +267,7 @@ class Settings(PlainSettings):
         return tuple(secret.get_secret_value() for secret in self.app_secret)
 
 
-def load_settings(env_file: Path | None = _ENV_FILE) -> Settings:
+def load_settings(env_file: Path | None = ENV_FILE) -> Settings:
     """Read the settings from the environment and `env_file` (None: the environment only).
 
     Raises:
@@ -302,42 +298,7 @@ def _in_words(prefix: str, owner: str, problem: ErrorDetails) -> str:
     return f"{name}: {problem['msg'].removeprefix('Value error, ')}"
 
 
-def check_env_file(path: Path) -> None:
-    """See that a file of settings can be read; one that is not there is all right.
-
-    Raises:
-        SettingsError: if it can't.
-    """
-    try:
-        text = path.read_bytes().decode("utf-8-sig")
-    except FileNotFoundError:
-        return
-    except OSError as error:
-        raise SettingsError(f"{path} cannot be read: {os.strerror(error.errno or 0)}") from None
-    except UnicodeDecodeError:
-        text = "\0"
-    if "\0" in text:  # UTF-16 without a mark at its beginning
-        raise SettingsError(
-            f"{path} is not UTF-8: save it again in that encoding (not GBK, UTF-16)"
-        )
-    # dotenv would leave such a line out, and with it a setting.
-    wrong = next((line.original for line in parse_stream(StringIO(text)) if line.error), None)
-    if wrong:
-        blank_lines = wrong.string[: -len(wrong.string.lstrip())].count("\n")
-        raise SettingsError(
-            f"{path}, line {wrong.line + blank_lines}: write NAME=value, close what is quoted, "
-            "and begin a comment with #"
-        )
-
-
-def names_set(env_file: Path | None = _ENV_FILE) -> list[str]:
-    """The names that begin with DINGDA_, in the environment and in the file, in capitals."""
-    written = dotenv_values(env_file, interpolate=False) if env_file and env_file.is_file() else {}
-    names = {name.upper() for name in (*os.environ, *written)}
-    return sorted(name for name in names if name.startswith("DINGDA_"))
-
-
-def unknown_names(env_file: Path | None = _ENV_FILE) -> dict[str, str]:
+def unknown_names(env_file: Path | None = ENV_FILE) -> dict[str, str]:
     """Names that are set and that nothing of Dingda reads, each with the nearest that is read.
 
     What the shipped skills and the simulator read is theirs to know.

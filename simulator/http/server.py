@@ -16,7 +16,7 @@ from dingda.shared.errors import SettingsError
 from dingda.shared.ledger.timeline import read_timelines
 from dingda.shared.queue import JobQueue
 from dingda.shared.runtime.clock import wall_clock_ms
-from dingda.shared.runtime.redis import create_gateway_redis
+from dingda.shared.runtime.redis_clients import create_gateway_redis
 from dingda.shared.runtime.server import create_uvicorn_config, listen
 from dingda.shared.runtime.settings import Settings
 from dingda.simulator.backends.open_meteo import FakeOpenMeteo

@@ -6,7 +6,7 @@ from pathlib import Path
 from dingda.shared.ledger.ledger import Ledger
 from dingda.shared.ledger.states import Completion, Lease, Outcome
 from dingda.shared.queue import JobQueue
-from dingda.shared.runtime.redis import create_worker_redis
+from dingda.shared.runtime.redis_clients import create_worker_redis
 from tests.support.builders import a_callback, a_message
 from tests.support.processes import ROOT, valkey, wait_until
 

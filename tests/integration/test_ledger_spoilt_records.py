@@ -14,7 +14,7 @@ from dingda.shared.ledger.ledger import Ledger
 from dingda.shared.ledger.states import Completion, DeadReason, Lease, Outcome, PreparedReply
 from dingda.shared.ledger.timeline import read_timelines
 from dingda.shared.queue import JobQueue
-from dingda.shared.runtime.redis import create_worker_redis
+from dingda.shared.runtime.redis_clients import create_worker_redis
 from dingda.worker.operations.operating import read_status
 from tests.support.builders import KEYS, a_callback, a_message
 from tests.support.processes import Valkey, valkey

@@ -4,7 +4,8 @@ import json
 from collections.abc import Sequence
 from typing import Annotated
 
-from dingda.shared.dingtalk.reply import Markdown, plain
+from dingda.shared.dingtalk.markdown import plain
+from dingda.shared.dingtalk.reply import Markdown
 from dingda.shared.texts import (
     DID_YOU_MEAN,
     HELP_ALIASES,

@@ -13,6 +13,7 @@ from typing import Any
 from urllib.parse import quote
 
 from dingda.shared.dingtalk.fields import encodable
+from dingda.shared.dingtalk.markdown import link, plain
 from dingda.shared.dingtalk.reply import (
     MAX_BUTTON_CHARS,
     MAX_BUTTONS,
@@ -23,10 +24,8 @@ from dingda.shared.dingtalk.reply import (
     Markdown,
     Reply,
     Text,
-    link,
-    plain,
-    shorten,
 )
+from dingda.shared.dingtalk.shortening import shorten
 from dingda.shared.errors import InvalidReplyError
 from dingda.shared.texts import DID_YOU_MEAN, LAST_RESORT
 from dingda.worker.sdk.context import Context

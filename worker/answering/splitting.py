@@ -22,10 +22,9 @@ from dingda.shared.dingtalk.reply import (
     Markdown,
     Reply,
     Text,
-    shorten,
     to_body,
-    whole_until,
 )
+from dingda.shared.dingtalk.shortening import shorten, whole_until
 
 _FENCE = re.compile(r"^([ \t>]{0,99})(`{3,99}+|~{3,99}+)[^`\n]{0,199}$")
 _HEADING = re.compile(r"^ {0,3}#{1,6}[ \t]")

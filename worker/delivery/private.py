@@ -11,8 +11,9 @@ from typing import Any
 
 import httpx
 
+from dingda.shared.dingtalk.markdown import link
 from dingda.shared.dingtalk.message import Message
-from dingda.shared.dingtalk.reply import ActionCard, FeedCard, Markdown, Reply, Text, link
+from dingda.shared.dingtalk.reply import ActionCard, FeedCard, Markdown, Reply, Text
 from dingda.worker.delivery.classify import classify, parse_object
 from dingda.worker.delivery.outcome import (
     Delivered,

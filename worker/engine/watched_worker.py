@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from dingda.shared.ledger.ledger import Ledger
 from dingda.shared.ledger.states import Lease
 from dingda.shared.queue import JobQueue
-from dingda.shared.runtime.redis import create_gateway_redis
+from dingda.shared.runtime.redis_clients import create_gateway_redis
 from dingda.shared.runtime.settings import Settings
 from dingda.worker.engine.concurrent_worker import ConcurrentWorker
 

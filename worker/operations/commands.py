@@ -17,7 +17,7 @@ from dingda.shared.ledger.states import DeadLetter
 from dingda.shared.queue import JobQueue
 from dingda.shared.runtime.command_line import FAILED, OK, as_json_option
 from dingda.shared.runtime.logs import configure_logging, printable
-from dingda.shared.runtime.redis import create_gateway_redis
+from dingda.shared.runtime.redis_clients import create_gateway_redis
 from dingda.shared.runtime.running_demo import join_demo
 from dingda.shared.runtime.settings import Settings, load_settings
 from dingda.worker.operations.operating import (

@@ -13,8 +13,9 @@ from pydantic_settings import BaseSettings
 from pydantic_settings import SettingsError as UnreadableSettingsError
 
 from dingda.shared.errors import SettingsError
+from dingda.shared.runtime.environment import names_set
 from dingda.shared.runtime.logs import printable, trace
-from dingda.shared.runtime.settings import invalid_settings, is_skills, names_set, nearest
+from dingda.shared.runtime.settings import invalid_settings, is_skills, nearest
 from dingda.worker.sdk.skill import Skill
 
 logger = logging.getLogger(__name__)

@@ -8,7 +8,11 @@ import pytest
 from pydantic import ValidationError
 
 from dingda.shared.errors import SettingsError
-from dingda.shared.runtime.redis import create_gateway_redis, create_rq_redis, create_worker_redis
+from dingda.shared.runtime.redis_clients import (
+    create_gateway_redis,
+    create_rq_redis,
+    create_worker_redis,
+)
 from dingda.shared.runtime.settings import Settings, load_settings, unknown_names
 from tests.support.environment import Environment
 

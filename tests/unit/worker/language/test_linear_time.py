@@ -25,7 +25,8 @@ import pytest
 import stamina
 
 from dingda import gateway, shared, simulator, worker
-from dingda.shared.dingtalk.reply import At, plain
+from dingda.shared.dingtalk.markdown import plain
+from dingda.shared.dingtalk.reply import At
 from dingda.shared.runtime.logs import redact
 from dingda.skill import Context, Skill
 from dingda.testing import MemoryCache
@@ -63,12 +64,10 @@ OWN_RE = {
         "class_name": "one class, in a class's name",
     },
     "shared/dingtalk/origin.py": {"_NETLOC": "a whole URL's host", "_PLAIN": "one class, repeated"},
-    "shared/dingtalk/reply.py": {
-        "_BEGINS_A_BLOCK": "at the beginning only",
-        "missing_from": "a fixed word, an id",
-        "_is_joined": "at most 32 characters",
-    },
-    "shared/runtime/redis.py": {"url_fault": "a setting"},
+    "shared/dingtalk/markdown.py": {"_BEGINS_A_BLOCK": "at the beginning only"},
+    "shared/dingtalk/reply.py": {"missing_from": "a fixed word, an id"},
+    "shared/dingtalk/shortening.py": {"_is_joined": "at most 32 characters"},
+    "shared/runtime/redis_clients.py": {"url_fault": "a setting"},
     "shared/runtime/preflight.py": {"_version": "what Redis says of itself"},
     "shared/runtime/settings.py": {
         "_PROXY_URL": "an operator's setting",

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dingda.shared.dingtalk.reply import plain
+from dingda.shared.dingtalk.markdown import plain
 
 
 @pytest.mark.parametrize(
