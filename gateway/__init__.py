@@ -1,1 +1,1 @@
-"""Hears: verifies, stores and acknowledges what DingTalk sends."""
+"""Verifies, stores and acknowledges what DingTalk sends."""

@@ -1,9 +1,9 @@
-"""Group commit: all messages that wait at one moment are stored in one round trip to Redis.
+"""Group commit: all messages that wait at the same time are stored in one round trip to Redis.
 
 A caller waits for at most two round trips: the one in flight, and its own. If one fails or times
 out, every waiting caller fails with it, so no message needs a timer of its own.
 
-Whatever goes wrong, nobody is left waiting: a message that is not stored is answered with "busy".
+Whatever goes wrong, no caller is left waiting: a message that is not stored gets "busy".
 """
 
 import logging
@@ -93,7 +93,7 @@ class Intake:
             accepting = self._ledger.accept(messages, backlog_limit=self._backlog_limit)
             outcomes = await within(ROUND_TRIP_S, accepting)
         except (RedisError, OSError, TimeoutError) as error:
-            logger.error("Redis did not store %d message(s): %s", len(messages), _named(error))
+            logger.error("Redis did not store %d message(s): %s", len(messages), _describe(error))
             self._batcher.fail_waiting(error)
             raise
         except Exception:
@@ -103,5 +103,5 @@ class Intake:
         return outcomes
 
 
-def _named(error: Exception) -> str:
+def _describe(error: Exception) -> str:
     return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__

@@ -1,4 +1,4 @@
-"""What becomes of a message that DingTalk delivered, whichever way it came.
+"""Stores a message that DingTalk delivered, whichever transport brought it.
 
 A transport (`gateway.http`) authenticates a delivery, hands its body to the receiver, and tells
 DingTalk what the `Ack` says. `Stored` means that the message is in Redis; it is never said earlier.
@@ -87,10 +87,10 @@ class Receiver:
             return message
         check(message.id)
         try:
-            acceptance = await self._intake.accept(message, body)
+            result = await self._intake.accept(message, body)
         except BusyError as error:
             return Busy(str(error))
-        if acceptance is AcceptResult.DUPLICATE:
+        if result is AcceptResult.DUPLICATE:
             logger.debug("message %.8s came again", message.id)
             return Duplicate()
         return _STORED

@@ -1,11 +1,11 @@
-"""Every error that Dingda raises on purpose, as one small tree.
+"""Errors that the gateway and the worker share. All of ours derive from `DingdaError`.
 
 No message here ever holds a secret, a session token or what somebody wrote in a chat.
 """
 
 
 class DingdaError(Exception):
-    """The root: catch it to catch all of ours."""
+    """The base class of our errors: catch it to catch them all."""
 
 
 class SettingsError(DingdaError):
@@ -42,8 +42,8 @@ class InvalidOriginError(DingdaError):
 
 
 class LeaseLostError(DingdaError):
-    """Another worker, or the sweeper, has this message now: stop, and post nothing."""
+    """The lease has run out or passed to another worker: stop, and send nothing."""
 
 
 class BusyError(DingdaError):
-    """A message could not be stored in time, or there is no room: the asker must be told."""
+    """A message could not be stored in time, or there is no room: the sender must be told."""

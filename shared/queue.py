@@ -1,7 +1,7 @@
 """How a message becomes an RQ job: the names, and what RQ keeps of it.
 
-A job carries only the message's id; what was said lives in the ledger. The gateway knows the job's
-function as a string, so it never imports the worker.
+A job carries only the message's id; its payload is in the ledger. The gateway knows the job's
+function by name, so it never imports the worker.
 """
 
 import zlib
@@ -34,7 +34,7 @@ class JobQueue:
 
     name: str
     fields: tuple[str | int, ...]
-    """Field, value, field, value ...: what is the same for every job."""
+    """Field, value, field, value ...: those that are the same for every job."""
 
     @classmethod
     def create(cls, name: str, *, skill_timeout_s: float) -> "JobQueue":
@@ -93,8 +93,8 @@ def message_of_job(job_id: str) -> str:
 def job_data(message_id: str) -> bytes:
     """A job's `data`, as `Job.to_dict` (RQ 3.0) writes it: function, instance, args, kwargs.
 
-    RQ wants it in zlib's format; so short a text is not worth the work of compressing, and an id is
-    hex, which JSON writes as it is.
+    RQ expects zlib's format; so short a text is not worth compressing. An id is hex, which JSON
+    writes as it is.
     """
     return zlib.compress(_CALL % message_id.encode(), level=0)
 

@@ -1,6 +1,6 @@
-"""Every sentence that the bot says of itself, in one place, in simplified Chinese.
+"""Sentences that the bot itself replies with, in simplified Chinese; a skill's are its own.
 
-The worker turns them into traditional characters for senders who write those
+The worker converts them to traditional characters for senders who write those
 (`worker/language/text.py`).
 """
 

@@ -1,4 +1,4 @@
-"""Requests that get a 4xx: the error that says so, and what an operator sees of them."""
+"""Requests that get a 4xx: the error to raise, and their log."""
 
 import logging
 import time

@@ -1,4 +1,4 @@
-"""A bound on what a captured signature is good for.
+"""Limits what a captured signature can be used for.
 
 DingTalk signs the time and not the message ("receive-message"), so a captured callback would let
 others be forged for an hour. Two real messages may share a millisecond and so a signature; dozens

@@ -1,7 +1,7 @@
-"""What somebody said: words, pictures, files, a voice, a quotation, by what kind of message it is.
+"""The content of a message, by its kind: text, pictures, files, voice, a quotation.
 
-Shapes are those of DingTalk's "receive-message" and of captured callbacks; clients differ, so each
-is read by whatever name it comes. Downloads follow their codes through the OpenAPI.
+Shapes are those of DingTalk's "receive-message" and of captured callbacks; clients differ, so a
+field is read under each of its names. Downloads follow their codes through the OpenAPI.
 """
 
 from collections.abc import Iterator, Sequence
@@ -98,7 +98,7 @@ class Voice:
 
 @dataclass(frozen=True, slots=True)
 class Quoted:
-    """The message that this one answers to.
+    """The message that this one replies to.
 
     >>> @skill.command("翻译")
     ... def translate(quoted: Quoted) -> str:
@@ -115,9 +115,9 @@ class Quoted:
     """Its words, of a forwarded conversation or a card the first 4,000 characters; "" if it has
     none, or DingTalk only names it."""
     sender_id: str = field(repr=False)
-    """Who said it, as DingTalk encrypts the id; "" where it is not said."""
+    """Its sender's id, as DingTalk encrypts it; "" where it is absent."""
     is_bots: bool
-    """Whether the bot itself said it."""
+    """Whether the bot itself sent it."""
     pictures: tuple[Picture, ...] = ()
     files: tuple[File, ...] = ()
 
@@ -145,10 +145,10 @@ def kind_of(msgtype: Any) -> Kind:
 
 
 def read_content(fields: dict[str, Any]) -> Content:
-    """Read what a callback says.
+    """Read a callback's content.
 
     Args:
-        fields: the callback's, whose words stand in a field of the kind's name or in `content`.
+        fields: the callback's; its content is in a field of the kind's name or in `content`.
     """
     kind = kind_of(fields.get("msgtype"))
     own = fields.get(fields["msgtype"]) if kind is not Kind.OTHER else None
@@ -156,7 +156,7 @@ def read_content(fields: dict[str, Any]) -> Content:
 
 
 def read_quoted(fields: dict[str, Any], bot_id: str) -> Quoted | None:
-    """Read the message that a callback answers to: in its text, in its content, or beside them.
+    """Read the message that a callback replies to: in its text, in its content, or beside them.
 
     Args:
         fields: the callback's.
@@ -225,8 +225,8 @@ def _read(kind: Kind, value: Any) -> Content:
         case Kind.FILE | Kind.VIDEO:
             return Content(kind, files=_file(fields, kind))
         case Kind.FORWARDED:
-            said = (_told(each) for each in objects(fields.get("summary")))
-            return Content(kind, ("\n".join(said),))
+            lines = (_forwarded_line(each) for each in objects(fields.get("summary")))
+            return Content(kind, ("\n".join(lines),))
         case Kind.CARD:
             return Content(kind, ("".join(_values_in(fields.get("cardContent"))),))
     if not fields:
@@ -272,10 +272,10 @@ def _file(fields: dict[str, Any], kind: Kind) -> tuple[File, ...]:
     return (file,) if file.code or file.name else ()
 
 
-def _told(said: dict[str, Any]) -> str:
+def _forwarded_line(fields: dict[str, Any]) -> str:
     """A line of a forwarded conversation."""
-    nick = string(said, "senderNick", "sender")
-    words = string(said, "content") or string(mapping(said.get("content")), "text", "content")
+    nick = string(fields, "senderNick", "sender")
+    words = string(fields, "content") or string(mapping(fields.get("content")), "text", "content")
     return f"{nick}：{words}" if nick else words
 
 

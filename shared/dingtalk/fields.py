@@ -5,7 +5,7 @@ from typing import Any
 
 
 def mapping(value: Any) -> dict[str, Any]:
-    """The object that a value is, or that stands in it as a JSON string; else an empty one.
+    """The object that a value is, or that it holds as a JSON string; else an empty one.
 
     DingTalk sends some contents either way.
     """
@@ -18,7 +18,7 @@ def mapping(value: Any) -> dict[str, Any]:
 
 
 def objects(value: Any) -> list[dict[str, Any]]:
-    """The objects in a list, or in a list that stands in a JSON string."""
+    """The objects in a list, or in a list that is a JSON string."""
     if isinstance(value, str) and value.startswith("["):
         try:
             value = json.loads(value)

@@ -1,4 +1,4 @@
-"""What DingTalk sends: a callback's body, parsed once at the door.
+"""What DingTalk sends: a callback's body, parsed once, on arrival.
 
 Field names and their traps are those of DingTalk's "receive-message". Only what is needed to answer
 is required; an unknown field is ignored, and an optional one of the wrong type counts as absent.
@@ -58,7 +58,7 @@ class Mention:
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """Somebody's words to the bot, and where the answer goes. A skill may read all of it.
+    """A message to the bot, and where its answer goes. A skill may read all of it.
 
     >>> @skill.command("哪个群")
     ... def where(ctx: Context) -> str:
@@ -76,10 +76,10 @@ class Message:
     is_group: bool
     """Whether it was said in a group, and not to the bot alone."""
     sender_staff_id: str
-    """The asker's userid, or "": DingTalk leaves it out until the robot is published, and for
+    """The sender's userid, or "": DingTalk leaves it out until the robot is published, and for
     people of other organisations."""
     sender_nick: str = field(repr=False)
-    """What the asker is called; their own choice, so it identifies nobody."""
+    """The sender's display name; their own choice, so it identifies nobody."""
     text: str = field(repr=False)
     """The words, without those mentions that the client told apart from them."""
     session_webhook: str = field(repr=False)
@@ -91,14 +91,14 @@ class Message:
     sender_corp_id: str = ""
     bot_corp_id: str = ""
     sender_id: str = ""
-    """The asker as DingTalk encrypts the id: there also where `sender_staff_id` is not."""
+    """The sender's id as DingTalk encrypts it: present even where `sender_staff_id` is not."""
     ordering_key: str = ""
-    """Names the asker in this conversation with this robot, hashed: what shares one is answered in
-    order. "" where DingTalk names no sender."""
+    """A hash of robot, conversation and sender: messages that share one are answered in order.
+    "" where DingTalk names no sender."""
     robot_code: str = ""
     """Which robot was spoken to."""
     sender_platform: str = ""
-    """The asker's client, such as Mac, Win, iOS, Android; "" where DingTalk does not say."""
+    """The sender's client, such as Mac, Win, iOS, Android; "" where DingTalk does not say."""
     mentions: tuple[Mention, ...] = ()
     """Who else was mentioned."""
     pictures: tuple[Picture, ...] = ()
@@ -121,9 +121,9 @@ class Message:
 
     @property
     def is_own_organisation(self) -> bool:
-        """Whether DingTalk says that the asker belongs to the bot's organisation.
+        """Whether DingTalk says that the sender belongs to the bot's organisation.
 
-        Ids that are absent, or blank, are not equal for that.
+        Absent or blank ids never count as equal.
         """
         is_named = any(map(str.isalnum, self.sender_corp_id))
         return is_named and self.sender_corp_id == self.bot_corp_id
@@ -227,7 +227,7 @@ def _parse_object(body: bytes) -> dict[str, Any]:
     return fields
 
 
-def _refuse(constant: str) -> NoReturn:
+def _reject_constant(constant: str) -> NoReturn:
     raise ValueError(f"{constant} is no JSON number")
 
 
@@ -238,7 +238,7 @@ def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return fields
 
 
-_STRICT = json.JSONDecoder(parse_constant=_refuse, object_pairs_hook=_distinct)
+_STRICT = json.JSONDecoder(parse_constant=_reject_constant, object_pairs_hook=_distinct)
 
 
 def _required(fields: dict[str, Any], name: str, max_chars: int) -> str:

@@ -1,4 +1,4 @@
-"""What operators ask of the ledger, and do with its dead letters."""
+"""Operators' queries of the ledger, and what they do with its dead letters."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -28,7 +28,7 @@ class LedgerAdmin:
     """The operators' view of a ledger.
 
     Every method may raise what the Redis client raises. A record that a foreign hand has spoilt
-    raises nothing: what can't be read of it is left out.
+    raises nothing: its unreadable fields are left out.
 
     Args:
         redis: a client that decodes responses.
@@ -64,7 +64,7 @@ class LedgerAdmin:
         return seconds + microseconds / 1e6 - accepted_ms / 1000 if accepted_ms else 0.0
 
     async def dead_letters(self) -> list[DeadLetter]:
-        """What an operator must see, the newest first."""
+        """All dead letters, the newest first."""
         ids: list[Any] = await self._redis.zrevrange(self._keys.dead, 0, -1, withscores=True)
         async with self._redis.pipeline(transaction=False) as pipeline:
             for message_id, _ in ids:
@@ -79,12 +79,12 @@ class LedgerAdmin:
         ]
 
     async def retry_dead_letter(self, message_id: str) -> RetryResult:
-        """Accept a dead letter once more; says why not if that can't be."""
+        """Accept a dead letter once more, or say why that is impossible."""
         arguments = RetryDeadLetterArguments(message_id, MARGIN_MS, job_data(message_id), rq_now())
         return RetryResult(await self._scripts.run(arguments))
 
     async def discard(self, message_id: str) -> bool:
-        """Take a dead letter off the list and forget its words; False if there is none."""
+        """Take a dead letter off the list and delete its payload; False if there is none."""
         return bool(await self._scripts.run(DiscardArguments(message_id)))
 
 

@@ -1,8 +1,8 @@
-"""Group commit: calls that wait at one moment share one round trip to Redis.
+"""Group commit: calls that wait at the same time share one round trip to Redis.
 
 Calls made while a batch is in flight join the next one, so the busier a process gets, the more
-calls share a round trip. A message's way through Redis is batched twice: the gateway stores
-messages so (`gateway.intake`), and a worker takes its steps in the ledger so (`ScriptBatcher`).
+calls share a round trip. The gateway stores messages this way (`gateway.intake`), and a
+worker runs the ledger's scripts this way (`ScriptBatcher`).
 """
 
 import asyncio
@@ -68,7 +68,7 @@ class Batcher(Generic[Item, Result]):
             size: what it counts for among the limits, in bytes.
 
         Returns:
-            Its result, to be awaited. An item whose future is cancelled is not handled any more.
+            Its result, to be awaited. If it is cancelled before its batch, the item is not handled.
 
         Raises:
             BusyError: if too much waits already; from the future if the batch was broken off.
@@ -102,7 +102,7 @@ class Batcher(Generic[Item, Result]):
             await self._run_batch(batch)
 
     def _next_batch(self) -> list[_Call[Item, Result]]:
-        """Take the next calls, without those whose callers are gone: they must have no effect."""
+        """Take the next calls, but not cancelled ones: those must have no effect."""
         batch: list[_Call[Item, Result]] = []
         size = 0
         limits = self._limits
@@ -148,7 +148,7 @@ def _broken_off() -> BusyError:
 
 
 class ScriptBatcher:
-    """Runs Lua scripts that share their KEYS, those of many callers in one pipeline.
+    """Runs Lua scripts that share their KEYS for many callers in one pipeline.
 
     Args:
         redis: the client to run them with.
@@ -177,7 +177,7 @@ class ScriptBatcher:
             return list(await pipeline.execute(raise_on_error=False))
 
     async def _run_unknown(self, batch: Sequence[_Script], results: list[Any]) -> None:
-        """Run again what a Redis that has just started did not know; nothing of it has run."""
+        """Load and run scripts that a freshly started Redis did not know; none of them has run."""
         unknown = [n for n, result in enumerate(results) if isinstance(result, NoScriptError)]
         for script in {batch[n][0].sha: batch[n][0] for n in unknown}.values():
             await self._redis.script_load(script.script)

@@ -1,6 +1,6 @@
 """The names of the ledger's keys in Redis, here and nowhere else.
 
-What each key holds is said at the head of `shared/ledger/lua/common.lua`. RQ's own keys are
+`shared/ledger/lua/common.lua` says at its head what each key holds. RQ's own keys are
 `JobQueue`'s.
 """
 

@@ -2,13 +2,13 @@
 
 `MessageState` says which states a message goes through. Each step is one atomic script (see
 `lua/`; `common.lua` lists all keys), and every step after the lease shows the lease's token,
-so a worker that was paused while another took over can do no more harm. At every moment
-`accepted = answered + unmatched + refused + dead + open`.
+so a worker that was paused while another took over can do no harm. At every moment
+`accepted = answered + unmatched + declined + dead + open`.
 
-Messages of one sender in one conversation stand in a line, in the order in which they were accepted
-(see `shared/ledger/lua/common.lua`). A worker that leases one is told whether it is the first; if
-not, and its skill does not overtake, `park` puts it back until the one before it has ended,
-whichever worker that was with.
+Messages of one sender in one conversation share an ordering key, and form a queue in the order in
+which they were accepted (see `shared/ledger/lua/common.lua`). A worker that leases one is told
+whether it is the first; if not, and its skill does not overtake, `park` puts it back until the one
+before it has ended, whichever worker has that one.
 """
 
 import logging
@@ -57,9 +57,9 @@ from dingda.shared.runtime.logs import printable
 logger = logging.getLogger(__name__)
 
 LEASE_MS = 20_000
-"""A worker that has not renewed its lease for so long is taken for dead."""
+"""A worker that has not renewed its lease for this long counts as dead."""
 OUTCOME_MS = 20_000
-"""How long the outcome of a POST may stay out before it counts as unknown."""
+"""How long a POST may take before its outcome counts as unknown."""
 HANDOVER_MS = 5_000
 """How long a job may be off the queue and not leased before it is enqueued again."""
 MARGIN_MS = 5_000
@@ -76,19 +76,19 @@ REMEMBER_S = 3 * 3600
 DEAD_LETTER_S = 7 * 24 * 3600
 """How long a dead letter is kept for an operator."""
 RECHECK_MS = 10_000
-"""How soon the sweeper looks again at a message that is parked as the second of its line."""
+"""How soon the sweeper looks again at a message that is parked as the second of its sender."""
 LONGEST_WAIT_MS = 5_000
-"""Later messages of a sender wait for one that rests no longer than this. In a longer rest it loses
-its place, or a throttled reply would keep its sender from all others until it is through."""
+"""Later messages of a sender wait for one that rests no longer than this. After a longer one
+it loses its place: otherwise a throttled reply would hold up all others of its sender."""
 LONGEST_SESSION_MS = 24 * 3_600_000
-"""A session's stated end is believed up to here, so that nothing is kept for ever."""
+"""A session's stated end is believed up to this, so that nothing is kept for ever."""
 UNSTATED_SESSION_MS = 600_000
 """How long a session is taken to last when DingTalk does not say."""
 SWEEP_LIMIT = 500
 
 
 class Ledger:
-    """The steps of a message's life.
+    """The transitions of messages from state to state.
 
     Every method may raise what the Redis client raises; nothing is half done then, for each step
     is one script.
@@ -145,15 +145,15 @@ class Ledger:
             why_not, woken = held
             refusal = LeaseRefusal(why_not)
             if refusal is LeaseRefusal.SPOILT:
-                _name_spoilt(message_id)
+                _log_spoilt(message_id)
             await self._enqueue(woken)
             return refusal
-        payload, left_ms, attempt, failures, prepared, age_ms, is_first, was_put_back = held
+        payload, remaining_ms, attempt, failures, prepared, age_ms, is_first, was_put_back = held
         return Lease(
             id=message_id,
             token=token,
             payload=payload.encode(),
-            remaining_ms=min(left_ms, LONGEST_SESSION_MS),
+            remaining_ms=min(remaining_ms, LONGEST_SESSION_MS),
             delivery_attempt=attempt,
             failures=read_failures(failures),
             prepared=read_prepared(prepared),
@@ -163,27 +163,31 @@ class Ledger:
         )
 
     async def renew(self, lease: Lease) -> None:
-        """Hold on for another while.
+        """Extend a lease by its full length.
 
         Raises:
             LeaseLostError: if the message is somebody else's by now.
         """
-        _still_ours(await self._scripts.step(RenewArguments(lease.id, lease.token, self.lease_ms)))
+        _check_granted(
+            await self._scripts.step(RenewArguments(lease.id, lease.token, self.lease_ms))
+        )
 
     async def claim_send(self, lease: Lease) -> None:
-        """Claim the right to send. Call it as late as can be: a death after it leaves `unknown`.
+        """Record that this worker is about to send the reply.
+
+        Call it as late as possible: if the worker dies afterwards, the message ends as `unknown`.
 
         Raises:
             LeaseLostError: if the message is somebody else's by now.
         """
         claim = secrets.token_hex(8)
         arguments = ClaimSendArguments(lease.id, lease.token, self._outcome_ms, claim)
-        _still_ours(await self._scripts.step(arguments))
+        _check_granted(await self._scripts.step(arguments))
 
     async def next_part(self, lease: Lease, rest: PreparedReply) -> Lease:
         """Go on to the next part of a reply, when one has been delivered.
 
-        From here on the worker that holds the message sends what is left, and asks no skill again.
+        From here on, a worker that leases the message sends what is left and calls no skill.
 
         Args:
             lease: the hold on it, which was used to send.
@@ -198,11 +202,11 @@ class Ledger:
         arguments = NextPartArguments(
             lease.id, lease.token, self.lease_ms, rest=rest.to_json(), trouble=rest.part
         )
-        _still_ours(await self._scripts.step(arguments))
+        _check_granted(await self._scripts.step(arguments))
         return replace(lease, delivery_attempt=1, failures=Failures(), prepared=rest)
 
     async def claim_notice(self, lease: Lease) -> bool:
-        """Whether this is the first time that the asker is told to wait, and may be told."""
+        """Claim the notice that tells the sender to wait; False if it has been claimed before."""
         return bool(await self._scripts.step(ClaimNoticeArguments(lease.id, lease.token)))
 
     async def finish(self, lease: Lease, completion: Completion) -> None:
@@ -220,19 +224,19 @@ class Ledger:
             detail=completion.detail,
             remember_s=remember_s,
         )
-        await self._hand_on(await self._scripts.step(arguments))
+        await self._check_and_enqueue(await self._scripts.step(arguments))
 
     async def park(self, lease: Lease) -> bool:
         """Put a message back until those before it of the same sender have ended.
 
         Returns:
-            False if they have by now: it may go on, and the lease holds.
+            False if they have ended by now: it may go on, and the lease holds.
 
         Raises:
             LeaseLostError: if the message is somebody else's by now.
         """
         parked, *woken = await self._scripts.step(ParkArguments(lease.id, lease.token, RECHECK_MS))
-        _still_ours(parked >= 0)
+        _check_granted(parked >= 0)
         await self._enqueue(*woken)
         return bool(parked)
 
@@ -245,12 +249,12 @@ class Ledger:
         trouble: str = "",
         reason: str = "",
     ) -> None:
-        """Give a message back whose reply was not delivered, to be tried again after a pause.
+        """Release a message whose reply was not delivered, to be retried after a pause.
 
         Args:
             lease: the hold on it, which ends here.
             pause_ms: how long it rests, in milliseconds.
-            prepared: the reply to send then, or None to ask the skill again.
+            prepared: the reply to send then, or None to call the skill again.
             trouble: the kind of trouble to count; "" where another reply is tried at once.
             reason: what a dead letter says should the session close first.
 
@@ -267,14 +271,14 @@ class Ledger:
             failures=lease.failures.plus(trouble).to_json() if trouble else "",
             trouble=reason,
         )
-        await self._hand_on(await self._scripts.step(arguments))
+        await self._check_and_enqueue(await self._scripts.step(arguments))
 
     async def release(self, lease: Lease, *, pause_ms: int = 0) -> None:
-        """Give a message back untouched, for another worker to take.
+        """Release a message untouched, for another worker to lease.
 
         Args:
             lease: the hold on it, which ends here.
-            pause_ms: how long it rests, in milliseconds. It keeps its place in its sender's line.
+            pause_ms: how long it rests, in milliseconds. It keeps its place in its sender's queue.
 
         Raises:
             LeaseLostError: if it is somebody else's, or its reply may be on the wire already.
@@ -286,10 +290,10 @@ class Ledger:
             furthest=MessageState.LEASED,
             longest_wait_ms=LONGEST_SESSION_MS,
         )
-        await self._hand_on(await self._scripts.step(arguments))
+        await self._check_and_enqueue(await self._scripts.step(arguments))
 
     async def sweep(self) -> int:
-        """Hand on what is overdue, as every worker does every two seconds.
+        """End or enqueue again what is overdue, as every worker does every two seconds.
 
         Returns:
             How many messages were enqueued again.
@@ -308,14 +312,14 @@ class Ledger:
         for key in removed:
             logger.error("removed %s: it was of another kind than the ledger's", key)
         for message_id in spoilt:
-            _name_spoilt(message_id)
+            _log_spoilt(message_id)
         for message_id in given_up:
             words = "message %.8s is given up: %d workers died over it"
             logger.error(words, message_id, MAX_DEATHS)
         return int(await self._scripts.run(*to_requeue(overdue))) if overdue else 0
 
     async def probe(self) -> None:
-        """Store nothing: it raises what storing a message would raise."""
+        """Store nothing, but raise what storing a message would raise."""
         await self.accept([], backlog_limit=1)
         await self._redis.hincrby(self._keys.count, "accepted", 0)
 
@@ -323,25 +327,25 @@ class Ledger:
         """Count a genuine callback that there is nothing to answer to."""
         await self._redis.hincrby(self._keys.count, f"ignored:{reason}", 1)
 
-    async def _hand_on(self, left: Sequence[Any]) -> None:
-        """Go on after a step that may have given the next message of a line its turn."""
+    async def _check_and_enqueue(self, left: Sequence[Any]) -> None:
+        """Check that a step succeeded, and enqueue the message whose turn it made it."""
         granted, *woken = left
-        _still_ours(granted)
+        _check_granted(granted)
         await self._enqueue(*woken)
 
     async def _enqueue(self, *woken: str) -> None:
-        """Enqueue whose turn it is. Should that fail the next sweep does it: the step is done."""
+        """Enqueue messages whose turn has come; if that fails, the next sweep does it."""
         if ids := [message_id for message_id in woken if message_id]:
             with suppress(RedisError, OSError):
                 await self._scripts.step(*to_requeue(ids))
 
 
-def _still_ours(granted: Any) -> None:
+def _check_granted(granted: Any) -> None:
     if not granted:
         raise LeaseLostError("the message is no longer this worker's")
 
 
-def _name_spoilt(message_id: str) -> None:
+def _log_spoilt(message_id: str) -> None:
     logger.error(
         "message %s: its record in Redis is spoilt, so it has ended", printable(message_id)
     )

@@ -1,4 +1,4 @@
-"""What the ledger says of messages: how they end, who holds them, and what became of them.
+"""The ledger's values: states and outcomes of messages, leases, counts and dead letters.
 
 Values alone, without Redis; `shared.ledger.ledger` says how a message goes from state to state.
 """
@@ -10,7 +10,7 @@ from enum import StrEnum
 
 
 class AcceptResult(StrEnum):
-    """What became of a message that wanted to be accepted."""
+    """What became of a message that was to be accepted."""
 
     ACCEPTED = "accepted"
     DUPLICATE = "duplicate"
@@ -25,13 +25,13 @@ class MessageState(StrEnum):
 
     ACCEPTED = "accepted"
     """Stored, and waiting for a worker: on RQ's queue, or resting until a retry, until its turn in
-    its sender's line, or until its skill has room. Entered when the gateway accepts it, when its
-    lease is given back or runs out, and when an operator retries a dead letter. Left when a worker
+    its sender's queue, or until its skill has room. Entered when the gateway accepts it, when its
+    lease is released or runs out, and when an operator retries a dead letter. Left when a worker
     leases it, or to `dead` when its session closes or its record is spoilt."""
     LEASED = "leased"
     """One worker holds it, by a token and for a while that the worker renews. Entered from
     `accepted`, and from `sending` between two parts of a reply. Left to `sending`; back to
-    `accepted` when the worker parks it, hands it back or dies; or to any end: `dead` when too many
+    `accepted` when the worker parks it, releases it or dies; or to any end: `dead` when too many
     workers died over it."""
     SENDING = "sending"
     """Its worker has claimed the right to send the reply, which may be on the wire. Entered from
@@ -72,7 +72,7 @@ class LeaseRefusal(StrEnum):
     """Why a message cannot be leased."""
 
     WAITING = "waiting"
-    """It rests until a retry is due."""
+    """It is not yet due for its retry."""
     EXPIRED = "expired"
     """Its session is closing; asking for the lease has ended it."""
     SPOILT = "spoilt"
@@ -187,7 +187,7 @@ def join_reason(reason: str, detail: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class PreparedReply:
-    """A reply ready to be sent, and the ending that its delivery makes true.
+    """A reply ready to be sent, and the completion of its message once it is delivered.
 
     It is kept over a retry, so that every attempt posts the same bytes.
     """
@@ -213,8 +213,8 @@ class PreparedReply:
     def to_json(self) -> str:
         """Write it down for the ledger.
 
-        The ending is kept as its `full_reason`, since a worker of the version before this one may
-        read it during a rolling deploy: what it can't read, it answers once more from the start.
+        The completion is kept as its `full_reason`, since a worker of the version before this one
+        may read it during a rolling deploy: what it can't read, it answers from the start again.
         """
         parts = [self.shown, *(body.decode() for body in self.rest)] if self.part else []
         return json.dumps(
@@ -232,7 +232,7 @@ class PreparedReply:
 
 @dataclass(frozen=True, slots=True)
 class Failures:
-    """How often a delivery has failed for now, by the kind of trouble. To count makes another."""
+    """How often a delivery has failed for now, by kind. Counting one more makes a new value."""
 
     by_kind: Mapping[str, int] = field(default_factory=dict)
 
@@ -255,7 +255,7 @@ class Failures:
 
 
 def read_prepared(stored: str) -> PreparedReply | None:
-    """The reply that was kept; None if none can be read: then the skill is asked again."""
+    """The stored reply; None if it can't be read: the skill is then called again."""
     try:
         return PreparedReply.from_json(stored) if stored else None
     except (ValueError, TypeError, AttributeError):
@@ -263,7 +263,7 @@ def read_prepared(stored: str) -> PreparedReply | None:
 
 
 def read_failures(stored: str) -> Failures:
-    """What went wrong so far; nothing if that can't be read."""
+    """The stored failures; none if they can't be read."""
     try:
         return Failures.from_json(stored) if stored else Failures()
     except (ValueError, TypeError, AttributeError, OverflowError):
@@ -281,7 +281,7 @@ class Lease:
     remaining_ms: int
     """How long from now an answer may still be sent."""
     delivery_attempt: int
-    """Which attempt to deliver this is, from 1. Deaths and restarts of workers are none."""
+    """The number of this attempt to deliver, from 1. Deaths of workers don't count."""
     failures: Failures
     """What went wrong with the attempts before this one."""
     prepared: PreparedReply | None = field(repr=False)
@@ -313,7 +313,7 @@ class Counts:
 
 @dataclass(frozen=True, slots=True)
 class DeadLetter:
-    """A message that ended badly."""
+    """A message that ended without an answer."""
 
     id: str
     reason: str

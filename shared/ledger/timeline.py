@@ -1,7 +1,4 @@
-"""One message's way through the ledger, for those who look on: each step, and when it was taken.
-
-Every time is Redis's clock, as the ledger's scripts wrote it down.
-"""
+"""Timestamps of one message's state transitions, by Redis's clock, as the scripts wrote them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -39,7 +36,7 @@ class MessageTimeline:
     retry_at_ms: int | None
     """When it may be leased again, after a delivery that failed for now."""
     worker: str
-    """Who took it last, by RQ's name; "" if nobody has, or RQ has forgotten."""
+    """The worker that leased it last, by RQ's name; "" if none has, or RQ has forgotten."""
 
     @property
     def ended(self) -> bool:
@@ -50,7 +47,7 @@ class MessageTimeline:
 async def read_timelines(
     redis: Redis, queue: JobQueue, message_ids: Sequence[str]
 ) -> list[MessageTimeline | None]:
-    """Read the stories of messages in two round trips; None where the ledger knows nothing.
+    """Read timelines of messages in two round trips; None where the ledger knows nothing.
 
     Args:
         redis: a client that decodes responses. What it raises is raised.
@@ -66,22 +63,22 @@ async def read_timelines(
             pipeline.hget(queue.job_key(job_id_of(message_id, job)), "worker_name")
         workers = await pipeline.execute(raise_on_error=False)
     return [
-        _story(row, worker if isinstance(worker, str) else "")
+        _timeline(row, worker if isinstance(worker, str) else "")
         for row, worker in zip(rows, workers, strict=True)
     ]
 
 
 def _row(found: Any) -> Sequence[Any]:
-    """What stands where no record is: nothing that can be read."""
+    """The fields of a record; all None where it can't be read."""
     return found if isinstance(found, list) else [None] * len(_FIELDS)
 
 
-def _story(row: Sequence[Any], worker: str) -> MessageTimeline | None:
+def _timeline(row: Sequence[Any], worker: str) -> MessageTimeline | None:
     state, reason, detail, accepted, leased, sending, ended, leases, not_before, _ = row
     if state is None:
         return None
     leased_ms, sending_ms = _integer(leased), _integer(sending)
-    # What an earlier attempt claimed is no step of this one.
+    # A claim by an earlier attempt is no step of this one.
     stale = leased_ms is None or sending_ms is None or sending_ms < leased_ms
     return MessageTimeline(
         state=state,

@@ -1,7 +1,7 @@
 """Fail points: where a fault test lets a process die, freeze or dawdle. Inert unless switched on.
 
 They are switched on for one process by its environment alone: `DINGDA_FAILPOINTS` names places and
-what happens there, such as `after-claim=kill,after-lease=sleep:2`. They stand in the windows that a
+what happens there, such as `after-claim=kill,after-lease=sleep:2`. They are in the windows that a
 kill from outside would hit once in a thousand times; `docs/faults.md` says what was found there.
 """
 
@@ -21,7 +21,7 @@ Place = Literal[
     "after-accept",  # stored, not yet acknowledged
     "after-pop",  # taken off RQ's queue, not yet marked as started
     "after-start",  # marked as started, not yet leased
-    "after-lease",  # leased, the skill not yet asked
+    "after-lease",  # leased, the skill not yet called
     "before-claim",  # connected to DingTalk, the right to send not yet claimed
     "after-claim",  # claimed, not a byte sent
     "after-delivery",  # DingTalk took the reply, the ledger doesn't know yet

@@ -1,4 +1,4 @@
-"""What an operator sets of a backend's bounds: `at_once=50,per_s=10`."""
+"""Bounds on a backend that an operator sets: `at_once=50,per_s=10`."""
 
 import math
 from dataclasses import dataclass, fields, replace
@@ -14,7 +14,7 @@ _WHOLE = frozenset({"at_once", "max_bytes"})
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What is set of a backend's bounds; None leaves the backend's own.
+    """The bounds that are set; None leaves the backend's own.
 
     >>> Limits.parse("at_once=50,per_s=10")
     Limits(at_once=50, per_s=10.0, timeout_s=None, wait_s=None, max_bytes=None)

@@ -84,7 +84,7 @@ def trace(error: BaseException) -> str:
 
 
 def stack(frame: FrameType) -> str:
-    """What a thread does: a line for each of its innermost frames, the innermost last."""
+    """A thread's stack: a line for each of its innermost frames, the innermost last."""
     frames = ((each.f_code, line) for each, line in walk_stack(frame))
     return "\n".join(reversed([_place(code, line) for code, line in islice(frames, _MAX_FRAMES)]))
 
@@ -109,13 +109,13 @@ def configure_logging(level: str) -> None:
 
 
 def _lines(error: BaseException) -> Iterator[str]:
-    told: set[int] = set()
+    seen: set[int] = set()
     waiting = [("", error)]
-    while waiting and len(told) < _MAX_CHAINED:
+    while waiting and len(seen) < _MAX_CHAINED:
         relation, each = waiting.pop(0)
-        if id(each) in told:
+        if id(each) in seen:
             continue
-        told.add(id(each))
+        seen.add(id(each))
         yield f"{relation}{class_name(each)}"
         yield from _frames(each.__traceback__)
         if each.__cause__:

@@ -1,10 +1,10 @@
-"""Loads Lua scripts, which lie beside the code that runs them."""
+"""Loads Lua scripts, which are beside the code that runs them."""
 
 from importlib import resources
 
 
 def lua_source(package: str, name: str) -> str:
-    """Read a script, with what all scripts of its folder begin with before it.
+    """Read a script, preceded by the `common.lua` of its folder.
 
     Args:
         package: the package whose folder `lua` holds `common.lua` and the script.

@@ -1,4 +1,4 @@
-"""What both processes look at before they start: could this set-up break a promise?
+"""Checks that both processes make before they start: could this set-up break a promise?
 
 Each finding has a name. One that is dangerous stops the start unless DINGDA_ALLOW names it.
 """
@@ -24,7 +24,7 @@ from dingda.shared.runtime.settings import Danger, Settings, unknown_names
 logger = logging.getLogger(__name__)
 
 MAX_SKEW_S = 30.0
-"""How far our clock may be from Redis's before it is worth a word, in seconds."""
+"""How far our clock may be from Redis's before a warning, in seconds."""
 _SHORTEST_SECRET = 16
 _OLDEST_REDIS = (6, 2, 0)
 """With LMOVE, SET … PXAT and the like: nothing works on an older one."""
@@ -78,7 +78,7 @@ def is_forbidden(finding: Finding, settings: Settings) -> bool:
 
 
 def check(settings: Settings) -> list[Finding]:
-    """Look at the settings and at Redis, for a second at the most each time it is asked."""
+    """Check the settings and Redis; each call to Redis takes a second at the most."""
     url = settings.redis_url.get_secret_value()
     try:
         client = Redis.from_url(
@@ -147,7 +147,7 @@ def _redis(client: Redis, queue: JobQueue) -> Iterator[Finding]:
     try:
         client.ping()
     except (RedisError, OSError) as error:
-        advice = "start it, or set DINGDA_REDIS_URL; until then every asker hears 'busy'"
+        advice = "start it, or set DINGDA_REDIS_URL; until then every sender hears 'busy'"
         yield Finding("redis", Severity.WARNING, f"no answer ({type(error).__name__})", advice)
         return
     yield Finding("redis", Severity.OK, "answers")

@@ -1,4 +1,4 @@
-"""Redis clients, each with the patience that its user can afford."""
+"""Redis clients, each with the time-outs and retries that its user can afford."""
 
 import re
 from contextlib import suppress
@@ -71,11 +71,11 @@ def _port(url: str) -> int | None:
 
 
 def create_gateway_redis(url: str, *, timeout_s: float) -> "redis.asyncio.Redis":
-    """For the gateway: who waits for an acknowledgement hears within `timeout_s` seconds.
+    """For the gateway: fail within `timeout_s` seconds.
 
-    One more try, at once: after a restart of Redis a pooled connection is only found to be broken
-    when it is used. And no greetings: they are trips to Redis, too, and a slow one would never be
-    reached within the time of a message, however often it is tried.
+    It retries once, at once: after a restart of Redis a pooled connection is only found to be
+    broken when it is used. It skips HELLO and CLIENT SETINFO: each costs a round trip, and with
+    them a slow Redis would never be reached within the time of a message.
     """
     return _async(url, timeout_s, AsyncRetry(NoBackoff(), 1), protocol=2, driver_info=None)
 
@@ -89,8 +89,8 @@ def create_worker_redis(url: str) -> "redis.asyncio.Redis":
 def create_rq_redis(url: str) -> "redis.Redis":
     """For RQ itself: `Redis.from_url` alone would not retry at all.
 
-    Its calls can't be interrupted, so they wait out only a short outage each; who makes them goes
-    on trying as long as there is reason to.
+    Its calls can't be interrupted, so each waits out only a short outage; the caller tries again
+    as long as there is reason to.
     """
     backoff = ExponentialBackoff(cap=_MAX_PAUSE_S, base=0.05)
     try:

@@ -119,7 +119,7 @@ _HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?")
 _Commas = BeforeValidator(_split)
 
 Danger = Literal["open-redis", "eviction", "http-origin"]
-"""What `shared.runtime.preflight` finds too dangerous to start with."""
+"""The findings of `shared.runtime.preflight` that are too dangerous to start with."""
 
 
 class PlainSettings(BaseSettings):
@@ -210,9 +210,8 @@ class Settings(PlainSettings):
     notice_after: float = Field(
         0.0,
         ge=0,
-        description="Seconds from the question after which an asker is told that the answer takes "
-        "a while; 0: never, "
-        "for every reply may count against DingTalk's quota.",
+        description="Seconds from the question after which a sender is told that the answer takes "
+        "a while; 0: never, since every reply may count against DingTalk's quota.",
     )
     reply_parts: int = Field(
         3,
@@ -289,10 +288,10 @@ def invalid_settings(kind: type[BaseSettings], error: ValidationError) -> Settin
     """
     prefix = kind.model_config.get("env_prefix", "")
     problems = error.errors(include_input=False, include_url=False)
-    return SettingsError("\n".join(_in_words(prefix, kind.__name__, each) for each in problems))
+    return SettingsError("\n".join(_describe(prefix, kind.__name__, each) for each in problems))
 
 
-def _in_words(prefix: str, owner: str, problem: ErrorDetails) -> str:
+def _describe(prefix: str, owner: str, problem: ErrorDetails) -> str:
     # What is wrong with several fields together belongs to none of them.
     name = f"{prefix}{problem['loc'][0]}".upper() if problem["loc"] else owner
     return f"{name}: {problem['msg'].removeprefix('Value error, ')}"

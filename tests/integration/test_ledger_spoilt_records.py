@@ -225,8 +225,8 @@ async def test_a_record_that_is_spoilt_is_listed_and_stops_no_listing(
     await redis.hset(KEYS.count, "dead:failed", "x")
     assert {letter.id for letter in await admin.dead_letters()} == {SPOILT.id, "nobody\n"}
     assert (await read_status(redis, admin, QUEUE)).queued == 1
-    stories = await read_timelines(redis, QUEUE, [SPOILT.id, HEALTHY.id])
-    assert stories[1] is not None
+    timelines = await read_timelines(redis, QUEUE, [SPOILT.id, HEALTHY.id])
+    assert timelines[1] is not None
     await admin.retry_dead_letter(SPOILT.id)
 
 

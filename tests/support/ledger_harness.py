@@ -27,7 +27,7 @@ ANSWERED = Completion(Outcome.ANSWERED)
 PREPARED = PreparedReply(to_body(Text("北京 9℃")), ANSWERED)
 LONG = PreparedReply(b'"1"', ANSWERED, (b'"2"', b'"3"'))
 """A reply in three parts."""
-ENDINGS = [
+COMPLETIONS = [
     ANSWERED,
     Completion(Outcome.UNMATCHED),
     Completion(Outcome.DECLINED),
@@ -39,20 +39,20 @@ OPEN_STATES = {"accepted", "leased", "sending"}
 Step = Callable[[Ledger, Lease], Awaitable[Any]]
 STEPS: dict[str, Step] = {
     "renew": Ledger.renew,
-    "sending": Ledger.claim_send,
-    "done": lambda ledger, lease: ledger.finish(lease, ANSWERED),
+    "claim_send": Ledger.claim_send,
+    "finish": lambda ledger, lease: ledger.finish(lease, ANSWERED),
     "dead": lambda ledger, lease: ledger.finish(
         lease, Completion(Outcome.DEAD, DeadReason.FAILED, "late")
     ),
     "retry": lambda ledger, lease: ledger.retry(lease, pause_ms=0, prepared=PREPARED),
-    "hand_back": Ledger.release,
+    "release": Ledger.release,
     "next_part": lambda ledger, lease: ledger.next_part(lease, LONG.next),
 }
 """What the holder of a lease can do."""
 
 
 class LedgerHarness:
-    """A ledger on a Redis of its own, and what a test wants to see of it and do to it."""
+    """A ledger on a Redis of its own, with what tests do to it and read from it."""
 
     def __init__(self, server: fakeredis.FakeServer) -> None:
         self.redis = fakeredis.FakeAsyncRedis(server=server, decode_responses=True)
@@ -95,7 +95,7 @@ class LedgerHarness:
         return [message_of_job(str(job_id)) for job_id in job_ids]
 
     async def make_overdue(self, message: Message) -> None:
-        """Let the time pass by when somebody must look at a message."""
+        """Let the time pass by when a sweeper must look at a message."""
         assert await self.redis.zscore(KEYS.due, message.id) is not None
         await self.redis.zadd(KEYS.due, {message.id: 0})
 
@@ -107,8 +107,8 @@ class LedgerHarness:
         found: Any = await self.redis.hgetall(KEYS.message(message.id))
         return dict(found)
 
-    async def words(self, message: Message) -> bytes | None:
-        """What a dead letter keeps of what was said."""
+    async def dead_letter_payload(self, message: Message) -> bytes | None:
+        """The callback's body that a dead letter keeps."""
         kept: Any = await self.redis.get(KEYS.dead_letter_payload(message.id))
         return None if kept is None else str(kept).encode()
 

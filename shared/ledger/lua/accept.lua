@@ -2,7 +2,7 @@
 -- Own arguments: backlog_limit (what waits on the queue, or for another attempt), longest_ms (of a session),
 --   unstated_ms (a session where none is stated), created_at (now as RQ writes it), the job's fields, counted;
 --   then for each message: id, payload, expires_ms (its session's end, or ''), data (of its job), line (its
---   sender's, or '')
+--   ordering key, or '')
 -- Returns for each message 'accepted', 'duplicate' or 'full'.
 
 local backlog_limit, longest_ms, unstated_ms, created_at = unpack(ARGV, OWN, OWN + 3)

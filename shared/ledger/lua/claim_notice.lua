@@ -1,4 +1,4 @@
--- Notes that the asker is told to wait. Own arguments: id, token. Returns 1 the first time, else 0.
+-- Notes that the sender is told to wait. Own arguments: id, token. Returns 1 the first time, else 0.
 
 local id, token = unpack(ARGV, OWN, OWN + 1)
 if not holds(id, token, 'leased') then return 0 end

@@ -3,7 +3,7 @@
 --   if the lease was lost.
 
 local id, token, outcome_ms, claim = unpack(ARGV, OWN, OWN + 3)
--- A client that lost the answer asks once more with the same word: that is the same claim.
+-- A client that lost the response asks again with the same word: that is the same claim.
 local again = holds(id, token, 'sending') and redis.call('HGET', MESSAGE .. id, 'claim') == claim
 if not again and not holds(id, token, 'leased') then return 0 end
 local now = now_ms()

@@ -1,4 +1,4 @@
--- What every script of the ledger begins with; `shared/runtime/lua_source.py` puts it before each of them.
+-- The beginning of every script of the ledger; `shared/runtime/lua_source.py` puts it before each of them.
 --
 -- The keys of the ledger. Their names are made in `shared/ledger/keys.py`, and nowhere else.
 -- KEYS, the same in every script:
@@ -15,11 +15,11 @@
 --     enqueued                                    the number of the last job
 --     last_chance_ms                              when the next message that killed workers may be tried again
 --   7 RESTING (set): the ids of accepted messages that are off the queue, waiting for a retry or their turn
--- ARGV, the same in every script, are prefixes of keys, for a script learns ids on its way:
+-- ARGV, the same in every script, begin with prefixes of keys, since a script learns ids on its way:
 --   1 MESSAGE .. id (hash): one message, see below; expires some time after its end
 --   2 JOB .. id (hash): RQ's record of a job
 --   3 DEAD_LETTER_PAYLOAD .. id (string): the callback's body of a dead letter; expires with the session
---   4 LINE .. line (sorted set): the ids of one sender's open messages, by the number of their first job;
+--   4 LINE .. ordering key (sorted set): a sender's queue, the ids of its open messages, by the number of their first job;
 --     expires in two days
 -- From OWN on come the script's own arguments. `shared/ledger/scripts.py` builds them; a test compares both sides.
 --
@@ -36,14 +36,14 @@
 -- and until it ends:
 --   payload         the callback's body
 --   expires_ms      when its session closes
---   line            its sender's line, or '': it stands in that, or has left it
---   turn            in a line: waiting while it is parked, come once its turn has come
+--   line            the ordering key of its sender's queue, or ''; it is in that queue, or has left it
+--   turn            waiting while it is parked, come once its turn has come
 --   token           of the lease that holds it
 --   claim           the claim to send its reply, by its own word
 --   not_before_ms   when it may be leased again, after a pause
 --   attempts        how many attempts to deliver its reply, or this part of it, have failed
---   failures        the same by kind of trouble, as JSON
---   trouble         the last trouble, which a dead letter names
+--   failures        the same by kind of failure, as JSON
+--   trouble         the last failure, which a dead letter names
 --   prepared        the reply, or the parts that are left of it, as JSON
 --
 -- A server that is full refuses a script whose first write may take memory, and lets one go on that
@@ -111,21 +111,21 @@ local function enqueue(id, job_fields, data, created_at)
   return sequence
 end
 
--- A line holds one sender's open messages in the order in which they were accepted; an empty one is gone.
+-- A sender's queue holds its open messages in the order in which they were accepted; an empty one is gone.
 -- A message that is not the first may be parked: it is accepted, on no queue, with `turn` 'waiting', and
--- is looked at again in a while. A message that leaves a line gives the next one its turn.
+-- is looked at again in a while. A message that leaves the queue gives the next one its turn.
 
--- Asks a line; nothing is found in one that a foreign hand has spoilt.
-local function ask_line(command, line, ...)
+-- Queries a sender's queue; nothing is found in one that a foreign hand has spoilt.
+local function query_queue(command, line, ...)
   local found = redis.pcall(command, LINE .. line, ...)
   return not (type(found) == 'table' and found.err) and found
 end
 
--- Finds the first open message of a line. An end that was written without leaving it (by a worker of
+-- Finds the first open message of a sender's queue. An end that was written without leaving it (by a worker of
 -- an earlier release), and a record that is gone or unreadable, hold nobody up.
 local function head_of(line)
   while true do
-    local head = (ask_line('ZRANGE', line, 0, 0) or {})[1]
+    local head = (query_queue('ZRANGE', line, 0, 0) or {})[1]
     if not head then return nil end
     local state = redis.pcall('HGET', MESSAGE .. head, 'state')
     if state == 'accepted' or state == 'leased' or state == 'sending' then return head end
@@ -133,13 +133,13 @@ local function head_of(line)
   end
 end
 
--- Whether no earlier message of its sender is open; so it is for a message that stands in no line.
+-- Whether no earlier message of its sender is open; true of a message that is in no queue.
 local function is_first(id, line)
-  local rank = ask_line('ZRANK', line or '', id)
+  local rank = query_queue('ZRANK', line or '', id)
   return not rank or rank == 0 or head_of(line) == id
 end
 
--- Gives the first of a line its turn if it is parked. Returns its id, to be handed to requeue.lua, or
+-- Gives the first of a sender's queue its turn if it is parked. Returns its id, to be handed to requeue.lua, or
 -- ''; should that never happen, the next sweep names it.
 local function wake(line, now)
   local head = head_of(line)
@@ -149,8 +149,8 @@ local function wake(line, now)
   return head
 end
 
--- Lets a message wait for its turn, and says when to see whether that has come unnoticed: the further
--- back it stands the later, so that a long line costs the sweeper little.
+-- Parks a message until its turn, and schedules a check whether that has come unnoticed: the further
+-- back it is, the later, so that a long queue costs the sweeper little.
 local function park(id, line, expires_ms, recheck_ms, now)
   local at = now + recheck_ms * redis.call('ZRANK', LINE .. line, id)
   redis.call('HSET', MESSAGE .. id, 'state', 'accepted', 'turn', 'waiting')
@@ -158,27 +158,27 @@ local function park(id, line, expires_ms, recheck_ms, now)
   redis.call('ZADD', DUE, math.min(at, expires_ms), id)
 end
 
--- Takes a message out of its line; returns what `wake` returns.
+-- Takes a message out of its sender's queue; returns what `wake` returns.
 local function leave(id, now)
   local line = redis.call('HGET', MESSAGE .. id, 'line')
   if not line or line == '' then return '' end
-  ask_line('ZREM', line, id)
+  query_queue('ZREM', line, id)
   return wake(line, now)
 end
 
--- Ends a message: what was said in it goes, what became of it stays for `remember_s` seconds. Only a
--- dead letter keeps what was said, until the session closes, so that an operator can try it again.
+-- Ends a message: its payload is deleted, its outcome stays for `remember_s` seconds. Only a
+-- dead letter keeps its payload, until the session closes, so that an operator can try it again.
 -- Returns what `wake` returns.
 local function finish(id, state, reason, detail, remember_s, now)
   local key = MESSAGE .. id
   redis.call('ZREM', QUEUED, id)
   redis.call('ZREM', DUE, id)
   if state == 'dead' then
-    local said = fields_of(id, 'payload', 'expires_ms')
-    local expires_ms = said and number(said[2])
-    if not said then redis.call('DEL', key) end
-    if expires_ms and said[1] and expires_ms > now then
-      redis.call('SET', DEAD_LETTER_PAYLOAD .. id, said[1], 'PXAT', string.format('%.0f', expires_ms))
+    local held = fields_of(id, 'payload', 'expires_ms')
+    local expires_ms = held and number(held[2])
+    if not held then redis.call('DEL', key) end
+    if expires_ms and held[1] and expires_ms > now then
+      redis.call('SET', DEAD_LETTER_PAYLOAD .. id, held[1], 'PXAT', string.format('%.0f', expires_ms))
     end
   end
   local woken = leave(id, now)
@@ -195,7 +195,7 @@ local function finish(id, state, reason, detail, remember_s, now)
   return woken
 end
 
--- Ends a message whose session has closed: without a reply, for the last trouble there was with that.
+-- Ends a message whose session has closed: without a reply, and with the last failure as its detail.
 -- Returns what `wake` returns.
 local function expire(id, remember_s, now)
   local trouble = redis.call('HGET', MESSAGE .. id, 'trouble')

@@ -1,4 +1,4 @@
--- Takes a dead letter off the list, and forgets what was said in it. It stays counted, and known
+-- Takes a dead letter off the list, and deletes its payload. It stays counted, and known
 -- against redelivery. Own argument: id. Returns 1, or 0 if there is none.
 
 local id = unpack(ARGV, OWN, OWN)

@@ -1,4 +1,4 @@
--- Gives a message to one worker for a while; only an accepted one can be had.
+-- Leases a message to one worker; only an accepted one can be leased.
 -- Own arguments: id, token, lease_ms, margin_ms (before the session's end), remember_s
 -- Returns {1, payload, ms left to answer, which attempt this is, what went wrong so far by kind or '',
 --   prepared reply or '', ms since it was accepted, 1 if no earlier message of its sender is open, 1 if it was
@@ -17,18 +17,18 @@ if not held or is_spoilt(held[1], held[2], held[3]) then
   return {0, 'spoilt', finish(id, 'dead', 'failed', SPOILT, remember_s, now)}
 end
 
--- A client that lost the answer asks once more with the same token: that is the same lease.
+-- A client that lost the response asks again with the same token: that is the same lease.
 local again = held[1] == 'leased' and held[6] == token
 if held[1] ~= 'accepted' and not again then return {0, held[1] or 'gone', ''} end
 if (number(held[5]) or 0) > now then return {0, 'waiting', ''} end
 local put_back = held[5] or held[11]
 if put_back then redis.call('SREM', RESTING, id) end
-local left_ms = number(held[3]) - margin_ms - now
-if left_ms <= 0 then return {0, 'expired', expire(id, remember_s, now)} end
+local remaining_ms = number(held[3]) - margin_ms - now
+if remaining_ms <= 0 then return {0, 'expired', expire(id, remember_s, now)} end
 redis.call('ZREM', QUEUED, id)
 redis.call('HSET', key, 'state', 'leased', 'token', token, 'leased_ms', now)
 redis.pcall('HINCRBY', key, 'leases', again and 0 or 1)
 redis.call('ZADD', DUE, now + lease_ms, id)
 if held[11] then redis.call('HSET', key, 'turn', 'come') end
-return {1, held[2], left_ms, (number(held[7]) or 0) + 1, held[8] or '', held[4] or '',
+return {1, held[2], remaining_ms, (number(held[7]) or 0) + 1, held[8] or '', held[4] or '',
         now - (number(held[9]) or now), is_first(id, held[10]) and 1 or 0, put_back and 1 or 0}

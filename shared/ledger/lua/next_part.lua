@@ -5,7 +5,7 @@
 
 local id, token, lease_ms, rest, trouble = unpack(ARGV, OWN, OWN + 4)
 local key = MESSAGE .. id
--- A client that lost the answer asks once more with the same rest: that is the same step.
+-- A client that lost the response asks again with the same rest: that is the same step.
 if holds(id, token, 'leased') and redis.call('HGET', key, 'prepared') == rest then return 1 end
 if not holds(id, token, 'sending') then return 0 end
 redis.call('ZREM', DUE, id)

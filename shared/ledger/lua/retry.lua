@@ -1,4 +1,4 @@
--- Gives a message back, to be taken again after a pause; the sweeper enqueues it then.
+-- Releases a message, to be leased again after a pause; the sweeper enqueues it then.
 -- Own arguments: id, token, pause_ms, furthest (the furthest state to give it back from: leased, or sending if
 --   the reply was definitely not shown), longest_wait_ms (the longest pause for which later messages of its
 --   sender wait), prepared (the reply, or ''), failures (what went wrong so far, by kind, or ''), trouble (this

@@ -10,10 +10,10 @@ local held = fields_of(id, 'state', 'reason') or {}
 if held[1] ~= 'dead' then return held[1] or 'gone' end
 
 local letter = DEAD_LETTER_PAYLOAD .. id
-local payload, left_ms = redis.pcall('GET', letter), redis.call('PTTL', letter)
-if type(payload) ~= 'string' or left_ms <= tonumber(margin_ms) then return 'expired' end
+local payload, remaining_ms = redis.pcall('GET', letter), redis.call('PTTL', letter)
+if type(payload) ~= 'string' or remaining_ms <= tonumber(margin_ms) then return 'expired' end
 redis.call('DEL', letter)
-local expires_ms = string.format('%.0f', now_ms() + left_ms)
+local expires_ms = string.format('%.0f', now_ms() + remaining_ms)
 redis.call('HSET', key, 'state', 'accepted', 'payload', payload, 'expires_ms', expires_ms)
 redis.call('HDEL', key, 'reason', 'detail', 'ended_ms', 'leased_ms', 'sending_ms', 'deaths', 'leases', 'noticed',
            'attempts')

@@ -1,7 +1,7 @@
 -- Looks at what is overdue: ends what can only be ended, and names what must be enqueued again.
 -- Own arguments: limit (how many at the most), handover_ms (to lease what was taken from the queue), max_deaths
 --   (how often a worker may die over a message), remember_s, keep_dead_ms (how long dead letters are listed),
---   recheck_ms (how soon to look again at a message that is parked as the second of its line; those further
+--   recheck_ms (how soon to look again at a message that is parked as the second of its sender; those further
 --   back wait longer), apart_ms (how far apart last chances begin), longest_apart_ms (how long one may wait
 --   for that)
 -- Returns the ids to hand to requeue.lua (should that never happen, the next sweep names them again), and
@@ -17,7 +17,7 @@ local function hand_on(id)
   if id ~= '' then again[#again + 1] = id end
 end
 
--- What a foreign hand put in the place of one of our keys stops every script, so it goes.
+-- A foreign value in the place of one of our keys would stop every script, so it is deleted.
 for key, kind in pairs({[QUEUED] = 'zset', [DUE] = 'zset', [DEAD] = 'zset', [COUNT] = 'hash', [RESTING] = 'set'}) do
   local found = redis.call('TYPE', key).ok
   if found ~= kind and found ~= 'none' then
@@ -82,7 +82,7 @@ for _, id in ipairs(redis.call('ZRANGEBYSCORE', DUE, '-inf', now, 'LIMIT', 0, li
   end
 end
 
--- Whoever has been taken off the queue must be leased soon. Jobs are numbered in the order of the
+-- A message whose job has been taken off the queue must be leased soon. Jobs are numbered in the order of the
 -- queue, so those before its head have been taken; this costs the same however long the queue is.
 local head = redis.call('LINDEX', QUEUE, 0)
 local before = head and '(' .. (number_of_job(head)) or '+inf'

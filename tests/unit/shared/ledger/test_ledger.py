@@ -36,7 +36,7 @@ from dingda.shared.queue import JOB_FUNCTION, JobQueue
 from tests.support.builders import KEYS, SESSION_MS, a_message, now_ms
 from tests.support.ledger_harness import (
     ANSWERED,
-    ENDINGS,
+    COMPLETIONS,
     HANDOVER_MS,
     LONG,
     PREPARED,
@@ -111,7 +111,7 @@ async def test_an_empty_batch_is_nothing(world: LedgerHarness) -> None:
     assert await world.accept() == []
 
 
-@pytest.mark.parametrize("completion", ENDINGS)
+@pytest.mark.parametrize("completion", COMPLETIONS)
 async def test_a_message_that_comes_again_after_its_end_is_a_duplicate(
     world: LedgerHarness, message: Message, completion: Completion
 ) -> None:
@@ -198,7 +198,7 @@ async def test_a_message_whose_reply_is_on_the_wire_cannot_be_leased(
     assert await world.ledger.lease(message.id) == "sending"
 
 
-@pytest.mark.parametrize("completion", ENDINGS)
+@pytest.mark.parametrize("completion", COMPLETIONS)
 async def test_an_ended_message_cannot_be_leased(
     world: LedgerHarness, message: Message, completion: Completion
 ) -> None:
@@ -404,7 +404,7 @@ async def test_nothing_can_be_done_after_giving_it_back(
 
 
 @pytest.mark.parametrize("from_sending", [True, False])
-@pytest.mark.parametrize("completion", ENDINGS)
+@pytest.mark.parametrize("completion", COMPLETIONS)
 async def test_of_what_was_said_only_a_dead_letter_keeps_the_words(
     world: LedgerHarness, message: Message, completion: Completion, *, from_sending: bool
 ) -> None:
@@ -423,13 +423,13 @@ async def test_of_what_was_said_only_a_dead_letter_keeps_the_words(
     times = {"accepted_ms", "leased_ms", "ended_ms"} | ({"sending_ms"} if from_sending else set())
     assert stored.keys() == times | {"leases", "job"}
     assert all(value.isdigit() for value in stored.values())
-    assert await world.words(message) == (
+    assert await world.dead_letter_payload(message) == (
         body_of(message) if completion.outcome is Outcome.DEAD else None
     )
     assert await world.due_in_ms(message) is None
 
 
-@pytest.mark.parametrize("completion", ENDINGS)
+@pytest.mark.parametrize("completion", COMPLETIONS)
 async def test_an_ended_message_is_remembered_for_a_while(
     world: LedgerHarness, message: Message, completion: Completion
 ) -> None:
@@ -444,7 +444,7 @@ async def test_an_open_message_is_not_forgotten(world: LedgerHarness, message: M
 
 
 async def test_every_end_is_counted_by_its_name(world: LedgerHarness) -> None:
-    for number, completion in enumerate(ENDINGS):
+    for number, completion in enumerate(COMPLETIONS):
         await world.ledger.finish(await world.leased(a_message(msgId=f"msg{number}")), completion)
     assert await world.counts() == Counts(
         accepted=6,
@@ -520,7 +520,7 @@ async def test_a_queue_of_another_name_shares_nothing(
     await world.redis.delete(keys.message(message.id), keys.count)
 
 
-@pytest.mark.parametrize("completion", ENDINGS)
+@pytest.mark.parametrize("completion", COMPLETIONS)
 def test_a_prepared_reply_is_read_as_it_was_written(completion: Completion) -> None:
     prepared = PreparedReply(to_body(Text("北京\n9℃ \0😀")), completion)
     assert PreparedReply.from_json(prepared.to_json()) == prepared

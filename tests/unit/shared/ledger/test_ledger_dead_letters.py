@@ -10,7 +10,7 @@ from tests.support.builders import KEYS, SESSION_MS, a_message, now_ms
 from tests.support.ledger_harness import (
     ANSWERED,
     APART_MS,
-    ENDINGS,
+    COMPLETIONS,
     PREPARED,
     STEPS,
     LedgerHarness,
@@ -19,7 +19,7 @@ from tests.support.ledger_harness import (
 )
 
 
-@pytest.mark.parametrize("completion", ENDINGS)
+@pytest.mark.parametrize("completion", COMPLETIONS)
 async def test_only_dead_letters_are_listed(
     world: LedgerHarness, message: Message, completion: Completion
 ) -> None:
@@ -88,7 +88,7 @@ async def test_a_revived_message_begins_anew(world: LedgerHarness, message: Mess
     )
     assert await world.admin.retry_dead_letter(message.id) == "accepted"
     assert await world.waiting() == [message.id]
-    assert await world.words(message) is None
+    assert await world.dead_letter_payload(message) is None
     assert await world.redis.ttl(KEYS.message(message.id)) == -1
     lease = await world.lease(message)
     assert (lease.payload, lease.delivery_attempt, lease.prepared) == (body_of(message), 1, None)
@@ -162,7 +162,7 @@ async def test_a_message_whose_session_is_about_to_close_is_not_revived(
     message = a_message(sessionWebhookExpiredTime=now_ms() + MARGIN_MS - 1_000)
     await world.accept(message)
     assert await world.ledger.lease(message.id) == "expired"
-    assert await world.words(message) == body_of(message)
+    assert await world.dead_letter_payload(message) == body_of(message)
     assert await world.admin.retry_dead_letter(message.id) == "expired"
     assert len(await world.admin.dead_letters()) == 1
 
@@ -203,7 +203,7 @@ async def test_a_dropped_letter_is_forgotten_but_counted(
     await world.die(message)
     assert await world.admin.discard(message.id)
     assert await world.admin.dead_letters() == []
-    assert await world.words(message) is None
+    assert await world.dead_letter_payload(message) is None
     assert (await world.counts()).dead == {"failed": 1}
     assert await world.accept(message) == [AcceptResult.DUPLICATE]
     assert not await world.admin.discard(message.id)

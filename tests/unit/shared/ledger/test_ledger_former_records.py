@@ -43,9 +43,9 @@ async def test_its_dead_letters_can_be_followed(
 ) -> None:
     await died_before(world, message, text)
     queue = JobQueue.create("dingda", skill_timeout_s=30)
-    (story,) = await read_timelines(world.redis, queue, [message.id])
-    assert story is not None
-    assert story.reason == text
+    (timeline,) = await read_timelines(world.redis, queue, [message.id])
+    assert timeline is not None
+    assert timeline.reason == text
 
 
 @pytest.mark.parametrize("text", FORMER)

@@ -10,7 +10,7 @@ from tests.support.builders import KEYS, a_message
 from tests.support.ledger_harness import ANSWERED, OPEN_STATES, STEPS, LedgerHarness
 
 MESSAGES = [a_message(msgId=f"msg{number}") for number in range(3)]
-HAPPENINGS = st.tuples(
+EVENTS = st.tuples(
     st.sampled_from(
         [
             *STEPS,
@@ -21,8 +21,8 @@ HAPPENINGS = st.tuples(
             "overdue",
             "sweep",
             "end session",
-            "revive",
-            "drop",
+            "retry_dead_letter",
+            "discard",
         ]
     ),
     st.sampled_from(MESSAGES),
@@ -30,8 +30,8 @@ HAPPENINGS = st.tuples(
 )
 
 
-class MessageTimeline:
-    """What became of the messages, as an onlooker sees it."""
+class Scenario:
+    """Applies events to a ledger, and checks who may do what by its own account."""
 
     def __init__(self, world: LedgerHarness) -> None:
         self.world = world
@@ -39,7 +39,7 @@ class MessageTimeline:
         self.holders = dict[str, Lease]()
         self.on_the_wire = set[str]()
 
-    async def happen(self, what: str, message: Message, which: int) -> None:
+    async def apply(self, what: str, message: Message, which: int) -> None:
         world = self.world
         if what in STEPS:
             await self._step(what, which)
@@ -51,9 +51,9 @@ class MessageTimeline:
             await world.pop()
         elif what == "sweep":
             await world.ledger.sweep()
-        elif what == "revive":
-            await self._revive(message)
-        elif what == "drop":
+        elif what == "retry_dead_letter":
+            await self._retry_dead_letter(message)
+        elif what == "discard":
             await world.admin.discard(message.id)
         elif what == "overdue":
             await world.redis.zadd(KEYS.due, {message.id: 0}, xx=True)
@@ -76,15 +76,15 @@ class MessageTimeline:
         except LeaseLostError:
             return
         assert self.holders.get(lease.id) is lease, "somebody else has it"
-        if step == "sending":
+        if step == "claim_send":
             assert lease.id not in self.on_the_wire, "two replies"
             self.on_the_wire.add(lease.id)
         elif step == "retry":
             self.on_the_wire.discard(lease.id)
-        if step not in {"renew", "sending"}:
+        if step not in {"renew", "claim_send"}:
             del self.holders[lease.id]
 
-    async def _revive(self, message: Message) -> None:
+    async def _retry_dead_letter(self, message: Message) -> None:
         was_dead = (await self.world.stored(message)).get("state") == "dead"
         if await self.world.admin.retry_dead_letter(message.id) == "accepted" and was_dead:
             # An operator may have a message answered twice, who can look into the chat before.
@@ -104,16 +104,16 @@ class MessageTimeline:
 
 
 @settings(deadline=None, max_examples=300)
-@given(st.lists(HAPPENINGS, min_size=5, max_size=40))
+@given(st.lists(EVENTS, min_size=5, max_size=40))
 async def test_whatever_happens_no_reply_is_sent_twice_and_every_message_ends(
-    happenings: list[tuple[str, Message, int]],
+    events: list[tuple[str, Message, int]],
 ) -> None:
     world = LedgerHarness(fakeredis.FakeServer())
-    story = MessageTimeline(world)
-    for happening in happenings:
-        await story.happen(*happening)
+    scenario = Scenario(world)
+    for event in events:
+        await scenario.apply(*event)
         await world.check_the_invariant()
-    await story.end()
+    await scenario.end()
     await world.check_the_invariant()
     assert (await world.counts()).open == 0
     for message in MESSAGES:
