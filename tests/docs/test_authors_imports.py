@@ -44,7 +44,7 @@ def test_a_skill_imports_what_authors_may(path: Path) -> None:
 
 
 @pytest.mark.parametrize("page", PAGES)
-def test_what_a_page_shows_imports_what_authors_may(page: str) -> None:
+def test_examples_of_a_page_import_only_public_modules(page: str) -> None:
     blocks = _BLOCK.findall((ROOT / page).read_text("utf-8"))
     assert set().union(*map(not_for_authors, blocks)) == set()
 

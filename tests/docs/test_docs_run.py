@@ -71,7 +71,7 @@ def test_each_page_names_every_setting(page: str) -> None:
 
 
 @pytest.mark.parametrize("page", [".env.example", "docker-compose.yml"])
-def test_what_operators_copy_names_every_setting_of_the_skills(page: str) -> None:
+def test_files_for_operators_name_every_setting_of_the_skills(page: str) -> None:
     text = (ROOT / page).read_text("utf-8")
     kinds = {kind for skill in load_skills(()) for kind in skill.settings_types()}
     names = {

@@ -127,7 +127,7 @@ def test_a_head_that_drips_does_not_lengthen_its_time(address: str) -> None:
 
 
 @pytest.mark.slow
-def test_who_reads_no_answers_is_given_up_without_a_traceback(server: Valkey) -> None:
+def test_a_client_that_reads_no_responses_is_given_up_without_a_traceback(server: Valkey) -> None:
     pipelined = b"GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n" * 2000
     with gateway(server.url) as (hears, address), socket.socket() as line:
         line.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)

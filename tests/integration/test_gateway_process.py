@@ -49,7 +49,7 @@ def say(address: str, msg_id: str = "1") -> tuple[object, float]:
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP], ids=["away", "hung"])
-def test_the_asker_hears_within_a_second_that_redis_is(server: Valkey, number: int) -> None:
+def test_the_sender_hears_within_a_second_that_redis_is(server: Valkey, number: int) -> None:
     with gateway(server.url) as (_, address):
         assert say(address)[0] == STORED
         server.signal(number)

@@ -144,7 +144,7 @@ async def test_a_lease_ends_what_is_spoilt(
 
 
 @by_name(GOES_ON)
-async def test_what_can_still_be_answered_is_leased_and_retried_and_ends(
+async def test_a_message_that_can_still_be_answered_is_leased_and_retried_and_ends(
     redis: Redis, ledger: Ledger, admin: LedgerAdmin, spoil: Spoil
 ) -> None:
     await spoil(redis)
@@ -161,7 +161,7 @@ async def test_what_can_still_be_answered_is_leased_and_retried_and_ends(
 
 
 @by_name(ENDS)
-async def test_what_is_spoilt_in_a_workers_hands_still_comes_to_an_end(
+async def test_a_record_spoilt_during_a_lease_still_comes_to_an_end(
     redis: Redis, ledger: Ledger, admin: LedgerAdmin, spoil: Spoil
 ) -> None:
     assert isinstance(await ledger.lease(SPOILT.id), Lease)
@@ -230,7 +230,7 @@ async def test_a_record_that_is_spoilt_is_listed_and_stops_no_listing(
     await admin.retry_dead_letter(SPOILT.id)
 
 
-async def test_what_is_spoilt_is_named_once_and_escaped(
+async def test_a_spoilt_record_is_named_once_and_escaped(
     redis: Redis, ledger: Ledger, caplog: pytest.LogCaptureFixture
 ) -> None:
     planted = "forged\n2026-01-01 ERROR all is lost\x1b[2J"

@@ -78,6 +78,6 @@ def test_the_self_check_finds_nothing_amiss(url: str) -> None:
         "MONITOR",
     ],
 )
-def test_what_could_take_the_server_over_is_refused(url: str, command: str) -> None:
+def test_a_command_that_could_take_the_server_over_is_refused(url: str, command: str) -> None:
     with redis.Redis.from_url(url) as client, pytest.raises(NoPermissionError):
         client.execute_command(*command.split())

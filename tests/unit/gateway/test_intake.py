@@ -224,7 +224,7 @@ async def test_large_bodies_travel_in_small_batches() -> None:
     assert [len(batch) for batch in ledger.batches] == [1, 2, 2, 1]
 
 
-async def test_what_waits_is_bounded_by_its_bytes() -> None:
+async def test_waiting_messages_are_bounded_by_their_bytes() -> None:
     ledger = ScriptedLedger()
     intake = Intake(ledger, backlog_limit=10, limits=replace(LIMITS, waiting_bytes=2 * len(BODY)))
     async with intake.running():

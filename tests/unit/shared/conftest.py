@@ -17,12 +17,12 @@ def server() -> fakeredis.FakeServer:
 
 
 @pytest.fixture
-async def world(server: fakeredis.FakeServer) -> AsyncIterator[LedgerHarness]:
-    """A world of its own for each test; the invariant must hold whatever the test did."""
-    world = LedgerHarness(server)
-    yield world
-    await world.check_the_invariant()
-    await world.redis.aclose()
+async def harness(server: fakeredis.FakeServer) -> AsyncIterator[LedgerHarness]:
+    """A ledger of its own for each test; the invariant must hold whatever the test did."""
+    harness = LedgerHarness(server)
+    yield harness
+    await harness.check_the_invariant()
+    await harness.redis.aclose()
 
 
 @pytest.fixture

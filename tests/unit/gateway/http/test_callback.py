@@ -59,7 +59,7 @@ async def test_the_same_message_again_is_acknowledged_and_not_stored_again(
         (a_callback(None, errorCode=20001, errorMsg="quota"), "over_quota"),
     ],
 )
-async def test_what_there_is_no_answer_to_is_acknowledged_and_counted(
+async def test_a_callback_that_needs_no_answer_is_acknowledged_and_counted(
     gateway: GatewayHarness, body: bytes, reason: str
 ) -> None:
     answer = await gateway.post(body)

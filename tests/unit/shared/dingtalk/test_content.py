@@ -71,7 +71,7 @@ def test_runs_are_joined_as_they_were_cut() -> None:
         ("@钉答", "查的绩效", " @李四 "),
     ],
 )
-def test_whoever_is_mentioned_is_known_by_userid_wherever_the_name_is(
+def test_a_mentioned_person_is_known_by_userid_wherever_the_name_is(
     cut: tuple[str, ...], at: list[dict[str, str]]
 ) -> None:
     message = runs(*cut, at=at)
@@ -86,7 +86,7 @@ def test_the_font_of_a_sentence_does_not_change_who_is_mentioned() -> None:
 
 
 @pytest.mark.parametrize("typed", ["@types/node", "a@b.com", "@李四", "@a@b"])
-def test_what_was_typed_by_hand_stays_in_the_words(typed: str) -> None:
+def test_a_mention_typed_by_hand_stays_in_the_text(typed: str) -> None:
     assert runs("@钉答", "装 ", typed).text == f"装 {typed}"
 
 
@@ -204,7 +204,7 @@ def test_speech_that_was_not_understood_is_a_voice_without_words(content: object
         ("interactiveCard", {"biz_custom_action_url": "dingtalk://x"}, Kind.CARD, (), ()),
     ],
 )
-def test_what_has_no_words_is_told_apart_by_its_kind(
+def test_messages_without_text_are_told_apart_by_kind(
     msgtype: str,
     content: object,
     kind: Kind,

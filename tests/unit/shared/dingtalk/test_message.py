@@ -109,7 +109,7 @@ def test_unknown_fields_change_nothing() -> None:
     assert plain == quoting
 
 
-def test_a_quote_is_not_taken_for_what_was_said() -> None:
+def test_a_quote_is_not_taken_for_the_message_itself() -> None:
     quoted = {"msgType": "text", "content": {"text": "旧的"}}
     said = {"content": "新的", "isReplyMsg": True, "repliedMsg": quoted}
     assert text_in(with_field("text", said)) == "新的"
@@ -204,20 +204,20 @@ def test_two_unknown_ids_are_not_the_bots_own() -> None:
 
 
 @pytest.mark.parametrize("name", ["msgId", "conversationId", "sessionWebhook"])
-def test_what_an_answer_needs_must_be_there(name: str) -> None:
+def test_a_field_that_an_answer_needs_must_be_there(name: str) -> None:
     assert why_invalid(a_callback(without=[name])) == f"{name} is missing or not a string"
 
 
 @pytest.mark.parametrize("name", ["msgId", "conversationId", "sessionWebhook"])
 @pytest.mark.parametrize("value", [None, "", 7, True, ["a"], {"a": "b"}])
-def test_what_an_answer_needs_must_be_a_filled_string(name: str, value: object) -> None:
+def test_a_field_that_an_answer_needs_must_be_a_filled_string(name: str, value: object) -> None:
     assert why_invalid(with_field(name, value)) == f"{name} is missing or not a string"
 
 
 @pytest.mark.parametrize(
     ("name", "limit"), [("msgId", 512), ("conversationId", 512), ("sessionWebhook", 2048)]
 )
-def test_what_an_answer_needs_has_a_greatest_length(name: str, limit: int) -> None:
+def test_a_field_that_an_answer_needs_has_a_greatest_length(name: str, limit: int) -> None:
     assert isinstance(parse_message(a_callback(**{name: "a" * limit})), Message)
     longer = a_callback(**{name: "a" * (limit + 1)})
     assert why_invalid(longer) == f"{name} is longer than {limit} characters"
@@ -335,12 +335,12 @@ def test_a_number_that_overflows_counts_as_unstated(number: str) -> None:
     assert message.session_expires_ms is None
 
 
-def test_a_key_that_stands_twice_is_refused() -> None:
+def test_a_duplicate_key_is_refused() -> None:
     body = a_callback()[:-1] + b', "senderStaffId": "boss"}'
     assert why_invalid(body) == "the body is not strict JSON: a key stands twice"
 
 
-def test_a_key_that_stands_twice_further_in_is_refused() -> None:
+def test_a_duplicate_key_further_in_is_refused() -> None:
     body = with_field("text", "MARK").replace(b'"MARK"', b'{"content": "a", "content": "b"}')
     assert why_invalid(body) == "the body is not strict JSON: a key stands twice"
 

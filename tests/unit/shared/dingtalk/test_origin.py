@@ -123,7 +123,7 @@ def test_a_url_that_can_be_read_in_two_ways_is_refused(url: str) -> None:
 @pytest.mark.parametrize(
     "url", ["https://[::1]22/", "https://[::1]evil.com/", "https://evil.com[::1]/"]
 )
-def test_nothing_stands_beside_an_address_in_brackets(url: str) -> None:
+def test_nothing_may_be_beside_an_address_in_brackets(url: str) -> None:
     with pytest.raises(InvalidOriginError):
         origin_of(url)
 
@@ -154,7 +154,7 @@ URLS = st.builds(
 @given(URLS | st.text())
 @example(SESSION_WEBHOOK)
 @example("https://[::1]22/")
-def test_what_is_accepted_urllib_and_httpx_read_alike(url: str) -> None:
+def test_urllib_and_httpx_read_an_accepted_url_alike(url: str) -> None:
     try:
         origin = origin_of(url)
         parsed = httpx.URL(url)

@@ -154,7 +154,7 @@ def test_at_most_fifty_people_are_mentioned() -> None:
 
 
 @pytest.mark.parametrize("user_id", ["", " ", "00 01", "00\n01", "0001\t", "\0", HALF_A_PAIR])
-def test_who_is_mentioned_has_a_printable_id_without_blanks(user_id: str) -> None:
+def test_a_mentioned_userid_is_printable_and_without_blanks(user_id: str) -> None:
     assert field_at_fault(At, ("0001", user_id)) == "at.atUserIds"
 
 

@@ -165,7 +165,7 @@ async def test_a_call_returns_what_its_script_returns(
     assert (counted, echoed) == (2, "x")
 
 
-async def test_calls_of_one_moment_share_a_round_trip(
+async def test_calls_made_together_share_a_round_trip(
     redis: fakeredis.FakeAsyncRedis, scripts: ScriptBatcher, executed: list[int]
 ) -> None:
     echo = redis.register_script(ECHO)

@@ -20,41 +20,41 @@ FORMER = {
 }
 
 
-async def died_before(world: LedgerHarness, message: Message, text: str) -> None:
+async def died_before(harness: LedgerHarness, message: Message, text: str) -> None:
     """Let a message end as it would have in the version before."""
-    await world.ledger.finish(await world.leased(message), FORMER[text])
+    await harness.ledger.finish(await harness.leased(message), FORMER[text])
     key = KEYS.message(message.id)
-    await world.redis.hset(key, "reason", text)
-    await world.redis.hdel(key, "detail")
+    await harness.redis.hset(key, "reason", text)
+    await harness.redis.hdel(key, "detail")
 
 
 @pytest.mark.parametrize("text", FORMER)
 async def test_its_dead_letters_are_listed(
-    world: LedgerHarness, message: Message, text: str
+    harness: LedgerHarness, message: Message, text: str
 ) -> None:
-    await died_before(world, message, text)
-    (letter,) = await world.admin.dead_letters()
+    await died_before(harness, message, text)
+    (letter,) = await harness.admin.dead_letters()
     assert letter.reason == text
 
 
 @pytest.mark.parametrize("text", FORMER)
 async def test_its_dead_letters_can_be_followed(
-    world: LedgerHarness, message: Message, text: str
+    harness: LedgerHarness, message: Message, text: str
 ) -> None:
-    await died_before(world, message, text)
+    await died_before(harness, message, text)
     queue = JobQueue.create("dingda", skill_timeout_s=30)
-    (timeline,) = await read_timelines(world.redis, queue, [message.id])
+    (timeline,) = await read_timelines(harness.redis, queue, [message.id])
     assert timeline is not None
     assert timeline.reason == text
 
 
 @pytest.mark.parametrize("text", FORMER)
-async def test_its_dead_letters_are_retried_and_counted_no_more(
-    world: LedgerHarness, message: Message, text: str
+async def test_its_dead_letters_are_retried_and_no_longer_counted(
+    harness: LedgerHarness, message: Message, text: str
 ) -> None:
-    await died_before(world, message, text)
-    assert sum((await world.counts()).dead.values()) == 1
-    assert await world.admin.retry_dead_letter(message.id) == "accepted"
-    assert not any((await world.counts()).dead.values())
-    await world.ledger.finish(await world.lease(message), ANSWERED)
-    await world.check_the_invariant()
+    await died_before(harness, message, text)
+    assert sum((await harness.counts()).dead.values()) == 1
+    assert await harness.admin.retry_dead_letter(message.id) == "accepted"
+    assert not any((await harness.counts()).dead.values())
+    await harness.ledger.finish(await harness.lease(message), ANSWERED)
+    await harness.check_the_invariant()

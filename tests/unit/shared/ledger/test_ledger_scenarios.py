@@ -33,35 +33,35 @@ EVENTS = st.tuples(
 class Scenario:
     """Applies events to a ledger, and checks who may do what by its own account."""
 
-    def __init__(self, world: LedgerHarness) -> None:
-        self.world = world
+    def __init__(self, harness: LedgerHarness) -> None:
+        self.harness = harness
         self.leases = list[Lease]()
         self.holders = dict[str, Lease]()
         self.on_the_wire = set[str]()
 
     async def apply(self, what: str, message: Message, which: int) -> None:
-        world = self.world
+        harness = self.harness
         if what in STEPS:
             await self._step(what, which)
         elif what == "lease":
             await self._lease(message)
         elif what == "accept":
-            await world.accept(message)
+            await harness.accept(message)
         elif what == "pop":
-            await world.pop()
+            await harness.pop()
         elif what == "sweep":
-            await world.ledger.sweep()
+            await harness.ledger.sweep()
         elif what == "retry_dead_letter":
             await self._retry_dead_letter(message)
         elif what == "discard":
-            await world.admin.discard(message.id)
+            await harness.admin.discard(message.id)
         elif what == "overdue":
-            await world.redis.zadd(KEYS.due, {message.id: 0}, xx=True)
-        elif (await world.stored(message)).get("state") in OPEN_STATES:
-            await world.end_session(message)
+            await harness.redis.zadd(KEYS.due, {message.id: 0}, xx=True)
+        elif (await harness.stored(message)).get("state") in OPEN_STATES:
+            await harness.end_session(message)
 
     async def _lease(self, message: Message) -> None:
-        lease = await self.world.ledger.lease(message.id)
+        lease = await self.harness.ledger.lease(message.id)
         if isinstance(lease, Lease):
             assert message.id not in self.on_the_wire, "a reply may have been sent already"
             self.leases.insert(0, lease)
@@ -72,7 +72,7 @@ class Scenario:
             return
         lease = self.leases[which]
         try:
-            await STEPS[step](self.world.ledger, lease)
+            await STEPS[step](self.harness.ledger, lease)
         except LeaseLostError:
             return
         assert self.holders.get(lease.id) is lease, "somebody else has it"
@@ -85,8 +85,8 @@ class Scenario:
             del self.holders[lease.id]
 
     async def _retry_dead_letter(self, message: Message) -> None:
-        was_dead = (await self.world.stored(message)).get("state") == "dead"
-        if await self.world.admin.retry_dead_letter(message.id) == "accepted" and was_dead:
+        was_dead = (await self.harness.stored(message)).get("state") == "dead"
+        if await self.harness.admin.retry_dead_letter(message.id) == "accepted" and was_dead:
             # An operator may have a message answered twice, who can look into the chat before.
             self.on_the_wire.discard(message.id)
             self.holders.pop(message.id, None)
@@ -95,12 +95,12 @@ class Scenario:
         """Let healthy workers and a sweeper do their work for a while."""
         for _ in range(4):
             for message in MESSAGES:
-                await self.world.redis.zadd(KEYS.due, {message.id: 0}, xx=True)
-            await self.world.ledger.sweep()
-            while job_id := await self.world.pop():
-                lease = await self.world.ledger.lease(message_of_job(job_id))
+                await self.harness.redis.zadd(KEYS.due, {message.id: 0}, xx=True)
+            await self.harness.ledger.sweep()
+            while job_id := await self.harness.pop():
+                lease = await self.harness.ledger.lease(message_of_job(job_id))
                 if isinstance(lease, Lease):
-                    await self.world.ledger.finish(lease, ANSWERED)
+                    await self.harness.ledger.finish(lease, ANSWERED)
 
 
 @settings(deadline=None, max_examples=300)
@@ -108,14 +108,14 @@ class Scenario:
 async def test_whatever_happens_no_reply_is_sent_twice_and_every_message_ends(
     events: list[tuple[str, Message, int]],
 ) -> None:
-    world = LedgerHarness(fakeredis.FakeServer())
-    scenario = Scenario(world)
+    harness = LedgerHarness(fakeredis.FakeServer())
+    scenario = Scenario(harness)
     for event in events:
         await scenario.apply(*event)
-        await world.check_the_invariant()
+        await harness.check_the_invariant()
     await scenario.end()
-    await world.check_the_invariant()
-    assert (await world.counts()).open == 0
+    await harness.check_the_invariant()
+    assert (await harness.counts()).open == 0
     for message in MESSAGES:
-        assert "payload" not in await world.stored(message)
-    await world.redis.aclose()
+        assert "payload" not in await harness.stored(message)
+    await harness.redis.aclose()

@@ -112,10 +112,10 @@ def test_the_keys_keep_their_names() -> None:
     assert keys.dead_letter_payload("id") == "dingda:letter:id"
 
 
-async def test_a_jobs_id_is_made_and_read_as_the_scripts_do(world: LedgerHarness) -> None:
+async def test_a_jobs_id_is_made_and_read_as_the_scripts_do(harness: LedgerHarness) -> None:
     message = a_message()
-    await world.accept(message)
-    job_id = await world.pop()
+    await harness.accept(message)
+    job_id = await harness.pop()
     assert job_id is not None
     assert job_id == job_id_of(message.id, 1)
     assert message_of_job(job_id) == message.id

@@ -54,7 +54,7 @@ def test_every_token_is_blanked() -> None:
 
 
 @pytest.mark.parametrize("text", ["", "session", "the session ended", "sessions: 3", "天气 北京"])
-def test_what_holds_no_token_stays_as_it_is(text: str) -> None:
+def test_a_text_without_a_token_stays_as_it_is(text: str) -> None:
     assert redact(text) == text
 
 
@@ -172,7 +172,7 @@ def test_an_exception_whose_attributes_raise_has_its_class_in_the_log() -> None:
 
 @pytest.mark.usefixtures("root_logger")
 @pytest.mark.filterwarnings("default")
-def test_what_a_thread_raises_is_logged_without_its_words(
+def test_an_exception_in_a_thread_is_logged_without_its_words(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     configure_logging("INFO")
@@ -248,7 +248,7 @@ def test_nothing_that_a_terminal_obeys_is_printable(trick: str) -> None:
 @pytest.mark.parametrize(
     "text", ["", "测试群", "项目 A（二期）🎉", "全角　空格", "C:\\temp", "e\u0301"]
 )
-def test_what_people_call_things_stays_as_it_is(text: str) -> None:
+def test_ordinary_names_stay_as_they_are(text: str) -> None:
     assert printable(text) == text
 
 

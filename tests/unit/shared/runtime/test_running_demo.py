@@ -91,7 +91,7 @@ def test_where_the_env_file_says_where_to_go_the_demo_is_left_alone() -> None:
     assert not SETTINGS.keys() & os.environ.keys()
 
 
-def test_what_the_environment_sets_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_variable_of_the_environment_stays(monkeypatch: pytest.MonkeyPatch) -> None:
     write_demo()
     monkeypatch.setenv("DINGDA_SIMULATOR_PORT", "8120")
     join_demo("DINGDA_REDIS_URL")

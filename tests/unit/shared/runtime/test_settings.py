@@ -235,7 +235,7 @@ def test_a_proxy_is_taken_as_it_is_written_and_not_shown(dingda: Environment, ur
         "http://proxy.example?c4nary",
     ],
 )
-def test_what_is_no_proxy_is_refused_without_its_words(dingda: Environment, url: str) -> None:
+def test_a_wrong_proxy_url_is_refused_without_its_words(dingda: Environment, url: str) -> None:
     complaint = dingda.complaint(PROXY_URL=url)
     assert complaint.startswith("DINGDA_PROXY_URL: write it as http://proxy.example:3128")
     assert "c4n" not in complaint
