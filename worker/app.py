@@ -62,7 +62,7 @@ async def run_worker(settings: Settings) -> None:
             _rq_queue(settings),
             perform=lambda data: parts.answerer.answer(message_id_of(data)),
             background_tasks=(lambda: sweep_forever(parts.ledger),),
-            concurrency=parts.answerer.most_at_once,
+            concurrency=parts.answerer.max_concurrency,
         )
         watchdog = Watchdog(
             WatchedWorker(worker, parts.answerer.held_leases, parts.are_threads_stuck, settings)
@@ -101,7 +101,7 @@ async def open_answerer(settings: Settings) -> AsyncIterator[WorkerParts]:
         )
         answerer = Answerer(
             ledger=ledger,
-            conversation=_responder(settings, skills, services, threads),
+            responder=_responder(settings, skills, services, threads),
             webhook=WebhookChannel(replies, origins=settings.session_webhook_origins),
             private=_private_channel(settings, replies, token) if token else None,
             rate_limiter=_rate_limiter(settings, redis),

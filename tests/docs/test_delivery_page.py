@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from dingda.worker.delivery.outcome import Trouble
+from dingda.worker.delivery.outcome import FailureKind
 from dingda.worker.services.errcodes import ERRCODES
 
 ROOT = Path(__file__).parents[2]
@@ -19,4 +19,4 @@ def test_every_kind_of_trouble_has_its_row() -> None:
     header, *rows = re.findall(
         r"^\| ([a-z]+) \|", PAGE.partition("## What is final")[0], re.MULTILINE
     )
-    assert (header, rows) == ("kind", [trouble.value for trouble in Trouble])
+    assert (header, rows) == ("kind", [kind.value for kind in FailureKind])

@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from dingda.simulator.testing.processes import free_port
-from dingda.worker.delivery.outcome import Delivered, DeliveryOutcome, Retry, Trouble
+from dingda.worker.delivery.outcome import Delivered, DeliveryOutcome, FailureKind, Retry
 from dingda.worker.delivery.post import create_client
 from dingda.worker.delivery.transport import ClaimingTransport
 from dingda.worker.delivery.webhook import WebhookChannel
@@ -154,7 +154,7 @@ async def test_a_proxy_that_opens_no_tunnel_was_given_nothing_and_is_asked_again
     async with dingtalk(tmp_path) as peer:
         outcome = await posted(trusting(tmp_path, proxy.url), peer, claims)
         assert isinstance(outcome, Retry)
-        assert outcome.trouble is Trouble.CONNECTION
+        assert outcome.kind is FailureKind.CONNECTION
         assert outcome.reason.startswith(reason)
         assert (claims.count, peer.connections) == (0, [])
 
@@ -164,7 +164,7 @@ async def test_a_proxy_that_is_away_is_tried_again(tmp_path: Path) -> None:
     async with dingtalk(tmp_path) as peer:
         client = trusting(tmp_path, f"http://127.0.0.1:{free_port()}")
         outcome = await posted(client, peer, claims)
-        assert outcome == Retry(Trouble.CONNECTION, "not connected: ClientProxyConnectionError")
+        assert outcome == Retry(FailureKind.CONNECTION, "not connected: ClientProxyConnectionError")
         assert (claims.count, peer.connections) == (0, [])
 
 
@@ -172,7 +172,7 @@ async def test_who_listens_in_the_proxy_is_no_dingtalk(proxy: Tunnels, tmp_path:
     claims = Claims()
     async with dingtalk(tmp_path) as peer:
         outcome = await posted(create_client(Egress(proxy.url)), peer, claims)
-        assert outcome == Retry(Trouble.CERTIFICATE, "tls: invalid certificate")
+        assert outcome == Retry(FailureKind.CERTIFICATE, "tls: invalid certificate")
         assert (claims.count, peer.requests) == (0, [])
 
 

@@ -27,9 +27,9 @@ from dingda.worker.delivery.classify import MAX_RESPONSE_BYTES
 from dingda.worker.delivery.outcome import (
     Delivered,
     DeliveryOutcome,
+    FailureKind,
     Rejected,
     Retry,
-    Trouble,
     Unknown,
 )
 from dingda.worker.delivery.post import create_client
@@ -201,7 +201,7 @@ async def test_a_name_that_cannot_be_looked_up_is_tried_again_until_it_can(
     url, claims = peer.url.replace("127.0.0.1", "oapi.dingtalk.example"), Claims()
     for _ in range(2):
         outcome = await posted(url, claims)
-        assert outcome == Retry(Trouble.CONNECTION, "not connected: ClientConnectorDNSError")
+        assert outcome == Retry(FailureKind.CONNECTION, "not connected: ClientConnectorDNSError")
     assert claims.count == 0
     assert await posted(url, claims) == Delivered()
     assert looked_up == ["oapi.dingtalk.example"] * 3
@@ -335,7 +335,7 @@ async def test_an_answer_that_is_packed_although_nobody_asked_is_read(
     peer.answer = response(packed, f"content-encoding: {encoding}")
     assert await posted(peer.url, Claims()) == Delivered()
     peer.answer = response(gzip.compress(b'{"errcode":-1}'), f"content-encoding: {encoding}")
-    assert await posted(peer.url, Claims()) == Retry(Trouble.BUSY, "errcode -1")
+    assert await posted(peer.url, Claims()) == Retry(FailureKind.BUSY, "errcode -1")
 
 
 @pytest.mark.parametrize(
@@ -364,7 +364,7 @@ async def test_an_error_is_believed_before_its_body_has_ended(peer: Peer, status
             await peer.write(writer, b" " * 65536)
 
     peer.answer = endless
-    assert await posted(peer.url, Claims()) == Retry(Trouble.BUSY, f"HTTP {status[:3]}", 7)
+    assert await posted(peer.url, Claims()) == Retry(FailureKind.BUSY, f"HTTP {status[:3]}", 7)
     await peer.hung_up.wait()
 
 
@@ -502,7 +502,7 @@ async def test_a_certificate_that_nobody_vouches_for_gets_no_reply_and_may_be_me
     claims = Claims()
     async with listening(self_signed(tmp_path)) as impostor:
         outcome = await posted(impostor.url, claims)
-        assert outcome == Retry(Trouble.CERTIFICATE, "tls: invalid certificate")
+        assert outcome == Retry(FailureKind.CERTIFICATE, "tls: invalid certificate")
         assert impostor.requests == []
     assert claims.count == 0
 

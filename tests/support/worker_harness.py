@@ -213,7 +213,7 @@ async def desk(
             )
             made.answerer = Answerer(
                 ledger=made.ledger,
-                conversation=Responder(
+                responder=Responder(
                     router=Router([skill]),
                     services=services,
                     threads=threads,

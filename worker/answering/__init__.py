@@ -1,1 +1,1 @@
-"""Answering one message, from its lease to its end."""
+"""Answering one message, from its lease to its outcome; `answerer` shows the way."""

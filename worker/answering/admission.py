@@ -18,9 +18,9 @@ _RESERVE = 10
 """For so many places there is one more, which the busiest conversation leaves to the others."""
 _WAITING = 5
 """How many messages may wait for each place of a skill."""
-_LEAST_WAITING = 500
-_ANY_NUMBER = 1_000_000
-_REST_S = 1.0
+_MIN_WAITING = 500
+_UNLIMITED = 1_000_000
+_PAUSE_S = 1.0
 _RETURNS_PER_S = 200
 
 
@@ -41,22 +41,22 @@ class Places:
 
     def __init__(self, places: int, *, waiting: int) -> None:
         self._places = places
-        self._in_all = places + max(1, places // _RESERVE)
-        self._most_waiting = waiting
+        self._total = places + max(1, places // _RESERVE)
+        self._max_waiting = waiting
         self._taken = 0
         self._held = Counter[str]()
-        self._lines = defaultdict[str, deque[asyncio.Future[None]]](deque)
-        self._since: dict[asyncio.Future[None], float] = {}
+        self._queues = defaultdict[str, deque[asyncio.Future[None]]](deque)
+        self._waiting_since: dict[asyncio.Future[None], float] = {}
 
     @property
-    def most(self) -> int:
+    def capacity(self) -> int:
         """How many messages may be here at once, those that wait included."""
-        return self._in_all + self._most_waiting
+        return self._total + self._max_waiting
 
     @property
     def is_full(self) -> bool:
         """Whether so many wait already that one more should not."""
-        return len(self._since) >= self._most_waiting
+        return len(self._waiting_since) >= self._max_waiting
 
     @property
     def is_busy(self) -> bool:
@@ -72,10 +72,10 @@ class Places:
         """
         # A message that waits in another conversation can't take this place: that conversation has
         # all of its own, or no place is free at all.
-        if self._taken < self._in_all and self._held[conversation_id] < self._places:
+        if self._taken < self._total and self._held[conversation_id] < self._places:
             self._take(conversation_id)
         elif self.is_full:
-            raise NoPlaceError(f"{len(self._since)} wait already")
+            raise NoPlaceError(f"{len(self._waiting_since)} wait already")
         else:
             await self._wait(conversation_id, within_s)
         try:
@@ -90,8 +90,8 @@ class Places:
     async def _wait(self, conversation_id: str, within_s: float) -> None:
         loop = asyncio.get_running_loop()
         turn = loop.create_future()
-        self._lines[conversation_id].append(turn)
-        self._since[turn] = loop.time()
+        self._queues[conversation_id].append(turn)
+        self._waiting_since[turn] = loop.time()
         try:
             async with asyncio.timeout(within_s):
                 await turn
@@ -99,34 +99,34 @@ class Places:
             if turn.done() and not turn.cancelled():
                 self._leave(conversation_id)  # it was given in the moment of giving up
             else:
-                self._lines[conversation_id].remove(turn)
-                self._tidy(conversation_id)
+                self._queues[conversation_id].remove(turn)
+                self._forget_if_idle(conversation_id)
             if isinstance(error, TimeoutError):
                 raise NoPlaceError(f"no place within {within_s:.0f} s") from None
             raise
         finally:
-            del self._since[turn]
+            del self._waiting_since[turn]
 
     def _leave(self, conversation_id: str) -> None:
         self._taken -= 1
         self._held[conversation_id] -= 1
-        self._tidy(conversation_id)
-        waiting = [each for each in self._lines if self._held[each] < self._places]
-        if waiting and self._taken < self._in_all:
-            self._enter(min(waiting, key=self._rank))
+        self._forget_if_idle(conversation_id)
+        waiting = [each for each in self._queues if self._held[each] < self._places]
+        if waiting and self._taken < self._total:
+            self._admit_next(min(waiting, key=self._rank))
 
     def _rank(self, conversation_id: str) -> tuple[int, float]:
-        return self._held[conversation_id], self._since[self._lines[conversation_id][0]]
+        return self._held[conversation_id], self._waiting_since[self._queues[conversation_id][0]]
 
-    def _enter(self, conversation_id: str) -> None:
+    def _admit_next(self, conversation_id: str) -> None:
         self._take(conversation_id)
-        self._lines[conversation_id].popleft().set_result(None)
-        self._tidy(conversation_id)
+        self._queues[conversation_id].popleft().set_result(None)
+        self._forget_if_idle(conversation_id)
 
-    def _tidy(self, conversation_id: str) -> None:
+    def _forget_if_idle(self, conversation_id: str) -> None:
         """Forget a conversation that nobody is here from."""
-        if not self._lines[conversation_id]:
-            del self._lines[conversation_id]
+        if not self._queues[conversation_id]:
+            del self._queues[conversation_id]
         if not self._held[conversation_id]:
             del self._held[conversation_id]
 
@@ -145,13 +145,13 @@ class Admission:
         self, places: int = DEFAULT_PLACES, *, skills: int = 1, waiting: int | None = None
     ) -> None:
         self._places = places
-        self._waiting = max(_LEAST_WAITING, _WAITING * places) if waiting is None else waiting
+        self._waiting = max(_MIN_WAITING, _WAITING * places) if waiting is None else waiting
         self._skills: dict[tuple[str, bool], Places] = {}
         self._returns_s = 0.0
-        self.most = places + skills * Places(places, waiting=self._waiting).most
+        self.capacity = places + skills * Places(places, waiting=self._waiting).capacity
         """How many messages the worker may hold: each skill can fill its places and its waiting
         room, and there is still room for another's."""
-        self.posts = Places(places, waiting=_ANY_NUMBER)
+        self.posts = Places(places, waiting=_UNLIMITED)
         """Those of replies on the wire, shared out between the skills that made them."""
 
     def places_of(self, skill: str, *, blocks: bool) -> Places:
@@ -162,11 +162,11 @@ class Admission:
             self._skills[key] = Places(places, waiting=self._waiting)
         return self._skills[key]
 
-    def rest_ms(self) -> int:
+    def pause_ms(self) -> int:
         """How long a message rests elsewhere for which a skill is full.
 
         They come back one after the other, since each return costs the worker some work.
         """
         now_s = asyncio.get_running_loop().time()
-        self._returns_s = max(now_s + _REST_S, self._returns_s + 1 / _RETURNS_PER_S)
+        self._returns_s = max(now_s + _PAUSE_S, self._returns_s + 1 / _RETURNS_PER_S)
         return int((self._returns_s - now_s) * 1000)

@@ -1,4 +1,4 @@
-"""One attempt at answering a message: the value that travels with it from the lease to the end."""
+"""One attempt at answering a message: the value that is passed from the lease to the outcome."""
 
 import asyncio
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from dingda.shared.ledger.states import Lease
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """A message in hand, the hold on it, and until when it may be answered."""
+    """A message, the lease on it, and the deadline for its answer."""
 
     lease: Lease
     message: Message
@@ -18,5 +18,5 @@ class Attempt:
 
     @property
     def remaining_s(self) -> float:
-        """Seconds until the deadline; negative after it. To be read on the event loop."""
+        """Seconds until the deadline; negative after it. Read it on the event loop."""
         return self.deadline_s - asyncio.get_running_loop().time()

@@ -18,7 +18,7 @@ from dingda.worker.sdk.skill import Skill
 logger = logging.getLogger(__name__)
 
 
-def say_of(error: BaseException, skill: Skill, ctx: Context) -> Response:
+def response_to_error(error: BaseException, skill: Skill, ctx: Context) -> Response:
     """What the sender hears of an error, whatever it is made of, and how the message ends.
 
     Args:

@@ -1,4 +1,4 @@
-"""Keeping the lease of a message while it is answered, and leaving the message in good order."""
+"""Keeping the lease of a message while it is answered, and giving it up in good order."""
 
 import asyncio
 import logging
@@ -20,21 +20,21 @@ class LeaseKeeper:
     """The leases that one worker holds.
 
     Args:
-        ledger: gave them.
+        ledger: the one that gave them.
     """
 
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
         self.held_leases: dict[str, Lease] = {}
-        """The messages that are being answered just now, by their ids."""
+        """The leases of the messages that are being answered, by message id."""
 
     @asynccontextmanager
     async def keep(self, lease: Lease) -> AsyncIterator[None]:
         """Renew a lease for as long as the context lasts.
 
         A message whose answering raises ends as a dead letter; one whose answering is cancelled is
-        handed back, or ends if an operator stopped it. Both are raised on, as is trouble with
-        Redis. A lost lease is not: the message is another worker's by then.
+        released, or ends as a dead letter too if an operator stopped it. Both are re-raised, as is
+        an error of Redis. A lost lease is not: another worker has the message by then.
         """
         renewing = asyncio.create_task(self._renew(lease))
         self.held_leases[lease.id] = lease
@@ -43,12 +43,12 @@ class LeaseKeeper:
         except LeaseLostError:
             logger.warning("message %.8s was taken over by another worker", lease.id)
         except (RedisError, OSError):
-            # The sweeper takes it from here: it knows what the ledger last heard.
+            # The sweeper ends or requeues the message by the state that the ledger last stored.
             raise
         except BaseException as error:
             if is_cancelled(error):
                 with suppress(LeaseLostError, RedisError, OSError):
-                    await self._let_go(lease, stopped=STOPPED.explains(error))
+                    await self._give_up(lease, stopped=STOPPED.explains(error))
             else:
                 with suppress(LeaseLostError):
                     failed = Completion(Outcome.DEAD, DeadReason.FAILED, class_name(error))
@@ -59,22 +59,22 @@ class LeaseKeeper:
             del self.held_leases[lease.id]
 
     async def finish(self, lease: Lease, completion: Completion) -> None:
-        """End a message, and log how.
+        """Finish a message, and log its outcome.
 
         Raises:
-            LeaseLostError: if it has been ended or taken over already.
+            LeaseLostError: if it was finished or taken over before.
         """
         await self._ledger.finish(lease, completion)
         level = logging.WARNING if completion.outcome is Outcome.DEAD else logging.INFO
-        logger.log(level, "message %.8s is %s", lease.id, completion)
+        logger.log(level, "message %.8s: %s", lease.id, completion)
 
-    async def _let_go(self, lease: Lease, *, stopped: bool) -> None:
-        """Leave a message that is in hand: to the next worker, or for good if it was stopped."""
+    async def _give_up(self, lease: Lease, *, stopped: bool) -> None:
+        """Release a message to the next worker, or end it if an operator stopped it."""
         if stopped:
-            # Refused while the reply may be on the wire: the sweeper calls that unknown.
+            # Refused while the reply may be on the wire; then the sweeper ends it as unknown.
             await self._ledger.renew(lease)
-            stopped_by = "stopped by an operator"
-            await self.finish(lease, Completion(Outcome.DEAD, DeadReason.FAILED, stopped_by))
+            detail = "stopped by an operator"
+            await self.finish(lease, Completion(Outcome.DEAD, DeadReason.FAILED, detail))
         else:
             await self._ledger.release(lease)
 

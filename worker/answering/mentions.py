@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from dingda.worker.language.patterns import Pattern
 from dingda.worker.language.text import FoldedText
 
-_MOST_NAME_WORDS = 3
-_LONGEST_GLUED_NAME = 12
+_MAX_NAME_WORDS = 3
+_MAX_GLUED_NAME_CHARS = 12
 # A name has no slash, dot or second @: those are packages, addresses and versions, which are meant.
 _NAME = r"[@＠][^\s\p{Z}@＠/.:,，]{1,40}"
 _EVERYBODY = Pattern(r"^[@＠](?:所有人|全体成员|all(?:[\s\p{Z}]|$))[\s\p{Z}]*")
@@ -42,7 +42,7 @@ class Reading:
         return cls(text, FoldedText.of(text), tuple(names), kept)
 
 
-def bare(whole: Reading) -> Reading:
+def without_leading_mentions(whole: Reading) -> Reading:
     """The text without what may be mentions at its beginning, however many."""
     text = _EVERYBODY.replace("", _QUOTATION.replace("", whole.text))
     names: list[str] = []
@@ -55,7 +55,7 @@ def bare(whole: Reading) -> Reading:
     return whole if text == whole.text else Reading.of(text, names)
 
 
-def without_last(reading: Reading, *, glued: bool) -> Reading:
+def without_trailing_mentions(reading: Reading, *, glued: bool) -> Reading:
     """The same without what may be mentions at its end.
 
     Args:
@@ -69,7 +69,7 @@ def without_last(reading: Reading, *, glued: bool) -> Reading:
     return Reading.of(reading.text[: found.span[0]].rstrip(), names, reading.kept)
 
 
-def named_otherwise(text: str) -> Iterator[tuple[str, str]]:
+def other_leading_names(text: str) -> Iterator[tuple[str, str]]:
     """Where a mention at the beginning may end otherwise, for names have blanks or are glued.
 
     Args:
@@ -80,10 +80,10 @@ def named_otherwise(text: str) -> Iterator[tuple[str, str]]:
     """
     if text[:1] not in ("@", "＠"):
         return
-    words = text.split(maxsplit=_MOST_NAME_WORDS)
-    for count in range(2, min(_MOST_NAME_WORDS, len(words) - 1) + 1):
+    words = text.split(maxsplit=_MAX_NAME_WORDS)
+    for count in range(2, min(_MAX_NAME_WORDS, len(words) - 1) + 1):
         yield " ".join(words[:count])[1:], text.split(maxsplit=count)[count]
-    for end in range(2, min(_LONGEST_GLUED_NAME, len(words[0]) - 1) + 1):
+    for end in range(2, min(_MAX_GLUED_NAME_CHARS, len(words[0]) - 1) + 1):
         yield text[1:end].removesuffix("的"), text[end:]
 
 

@@ -1,4 +1,4 @@
-"""From what is said to what is sent: parts of a size that DingTalk takes, as bytes."""
+"""Encoding a response: as bytes, in parts of a size that DingTalk takes."""
 
 from dataclasses import dataclass, replace
 
@@ -9,27 +9,27 @@ from dingda.shared.texts import CUT_OFF
 from dingda.worker.answering.response import Response
 from dingda.worker.answering.splitting import split
 from dingda.worker.delivery.private import MAX_PRIVATE_BYTES, to_private_body
-from dingda.worker.language.text import localize
+from dingda.worker.language.text import localizer
 
 
 @dataclass(frozen=True, slots=True)
 class OutgoingReply:
-    """A reply on its way: encoded for its channel, with the ending that its delivery makes true."""
+    """A reply to send: encoded for its channel, with the completion that its delivery brings."""
 
     prepared: PreparedReply
     private: bool = False
-    """Whether it goes to the sender alone: by the private channel."""
+    """Whether it goes by the private channel, to the sender alone."""
     persist: bool = True
-    """Whether it may be kept in Redis for another attempt; else that asks the skill again."""
+    """Whether it may be kept in Redis for another attempt; else that calls the skill again."""
 
     @property
     def completion(self) -> Completion:
-        """The ending that its delivery makes true."""
+        """The completion that its delivery brings."""
         return self.prepared.completion
 
     @property
-    def kept(self) -> PreparedReply | None:
-        """What another attempt is given of it."""
+    def persisted(self) -> PreparedReply | None:
+        """What is kept in Redis of it for another attempt."""
         return self.prepared if self.persist else None
 
     @property
@@ -39,13 +39,13 @@ class OutgoingReply:
 
 
 def compose(response: Response, message: Message, *, max_parts: int) -> OutgoingReply:
-    """Make what can be sent of what is said.
+    """Encode a response.
 
     Args:
-        response: a reply that can be encoded, see `response.as_reply`.
-        message: what it answers.
-        max_parts: how many messages it may be sent in; what must not persist is cut to one, since
-            parts that wait for their turn would have to be kept in Redis.
+        response: its reply can be encoded, see `response.as_reply`.
+        message: the one that it answers.
+        max_parts: how many messages it may be sent in. What must not persist is cut to one: its
+            other parts would wait in Redis.
     """
     encode, max_bytes = (
         (to_private_body, MAX_PRIVATE_BYTES) if response.private else (to_body, MAX_BODY_BYTES)
@@ -53,7 +53,7 @@ def compose(response: Response, message: Message, *, max_parts: int) -> Outgoing
     parts = split(
         response.reply,
         max_parts=max_parts if response.persist else 1,
-        cut_off=localize(CUT_OFF, like=message.text),
+        cut_off=localizer(like=message.text)(CUT_OFF),
         max_bytes=max_bytes,
     )
     first, *rest = map(encode, parts)
@@ -61,6 +61,6 @@ def compose(response: Response, message: Message, *, max_parts: int) -> Outgoing
     return OutgoingReply(prepared, private=response.private, persist=response.persist)
 
 
-def remark(sentence: str, message: Message) -> bytes:
-    """A sentence of the bot's own for the conversation of a message, in the sender's script."""
-    return to_body(Text(localize(sentence, like=message.text)))
+def encode_sentence(sentence: str, message: Message) -> bytes:
+    """Encode a sentence of the bot's own for a message's conversation, in the sender's script."""
+    return to_body(Text(localizer(like=message.text)(sentence)))

@@ -18,7 +18,7 @@ from dingda.shared.dingtalk.message import Message
 from dingda.shared.dingtalk.reply import Text
 from dingda.shared.runtime.logs import class_name, trace
 from dingda.worker.answering.admission import Admission, Places
-from dingda.worker.answering.error_replies import failed, say_of
+from dingda.worker.answering.error_replies import failed, response_to_error
 from dingda.worker.answering.permissions import check_allowed
 from dingda.worker.answering.response import ANSWERED, DECLINED, UNMATCHED, Response, as_reply
 from dingda.worker.answering.routing import Route, Router
@@ -41,7 +41,7 @@ logger = logging.getLogger(__name__)
 
 CHINA = ZoneInfo("Asia/Shanghai")
 
-_LONGEST_WAIT = 2
+_MAX_WAIT = 2
 """How long a message may wait for a place of its skill, in the skill's own times."""
 
 
@@ -104,7 +104,7 @@ class Responder:
             age_s: how long ago the message came, in seconds: it does not rest for ever, for its
                 sender is to hear something.
         """
-        if route is None or age_s > _LONGEST_WAIT * self._timeout_s(route):
+        if route is None or age_s > _MAX_WAIT * self._timeout_s(route):
             return False
         return self._places_of(route).is_full
 
@@ -122,7 +122,7 @@ class Responder:
             What to say; None for silence.
         """
         try:
-            return await self._reply(message, route, timeout_s)
+            return await self._respond(message, route, timeout_s)
         except BaseException as error:
             if is_cancelled(error):
                 raise
@@ -130,7 +130,7 @@ class Responder:
             logger.error("message %.8s: it has no answer: %s", message.id, trace(error))
             return Response(Text(texts.LAST_RESORT), failed(f"{class_name(error)} in the skill"))
 
-    async def _reply(
+    async def _respond(
         self, message: Message, route: Route | None, timeout_s: float
     ) -> Response | None:
         ctx = Context(
@@ -141,10 +141,10 @@ class Responder:
             names=route.names if route else (),
         )
         if route is None:
-            return await self._said_to_unmatched(ctx, timeout_s)
-        return await self._said(route, ctx, timeout_s)
+            return await self._respond_unmatched(ctx, timeout_s)
+        return await self._ask_skill(route, ctx, timeout_s)
 
-    async def _said_to_unmatched(self, ctx: Context, timeout_s: float) -> Response | None:
+    async def _respond_unmatched(self, ctx: Context, timeout_s: float) -> Response | None:
         match self._unmatched:
             case "hint":
                 reply = hint(ctx, self._router)
@@ -154,25 +154,25 @@ class Responder:
                 similar = self._router.similar(ctx.text)
                 if similar or route is None:
                     return Response(question_back(ctx, texts.DID_YOU_MEAN, similar), DECLINED)
-                return await self._said(route, ctx, timeout_s)
+                return await self._ask_skill(route, ctx, timeout_s)
             case "empty":
                 return None
 
-    async def _said(self, route: Route, ctx: Context, timeout_s: float) -> Response | None:
+    async def _ask_skill(self, route: Route, ctx: Context, timeout_s: float) -> Response | None:
         """Ask the skill; whatever it raises becomes a sentence to the asker."""
         try:
             return await self._call(route, ctx, timeout_s)
         except Exception as error:  # noqa: BLE001 - a skill may raise anything
-            return say_of(error, route.skill, ctx)
+            return response_to_error(error, route.skill, ctx)
 
     async def _call(self, route: Route, ctx: Context, timeout_s: float) -> Response | None:
-        skill_timeout_s, latest_s = self._timeout_s(route), _now_s() + timeout_s
-        within_s = min(_LONGEST_WAIT * skill_timeout_s, timeout_s)
+        skill_timeout_s, deadline_s = self._timeout_s(route), _now_s() + timeout_s
+        within_s = min(_MAX_WAIT * skill_timeout_s, timeout_s)
         async with (
             self._places_of(route).place(ctx.message.conversation_id, within_s=within_s),
-            skill_time(skill_timeout_s, latest_s=latest_s - _now_s()),
+            skill_time(skill_timeout_s, latest_s=deadline_s - _now_s()),
         ):
-            return await contained(self._answer(route, ctx))
+            return await contained(self._run_skill(route, ctx))
 
     def _timeout_s(self, route: Route) -> float:
         return route.skill.timeout_s or self._skill_timeout_s
@@ -181,7 +181,7 @@ class Responder:
         blocks = not inspect.iscoroutinefunction(route.command.function)
         return self.admission.places_of(route.skill.name, blocks=blocks)
 
-    async def _answer(self, route: Route, ctx: Context) -> Response | None:
+    async def _run_skill(self, route: Route, ctx: Context) -> Response | None:
         """All that runs the code of a skill: its settings, its slots, its function, its reply."""
         skill, command = route.skill, route.command
         set_task_owner(TaskOwner(ctx.message.id, skill.name))
@@ -197,19 +197,19 @@ class Responder:
             if isinstance(value, Named):
                 arguments[name] = await look_up(value, ctx.message, self._services.dingtalk)
         call = partial(command.function, **arguments)
-        answer: Any
+        returned: Any
         if inspect.iscoroutinefunction(command.function):
-            answer = call()
+            returned = call()
         else:
-            answer, error = await _in_thread(self._threads, call)
+            returned, error = await _in_thread(self._threads, call)
             if error is not None:
                 raise error
         # A function that is not `async` may return what is to be awaited: a wrapped one does.
-        if inspect.isawaitable(answer):
-            answer = await answer
-        if answer is None:
+        if inspect.isawaitable(returned):
+            returned = await returned
+        if returned is None:
             return None
-        return Response(as_reply(answer), ANSWERED, private=private, persist=not skill.private)
+        return Response(as_reply(returned), ANSWERED, private=private, persist=not skill.private)
 
 
 async def _in_thread(

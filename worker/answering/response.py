@@ -34,7 +34,7 @@ class Response:
     """Whether it may be kept in Redis until it is delivered; else it is in the chat alone."""
 
 
-def as_reply(answer: object) -> Reply:
+def as_reply(returned: object) -> Reply:
     """Take what a skill returned for a reply, and make sure that it can be encoded.
 
     It runs code of the skill's where that returns a subclass, so it is called where whatever is
@@ -46,7 +46,7 @@ def as_reply(answer: object) -> Reply:
     """
     # Not isinstance(), which asks the object itself for its class. And a subclass of str may do
     # anything in place of what str does; its characters are enough.
-    reply = Text(str.__str__(answer)) if issubclass(type(answer), str) else answer
+    reply = Text(str.__str__(returned)) if issubclass(type(returned), str) else returned
     if not issubclass(type(reply), Reply):
         why = f"a skill returns a reply, a string or None, not {class_name(reply)}"
         raise InvalidReplyError("reply", why)

@@ -5,7 +5,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from dingda.shared.dingtalk.message import Message
-from dingda.worker.answering.mentions import Reading, bare, named_otherwise, without_last
+from dingda.worker.answering.mentions import (
+    Reading,
+    other_leading_names,
+    without_leading_mentions,
+    without_trailing_mentions,
+)
 from dingda.worker.language.patterns import Pattern
 from dingda.worker.language.sounds import MAX_SIMILAR, similar_to, sounding_alike
 from dingda.worker.language.text import MAX_CHARS, MAX_RAW_CHARS, FoldedText, clean, fold
@@ -63,14 +68,14 @@ class Router:
             (
                 name
                 for name, found in self._commands.items()
-                # What follows 帮助 is most often a sentence; `_explained` knows when it is not.
+                # What follows 帮助 is mostly a sentence; `_help_on_command` finds the others.
                 if found[1].signature.parameters and found != self._help
             ),
             key=len,
             reverse=True,
         )
         self._names = tuple(self._commands)
-        self._longest = 2 * max(map(len, self._names), default=0)
+        self._looked_at_chars = 2 * max(map(len, self._names), default=0)
 
     def route(self, text: str) -> Route | None:
         """Find who answers a text; None if nobody does, or if it is too long to be a question."""
@@ -80,15 +85,15 @@ class Router:
         if len(typed) > MAX_CHARS:
             return None
         whole = Reading.of(typed)
-        first = bare(whole)
+        first = without_leading_mentions(whole)
         return (
-            self._whole(whole)
-            or self._whole(first)
-            or self._whole(without_last(first, glued=True), needs_nothing=True)
-            or self._explained(first)
-            or self._begun(first)
-            or self._behind_another_name(typed)
-            or self._within(first)
+            self._exact(whole)
+            or self._exact(first)
+            or self._exact(without_trailing_mentions(first, glued=True), needs_nothing=True)
+            or self._help_on_command(first)
+            or self._by_prefix(first)
+            or self._after_another_name(typed)
+            or self._by_pattern(first)
         )
 
     def route_sent(self, message: Message) -> Route | None:
@@ -100,7 +105,7 @@ class Router:
 
     def similar(self, text: str) -> list[str]:
         """What a text may have been meant as: a command, with the arguments that were typed."""
-        folded = bare(Reading.of(clean(text))).words.normalized
+        folded = without_leading_mentions(Reading.of(clean(text))).words.normalized
         alike = sounding_alike(folded, self._names)
         found = dict[str, str]()
         for name in similar_to(folded, self._names):
@@ -110,7 +115,7 @@ class Router:
             found.setdefault(command.names[0], f"{command.names[0]} {rest}".strip())
         return list(found.values())[:MAX_SIMILAR]
 
-    def _explained(self, reading: Reading) -> Route | None:
+    def _help_on_command(self, reading: Reading) -> Route | None:
         """Find the help for one command: 帮助 换算, 换算 帮助, 怎么用换算."""
         if self._help is None or not _ASKS_FOR_HELP.search(reading.words.folded):
             return None
@@ -123,14 +128,14 @@ class Router:
             return Route(*self._help, reading.text, FoldedText.of(name), reading.names)
         return None
 
-    def _whole(self, reading: Reading, *, needs_nothing: bool = False) -> Route | None:
+    def _exact(self, reading: Reading, *, needs_nothing: bool = False) -> Route | None:
         """Find a command that is all of the text; with `needs_nothing` one that is enough so."""
         found = self._commands.get(reading.words.normalized)
         if not found or (needs_nothing and any(p.required for p in found[1].signature.parameters)):
             return None
         return Route(*found, reading.text, FoldedText("", ""), reading.names)
 
-    def _begun(self, reading: Reading) -> Route | None:
+    def _by_prefix(self, reading: Reading) -> Route | None:
         """Find a command that the text begins with."""
         words = reading.words
         begun = FoldedText(words.original.lstrip("/"), words.folded.lstrip("/"))
@@ -139,18 +144,18 @@ class Router:
                 return _route(*self._commands[name], reading, begun.without(0, len(name)))
         return None
 
-    def _behind_another_name(self, typed: str) -> Route | None:
+    def _after_another_name(self, typed: str) -> Route | None:
         """Find a command behind a mention that has blanks in it, or is glued to the command."""
-        for name, rest in named_otherwise(typed):
+        for name, rest in other_leading_names(typed):
             # Folding all of each would take long.
-            if not fold(rest[: self._longest]).startswith(self._names):
+            if not fold(rest[: self._looked_at_chars]).startswith(self._names):
                 continue
             reading = Reading.of(rest, [name])
-            if route := self._whole(reading) or self._begun(reading):
+            if route := self._exact(reading) or self._by_prefix(reading):
                 return route
         return None
 
-    def _within(self, reading: Reading) -> Route | None:
+    def _by_pattern(self, reading: Reading) -> Route | None:
         """Find a pattern somewhere in the text."""
         words = reading.words
         for pattern, skill, command in self._patterns:
@@ -167,7 +172,7 @@ class Router:
 def _route(skill: Skill, command: Command, reading: Reading, arguments: FoldedText) -> Route:
     """A way to a command whose arguments end before the mentions, if any are left then."""
     whole = Reading(arguments.original.rstrip(), arguments, reading.names)
-    rest = without_last(whole, glued=False)
+    rest = without_trailing_mentions(whole, glued=False)
     if not rest.text.strip():
         rest = whole
     if reading.kept:

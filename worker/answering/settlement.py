@@ -15,10 +15,10 @@ from dingda.worker.answering.response import ANSWERED
 from dingda.worker.delivery.outcome import (
     Delivered,
     DeliveryOutcome,
+    FailureKind,
     OutOfTime,
     Rejected,
     Retry,
-    Trouble,
     Unknown,
 )
 
@@ -27,18 +27,18 @@ LAST_TRY_MS = 6_000
 out, and the POST needs a while."""
 
 _GROWING_MS = (500, 1_000, 2_000, 5_000, 10_000, 30_000, 60_000)
-_LONGEST_ASKED_S = 60.0
+_MAX_RETRY_AFTER_S = 60.0
 _PAUSES_MS = {
-    Trouble.CONNECTION: _GROWING_MS,
-    Trouble.CERTIFICATE: _GROWING_MS,
-    Trouble.BUSY: _GROWING_MS,
-    Trouble.THROTTLED: (60_000, 600_000),
-    Trouble.TOKEN: (1_000,),
+    FailureKind.CONNECTION: _GROWING_MS,
+    FailureKind.CERTIFICATE: _GROWING_MS,
+    FailureKind.BUSY: _GROWING_MS,
+    FailureKind.THROTTLED: (60_000, 600_000),
+    FailureKind.TOKEN: (1_000,),
 }
 """The pause after the first failure of a kind, after the second, and so on; the last one stays."""
-_SPREAD = {Trouble.THROTTLED: (1.0, 1.1)}
+_SPREAD = {FailureKind.THROTTLED: (1.0, 1.1)}
 """A throttle is never cut short; what came in a burst comes back over six seconds."""
-_MOST_ATTEMPTS = {Trouble.TOKEN: 3}
+_MAX_ATTEMPTS = {FailureKind.TOKEN: 3}
 """Of any other kind there are as many as the session has room for."""
 
 
@@ -47,7 +47,7 @@ class Finish:
     """The message has ended."""
 
     completion: Completion
-    remark: str = ""
+    follow_up: str = ""
     """A sentence to say in the conversation afterwards; "" for none."""
 
 
@@ -61,7 +61,7 @@ class RetryLater:
     """Send it once more after a pause."""
 
     pause_ms: int
-    trouble: Trouble
+    kind: FailureKind
     reason: str
 
 
@@ -99,21 +99,21 @@ def settle(
         case Delivered() if reply.prepared.rest:
             return SendNext()
         case Delivered():
-            return Finish(reply.completion, remark=SENT_PRIVATELY if reply.private else "")
+            return Finish(reply.completion, follow_up=SENT_PRIVATELY if reply.private else "")
         case Unknown(reason):
             return Finish(_dead(DeadReason.UNKNOWN, reason, reply))
         case OutOfTime():
             return Finish(_dead(DeadReason.EXPIRED, "", reply))
         case Rejected():
             return _after_rejection(outcome, reply)
-        case Retry(trouble, reason):
-            before = failures.of(trouble)
-            if before + 1 >= _MOST_ATTEMPTS.get(trouble, float("inf")):
+        case Retry(kind, reason):
+            before = failures.of(kind)
+            if before + 1 >= _MAX_ATTEMPTS.get(kind, float("inf")):
                 return _after_rejection(Rejected(reason), reply)
             pause_ms = _cut_to_fit(_pause_ms(outcome, before, draw), remaining_ms)
             if pause_ms is None:
                 return Finish(_dead(DeadReason.EXPIRED, reason, reply))
-            return RetryLater(round(pause_ms), trouble, reason)
+            return RetryLater(round(pause_ms), kind, reason)
 
 
 def _after_rejection(rejected: Rejected, reply: OutgoingReply) -> Finish | SendFallback:
@@ -141,11 +141,11 @@ def _dead(reason: DeadReason, detail: str, reply: OutgoingReply) -> Completion:
 
 def _pause_ms(retry: Retry, before: int, draw: Draw) -> float:
     """The pause for this step of its kind, in milliseconds."""
-    steps = _PAUSES_MS[retry.trouble]
-    own_ms = steps[min(before, len(steps) - 1)] * draw(*_SPREAD.get(retry.trouble, (0.8, 1.2)))
+    steps = _PAUSES_MS[retry.kind]
+    own_ms = steps[min(before, len(steps) - 1)] * draw(*_SPREAD.get(retry.kind, (0.8, 1.2)))
     # A server may ask for more patience, but for no more than we have with one that says nothing.
-    asked_ms = min(retry.asked_s, _LONGEST_ASKED_S) * 1000 * draw(1.0, 1.2)
-    return max(own_ms, asked_ms)
+    retry_after_ms = min(retry.retry_after_s, _MAX_RETRY_AFTER_S) * 1000 * draw(1.0, 1.2)
+    return max(own_ms, retry_after_ms)
 
 
 def _cut_to_fit(pause_ms: float, remaining_ms: float) -> float | None:

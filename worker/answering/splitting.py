@@ -1,6 +1,6 @@
 """A reply that is too long for one message, in parts that DingTalk takes one by one.
 
-It is parted where that disturbs least: between paragraphs, else between lines, else between
+It is parted where that cost least: between paragraphs, else between lines, else between
 sentences. Markdown is complete in every part: a block of code is closed and opened again, a table's
 head is repeated, and what belongs together in a line (a link, something bold) stays together where
 it fits into a part at all.
@@ -32,7 +32,7 @@ _ITEM = re.compile(r"^[ \t>]{0,99}(?:[-*+]|\d{1,9}[.)])[ \t]")
 _TABLE_RULE = re.compile(
     r"^[ \t]*+\|?+[ \t]*+:?+-++:?+[ \t]*+(?:\|[ \t]*+:?+-++:?+[ \t]*+)*+\|?+[ \t\r]*+$"
 )
-_TOGETHER = re.compile(
+_UNBREAKABLE = re.compile(
     r"!?\[[^\[\]\n]*+\]\([^()\n]*+(?:\([^()\n]*+\)[^()\n]*+)*+\)"  # [a link](…)
     r"|`[^`\n]++`|\*\*[^*\n]++\*\*|\*[^*\n]++\*|~~[^~\n]++~~"
     r"|<(\w++)[^<>\n]*+>[^<>\n]*+</\1>|<[^<>\n]*+>"
@@ -44,8 +44,8 @@ _IN_PAIRS = ("**", "~~", "`")
 _MAX_OPENING_BYTES = 2_000
 
 
-class _Break(IntEnum):
-    """How much a break before a line disturbs."""
+class _BreakCost(IntEnum):
+    """How much a break before a line costs."""
 
     PARAGRAPH = 0
     LINE = 1
@@ -60,7 +60,7 @@ class _Line:
     text: str
     """With its line break, unless it is the last."""
     size: int
-    disturbs: _Break = _Break.PARAGRAPH
+    cost: _BreakCost = _BreakCost.PARAGRAPH
     closing: str = ""
     """What ends the part before: the end of a block of code."""
     opening: str = ""
@@ -84,12 +84,12 @@ def split(
     if not isinstance(reply, Text | Markdown) or _fits(reply, max_bytes):
         return (reply,)
     if isinstance(reply, Text):
-        rooms = _rooms(Text("x", reply.at), max_parts, max_bytes)
-        texts = _pack(_lines(_looked_at(reply.content, rooms, cut_off)), rooms, cut_off)
+        budgets = _budgets(Text("x", reply.at), max_parts, max_bytes)
+        texts = _pack(_lines(_beginning(reply.content, budgets, cut_off)), budgets, cut_off)
         return tuple(Text(each, _at(reply, number)) for number, each in enumerate(texts, 1))
     title = max(reply.title, _numbered(reply.title, max_parts, max_parts), key=_size)
-    rooms = _rooms(Markdown(title, "x", reply.at), max_parts, max_bytes)
-    texts = _pack(_markdown_lines(_looked_at(reply.text, rooms, cut_off)), rooms, cut_off)
+    budgets = _budgets(Markdown(title, "x", reply.at), max_parts, max_bytes)
+    texts = _pack(_markdown_lines(_beginning(reply.text, budgets, cut_off)), budgets, cut_off)
     return tuple(
         Markdown(_numbered(reply.title, number, len(texts)), each, _at(reply, number))
         for number, each in enumerate(texts, 1)
@@ -101,17 +101,17 @@ def _fits(reply: Text | Markdown, max_bytes: int) -> bool:
     return len(text) <= max_bytes and len(to_body(reply)) <= max_bytes
 
 
-def _rooms(nearly_empty: Text | Markdown, max_parts: int, max_bytes: int) -> list[int]:
+def _budgets(nearly_empty: Text | Markdown, max_parts: int, max_bytes: int) -> list[int]:
     """How many bytes of text go into each part; the first mentions somebody, too."""
     first = max_bytes - len(to_body(nearly_empty)) + len("x")
     others = max_bytes - len(to_body(replace(nearly_empty, at=NOBODY))) + len("x")
     return [first, *(max_parts - 1) * [others]]
 
 
-def _looked_at(text: str, rooms: list[int], cut_off: str) -> str:
+def _beginning(text: str, budgets: list[int], cut_off: str) -> str:
     """As much of a text as could be shown: a character takes a byte at least."""
     begun = text[: MAX_PARTS * MAX_BODY_BYTES].lstrip()
-    return begun if len(begun) <= sum(rooms) else f"{begun[: sum(rooms)]}\n\n{cut_off}"
+    return begun if len(begun) <= sum(budgets) else f"{begun[: sum(budgets)]}\n\n{cut_off}"
 
 
 def _at(reply: Text | Markdown, number: int) -> At:
@@ -129,17 +129,17 @@ def _size(text: str) -> int:
     return len(json.dumps(text, ensure_ascii=False).encode()) - len('""')
 
 
-def _pack(lines: list[_Line], rooms: list[int], cut_off: str) -> list[str]:
+def _pack(lines: list[_Line], budgets: list[int], cut_off: str) -> list[str]:
     """Fill one part after the other; the last is cut where something is left over."""
     parts, rest = list[str](), _without_blanks(lines)
-    while rest and len(parts) < len(rooms):
-        room = rooms[len(parts)]
-        part, left_over = _fill(rest, room)
-        if left_over and len(parts) == len(rooms) - 1:
-            completion = f"\n\n{cut_off}"
-            part = _fill(rest, room - _size(completion))[0] + completion
+    while rest and len(parts) < len(budgets):
+        room = budgets[len(parts)]
+        part, remainder = _fill(rest, room)
+        if remainder and len(parts) == len(budgets) - 1:
+            ending = f"\n\n{cut_off}"
+            part = _fill(rest, room - _size(ending))[0] + ending
         parts.append(part)
-        rest = left_over
+        rest = remainder
     return parts
 
 
@@ -174,10 +174,10 @@ def _fill(lines: list[_Line], room: int) -> tuple[str, list[_Line]]:
 
 
 def _best_end(lines: list[_Line], ends: list[int], room: int) -> int:
-    """After how many lines to end a part: as late as can be, and where it disturbs least."""
+    """After how many lines to end a part: as late as can be, and where a break costs least."""
     places = [n for n in range(1, len(ends)) if ends[n] + _size(lines[n].closing) <= room]
     late = [n for n in places if ends[n] >= ends[places[-1]] // 2]
-    return min(reversed(late), key=lambda n: lines[n].disturbs, default=0)
+    return min(reversed(late), key=lambda n: lines[n].cost, default=0)
 
 
 def _cut(line: str, room: int) -> tuple[str, str]:
@@ -189,17 +189,17 @@ def _cut(line: str, room: int) -> tuple[str, str]:
         if behind > end // 2:
             end = behind
             break
-    for whole in _TOGETHER.finditer(line, 0, end + room):
+    for whole in _UNBREAKABLE.finditer(line, 0, end + room):
         if 0 < whole.start() < end < whole.end() and _size(whole[0]) <= room:
             end = whole.start()
     return line[:end], line[end:]
 
 
 def _lines(text: str) -> list[_Line]:
-    """A text's lines. A break between paragraphs disturbs least."""
+    """A text's lines. A break between paragraphs costs least."""
     raw = _with_breaks(text)
     return [
-        _line(line, _Break.LINE if before.strip() else _Break.PARAGRAPH)
+        _line(line, _BreakCost.LINE if before.strip() else _BreakCost.PARAGRAPH)
         for before, line in zip(("", *raw), raw, strict=False)
     ]
 
@@ -212,7 +212,7 @@ def _markdown_lines(text: str) -> list[_Line]:
     while (at := len(lines)) < len(raw):
         first, *others = _block(raw, at)
         # A heading is not left behind without what it is above.
-        lines += (replace(first, disturbs=_Break.INSIDE) if below_heading else first, *others)
+        lines += (replace(first, cost=_BreakCost.INSIDE) if below_heading else first, *others)
         is_heading = bool(_HEADING.match(first.text))
         below_heading = is_heading or (below_heading and not first.text.strip())
     return lines
@@ -235,8 +235,8 @@ def _code(raw: list[str], start: int, fence: re.Match[str]) -> list[_Line]:
     for at in range(start + 1, min(end + 1, len(raw))):
         # A block begins and ends with a line of code at least.
         is_edge = at in (start + 1, end)
-        disturbs = _Break.INSIDE if is_edge else _Break.LINE
-        lines.append(_line(raw[at], disturbs, closing, raw[start]))
+        cost = _BreakCost.INSIDE if is_edge else _BreakCost.LINE
+        lines.append(_line(raw[at], cost, closing, raw[start]))
     return lines
 
 
@@ -250,22 +250,22 @@ def _table(raw: list[str], start: int) -> list[_Line]:
     head = raw[start] + raw[start + 1]
     opening = head if _size(head) <= _MAX_OPENING_BYTES else ""
     rows = list(takewhile(lambda line: "|" in line, islice(raw, start + 2, None)))
-    lines = [_line(raw[start]), _line(raw[start + 1], _Break.INSIDE)]
+    lines = [_line(raw[start]), _line(raw[start + 1], _BreakCost.INSIDE)]
     # A head is not left without a row.
-    lines += [_line(row, _Break.LINE, opening=opening) for row in rows]
-    lines[2:3] = [replace(line, disturbs=_Break.INSIDE) for line in lines[2:3]]
+    lines += [_line(row, _BreakCost.LINE, opening=opening) for row in rows]
+    lines[2:3] = [replace(line, cost=_BreakCost.INSIDE) for line in lines[2:3]]
     return lines
 
 
 def _paragraph(raw: list[str], start: int) -> list[_Line]:
-    """Lines up to a blank one or another block. A break inside something bold disturbs."""
+    """Lines up to a blank one or another block. A break inside something bold costs more."""
     lines, unpaired = [_line(raw[start])], _unpaired(raw[start])
     for at in range(start + 1, len(raw)):
         if _stands_alone(raw[at]) or _FENCE.match(raw[at]) or _begins_table(raw, at):
             break
         if _ITEM.match(raw[at]):
             unpaired = frozenset()
-        lines.append(_line(raw[at], _Break.INSIDE if unpaired else _Break.LINE))
+        lines.append(_line(raw[at], _BreakCost.INSIDE if unpaired else _BreakCost.LINE))
         unpaired ^= _unpaired(raw[at])
     return lines
 
@@ -284,9 +284,9 @@ def _begins_table(raw: list[str], at: int) -> bool:
 
 
 def _line(
-    text: str, disturbs: _Break = _Break.PARAGRAPH, closing: str = "", opening: str = ""
+    text: str, cost: _BreakCost = _BreakCost.PARAGRAPH, closing: str = "", opening: str = ""
 ) -> _Line:
-    return _Line(text, _size(text), disturbs, closing, opening)
+    return _Line(text, _size(text), cost, closing, opening)
 
 
 def _with_breaks(text: str) -> list[str]:

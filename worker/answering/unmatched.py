@@ -19,14 +19,14 @@ _GREETING = Pattern(
     rf"^(?:你好|您好|大家好|哈喽|哈啰|嗨|喂|早|早安|早上好|上午好|中午好|下午好|晚上好|hi|hello|hey"
     rf"|在|在不在|有人|在不|测试|test|ping|good (?:morning|afternoon|evening)){_SOFTENERS}$"
 )
-_PLEA = Pattern(
+_HELP_REQUEST = Pattern(
     r"^(?:请问 ?)?(?:你|您|机器人|这个?|它)?(?:都|还|到底|该|要)?"
     r"(?:(?:能|会|可以)(?:做|干|帮我做|帮我干)?些?(?:什么|啥|哪些)|(?:怎么|如何)(?:用|使用|玩)"
     r"|有(?:什么|哪些|啥)(?:功能|指令|命令|用)|使用(?:说明|方法|帮助)|是谁|帮帮[我忙]|需要帮助|求助|救命|说明书)"
     r"|^(?:what can you do|how (?:do i|to) use|help me|(?:i )?need help|who are you)"
 )
-_BARE_PLEA = frozenset({"功能", "指令", "命令", "说明", "用法", "帮忙", "commands", "usage", "h"})
-_LONGEST_PLEA = 24
+_HELP_WORDS = frozenset({"功能", "指令", "命令", "说明", "用法", "帮忙", "commands", "usage", "h"})
+_MAX_HELP_REQUEST_CHARS = 24
 
 
 def hint(ctx: Context, router: Router) -> Reply | None:
@@ -38,8 +38,8 @@ def hint(ctx: Context, router: Router) -> Reply | None:
     """
     message, words = ctx.message, fold(ctx.text)
     if not words:
-        return _to_nothing_said(ctx, message)
-    if _is_greeting_or_plea(words):
+        return _hint_without_text(ctx, message)
+    if _is_greeting_or_help_request(words):
         return sentence(ctx, AT_YOUR_SERVICE)
     similar = router.similar(ctx.text)
     if similar and len(ctx.text) > MAX_CHARS:
@@ -47,7 +47,7 @@ def hint(ctx: Context, router: Router) -> Reply | None:
     return question_back(ctx, DID_YOU_MEAN, similar) if similar else None
 
 
-def _to_nothing_said(ctx: Context, message: Message) -> Reply | None:
+def _hint_without_text(ctx: Context, message: Message) -> Reply | None:
     if message.voice:
         return sentence(ctx, NOT_HEARD)
     if message.kind in (Kind.TEXT, Kind.RICH_TEXT, Kind.MARKDOWN) and not message.pictures:
@@ -62,7 +62,7 @@ def _to_wordless(ctx: Context, message: Message) -> Reply | None:
     return None if message.mentions else sentence(ctx, ONLY_WORDS)
 
 
-def _is_greeting_or_plea(words: str) -> bool:
-    if len(words) > _LONGEST_PLEA:
+def _is_greeting_or_help_request(words: str) -> bool:
+    if len(words) > _MAX_HELP_REQUEST_CHARS:
         return False
-    return words in _BARE_PLEA or bool(_GREETING.search(words) or _PLEA.search(words))
+    return words in _HELP_WORDS or bool(_GREETING.search(words) or _HELP_REQUEST.search(words))

@@ -7,9 +7,9 @@ from typing import Any
 from dingda.worker.delivery.outcome import (
     Delivered,
     DeliveryOutcome,
+    FailureKind,
     Rejected,
     Retry,
-    Trouble,
     Unknown,
 )
 from dingda.worker.services.errcodes import Meaning, errcode_in, meaning_of
@@ -17,12 +17,12 @@ from dingda.worker.services.errcodes import Meaning, errcode_in, meaning_of
 MAX_RESPONSE_BYTES = 16 * 1024
 
 
-def classify(status: int, asked_s: float, body: bytes) -> DeliveryOutcome:
+def classify(status: int, retry_after_s: float, body: bytes) -> DeliveryOutcome:
     """Decide what became of a reply by DingTalk's HTTP response to it.
 
     Args:
         status: the HTTP status.
-        asked_s: what its Retry-After says, in seconds; 0 where it says nothing.
+        retry_after_s: what its Retry-After says, in seconds; 0 where it says nothing.
         body: unpacked, and cut off just beyond `MAX_RESPONSE_BYTES`.
     """
     reason = f"HTTP {status}"
@@ -35,7 +35,7 @@ def classify(status: int, asked_s: float, body: bytes) -> DeliveryOutcome:
     ):
         # A 500 is DingTalk's word that it failed, as -1 is; see docs/delivery.md for what it costs
         # should that word be wrong.
-        return Retry(Trouble.BUSY, reason, asked_s)
+        return Retry(FailureKind.BUSY, reason, retry_after_s)
     if status > HTTPStatus.INTERNAL_SERVER_ERROR:
         # A gateway in front of DingTalk gave up; what stands behind it may have posted.
         return Unknown(reason)
@@ -60,7 +60,7 @@ def _classify_body(body: bytes) -> DeliveryOutcome:
     code = errcode_in(fields)
     if code is None:
         if fields.get("punish"):  # what its flood protection says instead (limits page)
-            return Retry(Trouble.THROTTLED, "flood protection")
+            return Retry(FailureKind.THROTTLED, "flood protection")
         # Also {"success": true}, which other interfaces of DingTalk's answer: most likely shown.
         return Unknown("the answer has no errcode")
     reason = f"errcode {code}"
@@ -68,9 +68,9 @@ def _classify_body(body: bytes) -> DeliveryOutcome:
         case Meaning.SHOWN:
             return Delivered()
         case Meaning.BUSY:
-            return Retry(Trouble.BUSY, reason)
+            return Retry(FailureKind.BUSY, reason)
         case Meaning.THROTTLED:
-            return Retry(Trouble.THROTTLED, reason)
+            return Retry(FailureKind.THROTTLED, reason)
         case Meaning.UNKNOWN:
             return Unknown(reason)
         case Meaning.CONTENT:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 
-class Trouble(StrEnum):
+class FailureKind(StrEnum):
     """Why a reply was not shown for now. Attempts are counted for each kind by itself."""
 
     CONNECTION = "connection"
@@ -28,9 +28,9 @@ class Delivered:
 class Retry:
     """It was definitely not shown, and may be next time."""
 
-    trouble: Trouble
+    kind: FailureKind
     reason: str
-    asked_s: float = 0.0
+    retry_after_s: float = 0.0
     """How long the server asked to be left alone, in seconds."""
 
 

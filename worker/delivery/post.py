@@ -19,7 +19,7 @@ import httpx
 
 from dingda.shared.errors import LeaseLostError
 from dingda.worker.delivery.classify import MAX_RESPONSE_BYTES
-from dingda.worker.delivery.outcome import Rejected, Retry, Trouble, Unknown
+from dingda.worker.delivery.outcome import FailureKind, Rejected, Retry, Unknown
 from dingda.worker.delivery.transport import BEFORE_SEND, BeforeSend, ClaimingTransport
 from dingda.worker.services.egress import DIRECT, USER_AGENT, Egress
 from dingda.worker.services.retry_after import parse_retry_after
@@ -43,7 +43,7 @@ class HTTPResponse:
     """What came back."""
 
     status: int
-    asked_s: float
+    retry_after_s: float
     """What its Retry-After says, in seconds; 0 where it says nothing."""
     body: bytes
     """Unpacked, and cut off just beyond `MAX_RESPONSE_BYTES`."""
@@ -155,10 +155,12 @@ def _not_sent(error: Exception, name: str) -> Retry | Rejected:
     if isinstance(error, httpx.InvalidURL | httpx.UnsupportedProtocol):
         return Rejected(name)
     if isinstance(error.__cause__, aiohttp.ClientConnectorCertificateError):
-        return Retry(Trouble.CERTIFICATE, "tls: invalid certificate")
+        return Retry(FailureKind.CERTIFICATE, "tls: invalid certificate")
     if isinstance(error.__cause__, aiohttp.ClientHttpProxyError):
-        return Retry(Trouble.CONNECTION, f"not connected: the proxy says {error.__cause__.status}")
-    return Retry(Trouble.CONNECTION, f"not connected: {name}")
+        return Retry(
+            FailureKind.CONNECTION, f"not connected: the proxy says {error.__cause__.status}"
+        )
+    return Retry(FailureKind.CONNECTION, f"not connected: {name}")
 
 
 def _name_of(error: Exception) -> str:

@@ -18,9 +18,9 @@ from dingda.worker.delivery.classify import classify, parse_object
 from dingda.worker.delivery.outcome import (
     Delivered,
     DeliveryOutcome,
+    FailureKind,
     Rejected,
     Retry,
-    Trouble,
     Unknown,
 )
 from dingda.worker.delivery.post import HTTPResponse, post
@@ -64,7 +64,7 @@ class PrivateChannel:
             async with asyncio.timeout(timeout_s):
                 token = await self._token.get()
         except (BackendUnavailableError, BackendBusyError, TimeoutError) as error:
-            return Retry(Trouble.BUSY, f"private: no access token ({type(error).__name__})")
+            return Retry(FailureKind.BUSY, f"private: no access token ({type(error).__name__})")
         except BackendError as error:
             return Rejected(f"private: no access token: {error.reason}")
         staff_id = message.sender_staff_id
@@ -129,20 +129,20 @@ def _classify(response: HTTPResponse, staff_id: str) -> DeliveryOutcome:
         if any(_lists(fields, name, staff_id) for name in _NOT_REACHED):
             return Rejected("private: DingTalk doesn't reach the asker by this userid")
         if _lists(fields, "flowControlledStaffIdList", staff_id):
-            return Retry(Trouble.THROTTLED, "private: flow control")
+            return Retry(FailureKind.THROTTLED, "private: flow control")
         if fields.get("processQueryKey"):
             return Delivered()
         return Unknown("private: an answer without processQueryKey")
     if is_unknown_token(response.status, fields):
-        return Retry(Trouble.TOKEN, reason)
+        return Retry(FailureKind.TOKEN, reason)
     if "QpmLimit" in code:
-        return Retry(Trouble.THROTTLED, reason)
+        return Retry(FailureKind.THROTTLED, reason)
     if code in _SENT_TOO_FAST or "QpsLimit" in code:
-        return Retry(Trouble.BUSY, reason, max(response.asked_s, _LEAST_PAUSE_S))
+        return Retry(FailureKind.BUSY, reason, max(response.retry_after_s, _LEAST_PAUSE_S))
     is_final = response.status < HTTPStatus.INTERNAL_SERVER_ERROR
     if is_final and code and response.status != HTTPStatus.TOO_MANY_REQUESTS:
         return Rejected(reason)
-    return classify(response.status, response.asked_s, response.body)
+    return classify(response.status, response.retry_after_s, response.body)
 
 
 def _lists(fields: Mapping[str, Any], name: str, staff_id: str) -> bool:

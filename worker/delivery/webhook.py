@@ -35,7 +35,7 @@ class WebhookChannel:
         response = await post(self._client, url, body, before_send=before_send, timeout_s=timeout_s)
         if not isinstance(response, HTTPResponse):
             return response
-        return classify(response.status, response.asked_s, response.body)
+        return classify(response.status, response.retry_after_s, response.body)
 
     def _allows(self, url: str) -> bool:
         try:

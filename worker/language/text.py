@@ -5,7 +5,7 @@ it does anything else, so that a text of 64 KiB costs no more than one of 500 ch
 """
 
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 
@@ -105,9 +105,13 @@ def is_traditional(text: str) -> bool:
     return to_simplified(beginning) != beginning
 
 
-def localize(text: str, *, like: str) -> str:
-    """Return a text of the bot's own in the script of another text: the sender's."""
-    return to_traditional(text) if is_traditional(like) else text
+def localizer(*, like: str) -> Callable[[str], str]:
+    """The conversion of the bot's own texts to the script of another text, the sender's.
+
+    >>> localizer(like="天氣")("请稍后再试")
+    '請稍後再試'
+    """
+    return to_traditional if is_traditional(like) else _unchanged
 
 
 def to_simplified(text: str) -> str:
@@ -122,6 +126,10 @@ def to_simplified(text: str) -> str:
 def to_traditional(text: str) -> str:
     """Turn simplified characters into traditional ones; a long text of our own is not cut."""
     return _convert("s2t", text)
+
+
+def _unchanged(text: str) -> str:
+    return text
 
 
 def _narrow(text: str) -> str:

@@ -10,7 +10,7 @@ from anyio import to_process
 
 from dingda.shared.dingtalk.message import Message
 from dingda.shared.dingtalk.reply import NOBODY, At
-from dingda.worker.language.text import is_traditional, to_traditional
+from dingda.worker.language.text import localizer
 from dingda.worker.sdk import child
 from dingda.worker.sdk.services import Services
 
@@ -55,11 +55,11 @@ class Context:
 
     def localize(self, text: str) -> str:
         """Return *text* in the sender's script, simplified or traditional."""
-        return to_traditional(text) if self._is_traditional else text
+        return self._localizer(text)
 
     @cached_property
-    def _is_traditional(self) -> bool:
-        return is_traditional(self.text)
+    def _localizer(self) -> Callable[[str], str]:
+        return localizer(like=self.text)
 
     async def in_process(self, function: Callable[..., T], *arguments: Any) -> T:
         """Run a CPU-bound function in another process, and return its result.

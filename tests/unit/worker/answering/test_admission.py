@@ -148,7 +148,7 @@ async def test_conversations_that_nobody_is_here_from_are_forgotten() -> None:
     for number in range(50):
         async with places.place(f"cid{number}", within_s=1):
             pass
-    assert (len(places._held), len(places._lines), len(places._since)) == (0, 0, 0)
+    assert (len(places._held), len(places._queues), len(places._waiting_since)) == (0, 0, 0)
 
 
 def test_each_skill_has_places_of_its_own_and_blocking_ones_fewer_than_threads() -> None:
@@ -162,15 +162,15 @@ def test_each_skill_has_places_of_its_own_and_blocking_ones_fewer_than_threads()
 @pytest.mark.parametrize("places", [1, 4, 100, 1000])
 def test_a_worker_holds_more_than_all_skills_can_fill(places: int) -> None:
     admission = Admission(places, skills=5)
-    filled = sum(admission.places_of(str(n), blocks=False).most for n in range(5))
-    assert admission.most == filled + places
+    filled = sum(admission.places_of(str(n), blocks=False).capacity for n in range(5))
+    assert admission.capacity == filled + places
 
 
 async def test_what_rests_comes_back_one_after_the_other() -> None:
     admission = Admission()
-    rests_ms = [admission.rest_ms() for _ in range(401)]
-    assert rests_ms[0] >= 999
-    assert 1900 < rests_ms[-1] - rests_ms[0] <= 2000
+    pauses_ms = [admission.pause_ms() for _ in range(401)]
+    assert pauses_ms[0] >= 999
+    assert 1900 < pauses_ms[-1] - pauses_ms[0] <= 2000
 
 
 # In the answerer ----------------------------------------------------------------------------

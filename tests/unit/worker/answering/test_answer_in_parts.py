@@ -75,11 +75,11 @@ async def goes_on(here: WorkerHarness, message: Any) -> None:
     await here.answer(message)
 
 
-@pytest.mark.parametrize("trouble", [503, THROTTLED, {"errcode": -1}, httpx.ConnectError("no")])
-async def test_a_part_that_was_not_shown_is_tried_again_and_the_rest_follows(trouble: Any) -> None:
+@pytest.mark.parametrize("fault", [503, THROTTLED, {"errcode": -1}, httpx.ConnectError("no")])
+async def test_a_part_that_was_not_shown_is_tried_again_and_the_rest_follows(fault: Any) -> None:
     skill = Long()
     async with desk(skill.tell) as here:
-        here.chat.script = [{"errcode": 0}, trouble]
+        here.chat.script = [{"errcode": 0}, fault]
         message = await here.asked()
         assert await here.state(message) == "accepted"
         await goes_on(here, message)

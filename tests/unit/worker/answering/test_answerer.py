@@ -152,16 +152,16 @@ async def test_nothing_goes_to_an_origin_that_is_not_dingtalks() -> None:
 
 
 @pytest.mark.parametrize(
-    "trouble",
+    "fault",
     [
         *(httpx.ConnectError("refused"), 503, 429, 500),
         *({"errcode": code} for code in (-1, 34015, 500100, 130101)),
     ],
 )
-async def test_what_was_not_shown_is_sent_again_as_it_was_prepared(trouble: Any) -> None:
+async def test_what_was_not_shown_is_sent_again_as_it_was_prepared(fault: Any) -> None:
     skill = Counting()
     async with desk(skill.tell) as here:
-        here.chat.script = [trouble]
+        here.chat.script = [fault]
         message = await here.asked()
         assert await here.state(message) == "accepted"
         await here.rest(message)
@@ -216,10 +216,10 @@ async def test_after_the_last_try_the_message_expires_and_says_of_what() -> None
         assert (await here.counts()).dead == {"expired": 1}
 
 
-@pytest.mark.parametrize("trouble", [{"errcode": -1}, 500, {"errcode": 34015}])
-async def test_a_busy_dingtalk_is_tried_for_as_long_as_the_session_is_open(trouble: Any) -> None:
+@pytest.mark.parametrize("fault", [{"errcode": -1}, 500, {"errcode": 34015}])
+async def test_a_busy_dingtalk_is_tried_for_as_long_as_the_session_is_open(fault: Any) -> None:
     async with desk(well) as here:
-        here.chat.script = [trouble] * 20
+        here.chat.script = [fault] * 20
         message = await here.accept()
         for _ in range(20):
             await here.answer(message)
@@ -231,14 +231,14 @@ async def test_a_busy_dingtalk_is_tried_for_as_long_as_the_session_is_open(troub
 
 
 @pytest.mark.parametrize(
-    ("trouble", "least_ms", "most_ms"),
+    ("fault", "least_ms", "most_ms"),
     [({"errcode": -1}, 0, 1_000), (500, 0, 1_000), ({"errcode": 130101}, 60_000, 66_000)],
 )
 async def test_the_first_trouble_of_a_kind_rests_as_a_first_whatever_went_before(
-    trouble: Any, least_ms: int, most_ms: int
+    fault: Any, least_ms: int, most_ms: int
 ) -> None:
     async with desk(well) as here:
-        here.chat.script = [httpx.ConnectError("refused")] * 8 + [trouble]
+        here.chat.script = [httpx.ConnectError("refused")] * 8 + [fault]
         message = await here.accept()
         for _ in range(8):
             await here.answer(message)

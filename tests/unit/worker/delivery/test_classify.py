@@ -13,9 +13,9 @@ from dingda.worker.delivery.classify import MAX_RESPONSE_BYTES, classify, parse_
 from dingda.worker.delivery.outcome import (
     Delivered,
     DeliveryOutcome,
+    FailureKind,
     Rejected,
     Retry,
-    Trouble,
     Unknown,
 )
 from dingda.worker.delivery.post import unpacked
@@ -26,9 +26,9 @@ NO_CODE = Unknown("the answer has no errcode")
 OK = b'{"errcode":0,"errmsg":"ok"}'
 
 
-def answered(fields: Any, *, status: int = 200, asked_s: float = 0.0) -> DeliveryOutcome:
+def answered(fields: Any, *, status: int = 200, retry_after_s: float = 0.0) -> DeliveryOutcome:
     body = fields if isinstance(fields, bytes) else json.dumps(fields).encode()
-    return classify(status, asked_s, body)
+    return classify(status, retry_after_s, body)
 
 
 def errcode(code: Any, errmsg: Any = "…") -> DeliveryOutcome:
@@ -51,17 +51,17 @@ def test_success_is_what_the_errcode_says_whatever_the_2xx(status: int) -> None:
 
 @pytest.mark.parametrize("code", [-1, "-1", 34015, 500100, "500100"])
 def test_a_busy_dingtalk_is_tried_again(code: Any) -> None:
-    assert errcode(code) == Retry(Trouble.BUSY, f"errcode {int(code)}")
+    assert errcode(code) == Retry(FailureKind.BUSY, f"errcode {int(code)}")
 
 
 @pytest.mark.parametrize("code", [130101, "130101", 410100, 660026, 90002, 90018])
 def test_too_many_messages_are_a_throttle(code: Any) -> None:
-    assert errcode(code) == Retry(Trouble.THROTTLED, f"errcode {int(code)}")
+    assert errcode(code) == Retry(FailureKind.THROTTLED, f"errcode {int(code)}")
 
 
 def test_flood_protection_without_an_errcode_is_a_throttle() -> None:
     answer = {"status": 1111, "wait": 5, "source": "x5", "punish": "deny"}
-    assert answered(answer) == Retry(Trouble.THROTTLED, "flood protection")
+    assert answered(answer) == Retry(FailureKind.THROTTLED, "flood protection")
 
 
 @pytest.mark.parametrize(
@@ -103,10 +103,10 @@ def test_there_is_one_code_for_success() -> None:
 @pytest.mark.parametrize(
     ("errmsg", "expected"),
     [
-        ("系统异常，请稍后再试", Retry(Trouble.BUSY, "errcode 999999")),
-        ("Server is BUSY, try again", Retry(Trouble.BUSY, "errcode 999999")),
-        ("触发限流，请稍后再试", Retry(Trouble.THROTTLED, "errcode 999999")),
-        ("Send Too Fast", Retry(Trouble.THROTTLED, "errcode 999999")),
+        ("系统异常，请稍后再试", Retry(FailureKind.BUSY, "errcode 999999")),
+        ("Server is BUSY, try again", Retry(FailureKind.BUSY, "errcode 999999")),
+        ("触发限流，请稍后再试", Retry(FailureKind.THROTTLED, "errcode 999999")),
+        ("Send Too Fast", Retry(FailureKind.THROTTLED, "errcode 999999")),
         ("message too long", Rejected("errcode 999999", content_rejected=True)),
         ("参数 actionCard --》 title 缺失", Rejected("errcode 999999", content_rejected=True)),
         ("session 不存在", Rejected("errcode 999999")),
@@ -124,8 +124,8 @@ def test_of_a_code_that_nobody_knows_the_words_decide(
 @pytest.mark.parametrize(
     ("sub_code", "expected"),
     [
-        ("90018", Retry(Trouble.THROTTLED, "errcode 90018")),
-        (-1, Retry(Trouble.BUSY, "errcode -1")),
+        ("90018", Retry(FailureKind.THROTTLED, "errcode 90018")),
+        (-1, Retry(FailureKind.BUSY, "errcode -1")),
         ("60011", Rejected("errcode 60011")),
         ("0", Rejected("errcode 88")),
         (0, Rejected("errcode 88")),
@@ -187,8 +187,10 @@ def test_what_is_no_whole_number_is_not_success(code: str) -> None:
 
 @pytest.mark.parametrize("status", [429, 500, 503])
 def test_a_server_without_time_is_tried_again_when_it_says(status: int) -> None:
-    assert answered(b"", status=status) == Retry(Trouble.BUSY, f"HTTP {status}")
-    assert answered(OK, status=status, asked_s=7) == Retry(Trouble.BUSY, f"HTTP {status}", 7)
+    assert answered(b"", status=status) == Retry(FailureKind.BUSY, f"HTTP {status}")
+    assert answered(OK, status=status, retry_after_s=7) == Retry(
+        FailureKind.BUSY, f"HTTP {status}", 7
+    )
 
 
 @pytest.mark.parametrize("status", [501, 502, 504, 520, 599])
@@ -209,8 +211,8 @@ def test_redirects_and_refusals_are_final_whatever_the_body(status: int) -> None
         st.sampled_from(["errcode", "sub_code", "errmsg", "punish", "x"]), st.from_type(object)
     ).map(lambda fields: json.dumps(fields, default=str, skipkeys=True).encode()),
 )
-def test_any_answer_whatever_has_an_outcome(status: int, asked_s: float, body: bytes) -> None:
-    outcome = classify(status, asked_s, body)
+def test_any_answer_whatever_has_an_outcome(status: int, retry_after_s: float, body: bytes) -> None:
+    outcome = classify(status, retry_after_s, body)
     assert isinstance(outcome, Delivered | Retry | Rejected | Unknown)
     if isinstance(outcome, Delivered):
         assert 200 <= status < 300

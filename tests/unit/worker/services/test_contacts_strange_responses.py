@@ -15,9 +15,9 @@ from dingda.testing import MemoryCache
 from dingda.worker.delivery.outcome import (
     Delivered,
     DeliveryOutcome,
+    FailureKind,
     Rejected,
     Retry,
-    Trouble,
     Unknown,
 )
 from dingda.worker.delivery.private import to_private_body
@@ -222,23 +222,23 @@ async def test_429_is_tried_again_whatever_its_words(body: dict[str, str]) -> No
 
 
 @pytest.mark.parametrize(
-    ("status", "code", "trouble", "asked_s"),
+    ("status", "code", "kind", "retry_after_s"),
     [
-        (400, "InvalidAuthentication", Trouble.TOKEN, 0),
-        (401, "", Trouble.TOKEN, 0),
-        (403, "Forbidden.AccessDenied.QpsLimitForApi", Trouble.BUSY, 1),
-        (403, "Forbidden.AccessDenied.QpmLimitForApi", Trouble.THROTTLED, 0),
-        (400, "send.too.fast", Trouble.BUSY, 1),
-        (500, "system.error", Trouble.BUSY, 0),
+        (400, "InvalidAuthentication", FailureKind.TOKEN, 0),
+        (401, "", FailureKind.TOKEN, 0),
+        (403, "Forbidden.AccessDenied.QpsLimitForApi", FailureKind.BUSY, 1),
+        (403, "Forbidden.AccessDenied.QpmLimitForApi", FailureKind.THROTTLED, 0),
+        (400, "send.too.fast", FailureKind.BUSY, 1),
+        (500, "system.error", FailureKind.BUSY, 0),
     ],
 )
 async def test_what_passes_is_tried_again_by_its_kind(
-    status: int, code: str, trouble: Trouble, asked_s: float
+    status: int, code: str, kind: FailureKind, retry_after_s: float
 ) -> None:
     async with answering({"code": code}, status) as asked:
         outcome = await asked.send()
         assert isinstance(outcome, Retry)
-        assert (outcome.trouble, outcome.asked_s) == (trouble, asked_s)
+        assert (outcome.kind, outcome.retry_after_s) == (kind, retry_after_s)
 
 
 @pytest.mark.parametrize(("status", "kind"), [(500, Retry), (503, Retry), (502, Unknown)])
