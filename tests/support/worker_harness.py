@@ -28,7 +28,7 @@ from dingda.worker.sdk.services import Services
 from dingda.worker.services.database import Databases
 from dingda.worker.services.http_client import Http
 from tests.support.builders import KEYS, a_callback, a_message
-from tests.unit.worker.openapi_clients import a_token, contacts_of, private_channel
+from tests.support.openapi_clients import a_token, contacts_of, private_channel
 
 ORIGINS = ("https://oapi.dingtalk.com:443",)
 Step = dict[str, Any] | int | Exception | Callable[[], Awaitable[None]]

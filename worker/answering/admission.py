@@ -1,7 +1,7 @@
-"""Bulkheads: so many messages at once for each skill, and a share of them for each conversation.
+"""Bulkheads: a limit of messages at once for each skill, shared fairly between conversations.
 
-A skill that hangs fills its own places and keeps no other skill from answering. Messages wait for a
-place in memory, before the skill's time begins.
+A skill that hangs fills its own places, and no other skill's. Messages wait for a place in memory,
+before the skill's timeout begins.
 """
 
 import asyncio
@@ -13,9 +13,9 @@ from dingda.shared.errors import DingdaError
 
 DEFAULT_PLACES = 100
 BLOCKING_PLACES = 24
-"""Places of a skill that blocks: three quarters of the threads, so that others have the rest."""
+"""The places of a skill that blocks: three quarters of the threads; other skills have the rest."""
 _RESERVE = 10
-"""For so many places there is one more, which the busiest conversation leaves to the others."""
+"""One extra place per this many, for conversations other than the busiest."""
 _WAITING = 5
 """How many messages may wait for each place of a skill."""
 _MIN_WAITING = 500
@@ -25,14 +25,14 @@ _RETURNS_PER_S = 200
 
 
 class NoPlaceError(DingdaError):
-    """No place became free in time, or too many wait already."""
+    """No place became free in time, or too many messages wait already."""
 
 
 class Places:
     """The places of one skill.
 
-    A free place goes to the conversation that holds the fewest, and there to whoever came first; of
-    two that hold as many, to the one whose message has waited longer.
+    A free place goes to the conversation that holds the fewest, and to its oldest message; of two
+    conversations that hold as many, to the one whose message has waited longer.
 
     Args:
         places: how many messages one conversation may have in the skill at once.
@@ -50,17 +50,17 @@ class Places:
 
     @property
     def capacity(self) -> int:
-        """How many messages may be here at once, those that wait included."""
+        """How many messages may be here at once, including those that wait."""
         return self._total + self._max_waiting
 
     @property
     def is_full(self) -> bool:
-        """Whether so many wait already that one more should not."""
+        """Whether no further message may wait."""
         return len(self._waiting_since) >= self._max_waiting
 
     @property
     def is_busy(self) -> bool:
-        """Whether somebody may have to wait."""
+        """Whether the next message may have to wait."""
         return self._taken >= self._places
 
     @asynccontextmanager
@@ -70,8 +70,8 @@ class Places:
         Raises:
             NoPlaceError: if there is none within `within_s` seconds, or it `is_full`.
         """
-        # A message that waits in another conversation can't take this place: that conversation has
-        # all of its own, or no place is free at all.
+        # No waiting message of another conversation is overtaken: either that conversation holds
+        # all that it may, or no place is free at all.
         if self._taken < self._total and self._held[conversation_id] < self._places:
             self._take(conversation_id)
         elif self.is_full:
@@ -97,7 +97,7 @@ class Places:
                 await turn
         except BaseException as error:
             if turn.done() and not turn.cancelled():
-                self._leave(conversation_id)  # it was given in the moment of giving up
+                self._leave(conversation_id)  # the place was given while the wait ended
             else:
                 self._queues[conversation_id].remove(turn)
                 self._forget_if_idle(conversation_id)
@@ -124,7 +124,7 @@ class Places:
         self._forget_if_idle(conversation_id)
 
     def _forget_if_idle(self, conversation_id: str) -> None:
-        """Forget a conversation that nobody is here from."""
+        """Forget a conversation that has no message here."""
         if not self._queues[conversation_id]:
             del self._queues[conversation_id]
         if not self._held[conversation_id]:
@@ -135,10 +135,10 @@ class Admission:
     """The places of every skill in one worker process, and those on the wire to DingTalk.
 
     Args:
-        places: how many messages of one conversation a skill works on at once. A tenth more, one at
-            the least, is kept for other conversations.
+        places: how many messages of one conversation a skill works on at once. A tenth more, at
+            least one, is kept for other conversations.
         skills: how many skills there are.
-        waiting: how many messages may wait for each skill; None: as many as suit the places.
+        waiting: how many messages may wait for each skill; None: in proportion to the places.
     """
 
     def __init__(
@@ -152,10 +152,10 @@ class Admission:
         """How many messages the worker may hold: each skill can fill its places and its waiting
         room, and there is still room for another's."""
         self.posts = Places(places, waiting=_UNLIMITED)
-        """Those of replies on the wire, shared out between the skills that made them."""
+        """The places on the wire, shared fairly between the skills that made the replies."""
 
     def places_of(self, skill: str, *, blocks: bool) -> Places:
-        """The places for a skill's functions: those that block have their own."""
+        """The places of a skill; its functions that block have their own."""
         key = (skill, blocks)
         if key not in self._skills:
             places = min(self._places, BLOCKING_PLACES) if blocks else self._places
@@ -163,9 +163,9 @@ class Admission:
         return self._skills[key]
 
     def pause_ms(self) -> int:
-        """How long a message rests elsewhere for which a skill is full.
+        """How long a message goes back to the ledger when its skill is full.
 
-        They come back one after the other, since each return costs the worker some work.
+        Such messages come back one after the other, since each return costs the worker some work.
         """
         now_s = asyncio.get_running_loop().time()
         self._returns_s = max(now_s + _PAUSE_S, self._returns_s + 1 / _RETURNS_PER_S)

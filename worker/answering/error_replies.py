@@ -1,4 +1,4 @@
-"""What goes wrong with a skill, in words: a sentence to the sender, and a reason for operators."""
+"""Responses to a skill's errors: a sentence for the sender, and a reason for operators."""
 
 import logging
 
@@ -9,7 +9,7 @@ from dingda.shared.ledger.states import Completion, DeadReason, Outcome
 from dingda.shared.runtime.logs import class_name, trace
 from dingda.worker.answering.admission import NoPlaceError
 from dingda.worker.answering.response import DECLINED, Response
-from dingda.worker.answering.safe_reply import question_back, reason, sentence
+from dingda.worker.answering.safe_reply import question_back, safe_detail, sentence
 from dingda.worker.contained import AbortedError
 from dingda.worker.errors import BackendError, ClarificationNeeded, SkillError
 from dingda.worker.sdk.context import Context
@@ -19,31 +19,31 @@ logger = logging.getLogger(__name__)
 
 
 def response_to_error(error: BaseException, skill: Skill, ctx: Context) -> Response:
-    """What the sender hears of an error, whatever it is made of, and how the message ends.
+    """The response to an error, whatever that is made of.
 
     Args:
-        error: what the skill raised, or what kept it from being asked.
-        skill: the one that was asked.
-        ctx: what it was asked.
+        error: what the skill raised, or what kept it from being called.
+        skill: the one that the message was routed to.
+        ctx: the message.
     """
     try:
-        return _in_words(error, skill, ctx)
-    except BaseException as another:  # noqa: BLE001 - an error's own words may raise anything
-        # Its attributes may be missing as well: those of a subclass that forgot its
-        # super().__init__(), say.
+        return _response(error, skill, ctx)
+    except BaseException as another:  # noqa: BLE001 - an error's own __str__ may raise anything
+        # Its attributes may be missing as well, as in a subclass that never calls
+        # super().__init__().
         name = class_name(error)
-        logger.error("skill %s: %s can't be put into words: %s", skill.name, name, trace(another))
+        logger.error("skill %s: %s can't be shown: %s", skill.name, name, trace(another))
         return Response(Text(texts.LAST_RESORT), failed(f"{name} in the skill"))
 
 
-def _in_words(error: BaseException, skill: Skill, ctx: Context) -> Response:
+def _response(error: BaseException, skill: Skill, ctx: Context) -> Response:
     match error:
         case ClarificationNeeded():
             return Response(question_back(ctx, error, error.suggestions), DECLINED)
         case BackendError():
-            why = reason(f"{error.service}: {error.reason}")
-            logger.warning("skill %s: a backend failed: %s", skill.name, why)
-            return _apology(ctx, error, why)
+            detail = safe_detail(f"{error.service}: {error.reason}")
+            logger.warning("skill %s: a backend failed: %s", skill.name, detail)
+            return _apology(ctx, error, detail)
         case SkillError():
             return Response(sentence(ctx, error), DECLINED)
         case NoPlaceError():
@@ -53,22 +53,22 @@ def _in_words(error: BaseException, skill: Skill, ctx: Context) -> Response:
             )
         case TimeoutError():
             logger.warning("skill %s took too long", skill.name)
-            words, why = texts.TIMED_OUT, "the skill took too long"
+            words, detail = texts.TIMED_OUT, "the skill took too long"
         case InvalidReplyError():
-            why = reason(f"invalid reply: {error}")
-            logger.error("skill %s made an %s", skill.name, why)
+            detail = safe_detail(f"invalid reply: {error}")
+            logger.error("skill %s made an %s", skill.name, detail)
             words = texts.FAILED
         case _:
             logger.error("skill %s failed: %s", skill.name, trace(error))
             name = error.name if isinstance(error, AbortedError) else class_name(error)
-            words, why = texts.FAILED, f"{name} in the skill"
-    return _apology(ctx, words.format(skill=skill.summary), why)
+            words, detail = texts.FAILED, f"{name} in the skill"
+    return _apology(ctx, words.format(skill=skill.summary), detail)
 
 
-def _apology(ctx: Context, words: object, why: str) -> Response:
-    return Response(sentence(ctx, words), failed(why))
+def _apology(ctx: Context, words: object, detail: str) -> Response:
+    return Response(sentence(ctx, words), failed(detail))
 
 
-def failed(why: str) -> Completion:
-    """The end of a message that got no more than an apology; `why` is for operators."""
-    return Completion(Outcome.DEAD, DeadReason.FAILED, why)
+def failed(detail: str) -> Completion:
+    """The completion of a message that got only an apology; `detail` is for operators."""
+    return Completion(Outcome.DEAD, DeadReason.FAILED, detail)

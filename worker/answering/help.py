@@ -1,4 +1,4 @@
-"""The help: what the bot can do, made from the skills themselves."""
+"""The help skill: what the bot can do, taken from the skills themselves."""
 
 import json
 from collections.abc import Sequence
@@ -25,11 +25,11 @@ from dingda.worker.sdk.context import Context
 from dingda.worker.sdk.skill import Command, Skill
 
 _MAX_BYTES = 15_000
-"""Of all that is listed; a reply has room for more, in traditional characters too."""
+"""The size of all that is listed; a reply has room for more, in traditional characters too."""
 
 
 def help_skill(skills: Sequence[Skill]) -> Skill:
-    """Make the skill that lists all the others, and explains each of their commands."""
+    """Make the skill that lists all skills, and explains each of their commands."""
     skill = Skill("help", summary="看看我能做什么", overtakes=True)
     listed = (*skills, skill)
     found: dict[str, tuple[Skill, Command]] = {}
@@ -63,11 +63,11 @@ def _overview(skills: Sequence[Skill]) -> str:
 
 
 def _explained(ctx: Context, name: str, found: dict[str, tuple[Skill, Command]]) -> Markdown:
-    """All that is to be known of one command.
+    """The help on one command.
 
     Raises:
-        ClarificationNeeded: if there is none of this name.
-        RefusalError: if the asker may not use it.
+        ClarificationNeeded: if there is no command of this name.
+        RefusalError: if the sender may not use it.
     """
     if name not in found:
         allowed = [each for each in found if not refusal_of(found[each][0], ctx.message)]

@@ -1,8 +1,8 @@
-"""Mentions that a client left in the words: the bot's own name, or somebody's.
+"""Mentions that a client left in the text: the bot's own name, or somebody's.
 
 DingTalk takes the bot's mention out of a text, but some clients leave it in, and people type an @
-by hand. Nothing tells the bot's name from a colleague's. So the words are read without what may be
-a mention at either edge, and the names are kept for those skills that ask about people.
+by hand. Nothing tells the bot's name from a colleague's. So a text is read without possible
+mentions at either edge, and the names are kept for skills that are asked about people.
 """
 
 from collections.abc import Iterator, Sequence
@@ -13,20 +13,20 @@ from dingda.worker.language.text import FoldedText
 
 _MAX_NAME_WORDS = 3
 _MAX_GLUED_NAME_CHARS = 12
-# A name has no slash, dot or second @: those are packages, addresses and versions, which are meant.
+# No name has a slash, dot or second @: packages, addresses and versions do, and are arguments.
 _NAME = r"[@＠][^\s\p{Z}@＠/.:,，]{1,40}"
 _EVERYBODY = Pattern(r"^[@＠](?:所有人|全体成员|all(?:[\s\p{Z}]|$))[\s\p{Z}]*")
 _FIRST = Pattern(rf"^(?:{_NAME}[\s\p{{Z}}]+)+")
 _LAST = Pattern(rf"(?:[\s\p{{Z}}]+(?:{_NAME}|[@＠]))+$")
 _LAST_GLUED = Pattern(rf"(?:[\s\p{{Z}}]*(?:{_NAME}|[@＠]))+$")
 _OTHER_FIRST = Pattern(r"^[@＠][^\s\p{Z}]+[\s\p{Z}]+")
-# How clients that know no quotations put one into the text; what follows is what is asked.
+# How clients that know no quotations put one into the text; the question follows it.
 _QUOTATION = Pattern(r"^「[^」]*」[\s\p{Z}]*(?:(?:-[\s\p{Z}]*){5,}|(?:—[\s\p{Z}]*){2,})")
 
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """One way to read a text: the words for a skill, and what stood beside them."""
+    """One way to read a text: the words for a skill, and the names beside them."""
 
     text: str = field(repr=False)
     words: FoldedText = field(repr=False)
@@ -34,7 +34,7 @@ class Reading:
     names: tuple[str, ...] = field(default=(), repr=False)
     """The names behind an @ at its edges, which may be the bot's or somebody else's."""
     kept: str = field(default="", repr=False)
-    """What looks like a mention at the beginning and is none: it is one of the arguments."""
+    """A leading word that begins with @ and is no mention: it is one of the arguments."""
 
     @classmethod
     def of(cls, text: str, names: Sequence[str] = (), kept: str = "") -> "Reading":
@@ -43,7 +43,7 @@ class Reading:
 
 
 def without_leading_mentions(whole: Reading) -> Reading:
-    """The text without what may be mentions at its beginning, however many."""
+    """The text without its possible leading mentions, however many."""
     text = _EVERYBODY.replace("", _QUOTATION.replace("", whole.text))
     names: list[str] = []
     if found := _FIRST.search(text):
@@ -56,10 +56,10 @@ def without_leading_mentions(whole: Reading) -> Reading:
 
 
 def without_trailing_mentions(reading: Reading, *, glued: bool) -> Reading:
-    """The same without what may be mentions at its end.
+    """The same without its possible trailing mentions.
 
     Args:
-        reading: what to read.
+        reading: the text.
         glued: whether a mention needs no blank before it, as in 帮助@钉答; so would an address.
     """
     found = (_LAST_GLUED if glued else _LAST).search(reading.text)
@@ -70,13 +70,13 @@ def without_trailing_mentions(reading: Reading, *, glued: bool) -> Reading:
 
 
 def other_leading_names(text: str) -> Iterator[tuple[str, str]]:
-    """Where a mention at the beginning may end otherwise, for names have blanks or are glued.
+    """Other ends of a leading mention: names may have blanks, or be glued to the command.
 
     Args:
         text: what was typed, cleaned.
 
     Yields:
-        The name of several words, or up to a character of the first; and what follows it.
+        A name of several words, or of the first word's first characters; and what follows it.
     """
     if text[:1] not in ("@", "＠"):
         return

@@ -1,4 +1,4 @@
-"""Who may use a skill, and where."""
+"""Permissions: which senders may use a skill, and in which chats."""
 
 from dingda.shared.dingtalk.message import Message
 from dingda.shared.texts import ASK_PRIVATELY, GROUP_ONLY, NOT_ALLOWED, SINGLE_ONLY
@@ -8,7 +8,7 @@ from dingda.worker.sdk.skill import Skill
 
 
 def refusal_of(skill: Skill, message: Message) -> str:
-    """Why somebody may not use a skill, or not here; "" if they may."""
+    """Why the sender may not use a skill, or not in this chat; "" if they may."""
     allow, is_group = skill.allow, message.is_group
     if allow.chats == "group" and not is_group:
         return GROUP_ONLY.format(skill=skill.summary)
@@ -20,10 +20,10 @@ def refusal_of(skill: Skill, message: Message) -> str:
 
 
 def check_allowed(skill: Skill, ctx: Context) -> bool:
-    """Whether the answer must be private.
+    """Check that the sender may use the skill here, and return whether the answer must be private.
 
     Raises:
-        RefusalError: if the asker may not use the skill, or not here.
+        RefusalError: if not, or if the answer can't be sent privately.
     """
     if refusal := refusal_of(skill, ctx.message):
         raise RefusalError(refusal)

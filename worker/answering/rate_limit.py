@@ -1,4 +1,4 @@
-"""So many messages a minute: no person and no conversation may keep everybody else waiting."""
+"""Rate limits: how many messages a minute one sender and one conversation may send."""
 
 import hashlib
 import logging
@@ -17,20 +17,20 @@ _WINDOW_S = 60
 
 
 class RateDecision(Enum):
-    """What is done with a message."""
+    """What to do with a message."""
 
     PASS = auto()
     WARN = auto()
-    """The first one too many in this minute: its sender is told."""
+    """The first message over a limit in this minute: its sender is told."""
     DROP = auto()
-    """One more: nothing is said."""
+    """A later one: nothing is sent."""
 
 
 class RateLimiter:
     """Counts messages in Redis, for all workers together.
 
     Args:
-        redis: where the counts are kept, for a minute or two and under hashed names.
+        redis: holds the counts for two minutes, under hashed names.
         prefix: what their keys begin with.
         per_sender: messages a minute that one person may send; 0: any number.
         per_conversation: messages a minute that one conversation may hold; 0: any number.
@@ -53,30 +53,30 @@ class RateLimiter:
         self._now_s = now_s
 
     async def judge(self, message: Message) -> RateDecision:
-        """Count a message and decide; when Redis can't be asked it passes."""
-        # DingTalk names nobody else by userid: external members, and all before the publishing.
+        """Count a message and decide; it passes when Redis is away."""
+        # DingTalk hides the userid of external members, and of everybody before the publishing.
         sender = message.sender_staff_id or message.sender_id
         limits = {
             f"sender\n{message.sender_corp_id}\n{sender}": self._per_sender,
             f"conversation\n{message.conversation_id}": self._per_conversation,
         }
         limited = {
-            self._key(who): limit
-            for who, limit in limits.items()
-            # Senders without any id are not taken for one person.
-            if limit and not who.endswith("\n")
+            self._key(subject): limit
+            for subject, limit in limits.items()
+            # Senders without any id are not counted as one person.
+            if limit and not subject.endswith("\n")
         }
         if not limited:
             return RateDecision.PASS
         try:
             counts = await self._count(list(limited))
         except (RedisError, OSError) as error:
-            logger.warning("rate_limiter are not counted (%s)", type(error).__name__)
+            logger.warning("rate limit: not counted (%s)", type(error).__name__)
             return RateDecision.PASS
-        too_many = [n - limit for n, limit in zip(counts, limited.values(), strict=True)]
-        if max(too_many) <= 0:
+        excess = max(n - limit for n, limit in zip(counts, limited.values(), strict=True))
+        if excess <= 0:
             return RateDecision.PASS
-        return RateDecision.WARN if max(too_many) == 1 else RateDecision.DROP
+        return RateDecision.WARN if excess == 1 else RateDecision.DROP
 
     async def _count(self, keys: list[str]) -> list[int]:
         async with self._redis.pipeline(transaction=False) as pipeline:
@@ -85,6 +85,6 @@ class RateLimiter:
                 pipeline.expire(key, 2 * _WINDOW_S)
             return list((await pipeline.execute())[::2])
 
-    def _key(self, who: str) -> str:
-        name = hashlib.sha256(who.encode()).hexdigest()[:32]
+    def _key(self, subject: str) -> str:
+        name = hashlib.sha256(subject.encode()).hexdigest()[:32]
         return f"{self._prefix}:flood:{name}:{int(self._now_s() // _WINDOW_S)}"

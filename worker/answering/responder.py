@@ -1,6 +1,6 @@
-"""From a message to what is said in return: route it, and ask the skill.
+"""From a message to the response: route it, and call the skill.
 
-Nothing is stored or sent in here: the worker delivers what comes out, and tests read it.
+Nothing is stored or sent here: the worker delivers the response, and tests read it.
 """
 
 import asyncio
@@ -42,7 +42,7 @@ logger = logging.getLogger(__name__)
 CHINA = ZoneInfo("Asia/Shanghai")
 
 _MAX_WAIT = 2
-"""How long a message may wait for a place of its skill, in the skill's own times."""
+"""How long a message may wait for a place of its skill, as a multiple of the skill's timeout."""
 
 
 def china_now() -> datetime:
@@ -51,14 +51,14 @@ def china_now() -> datetime:
 
 
 class Responder:
-    """What the bot says to a message.
+    """Makes the response to a message.
 
     Args:
         router: finds the skill.
         services: what skills may use.
         threads: runs skills that block.
         skill_timeout_s: seconds that a skill may take unless it sets its own.
-        unmatched: what a message gets that no skill wants: a hint where one is waited for, the
+        unmatched: the response to a message that no skill wants: a hint where one is expected, the
             help, or nothing.
         admission: the places of each skill.
         now: the clock.
@@ -84,7 +84,10 @@ class Responder:
         self._now = now
 
     def route(self, message: Message) -> Route | None:
-        """Find who answers: the words, what is sent without any, or words that are only quoted."""
+        """Find the skill by the message's words, else by what it carries, else by its quotation.
+
+        Only a message without words of its own is routed by the other two.
+        """
         if message.own_words.strip():
             return self._router.route(message.own_words)
         if route := self._router.route_sent(message):
@@ -93,16 +96,16 @@ class Responder:
         if quoted is None or quoted.is_bots:
             return None
         route = self._router.route(quoted.text)
-        # Somebody else's words must not tell what is for the asker alone.
+        # Another person's words must not bring up what is for the sender alone.
         return None if route is None or route.skill.private else route
 
     def is_crowded(self, route: Route | None, *, age_s: float) -> bool:
-        """Whether so many wait for the skill that a message should rest elsewhere.
+        """Whether so many messages wait for the skill that this one should go back to the ledger.
 
         Args:
             route: to the skill.
-            age_s: how long ago the message came, in seconds: it does not rest for ever, for its
-                sender is to hear something.
+            age_s: how long ago the message came, in seconds. An old one never goes back: its sender
+                is to get a response.
         """
         if route is None or age_s > _MAX_WAIT * self._timeout_s(route):
             return False
@@ -111,23 +114,23 @@ class Responder:
     async def respond(
         self, message: Message, route: Route | None, *, timeout_s: float
     ) -> Response | None:
-        """Answer a message, by the skill that `route` found for it.
+        """Make the response to a message by the skill that `route` found for it.
 
         Args:
-            message: what was asked.
-            route: to the skill; None where none wants the message.
-            timeout_s: seconds until it is too late.
+            message: the message.
+            route: to the skill; None where no skill wants the message.
+            timeout_s: seconds until the deadline.
 
         Returns:
-            What to say; None for silence.
+            The response; None for silence.
         """
         try:
             return await self._respond(message, route, timeout_s)
         except BaseException as error:
             if is_cancelled(error):
                 raise
-            # Even the words of an error may raise one.
-            logger.error("message %.8s: it has no answer: %s", message.id, trace(error))
+            # A hint or a Context may raise, too.
+            logger.error("message %.8s: no response: %s", message.id, trace(error))
             return Response(Text(texts.LAST_RESORT), failed(f"{class_name(error)} in the skill"))
 
     async def _respond(
@@ -159,7 +162,7 @@ class Responder:
                 return None
 
     async def _ask_skill(self, route: Route, ctx: Context, timeout_s: float) -> Response | None:
-        """Ask the skill; whatever it raises becomes a sentence to the asker."""
+        """Call the skill; whatever it raises becomes a sentence for the sender."""
         try:
             return await self._call(route, ctx, timeout_s)
         except Exception as error:  # noqa: BLE001 - a skill may raise anything
@@ -182,7 +185,7 @@ class Responder:
         return self.admission.places_of(route.skill.name, blocks=blocks)
 
     async def _run_skill(self, route: Route, ctx: Context) -> Response | None:
-        """All that runs the code of a skill: its settings, its slots, its function, its reply."""
+        """Run the skill's own code: its settings, its slots, its function, its reply."""
         skill, command = route.skill, route.command
         set_task_owner(TaskOwner(ctx.message.id, skill.name))
         private = check_allowed(skill, ctx)
@@ -204,7 +207,7 @@ class Responder:
             returned, error = await _in_thread(self._threads, call)
             if error is not None:
                 raise error
-        # A function that is not `async` may return what is to be awaited: a wrapped one does.
+        # A function that is not `async` may return an awaitable: a wrapped one does.
         if inspect.isawaitable(returned):
             returned = await returned
         if returned is None:
@@ -215,7 +218,7 @@ class Responder:
 async def _in_thread(
     threads: Executor, call: Callable[[], Any]
 ) -> tuple[Any, BaseException | None]:
-    """Call something in a thread; the skill's time stands still until one is free."""
+    """Call something in a thread; the skill's clock stops until one is free."""
     loop = asyncio.get_running_loop()
     begun = asyncio.Event()
 

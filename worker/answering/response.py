@@ -1,4 +1,4 @@
-"""What is said in answer to a message, before anything is made of it that can be sent."""
+"""The response to a message, before it is encoded."""
 
 from dataclasses import dataclass, field
 from typing import cast
@@ -16,7 +16,7 @@ UNMATCHED = Completion(Outcome.UNMATCHED)
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """What the bot says to the sender, and how the message ends once it is delivered.
+    """A reply to the sender, and the message's completion once it is delivered.
 
     >>> @skill.command("工资条")
     ... def payslip() -> str:
@@ -29,28 +29,28 @@ class Response:
     reply: Reply = field(repr=False)
     completion: Completion
     private: bool = False
-    """Whether it is for the sender alone, though asked in a group."""
+    """Whether it goes to the sender alone, though the question was asked in a group."""
     persist: bool = True
-    """Whether it may be kept in Redis until it is delivered; else it is in the chat alone."""
+    """Whether it may be kept in Redis until it is delivered."""
 
 
 def as_reply(returned: object) -> Reply:
-    """Take what a skill returned for a reply, and make sure that it can be encoded.
+    """Make a reply of what a skill returned, and check that it can be encoded.
 
-    It runs code of the skill's where that returns a subclass, so it is called where whatever is
-    raised still becomes an apology.
+    This runs the skill's own code where that returns a subclass, so it is called where an exception
+    still becomes an apology.
 
     Raises:
         InvalidReplyError: if it is neither a reply nor a string.
         BaseException: whatever a subclass of a reply raises.
     """
-    # Not isinstance(), which asks the object itself for its class. And a subclass of str may do
-    # anything in place of what str does; its characters are enough.
+    # Not isinstance(), which asks the object itself for its class. A subclass of str may override
+    # anything; only its characters are taken.
     reply = Text(str.__str__(returned)) if issubclass(type(returned), str) else returned
     if not issubclass(type(reply), Reply):
         why = f"a skill returns a reply, a string or None, not {class_name(reply)}"
         raise InvalidReplyError("reply", why)
-    made = cast("Reply", reply)
-    (beginning,) = split(made, max_parts=1, cut_off="")
+    checked = cast("Reply", reply)
+    (beginning,) = split(checked, max_parts=1, cut_off="")
     to_body(beginning)
-    return made
+    return checked

@@ -1,4 +1,4 @@
-"""From text to skill: what somebody typed, however they typed it."""
+"""From text to skill, however the text was typed."""
 
 import logging
 from collections.abc import Sequence
@@ -23,7 +23,7 @@ HELP = "帮助"
 _HELP = r"帮助|help|菜单"
 _HOW = r"(?:怎么|怎样|如何)(?:用|使用|玩)|how to use"
 _ASKS_FOR_HELP = Pattern(rf"{_HELP}|{_HOW}|用法|说明")
-"""For most texts do not; folding them once more would take a while."""
+"""A quick check before `_ABOUT`: most texts ask for no help."""
 _ABOUT = Pattern(
     rf"^(?:(?:{_HELP}) (?P<typed>[^ ]+)|(?:{_HELP}|{_HOW}) ?(.+?)"
     rf"|(.+?) ?(?:的?(?:用法|使用说明|说明)|{_HELP}|{_HOW}))[呢啊呀吗]?$"
@@ -32,13 +32,13 @@ _ABOUT = Pattern(
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """Who answers, and the words as the skill should see them."""
+    """The skill and command for a text, and the text as the skill should see it."""
 
     skill: Skill
     command: Command
     text: str = field(repr=False)
     arguments: FoldedText = field(repr=False)
-    """What stands besides the command."""
+    """What is left of the text without the command."""
     names: tuple[str, ...] = field(default=(), repr=False)
     """The names behind an @ at the text's edges; see `worker.answering.mentions`."""
 
@@ -46,8 +46,8 @@ class Route:
 class Router:
     """Finds the skill for a text; of two skills that claim a command, the first has it.
 
-    First come whole commands, then commands with arguments behind them (the longest first), then
-    patterns, in the order of the skills.
+    Exact commands are tried first, then commands with arguments behind them (the longest first),
+    then patterns, in the order of the skills.
     """
 
     def __init__(self, skills: Sequence[Skill]) -> None:
@@ -78,7 +78,7 @@ class Router:
         self._looked_at_chars = 2 * max(map(len, self._names), default=0)
 
     def route(self, text: str) -> Route | None:
-        """Find who answers a text; None if nobody does, or if it is too long to be a question."""
+        """Find the command for a text; None if there is none, or if the text is too long."""
         if len(text.strip()) > MAX_RAW_CHARS:
             return None
         typed = clean(text)
@@ -97,14 +97,14 @@ class Router:
         )
 
     def route_sent(self, message: Message) -> Route | None:
-        """Find who wants a picture, a file or a quotation that comes without words."""
+        """Find the command for a picture, a file or a quotation that comes without words."""
         for skill, command in self._all:
             if command.signature.answers_to(message):
                 return Route(skill, command, "", FoldedText("", ""))
         return None
 
     def similar(self, text: str) -> list[str]:
-        """What a text may have been meant as: a command, with the arguments that were typed."""
+        """Commands that a text may have been meant as, with the arguments that were typed."""
         folded = without_leading_mentions(Reading.of(clean(text))).words.normalized
         alike = sounding_alike(folded, self._names)
         found = dict[str, str]()
@@ -129,7 +129,7 @@ class Router:
         return None
 
     def _exact(self, reading: Reading, *, needs_nothing: bool = False) -> Route | None:
-        """Find a command that is all of the text; with `needs_nothing` one that is enough so."""
+        """Find a command that is all of the text; with `needs_nothing` one that works so."""
         found = self._commands.get(reading.words.normalized)
         if not found or (needs_nothing and any(p.required for p in found[1].signature.parameters)):
             return None
@@ -147,7 +147,7 @@ class Router:
     def _after_another_name(self, typed: str) -> Route | None:
         """Find a command behind a mention that has blanks in it, or is glued to the command."""
         for name, rest in other_leading_names(typed):
-            # Folding all of each would take long.
+            # Folding all of each text would take long.
             if not fold(rest[: self._looked_at_chars]).startswith(self._names):
                 continue
             reading = Reading.of(rest, [name])
@@ -170,7 +170,7 @@ class Router:
 
 
 def _route(skill: Skill, command: Command, reading: Reading, arguments: FoldedText) -> Route:
-    """A way to a command whose arguments end before the mentions, if any are left then."""
+    """A route whose arguments end before the trailing mentions, if any arguments are left then."""
     whole = Reading(arguments.original.rstrip(), arguments, reading.names)
     rest = without_trailing_mentions(whole, glued=False)
     if not rest.text.strip():

@@ -1,7 +1,7 @@
-"""Replies that can always be built, whatever the words are: for when something has gone wrong.
+"""Replies that can be built from any words, for when something has gone wrong.
 
-Errors carry words from anywhere: typed by the asker, answered by a backend, made by a bug. Here
-they are cut and cleaned until DingTalk takes them, so that a sentence comes out in any case.
+Errors carry words from anywhere: typed by the sender, sent by a backend, made by a bug. Here they
+are cut and cleaned until DingTalk takes them, so that there is a sentence to send in any case.
 """
 
 import json
@@ -40,33 +40,33 @@ _MAX_SUGGESTIONS = 100
 
 _SEND = "dtmd://dingtalkclient/sendMessage?content="
 """DingTalk's link that sends a text to the bot when it is clicked."""
-# Control characters but the line breaks, and what turns the direction of writing.
+# Control characters but the line breaks, and marks that change the direction of writing.
 _NOT_SHOWN = re.compile(
     r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]"
 )
 
 
 def sentence(ctx: Context, words: object) -> Text:
-    """A plain sentence that mentions the asker; what can't be said becomes a fixed one.
+    """A plain sentence that mentions the sender; a fixed one where there are no words to show.
 
     Args:
-        ctx: the question.
+        ctx: the message.
         words: the sentence, in simplified characters; it may be an exception.
     """
-    response = ctx.localize(_tidy(words, _MAX_SENTENCE_CHARS) or LAST_RESORT)
-    return Text(shorten(response, _MAX_SENTENCE_CHARS), at=ctx.mention)
+    text = ctx.localize(_tidy(words, _MAX_SENTENCE_CHARS) or LAST_RESORT)
+    return Text(shorten(text, _MAX_SENTENCE_CHARS), at=ctx.mention)
 
 
 def question_back(ctx: Context, words: object, suggestions: object) -> Reply:
     """A question with suggestions to click; each is in the text too, to be clicked there or typed.
 
-    Which of the two a client makes clickable differs. More suggestions than a card has buttons are
+    Clients differ in which of the two can be clicked. More suggestions than a card has buttons are
     text alone, and so is one that is too long for a link.
 
     Args:
-        ctx: the question that is asked back to.
-        words: what is asked, in simplified characters; it may be an exception.
-        suggestions: texts that the asker may send instead.
+        ctx: the message that is asked about.
+        words: the question, in simplified characters; it may be an exception.
+        suggestions: texts that the sender may send instead.
     """
     question = ctx.localize(_tidy(words, _MAX_QUESTION_CHARS) or DID_YOU_MEAN)
     offered = [ctx.localize(each) for each in _distinct(suggestions)]
@@ -89,8 +89,8 @@ def question_back(ctx: Context, words: object, suggestions: object) -> Reply:
     return Markdown(title, linked, at=ctx.mention)
 
 
-def reason(words: object) -> str:
-    """A reason for the log and the list of dead letters: one line that can be written anywhere."""
+def safe_detail(words: object) -> str:
+    """A detail for the log and the list of dead letters: one line of harmless characters."""
     return shorten(" ".join(_tidy(words, _MAX_SENTENCE_CHARS).split()), _MAX_SUGGESTION_CHARS)
 
 
@@ -121,7 +121,7 @@ def _send(text: str) -> str:
 
 
 def _distinct(suggestions: object) -> list[str]:
-    """What may be suggested, each once; a lone string is one suggestion and not its letters."""
+    """The suggestions, tidied, each once; a lone string is one suggestion and not its letters."""
     given: Any = (suggestions,) if isinstance(suggestions, str) else suggestions
     tidied: Iterator[str] = (
         " ".join(_tidy(each, _MAX_SUGGESTION_CHARS + 1).split())
@@ -131,7 +131,7 @@ def _distinct(suggestions: object) -> list[str]:
 
 
 def _tidy(words: object, max_chars: int) -> str:
-    """The words without what DingTalk or Redis may choke on, cut before any other work."""
+    """The words without characters that DingTalk or Redis can't take, cut before any other work."""
     try:
         text = str(words)
     except Exception:  # noqa: BLE001 - an exception's own __str__ may do anything

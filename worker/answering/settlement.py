@@ -1,7 +1,6 @@
-"""What follows from what became of a reply: every rule of docs/delivery.md, on one screen.
+"""What follows from the outcome of a delivery: every rule of docs/delivery.md, on one screen.
 
-Nothing here sends, stores or reads a clock; `worker.answering.answerer` carries out what is
-decided.
+Nothing here sends, stores or reads a clock; `worker.answering.answerer` carries the decision out.
 """
 
 import random
@@ -23,8 +22,8 @@ from dingda.worker.delivery.outcome import (
 )
 
 LAST_TRY_MS = 6_000
-"""How long before the last moment for an answer the last attempt is due: a sweep (2 s) hands it
-out, and the POST needs a while."""
+"""How long before the deadline the last attempt is due: the sweeper comes by every 2 s, and the
+POST takes a while."""
 
 _GROWING_MS = (500, 1_000, 2_000, 5_000, 10_000, 30_000, 60_000)
 _MAX_RETRY_AFTER_S = 60.0
@@ -35,30 +34,30 @@ _PAUSES_MS = {
     FailureKind.THROTTLED: (60_000, 600_000),
     FailureKind.TOKEN: (1_000,),
 }
-"""The pause after the first failure of a kind, after the second, and so on; the last one stays."""
+"""The pause after the first failure of a kind, after the second, and so on; the last repeats."""
 _SPREAD = {FailureKind.THROTTLED: (1.0, 1.1)}
-"""A throttle is never cut short; what came in a burst comes back over six seconds."""
+"""A throttle's pause is never shortened; a burst comes back spread over six seconds."""
 _MAX_ATTEMPTS = {FailureKind.TOKEN: 3}
-"""Of any other kind there are as many as the session has room for."""
+"""Any other kind is retried until the session closes."""
 
 
 @dataclass(frozen=True, slots=True)
 class Finish:
-    """The message has ended."""
+    """Finish the message."""
 
     completion: Completion
     follow_up: str = ""
-    """A sentence to say in the conversation afterwards; "" for none."""
+    """A sentence for the conversation afterwards; "" for none."""
 
 
 @dataclass(frozen=True, slots=True)
 class SendNext:
-    """This part was delivered: send the next one."""
+    """Send the next part: this one was delivered."""
 
 
 @dataclass(frozen=True, slots=True)
 class RetryLater:
-    """Send it once more after a pause."""
+    """Send the reply again after a pause."""
 
     pause_ms: int
     kind: FailureKind
@@ -67,7 +66,7 @@ class RetryLater:
 
 @dataclass(frozen=True, slots=True)
 class SendFallback:
-    """Say a plain sentence instead, as another attempt; when it is delivered, the message ends."""
+    """Send a plain sentence instead, as another attempt; its delivery finishes the message."""
 
     sentence: str
     completion: Completion
@@ -75,7 +74,7 @@ class SendFallback:
 
 Settlement = Finish | SendNext | RetryLater | SendFallback
 Draw = Callable[[float, float], float]
-"""A number between two."""
+"""Draws a number between two bounds."""
 
 
 def settle(
@@ -92,8 +91,8 @@ def settle(
         outcome: of the attempt that was just made.
         reply: what it tried to send.
         failures: of the attempts before it.
-        remaining_ms: how long from now an answer may still be sent, in milliseconds.
-        draw: spreads the pauses, so that not all come back at one moment.
+        remaining_ms: milliseconds until the deadline.
+        draw: spreads the pauses, so that not all messages come back at one moment.
     """
     match outcome:
         case Delivered() if reply.prepared.rest:
@@ -117,9 +116,9 @@ def settle(
 
 
 def _after_rejection(rejected: Rejected, reply: OutgoingReply) -> Finish | SendFallback:
-    """A plain text may be taken where an answer was not, and in the chat where a private one fails.
+    """Fall back to a plain sentence where that may be accepted, else finish.
 
-    Of another ending than *answered* there is no fallback: the fallback itself has such a one.
+    Only an answer has a fallback; an apology, a refusal or the fallback itself has none.
     """
     completion = _dead(DeadReason.FAILED, rejected.reason, reply)
     if reply.completion != ANSWERED:
@@ -132,7 +131,7 @@ def _after_rejection(rejected: Rejected, reply: OutgoingReply) -> Finish | SendF
 
 
 def _dead(reason: DeadReason, detail: str, reply: OutgoingReply) -> Completion:
-    """A dead letter, which says which part of a reply it was."""
+    """The completion of a dead letter; its detail names the part of a reply that failed."""
     part = reply.prepared.part
     if part:
         detail = f"{detail} ({part})" if detail else part
@@ -140,16 +139,16 @@ def _dead(reason: DeadReason, detail: str, reply: OutgoingReply) -> Completion:
 
 
 def _pause_ms(retry: Retry, before: int, draw: Draw) -> float:
-    """The pause for this step of its kind, in milliseconds."""
+    """The pause after this failure, in milliseconds."""
     steps = _PAUSES_MS[retry.kind]
     own_ms = steps[min(before, len(steps) - 1)] * draw(*_SPREAD.get(retry.kind, (0.8, 1.2)))
-    # A server may ask for more patience, but for no more than we have with one that says nothing.
+    # A Retry-After may lengthen our pause, up to the longest that a silent server gets.
     retry_after_ms = min(retry.retry_after_s, _MAX_RETRY_AFTER_S) * 1000 * draw(1.0, 1.2)
     return max(own_ms, retry_after_ms)
 
 
 def _cut_to_fit(pause_ms: float, remaining_ms: float) -> float | None:
-    """Shorten a pause so that a last attempt comes just before the end; None: that was the last."""
+    """Shorten a pause so that a last attempt fits before the deadline; None: no attempt fits."""
     last_ms = remaining_ms - LAST_TRY_MS
     if pause_ms <= last_ms:
         return pause_ms

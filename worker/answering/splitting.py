@@ -1,9 +1,8 @@
-"""A reply that is too long for one message, in parts that DingTalk takes one by one.
+"""Splitting a reply that is too long for one message into parts.
 
-It is parted where that cost least: between paragraphs, else between lines, else between
-sentences. Markdown is complete in every part: a block of code is closed and opened again, a table's
-head is repeated, and what belongs together in a line (a link, something bold) stays together where
-it fits into a part at all.
+A break comes between paragraphs, else between lines, else between sentences. Markdown is complete
+in every part: a block of code is closed and opened again, a table's head is repeated, and what
+belongs together in a line (a link, something bold) stays together where it fits into a part at all.
 """
 
 import json
@@ -38,33 +37,33 @@ _UNBREAKABLE = re.compile(
     r"|<(\w++)[^<>\n]*+>[^<>\n]*+</\1>|<[^<>\n]*+>"
     r"|https?://[!-~]++"
 )
-"""What belongs together in a line; possessive, so that no input makes it try twice."""
+"""What belongs together in a line; possessive, so that no input makes it backtrack."""
 _SENTENCE_ENDS, _WORD_ENDS = "。！？；!?;", "，、,：: \t"
 _IN_PAIRS = ("**", "~~", "`")
 _MAX_OPENING_BYTES = 2_000
 
 
 class _BreakCost(IntEnum):
-    """How much a break before a line costs."""
+    """How much a break before a line harms the text."""
 
     PARAGRAPH = 0
     LINE = 1
     INSIDE = 2
-    """Of a table's head, or of something bold that goes on over lines."""
+    """Inside a table's head, or inside something bold that goes on over lines."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Line:
-    """A line, and what it takes to break before it."""
+    """A line, and what a break before it takes."""
 
     text: str
     """With its line break, unless it is the last."""
     size: int
     cost: _BreakCost = _BreakCost.PARAGRAPH
     closing: str = ""
-    """What ends the part before: the end of a block of code."""
+    """Ends the part before the break: the fence that closes a block of code."""
     opening: str = ""
-    """What begins the part after: its fence with the language, or a table's head."""
+    """Begins the part after the break: a fence with its language, or a table's head."""
 
 
 def split(
@@ -72,14 +71,14 @@ def split(
 ) -> tuple[Reply, ...]:
     """The parts to send, in order; as a rule there is one, the reply itself.
 
-    Only the first mentions somebody, and a markdown's titles say which part it is. Cards are never
-    parted: theirs is checked when they are built.
+    Only the first part mentions somebody, and a markdown's titles are numbered. Cards are never
+    split: their size is checked when they are built.
 
     Args:
-        reply: what to say.
-        max_parts: how many parts at the most; the last is cut then.
-        cut_off: what the asker is told where it is.
-        max_bytes: how long the body of one may be.
+        reply: the reply.
+        max_parts: how many parts there may be; the last is cut where the reply is longer.
+        cut_off: the sentence at the end of a cut reply.
+        max_bytes: how long the body of one part may be.
     """
     if not isinstance(reply, Text | Markdown) or _fits(reply, max_bytes):
         return (reply,)
@@ -102,16 +101,16 @@ def _fits(reply: Text | Markdown, max_bytes: int) -> bool:
 
 
 def _budgets(nearly_empty: Text | Markdown, max_parts: int, max_bytes: int) -> list[int]:
-    """How many bytes of text go into each part; the first mentions somebody, too."""
+    """How many bytes of text go into each part; the first has the mention in it, too."""
     first = max_bytes - len(to_body(nearly_empty)) + len("x")
     others = max_bytes - len(to_body(replace(nearly_empty, at=NOBODY))) + len("x")
     return [first, *(max_parts - 1) * [others]]
 
 
 def _beginning(text: str, budgets: list[int], cut_off: str) -> str:
-    """As much of a text as could be shown: a character takes a byte at least."""
-    begun = text[: MAX_PARTS * MAX_BODY_BYTES].lstrip()
-    return begun if len(begun) <= sum(budgets) else f"{begun[: sum(budgets)]}\n\n{cut_off}"
+    """As much of a text as could be shown: a character takes at least a byte."""
+    text = text[: MAX_PARTS * MAX_BODY_BYTES].lstrip()
+    return text if len(text) <= sum(budgets) else f"{text[: sum(budgets)]}\n\n{cut_off}"
 
 
 def _at(reply: Text | Markdown, number: int) -> At:
@@ -130,7 +129,7 @@ def _size(text: str) -> int:
 
 
 def _pack(lines: list[_Line], budgets: list[int], cut_off: str) -> list[str]:
-    """Fill one part after the other; the last is cut where something is left over."""
+    """Fill one part after the other; the last is cut where something remains."""
     parts, rest = list[str](), _without_blanks(lines)
     while rest and len(parts) < len(budgets):
         room = budgets[len(parts)]
@@ -144,12 +143,12 @@ def _pack(lines: list[_Line], budgets: list[int], cut_off: str) -> list[str]:
 
 
 def _without_blanks(lines: list[_Line]) -> list[_Line]:
-    """What a part may begin with: no blank line, and no block of code that ends at once."""
+    """The lines that may begin a part: no blank one, and no block of code that ends at once."""
     return list(dropwhile(lambda line: line.text.strip() in ("", line.closing.strip()), lines))
 
 
 def _fill(lines: list[_Line], room: int) -> tuple[str, list[_Line]]:
-    """One part, and what is left for the others."""
+    """One part, and the lines that remain for the others."""
     opening = lines[0].opening
     ends = [_size(opening)]
     """How many bytes the first lines take, by their number."""
@@ -174,14 +173,14 @@ def _fill(lines: list[_Line], room: int) -> tuple[str, list[_Line]]:
 
 
 def _best_end(lines: list[_Line], ends: list[int], room: int) -> int:
-    """After how many lines to end a part: as late as can be, and where a break costs least."""
+    """After how many lines to end a part: in its second half, where a break costs least."""
     places = [n for n in range(1, len(ends)) if ends[n] + _size(lines[n].closing) <= room]
     late = [n for n in places if ends[n] >= ends[places[-1]] // 2]
     return min(reversed(late), key=lambda n: lines[n].cost, default=0)
 
 
 def _cut(line: str, room: int) -> tuple[str, str]:
-    """Cut a line of more than `room` bytes behind a sentence or a word, through nothing whole."""
+    """Cut a line of more than `room` bytes after a sentence or a word, in nothing unbreakable."""
     longest = bisect_right(range(min(len(line), room) + 1), room, key=lambda n: _size(line[:n])) - 1
     end = whole_until(line, longest)
     for stops in (_SENTENCE_ENDS, _WORD_ENDS):
@@ -205,13 +204,13 @@ def _lines(text: str) -> list[_Line]:
 
 
 def _markdown_lines(text: str) -> list[_Line]:
-    """A markdown's lines, each with what it takes to break before it."""
+    """A markdown's lines, each with the cost of a break before it."""
     lines = list[_Line]()
     raw = _with_breaks(text)
     below_heading = False
     while (at := len(lines)) < len(raw):
         first, *others = _block(raw, at)
-        # A heading is not left behind without what it is above.
+        # A heading is not separated from what it is above.
         lines += (replace(first, cost=_BreakCost.INSIDE) if below_heading else first, *others)
         is_heading = bool(_HEADING.match(first.text))
         below_heading = is_heading or (below_heading and not first.text.strip())
@@ -233,7 +232,7 @@ def _code(raw: list[str], start: int, fence: re.Match[str]) -> list[_Line]:
     end = next(ends, len(raw))
     lines = [_line(raw[start])]
     for at in range(start + 1, min(end + 1, len(raw))):
-        # A block begins and ends with a line of code at least.
+        # A fence is not separated from the nearest line of code.
         is_edge = at in (start + 1, end)
         cost = _BreakCost.INSIDE if is_edge else _BreakCost.LINE
         lines.append(_line(raw[at], cost, closing, raw[start]))
@@ -251,7 +250,7 @@ def _table(raw: list[str], start: int) -> list[_Line]:
     opening = head if _size(head) <= _MAX_OPENING_BYTES else ""
     rows = list(takewhile(lambda line: "|" in line, islice(raw, start + 2, None)))
     lines = [_line(raw[start]), _line(raw[start + 1], _BreakCost.INSIDE)]
-    # A head is not left without a row.
+    # The head is not separated from the first row.
     lines += [_line(row, _BreakCost.LINE, opening=opening) for row in rows]
     lines[2:3] = [replace(line, cost=_BreakCost.INSIDE) for line in lines[2:3]]
     return lines

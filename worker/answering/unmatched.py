@@ -1,7 +1,7 @@
-"""What is said to a message that no skill wants: one line where somebody waits for one, or nothing.
+"""The hint for a message that no skill wants: one line where one is expected, or nothing.
 
 A group is full of sentences that are no questions, and a bot that comments on each is a nuisance.
-So only what is surely meant for the bot is answered.
+So only what is surely meant for the bot gets a hint.
 """
 
 from dingda.shared.dingtalk.content import Kind
@@ -30,11 +30,11 @@ _MAX_HELP_REQUEST_CHARS = 24
 
 
 def hint(ctx: Context, router: Router) -> Reply | None:
-    """Word the one line, or None for silence.
+    """The hint, or None for silence.
 
     Args:
-        ctx: the question that nobody answers.
-        router: knows the commands that it may have been meant as.
+        ctx: the message that no skill wants.
+        router: finds the commands that it may have been meant as.
     """
     message, words = ctx.message, fold(ctx.text)
     if not words:
@@ -51,13 +51,9 @@ def _hint_without_text(ctx: Context, message: Message) -> Reply | None:
     if message.voice:
         return sentence(ctx, NOT_HEARD)
     if message.kind in (Kind.TEXT, Kind.RICH_TEXT, Kind.MARKDOWN) and not message.pictures:
-        # Punctuation and emoji are no call; the bot's name alone is one.
+        # The bot's name alone calls it; punctuation and emoji don't.
         is_call = not ctx.text.strip() and not message.mentions
         return sentence(ctx, AT_YOUR_SERVICE) if is_call else None
-    return _to_wordless(ctx, message)
-
-
-def _to_wordless(ctx: Context, message: Message) -> Reply | None:
     # In a group it may be meant for the others that are mentioned.
     return None if message.mentions else sentence(ctx, ONLY_WORDS)
 

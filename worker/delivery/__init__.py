@@ -1,1 +1,1 @@
-"""Sending a reply to DingTalk, at most once, and finding out what became of it."""
+"""Sending a reply to DingTalk, at most once, and reporting the outcome truly."""

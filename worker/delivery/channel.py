@@ -1,4 +1,4 @@
-"""The seam of sending: every way by which a reply leaves for DingTalk looks like this."""
+"""The seam of sending: the protocol of every way to send a reply to DingTalk."""
 
 from typing import Protocol
 
@@ -16,14 +16,14 @@ class SendChannel(Protocol):
         """Send a reply, once.
 
         Args:
-            message: the one that is replied to; it says where the reply goes.
-            body: the reply, as this channel's encoding of it.
+            message: the one to reply to; it says where the reply goes.
+            body: the reply in this channel's encoding.
             before_send: claims the right to send; awaited once the connection is open and before
                 the first byte is written.
-            timeout_s: seconds until it is too late.
+            timeout_s: seconds until the deadline.
 
         Returns:
-            What became of it; network trouble is an outcome, never an exception.
+            The outcome; a network error is an outcome, never an exception.
 
         Raises:
             LeaseLostError: what `before_send` raises to stop it.

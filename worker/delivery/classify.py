@@ -18,11 +18,11 @@ MAX_RESPONSE_BYTES = 16 * 1024
 
 
 def classify(status: int, retry_after_s: float, body: bytes) -> DeliveryOutcome:
-    """Decide what became of a reply by DingTalk's HTTP response to it.
+    """Decide the outcome of a delivery by DingTalk's HTTP response.
 
     Args:
         status: the HTTP status.
-        retry_after_s: what its Retry-After says, in seconds; 0 where it says nothing.
+        retry_after_s: its Retry-After, in seconds; 0 where there is none.
         body: unpacked, and cut off just beyond `MAX_RESPONSE_BYTES`.
     """
     reason = f"HTTP {status}"
@@ -33,11 +33,11 @@ def classify(status: int, retry_after_s: float, body: bytes) -> DeliveryOutcome:
         HTTPStatus.INTERNAL_SERVER_ERROR,
         HTTPStatus.SERVICE_UNAVAILABLE,
     ):
-        # A 500 is DingTalk's word that it failed, as -1 is; see docs/delivery.md for what it costs
-        # should that word be wrong.
+        # With a 500 DingTalk says that it failed, as with -1; docs/delivery.md says what follows
+        # if that is not true.
         return Retry(FailureKind.BUSY, reason, retry_after_s)
     if status > HTTPStatus.INTERNAL_SERVER_ERROR:
-        # A gateway in front of DingTalk gave up; what stands behind it may have posted.
+        # A gateway in front of DingTalk gave up; the server behind it may have posted.
         return Unknown(reason)
     return Rejected(reason)
 
@@ -61,7 +61,7 @@ def _classify_body(body: bytes) -> DeliveryOutcome:
     if code is None:
         if fields.get("punish"):  # what its flood protection says instead (limits page)
             return Retry(FailureKind.THROTTLED, "flood protection")
-        # Also {"success": true}, which other interfaces of DingTalk's answer: most likely shown.
+        # Also {"success": true}, as from other interfaces of DingTalk: most likely shown.
         return Unknown("the answer has no errcode")
     reason = f"errcode {code}"
     match meaning_of(code, fields.get("errmsg")):

@@ -1,27 +1,27 @@
-"""What became of a reply: values alone."""
+"""The outcomes of a delivery: values alone."""
 
 from dataclasses import dataclass
 from enum import StrEnum
 
 
 class FailureKind(StrEnum):
-    """Why a reply was not shown for now. Attempts are counted for each kind by itself."""
+    """Why a reply was not shown for now. Failures of each kind are counted separately."""
 
     CONNECTION = "connection"
-    """No connection stood: refused, timed out, no such name, reset or TLS before the first byte."""
+    """No connection: refused, timed out, no such name, reset, or TLS before the first byte."""
     CERTIFICATE = "certificate"
-    """The certificate does not prove that it is DingTalk; an operator may mend that."""
+    """The certificate is not proof of DingTalk; an operator may be able to mend that."""
     BUSY = "busy"
-    """DingTalk says that it failed, or that it has no time."""
+    """DingTalk says that it failed, or that it is overloaded."""
     THROTTLED = "throttled"
-    """Too many messages: 20 a minute are allowed, and going on blocks the robot for ten minutes."""
-    TOKEN = "token"  # noqa: S105 - a kind of trouble
-    """DingTalk's OpenAPI doesn't know the access token; there is a new one for the next attempt."""
+    """Too many messages: 20 a minute are allowed, and more block the robot for ten minutes."""
+    TOKEN = "token"  # noqa: S105 - a kind of failure
+    """DingTalk's OpenAPI doesn't know the access token; the next attempt gets a new one."""
 
 
 @dataclass(frozen=True, slots=True)
 class Delivered:
-    """DingTalk took it (errcode 0)."""
+    """DingTalk accepted it (errcode 0)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +31,7 @@ class Retry:
     kind: FailureKind
     reason: str
     retry_after_s: float = 0.0
-    """How long the server asked to be left alone, in seconds."""
+    """The server's Retry-After, in seconds; 0 where there is none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,7 @@ class Rejected:
 
     reason: str
     content_rejected: bool = False
-    """Whether it was rejected for what is in it: a plain text may still be accepted."""
+    """Whether it was rejected for its content: a plain text may still be accepted."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,8 +1,8 @@
-"""One POST to DingTalk: made at most once, and told truly how it went.
+"""One POST to DingTalk, made at most once.
 
 Such a POST can't be repeated safely: DingTalk offers no idempotency key. So the connection is
-opened first and the right to send is claimed last. What goes wrong before the claim is a plain
-failure; what goes wrong after it is *unknown*.
+opened first and the right to send is claimed last. A failure before the claim can be retried; after
+it the outcome is *unknown*.
 """
 
 import asyncio
@@ -40,11 +40,11 @@ _HEADERS = {
 
 @dataclass(frozen=True, slots=True)
 class HTTPResponse:
-    """What came back."""
+    """DingTalk's response, read up to `MAX_RESPONSE_BYTES`."""
 
     status: int
     retry_after_s: float
-    """What its Retry-After says, in seconds; 0 where it says nothing."""
+    """Its Retry-After, in seconds; 0 where there is none."""
     body: bytes
     """Unpacked, and cut off just beyond `MAX_RESPONSE_BYTES`."""
 
@@ -73,15 +73,14 @@ async def post(
 
     Args:
         client: see `create_client`.
-        url: where.
+        url: where to.
         body: UTF-8 JSON.
         before_send: claims the right to send, once the connection is open.
-        timeout_s: seconds until it is too late.
-        headers: besides the usual ones.
+        timeout_s: seconds until the deadline.
+        headers: additional headers.
 
     Returns:
-        The response; or, where there is none, what became of the reply. Network trouble is never an
-        exception.
+        The response; where there is none, the outcome. A network error is never an exception.
 
     Raises:
         LeaseLostError: what `before_send` raises to stop it.
@@ -110,7 +109,7 @@ async def _exchange(
         "POST", url, content=body, headers=headers, extensions={BEFORE_SEND: claim}
     ) as response:
         received = bytearray()
-        if response.status_code < HTTPStatus.INTERNAL_SERVER_ERROR:  # beyond it the status says all
+        if response.status_code < HTTPStatus.INTERNAL_SERVER_ERROR:  # else the status is enough
             async for chunk in response.aiter_raw():
                 received += chunk
                 if len(received) > MAX_RESPONSE_BYTES:
@@ -126,18 +125,18 @@ def unpacked(body: bytes, encoding: str) -> bytes:
     """Unpack a response that is gzip or deflate although we asked for neither.
 
     Args:
-        body: what came, cut off just beyond `MAX_RESPONSE_BYTES`.
+        body: the raw body, cut off just beyond `MAX_RESPONSE_BYTES`.
         encoding: the response's Content-Encoding. The body's first bytes count more: no JSON begins
             as gzip does.
 
     Returns:
-        The text, cut off just beyond `MAX_RESPONSE_BYTES` as well; nothing if it is spoilt or
-        breaks off.
+        The unpacked body, cut off just beyond `MAX_RESPONSE_BYTES` as well; nothing if it is
+        corrupt or incomplete.
     """
     if body.startswith(_GZIP_MAGIC):
         return _inflated(body, _GZIP_OR_ZLIB) or b""
     if encoding.strip().lower() == "deflate":
-        # zlib's format by RFC 9110, and without its header from many a server; or not packed.
+        # By RFC 9110 in zlib's format; many servers omit its header, and some don't pack at all.
         return _inflated(body, _GZIP_OR_ZLIB) or _inflated(body, -zlib.MAX_WBITS) or body
     return body
 
@@ -164,9 +163,9 @@ def _not_sent(error: Exception, name: str) -> Retry | Rejected:
 
 
 def _name_of(error: Exception) -> str:
-    """Only the class: the words of an HTTP library's errors hold URLs.
+    """The class alone, since the messages of an HTTP library's errors hold URLs.
 
-    aiohttp's own, for httpx-aiohttp calls even a refused connection a timeout.
+    It is aiohttp's class: httpx-aiohttp calls even a refused connection a timeout.
     """
     cause = error.__cause__ if isinstance(error, httpx.TransportError) else None
     return type(cause or error).__name__

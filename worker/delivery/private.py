@@ -29,22 +29,22 @@ from dingda.worker.errors import BackendBusyError, BackendError, BackendUnavaila
 from dingda.worker.services.access_token import TOKEN_HEADER, AccessToken, is_unknown_token
 
 MAX_PRIVATE_BYTES = 15_000
-"""DingTalk's bound for a msgParam in groups; it documents none for a single chat."""
+"""DingTalk's limit for a msgParam in groups; it documents none for a single chat."""
 _MAX_VERTICAL_BUTTONS = 5
 _MAX_CODE_CHARS = 80
 _LEAST_PAUSE_S = 1.0
-"""How long a call beyond the bound for a second waits: DingTalk counts by the second."""
+"""How long a call over the limit per second waits: DingTalk counts by the second."""
 _NOT_REACHED = ("invalidStaffIdList", "filteredStaffIdList")
 _SENT_TOO_FAST = frozenset({"send.too.fast", "send.byToken.tooFast"})
 
 
 class PrivateChannel:
-    """A `SendChannel` to the sender's single chat. It takes what `to_private_body` makes.
+    """A `SendChannel` to the sender's single chat; its bodies are made by `to_private_body`.
 
     Args:
         client: see `post.create_client`.
         token: of the application that the robot belongs to.
-        robot_code: the robot.
+        robot_code: the robot's.
         openapi_url: `https://api.dingtalk.com`.
     """
 
@@ -85,7 +85,7 @@ class PrivateChannel:
 
 
 def to_private_body(reply: Reply) -> bytes:
-    """What the robot's API is told of a reply: UTF-8 JSON with its msgKey and msgParam.
+    """Encode a reply for the robot's API: UTF-8 JSON with its msgKey and msgParam.
 
     Nobody is mentioned in a single chat.
     """
@@ -95,7 +95,7 @@ def to_private_body(reply: Reply) -> bytes:
 
 
 def _template(reply: Reply) -> tuple[str, dict[str, str]]:
-    """The robot's message template for a reply (msgKey), and what it is filled with (msgParam).
+    """The robot's message template for a reply (msgKey), and its values (msgParam).
 
     Links are paragraphs: inside a list they can't be clicked in a single chat.
     """
@@ -121,7 +121,7 @@ def _template(reply: Reply) -> tuple[str, dict[str, str]]:
 
 
 def _classify(response: HTTPResponse, staff_id: str) -> DeliveryOutcome:
-    """Decide what became of a private message: a 200 may still say that it was not sent."""
+    """Decide the outcome of a private message: a 200 may still say that it was not sent."""
     fields = parse_object(response.body) or {}
     code = str(fields.get("code", ""))[:_MAX_CODE_CHARS]
     reason = f"private: HTTP {response.status} {code}".strip()

@@ -1,9 +1,9 @@
-"""The HTTP transport of replies: aiohttp under httpx, with a last word before the first byte.
+"""The HTTP transport of replies: aiohttp under httpx, with a claim before the first byte.
 
 The right to send must be claimed between two moments that lie inside aiohttp: the connection is
 open, and nothing has been written. So the claim, `before_send`, is handed down in five hops:
 
-    answer.py       claim = partial(Ledger.sending, lease)
+    answerer.py     claim = partial(Ledger.claim_send, lease)
       | 1. an argument
     a SendChannel   send(..., before_send=claim)
       | 2. an argument
@@ -13,7 +13,7 @@ open, and nothing has been written. So the claim, `before_send`, is handed down 
       | 4. a ContextVar, as aiohttp knows no extensions
     transport.py    ClaimingTransport._claim, called back by aiohttp's TraceConfig
       | 5. awaited: raising stops the request before its first byte
-    ledger.py       Ledger.sending
+    ledger.py       Ledger.claim_send
 """
 
 from collections.abc import Awaitable, Callable
@@ -29,7 +29,7 @@ from dingda.shared.runtime.failpoints import failpoint
 from dingda.worker.services.egress import ConnectPacer
 
 BeforeSend = Callable[[], Awaitable[None]]
-"""Awaited when the connection stands and nothing has been written; raising stops the request."""
+"""Awaited when the connection is open and nothing has been written; raising stops the request."""
 
 BEFORE_SEND = "before_send"
 """The request extension that holds a `BeforeSend`."""
@@ -39,12 +39,12 @@ class ClaimingTransport(AiohttpTransport):
     """Opens a connection, awaits the request's `before_send`, and only then writes.
 
     Each request has a connection of its own: on one that is reused, "server disconnected" could
-    mean that the request was never read or that its answer was lost. Nothing is taken from the
+    mean that the request was never read or that its response was lost. Nothing is taken from the
     environment: no proxies, no .netrc, no certificates.
 
     Args:
-        proxy: to go through, if any. To an https address it is asked for a tunnel (CONNECT), and
-            `before_send` is awaited when TLS stands at the far end of that.
+        proxy: to go through, if any. For an https address it is asked for a tunnel (CONNECT), and
+            `before_send` is awaited after the TLS handshake inside that tunnel.
     """
 
     def __init__(self, proxy: httpx.Proxy | None = None) -> None:

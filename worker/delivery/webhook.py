@@ -14,7 +14,7 @@ from dingda.worker.delivery.transport import BeforeSend
 
 
 class WebhookChannel:
-    """A `SendChannel` to sessionWebhooks, and nowhere else. It takes what `reply.to_body` makes.
+    """A `SendChannel` to sessionWebhooks and nowhere else; its bodies are made by `reply.to_body`.
 
     Args:
         client: see `post.create_client`.

@@ -21,7 +21,7 @@ from dingda.worker.skills.weather.amap import AMap
 from dingda.worker.skills.weather.open_meteo import OpenMeteo
 from dingda.worker.skills.weather.report import DayForecast, Now, Report
 from dingda.worker.skills.weather.wording import Told, tell
-from tests.unit.worker.openapi_clients import contacts_of
+from tests.support.openapi_clients import contacts_of
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=ZoneInfo("Asia/Shanghai"))
 BEIJING = Place("北京", "", "CN", 39.9, 116.4, "Asia/Shanghai")

@@ -94,7 +94,7 @@ OWN_RE = {
         "_HEADING": "at the beginning of a line only",
         "_ITEM": "at the beginning of a line only, and bounded",
         "_TABLE_RULE": "at the beginning of a line only, and possessive",
-        "_TOGETHER": "possessive, and no repetition reads on over where another could begin",
+        "_UNBREAKABLE": "possessive, and no repetition reads on over where another could begin",
     },
     "simulator/backends/qweather.py": {"_TWO_DECIMALS": "at most 7 characters"},
     "simulator/dingtalk/rules.py": {

@@ -32,7 +32,7 @@ from dingda.worker.errors import (
 from dingda.worker.services.access_token import AccessToken
 from dingda.worker.services.contacts import Contacts
 from tests.support.builders import a_message
-from tests.unit.worker.openapi_clients import a_token, contacts_of, private_channel
+from tests.support.openapi_clients import a_token, contacts_of, private_channel
 
 SECRET = "app-secret-canary"
 PEOPLE = (

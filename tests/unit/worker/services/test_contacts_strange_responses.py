@@ -25,7 +25,7 @@ from dingda.worker.delivery.transport import BEFORE_SEND
 from dingda.worker.errors import BackendError, BackendUnavailableError
 from dingda.worker.services.contacts import Contacts
 from tests.support.builders import a_message
-from tests.unit.worker.openapi_clients import a_token, contacts_of, private_channel
+from tests.support.openapi_clients import a_token, contacts_of, private_channel
 
 NOW_S = 1000.0
 TOKEN = {"accessToken": "t", "expireIn": 7200}

@@ -33,7 +33,7 @@ from dingda.worker.services.contacts import Contacts
 from dingda.worker.skills.performance import PerformanceSettings, skill
 from dingda.worker.skills.performance.sources import QUERY, check_query
 from dingda.worker.skills.performance.wording import NOT_KNOWN
-from tests.unit.worker.openapi_clients import contacts_of
+from tests.support.openapi_clients import contacts_of
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=ZoneInfo("Asia/Shanghai"))
 ZHANG, LI, WANG = map(staff_id_of, ("张三", "李四", "王五"))
