@@ -168,7 +168,9 @@ async def test_a_proxy_that_is_away_is_tried_again(tmp_path: Path) -> None:
         assert (claims.count, peer.connections) == (0, [])
 
 
-async def test_who_listens_in_the_proxy_is_no_dingtalk(proxy: Tunnels, tmp_path: Path) -> None:
+async def test_a_proxy_that_intercepts_tls_is_not_taken_for_dingtalk(
+    proxy: Tunnels, tmp_path: Path
+) -> None:
     claims = Claims()
     async with dingtalk(tmp_path) as peer:
         outcome = await posted(create_client(Egress(proxy.url)), peer, claims)

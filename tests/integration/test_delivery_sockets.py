@@ -207,7 +207,7 @@ async def test_a_name_that_cannot_be_looked_up_is_tried_again_until_it_can(
     assert looked_up == ["oapi.dingtalk.example"] * 3
 
 
-async def test_who_has_lost_the_lease_sends_nothing(peer: Peer) -> None:
+async def test_a_worker_that_has_lost_the_lease_sends_nothing(peer: Peer) -> None:
     with pytest.raises(LeaseLostError):
         await posted(peer.url, Claims(LeaseLostError()))
     await peer.hung_up.wait()
@@ -425,7 +425,7 @@ async def silence(reader: asyncio.StreamReader, _: asyncio.StreamWriter) -> None
 
 
 @pytest.mark.parametrize("answer", [silence, drip])
-async def test_who_answers_too_slowly_is_waited_for_until_the_session_ends(
+async def test_a_slow_response_is_waited_for_until_the_session_ends(
     peer: Peer, answer: Answer
 ) -> None:
     peer.answer = answer
@@ -507,7 +507,7 @@ async def test_a_certificate_that_nobody_vouches_for_gets_no_reply_and_may_be_me
     assert claims.count == 0
 
 
-async def test_who_never_answers_the_tls_handshake_was_sent_nothing(peer: Peer) -> None:
+async def test_a_peer_that_never_answers_the_tls_handshake_is_sent_nothing(peer: Peer) -> None:
     claims = Claims()
     url = peer.url.replace("http://", "https://")
     outcome = await posted(url, claims, timeout_s=0.3)
@@ -515,7 +515,7 @@ async def test_who_never_answers_the_tls_handshake_was_sent_nothing(peer: Peer) 
     assert claims.count == 0
 
 
-async def test_whoever_is_cancelled_on_the_wire_hangs_up(peer: Peer) -> None:
+async def test_a_post_that_is_cancelled_on_the_wire_hangs_up(peer: Peer) -> None:
     peer.answer = silence
     claims = Claims()
     posting = asyncio.create_task(posted(peer.url, claims))

@@ -1,4 +1,4 @@
-"""A desk to answer messages at: a real ledger and skill, and a line whose far end a test plays."""
+"""A worker for tests: a real ledger, skill and answerer, and a scripted fake of DingTalk."""
 
 import asyncio
 import json
@@ -35,11 +35,11 @@ Step = dict[str, Any] | int | Exception | Callable[[], Awaitable[None]]
 SkillFunction = Callable[..., Any]
 
 
-class Line(httpx.AsyncBaseTransport):
-    """A line to DingTalk: connects, awaits the claim, takes the request, answers as scripted.
+class FakeDingTalk(httpx.AsyncBaseTransport):
+    """A fake of DingTalk: connects, awaits the claim, takes the request, responds as scripted.
 
-    A step is the answer's JSON, its HTTP status, an error after the request was taken, or something
-    to await before the answer. Without steps everything is answered well.
+    A step is the response's JSON, its HTTP status, an error after the request was taken, or
+    something to await before the response. Without steps every request succeeds.
     """
 
     def __init__(self, well: dict[str, Any]) -> None:
@@ -80,13 +80,13 @@ class WorkerHarness:
         self.admin = LedgerAdmin(redis, JobQueue.create("dingda", skill_timeout_s=30))
         self.redis = redis
         self.server = server
-        self.chat = Line({"errcode": 0, "errmsg": "ok"})
-        self.private = Line({"processQueryKey": "abc"})
+        self.chat = FakeDingTalk({"errcode": 0, "errmsg": "ok"})
+        self.private = FakeDingTalk({"processQueryKey": "abc"})
         self.answerer: Answerer
 
     @property
     def said(self) -> list[str]:
-        """What stands in the chat, as texts."""
+        """The texts sent to the chat."""
         return [request_text(request) for request in self.chat.taken]
 
     async def accept(self, text: str = "问", **fields: Any) -> Message:
@@ -143,7 +143,7 @@ class WorkerHarness:
         return str(found)
 
 
-class Counting:
+class CountingSkill:
     """A skill that counts how often it is asked, and waits as long as it is told to."""
 
     def __init__(self, *, takes_s: float = 0.0) -> None:
@@ -177,7 +177,7 @@ def request_text(request: httpx.Request) -> str:
 
 
 @asynccontextmanager
-async def desk(
+async def open_worker(
     function: SkillFunction,
     *,
     private: bool = False,
@@ -187,7 +187,7 @@ async def desk(
     places: int = 100,
     waiting: int = 100,
 ) -> AsyncIterator[WorkerHarness]:
-    """A desk whose one skill answers `问`; at the end the ledger's invariant must hold."""
+    """A worker whose one skill answers `问`; at the end the ledger's invariant must hold."""
     server = fakeredis.FakeServer()
     redis = fakeredis.FakeAsyncRedis(server=server, decode_responses=True)
     queue = JobQueue.create("dingda", skill_timeout_s=30)

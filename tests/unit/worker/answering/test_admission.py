@@ -8,7 +8,7 @@ import pytest
 from dingda.shared.ledger.states import Lease
 from dingda.shared.texts import TOO_MANY_ASK
 from dingda.worker.answering.admission import BLOCKING_PLACES, Admission, NoPlaceError, Places
-from tests.support.worker_harness import Counting, desk
+from tests.support.worker_harness import CountingSkill, open_worker
 
 GROUP, OTHER, THIRD = "cidGROUP==", "cidOTHER==", "cidTHIRD=="
 QUOTED_QUESTION = {"msgType": "text", "content": {"text": "问"}}
@@ -96,7 +96,7 @@ async def test_nobody_starves_a_busy_conversation() -> None:
     assert here.entered == ["a0", "b0", "a1", "b1"]
 
 
-async def test_who_waits_too_long_hears_so_and_leaves_no_trace() -> None:
+async def test_a_wait_that_is_too_long_raises_and_leaves_no_trace() -> None:
     here = hall(1)
     await here.come("a0", conversation=GROUP)
     with pytest.raises(NoPlaceError, match="no place within"):
@@ -107,7 +107,7 @@ async def test_who_waits_too_long_hears_so_and_leaves_no_trace() -> None:
     assert here.entered == ["a0", "a1"]
 
 
-async def test_who_is_cancelled_while_waiting_takes_no_place_along() -> None:
+async def test_a_cancelled_wait_takes_no_place() -> None:
     here = hall(1)
     await here.come("a0", "a1", "a2", conversation=GROUP)
     await here.give_up("a1")
@@ -115,7 +115,7 @@ async def test_who_is_cancelled_while_waiting_takes_no_place_along() -> None:
     assert here.entered == ["a0", "a2"]
 
 
-async def test_who_is_cancelled_in_the_moment_of_getting_a_place_hands_it_on() -> None:
+async def test_a_wait_that_is_cancelled_as_its_place_comes_passes_the_place_on() -> None:
     here = hall(1)
     async with here.places.place(GROUP, within_s=1):
         await here.come("a1", "a2", conversation=GROUP)
@@ -177,16 +177,16 @@ async def test_what_rests_comes_back_one_after_the_other() -> None:
 
 
 async def test_waiting_for_a_place_uses_up_nothing_of_the_skills_time() -> None:
-    skill = Counting(takes_s=0.2)
-    async with desk(skill.tell, timeout_s=0.3, places=1) as here:
+    skill = CountingSkill(takes_s=0.2)
+    async with open_worker(skill.tell, timeout_s=0.3, places=1) as here:
         messages = [await here.accept(msgId=each, senderId=each) for each in "abc"]
         await asyncio.gather(*map(here.answer, messages))
         assert sorted(here.said) == ["第1次", "第2次", "第3次"]
 
 
-async def test_who_waits_for_a_place_too_long_is_told_and_declined() -> None:
-    skill = Counting(takes_s=30)
-    async with desk(skill.tell, timeout_s=0.1, places=1) as here:
+async def test_a_message_that_waits_too_long_for_a_place_is_declined_with_a_sentence() -> None:
+    skill = CountingSkill(takes_s=30)
+    async with open_worker(skill.tell, timeout_s=0.1, places=1) as here:
         messages = [await here.accept(msgId=str(n), senderId=str(n)) for n in range(5)]
         await asyncio.gather(*map(here.answer, messages))
         states = [await here.state(message) for message in messages]
@@ -195,8 +195,8 @@ async def test_who_waits_for_a_place_too_long_is_told_and_declined() -> None:
 
 
 async def test_a_message_of_a_full_skill_rests_in_the_ledger() -> None:
-    skill = Counting(takes_s=30)
-    async with desk(skill.tell, places=1, waiting=1) as here:
+    skill = CountingSkill(takes_s=30)
+    async with open_worker(skill.tell, places=1, waiting=1) as here:
         first, second, third = [await here.accept(msgId=each, senderId=each) for each in "abc"]
         answering = [asyncio.create_task(here.answer(each)) for each in (first, second)]
         await skill.begun.wait()
@@ -213,14 +213,14 @@ async def test_a_quoted_question_for_a_full_skill_rests_in_the_ledger_too(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(Places, "is_full", True)
-    async with desk(lambda: "好") as here:
+    async with open_worker(lambda: "好") as here:
         message = await here.asked(" ", repliedMsg=QUOTED_QUESTION)
         assert await here.state(message) == "accepted"
         assert here.said == []
 
 
 async def test_a_quoted_question_waits_for_what_its_sender_asked_before() -> None:
-    async with desk(lambda: "好") as here:
+    async with open_worker(lambda: "好") as here:
         first = await here.accept(msgId="a")
         assert isinstance(await here.ledger.lease(first.id), Lease)
         second = await here.asked(" ", msgId="b", repliedMsg=QUOTED_QUESTION)
@@ -231,7 +231,7 @@ async def test_a_quoted_question_waits_for_what_its_sender_asked_before() -> Non
 async def test_a_message_that_rested_is_counted_once(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    async with desk(lambda: "好") as here:
+    async with open_worker(lambda: "好") as here:
         message = await here.accept()
         with monkeypatch.context() as crowded:
             crowded.setattr(Places, "is_full", True)

@@ -13,7 +13,7 @@ from dingda.shared.texts import CUT_OFF, REJECTED, REST_REJECTED
 from dingda.skill import RefusalError
 from dingda.worker.answering.response import ANSWERED
 from tests.support.builders import KEYS
-from tests.support.worker_harness import WorkerHarness, desk, stop
+from tests.support.worker_harness import WorkerHarness, open_worker, stop
 
 PARAGRAPHS = [f"{number}{'字' * 6_000}" for number in (1, 2, 3)]
 THROTTLED = {"errcode": 130101}
@@ -33,14 +33,14 @@ class Long:
 
 
 async def test_its_parts_are_shown_in_order() -> None:
-    async with desk(Long().tell) as here:
+    async with open_worker(Long().tell) as here:
         message = await here.asked()
         assert here.said == PARAGRAPHS
         assert await here.state(message) == "answered"
 
 
 async def test_what_is_longer_is_cut_and_says_so_in_the_askers_script() -> None:
-    async with desk(lambda: "\n\n".join(PARAGRAPHS * 2)) as here:
+    async with open_worker(lambda: "\n\n".join(PARAGRAPHS * 2)) as here:
         await here.asked("問")
         assert len(here.said) == 3
         assert here.said[-1].endswith("……（太長，只顯示前一部分）")
@@ -51,14 +51,14 @@ async def test_a_long_refusal_is_cut_to_one_message() -> None:
     def refuse() -> str:
         raise RefusalError("不行。" * 10_000)
 
-    async with desk(refuse) as here:
+    async with open_worker(refuse) as here:
         message = await here.asked()
         assert len(here.said) == 1
         assert await here.state(message) == "refused"
 
 
 async def test_while_a_part_is_on_the_wire_the_others_are_kept() -> None:
-    async with desk(Long().tell) as here:
+    async with open_worker(Long().tell) as here:
         states: list[str] = []
 
         async def look() -> None:
@@ -78,7 +78,7 @@ async def goes_on(here: WorkerHarness, message: Any) -> None:
 @pytest.mark.parametrize("fault", [503, THROTTLED, {"errcode": -1}, httpx.ConnectError("no")])
 async def test_a_part_that_was_not_shown_is_tried_again_and_the_rest_follows(fault: Any) -> None:
     skill = Long()
-    async with desk(skill.tell) as here:
+    async with open_worker(skill.tell) as here:
         here.chat.script = [{"errcode": 0}, fault]
         message = await here.asked()
         assert await here.state(message) == "accepted"
@@ -89,8 +89,8 @@ async def test_a_part_that_was_not_shown_is_tried_again_and_the_rest_follows(fau
         assert skill.asked == 1
 
 
-async def test_the_troubles_of_one_part_are_not_the_next_ones() -> None:
-    async with desk(Long().tell) as here:
+async def test_the_failures_of_one_part_do_not_count_for_the_next() -> None:
+    async with open_worker(Long().tell) as here:
         here.chat.script = [{"errcode": -1}, {"errcode": 0}, {"errcode": -1}]
         message = await here.asked()
         await here.rest(message)
@@ -108,7 +108,7 @@ async def test_the_troubles_of_one_part_are_not_the_next_ones() -> None:
 
 
 async def test_a_line_that_breaks_in_a_later_part_is_unknown_and_no_more_is_sent() -> None:
-    async with desk(Long().tell) as here:
+    async with open_worker(Long().tell) as here:
         here.chat.script = [{"errcode": 0}, httpx.ReadError("reset")]
         message = await here.asked()
         assert await here.state(message) == "dead: unknown: ReadError (part 2 of 3)"
@@ -116,7 +116,7 @@ async def test_a_line_that_breaks_in_a_later_part_is_unknown_and_no_more_is_sent
 
 
 async def test_a_later_part_that_is_refused_for_good_says_which_it_was() -> None:
-    async with desk(Long().tell) as here:
+    async with open_worker(Long().tell) as here:
         here.chat.script = [{"errcode": 0}, {"errcode": 0}, REFUSED]
         message = await here.asked()
         assert await here.state(message) == "dead: failed: errcode 300001 (part 3 of 3)"
@@ -126,7 +126,7 @@ async def test_a_later_part_that_is_refused_for_good_says_which_it_was() -> None
 async def test_a_part_that_is_refused_for_its_content_is_followed_by_a_plain_text(
     before: int, sentence: str
 ) -> None:
-    async with desk(Long().tell) as here:
+    async with open_worker(Long().tell) as here:
         here.chat.script = [*before * [{"errcode": 0}], CONTENT]
         message = await here.asked()
         await goes_on(here, message)
@@ -139,7 +139,7 @@ async def test_a_worker_that_dies_between_two_parts_is_followed_by_one_that_send
     None
 ):
     skill = Long()
-    async with desk(skill.tell) as here:
+    async with open_worker(skill.tell) as here:
         message = await here.accept()
         lease = await here.ledger.lease(message.id)
         assert isinstance(lease, Lease)
@@ -155,7 +155,7 @@ async def test_a_worker_that_dies_between_two_parts_is_followed_by_one_that_send
 
 async def test_a_worker_that_is_stopped_between_two_parts_hands_the_rest_back() -> None:
     skill = Long()
-    async with desk(skill.tell) as here:
+    async with open_worker(skill.tell) as here:
         connecting = asyncio.Event()
 
         async def connect_for_ever() -> None:
@@ -174,7 +174,7 @@ async def test_a_worker_that_is_stopped_between_two_parts_hands_the_rest_back() 
 
 
 async def test_a_session_that_closes_between_two_parts_is_expired_and_says_so() -> None:
-    async with desk(Long().tell) as here:
+    async with open_worker(Long().tell) as here:
         here.chat.script = [{"errcode": 0}, httpx.ConnectError("no")]
         message = await here.asked()
         await here.redis.hset(KEYS.message(message.id), "expires_ms", 1)
@@ -182,8 +182,8 @@ async def test_a_session_that_closes_between_two_parts_is_expired_and_says_so() 
         assert (await here.state(message)).startswith("dead: expired: ")
 
 
-async def test_who_lost_the_lease_sends_no_further_part() -> None:
-    async with desk(Long().tell) as here:
+async def test_a_worker_that_lost_the_lease_sends_no_further_part() -> None:
+    async with open_worker(Long().tell) as here:
 
         async def lose() -> None:
             (key,) = await here.redis.keys(KEYS.message("*"))
@@ -195,7 +195,7 @@ async def test_who_lost_the_lease_sends_no_further_part() -> None:
 
 
 async def test_a_message_within_bounds_is_kept_as_it_always_was() -> None:
-    async with desk(lambda: "好") as here:
+    async with open_worker(lambda: "好") as here:
         here.chat.script = [503]
         message = await here.asked()
         body, end, reason = json.loads((await here.stored(message))["prepared"])

@@ -15,7 +15,7 @@ from dingda.shared.runtime.cancel_reason import CancelReason
 from dingda.skill import Context, RefusalError
 from dingda.worker.contained import STOPPED
 from tests.support.builders import KEYS
-from tests.support.worker_harness import Counting, WorkerHarness, desk, stop, well
+from tests.support.worker_harness import CountingSkill, WorkerHarness, open_worker, stop, well
 
 DONE = Completion(Outcome.ANSWERED)
 
@@ -24,8 +24,8 @@ DONE = Completion(Outcome.ANSWERED)
 
 
 async def test_a_worker_that_ends_hands_its_message_back_for_another_to_take_at_once() -> None:
-    skill = Counting(takes_s=30)
-    async with desk(skill.tell) as here:
+    skill = CountingSkill(takes_s=30)
+    async with open_worker(skill.tell) as here:
         message = await here.accept()
         answering = asyncio.create_task(here.answer(message))
         await skill.begun.wait()
@@ -37,8 +37,8 @@ async def test_a_worker_that_ends_hands_its_message_back_for_another_to_take_at_
 
 
 async def test_a_message_stopped_by_an_operator_is_a_dead_letter_that_says_so() -> None:
-    skill = Counting(takes_s=30)
-    async with desk(skill.tell) as here:
+    skill = CountingSkill(takes_s=30)
+    async with open_worker(skill.tell) as here:
         message = await here.accept()
         answering = asyncio.create_task(here.answer(message))
         await skill.begun.wait()
@@ -50,7 +50,7 @@ async def test_a_message_stopped_by_an_operator_is_a_dead_letter_that_says_so() 
 async def test_a_reply_that_was_on_the_wire_when_its_worker_was_stopped_is_unknown(
     cancellation: tuple[CancelReason, ...],
 ) -> None:
-    async with desk(well) as here:
+    async with open_worker(well) as here:
         on_the_wire = asyncio.Event()
 
         async def never_answer() -> None:
@@ -70,8 +70,8 @@ async def test_a_reply_that_was_on_the_wire_when_its_worker_was_stopped_is_unkno
 async def test_a_worker_whose_message_was_taken_over_posts_nothing(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    skill = Counting(takes_s=0.1)
-    async with desk(skill.tell) as here:
+    skill = CountingSkill(takes_s=0.1)
+    async with open_worker(skill.tell) as here:
         message = await here.accept()
         answering = asyncio.create_task(here.answer(message))
         await skill.begun.wait()
@@ -84,8 +84,8 @@ async def test_a_worker_whose_message_was_taken_over_posts_nothing(
 
 
 async def test_a_lease_is_renewed_as_long_as_the_skill_works() -> None:
-    skill = Counting(takes_s=0.5)
-    async with desk(skill.tell, lease_ms=150) as here:
+    skill = CountingSkill(takes_s=0.5)
+    async with open_worker(skill.tell, lease_ms=150) as here:
         message = await here.accept()
         answering = asyncio.create_task(here.answer(message))
         while not answering.done():
@@ -97,8 +97,8 @@ async def test_a_lease_is_renewed_as_long_as_the_skill_works() -> None:
 async def test_an_outage_of_redis_while_the_skill_works_is_waited_out(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    skill = Counting(takes_s=0.2)
-    async with desk(skill.tell, lease_ms=100) as here:
+    skill = CountingSkill(takes_s=0.2)
+    async with open_worker(skill.tell, lease_ms=100) as here:
         message = await here.accept()
         answering = asyncio.create_task(here.answer(message))
         await skill.begun.wait()
@@ -124,7 +124,7 @@ async def test_an_outage_of_redis_while_the_skill_works_is_waited_out(
 async def test_a_payload_that_is_no_message_is_a_dead_letter_and_a_failed_job(
     payload: str, error: type[Exception]
 ) -> None:
-    async with desk(well) as here:
+    async with open_worker(well) as here:
         message = await here.accept()
         await here.redis.hset(KEYS.message(message.id), "payload", payload)
         with pytest.raises(error):
@@ -146,7 +146,7 @@ async def lose_redis_after_the_reply(here: WorkerHarness) -> Message:
 
 
 async def test_a_reply_whose_end_could_not_be_written_is_unknown_and_never_sent_again() -> None:
-    async with desk(well) as here:
+    async with open_worker(well) as here:
         message = await lose_redis_after_the_reply(here)
         assert await here.state(message) == "sending"
         await here.answer(message)
@@ -157,8 +157,8 @@ async def test_a_reply_whose_end_could_not_be_written_is_unknown_and_never_sent_
 
 
 async def test_without_redis_before_the_claim_nothing_is_sent() -> None:
-    skill = Counting(takes_s=0.05)
-    async with desk(skill.tell) as here:
+    skill = CountingSkill(takes_s=0.05)
+    async with open_worker(skill.tell) as here:
         message = await here.accept()
         answering = asyncio.create_task(here.answer(message))
         await skill.begun.wait()
@@ -181,7 +181,7 @@ async def test_no_log_line_holds_what_was_said_or_where_it_goes(
         raise RefusalError("s3cret-refusal")
 
     caplog.set_level(logging.DEBUG)
-    async with desk(fail) as here:
+    async with open_worker(fail) as here:
         here.chat.script = [{"errcode": -1}, httpx.ReadError("session=s3cret-session")]
         for number, nick in enumerate(("s3cret-nick", "s3cret-nick好")):
             await here.asked(msgId=str(number), senderNick=nick)

@@ -7,13 +7,13 @@ from collections.abc import Awaitable, Callable
 import httpx
 
 from dingda.shared.texts import ASK_PRIVATELY, CUT_OFF, LOOKING_UP, SENT_PRIVATELY
-from tests.support.worker_harness import Counting, desk, stop, well
+from tests.support.worker_harness import CountingSkill, open_worker, stop, well
 
 # In private ---------------------------------------------------------------------------------
 
 
 async def test_a_private_answer_goes_to_the_asker_alone_and_the_group_hears_that() -> None:
-    async with desk(lambda: "秘密", private=True) as here:
+    async with open_worker(lambda: "秘密", private=True) as here:
         message = await here.asked()
         assert await here.state(message) == "answered"
         assert here.said == [SENT_PRIVATELY]
@@ -24,19 +24,19 @@ async def test_a_private_answer_goes_to_the_asker_alone_and_the_group_hears_that
 
 
 async def test_a_private_answer_is_answered_even_if_the_group_cannot_be_told() -> None:
-    async with desk(lambda: "秘密", private=True) as here:
+    async with open_worker(lambda: "秘密", private=True) as here:
         here.chat.script = [{"errcode": 300001}]
         assert await here.state(await here.asked()) == "answered"
 
 
 async def test_in_a_single_chat_a_private_skill_answers_right_there() -> None:
-    async with desk(lambda: "秘密", private=True) as here:
+    async with open_worker(lambda: "秘密", private=True) as here:
         await here.asked(conversationType="1")
         assert (here.said, here.private.taken) == (["秘密"], [])
 
 
 async def test_a_private_answer_that_dingtalk_refuses_leads_to_asking_in_private() -> None:
-    async with desk(lambda: "秘密", private=True) as here:
+    async with open_worker(lambda: "秘密", private=True) as here:
         here.private.script = [{"invalidStaffIdList": ["0001"]}]
         message = await here.asked()
         await here.rest(message)
@@ -47,8 +47,8 @@ async def test_a_private_answer_that_dingtalk_refuses_leads_to_asking_in_private
 
 
 async def test_a_private_answer_that_is_put_off_stays_out_of_redis() -> None:
-    skill = Counting()
-    async with desk(skill.tell, private=True) as here:
+    skill = CountingSkill()
+    async with open_worker(skill.tell, private=True) as here:
         here.private.script = [503]
         message = await here.asked()
         assert await here.state(message) == "accepted"
@@ -60,8 +60,8 @@ async def test_a_private_answer_that_is_put_off_stays_out_of_redis() -> None:
 
 
 async def test_in_a_single_chat_a_secret_that_is_put_off_stays_out_of_redis_too() -> None:
-    skill = Counting()
-    async with desk(skill.tell, private=True) as here:
+    skill = CountingSkill()
+    async with open_worker(skill.tell, private=True) as here:
         here.chat.script = [503]
         message = await here.asked(conversationType="1")
         assert await here.state(message) == "accepted"
@@ -72,7 +72,7 @@ async def test_in_a_single_chat_a_secret_that_is_put_off_stays_out_of_redis_too(
 
 
 async def test_a_private_answer_of_unknown_outcome_is_not_sent_again() -> None:
-    async with desk(lambda: "秘密", private=True) as here:
+    async with open_worker(lambda: "秘密", private=True) as here:
         here.private.script = [httpx.ReadError("reset")]
         message = await here.asked()
         assert await here.state(message) == "dead: unknown: ReadError"
@@ -80,7 +80,7 @@ async def test_a_private_answer_of_unknown_outcome_is_not_sent_again() -> None:
 
 
 async def test_a_long_private_answer_is_cut_to_one_and_stays_out_of_redis() -> None:
-    async with desk(lambda: "秘密。" * 10_000, private=True) as here:
+    async with open_worker(lambda: "秘密。" * 10_000, private=True) as here:
         seen: list[str] = []
 
         async def look() -> None:
@@ -98,7 +98,7 @@ async def test_a_long_private_answer_is_cut_to_one_and_stays_out_of_redis() -> N
 
 
 async def test_a_long_secret_in_a_single_chat_is_cut_to_one() -> None:
-    async with desk(lambda: "秘密。" * 10_000, private=True) as here:
+    async with open_worker(lambda: "秘密。" * 10_000, private=True) as here:
         await here.asked(conversationType="1")
         (said,) = here.said
         assert said.endswith(CUT_OFF)
@@ -107,28 +107,28 @@ async def test_a_long_secret_in_a_single_chat_is_cut_to_one() -> None:
 # A word in between --------------------------------------------------------------------------
 
 
-async def test_who_waits_long_is_told_so_before_the_answer() -> None:
-    async with desk(Counting(takes_s=0.1).tell, notice_after_s=0.01) as here:
+async def test_a_sender_who_waits_long_gets_a_notice_before_the_answer() -> None:
+    async with open_worker(CountingSkill(takes_s=0.1).tell, notice_after_s=0.01) as here:
         assert await here.state(await here.asked()) == "answered"
         assert here.said == [LOOKING_UP, "第1次"]
 
 
-async def test_a_quick_answer_needs_no_word_in_between() -> None:
-    async with desk(well, notice_after_s=0.5) as here:
+async def test_a_quick_answer_needs_no_notice() -> None:
+    async with open_worker(well, notice_after_s=0.5) as here:
         await here.asked()
         await asyncio.sleep(0.6)
         assert here.said == ["好"]
 
 
-async def test_a_word_in_between_that_fails_does_not_stop_the_answer() -> None:
-    async with desk(Counting(takes_s=0.1).tell, notice_after_s=0.01) as here:
+async def test_a_notice_that_fails_does_not_stop_the_answer() -> None:
+    async with open_worker(CountingSkill(takes_s=0.1).tell, notice_after_s=0.01) as here:
         here.chat.script = [httpx.ReadError("reset")]
         assert await here.state(await here.asked()) == "answered"
         assert here.said == [LOOKING_UP, "第1次"]
 
 
-async def test_an_answer_waits_for_a_word_that_is_on_the_wire() -> None:
-    async with desk(Counting(takes_s=0.05).tell, notice_after_s=0.01) as here:
+async def test_an_answer_waits_for_a_notice_that_is_on_the_wire() -> None:
+    async with open_worker(CountingSkill(takes_s=0.05).tell, notice_after_s=0.01) as here:
         order = []
 
         async def slowly() -> None:
@@ -148,9 +148,9 @@ def told_by(event: asyncio.Event) -> Callable[[], Awaitable[None]]:
     return tell
 
 
-async def test_nobody_is_told_twice_that_it_takes_a_while() -> None:
-    skill = Counting(takes_s=0.1)
-    async with desk(skill.tell, notice_after_s=0.01) as here:
+async def test_no_message_gets_a_second_notice() -> None:
+    skill = CountingSkill(takes_s=0.1)
+    async with open_worker(skill.tell, notice_after_s=0.01) as here:
         message = await here.accept()
         answering = asyncio.create_task(here.answer(message))
         told = asyncio.Event()

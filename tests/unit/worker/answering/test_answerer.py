@@ -11,13 +11,13 @@ from dingda.shared.texts import REJECTED
 from dingda.skill import BackendUnavailableError, RefusalError
 from dingda.worker.answering.settlement import LAST_TRY_MS
 from tests.support.builders import KEYS, SESSION_WEBHOOK, now_ms
-from tests.support.worker_harness import Counting, desk, well
+from tests.support.worker_harness import CountingSkill, open_worker, well
 
 # Each end -----------------------------------------------------------------------------------
 
 
 async def test_a_reply_that_dingtalk_takes_is_answered() -> None:
-    async with desk(well) as here:
+    async with open_worker(well) as here:
         message = await here.asked()
         assert await here.state(message) == "answered"
         assert here.said == ["好"]
@@ -25,14 +25,14 @@ async def test_a_reply_that_dingtalk_takes_is_answered() -> None:
 
 
 async def test_what_no_skill_wants_ends_in_silence() -> None:
-    async with desk(well) as here:
+    async with open_worker(well) as here:
         message = await here.asked("吃了吗")
         assert await here.state(message) == "unmatched"
         assert here.said == []
 
 
 async def test_a_skill_that_answers_nothing_ends_in_silence() -> None:
-    async with desk(lambda: None) as here:
+    async with open_worker(lambda: None) as here:
         assert await here.state(await here.asked()) == "unmatched"
 
 
@@ -40,7 +40,7 @@ async def test_a_refusal_is_told_and_ends_as_refused() -> None:
     def refuse() -> str:
         raise RefusalError("一次只能查一个")
 
-    async with desk(refuse) as here:
+    async with open_worker(refuse) as here:
         assert await here.state(await here.asked()) == "refused"
         assert here.said == ["@0001 一次只能查一个"]
 
@@ -58,7 +58,7 @@ async def test_a_failing_skill_is_an_apology_and_a_dead_letter(
     def fail() -> str:
         raise error
 
-    async with desk(fail) as here:
+    async with open_worker(fail) as here:
         assert await here.state(await here.asked()) == f"dead: {reason}"
         assert len(here.said) == 1
         (letter,) = await here.admin.dead_letters()
@@ -66,29 +66,29 @@ async def test_a_failing_skill_is_an_apology_and_a_dead_letter(
 
 
 async def test_what_dingtalk_refuses_for_good_is_a_dead_letter() -> None:
-    async with desk(well) as here:
+    async with open_worker(well) as here:
         here.chat.script = [{"errcode": 300001}]
         assert await here.state(await here.asked()) == "dead: failed: errcode 300001"
         assert len(here.said) == 1
 
 
 async def test_an_apology_that_is_refused_too_is_not_tried_again() -> None:
-    async with desk(lambda: 1 / 0) as here:
+    async with open_worker(lambda: 1 / 0) as here:
         here.chat.script = [{"errcode": 430104}]
         assert await here.state(await here.asked()) == "dead: failed: errcode 430104"
         assert len(here.said) == 1
 
 
 async def test_a_session_that_has_closed_is_expired_and_no_skill_is_asked() -> None:
-    skill = Counting()
-    async with desk(skill.tell) as here:
+    skill = CountingSkill()
+    async with open_worker(skill.tell) as here:
         message = await here.asked(sessionWebhookExpiredTime=now_ms() + MARGIN_MS - 100)
         assert await here.state(message) == "dead: expired"
         assert (skill.asked, here.said) == (0, [])
 
 
 async def test_a_session_that_closes_while_the_skill_works_is_expired() -> None:
-    async with desk(Counting(takes_s=30).tell) as here:
+    async with open_worker(CountingSkill(takes_s=30).tell) as here:
         message = await here.asked(sessionWebhookExpiredTime=now_ms() + MARGIN_MS + 100)
         assert await here.state(message) == "dead: expired"
         assert here.said == []
@@ -107,7 +107,7 @@ async def test_a_session_that_closes_while_the_skill_works_is_expired() -> None:
 async def test_a_line_that_breaks_after_the_request_is_unknown_and_never_sent_again(
     broken: Any, reason: str
 ) -> None:
-    async with desk(well) as here:
+    async with open_worker(well) as here:
         here.chat.script = [broken]
         message = await here.asked()
         assert await here.state(message) == f"dead: {reason}"
@@ -120,15 +120,15 @@ async def test_a_line_that_breaks_after_the_request_is_unknown_and_never_sent_ag
 
 
 async def test_a_job_that_comes_twice_at_once_is_answered_once() -> None:
-    skill = Counting(takes_s=0.01)
-    async with desk(skill.tell) as here:
+    skill = CountingSkill(takes_s=0.01)
+    async with open_worker(skill.tell) as here:
         message = await here.accept()
         await asyncio.gather(*(here.answer(message) for _ in range(10)))
         assert (skill.asked, here.said) == (1, ["第1次"])
 
 
 async def test_a_message_that_has_ended_is_left_alone() -> None:
-    async with desk(well) as here:
+    async with open_worker(well) as here:
         message = await here.asked()
         await here.answer(message)
         assert here.said == ["好"]
@@ -136,13 +136,13 @@ async def test_a_message_that_has_ended_is_left_alone() -> None:
 
 
 async def test_a_message_that_nobody_knows_is_left_alone() -> None:
-    async with desk(well) as here:
+    async with open_worker(well) as here:
         await here.answerer.answer("0" * 64)
         assert (await here.counts()).accepted == 0
 
 
 async def test_nothing_goes_to_an_origin_that_is_not_dingtalks() -> None:
-    async with desk(well) as here:
+    async with open_worker(well) as here:
         message = await here.asked(sessionWebhook="https://oapi.dingtalk.com.stranger.example/s")
         assert (await here.state(message)).startswith("dead: failed: origin")
         assert here.said == []
@@ -159,8 +159,8 @@ async def test_nothing_goes_to_an_origin_that_is_not_dingtalks() -> None:
     ],
 )
 async def test_what_was_not_shown_is_sent_again_as_it_was_prepared(fault: Any) -> None:
-    skill = Counting()
-    async with desk(skill.tell) as here:
+    skill = CountingSkill()
+    async with open_worker(skill.tell) as here:
         here.chat.script = [fault]
         message = await here.asked()
         assert await here.state(message) == "accepted"
@@ -173,7 +173,7 @@ async def test_what_was_not_shown_is_sent_again_as_it_was_prepared(fault: Any) -
 
 
 async def test_no_attempt_is_made_before_its_pause_is_over() -> None:
-    async with desk(well) as here:
+    async with open_worker(well) as here:
         here.chat.script = [503]
         message = await here.asked()
         await here.answer(message)
@@ -182,7 +182,7 @@ async def test_no_attempt_is_made_before_its_pause_is_over() -> None:
 
 @pytest.mark.parametrize("errcode", [130101, -1])
 async def test_before_the_session_closes_there_is_a_last_try(errcode: int) -> None:
-    async with desk(well) as here:
+    async with open_worker(well) as here:
         here.chat.script = [*([{"errcode": -1}] * 6), {"errcode": errcode}]
         message = await here.accept(sessionWebhookExpiredTime=now_ms() + MARGIN_MS + 30_000)
         for _ in range(7):
@@ -195,7 +195,7 @@ async def test_before_the_session_closes_there_is_a_last_try(errcode: int) -> No
 
 
 async def test_a_pause_is_cut_for_the_last_try() -> None:
-    async with desk(well) as here:
+    async with open_worker(well) as here:
         here.chat.script = [{"errcode": 130101}]
         closes_ms = now_ms() + MARGIN_MS + 30_000
         message = await here.asked(sessionWebhookExpiredTime=closes_ms)
@@ -207,7 +207,7 @@ async def test_a_pause_is_cut_for_the_last_try() -> None:
 
 
 async def test_after_the_last_try_the_message_expires_and_says_of_what() -> None:
-    async with desk(well) as here:
+    async with open_worker(well) as here:
         here.chat.script = [{"errcode": 130101}] * 2
         message = await here.asked(
             sessionWebhookExpiredTime=now_ms() + MARGIN_MS + LAST_TRY_MS + 300
@@ -218,7 +218,7 @@ async def test_after_the_last_try_the_message_expires_and_says_of_what() -> None
 
 @pytest.mark.parametrize("fault", [{"errcode": -1}, 500, {"errcode": 34015}])
 async def test_a_busy_dingtalk_is_tried_for_as_long_as_the_session_is_open(fault: Any) -> None:
-    async with desk(well) as here:
+    async with open_worker(well) as here:
         here.chat.script = [fault] * 20
         message = await here.accept()
         for _ in range(20):
@@ -234,10 +234,10 @@ async def test_a_busy_dingtalk_is_tried_for_as_long_as_the_session_is_open(fault
     ("fault", "least_ms", "most_ms"),
     [({"errcode": -1}, 0, 1_000), (500, 0, 1_000), ({"errcode": 130101}, 60_000, 66_000)],
 )
-async def test_the_first_trouble_of_a_kind_rests_as_a_first_whatever_went_before(
+async def test_the_first_failure_of_a_kind_has_the_first_pause_whatever_went_before(
     fault: Any, least_ms: int, most_ms: int
 ) -> None:
-    async with desk(well) as here:
+    async with open_worker(well) as here:
         here.chat.script = [httpx.ConnectError("refused")] * 8 + [fault]
         message = await here.accept()
         for _ in range(8):
@@ -250,7 +250,7 @@ async def test_the_first_trouble_of_a_kind_rests_as_a_first_whatever_went_before
 
 
 async def test_what_expires_between_two_attempts_says_what_the_last_one_met() -> None:
-    async with desk(well) as here:
+    async with open_worker(well) as here:
         here.chat.script = [{"errcode": -1}]
         message = await here.asked()
         await here.redis.hset(KEYS.message(message.id), "expires_ms", 1)
@@ -264,8 +264,8 @@ async def test_what_expires_between_two_attempts_says_what_the_last_one_met() ->
 async def test_what_is_refused_for_its_content_is_followed_by_a_plain_text(
     text: str, sentence: str
 ) -> None:
-    skill = Counting()
-    async with desk(skill.tell) as here:
+    skill = CountingSkill()
+    async with open_worker(skill.tell) as here:
         here.chat.script = [{"errcode": 430102}]
         message = await here.asked(text)
         await here.rest(message)
@@ -279,7 +279,7 @@ async def test_what_is_refused_for_its_content_is_followed_by_a_plain_text(
 async def test_a_reply_that_lacks_or_overfills_a_field_is_followed_by_a_plain_text(
     errcode: int,
 ) -> None:
-    async with desk(well) as here:
+    async with open_worker(well) as here:
         here.chat.script = [{"errcode": errcode}]
         message = await here.asked()
         await here.rest(message)
@@ -289,7 +289,7 @@ async def test_a_reply_that_lacks_or_overfills_a_field_is_followed_by_a_plain_te
 
 
 async def test_a_plain_text_that_is_refused_as_well_is_the_end() -> None:
-    async with desk(well) as here:
+    async with open_worker(well) as here:
         here.chat.script = [{"errcode": 430102}, {"errcode": 430104}]
         message = await here.asked()
         await here.rest(message)

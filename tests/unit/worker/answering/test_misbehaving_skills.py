@@ -15,7 +15,7 @@ from dingda.skill import Allow, Context, RefusalError, Skill, SkillSettings
 from dingda.testing import ask, listen
 from dingda.worker import contained
 from dingda.worker.answering.response import Response
-from tests.support.worker_harness import Counting, desk
+from tests.support.worker_harness import CountingSkill, open_worker
 
 
 class PanicException(BaseException):
@@ -330,7 +330,7 @@ async def test_such_a_message_is_a_dead_letter_after_one_run(
         runs.append(ctx)
         raise error
 
-    async with desk(answer) as here:
+    async with open_worker(answer) as here:
         message = await here.asked()
         assert await here.state(message) == f"dead: failed: {error.__name__} in the skill"
         assert len(here.said) == len(runs) == 1
@@ -339,12 +339,12 @@ async def test_such_a_message_is_a_dead_letter_after_one_run(
 async def test_a_cancellation_that_nobody_asked_for_ends_the_message(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    skill = Counting()
+    skill = CountingSkill()
 
     async def cancelled(*_: object, **__: object) -> NoReturn:
         raise asyncio.CancelledError
 
-    async with desk(skill.tell) as here:
+    async with open_worker(skill.tell) as here:
         monkeypatch.setattr(here.answerer._webhook, "send", cancelled)
         message = await here.accept()
         with pytest.raises(asyncio.CancelledError):

@@ -62,7 +62,7 @@ async def test_a_conversation_has_a_limit_of_its_own(limited: Limited) -> None:
     assert await rate_limiter.judge(a_message(conversationId="cidOTHER==")) is PASS
 
 
-async def test_the_next_minute_begins_anew(limited: Limited) -> None:
+async def test_the_next_minute_starts_a_new_count(limited: Limited) -> None:
     minute = iter([0.0, 30.0, 60.0])
     rate_limiter = limited(per_sender=1, now_s=lambda: next(minute))
     assert [await rate_limiter.judge(a_message()) for _ in range(3)] == [PASS, WARN, PASS]
@@ -75,7 +75,7 @@ async def test_without_limits_nothing_is_counted(
     assert await redis.keys() == []
 
 
-async def test_who_has_no_staff_id_is_counted_by_the_id_that_everybody_has(
+async def test_a_sender_without_a_staff_id_is_counted_by_sender_id(
     limited: Limited,
 ) -> None:
     rate_limiter = limited(per_sender=1)
@@ -87,7 +87,7 @@ async def test_who_has_no_staff_id_is_counted_by_the_id_that_everybody_has(
     )
 
 
-async def test_who_has_no_id_at_all_is_not_taken_for_one_person(limited: Limited) -> None:
+async def test_senders_without_any_id_are_not_counted_as_one_person(limited: Limited) -> None:
     rate_limiter = limited(per_sender=1)
     nobody = a_message(senderStaffId="", senderId="")
     assert [await rate_limiter.judge(nobody) for _ in range(3)] == [PASS] * 3
