@@ -6,12 +6,11 @@ from textwrap import indent
 import click
 
 from dingda.shared.ledger.states import Completion, Outcome
-from dingda.shared.runtime.command_line import FAILED, OK, as_json_option
+from dingda.shared.runtime.command_line import FAILED, OK, as_json_option, to_json
 from dingda.shared.runtime.logs import configure_logging
 from dingda.shared.runtime.settings import load_settings
 from dingda.simulator.client.rendering import render_payload
 from dingda.worker.operations.offline import OfflineAnswer, answer_offline
-from dingda.worker.operations.operating import to_json
 
 _MARGIN = " " * 9
 

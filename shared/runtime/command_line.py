@@ -1,5 +1,7 @@
 """How each of our command lines ends: exit statuses, and errors as sentences."""
 
+import json
+
 import click
 
 from dingda.shared.errors import DingdaError, SettingsError
@@ -10,6 +12,13 @@ HELP_OPTIONS = {"help_option_names": ["-h", "--help"]}
 """Context settings for a command line and all of its commands."""
 
 as_json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+
+
+def to_json(facts: object) -> str:
+    """Encode as JSON that a terminal can't obey: unprintable characters are escaped."""
+    return "".join(
+        c if c.isprintable() else json.dumps(c)[1:-1] for c in json.dumps(facts, ensure_ascii=False)
+    )
 
 
 def run(command: click.Command) -> int:

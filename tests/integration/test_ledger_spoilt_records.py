@@ -15,7 +15,7 @@ from dingda.shared.ledger.states import Completion, DeadReason, Lease, Outcome, 
 from dingda.shared.ledger.timeline import read_timelines
 from dingda.shared.queue import JobQueue
 from dingda.shared.runtime.redis_clients import create_worker_redis
-from dingda.worker.operations.operating import read_status
+from dingda.worker.operations.status import read_status
 from tests.support.builders import KEYS, a_callback, a_message
 from tests.support.processes import Valkey, valkey
 

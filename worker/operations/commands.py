@@ -1,4 +1,4 @@
-"""What an operator asks on the command line: `dingda status`, `dead`, `skills`, `settings`."""
+"""The commands for operators and authors: `status`, `alive`, `dead`, `skills`, `settings`."""
 
 import logging
 import socket
@@ -20,17 +20,15 @@ from dingda.shared.runtime.logs import configure_logging, printable
 from dingda.shared.runtime.redis_clients import create_gateway_redis
 from dingda.shared.runtime.running_demo import join_demo
 from dingda.shared.runtime.settings import Settings, load_settings
-from dingda.worker.operations.operating import (
-    find_letter,
-    is_working,
-    read_status,
-    retry_letter,
-    show_letter,
-    show_letters,
-    show_status,
+from dingda.worker.operations.dead_letters import (
+    find_dead_letter,
+    retry_dead_letter,
+    show_dead_letter,
+    show_dead_letters,
 )
 from dingda.worker.operations.settings_list import list_settings
 from dingda.worker.operations.skills_list import list_skills, show_skills
+from dingda.worker.operations.status import is_working, read_status, show_status
 from dingda.worker.sdk.loader import find_skills, load_skills
 
 logger = logging.getLogger("dingda.worker")
@@ -40,7 +38,7 @@ _REDIS_TIMEOUT_S = 5.0
 
 @contextmanager
 def exiting_without_redis() -> Iterator[None]:
-    """End the command if Redis can't be used, with a line in the log."""
+    """End the command with a line in the log if Redis can't be used."""
     try:
         yield
     except RedisError as error:
@@ -76,22 +74,22 @@ def skills(*, as_json: bool) -> int:
 def status(*, as_json: bool) -> int:
     """Show the totals, the queue and the workers."""
 
-    async def tell(redis: Redis, admin: LedgerAdmin, queue: JobQueue) -> int:
+    async def show(redis: Redis, admin: LedgerAdmin, queue: JobQueue) -> int:
         click.echo(show_status(await read_status(redis, admin, queue), as_json=as_json))
         return OK
 
-    return _run(tell)
+    return _run(show)
 
 
 @click.command
 def alive() -> int:
     """For health checks: exit status 0 if a worker of this host works."""
 
-    async def look(redis: Redis, _: LedgerAdmin, queue: JobQueue) -> int:
+    async def check(redis: Redis, _: LedgerAdmin, queue: JobQueue) -> int:
         host, now = socket.gethostname(), datetime.now(UTC)
         return OK if await is_working(redis, queue, host=host, now=now) else FAILED
 
-    return _run(look)
+    return _run(check)
 
 
 @click.group
@@ -107,25 +105,25 @@ _ids_argument = click.argument("ids", nargs=-1, required=True, metavar="ID...")
 def dead_list(*, as_json: bool) -> int:
     """List all of them, the newest first."""
 
-    async def tell(_: Redis, admin: LedgerAdmin, __: JobQueue) -> int:
-        letters = await admin.dead_letters()
-        click.echo(show_letters(letters, as_json=as_json, now_s=time.time()))
+    async def show(_: Redis, admin: LedgerAdmin, __: JobQueue) -> int:
+        dead_letters = await admin.dead_letters()
+        click.echo(show_dead_letters(dead_letters, as_json=as_json, now_s=time.time()))
         return OK
 
-    return _run(tell)
+    return _run(show)
 
 
 @dead.command("show")
-@click.argument("name", metavar="ID")
+@click.argument("id_prefix", metavar="ID")
 @as_json_option
-def dead_show(name: str, *, as_json: bool) -> int:
+def dead_show(id_prefix: str, *, as_json: bool) -> int:
     """Show all that is known of one; the beginning of its id will do."""
 
-    async def show(_: LedgerAdmin, letter: DeadLetter) -> bool:
-        click.echo(show_letter(letter, as_json=as_json, now_s=time.time()))
+    async def show(_: LedgerAdmin, dead_letter: DeadLetter) -> bool:
+        click.echo(show_dead_letter(dead_letter, as_json=as_json, now_s=time.time()))
         return True
 
-    return _run_for_each((name,), show)
+    return _run_for_each((id_prefix,), show)
 
 
 @dead.command("retry")
@@ -133,8 +131,8 @@ def dead_show(name: str, *, as_json: bool) -> int:
 def dead_retry(ids: tuple[str, ...]) -> int:
     """Answer some again; refused once the session has closed."""
 
-    async def retry(admin: LedgerAdmin, letter: DeadLetter) -> bool:
-        retried, sentence = await retry_letter(admin, letter)
+    async def retry(admin: LedgerAdmin, dead_letter: DeadLetter) -> bool:
+        retried, sentence = await retry_dead_letter(admin, dead_letter)
         click.echo(sentence)
         return retried
 
@@ -146,35 +144,35 @@ def dead_retry(ids: tuple[str, ...]) -> int:
 def dead_drop(ids: tuple[str, ...]) -> int:
     """Take some off the list."""
 
-    async def drop(admin: LedgerAdmin, letter: DeadLetter) -> bool:
-        await admin.discard(letter.id)
-        click.echo(f"{printable(letter.id)}  dropped")
+    async def drop(admin: LedgerAdmin, dead_letter: DeadLetter) -> bool:
+        await admin.discard(dead_letter.id)
+        click.echo(f"{printable(dead_letter.id)}  dropped")
         return True
 
     return _run_for_each(ids, drop)
 
 
 def _run_for_each(
-    names: tuple[str, ...], act: Callable[[LedgerAdmin, DeadLetter], Awaitable[bool]]
+    id_prefixes: tuple[str, ...], act: Callable[[LedgerAdmin, DeadLetter], Awaitable[bool]]
 ) -> int:
-    """Do something with each dead letter that is named; 1 if it can't be done with one of them."""
+    """Apply `act` to each dead letter; exit status 1 if one is not found, or `act` fails."""
 
     async def run(_: Redis, admin: LedgerAdmin, __: JobQueue) -> int:
-        letters = await admin.dead_letters()
+        dead_letters = await admin.dead_letters()
         done = []
-        for name in names:
-            letter = find_letter(letters, name)
-            if letter is None:
+        for prefix in id_prefixes:
+            dead_letter = find_dead_letter(dead_letters, prefix)
+            if dead_letter is None:
                 where = "see: dingda dead list"
-                click.echo(f"{printable(name)}  fits no dead letter, or several; {where}")
-            done.append(letter is not None and await act(admin, letter))
+                click.echo(f"{printable(prefix)}  fits no dead letter, or several; {where}")
+            done.append(dead_letter is not None and await act(admin, dead_letter))
         return OK if all(done) else FAILED
 
     return _run(run)
 
 
 def _run(command: Callable[[Redis, LedgerAdmin, JobQueue], Awaitable[int]]) -> int:
-    """Do something with the ledger, and return the exit status."""
+    """Run a command on the ledger, and return its exit status."""
     join_demo("DINGDA_REDIS_URL")
     settings = _load()
 

@@ -8,8 +8,8 @@ from pydantic_core import PydanticUndefined
 from pydantic_settings import BaseSettings
 
 from dingda.shared.errors import SettingsError
+from dingda.shared.runtime.command_line import to_json
 from dingda.shared.runtime.settings import Settings
-from dingda.worker.operations.operating import to_json
 from dingda.worker.sdk.loader import read_settings
 from dingda.worker.sdk.skill import Skill
 

@@ -3,10 +3,10 @@
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 
+from dingda.shared.runtime.command_line import to_json
 from dingda.shared.runtime.logs import printable
 from dingda.worker.answering.help import help_skill
 from dingda.worker.language.text import fold
-from dingda.worker.operations.operating import to_json
 from dingda.worker.sdk.loader import FoundModule
 from dingda.worker.sdk.skill import Command, Skill
 
