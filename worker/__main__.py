@@ -70,7 +70,7 @@ async def _work(settings: Settings) -> NoReturn:
         raise
     except RedisError as error:
         logger.error("Redis (DINGDA_REDIS_URL) cannot be used: %s", error)
-    except Exception as error:  # noqa: BLE001 - without the exception's own words
+    except Exception as error:  # noqa: BLE001 - without the exception's text
         logger.error("the worker ends: %s", trace(error))
     logging.shutdown()
     os._exit(exit_status)

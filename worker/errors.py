@@ -1,4 +1,4 @@
-"""What can go wrong in a skill, each with the sentence that the asker gets."""
+"""The errors that a skill may raise, each with the sentence that the sender gets."""
 
 from datetime import datetime
 
@@ -7,7 +7,7 @@ from dingda.shared.runtime.clock import CHINA
 from dingda.shared.texts import CROWDED, MISCONFIGURED, UNAVAILABLE, USED_UP
 
 MALFORMED = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
-"""What reading an answer may raise whose JSON is not built as it should be.
+"""Errors that reading a response may raise if its JSON has another structure than expected.
 
 >>> try:
 ...     hours = float({"hours": None}["hours"])
@@ -18,7 +18,7 @@ TypeError
 
 
 class SkillError(DingdaError):
-    """The root of what a skill may raise; its text is a plain sentence to the asker.
+    """The root of what a skill may raise; its text is a plain sentence to the sender.
 
     >>> isinstance(RefusalError("只能查自己的假期"), SkillError)
     True
@@ -26,7 +26,7 @@ class SkillError(DingdaError):
 
 
 class RefusalError(SkillError):
-    """There is no answer, and the sentence says why: no right, or an argument that can't be.
+    """There is no answer, and the sentence says why: no permission, or an invalid argument.
 
     >>> @skill.command("假期")
     ... def leave(ctx: Context) -> str:
@@ -81,7 +81,7 @@ class BackendUnavailableError(BackendError):
 
 
 class BackendBusyError(BackendError):
-    """So many were asking that the call was never made: no fault of the backend's.
+    """Too many calls were waiting, so this one was never made: no fault of the backend's.
 
     >>> str(BackendBusyError("工时系统", "20 calls in line"))
     '现在查工时系统的人太多了，没有轮到你，请过几分钟再问'
@@ -105,7 +105,7 @@ class BackendQuotaError(BackendError):
 
 
 class BackendProtocolError(BackendError):
-    """It answered something that can't be understood.
+    """Its response can't be understood.
 
     >>> BackendProtocolError("工时系统", "no hours").reason
     'no hours'
@@ -113,7 +113,7 @@ class BackendProtocolError(BackendError):
 
 
 class BackendConfigError(BackendError):
-    """It refuses us: a key, a quota or a permission is wrong. An operator must act.
+    """It rejects our requests: a key, a quota or a permission is wrong. An operator must act.
 
     >>> str(BackendConfigError("工时系统", "HTTP 401"))
     '工时系统的配置有问题，不是你的问题，请联系管理员'

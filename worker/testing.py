@@ -1,4 +1,4 @@
-"""A test kit for skills: ask one and see what the asker would see, with no Redis and no network."""
+"""A test kit for skills: ask one and see the sender's reply, with no Redis and no network."""
 
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -55,7 +55,7 @@ class MemoryCache:
     async def remember(
         self, key: str, fetch: Fetch, *, ttl_s: int, read: Callable[[Any], Any] = as_it_is
     ) -> Any:
-        """Return what was put there; else fetch it, once for all who want it at this moment."""
+        """Return what was put there; else fetch it, once for all concurrent callers."""
         kept = await self.get(key)
         if kept is not None:
             with suppress(ValueError):
@@ -98,7 +98,7 @@ class People:
 
 
 async def ask(skill: Skill, text: str, **circumstances: Any) -> Reply | None:
-    """Ask a skill, and return what the asker would see; None if it stays silent.
+    """Ask a skill, and return what the sender would see; None if it stays silent.
 
     Refusals, questions back and apologies are replies as well. See `listen` for the circumstances.
 
@@ -128,19 +128,19 @@ async def listen(  # noqa: PLR0913 - the circumstances that a test may choose
     beside: Sequence[Skill] = (),
     **message_fields: Any,
 ) -> Response | None:
-    """Ask a skill, and return what is said with the ending that it would make.
+    """Ask a skill, and return the response with the completion that the message would get.
 
     Args:
         skill: the one to ask.
-        text: what the asker types.
-        staff_id: who asks, by userid; "" as before the robot is published.
-        nick: the asker's nickname.
+        text: what the sender types.
+        staff_id: the sender's userid; "" as before the robot is published.
+        nick: the sender's nickname.
         group: whether it is asked in a group rather than a single chat.
         now: the clock; the present in China unless given.
         transport: plays the backends, such as `httpx.MockTransport(handler)` or
             `httpx.ASGITransport(app)`; without one every call fails as if the network were closed.
         settings: the skill's settings; those not given are read from the environment.
-        dingtalk: the address book, such as `People(Person("0002", "李四"))`; None as where none is
+        dingtalk: the address book, such as `People(Person("0002", "李四"))`; None as if none were
             set up.
         cache: a new `MemoryCache` unless given.
         unmatched: what a text gets that the skill doesn't want: by default nothing, so that a test
@@ -178,7 +178,7 @@ async def listen(  # noqa: PLR0913 - the circumstances that a test may choose
                 dingtalk=dingtalk,
                 settings=load_skill_settings(skills) | given,
             )
-            conversation = Responder(
+            responder = Responder(
                 router=Router(skills),
                 services=services,
                 threads=threads,
@@ -187,8 +187,8 @@ async def listen(  # noqa: PLR0913 - the circumstances that a test may choose
                 now=(lambda: now) if now else china_now,
             )
             try:
-                route = conversation.route(message)
-                return await conversation.respond(message, route, timeout_s=_SESSION_S)
+                route = responder.route(message)
+                return await responder.respond(message, route, timeout_s=_SESSION_S)
             finally:
                 databases.close()
 

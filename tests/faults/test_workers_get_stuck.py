@@ -11,7 +11,7 @@ import redis
 from rq.command import send_stop_job_command
 from rq.serializers import JSONSerializer
 
-from dingda.worker.engine.threads import PLACES
+from dingda.worker.engine.threads import THREADS
 from tests.faults.conftest import Figure
 from tests.faults.environment import FaultEnvironment
 from tests.support.builders import KEYS
@@ -36,16 +36,16 @@ def test_a_worker_whose_threads_are_all_taken_for_good_ends_and_another_goes_on(
     env: FaultEnvironment, figure: Figure, text: str
 ) -> None:
     with env.supervised_worker(DINGDA_SKILL_TIMEOUT="2") as workers:
-        env.accept(text, PLACES)
-        env.wait_for_state("dead", PLACES, within_s=30)
+        env.accept(text, THREADS)
+        env.wait_for_state("dead", THREADS, within_s=30)
         took_s = env.took_s(lambda: ends(workers), within_s=20)
         assert workers[0].popen.returncode == 1
         assert re.search(AN_END + "its threads", workers[0].output)
         wait_until(lambda: len(workers) == 2)
         env.accept("占着 0")
-        env.expect_ends(answered=1, dead={"failed": PLACES})
-    assert sum(env.shown().values()) == PLACES + 1
-    figure(f"{PLACES} calls hang; after the last apology the worker is gone in", f"{took_s:.1f} s")
+        env.expect_ends(answered=1, dead={"failed": THREADS})
+    assert sum(env.shown().values()) == THREADS + 1
+    figure(f"{THREADS} calls hang; after the last apology the worker is gone in", f"{took_s:.1f} s")
 
 
 @pytest.mark.slow
@@ -53,13 +53,13 @@ def test_a_worker_whose_threads_are_all_taken_for_good_ends_and_another_goes_on(
 def test_calls_that_hang_do_not_silence_what_does_not_block(env: FaultEnvironment) -> None:
     commands = ["帮助", "text", "markdown", "整体跳转", "feed"]
     with env.worker(DINGDA_SKILL_TIMEOUT="60") as answers:
-        env.accept("占着 600", PLACES)
-        env.wait_for_state("leased", PLACES)
+        env.accept("占着 600", THREADS)
+        env.wait_for_state("leased", THREADS)
         for text in commands:
             env.accept(text)
         wait_until(lambda: env.counts().answered == len(commands), within_s=10)
         assert answers.popen.poll() is None
-    assert env.counts().open == PLACES
+    assert env.counts().open == THREADS
 
 
 @pytest.mark.slow

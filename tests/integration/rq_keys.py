@@ -1,4 +1,4 @@
-"""What stands in RQ's keys, with ids and times made comparable."""
+"""The contents of RQ's keys, with ids and times made comparable."""
 
 import re
 import time
@@ -86,7 +86,7 @@ def _field(field: str, value: bytes, names: dict[str, str]) -> str:
     if field == "total_working_time":
         return "SECONDS"
     if field == "exc_string":
-        # Ours has no words of the exception's; where it was raised from is not RQ's business.
+        # Ours leaves out the exception's text; where it was raised from is not RQ's business.
         return " ".join(_ERROR.findall(zlib.decompress(b64decode(value)).decode()))
     text = zlib.decompress(value) if field == "data" else value
     return _named(text.decode(), names)

@@ -61,7 +61,7 @@ def run_ours(server: Valkey) -> None:
 
 
 def run_rqs(server: Valkey) -> None:
-    # With as much time between heartbeats as ours has, for leases depend on it.
+    # With as much time between heartbeats as ours has; leases depend on it.
     options = ("--burst", "-S", "json", "--job-monitoring-interval", "10", "-u", server.url)
     with process("-m", "rq.cli", "worker", *options, "dingda", env={}) as worker:
         assert worker.popen.wait(30) == 0
@@ -76,7 +76,7 @@ def run(
     enqueue(queue, how, server.url, path)
     run_worker(server)
     seen: dict[str, Any] = json.loads(Path(path).read_text())
-    # When the worker last spoke, and until when that counts, are each worker's own.
+    # The time of the last heartbeat, and how long it counts, differ between the workers.
     del seen["rq:worker:WORKER"]["value"]["last_heartbeat"]
     seen["rq:worker:WORKER:executions"]["lasts"] = None
     left = {key: value for key, value in read_keys(client).items() if "rq:worker" not in key}
@@ -94,7 +94,7 @@ def test_a_job_sees_and_leaves_the_keys_that_it_would_on_rqs_own_worker(
 
 @pytest.fixture
 def fetcher(queue: Queue) -> JobFetcher:
-    return JobFetcher(queue, worker_name="w", beat_s=10)
+    return JobFetcher(queue, worker_name="w", heartbeat_s=10)
 
 
 @pytest.fixture
@@ -127,7 +127,7 @@ def test_a_job_that_waits_in_the_intermediate_queue_starts_first(
 
 
 @pytest.mark.parametrize("plant", ["nothing", "a list", "no data"])
-def test_a_job_that_is_no_job_does_not_keep_the_others_from_starting(
+def test_an_id_without_a_readable_job_does_not_keep_the_others_from_starting(
     queue: Queue, fetcher: JobFetcher, client: "redis.Redis", plant: str
 ) -> None:
     if plant == "a list":
@@ -140,7 +140,7 @@ def test_a_job_that_is_no_job_does_not_keep_the_others_from_starting(
 
 
 @pytest.mark.parametrize("ttl", ["-1", "0", "x", "1e300", "inf", "nan", "1.5"])
-def test_whatever_a_job_says_of_its_ttl_it_ends_and_expires(
+def test_a_job_ends_and_expires_whatever_ttl_it_states(
     queue: Queue, fetcher: JobFetcher, completer: JobCompleter, client: "redis.Redis", ttl: str
 ) -> None:
     job_id = enqueue(queue, "well")
@@ -174,7 +174,7 @@ def test_a_stopped_job_is_in_the_registry_of_failed_ones(
     assert queue.failed_job_registry.get_job_ids() == [job_id]
 
 
-def test_a_heartbeat_lengthens_the_executions_and_makes_none_anew(
+def test_a_heartbeat_lengthens_the_executions_and_creates_none_again(
     queue: Queue,
     fetcher: JobFetcher,
     completer: JobCompleter,
@@ -185,10 +185,10 @@ def test_a_heartbeat_lengthens_the_executions_and_makes_none_anew(
     (started,) = fetcher.fetch(1)
     both = f"{started.job_id}:{started.execution_id}"
     client.zadd(queue.started_job_registry.key, {both: 1})
-    registration.beat_for([started])
+    registration.send_job_heartbeats([started])
     assert float(client.zscore(queue.started_job_registry.key, both) or 0) > started.at_s + 60
     completer.complete([ended(started)], idle=True)
-    registration.beat_for([])
+    registration.send_job_heartbeats([])
     assert client.keys("rq:execution*") == []
 
 

@@ -1,1 +1,1 @@
-"""Running RQ jobs: fetching them, many at once, and writing down their ends."""
+"""Running RQ jobs: fetch them, run many at once, and record how they ended."""

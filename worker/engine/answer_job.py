@@ -1,7 +1,7 @@
 """The only RQ job that a worker runs: one that answers a message.
 
-RQ's jobs name any importable function, JSON or not, as well as callbacks and webhooks, so whoever
-can write to Redis could run code in a worker.
+RQ's jobs name any importable function, JSON or not, as well as callbacks and webhooks, so anybody
+who can write to Redis could run code in a worker.
 """
 
 import json
@@ -22,18 +22,18 @@ _ID = re.compile(r"[\w=+/-]{1,128}", re.ASCII)
 
 
 class ForbiddenJobError(DingdaError):
-    """A job on the queue calls something else than our function; it is not run."""
+    """A job on the queue calls another function than ours; it is not run."""
 
 
 class AnswerJob(Job):
-    """A job as RQ reads it, without anything that would run code or call somebody."""
+    """A job as RQ reads it, without anything that would run code or send a request."""
 
     def restore(self, raw_data: Any) -> None:
         """Read a job as RQ does, and leave out its callbacks and webhooks.
 
         Raises:
-            NoSuchJobError: also if the job can't be read, so that RQ passes over it wherever it
-                comes by; its own parsing raises whatever it meets.
+            NoSuchJobError: also if the job can't be read, so that RQ skips it everywhere; RQ's own
+                parsing raises errors of many kinds.
         """
         try:
             super().restore(raw_data)

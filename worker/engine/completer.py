@@ -1,4 +1,4 @@
-"""Writing down how jobs ended."""
+"""Recording how jobs ended."""
 
 import time
 import zlib
@@ -42,7 +42,7 @@ class JobCompleter:
         self._script = RecordScript("complete", queue, worker_name)
 
     def complete(self, batch: Sequence[EndedJob], *, idle: bool) -> None:
-        """Record that jobs ended, in one script call; doing so twice counts once. Blocks.
+        """Record that jobs ended, in one script call, idempotently. Blocks.
 
         Args:
             batch: the jobs.
@@ -72,7 +72,7 @@ def ended(
 
 
 def _arguments(job: EndedJob) -> tuple[Any, ...]:
-    """What the script takes for one job."""
+    """The script's arguments for one job."""
     started, status, failure, at_s = job
     return (
         started.job_id,

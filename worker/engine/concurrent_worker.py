@@ -1,8 +1,8 @@
 """An RQ worker that runs many jobs at once on one event loop.
 
 Jobs that start together share a round trip to Redis, and so do jobs that end together. RQ's keys
-say what RQ's own worker would say, so `rq info`, rq-dashboard, suspend and resume, stop-job and the
-registries see a worker like any other. Calls to Redis block and so run in threads: one fetches
+hold what RQ's own worker would write, so `rq info`, rq-dashboard, suspend and resume, stop-job and
+the registries see a worker like any other. Calls to Redis block and so run in threads: one fetches
 jobs, the other one keeps RQ's records.
 """
 
@@ -36,26 +36,26 @@ T = TypeVar("T")
 
 GRACE_S = 45.0
 """How long jobs may go on after SIGTERM; a supervisor must wait a little longer than this."""
-_LAST_WORDS_S = 5.0
+_CANCEL_TIMEOUT_S = 5.0
 """How long jobs may take to end when they are cancelled, or when the worker gives up."""
-_CLOSE_S = 5.0
-_WAIT_S = 1
-_BEAT_S = 10.0
+_CLOSE_TIMEOUT_S = 5.0
+_FETCH_WAIT_S = 1
+_HEARTBEAT_S = 10.0
 _WORKER_TTL_S = 60
 _MAINTENANCE_S = 60
-_REST_S = 1.0
+_RETRY_DELAY_S = 1.0
 _MAX_BATCH = 100
 
 
 class StuckError(DingdaError):
-    """The worker can't work any more and has ended; the message says why."""
+    """The worker could not go on, and has ended; the message says why."""
 
 
 class ConcurrentWorker(BaseWorker):
     """Runs up to `concurrency` jobs of one queue at once.
 
     Exactly one queue, because RQ takes jobs from two with BLPOP, which loses the job if the worker
-    dies before it has written that it has it (RQ 3.0, `Queue.dequeue_any`).
+    dies before it has recorded it (RQ 3.0, `Queue.dequeue_any`).
 
     Args:
         queue: where the jobs come from; its connection waits out outages of Redis.
@@ -82,7 +82,7 @@ class ConcurrentWorker(BaseWorker):
             serializer=queue.serializer,
             worker_ttl=_WORKER_TTL_S,
             maintenance_interval=_MAINTENANCE_S,
-            job_monitoring_interval=int(_BEAT_S),
+            job_monitoring_interval=int(_HEARTBEAT_S),
             log_job_description=False,
         )
         self._queue = queue
@@ -90,37 +90,37 @@ class ConcurrentWorker(BaseWorker):
         self._background_tasks = background_tasks
         self._concurrency = concurrency
         self._grace_s = grace_s
-        self._fetcher = JobFetcher(queue, worker_name=self.name, beat_s=int(_BEAT_S))
+        self._fetcher = JobFetcher(queue, worker_name=self.name, heartbeat_s=int(_HEARTBEAT_S))
         self._completer = JobCompleter(queue, worker_name=self.name)
         self._registration = WorkerRegistration(
-            self, queue, is_idle=lambda: self._is_idle, job_ttl_s=int(_BEAT_S) + 60
+            self, queue, is_idle=lambda: self._is_idle, job_ttl_s=int(_HEARTBEAT_S) + 60
         )
         self._running: dict[StartedJob, asyncio.Task[None]] = {}
         self._ended: list[EndedJob] = []
         self._is_queue_empty = True
         self._is_starting = False
         self._stuck = ""
-        self._place_is_free = asyncio.Event()
+        self._job_has_ended = asyncio.Event()
         self._completion_is_due = asyncio.Event()
         self._stopping = asyncio.Event()
-        self._hurrying = asyncio.Event()
+        self._second_signal = asyncio.Event()
         self._fetching_thread = ThreadPoolExecutor(1, thread_name_prefix="rq-fetch")
         self._records_thread = ThreadPoolExecutor(1, thread_name_prefix="rq-records")
 
     @property
     def connection_timeout(self) -> int:
-        """Seconds before a silent Redis counts as gone; RQ's own would be minutes."""
-        return _WAIT_S + 4
+        """Seconds without a response until Redis counts as gone; RQ's default is minutes."""
+        return _FETCH_WAIT_S + 4
 
     async def run(self, *, burst: bool = False) -> None:
         """Fetch and run jobs until SIGTERM or SIGINT, or with `burst` until the queue is empty.
 
-        A signal lets running jobs end within the grace; a second one ends them at once. What a
-        background task raises ends the worker in the same way, and is raised when it has ended.
+        A signal lets running jobs end within the grace; a second one ends them at once. An
+        exception in a background task ends the worker in the same way, and is raised at the end.
         """
         self._loop = asyncio.get_running_loop()
         contain_tasks(self._loop)
-        await self._in(self._records_thread, self._registration.open)
+        await self._call_in(self._records_thread, self._registration.open)
         logger.info(
             "worker %s takes up to %d jobs at once from %s",
             self.name,
@@ -131,7 +131,7 @@ class ConcurrentWorker(BaseWorker):
             self._loop.add_signal_handler(number, self._on_signal)
         background = [
             asyncio.create_task(each())
-            for each in (self._complete_jobs, self._beat, *self._background_tasks)
+            for each in (self._complete_jobs, self._send_heartbeats, *self._background_tasks)
         ]
         for task in background:
             # A dead background task would go unnoticed: stop, and let the supervisor restart us.
@@ -142,26 +142,28 @@ class ConcurrentWorker(BaseWorker):
         finally:
             for task in background:
                 task.cancel()
-            ends = await asyncio.gather(*background, return_exceptions=True)
-            # An outage of Redis must not keep the process beyond its supervisor's patience.
-            await asyncio.wait({self._in(self._records_thread, self._close)}, timeout=_CLOSE_S)
+            results = await asyncio.gather(*background, return_exceptions=True)
+            # An outage of Redis must not keep the process until its supervisor kills it.
+            await asyncio.wait(
+                {self._call_in(self._records_thread, self._close)}, timeout=_CLOSE_TIMEOUT_S
+            )
             self._records_thread.shutdown(wait=False)
-        for end in ends:
-            if isinstance(end, Exception):
-                raise end
+        for result in results:
+            if isinstance(result, Exception):
+                raise result
         if self._stuck:
             raise StuckError(self._stuck)
 
     def give_up(self, reason: str) -> None:
-        """End soon: what runs may go on for a moment only. `run` raises a `StuckError` then."""
+        """End soon: running jobs get a few seconds only. `run` then raises a `StuckError`."""
         if not self._stopping.is_set():
             logger.critical("the worker ends: %s", reason)
         self._stuck = reason
-        self._grace_s = min(self._grace_s, _LAST_WORDS_S)
+        self._grace_s = min(self._grace_s, _CANCEL_TIMEOUT_S)
         self._stopping.set()
 
     def sign_off(self) -> None:
-        """Tell RQ that the worker and its jobs are gone; from any thread, when the loop can't."""
+        """Tell RQ that the worker and its jobs are gone; from any thread when the loop is stuck."""
         gone = [
             ended(started, JobStatus.FAILED, "the worker stopped working")
             for started in list(self._running)
@@ -175,8 +177,8 @@ class ConcurrentWorker(BaseWorker):
             payload = parse_payload(message)
             command = payload["command"]
         except (ValueError, TypeError, LookupError):
-            # RQ's thread would end, and hear no command any more.
-            logger.warning("somebody sent a command that cannot be read")
+            # An exception would end RQ's thread, and no later command would be read.
+            logger.warning("ignored a command that cannot be read")
             return
         if command != "stop-job":
             super().handle_payload(message)  # type: ignore[no-untyped-call]
@@ -192,17 +194,17 @@ class ConcurrentWorker(BaseWorker):
 
     async def _run_jobs(self, *, burst: bool) -> None:
         while not self._stopping.is_set():
-            places = self._concurrency - len(self._running)
-            if places <= 0:
-                self._place_is_free.clear()
-                await _first_of(self._place_is_free.wait(), self._stopping.wait())
+            free = self._concurrency - len(self._running)
+            if free <= 0:
+                self._job_has_ended.clear()
+                await _first_of(self._job_has_ended.wait(), self._stopping.wait())
                 continue
             try:
-                started = await self._in(self._fetching_thread, self._fetch, places)
+                started = await self._call_in(self._fetching_thread, self._fetch, free)
             except (RedisError, OSError) as error:
                 self._is_starting = False
-                logger.warning("cannot take jobs (%s); trying on", type(error).__name__)
-                await _first_of(asyncio.sleep(_REST_S), self._stopping.wait())
+                logger.warning("cannot fetch jobs (%s); retrying", type(error).__name__)
+                await _first_of(asyncio.sleep(_RETRY_DELAY_S), self._stopping.wait())
                 continue
             for each in started:
                 self._running[each] = asyncio.create_task(self._run(each))
@@ -210,26 +212,26 @@ class ConcurrentWorker(BaseWorker):
             if burst and not started and not self._running:
                 return
 
-    def _fetch(self, places: int) -> list[StartedJob]:
-        """Wait a moment for jobs, and start as many as there are places for."""
+    def _fetch(self, limit: int) -> list[StartedJob]:
+        """Wait a moment for jobs, and start up to `limit` of them."""
         if is_suspended(self.connection, self):
             self.set_state(WorkerStatus.SUSPENDED)
-            time.sleep(_REST_S)
+            time.sleep(_RETRY_DELAY_S)
             return []
         if self.get_state() == WorkerStatus.SUSPENDED:
-            self._registration.settle_state()
+            self._registration.update_state()
         reserved = None
         if self._is_queue_empty:
             try:
-                _, reserved = Queue.lmove(self.connection, self._queue.key, _WAIT_S)
+                _, reserved = Queue.lmove(self.connection, self._queue.key, _FETCH_WAIT_S)
             except DequeueTimeout:
                 return []
             except OutOfMemoryError:
-                # A full Redis lets nothing be moved, but what is fetched and completed makes room.
-                time.sleep(_REST_S)
+                # A full Redis refuses LMOVE, but fetching and completing jobs makes room.
+                time.sleep(_RETRY_DELAY_S)
             else:
                 failpoint("after-pop")
-        limit = min(places, _MAX_BATCH)
+        limit = min(limit, _MAX_BATCH)
         # Set before the script runs, or a completion meanwhile would call the worker idle.
         self._is_starting = True
         started = self._fetcher.fetch(limit, reserved=reserved)
@@ -238,8 +240,8 @@ class ConcurrentWorker(BaseWorker):
             failpoint("after-start")
             return started
         self._is_starting = False
-        # Completions that were written meanwhile have left the state to this.
-        self._registration.settle_state()
+        # Completions recorded meanwhile have left the state to us.
+        self._registration.update_state()
         return []
 
     # Running them --------------------------------------------------------------------------
@@ -259,7 +261,7 @@ class ConcurrentWorker(BaseWorker):
         finally:
             self._ended.append(ended(started, status, failure))
             del self._running[started]
-            self._place_is_free.set()
+            self._job_has_ended.set()
             self._completion_is_due.set()
 
     def _stop_job(self, job_id: str | None) -> None:
@@ -269,35 +271,35 @@ class ConcurrentWorker(BaseWorker):
 
     def _on_signal(self) -> None:
         if self._stopping.is_set():
-            self._hurrying.set()
+            self._second_signal.set()
         self._stopping.set()
 
     async def _drain(self) -> None:
-        """Let what runs end within the grace, then cancel the rest."""
+        """Let running jobs end within the grace, then cancel the rest."""
         if not self._running:
             return
         logger.info("stopping; %d job(s) may go on for %g s", len(self._running), self._grace_s)
         completion = asyncio.wait(self._running.values(), timeout=self._grace_s)
-        await _first_of(completion, self._hurrying.wait())
+        await _first_of(completion, self._second_signal.wait())
         rest = list(self._running.values())
         for task in rest:
             task.cancel()
         if rest:
-            await asyncio.wait(rest, timeout=_LAST_WORDS_S)
+            await asyncio.wait(rest, timeout=_CANCEL_TIMEOUT_S)
 
-    # Keeping the records -------------------------------------------------------------------
+    # Recording -------------------------------------------------------------------
 
     async def _complete_jobs(self) -> None:
-        """Complete jobs that ended; what ends during a round trip to Redis joins the next one."""
+        """Complete ended jobs; those that end during a round trip to Redis join the next one."""
         while True:
             await self._completion_is_due.wait()
             self._completion_is_due.clear()
             while batch := self._ended[:]:
                 try:
-                    await self._in(self._records_thread, self._complete, batch)
+                    await self._call_in(self._records_thread, self._complete, batch)
                 except (RedisError, OSError) as error:
-                    logger.warning("cannot write down ends (%s); trying on", type(error).__name__)
-                    await asyncio.sleep(_REST_S)
+                    logger.warning("cannot complete jobs (%s); retrying", type(error).__name__)
+                    await asyncio.sleep(_RETRY_DELAY_S)
                 else:
                     del self._ended[: len(batch)]
 
@@ -305,21 +307,21 @@ class ConcurrentWorker(BaseWorker):
         idle = self._is_idle
         self._completer.complete(batch, idle=idle)
         if idle and not self._is_idle:
-            self._registration.settle_state()
+            self._registration.update_state()
 
-    async def _beat(self) -> None:
-        """Show that the worker and what it runs are alive, and let RQ tidy its registries."""
+    async def _send_heartbeats(self) -> None:
+        """Show that the worker and its jobs are alive, and let RQ tidy its registries."""
         while True:
             try:
-                await self._in(self._records_thread, self._write_beat)
-                await self._in(self._records_thread, self._registration.tidy)
+                await self._call_in(self._records_thread, self._send_heartbeat)
+                await self._call_in(self._records_thread, self._registration.tidy)
             except (RedisError, OSError) as error:
                 logger.warning("cannot send a heartbeat (%s)", type(error).__name__)
-            await asyncio.sleep(_BEAT_S)
+            await asyncio.sleep(_HEARTBEAT_S)
 
-    def _write_beat(self) -> None:
-        self._registration.beat()
-        self._registration.beat_for(list(self._running))
+    def _send_heartbeat(self) -> None:
+        self._registration.send_heartbeat()
+        self._registration.send_job_heartbeats(list(self._running))
 
     def _close(self) -> None:
         try:
@@ -329,14 +331,14 @@ class ConcurrentWorker(BaseWorker):
             logger.warning("could not sign off from Redis (%s)", type(error).__name__)
         self._fetching_thread.shutdown()
 
-    def _in(
+    def _call_in(
         self, thread: ThreadPoolExecutor, call: Callable[..., T], *arguments: Any
     ) -> "asyncio.Future[T]":
         return self._loop.run_in_executor(thread, call, *arguments)
 
 
 async def _first_of(*awaitables: Coroutine[Any, Any, Any]) -> None:
-    """Wait until one is done, and leave the others."""
+    """Wait until one is done, and cancel the others."""
     tasks = [asyncio.ensure_future(awaitable) for awaitable in awaitables]
     try:
         await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)

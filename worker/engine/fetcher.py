@@ -1,4 +1,4 @@
-"""Taking jobs off the queue."""
+"""Fetching jobs from the queue."""
 
 from uuid import uuid4
 
@@ -15,21 +15,21 @@ class JobFetcher:
     Args:
         queue: where the jobs come from.
         worker_name: RQ's name of the worker.
-        beat_s: seconds between two heartbeats of the worker.
+        heartbeat_s: seconds between two heartbeats of the worker.
     """
 
-    def __init__(self, queue: Queue, *, worker_name: str, beat_s: int) -> None:
+    def __init__(self, queue: Queue, *, worker_name: str, heartbeat_s: int) -> None:
         self._queue = queue
-        self._beat_s = beat_s
+        self._heartbeat_s = heartbeat_s
         self._script = RecordScript("fetch", queue, worker_name)
 
     def fetch(self, limit: int, *, reserved: bytes | None = None) -> list[StartedJob]:
         """Dequeue up to `limit` jobs and mark them started, in one script call. Blocks.
 
-        An id that RQ can't have written is dequeued as well, and named in the log.
+        An id that RQ can't have written is dequeued as well, and logged.
 
         Args:
-            limit: how many jobs at the most.
+            limit: the maximum number of jobs.
             reserved: the id of a job that is in RQ's intermediate queue already; it comes first.
         """
         at = now()
@@ -43,7 +43,7 @@ class JobFetcher:
             arguments=(
                 utcformat(at),
                 at_s,
-                self._beat_s,
+                self._heartbeat_s,
                 b"" if reserved is None else b"=" + reserved,
                 *(uuid4().hex for _ in range(limit)),
             ),

@@ -1,4 +1,4 @@
-"""RQ's record of a worker: made when it starts, kept alive, repaired, and closed when it ends.
+"""RQ's record of a worker: created at the start, kept alive, repaired, and closed at the end.
 
 `rq info`, rq-dashboard and RQ's own tidying know a worker by this record alone.
 """
@@ -43,24 +43,24 @@ class WorkerRegistration:
         self._connection = queue.connection
         self._is_idle = is_idle
         self._job_ttl_s = job_ttl_s
-        self._settling = threading.Lock()
+        self._state_lock = threading.Lock()
 
     def open(self) -> None:
-        """Register the worker, and listen to RQ's commands."""
+        """Register the worker, and subscribe to RQ's commands."""
         remove_other_kinds(self._connection, self._kinds)
         self._worker.bootstrap("WARNING")
         self._worker.set_state(WorkerStatus.IDLE)
 
     def close(self) -> None:
-        """Register the worker's end, and listen no more."""
+        """Register the worker's end, and unsubscribe."""
         self._worker.teardown()  # type: ignore[no-untyped-call]
 
-    def settle_state(self) -> None:
-        """Write down whether the worker is idle; of two threads the one that looks last decides."""
-        with self._settling:
+    def update_state(self) -> None:
+        """Record whether the worker is idle; of two threads, the one that reads last decides."""
+        with self._state_lock:
             self._worker.set_state(self._state)
 
-    def beat(self) -> None:
+    def send_heartbeat(self) -> None:
         """Show that the worker is alive, and register again if Redis has forgotten it."""
         remove_other_kinds(self._connection, self._kinds)
         worker = self._worker
@@ -73,7 +73,7 @@ class WorkerRegistration:
         if not (everywhere and here and all(facts)):
             self._register_again()
 
-    def beat_for(self, running: Sequence[StartedJob]) -> None:
+    def send_job_heartbeats(self, running: Sequence[StartedJob]) -> None:
         """Show that jobs are still being worked on."""
         registry = self._queue.started_job_registry
         ttl = self._job_ttl_s
@@ -87,7 +87,7 @@ class WorkerRegistration:
             pipeline.execute(raise_on_error=False)
 
     def tidy(self) -> None:
-        """Let RQ tidy its registries where that is due; what it can't read there is removed."""
+        """Let RQ tidy its registries if that is due; remove what it can't read there."""
         if not self._worker.should_run_maintenance_tasks:
             return
         try:
@@ -99,7 +99,7 @@ class WorkerRegistration:
             remove_unreadable(self._connection, self._kinds)
 
     def _register_again(self) -> None:
-        """Write down what RQ knows of a worker: Redis has lost all of it, or a part.
+        """Write RQ's whole record of the worker again: Redis has lost all of it, or a part.
 
         A heartbeat creates the worker's hash again with nothing else in it, and so do its counters.
         """

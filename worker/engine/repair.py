@@ -1,7 +1,7 @@
-"""Removing what RQ can't read under RQ's own names, whoever put it there.
+"""Removing what RQ can't read under RQ's own keys, whoever put it there.
 
-RQ reads a whole registry at a time, so one record of another kind, or one id that is no text, ends
-whatever reads it: the worker that takes a job, the one that tidies, `rq info`.
+RQ reads a whole registry at a time, so one key of another type, or one id that is not UTF-8, breaks
+every reader: a worker that fetches a job, one that tidies, `rq info`.
 """
 
 import logging
@@ -17,7 +17,7 @@ _SHOWN_BYTES = 80
 
 
 def remove_other_kinds(connection: Redis, kinds: Mapping[str, Kind]) -> None:
-    """Remove keys that are of another kind than RQ's: everybody who uses them would fail."""
+    """Remove keys of another type than RQ's: every command on them would fail."""
     with connection.pipeline(transaction=False) as pipeline:
         for key in kinds:
             pipeline.type(key)
@@ -29,7 +29,7 @@ def remove_other_kinds(connection: Redis, kinds: Mapping[str, Kind]) -> None:
 
 
 def remove_unreadable(connection: Redis, kinds: Mapping[str, Kind]) -> None:
-    """Remove the members of lists and sets that are no UTF-8."""
+    """Remove members of lists and sets that are not UTF-8."""
     for key, kind in kinds.items():
         if kind == "hash":
             continue
@@ -40,7 +40,7 @@ def remove_unreadable(connection: Redis, kinds: Mapping[str, Kind]) -> None:
 
 
 def report(key: str, member: bytes) -> None:
-    """Name what was removed in the log, escaped and cut, for it may be anything."""
+    """Log a removed member, escaped and cut, as it may be anything."""
     logger.error("removed from %s what RQ cannot have written: %a", key, member[:_SHOWN_BYTES])
 
 

@@ -1,6 +1,6 @@
-"""Threads for skills that block, which know the calls that nobody waits for any more.
+"""Threads for blocking skills, which count the calls that nobody waits for any more.
 
-A thread can't be stopped: a call whose time is up keeps its place until it comes back, if ever.
+A thread can't be stopped: a call whose time is up keeps its thread until it returns, if ever.
 """
 
 import asyncio
@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 T = TypeVar("T")
 
-PLACES = 32
+THREADS = 32
 """How many calls of skills may block at once."""
 
 
@@ -19,16 +19,16 @@ class SkillThreads(ThreadPoolExecutor):
     """A pool for functions that are not `async`, and for what skills give to `asyncio.to_thread`.
 
     Args:
-        places: how many calls run at once; the others wait.
+        count: how many calls run at once; the others wait.
     """
 
-    def __init__(self, places: int = PLACES) -> None:
-        super().__init__(places, thread_name_prefix="skill")
-        self._places = places
+    def __init__(self, count: int = THREADS) -> None:
+        super().__init__(count, thread_name_prefix="skill")
+        self._count = count
         self._callers: dict[Future[Any], asyncio.Task[Any] | None] = {}
 
     def submit(self, fn: Callable[..., T], /, *args: Any, **kwargs: Any) -> "Future[T]":
-        """Run a function in a thread, for the task that asks for it."""
+        """Run a function in a thread for the current task."""
         future = super().submit(fn, *args, **kwargs)
         self._callers[future] = _current_task()
         future.add_done_callback(self._forget)
@@ -36,11 +36,11 @@ class SkillThreads(ThreadPoolExecutor):
 
     @property
     def are_stuck(self) -> bool:
-        """Whether every place is taken by a call whose caller has ended: its time is up."""
-        return self._given_up >= self._places
+        """Whether every thread is taken by a call whose caller has ended: its time is up."""
+        return self._abandoned >= self._count
 
     @property
-    def _given_up(self) -> int:
+    def _abandoned(self) -> int:
         return sum(
             future.running() and caller is not None and caller.done()
             for future, caller in list(self._callers.items())
@@ -51,6 +51,6 @@ class SkillThreads(ThreadPoolExecutor):
 
 
 def _current_task() -> "asyncio.Task[Any] | None":
-    with suppress(RuntimeError):  # where no loop runs: a thread of a skill's own
+    with suppress(RuntimeError):  # no running loop: a thread that a skill started
         return asyncio.current_task()
     return None

@@ -1,1 +1,1 @@
-"""What every worker does besides answering."""
+"""Background tasks of every worker."""

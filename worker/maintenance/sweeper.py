@@ -1,4 +1,4 @@
-"""The sweeper, in every worker: it hands on what a dead worker or a lost job left behind."""
+"""The sweeper, in every worker: it enqueues messages of dead workers and lost jobs again."""
 
 import asyncio
 import logging

@@ -1,4 +1,4 @@
-"""One question in this process, as the worker would answer it: no Redis, and nothing is sent."""
+"""Answer one text in this process, as the worker would: no Redis, and nothing is sent."""
 
 import time
 from dataclasses import dataclass, field
@@ -24,7 +24,7 @@ _SESSION_S = 5400.0
 
 @dataclass(frozen=True, slots=True)
 class OfflineAnswer:
-    """What a text gets, and from whom."""
+    """The answer to a text, and the skill that gave it."""
 
     skill: str
     """The skill's name; "" if none wants the text."""
@@ -43,17 +43,17 @@ async def answer_offline(
     they cache is forgotten afterwards, and DingTalk's address book is out of reach.
 
     Args:
-        text: what is typed, without the mention.
+        text: the text, without the mention.
         settings: the worker's.
         staff_id: the sender's userid; "" as before the robot is published.
         nick: the sender's nickname.
-        single: whether it is said in a single chat rather than a group.
+        single: whether the chat is a single one rather than a group.
     """
     skills = load_skills(settings.skills)
     databases, threads = Databases(), SkillThreads()
     egress = Egress(settings.proxy_url.get_secret_value(), settings.no_proxy)
     async with http.create_client(egress) as backends:
-        conversation = Responder(
+        responder = Responder(
             router=Router([*skills, help_skill(skills)]),
             services=Services(
                 http=Http(backends),
@@ -69,8 +69,8 @@ async def answer_offline(
         message = _message(text, staff_id=staff_id, nick=nick, single=single)
         try:
             began_s = time.monotonic()
-            route = conversation.route(message)
-            response = await conversation.respond(message, route, timeout_s=_SESSION_S)
+            route = responder.route(message)
+            response = await responder.respond(message, route, timeout_s=_SESSION_S)
             took_ms = round((time.monotonic() - began_s) * 1000)
             return OfflineAnswer(route.skill.name if route else "", took_ms, response)
         finally:

@@ -12,18 +12,18 @@ local RESULTS, state, result_ttl, failure_ttl = unpack(ARGV, 5, 8)
 local LONGEST_S = 366 * 24 * 3600
 local succeeded, failed, worked_s = 0, 0, 0
 
--- What a job says may be anything, and must not keep the others from ending.
-local function seconds(said, default)
-  said = math.floor(tonumber(said) or 0)
-  if said >= 1 and said <= LONGEST_S then return said end
+-- A job's own value may be anything, and must not keep the others from ending.
+local function seconds(value, default)
+  value = math.floor(tonumber(value) or 0)
+  if value >= 1 and value <= LONGEST_S then return value end
   return tonumber(default)
 end
 
 for at = 9, #ARGV, 7 do
   local job_id, execution_id, status, failure, began, ended, ended_at = unpack(ARGV, at, at + 6)
   local key, both = JOB .. job_id, job_id .. ':' .. execution_id
-  -- A call whose answer got lost is made again: what it has ended has no execution any more. Neither
-  -- may have a job that went on beyond its heartbeats; RQ has put it down as abandoned, and failed.
+  -- A call whose response got lost is repeated: jobs that it ended have no execution any more. Nor
+  -- has a job that outlived its heartbeats; RQ has recorded it as abandoned, and failed.
   local held = redis.call('DEL', EXECUTION .. both) == 1
   if held or status == 'finished' and try('HGET', key, 'status') == 'failed' then
     try('ZREM', WIP, both)

@@ -1,4 +1,4 @@
-"""An AnswerJob runs our function and no other, whatever stands in Redis."""
+"""An AnswerJob runs our function and no other, whatever is in Redis."""
 
 import inspect
 import json
@@ -149,14 +149,14 @@ def test_callbacks_and_webhooks_of_a_planted_job_are_left_out(redis: fakeredis.F
         {"origin": b"\xff\xfe"},
     ],
 )
-def test_a_job_that_cannot_be_read_counts_as_none_for_rq(
+def test_a_job_that_cannot_be_read_does_not_exist_for_rq(
     redis: fakeredis.FakeRedis, fields: dict[str, Any]
 ) -> None:
     with pytest.raises(NoSuchJobError):
         stored(redis, **fields)
 
 
-def test_a_job_without_data_is_no_job(redis: fakeredis.FakeRedis) -> None:
+def test_a_job_without_data_does_not_exist(redis: fakeredis.FakeRedis) -> None:
     redis.hset("rq:job:a-1", "status", "queued")
     with pytest.raises(NoSuchJobError):
         AnswerJob.fetch("a-1", connection=redis, serializer=JSONSerializer)

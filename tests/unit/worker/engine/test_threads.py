@@ -1,4 +1,4 @@
-"""The pool for blocking calls knows the calls that nobody waits for any more."""
+"""The thread pool counts the calls that nobody waits for any more."""
 
 import asyncio
 import threading
@@ -11,7 +11,7 @@ from dingda.worker.engine.threads import SkillThreads
 
 @pytest.fixture
 def free() -> Iterator[threading.Event]:
-    """Lets every hanging call come back."""
+    """Lets every hanging call return."""
     event = threading.Event()
     yield event
     event.set()
@@ -68,7 +68,7 @@ async def test_threads_are_stuck_when_all_hold_calls_whose_time_is_up(
     assert threads.are_stuck
 
 
-async def test_a_call_that_comes_back_after_all_gives_its_place_back(
+async def test_a_call_that_returns_after_all_frees_its_thread(
     threads: SkillThreads, free: threading.Event
 ) -> None:
     await give_up(await hang(threads, free, 2))
@@ -78,7 +78,7 @@ async def test_a_call_that_comes_back_after_all_gives_its_place_back(
     assert not threads.are_stuck
 
 
-async def test_a_call_that_waits_for_a_place_and_is_given_up_never_runs(
+async def test_a_call_that_waits_for_a_thread_and_is_given_up_never_runs(
     threads: SkillThreads, free: threading.Event
 ) -> None:
     tasks = await hang(threads, free, 3)
@@ -88,7 +88,7 @@ async def test_a_call_that_waits_for_a_place_and_is_given_up_never_runs(
     assert await asyncio.gather(*tasks[:2]) == [True, True]
 
 
-async def test_what_a_skill_gives_to_another_thread_counts(
+async def test_calls_through_asyncio_to_thread_count(
     threads: SkillThreads, free: threading.Event
 ) -> None:
     asyncio.get_running_loop().set_default_executor(threads)

@@ -32,8 +32,8 @@ class Called(NamedTuple):
 Perform = Callable[[Called], Awaitable[None]]
 
 
-class Stage:
-    """What stands in Redis, put there and read as RQ does."""
+class RQHarness:
+    """The records in Redis, written and read as RQ does."""
 
     def __init__(self, connection: redis.Redis) -> None:
         self.connection = connection
@@ -44,7 +44,7 @@ class Stage:
         self._common = JobQueue.create(NAME, skill_timeout_s=30).fields
 
     def put(self, job_id: str, *, call: list[Any] | None = None, **fields: Any) -> None:
-        """Enqueue a job as the ledger does: for a message of the job's name, or calling else."""
+        """Enqueue a job as the ledger does: for a message of the job's name, or another call."""
         data = zlib.compress(json.dumps(call).encode()) if call else job_data(job_id)
         common = dict(zip(self._common[::2], self._common[1::2], strict=True))
         times = {"created_at": rq_now(), "enqueued_at": rq_now()}
@@ -56,12 +56,12 @@ class Stage:
     def push(self, job_id: str) -> None:
         self.connection.rpush(self.queue.key, job_id)
 
-    def worker(self, perform: Perform, **traits: Any) -> ConcurrentWorker:
+    def worker(self, perform: Perform, **options: Any) -> ConcurrentWorker:
         async def run(data: bytes) -> None:
             await perform(Called(message_id_of(data)))
 
         return ConcurrentWorker(
-            self.queue, perform=run, **{"concurrency": 10, "grace_s": 2.0} | traits
+            self.queue, perform=run, **{"concurrency": 10, "grace_s": 2.0} | options
         )
 
     def execution_key(self) -> str:
@@ -106,5 +106,5 @@ async def working(worker: ConcurrentWorker) -> AsyncIterator["asyncio.Task[None]
 async def until(condition: Callable[[], Any]) -> None:
     """Wait for a condition to come true."""
     async with asyncio.timeout(WITHIN_S):
-        while not condition():  # noqa: ASYNC110 - Redis tells nobody
+        while not condition():  # noqa: ASYNC110 - Redis sends no notification
             await asyncio.sleep(0.01)
