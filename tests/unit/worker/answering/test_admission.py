@@ -177,8 +177,8 @@ async def test_what_rests_comes_back_one_after_the_other() -> None:
 
 
 async def test_waiting_for_a_place_uses_up_nothing_of_the_skills_time() -> None:
-    skill = CountingSkill(takes_s=0.2)
-    async with open_worker(skill.tell, timeout_s=0.3, places=1) as here:
+    skill = CountingSkill(takes_s=0.6)
+    async with open_worker(skill.tell, timeout_s=1.1, places=1) as here:
         messages = [await here.accept(msgId=each, senderId=each) for each in "abc"]
         await asyncio.gather(*map(here.answer, messages))
         assert sorted(here.said) == ["第1次", "第2次", "第3次"]
