@@ -14,7 +14,6 @@ from benchmarks.samples import Column, Sample, Table
 from benchmarks.worker import Meter, wait_for_replies
 
 _CONNECTIONS = 64
-_FILLERS = 2
 
 TABLE = Table(
     question="backlog",

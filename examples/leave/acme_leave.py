@@ -14,12 +14,12 @@ HR = Backend(SERVICE, at_once=20, timeout_s=5)
 
 
 class LeaveSettings(SkillSettings):
-    """Where the HR service is; `python -m worker settings` lists these too."""
+    """Where the HR service is; `dingda settings` lists these too."""
 
     model_config = SettingsConfigDict(env_prefix="ACME_LEAVE_")
 
-    url: str = Field("http://127.0.0.1:8200", description="The HR service.")
-    token: SecretStr = Field(SecretStr(""), description="Its bearer token.")
+    url: str = Field(default="http://127.0.0.1:8200", description="The HR service.")
+    token: SecretStr = Field(default=SecretStr(""), description="Its bearer token.")
 
 
 skill = Skill("leave", summary="查剩余假期", private=True)

@@ -2,11 +2,12 @@
 
 import httpx
 from acme_leave import LeaveSettings, skill
+from pydantic import SecretStr
 
 from dingda.skill import Text
 from dingda.testing import ask
 
-SETTINGS = [LeaveSettings(url="http://hr.example", token="t0ken")]  # noqa: S106
+SETTINGS = [LeaveSettings(url="http://hr.example", token=SecretStr("t0ken"))]
 
 
 def hr(request: httpx.Request) -> httpx.Response:
@@ -46,7 +47,7 @@ async def test_an_unidentified_sender_is_told_why() -> None:
 
 
 async def test_a_wrong_token_is_the_operators_problem_not_the_senders() -> None:
-    refused = [LeaveSettings(url="http://hr.example", token="wrong")]  # noqa: S106
+    refused = [LeaveSettings(url="http://hr.example", token=SecretStr("wrong"))]
     reply = await ask(
         skill, "假期", group=False, transport=httpx.MockTransport(hr), settings=refused
     )

@@ -34,7 +34,9 @@ def origin_of(url: str) -> str:
         raise InvalidOriginError("the scheme must be http or https")
     found = _NETLOC.fullmatch(parts.netloc.lower())
     if not found:
-        raise InvalidOriginError("behind the scheme stands a plain host, no user, perhaps a port")
+        raise InvalidOriginError(
+            "after the scheme comes a plain host without a user, and perhaps a port"
+        )
     port = int(found["port"] or _DEFAULT_PORTS[parts.scheme])
     if not 1 <= port <= _MAX_PORT:
         raise InvalidOriginError("the port must be a number from 1 to 65535")

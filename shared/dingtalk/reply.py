@@ -135,7 +135,7 @@ class Markdown:
     def to_payload(self) -> dict[str, Any]:
         """The JSON object that DingTalk takes."""
         mentions = self.at.missing_from(self.text)
-        # At the end, for the text may begin with a heading; two line breaks make a paragraph.
+        # At the end, because the text may begin with a heading; two line breaks make a paragraph.
         text = f"{self.text.rstrip()}\n\n{mentions}" if mentions else self.text
         return {
             "msgtype": "markdown",

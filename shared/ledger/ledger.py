@@ -90,7 +90,7 @@ SWEEP_LIMIT = 500
 class Ledger:
     """The transitions of messages from state to state.
 
-    Every method may raise what the Redis client raises; nothing is half done then, for each step
+    Every method may raise what the Redis client raises; nothing is half done then, since each step
     is one script.
 
     Args:

@@ -39,7 +39,7 @@ def failpoint(place: Place) -> None:
 
 
 def warn_of_failpoints() -> None:
-    """Say so at the start if any is on, for a process that has one fails on purpose.
+    """Log at the start which are on: a process that has one fails on purpose.
 
     Raises:
         SettingsError: if what is switched on does not exist.

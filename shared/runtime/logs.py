@@ -90,7 +90,7 @@ def stack(frame: FrameType) -> str:
 
 
 def class_name(error: object) -> str:
-    """The name of an object's class, cut and cleaned, for a class may be named anything."""
+    """The name of an object's class, cut and cleaned, as a class may have any name."""
     # `type(error).__name__` asks the metaclass, which may answer differently or raise.
     name: str = type.__dict__["__name__"].__get__(type(error))
     return re.sub(r"\W", "?", name[:_MAX_NAME_CHARS])

@@ -48,7 +48,7 @@ def _bare(value: str) -> str:
     """Strip blanks and line ends; quotes that are still there would be part of the value."""
     bare = value.strip()
     if len(bare) > 1 and bare[0] + bare[-1] in _QUOTES:
-        raise ValueError("the value stands in quotes, which belong to it here: leave them out")
+        raise ValueError("the value is in quotes, which belong to it here: leave them out")
     return bare
 
 

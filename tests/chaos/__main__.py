@@ -51,17 +51,17 @@ async def run(minutes: float, seed: int, folder: Path, *, record: bool) -> int:
         fleet=fleet, server=server, dingtalk=dingtalk, monitor=monitor, seed=seed
     )
     fleet.start()
-    keepers = [asyncio.create_task(each) for each in (fleet.supervise(), monitor.run())]
+    background = [asyncio.create_task(each) for each in (fleet.supervise(), monitor.run())]
     try:
         await asyncio.sleep(3)
         seconds = minutes * 60
         await asyncio.gather(injector.run(seconds), callers.ask(seconds=seconds, per_s=PER_S))
-        print("the storm is over; waiting for the last message's end ...", flush=True)
+        print("the faults are over; waiting for the last message's end ...", flush=True)
         settled_s = await _settle(redis)
         result = await evaluate(redis, callers, dingtalk, monitor)
     finally:
-        for keeper in keepers:
-            keeper.cancel()
+        for task in background:
+            task.cancel()
         fleet.stop()
         await redis.aclose()
         server.close()

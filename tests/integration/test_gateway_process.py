@@ -59,10 +59,10 @@ def test_the_sender_hears_within_a_second_that_redis_is(server: Valkey, number: 
 
 
 def test_everybody_hears_within_a_second_that_redis_hangs(server: Valkey) -> None:
-    with gateway(server.url) as (_, address), ThreadPoolExecutor(30) as askers:
+    with gateway(server.url) as (_, address), ThreadPoolExecutor(30) as senders:
         say(address)
         server.signal(signal.SIGSTOP)
-        heard = list(askers.map(lambda number: say(address, f"m{number}"), range(30)))
+        heard = list(senders.map(lambda number: say(address, f"m{number}"), range(30)))
     assert all(acknowledgement == SAID_BUSY for acknowledgement, _ in heard)
     # Thirty threads take some time of their own.
     assert max(took_s for _, took_s in heard) < 1.5
@@ -136,7 +136,7 @@ def test_an_odd_answer_of_redis_is_said_at_once_and_it_is_not_ready(
 def test_a_callback_that_needs_no_answer_does_not_wait_for_a_redis_that_hangs(
     server: Valkey,
 ) -> None:
-    with gateway(server.url) as (_, address), ThreadPoolExecutor(60) as askers:
+    with gateway(server.url) as (_, address), ThreadPoolExecutor(60) as senders:
         say(address)
         server.signal(signal.SIGSTOP)
 
@@ -147,7 +147,7 @@ def test_a_callback_that_needs_no_answer_does_not_wait_for_a_redis_that_hangs(
             assert response.json() == STORED
             return time.monotonic() - began
 
-        assert max(askers.map(ignored, range(60))) < 3.0
+        assert max(senders.map(ignored, range(60))) < 3.0
 
 
 def test_a_body_that_does_not_arrive_is_408_and_the_line_is_closed(server: Valkey) -> None:

@@ -284,7 +284,9 @@ class LedgerMachine(RuleBasedStateMachine):
 
     def nobody_waits_for_ever(self) -> None:
         """Workers that keep the order end everything long before the sessions do."""
-        lasting = [message.id for message in MESSAGES if self.left_ms(message.id) > _DRAINED_IN_MS]
+        lasting = [
+            message.id for message in MESSAGES if self.remaining_ms(message.id) > _DRAINED_IN_MS
+        ]
         for _ in range(_ROUNDS):
             self.run(self.shift(_DRAINED_IN_MS // _ROUNDS))
             self.run(self.ledger.sweep())
@@ -316,7 +318,7 @@ class LedgerMachine(RuleBasedStateMachine):
             for message in self.order[:here]
         )
 
-    def left_ms(self, message_id: str) -> float:
+    def remaining_ms(self, message_id: str) -> float:
         """How long an open message's session lasts; 0 if it has ended."""
         held: Any = self.run(self.redis.hmget(KEYS.message(message_id), "state", "expires_ms"))
         return float(held[1]) - now_ms() if held[0] in OPEN else 0.0

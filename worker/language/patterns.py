@@ -22,7 +22,7 @@ _MAX_MEMORY_BYTES = 1024 * 1024
 _REMEDIES = {
     r"\(\?<?[=!]": "write what stands beside it out, and name what is meant, as in "
     "(?P<taken>天气)(?:[^温]|$) for 天气(?!温)",
-    r"[+*?}]\+|\(\?>": "leave it out, for nothing is tried twice",
+    r"[+*?}]\+|\(\?>": "leave it out: nothing is tried twice",
     r"\\[1-9]|\(\?P=": "compare in the function",
     r"\\Z": r"write $ or \z",
     r"\\[uUN]": r"write the character itself, or \x{4e00}",

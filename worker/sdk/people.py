@@ -10,10 +10,10 @@ from dataclasses import dataclass, field
 
 from dingda.shared.dingtalk.message import Mention, Message
 from dingda.shared.texts import (
-    ASKER_HIDDEN,
     NO_ADDRESS_BOOK,
     NOT_IN_ADDRESS_BOOK,
     ONE_PERSON,
+    SENDER_HIDDEN,
     WHICH_PERSON,
     WHO,
 )
@@ -174,7 +174,7 @@ def _means_nobody(name: str) -> bool:
 
 def _sender(message: Message) -> Person:
     if not message.sender_staff_id:
-        raise RefusalError(ASKER_HIDDEN)
+        raise RefusalError(SENDER_HIDDEN)
     return Person(message.sender_staff_id, message.sender_nick)
 
 

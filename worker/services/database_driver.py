@@ -142,7 +142,7 @@ def _begin(dialect: str, connection: Any, timeout_s: float) -> None:
         with suppress(Exception):
             cursor.execute(statement.format(ms=ms))
     cursor.close()
-    # Otherwise PostgreSQL takes the settings back with the transaction that they stand in.
+    # Otherwise PostgreSQL takes the settings back when it rolls back their transaction.
     connection.commit()
 
 

@@ -69,7 +69,7 @@ local function now_ms()
 end
 
 -- The fields of a message, in order; nil if its key holds no hash. A record may have been spoilt by a
--- foreign hand: that must stop no script, for the others' messages go through the same one.
+-- foreign hand: that must stop no script, since other messages go through the same one.
 local function fields_of(id, ...)
   local found = redis.pcall('HMGET', MESSAGE .. id, ...)
   if not found.err then return found end

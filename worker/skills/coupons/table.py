@@ -32,7 +32,7 @@ from dingda.worker.skills.coupons.wish import Order, Wish
 SERVICE = "优惠券数据库"
 MAX_TOKENS = 5
 FETCHED = 20
-"""Rows read at the most; a few more than are shown, for some can't be."""
+"""Rows read at the most; a few more than are shown, as some can't be."""
 
 # Floats, because SQLite has no decimals; `_yuan` makes decimals of them.
 _MONEY = Numeric(12, 2, asdecimal=False)

@@ -79,7 +79,7 @@ class Order(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """What to search for; a slot, for all of it may stand in any order."""
+    """What to search for; a slot, because its parts may come in any order."""
 
     label: ClassVar[str] = "商品 价格"
 
@@ -151,7 +151,7 @@ def _cut(words: FoldedText, pattern: Pattern) -> FoldedText:
 
 
 def _particles(text: str) -> Iterator[tuple[int, int]]:
-    """Where particles stand at the end of words."""
+    """The spans of particles at the end of words."""
     for word in _WORD_WITH_PARTICLE.find_all(text):
         begin, end = word.span
         bare = word.taken.rstrip(_AFTER_WORD)

@@ -135,7 +135,7 @@ async def performance(
 
 
 def name_in(words: str) -> str:
-    """The name in what was typed besides the command and the period; "" if it is the asker's own.
+    """The name in what was typed besides the command and the period; "" if it is the sender's own.
 
     Politeness and question words around it are left out.
     """

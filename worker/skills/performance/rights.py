@@ -83,7 +83,7 @@ async def _named(
 def _decided(message: Message, subject: Subject | None, rule: str) -> Subject | None:
     """Leave a trace of every decision: ids, and nothing that was said or found."""
     logger.info(
-        "performance: message %.8s, asker %s, subject %s, %s chat, %s (%s)",
+        "performance: message %.8s, sender %s, subject %s, %s chat, %s (%s)",
         message.id,
         identifier(message.sender_staff_id) if message.sender_staff_id else "-",
         identifier(subject.staff_id) if subject else "-",

@@ -116,7 +116,7 @@ def _places(text: str, words: FoldedText) -> list[_Place]:
         end = found[number + 1].start if number + 1 < len(found) else len(text)
         places += _listed_before(text[begin : mention.start], begin, words) if not number else []
         place = _place(mention, text, words, begin, end)
-        # What is named after another place is a spot of the one that it stands at: 长沙橘子洲.
+        # What is named after another place is a spot in that place: 长沙橘子洲.
         if not (number and isinstance(place.where, str) and place.start == begin):
             places.append(place)
         places += _listed(text[mention.end : end], words, mention.end)
@@ -178,7 +178,7 @@ def _left(text: str) -> str:
 
 
 def _days_of(places: Sequence[_Place], said: Sequence[FoundDays]) -> list[Day | None]:
-    """The days of each place: those that stand on its side of the others.
+    """The days of each place: those on its side of the others.
 
     明天北京后天上海 and 北京明天上海后天 are told apart by which comes first.
     """

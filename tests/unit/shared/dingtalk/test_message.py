@@ -337,12 +337,12 @@ def test_a_number_that_overflows_counts_as_unstated(number: str) -> None:
 
 def test_a_duplicate_key_is_refused() -> None:
     body = a_callback()[:-1] + b', "senderStaffId": "boss"}'
-    assert why_invalid(body) == "the body is not strict JSON: a key stands twice"
+    assert why_invalid(body) == "the body is not strict JSON: a key occurs twice"
 
 
 def test_a_duplicate_key_further_in_is_refused() -> None:
     body = with_field("text", "MARK").replace(b'"MARK"', b'{"content": "a", "content": "b"}')
-    assert why_invalid(body) == "the body is not strict JSON: a key stands twice"
+    assert why_invalid(body) == "the body is not strict JSON: a key occurs twice"
 
 
 @pytest.mark.parametrize(("opening", "closing"), [("[", "]"), ('{"a":', "}")])

@@ -255,11 +255,11 @@ async def test_a_leased_message_is_not_handed_on_before_its_time(
     assert (await harness.stored(message))["state"] == "leased"
 
 
-@pytest.mark.parametrize("left_ms", [MARGIN_MS - 1_000, 0, -(10**9)])
+@pytest.mark.parametrize("remaining_ms", [MARGIN_MS - 1_000, 0, -(10**9)])
 async def test_a_message_is_not_leased_so_shortly_before_its_sessions_end(
-    harness: LedgerHarness, left_ms: int
+    harness: LedgerHarness, remaining_ms: int
 ) -> None:
-    late = a_message(sessionWebhookExpiredTime=now_ms() + left_ms)
+    late = a_message(sessionWebhookExpiredTime=now_ms() + remaining_ms)
     await harness.accept(late)
     assert await harness.ledger.lease(late.id) == "expired"
     assert (await harness.counts()).dead == {"expired": 1}

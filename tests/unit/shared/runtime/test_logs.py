@@ -219,7 +219,7 @@ def test_configuring_twice_does_not_log_twice(
     assert capsys.readouterr().err.count("once") == 1
 
 
-FORGED = "群\n2026-01-01 00:00:00,000 INFO dingda.audit: asker boss, subject ceo, allowed"
+FORGED = "群\n2026-01-01 00:00:00,000 INFO dingda.audit: sender boss, subject ceo, allowed"
 TRICKS = [
     "a\nb",
     "a\r\nb",

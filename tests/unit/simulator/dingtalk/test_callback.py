@@ -58,7 +58,7 @@ def test_a_single_chat_has_no_mentions_no_title_and_no_leading_blank() -> None:
     assert callback.keys().isdisjoint({"atUsers", "isInAtList", "conversationTitle"})
 
 
-def test_a_robot_that_is_not_published_does_not_learn_the_askers_userid() -> None:
+def test_a_robot_that_is_not_published_does_not_learn_the_senders_userid() -> None:
     assert "senderStaffId" not in callback_for(UserMessage("你好", published=False))
 
 

@@ -381,10 +381,14 @@ async def test_a_database_that_fails_says_nothing_of_what_stands_in_it(
 @pytest.mark.parametrize(
     ("text", "by", "trace"),
     [
-        ("我的绩效", ZHANG, f"asker {ZHANG}, subject {ZHANG}, single chat, allowed (own)"),
-        ("绩效 张三", WANG, f"asker {WANG}, subject {ZHANG}, single chat, allowed (direct report)"),
-        ("绩效 李四", ZHANG, f"asker {ZHANG}, subject -, single chat, refused"),
-        ("我的绩效", "", "asker -, subject -, single chat, refused"),
+        ("我的绩效", ZHANG, f"sender {ZHANG}, subject {ZHANG}, single chat, allowed (own)"),
+        (
+            "绩效 张三",
+            WANG,
+            f"sender {WANG}, subject {ZHANG}, single chat, allowed (direct report)",
+        ),
+        ("绩效 李四", ZHANG, f"sender {ZHANG}, subject -, single chat, refused"),
+        ("我的绩效", "", "sender -, subject -, single chat, refused"),
     ],
 )
 async def test_every_decision_is_audited(
@@ -399,13 +403,13 @@ async def test_every_decision_is_audited(
 async def test_an_id_forges_no_line_of_the_audit_and_no_part_of_one(
     office: Office, caplog: pytest.LogCaptureFixture
 ) -> None:
-    forged = "x, subject ceo, single chat, allowed (direct report)\ndingda.audit: asker boss"
+    forged = "x, subject ceo, single chat, allowed (direct report)\ndingda.audit: sender boss"
     with caplog.at_level(logging.INFO, logger="dingda.audit"):
         await office.asked("绩效 李四", forged)
     (record,) = [each for each in caplog.records if each.name == "dingda.audit"]
     line = record.getMessage()
     assert line.isprintable()
-    assert f"asker {forged[:64]!r}, subject -, single chat, refused" in line
+    assert f"sender {forged[:64]!r}, subject -, single chat, refused" in line
 
 
 # The database.
