@@ -137,7 +137,9 @@ def _open_redis(redis_url: str) -> Finding:
     name, url = "open-redis", urlsplit(redis_url)
     if url.scheme != "redis" or url.password or is_loopback(url.hostname):
         return Finding(name, Severity.OK, "has a password or TLS, or is on this machine")
-    what = f"{url.hostname} is reached without a password or TLS; who can write there is the bot"
+    what = (
+        f"{url.hostname} is reached without a password or TLS; whoever can write to it is the bot"
+    )
     advice = "set a password (and TLS outside a private network), see docs/security.md"
     return Finding(name, Severity.DANGER, what, advice)
 

@@ -68,7 +68,7 @@ async def run(minutes: float, seed: int, folder: Path, *, record: bool) -> int:
         await dingtalk.stop()
     figures = table(result, fleet=fleet, injector=injector, dingtalk=dingtalk)
     title = (
-        f"{minutes:g} minutes, seed {seed}; the last end came {settled_s:.0f} s after the storm."
+        f"{minutes:g} minutes, seed {seed}; the last end came {settled_s:.0f} s after the faults."
     )
     print(f"{title}\n\n{figures}")
     faults = result.faults(minutes, fleet.kills)

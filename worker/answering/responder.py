@@ -11,11 +11,11 @@ from concurrent.futures import Executor
 from datetime import datetime
 from functools import partial
 from typing import Any, Literal
-from zoneinfo import ZoneInfo
 
 from dingda.shared import texts
 from dingda.shared.dingtalk.message import Message
 from dingda.shared.dingtalk.reply import Text
+from dingda.shared.runtime.clock import CHINA
 from dingda.shared.runtime.logs import class_name, trace
 from dingda.worker.answering.admission import Admission, Places
 from dingda.worker.answering.error_replies import failed, response_to_error
@@ -38,8 +38,6 @@ from dingda.worker.sdk.services import Services
 from dingda.worker.services.skill_clock import skill_clock_paused, skill_time
 
 logger = logging.getLogger(__name__)
-
-CHINA = ZoneInfo("Asia/Shanghai")
 
 _MAX_WAIT = 2
 """How long a message may wait for a place of its skill, as a multiple of the skill's timeout."""

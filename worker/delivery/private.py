@@ -127,7 +127,7 @@ def _classify(response: HTTPResponse, staff_id: str) -> DeliveryOutcome:
     reason = f"private: HTTP {response.status} {code}".strip()
     if response.status == HTTPStatus.OK:
         if any(_lists(fields, name, staff_id) for name in _NOT_REACHED):
-            return Rejected("private: DingTalk doesn't reach the asker by this userid")
+            return Rejected("private: DingTalk doesn't reach the sender by this userid")
         if _lists(fields, "flowControlledStaffIdList", staff_id):
             return Retry(FailureKind.THROTTLED, "private: flow control")
         if fields.get("processQueryKey"):

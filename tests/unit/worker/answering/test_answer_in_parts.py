@@ -39,7 +39,7 @@ async def test_its_parts_are_shown_in_order() -> None:
         assert await here.state(message) == "answered"
 
 
-async def test_what_is_longer_is_cut_and_says_so_in_the_askers_script() -> None:
+async def test_what_is_longer_is_cut_and_says_so_in_the_senders_script() -> None:
     async with open_worker(lambda: "\n\n".join(PARAGRAPHS * 2)) as here:
         await here.asked("問")
         assert len(here.said) == 3

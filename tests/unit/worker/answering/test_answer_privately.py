@@ -1,4 +1,4 @@
-"""What is for the asker alone, and what is said before the answer."""
+"""What is for the sender alone, and what is said before the answer."""
 
 import asyncio
 import json
@@ -12,15 +12,15 @@ from tests.support.worker_harness import CountingSkill, open_worker, stop, well
 # In private ---------------------------------------------------------------------------------
 
 
-async def test_a_private_answer_goes_to_the_asker_alone_and_the_group_hears_that() -> None:
+async def test_a_private_answer_goes_to_the_sender_alone_and_the_group_hears_that() -> None:
     async with open_worker(lambda: "秘密", private=True) as here:
         message = await here.asked()
         assert await here.state(message) == "answered"
         assert here.said == [SENT_PRIVATELY]
         (sent,) = here.private.taken
-        letter = json.loads(sent.content)
-        assert (letter["userIds"], letter["msgKey"]) == (["0001"], "sampleText")
-        assert "秘密" in letter["msgParam"]
+        payload = json.loads(sent.content)
+        assert (payload["userIds"], payload["msgKey"]) == (["0001"], "sampleText")
+        assert "秘密" in payload["msgParam"]
 
 
 async def test_a_private_answer_is_answered_even_if_the_group_cannot_be_told() -> None:

@@ -188,8 +188,8 @@ async def test_before_the_session_closes_there_is_a_last_try(errcode: int) -> No
         for _ in range(7):
             await here.answer(message)
             await here.rest(message)
-        left_ms = await here.rests_until(message) - now_ms()
-        assert left_ms <= 30_000 - LAST_TRY_MS
+        remaining_ms = await here.rests_until(message) - now_ms()
+        assert remaining_ms <= 30_000 - LAST_TRY_MS
         await here.answer(message)
         assert await here.state(message) == "answered"
 

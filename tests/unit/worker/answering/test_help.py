@@ -53,7 +53,7 @@ async def test_without_skills_the_help_lists_itself() -> None:
     assert "- 帮助" in (await told()).text
 
 
-async def test_the_help_is_in_the_askers_script() -> None:
+async def test_the_help_is_in_the_senders_script() -> None:
     reply = await told(weather(), text="幫助")
     assert reply.title == "我能做什麼"
     assert "查天氣" in reply.text
@@ -131,7 +131,7 @@ async def test_it_is_explained_with_all_its_names_and_what_it_takes() -> None:
     assert "- 汇率" in text
 
 
-async def test_it_is_explained_in_the_askers_script() -> None:
+async def test_it_is_explained_in_the_senders_script() -> None:
     assert "換算貨幣" in await explained("幫助 換算")
 
 
@@ -177,7 +177,7 @@ def only(**allow: Any) -> Skill:
         ({"chats": "group"}, {"group": False}, False),
     ],
 )
-async def test_the_help_lists_what_the_asker_may_use_here(
+async def test_the_help_lists_what_the_sender_may_use_here(
     allow: dict[str, Any], circumstances: dict[str, Any], *, listed: bool
 ) -> None:
     text = await explained("帮助", only(**allow), weather(), **circumstances)

@@ -1,4 +1,4 @@
-"""Whatever a skill raises, returns or does to its task: the asker hears a sentence."""
+"""Whatever a skill raises, returns or does to its task: the sender hears a sentence."""
 
 import asyncio
 import logging

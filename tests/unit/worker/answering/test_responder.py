@@ -164,7 +164,7 @@ async def test_a_failure_is_an_apology_and_ends_as_a_dead_letter(
     assert said.completion.outcome is Outcome.DEAD
 
 
-async def test_no_reason_of_a_backend_reaches_the_asker() -> None:
+async def test_no_reason_of_a_backend_reaches_the_sender() -> None:
     reply = await ask(raising(BackendConfigError("天气服务", "key=s3cret")), "问")
     assert "s3cret" not in str(reply)
 
@@ -219,7 +219,7 @@ async def test_a_private_skill_answers_in_a_single_chat() -> None:
     assert (said.reply, said.private) == (Text("秘密"), False)
 
 
-async def test_the_bots_own_words_follow_the_askers_script() -> None:
+async def test_the_bots_own_words_follow_the_senders_script() -> None:
     said = await listen(raising(RefusalError("请稍后再试")), "問")
     assert said is not None
     assert said.reply.to_payload()["text"]["content"] == "@0001 請稍後再試"

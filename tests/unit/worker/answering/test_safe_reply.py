@@ -80,7 +80,7 @@ def a_skill(function: Any, summary: str = "测试", **traits: Any) -> Skill:
 
 
 async def heard(error: BaseException, *, summary: str = "测试", **circumstances: Any) -> Response:
-    """What the asker hears when a skill raises."""
+    """What the sender hears when a skill raises."""
 
     async def function() -> str:
         raise error
@@ -196,7 +196,7 @@ async def test_who_cannot_be_mentioned_hears_an_apology_all_the_same(
 
 @pytest.mark.parametrize("staff_id", ODD_IDS)
 @pytest.mark.parametrize("text", ["text", "markdown", "整体跳转", "独立跳转", "feed"])
-async def test_a_skill_that_mentions_the_asker_answers_who_cannot_be_mentioned(
+async def test_a_skill_that_mentions_the_sender_answers_who_cannot_be_mentioned(
     text: str, staff_id: str
 ) -> None:
     said = await listen(demo, text, staff_id=staff_id)

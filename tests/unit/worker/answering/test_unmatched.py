@@ -159,7 +159,7 @@ async def test_a_line_does_not_count_as_an_answer() -> None:
     assert said.completion.outcome is Outcome.UNMATCHED
 
 
-async def test_an_asker_who_writes_traditional_characters_is_answered_in_them() -> None:
+async def test_a_sender_who_writes_traditional_characters_is_answered_in_them() -> None:
     assert await told("你會什麼") == "我在。發「幫助」看看我能做什麼"
 
 
@@ -252,7 +252,7 @@ async def test_own_words_decide_over_quoted_ones() -> None:
 
 
 @pytest.mark.parametrize("text", ["我的绩效", "@钉答 我的绩效"])
-async def test_a_quotation_never_asks_what_is_for_the_asker_alone(text: str) -> None:
+async def test_a_quotation_never_asks_what_is_for_the_sender_alone(text: str) -> None:
     quoted = Quoted(Kind.TEXT, text, "x", is_bots=False)
     assert await told("", secret, group=False, quoted=quoted) == AT_YOUR_SERVICE
 
