@@ -4,7 +4,7 @@ import ast
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from graphlib import TopologicalSorter
 from pathlib import Path
 
@@ -22,36 +22,82 @@ ALLOWED = {
 """Room → the rooms that it may import."""
 GROUND = {"errors", "contained"}
 """What every room of the worker may import."""
-LEVELS = {
-    "errors": set(),
-    "contained": set(),
-    "language": GROUND,
-    "services": GROUND,
-    "engine": GROUND,
-    "maintenance": GROUND,
-    "delivery": {"services", *GROUND},
-    "sdk": {"language", "services", *GROUND},
-    "skills": set(),  # they are written with `dingda.skill` and `dingda.slots`
-    "answering": {"delivery", "sdk", "language", "services", *GROUND},
+LEVELS: dict[str, dict[str, set[str]]] = {
+    "shared": {
+        "errors": set(),
+        "texts": set(),
+        "queue": set(),
+        "dingtalk": {"errors"},
+        "runtime": {"dingtalk", "queue", "errors"},
+        "ledger": {"runtime", "dingtalk", "queue", "errors"},
+    },
+    "gateway": {
+        "intake": set(),
+        "receiver": {"intake"},
+        "http": {"receiver"},
+    },
+    "worker": {
+        "errors": set(),
+        "contained": set(),
+        "language": GROUND,
+        "services": GROUND,
+        "engine": GROUND,
+        "maintenance": GROUND,
+        "delivery": {"services", *GROUND},
+        "sdk": {"language", "services", *GROUND},
+        "skills": set(),  # they are written with `dingda.skill` and `dingda.slots`
+        "answering": {"delivery", "sdk", "language", "services", *GROUND},
+    },
+    "simulator": {
+        "errors": set(),
+        "settings": set(),
+        "page": set(),
+        "dingtalk": set(),
+        "backends": {"dingtalk"},
+        "watch": {"dingtalk"},
+        "client": {"dingtalk", "errors"},
+        "demo": {"backends", "dingtalk"},
+        "testing": {"client", "backends", "dingtalk", "errors"},
+        "http": {"watch", "page", "backends", "dingtalk", "settings", "errors"},
+    },
 }
-"""Room of the worker → the rooms of the worker that it may import."""
-LOOKS_DOWN_ON_ALL = {"__init__", "__main__", "app", "job", "operations", "testing"}
+"""Package → room → the rooms of the package that it may import."""
+LOOKS_DOWN_ON_ALL = {
+    "shared": set[str](),
+    "gateway": {"__main__", "app"},
+    "worker": {"__main__", "app", "job", "operations", "testing"},
+    "simulator": {"__main__"},
+}
+MOST_ROOMS = 15
+"""How many rooms of one package can be surveyed at a glance."""
 ROOMS = {*ALLOWED, "tests"}
 FORMER = re.compile(r"^(gateway|worker|shared|simulator)\b")
 """What others may call packages of their own: nothing imports ours by these names."""
 
 
-def imported(source: str, package: str) -> Iterator[str]:
-    """The modules that a source of a package imports, wherever in it the import stands."""
-    for node in ast.walk(ast.parse(source)):
+def imported(
+    source: str, package: str, walk: Callable[[ast.AST], Iterator[ast.AST]] = ast.walk
+) -> Iterator[str]:
+    """The modules, and names in modules, that a source of a package imports."""
+    for node in walk(ast.parse(source)):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
             above = package.split(".")[: -node.level + 1 or None] if node.level else []
             module = ".".join((*above, *filter(None, [node.module])))
-            yield from (module, *(f"{module}.{alias.name}" for alias in node.names))
+            yield from (f"{module}.{alias.name}" for alias in node.names)
         elif isinstance(node, ast.Call) and _name(node.func) in ("import_module", "__import__"):
             yield from (a.value for a in node.args if isinstance(a, ast.Constant))  # type: ignore[misc]
+
+
+def run_on_import(node: ast.AST) -> Iterator[ast.AST]:
+    """The nodes that run when a module is imported: no bodies of functions, no TYPE_CHECKING."""
+    for child in ast.iter_child_nodes(node):
+        is_deferred = isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
+        if is_deferred or (isinstance(child, ast.If) and _name(child.test) == "TYPE_CHECKING"):
+            continue
+        yield child
+        yield from run_on_import(child)
 
 
 def forbidden(source: str, package: str) -> set[str]:
@@ -96,35 +142,53 @@ def test_a_room_imports_only_what_it_may(room: str) -> None:
     assert offenders == {}
 
 
-@pytest.mark.parametrize("room", LEVELS)
-def test_a_room_of_the_worker_imports_only_what_is_below_it(room: str) -> None:
-    paths = sources(f"worker/{room}") or [ROOT / "worker" / f"{room}.py"]
+@pytest.mark.parametrize(
+    ("package", "room"), [(package, room) for package, rooms in LEVELS.items() for room in rooms]
+)
+def test_a_room_imports_only_the_rooms_of_its_package_below_it(package: str, room: str) -> None:
+    paths = sources(f"{package}/{room}") or [ROOT / package / f"{room}.py"]
     offenders = {
         str(path.relative_to(ROOT)): wrong
         for path in paths
-        if (wrong := worker_rooms(path) - LEVELS[room] - {room})
+        if (wrong := rooms_within(package, path) - LEVELS[package][room] - {room})
     }
     assert offenders == {}
 
 
-def worker_rooms(path: Path) -> set[str]:
-    """The rooms of the worker that a file imports."""
+def rooms_within(package: str, path: Path) -> set[str]:
+    """The rooms of a package that a file imports."""
     modules = (name.split(".") for name in imported(path.read_text("utf-8"), _package(path)))
-    return {parts[2] for parts in modules if parts[:2] == ["dingda", "worker"] and len(parts) > 2}
+    return {parts[2] for parts in modules if parts[:2] == ["dingda", package] and len(parts) > 2}
 
 
-def test_every_room_of_the_worker_has_a_level_and_there_are_few() -> None:
-    rooms = {path.stem for path in (ROOT / "worker").iterdir() if path.name != "__pycache__"}
-    assert rooms == LEVELS.keys() | LOOKS_DOWN_ON_ALL
-    assert len(rooms) <= 16
+@pytest.mark.parametrize("package", LEVELS)
+def test_every_room_has_a_level_and_there_are_few(package: str) -> None:
+    rooms = {path.stem for path in (ROOT / package).iterdir()} - {"__init__", "__pycache__"}
+    assert rooms == LEVELS[package].keys() | LOOKS_DOWN_ON_ALL[package]
+    assert len(rooms) <= MOST_ROOMS
 
 
-def test_no_room_of_the_worker_is_above_itself() -> None:
-    TopologicalSorter(LEVELS).prepare()  # it raises CycleError
+def test_no_file_imports_itself_by_way_of_others() -> None:
+    """An import within a function or under TYPE_CHECKING closes no circle: see `run_on_import`."""
+    paths = {_module(path): path for room in ("dingda", *LEVELS) for path in sources(room)}
+    graph = {
+        module: {
+            name if name in paths else name.rpartition(".")[0]
+            for name in imported(path.read_text("utf-8"), _package(path), run_on_import)
+        }
+        for module, path in paths.items()
+    }
+    assert "dingda.shared.ledger.ledger" in graph["dingda.worker.app"]
+    TopologicalSorter(graph).prepare()  # it raises CycleError, which names the circle
+
+
+def _module(path: Path) -> str:
+    return f"{_package(path)}.{path.stem}".removesuffix(".__init__")
 
 
 def _package(path: Path) -> str:
-    return ".".join(("dingda", *path.relative_to(ROOT).parent.parts))
+    folders = path.relative_to(ROOT).parent.parts
+    return ".".join(folders if folders[0] == "dingda" else ("dingda", *folders))
 
 
 @pytest.mark.parametrize("module", ["dingda.gateway.app", "dingda.gateway.__main__"])
@@ -178,3 +242,19 @@ def test_the_check_itself_finds_what_is_forbidden_and_nothing_else(
 
 def test_the_check_at_run_time_finds_what_is_loaded() -> None:
     assert loaded_by("dingda.shared.queue, dingda.worker.job") == {"shared", "worker"}
+
+
+@pytest.mark.parametrize(
+    ("source", "found"),
+    [
+        ("from dingda.shared import queue", {"dingda.shared.queue"}),
+        ("try:\n    from . import callback\nexcept OSError: pass", {"dingda.gateway.callback"}),
+        ("class A:\n    import dingda.cli", {"dingda.cli"}),
+        ("def f():\n    import dingda.cli", set()),
+        ("async def f():\n    import dingda.cli", set()),
+        ("if TYPE_CHECKING:\n    import dingda.cli", set()),
+        ("if typing.TYPE_CHECKING:\n    import dingda.cli", set()),
+    ],
+)
+def test_an_import_that_is_put_off_closes_no_circle(source: str, found: set[str]) -> None:
+    assert set(imported(source, "dingda.gateway", run_on_import)) == found
