@@ -1,7 +1,7 @@
 """The ledger's Lua scripts: the arguments that each takes, and how to run it.
 
 The arguments of a script are a named tuple whose fields have the names and the order of the
-script's first line: `tests/unit/shared/ledger/test_scripts.py` compares the two. Which script
+script's first line: `tests/unit/test_lua_scripts.py` compares the two. Which script
 is run follows from the type of its arguments, so they can't be mistaken for another's.
 """
 

@@ -5,7 +5,7 @@ import zlib
 from base64 import b64encode
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from rq import Queue
 from rq.defaults import DEFAULT_FAILURE_TTL, DEFAULT_RESULT_TTL
@@ -27,6 +27,42 @@ class EndedJob(NamedTuple):
     """What went wrong; "" if nothing did."""
     at_s: float
     """When it ended, by our clock."""
+
+
+class CompleteArguments(NamedTuple):
+    """Then comes an `EndedEntry` for each job."""
+
+    results_prefix: str
+    worker_state: str
+    result_ttl_s: int
+    failure_ttl_s: int
+
+
+class EndedEntry(NamedTuple):
+    """One job that has ended."""
+
+    job_id: str
+    execution_id: str
+    status: str
+    failure: str | bytes
+    """Compressed and encoded as RQ does it; "" if nothing went wrong."""
+    started_s: float
+    ended_s: float
+    ended_at: str
+
+    @classmethod
+    def of(cls, job: EndedJob) -> "EndedEntry":
+        """A job's entry."""
+        started, status, failure, at_s = job
+        return cls(
+            job_id=started.job_id,
+            execution_id=started.execution_id,
+            status=status.value,
+            failure=b64encode(zlib.compress(failure.encode(errors="replace"))) if failure else "",
+            started_s=started.at_s,
+            ended_s=at_s,
+            ended_at=utcformat(datetime.fromtimestamp(at_s, UTC)),
+        )
 
 
 class JobCompleter:
@@ -54,13 +90,13 @@ class JobCompleter:
                 self._queue.failed_job_registry.key,
                 self._queue.started_job_registry.key,
             ),
-            arguments=(
-                Result.get_key(""),  # type: ignore[no-untyped-call]
-                WorkerStatus.IDLE.value if idle else "",
-                DEFAULT_RESULT_TTL,
-                DEFAULT_FAILURE_TTL,
-                *(argument for job in batch for argument in _arguments(job)),
+            arguments=CompleteArguments(
+                results_prefix=Result.get_key(""),  # type: ignore[no-untyped-call]
+                worker_state=WorkerStatus.IDLE.value if idle else "",
+                result_ttl_s=DEFAULT_RESULT_TTL,
+                failure_ttl_s=DEFAULT_FAILURE_TTL,
             ),
+            entries=map(EndedEntry.of, batch),
         )
 
 
@@ -69,17 +105,3 @@ def ended(
 ) -> EndedJob:
     """A job that ends at this moment."""
     return EndedJob(started, status, failure, time.time())
-
-
-def _arguments(job: EndedJob) -> tuple[Any, ...]:
-    """The script's arguments for one job."""
-    started, status, failure, at_s = job
-    return (
-        started.job_id,
-        started.execution_id,
-        status.value,
-        b64encode(zlib.compress(failure.encode(errors="replace"))) if failure else "",
-        started.at_s,
-        at_s,
-        utcformat(datetime.fromtimestamp(at_s, UTC)),
-    )

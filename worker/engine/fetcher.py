@@ -1,5 +1,6 @@
 """Fetching jobs from the queue."""
 
+from typing import NamedTuple
 from uuid import uuid4
 
 from rq import Queue
@@ -7,6 +8,21 @@ from rq.utils import as_text, now, utcformat
 
 from dingda.worker.engine.records import RecordScript, StartedJob
 from dingda.worker.engine.repair import report
+
+
+class FetchArguments(NamedTuple):
+    """Then comes a `FetchEntry` for each job wanted."""
+
+    started_at: str
+    started_s: float
+    heartbeat_s: int
+    reserved: bytes
+
+
+class FetchEntry(NamedTuple):
+    """One job wanted."""
+
+    execution_id: str
 
 
 class JobFetcher:
@@ -40,13 +56,13 @@ class JobFetcher:
                 self._queue.intermediate_queue_key,
                 self._queue.started_job_registry.key,
             ),
-            arguments=(
-                utcformat(at),
-                at_s,
-                self._heartbeat_s,
-                b"" if reserved is None else b"=" + reserved,
-                *(uuid4().hex for _ in range(limit)),
+            arguments=FetchArguments(
+                started_at=utcformat(at),
+                started_s=at_s,
+                heartbeat_s=self._heartbeat_s,
+                reserved=b"" if reserved is None else b"=" + reserved,
             ),
+            entries=[FetchEntry(uuid4().hex) for _ in range(limit)],
         )
         started = []
         for job_id, execution_id, data in zip(found[::3], found[1::3], found[2::3], strict=True):

@@ -2,9 +2,12 @@
 
 RQ's own methods take some thirty commands a job, and most of a worker's time.
 `tests/integration/test_job_records.py` compares every key with what RQ itself leaves.
+
+The arguments of a script are named tuples whose fields have the names and the order of the lines
+that unpack them: `tests/unit/test_lua_scripts.py` compares the two.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 from rq import Queue
@@ -49,6 +52,15 @@ class RecordScript:
             worker_name,
         )
 
-    def __call__(self, keys: Sequence[str], arguments: Sequence[Any]) -> Any:
-        """Run it with these keys and arguments after those that `common.lua` lists."""
-        return self._script(keys=(*self._keys, *keys), args=(*self._arguments, *arguments))
+    def __call__(
+        self, keys: Sequence[str], arguments: tuple[Any, ...], entries: Iterable[tuple[Any, ...]]
+    ) -> Any:
+        """Run it with these keys and arguments after those that `common.lua` lists.
+
+        Args:
+            keys: its own keys.
+            arguments: a named tuple of the script's own arguments.
+            entries: named tuples that follow them, one for each job.
+        """
+        own = (*arguments, *(part for each in entries for part in each))
+        return self._script(keys=(*self._keys, *keys), args=(*self._arguments, *own))

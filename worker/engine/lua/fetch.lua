@@ -2,26 +2,29 @@
 -- `Job.prepare_for_execution`, and the worker's state. One call for a whole batch.
 --
 -- KEYS 3 the queue   4 its intermediate queue   5 its StartedJobRegistry
--- ARGV 5 now as RQ writes it   6 now (s)   7 seconds between heartbeats   8 '=' and a job that is in
---      the intermediate queue already, or ''   9... ids for the executions, one for each job wanted
+-- Own arguments: started_at (now as RQ writes it), started_s (the same in seconds), heartbeat_s (seconds between two
+--   heartbeats), reserved ('=' and a job that is in the intermediate queue already, or '');
+--   then for each job wanted: execution_id (a new one)
 -- It begins with a write that takes no memory, so a full Redis lets it run: see shared/ledger/lua/common.lua.
 -- Returns job's id, execution's id, the job's data; and so on for each job that started. For an id
 --   that RQ can't have written: the id, '' and ''.
 
 local QUEUE, INTERMEDIATE, WIP = unpack(KEYS, 3)
-local at, now, beat_s, reserved = ARGV[5], ARGV[6], tonumber(ARGV[7]), ARGV[8]
+local started_at, started_s, heartbeat_s, reserved = unpack(ARGV, OWN, OWN + 3)
+heartbeat_s = tonumber(heartbeat_s)
 local found, longest_s = {}, 0
 local LONGEST_ID = 128
 
 -- `BaseWorker.get_heartbeat_ttl`: a minute beyond the next heartbeat, or beyond the job's timeout.
 local function ttl_of(timeout)
   timeout = tonumber(timeout)
-  if timeout and timeout > 0 then return math.floor(math.min(timeout, beat_s)) + 60 end
-  return beat_s + 60
+  if timeout and timeout > 0 then return math.floor(math.min(timeout, heartbeat_s)) + 60 end
+  return heartbeat_s + 60
 end
 
-for nth = 9, #ARGV do
-  local execution_id, job_id = ARGV[nth], nil
+for at = OWN + 4, #ARGV do
+  local execution_id = unpack(ARGV, at, at)
+  local job_id
   if reserved ~= '' then
     job_id, reserved = string.sub(reserved, 2), ''
     try('LREM', INTERMEDIATE, 1, job_id)
@@ -38,15 +41,15 @@ for nth = 9, #ARGV do
     found[#found + 1] = ''
   elseif job[1] then
     local ttl, both = ttl_of(job[2]), job_id .. ':' .. execution_id
-    redis.call('HSET', EXECUTION .. both, 'id', execution_id, 'job_id', job_id, 'created_at', now,
-               'last_heartbeat', now, 'worker_name', name)
+    redis.call('HSET', EXECUTION .. both, 'id', execution_id, 'job_id', job_id, 'created_at', started_s,
+               'last_heartbeat', started_s, 'worker_name', name)
     redis.call('EXPIRE', EXECUTION .. both, ttl)
-    try('ZADD', REGISTRY .. job_id, math.floor(now) + ttl + 60, execution_id)
+    try('ZADD', REGISTRY .. job_id, math.floor(started_s) + ttl + 60, execution_id)
     try('EXPIRE', REGISTRY .. job_id, ttl + 60)
-    try('ZADD', WIP, math.floor(now) + ttl, both)
+    try('ZADD', WIP, math.floor(started_s) + ttl, both)
     try('SADD', EXECUTIONS, both)
-    try('HSET', JOB .. job_id, 'status', 'started', 'started_at', at, 'last_heartbeat', at,
-               'worker_name', name)
+    try('HSET', JOB .. job_id, 'status', 'started', 'started_at', started_at,
+               'last_heartbeat', started_at, 'worker_name', name)
     redis.call('PERSIST', JOB .. job_id)
     longest_s = math.max(longest_s, ttl)
     found[#found + 1] = job_id
