@@ -200,7 +200,7 @@ class Ledger:
             LeaseLostError: if the message is somebody else's by now.
         """
         arguments = NextPartArguments(
-            lease.id, lease.token, self.lease_ms, rest=rest.to_json(), trouble=rest.part
+            lease.id, lease.token, self.lease_ms, rest=rest.to_json(), last_failure=rest.part
         )
         _check_granted(await self._scripts.step(arguments))
         return replace(lease, delivery_attempt=1, failures=Failures(), prepared=rest)
@@ -246,7 +246,7 @@ class Ledger:
         *,
         pause_ms: int,
         prepared: PreparedReply | None,
-        trouble: str = "",
+        kind: str = "",
         reason: str = "",
     ) -> None:
         """Release a message whose reply was not delivered, to be retried after a pause.
@@ -255,7 +255,7 @@ class Ledger:
             lease: the hold on it, which ends here.
             pause_ms: how long it rests, in milliseconds.
             prepared: the reply to send then, or None to call the skill again.
-            trouble: the kind of trouble to count; "" where another reply is tried at once.
+            kind: the kind of failure to count; "" where another reply is tried at once.
             reason: what a dead letter says should the session close first.
 
         Raises:
@@ -268,8 +268,8 @@ class Ledger:
             furthest=MessageState.SENDING,
             longest_wait_ms=LONGEST_WAIT_MS,
             prepared=prepared.to_json() if prepared else "",
-            failures=lease.failures.plus(trouble).to_json() if trouble else "",
-            trouble=reason,
+            failures=lease.failures.plus(kind).to_json() if kind else "",
+            last_failure=reason,
         )
         await self._check_and_enqueue(await self._scripts.step(arguments))
 

@@ -77,7 +77,7 @@ class NextPartArguments(NamedTuple):
     token: str
     lease_ms: int
     rest: str
-    trouble: str
+    last_failure: str
 
 
 class ClaimNoticeArguments(NamedTuple):
@@ -116,7 +116,7 @@ class RetryArguments(NamedTuple):
     longest_wait_ms: int
     prepared: str = ""
     failures: str = ""
-    trouble: str = ""
+    last_failure: str = ""
 
 
 class SweepArguments(NamedTuple):

@@ -178,14 +178,14 @@ class LedgerMachine(RuleBasedStateMachine):
     @rule(
         lease=leases,
         pause_ms=st.sampled_from([0, 500, 60_000]),
-        trouble=st.sampled_from(["connection", "busy"]),
+        kind=st.sampled_from(["connection", "busy"]),
     )
-    def dingtalk_turns_it_away(self, lease: Lease, pause_ms: int, trouble: str) -> None:
+    def dingtalk_turns_it_away(self, lease: Lease, pause_ms: int, kind: str) -> None:
         prepared = lease.prepared or PREPARED
-        retry = self.ledger.retry(lease, pause_ms=pause_ms, prepared=prepared, trouble=trouble)
+        retry = self.ledger.retry(lease, pause_ms=pause_ms, prepared=prepared, kind=kind)
         if self.granted(retry):
             self.check_it_holds(lease)
-            self.failures[lease.id] = lease.failures.plus(trouble)
+            self.failures[lease.id] = lease.failures.plus(kind)
             self.shown[lease.id, part_of(lease)] = 0
             del self.holder[lease.id]
             if pause_ms > LONGEST_WAIT_MS:

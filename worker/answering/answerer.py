@@ -210,7 +210,7 @@ class Answerer:
             case RetryLater(pause_ms, kind, reason):
                 logger.info("message %.8s: %s; retry in %d ms", lease.id, reason, pause_ms)
                 await self._ledger.retry(
-                    lease, pause_ms=pause_ms, prepared=reply.persisted, trouble=kind, reason=reason
+                    lease, pause_ms=pause_ms, prepared=reply.persisted, kind=kind, reason=reason
                 )
             case SendFallback(sentence, completion):
                 fallback = PreparedReply(encode_sentence(sentence, attempt.message), completion)

@@ -198,8 +198,8 @@ end
 -- Ends a message whose session has closed: without a reply, and with the last failure as its detail.
 -- Returns what `wake` returns.
 local function expire(id, remember_s, now)
-  local trouble = redis.call('HGET', MESSAGE .. id, 'trouble')
-  return finish(id, 'dead', 'expired', trouble or '', remember_s, now)
+  local last_failure = redis.call('HGET', MESSAGE .. id, 'trouble')
+  return finish(id, 'dead', 'expired', last_failure or '', remember_s, now)
 end
 
 -- Whether the caller still holds the message: its token, and one of the states named.

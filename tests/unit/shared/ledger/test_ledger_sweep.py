@@ -87,9 +87,9 @@ async def test_failures_are_counted_by_kind_over_retries_deaths_and_releases(
     harness: LedgerHarness, message: Message
 ) -> None:
     await harness.accept(message)
-    for trouble in ("connection", "busy", "connection"):
+    for kind in ("connection", "busy", "connection"):
         lease = await harness.lease(message)
-        await harness.ledger.retry(lease, pause_ms=0, prepared=PREPARED, trouble=trouble)
+        await harness.ledger.retry(lease, pause_ms=0, prepared=PREPARED, kind=kind)
     await harness.ledger.retry(await harness.lease(message), pause_ms=0, prepared=PREPARED)
     await harness.ledger.release(await harness.lease(message))
     await harness.lease(message)
@@ -106,7 +106,7 @@ async def test_a_message_that_expires_after_a_retry_says_why_there_was_no_reply(
 ) -> None:
     lease = await harness.leased(message)
     await harness.ledger.retry(
-        lease, pause_ms=0, prepared=PREPARED, trouble="busy", reason="errcode -1"
+        lease, pause_ms=0, prepared=PREPARED, kind="busy", reason="errcode -1"
     )
     await harness.end_session(message)
     assert await harness.ledger.lease(message.id) == "expired"
