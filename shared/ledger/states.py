@@ -179,9 +179,11 @@ class Completion:
 def join_reason(reason: str, detail: str) -> str:
     """Put a stored reason and its detail into one text.
 
-    The version before this one stored that text as the reason, without a detail; so it reads the
-    same whichever version of the worker ended a message.
+    The version before this one stored that text as the reason, and left a detail alone that a retry
+    by this version had kept; so it reads the same whichever version of the worker ended a message.
     """
+    if reason and reason not in frozenset(DeadReason):
+        return reason
     return f"{reason}: {detail}" if reason and detail else reason or detail
 
 

@@ -37,6 +37,15 @@ async def test_its_dead_letters_are_listed(
     assert letter.reason == text
 
 
+async def test_a_detail_that_it_left_behind_is_not_joined_to_its_own_reason(
+    harness: LedgerHarness, message: Message
+) -> None:
+    await died_before(harness, message, "failed: errcode 300001")
+    await harness.redis.hset(KEYS.message(message.id), "detail", "errcode 400001")
+    (letter,) = await harness.admin.dead_letters()
+    assert letter.reason == "failed: errcode 300001"
+
+
 @pytest.mark.parametrize("text", FORMER)
 async def test_its_dead_letters_can_be_followed(
     harness: LedgerHarness, message: Message, text: str
