@@ -1,11 +1,37 @@
 """`dingda new`: the files it writes, and the names it accepts."""
 
+import os
+import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
 import pytest
 
 from dingda.new import ProjectError, create_project
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def mypy_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("mypy-cache")
+
+
+def strict_mypy(project: Path, cache: Path) -> str:
+    """What mypy says of a project in strict mode, as it reads it beside an installed dingda."""
+    done = subprocess.run(
+        [
+            *(sys.executable, "-m", "mypy", "--strict", "--follow-imports=silent"),
+            *("--config-file=", f"--cache-dir={cache}", "--no-error-summary", "."),
+        ],
+        cwd=project,
+        env=os.environ | {"MYPYPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return done.stdout + done.stderr
 
 
 def test_a_project_is_a_package_with_a_skill_its_tests_and_its_deployment_files(
@@ -37,6 +63,15 @@ def test_no_placeholder_is_left(tmp_path: Path) -> None:
     written = create_project("acme-bot", tmp_path)
     left = [path.name for path in written if "$" in path.read_text("utf-8").replace("\n$ ", "")]
     assert left == []
+
+
+def test_a_new_project_passes_mypy_in_strict_mode(tmp_path: Path, mypy_cache: Path) -> None:
+    create_project("acme-bot", tmp_path)
+    assert strict_mypy(tmp_path, mypy_cache) == ""
+
+
+def test_the_example_passes_mypy_in_strict_mode(mypy_cache: Path) -> None:
+    assert strict_mypy(ROOT / "examples/leave", mypy_cache) == ""
 
 
 def test_an_empty_folder_is_accepted(tmp_path: Path) -> None:
