@@ -48,6 +48,7 @@ from dingda.worker.errors import (
     SkillError,
 )
 from dingda.worker.sdk.context import Context
+from dingda.worker.sdk.services import Services
 from dingda.worker.sdk.settings import SkillSettings
 from dingda.worker.sdk.skill import Allow, Skill
 from dingda.worker.services.address_book import AddressBook, Person
@@ -95,6 +96,7 @@ __all__ = [
     "Quoted",
     "RefusalError",
     "Reply",
+    "Services",
     "Skill",
     "SkillError",
     "SkillSettings",

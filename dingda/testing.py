@@ -15,7 +15,8 @@ does the same, and returns the whole `Response`, with its `Outcome`.
 docs/skills.md and docs/simulator.md show more.
 """
 
-from dingda.shared.ledger.states import Outcome
+from dingda.shared.ledger.states import Completion, DeadReason, Outcome
+from dingda.shared.ledger.timeline import MessageTimeline
 from dingda.simulator.client.client import SimulatorClient
 from dingda.simulator.dingtalk.callback import staff_id_of
 from dingda.simulator.dingtalk.faults import CallbackFault, FaultSettings, ReplyFault
@@ -27,9 +28,12 @@ from dingda.worker.testing import MemoryCache, People, ask, listen
 
 __all__ = [
     "CallbackFault",
+    "Completion",
+    "DeadReason",
     "FaultSettings",
     "MemoryCache",
     "Mentioned",
+    "MessageTimeline",
     "Outcome",
     "People",
     "Quotation",

@@ -117,7 +117,14 @@ SPOILT = "its record is spoilt"
 
 
 class DeadReason(StrEnum):
-    """Why a message ended as a dead letter. The ledger counts dead letters by it."""
+    """Why a message ended as a dead letter. The ledger counts dead letters by it.
+
+    >>> @skill.command("咖啡")
+    ... def coffee() -> str:
+    ...     raise RuntimeError("no beans")
+    >>> asyncio.run(listen(skill, "咖啡")).completion.reason is DeadReason.FAILED
+    True
+    """
 
     FAILED = "failed"
     """No reply was delivered, and none will be: the skill failed, DingTalk rejected the reply,
@@ -134,11 +141,17 @@ class DeadReason(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Completion:
-    """An end, and what there is to say about it.
+    """How a message ended, and why.
+
+    >>> @skill.command("咖啡")
+    ... def coffee() -> str:
+    ...     raise RuntimeError("no beans")
+    >>> print(asyncio.run(listen(skill, "咖啡")).completion)
+    dead (failed: RuntimeError in the skill)
 
     Args:
-        end: how the message ends.
-        reason: why it is dead; None for every other end.
+        outcome: how the message ended.
+        reason: why it is dead; None for every other outcome.
         detail: what happened in particular, for operators: of a dead letter `errcode 300001`, of
             another end `flood`, say; "" if there is nothing to add.
 

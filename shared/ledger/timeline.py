@@ -18,7 +18,12 @@ _FIELDS = (
 
 @dataclass(frozen=True, slots=True)
 class MessageTimeline:
-    """What the ledger and RQ know of one message; times in ms since 1970."""
+    """What the ledger and RQ know of one message; times in ms since 1970.
+
+    >>> timeline = dingtalk.ask("咖啡").story
+    >>> timeline.state, timeline.lease_count
+    ('answered', 1)
+    """
 
     state: str
     """A `MessageState`, as it is stored."""

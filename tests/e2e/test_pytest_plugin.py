@@ -128,7 +128,7 @@ def test_a_skill_is_tested_with_the_whole_bot_behind_it(folder: Path) -> None:
         (folder / f"{name}.py").write_text(text, "utf-8")
     ended = run_pytest(folder)
     assert ended.returncode == 0, ended.stdout
-    assert "12 passed" in ended.stdout
+    assert "13 passed" in ended.stdout
 
 
 def test_the_example_in_the_docs_passes(folder: Path) -> None:

@@ -20,16 +20,17 @@ CHINA LIMITS_MEANING MALFORMED MAX_TITLE_CHARS NO_LIMITS ActionCard AddressBook 
 BackendBusyError BackendConfigError BackendError BackendProtocolError BackendQuotaError
 BackendUnavailableError Bounds Button Cache ClarificationNeeded Context Databases FeedCard FeedLink
 File Http InvalidReplyError JSONResponse Limits LimitsSetting Markdown Mention Message Person
-Picture Quoted RefusalError Reply Skill SkillError SkillSettings Text Voice identifier link plain
-shorten
+Picture Quoted RefusalError Reply Services Skill SkillError SkillSettings Text Voice identifier link
+plain shorten
 """
 SLOTS = """
 MAX_CHARS Day FoldedText FoundDays FoundPlace Match Pattern Period Place PriceLimit Slot
 UnsupportedPatternError find_days find_places fold is_traditional to_simplified
 """
 TESTING = """
-CallbackFault FaultSettings MemoryCache Mentioned Outcome People Quotation Record ReplyFault
-Response SimulatedDingTalk SimulatorClient UserMessage ask listen staff_id_of
+CallbackFault Completion DeadReason FaultSettings MemoryCache Mentioned MessageTimeline Outcome
+People Quotation Record ReplyFault Response SimulatedDingTalk SimulatorClient UserMessage ask
+listen staff_id_of
 """
 
 

@@ -13,7 +13,18 @@ from dingda.worker.services.http_client import Http
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """The services that all messages of one worker process share."""
+    """The services that all messages of one worker process share: the type of `Context.services`.
+
+    >>> async def rate(services: Services, currency: str) -> float:
+    ...     url = f"https://rates.example/{currency}"
+    ...     return (await services.http.json("汇率", "GET", url)).data["rate"]
+    >>> @skill.command("汇率")
+    ... async def rates(currency: str, ctx: Context) -> str:
+    ...     return str(await rate(ctx.services, currency))
+    >>> fake = httpx.MockTransport(lambda request: httpx.Response(200, json={"rate": 7.1}))
+    >>> asyncio.run(ask(skill, "汇率 USD", transport=fake)).content
+    '7.1'
+    """
 
     http: Http
     cache: Cache
