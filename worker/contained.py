@@ -45,7 +45,7 @@ async def contained(work: Coroutine[Any, Any, T]) -> T:
         asyncio.CancelledError: if the caller is cancelled, and only then; up to `CANCEL_TIMEOUT_S`
             later, since the coroutine may have to tidy up, or refuse to end at all.
     """
-    task = asyncio.create_task(_settled(work))
+    task = asyncio.create_task(_captured(work))
     try:
         await asyncio.wait({task})
     except asyncio.CancelledError:
@@ -73,7 +73,7 @@ def is_cancelled(error: BaseException) -> bool:
     return cancelled and task is not None and task.cancelling() > 0
 
 
-def settle(call: Callable[[], T]) -> tuple[T | None, BaseException | None]:
+def capture(call: Callable[[], T]) -> tuple[T | None, BaseException | None]:
     """Call something in a thread, and return its result or what it raised.
 
     A future can't carry every exception: with a StopIteration it would never be done.
@@ -84,7 +84,7 @@ def settle(call: Callable[[], T]) -> tuple[T | None, BaseException | None]:
         return None, error
 
 
-async def _settled(work: Coroutine[Any, Any, T]) -> tuple[T | None, BaseException | None]:
+async def _captured(work: Coroutine[Any, Any, T]) -> tuple[T | None, BaseException | None]:
     try:
         return await work, None
     except BaseException as error:  # noqa: BLE001 - asyncio would end the loop with some of them

@@ -26,10 +26,10 @@ from dingda.worker.answering.safe_reply import question_back
 from dingda.worker.answering.unmatched import hint
 from dingda.worker.contained import (
     TaskOwner,
+    capture,
     contained,
     is_cancelled,
     set_task_owner,
-    settle,
 )
 from dingda.worker.language.text import clean
 from dingda.worker.sdk.context import Context
@@ -222,7 +222,7 @@ async def _in_thread(
 
     def run() -> tuple[Any, BaseException | None]:
         loop.call_soon_threadsafe(begun.set)
-        return settle(call)
+        return capture(call)
 
     future = loop.run_in_executor(threads, run)
     try:
