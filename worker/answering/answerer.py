@@ -5,15 +5,19 @@ exactly one worker through each step. The way of one message:
 
 1. `engine/concurrent_worker.py: ConcurrentWorker` takes a job off the queue: a message's id.
 2. `answerer.py: Answerer.answer` takes a lease on the message, which `lease_keeper.py` renews.
-3. `answerer.py: Answerer._respond` checks the rate limit, the message's turn and the skill's room.
-4. `responder.py: Responder` routes the message and calls the skill.
+3. `answerer.py: Answerer._respond` checks the rate limit (`rate_limit.py`), the message's turn and
+   the skill's room (`admission.py`).
+4. `responder.py: Responder` finds the skill (`routing.py`), and calls it for senders who may use it
+   (`permissions.py`).
 5. `outgoing.py: compose` encodes the response, in parts where it is long.
 6. `answerer.py: Answerer._send` picks the channel and waits for a place on the wire.
-7. `delivery/webhook.py` or `delivery/private.py`: `send` knows the URL, and reads the response.
+7. `delivery/webhook.py` or `delivery/private.py`: `send` knows the URL, and reads the response by
+   `delivery/classify.py`.
 8. `delivery/post.py: post` makes the one POST.
 9. `delivery/transport.py` opens the connection and awaits `Ledger.claim_send` before it writes.
 10. `settlement.py: settle` decides what follows.
-11. `answerer.py: Answerer._carry_out` does it: finish, retry later, or send a plain sentence.
+11. `answerer.py: Answerer._carry_out` does it: `LeaseKeeper.finish`, a retry later, or a plain
+    sentence instead.
 """
 
 import asyncio

@@ -123,27 +123,22 @@ class Responder:
             The response; None for silence.
         """
         try:
-            return await self._respond(message, route, timeout_s)
+            ctx = Context(
+                text=route.text if route else clean(message.own_words),
+                message=message,
+                now=self._now(),
+                services=self._services,
+                names=route.names if route else (),
+            )
+            if route is None:
+                return await self._respond_unmatched(ctx, timeout_s)
+            return await self._ask_skill(route, ctx, timeout_s)
         except BaseException as error:
             if is_cancelled(error):
                 raise
             # A hint or a Context may raise, too.
             logger.error("message %.8s: no response: %s", message.id, trace(error))
             return Response(Text(texts.LAST_RESORT), failed(f"{class_name(error)} in the skill"))
-
-    async def _respond(
-        self, message: Message, route: Route | None, timeout_s: float
-    ) -> Response | None:
-        ctx = Context(
-            text=route.text if route else clean(message.own_words),
-            message=message,
-            now=self._now(),
-            services=self._services,
-            names=route.names if route else (),
-        )
-        if route is None:
-            return await self._respond_unmatched(ctx, timeout_s)
-        return await self._ask_skill(route, ctx, timeout_s)
 
     async def _respond_unmatched(self, ctx: Context, timeout_s: float) -> Response | None:
         match self._unmatched:
@@ -161,19 +156,16 @@ class Responder:
 
     async def _ask_skill(self, route: Route, ctx: Context, timeout_s: float) -> Response | None:
         """Call the skill; whatever it raises becomes a sentence for the sender."""
-        try:
-            return await self._call(route, ctx, timeout_s)
-        except Exception as error:  # noqa: BLE001 - a skill may raise anything
-            return response_to_error(error, route.skill, ctx)
-
-    async def _call(self, route: Route, ctx: Context, timeout_s: float) -> Response | None:
         skill_timeout_s, deadline_s = self._timeout_s(route), _now_s() + timeout_s
         within_s = min(_MAX_WAIT * skill_timeout_s, timeout_s)
-        async with (
-            self._places_of(route).place(ctx.message.conversation_id, within_s=within_s),
-            skill_time(skill_timeout_s, latest_s=deadline_s - _now_s()),
-        ):
-            return await contained(self._run_skill(route, ctx))
+        try:
+            async with (
+                self._places_of(route).place(ctx.message.conversation_id, within_s=within_s),
+                skill_time(skill_timeout_s, latest_s=deadline_s - _now_s()),
+            ):
+                return await contained(self._run_skill(route, ctx))
+        except Exception as error:  # noqa: BLE001 - a skill may raise anything
+            return response_to_error(error, route.skill, ctx)
 
     def _timeout_s(self, route: Route) -> float:
         return route.skill.timeout_s or self._skill_timeout_s
