@@ -20,7 +20,7 @@ from benchmarks.candidates import a_sink
 from benchmarks.plan import FULL, Plan
 from benchmarks.processes import OURS, run
 from benchmarks.samples import Column, Sample, Table
-from dingda.worker.delivery.post import HTTPResponse, create_client
+from dingda.worker.delivery.post import PostResponse, create_reply_client
 from dingda.worker.delivery.post import post as post_once
 
 DINGDA = "Dingda's: over httpx-aiohttp, a connection for each reply"
@@ -68,11 +68,11 @@ async def _dingda() -> AsyncIterator[_Post]:
     async def claim() -> None:
         """Claim nothing: here is no ledger."""
 
-    async with create_client() as client:
+    async with create_reply_client() as client:
 
         async def post(url: str) -> None:
             response = await post_once(client, url, _BODY, before_send=claim, timeout_s=60)
-            if not isinstance(response, HTTPResponse):
+            if not isinstance(response, PostResponse):
                 raise TypeError(f"a reply was not taken: {response}")
 
         yield post

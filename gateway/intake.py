@@ -14,7 +14,7 @@ from redis.exceptions import RedisError
 
 from dingda.shared.dingtalk.message import Message
 from dingda.shared.errors import BusyError
-from dingda.shared.ledger.batching import Batcher, Limits
+from dingda.shared.ledger.batching import Batcher, BatchLimits
 from dingda.shared.ledger.ledger import Ledger
 from dingda.shared.ledger.states import AcceptResult
 from dingda.shared.runtime.deadline import within
@@ -25,7 +25,7 @@ logger = logging.getLogger(__name__)
 ROUND_TRIP_S = 0.45
 """How long a round trip to Redis may take, in seconds. Two of them are less than the second that we
 promise; DingTalk's own limit is about 2.5 s."""
-LIMITS = Limits(
+LIMITS = BatchLimits(
     batch=256,
     batch_bytes=4 * 1024 * 1024,
     waiting=4096,
@@ -42,7 +42,7 @@ class Intake:
         limits: how much is stored in one round trip, and how much may wait to be stored.
     """
 
-    def __init__(self, ledger: Ledger, *, backlog_limit: int, limits: Limits = LIMITS) -> None:
+    def __init__(self, ledger: Ledger, *, backlog_limit: int, limits: BatchLimits = LIMITS) -> None:
         self._ledger = ledger
         self._backlog_limit = backlog_limit
         self._batcher = Batcher(self._store, limits=limits)

@@ -79,8 +79,8 @@ async def open_answerer(settings: Settings) -> AsyncIterator[WorkerParts]:
     skills = load_skills(settings.skills)
     async with AsyncExitStack() as stack:
         egress = Egress(settings.proxy_url.get_secret_value(), settings.no_proxy)
-        backends = Http(await stack.enter_async_context(http.create_client(egress)))
-        replies = await stack.enter_async_context(post.create_client(egress))
+        backends = Http(await stack.enter_async_context(http.create_backend_client(egress)))
+        replies = await stack.enter_async_context(post.create_reply_client(egress))
         redis = create_worker_redis(settings.redis_url.get_secret_value())
         stack.push_async_callback(redis.aclose)
         databases = Databases()

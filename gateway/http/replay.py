@@ -17,7 +17,7 @@ _REMEMBERED = 20_000
 """Signatures remembered; the oldest goes first."""
 
 
-class Signature:
+class SeenSignature:
     """What one signature has come with so far."""
 
     __slots__ = ("_bytes_left", "_messages")
@@ -54,13 +54,13 @@ class ReplayGuard:
     """Remembers signatures."""
 
     def __init__(self) -> None:
-        self._signatures: dict[bytes, Signature] = {}
+        self._signatures: dict[bytes, SeenSignature] = {}
 
-    def find(self, sign: bytes) -> Signature:
+    def find(self, sign: bytes) -> SeenSignature:
         """What is known of a signature that has been verified."""
         signature = self._signatures.get(sign)
         if signature is None:
             if len(self._signatures) >= _REMEMBERED:
                 del self._signatures[next(iter(self._signatures))]
-            signature = self._signatures[sign] = Signature()
+            signature = self._signatures[sign] = SeenSignature()
         return signature

@@ -30,7 +30,7 @@ _Script = tuple[AsyncScript, Sequence[Any]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
+class BatchLimits:
     """How much a batch holds, and how much may wait for one; a batch may exceed its bytes once."""
 
     batch: int = 256
@@ -52,7 +52,7 @@ class Batcher(Generic[Item, Result]):
         self,
         run: Callable[[list[Item]], Awaitable[Sequence[Result | Exception]]],
         *,
-        limits: Limits,
+        limits: BatchLimits,
     ) -> None:
         self._run = run
         self._limits = limits
@@ -158,7 +158,7 @@ class ScriptBatcher:
     def __init__(self, redis: Redis, keys: Sequence[str]) -> None:
         self._redis = redis
         self._keys = keys
-        self._batcher: Batcher[_Script, Any] = Batcher(self._run_batch, limits=Limits())
+        self._batcher: Batcher[_Script, Any] = Batcher(self._run_batch, limits=BatchLimits())
 
     async def run(self, script: AsyncScript, arguments: Sequence[Any]) -> Any:
         """Run a script and return what it returns; raises what the client raises."""

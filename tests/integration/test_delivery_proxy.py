@@ -11,7 +11,7 @@ import pytest
 
 from dingda.simulator.testing.processes import free_port
 from dingda.worker.delivery.outcome import Delivered, DeliveryOutcome, FailureKind, Retry
-from dingda.worker.delivery.post import create_client
+from dingda.worker.delivery.post import create_reply_client
 from dingda.worker.delivery.transport import ClaimingTransport
 from dingda.worker.delivery.webhook import WebhookChannel
 from dingda.worker.services import http_client as http
@@ -173,7 +173,7 @@ async def test_a_proxy_that_intercepts_tls_is_not_taken_for_dingtalk(
 ) -> None:
     claims = Claims()
     async with dingtalk(tmp_path) as peer:
-        outcome = await posted(create_client(Egress(proxy.url)), peer, claims)
+        outcome = await posted(create_reply_client(Egress(proxy.url)), peer, claims)
         assert outcome == Retry(FailureKind.CERTIFICATE, "tls: invalid certificate")
         assert (claims.count, peer.requests) == (0, [])
 
@@ -192,8 +192,8 @@ async def test_the_proxys_password_is_for_the_proxy_alone(proxy: Tunnels, tmp_pa
 async def test_what_is_near_is_reached_without_the_proxy(proxy: Tunnels) -> None:
     async with listening() as peer:
         egress = Egress(proxy.url, direct_hosts=("127.0.0.1",))
-        assert await posted(create_client(egress), peer, Claims()) == Delivered()
-        async with http.create_client(egress) as client:
+        assert await posted(create_reply_client(egress), peer, Claims()) == Delivered()
+        async with http.create_backend_client(egress) as client:
             response = await client.post(peer.url, content=BODY)
             assert response.status_code == 200
         assert len(peer.requests) == 2
@@ -202,7 +202,8 @@ async def test_what_is_near_is_reached_without_the_proxy(proxy: Tunnels) -> None
 
 async def test_backends_are_reached_through_the_proxy_as_well(proxy: Tunnels) -> None:
     proxy.answer = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}"
-    async with http.create_client(Egress(proxy.url, direct_hosts=("hr.example",))) as client:
+    egress = Egress(proxy.url, direct_hosts=("hr.example",))
+    async with http.create_backend_client(egress) as client:
         response = await client.get("http://weather.invalid/today?city=1")
         assert response.json() == {}
     assert proxy.asked[0].startswith(b"GET http://weather.invalid/today?city=1 HTTP/1.1\r\n")

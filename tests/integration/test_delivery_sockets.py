@@ -32,7 +32,7 @@ from dingda.worker.delivery.outcome import (
     Retry,
     Unknown,
 )
-from dingda.worker.delivery.post import create_client
+from dingda.worker.delivery.post import create_reply_client
 from dingda.worker.delivery.webhook import WebhookChannel
 from tests.support.builders import a_message
 
@@ -145,7 +145,7 @@ async def posted(
 ) -> DeliveryOutcome:
     """Post once with the worker's own client; a bound of time stands around it."""
     allowed = (origin_of(url),) if origins is None else origins
-    async with create_client() as client, asyncio.timeout(LONG_S):
+    async with create_reply_client() as client, asyncio.timeout(LONG_S):
         channel = WebhookChannel(client, origins=allowed)
         return await channel.send(replying_to(url), BODY, before_send=claim, timeout_s=timeout_s)
 
@@ -229,7 +229,7 @@ async def test_a_claim_that_takes_too_long_sends_nothing_and_is_tried_again(peer
 
 async def test_replies_that_are_sent_at_once_have_each_its_own_claim(peer: Peer) -> None:
     claims = [Claims(LeaseLostError() if number % 2 else None) for number in range(40)]
-    async with create_client() as client:
+    async with create_reply_client() as client:
         channel = WebhookChannel(client, origins=(peer.origin,))
 
         async def send(number: int) -> DeliveryOutcome:
@@ -273,7 +273,7 @@ async def test_nothing_is_taken_from_the_environment(
 
 async def test_no_cookie_is_kept(peer: Peer) -> None:
     peer.answer = response(OK, "set-cookie: a=1")
-    async with create_client() as client:
+    async with create_reply_client() as client:
         channel = WebhookChannel(client, origins=(peer.origin,))
         for _ in range(2):
             await channel.send(replying_to(peer.url), BODY, before_send=Claims(), timeout_s=LONG_S)
@@ -288,7 +288,7 @@ async def test_each_reply_has_a_connection_of_its_own_so_none_meets_a_stale_one(
         await peer.write(writer, response(OK, "connection: keep-alive"))
 
     peer.answer = close_when_idle
-    async with create_client() as client:
+    async with create_reply_client() as client:
         channel = WebhookChannel(client, origins=(peer.origin,))
         for _ in range(3):
             outcome = await channel.send(

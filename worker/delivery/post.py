@@ -39,7 +39,7 @@ _HEADERS = {
 
 
 @dataclass(frozen=True, slots=True)
-class HTTPResponse:
+class PostResponse:
     """DingTalk's response, read up to `MAX_RESPONSE_BYTES`."""
 
     status: int
@@ -49,7 +49,7 @@ class HTTPResponse:
     """Unpacked, and cut off just beyond `MAX_RESPONSE_BYTES`."""
 
 
-def create_client(egress: Egress = DIRECT) -> httpx.AsyncClient:
+def create_reply_client(egress: Egress = DIRECT) -> httpx.AsyncClient:
     """An HTTP client for replies: nothing from the environment, no redirects, no cookies."""
     return httpx.AsyncClient(
         **egress.transports(ClaimingTransport),
@@ -68,11 +68,11 @@ async def post(
     before_send: BeforeSend,
     timeout_s: float,
     headers: Mapping[str, str] = MappingProxyType({}),
-) -> HTTPResponse | Retry | Rejected | Unknown:
+) -> PostResponse | Retry | Rejected | Unknown:
     """POST once, over a `ClaimingTransport`.
 
     Args:
-        client: see `create_client`.
+        client: see `create_reply_client`.
         url: where to.
         body: UTF-8 JSON.
         before_send: claims the right to send, once the connection is open.
@@ -104,7 +104,7 @@ async def post(
 
 async def _exchange(
     client: httpx.AsyncClient, url: str, body: bytes, headers: Mapping[str, str], claim: BeforeSend
-) -> HTTPResponse:
+) -> PostResponse:
     async with client.stream(
         "POST", url, content=body, headers=headers, extensions={BEFORE_SEND: claim}
     ) as response:
@@ -114,7 +114,7 @@ async def _exchange(
                 received += chunk
                 if len(received) > MAX_RESPONSE_BYTES:
                     break
-        return HTTPResponse(
+        return PostResponse(
             response.status_code,
             parse_retry_after(response.headers.get("retry-after", ""), now_s=time.time()) or 0.0,
             unpacked(bytes(received), response.headers.get("content-encoding", "")),

@@ -23,7 +23,7 @@ from dingda.worker.delivery.outcome import (
     Retry,
     Unknown,
 )
-from dingda.worker.delivery.post import HTTPResponse, post
+from dingda.worker.delivery.post import PostResponse, post
 from dingda.worker.delivery.transport import BeforeSend
 from dingda.worker.errors import BackendBusyError, BackendError, BackendUnavailableError
 from dingda.worker.services.access_token import TOKEN_HEADER, AccessToken, is_unknown_token
@@ -42,7 +42,7 @@ class PrivateChannel:
     """A `SendChannel` to the sender's single chat; its bodies are made by `to_private_body`.
 
     Args:
-        client: see `post.create_client`.
+        client: see `post.create_reply_client`.
         token: of the application that the robot belongs to.
         robot_code: the robot's.
         openapi_url: `https://api.dingtalk.com`.
@@ -77,7 +77,7 @@ class PrivateChannel:
             before_send=before_send,
             timeout_s=timeout_s,
         )
-        if not isinstance(response, HTTPResponse):
+        if not isinstance(response, PostResponse):
             return response
         if is_unknown_token(response.status, parse_object(response.body)):
             await self._token.forget(token)
@@ -120,7 +120,7 @@ def _template(reply: Reply) -> tuple[str, dict[str, str]]:
             return "sampleMarkdown", {"title": feed[0].title, "text": "\n\n".join(links)}
 
 
-def _classify(response: HTTPResponse, staff_id: str) -> DeliveryOutcome:
+def _classify(response: PostResponse, staff_id: str) -> DeliveryOutcome:
     """Decide the outcome of a private message: a 200 may still say that it was not sent."""
     fields = parse_object(response.body) or {}
     code = str(fields.get("code", ""))[:_MAX_CODE_CHARS]

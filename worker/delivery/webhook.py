@@ -9,7 +9,7 @@ from dingda.shared.dingtalk.origin import origin_of
 from dingda.shared.errors import InvalidOriginError
 from dingda.worker.delivery.classify import classify
 from dingda.worker.delivery.outcome import DeliveryOutcome, Rejected
-from dingda.worker.delivery.post import HTTPResponse, post
+from dingda.worker.delivery.post import PostResponse, post
 from dingda.worker.delivery.transport import BeforeSend
 
 
@@ -17,7 +17,7 @@ class WebhookChannel:
     """A `SendChannel` to sessionWebhooks and nowhere else; its bodies are made by `reply.to_body`.
 
     Args:
-        client: see `post.create_client`.
+        client: see `post.create_reply_client`.
         origins: the only origins to POST to, as `shared.dingtalk.origin` spells them.
     """
 
@@ -33,7 +33,7 @@ class WebhookChannel:
         if not self._allows(url):
             return Rejected("origin: not one of DINGDA_SESSION_WEBHOOK_ORIGINS")
         response = await post(self._client, url, body, before_send=before_send, timeout_s=timeout_s)
-        if not isinstance(response, HTTPResponse):
+        if not isinstance(response, PostResponse):
             return response
         return classify(response.status, response.retry_after_s, response.body)
 

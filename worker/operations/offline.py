@@ -52,7 +52,7 @@ async def answer_offline(
     skills = load_skills(settings.skills)
     databases, threads = Databases(), SkillThreads()
     egress = Egress(settings.proxy_url.get_secret_value(), settings.no_proxy)
-    async with http.create_client(egress) as backends:
+    async with http.create_backend_client(egress) as backends:
         responder = Responder(
             router=Router([*skills, help_skill(skills)]),
             services=Services(

@@ -55,7 +55,7 @@ class Http:
     URLs may hold keys.
 
     Args:
-        client: the httpx client to use; see `create_client`.
+        client: the httpx client to use; see `create_backend_client`.
         now: the wall clock, for quotas that are restored at midnight.
 
     >>> @skill.command("工时")
@@ -156,7 +156,7 @@ class Http:
         return endpoint
 
 
-def create_client(egress: Egress = DIRECT) -> httpx.AsyncClient:
+def create_backend_client(egress: Egress = DIRECT) -> httpx.AsyncClient:
     """Create the httpx client: pooled, nothing from the environment, no redirects or cookies.
 
     It limits only the time to connect; the number of calls and their time are each backend's.

@@ -10,7 +10,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import ResponseError
 
 from dingda.shared.errors import BusyError
-from dingda.shared.ledger.batching import Batcher, Limits, ScriptBatcher
+from dingda.shared.ledger.batching import Batcher, BatchLimits, ScriptBatcher
 
 # Batches of anything.
 
@@ -50,7 +50,7 @@ async def test_a_result_that_is_an_exception_is_raised_to_its_caller_alone(
     doubler: Doubler,
 ) -> None:
     doubler.gate.set()
-    found = await outcomes(*submit(Batcher(doubler.run, limits=Limits()), 2, 3, 4))
+    found = await outcomes(*submit(Batcher(doubler.run, limits=BatchLimits()), 2, 3, 4))
     assert (found[0], found[2]) == (4, 8)
     assert isinstance(found[1], ValueError)
     assert doubler.batches == [[2, 3, 4]]
@@ -58,9 +58,9 @@ async def test_a_result_that_is_an_exception_is_raised_to_its_caller_alone(
 
 async def test_a_batch_takes_no_more_calls_and_bytes_than_its_limits(doubler: Doubler) -> None:
     doubler.gate.set()
-    by_calls = Batcher(doubler.run, limits=Limits(batch=2))
+    by_calls = Batcher(doubler.run, limits=BatchLimits(batch=2))
     await outcomes(*submit(by_calls, 2, 4, 6))
-    by_bytes = Batcher(doubler.run, limits=Limits(batch_bytes=20))
+    by_bytes = Batcher(doubler.run, limits=BatchLimits(batch_bytes=20))
     await outcomes(*submit(by_bytes, 2, 4, 6, size=10))
     assert doubler.batches == [[2, 4], [6]] * 2
 
@@ -69,12 +69,12 @@ async def test_results_that_are_too_few_are_given_to_nobody() -> None:
     async def forgetful(batch: list[int]) -> list[int]:
         return batch[1:]
 
-    found = await outcomes(*submit(Batcher(forgetful, limits=Limits()), 2, 4))
+    found = await outcomes(*submit(Batcher(forgetful, limits=BatchLimits()), 2, 4))
     assert [type(outcome) for outcome in found] == [ValueError, ValueError]
 
 
 async def test_waiting_calls_can_be_failed_while_a_batch_is_in_flight(doubler: Doubler) -> None:
-    batcher = Batcher(doubler.run, limits=Limits())
+    batcher = Batcher(doubler.run, limits=BatchLimits())
     in_flight = submit(batcher, 2)
     await asyncio.sleep(0)
     waiting = submit(batcher, 4, 6)
@@ -89,7 +89,7 @@ async def test_waiting_calls_can_be_failed_while_a_batch_is_in_flight(doubler: D
 async def test_stopping_fails_the_batch_in_flight_and_the_calls_that_wait(
     doubler: Doubler,
 ) -> None:
-    batcher = Batcher(doubler.run, limits=Limits(batch=1))
+    batcher = Batcher(doubler.run, limits=BatchLimits(batch=1))
     calls = submit(batcher, 2, 4)
     await asyncio.sleep(0.01)
     await batcher.stop()
@@ -97,7 +97,7 @@ async def test_stopping_fails_the_batch_in_flight_and_the_calls_that_wait(
 
 
 async def test_stopping_before_the_first_batch_has_begun_fails_its_call(doubler: Doubler) -> None:
-    batcher = Batcher(doubler.run, limits=Limits())
+    batcher = Batcher(doubler.run, limits=BatchLimits())
     call = submit(batcher, 2)
     await batcher.stop()
     assert [type(outcome) for outcome in await outcomes(*call)] == [BusyError]
@@ -110,7 +110,7 @@ async def test_a_batch_that_panics_is_logged_and_the_next_call_starts_again(
     class PanicError(BaseException):
         """What a library in another language raises: no `Exception`."""
 
-    batcher = Batcher(doubler.run, limits=Limits())
+    batcher = Batcher(doubler.run, limits=BatchLimits())
     doubler.gate.set()
     doubler.error = PanicError()
     assert [type(outcome) for outcome in await outcomes(*submit(batcher, 2))] == [BusyError]
