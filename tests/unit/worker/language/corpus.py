@@ -73,10 +73,13 @@ def understood(phrase: Phrase) -> str:
         case "performance":
             period = bound["period"]
             return performance(name_in(bound["who"]), period)
-        case _:
+        case "coupons":
             wish = bound["wish"]
             assert isinstance(wish, Wish)
             return coupons(wish)
+        case _:
+            arguments = [bound[parameter.name] for parameter in command.signature.parameters]
+            return " ".join(str(each) for each in arguments if each is not None)
 
 
 def weather(question: Question) -> str:
