@@ -20,7 +20,7 @@ import click
 
 from dingda.shared.errors import DingdaError, SettingsError
 from dingda.shared.runtime.command_line import HELP_OPTIONS
-from dingda.shared.runtime.running_demo import DATA, announced, find_demo
+from dingda.shared.runtime.running_demo import DATA, announced, claimed
 from dingda.simulator.backends.organisation import APP_KEY
 from dingda.simulator.demo import coupons, performance
 
@@ -95,7 +95,14 @@ def demo() -> int:
     A Redis, the gateway, a worker and a simulated DingTalk, with their data in data/. The ports are
     chosen with DINGDA_PORT, DINGDA_SIMULATOR_PORT and DINGDA_DEMO_REDIS_PORT.
     """
-    _check_can_start()
+    _check_is_installed()
+    with claimed():
+        _check_ports()
+        return _run()
+
+
+def _run() -> int:
+    """Start the processes, and wait until one of them ends or Ctrl-C comes."""
     weather = _weather()
     settings = _settings() | weather.settings | _tables()
     page = f"http://127.0.0.1:{SIMULATOR.number}"
@@ -120,8 +127,8 @@ def demo() -> int:
         _stop(processes)
 
 
-def _check_can_start() -> None:
-    """See that what the demo needs is there and free.
+def _check_is_installed() -> None:
+    """See that what the demo needs is installed.
 
     Raises:
         DingdaError: if it is not; the message says what to do.
@@ -132,8 +139,14 @@ def _check_can_start() -> None:
             f"The demo needs {' and '.join(missing)}, which the bot does not: "
             "pip install 'dingda[demo]'"
         )
-    if running := find_demo():
-        raise DingdaError(f"A demo runs in this folder already: {running.page}/")
+
+
+def _check_ports() -> None:
+    """See that the ports are free.
+
+    Raises:
+        DingdaError: if they are not; the message says what to do.
+    """
     if taken := [port for port in (REDIS, GATEWAY, SIMULATOR) if port.is_taken]:
         others = " ".join(f"{port.variable}={port.number + 10}" for port in taken)
         lines = [f"Port {port.number} ({port.what}) is taken." for port in taken]

@@ -2,14 +2,24 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from dingda.shared.errors import SettingsError
-from dingda.shared.runtime.running_demo import announced, find_demo, join_demo
+from dingda.shared.runtime.running_demo import (
+    DemoRunsError,
+    announced,
+    claimed,
+    find_demo,
+    join_demo,
+)
+from tests.support.processes import ROOT
 
 PAGE = "http://127.0.0.1:8110"
 SETTINGS = {"DINGDA_REDIS_URL": "redis://127.0.0.1:6390/0", "DINGDA_SIMULATOR_PORT": "8110"}
@@ -24,22 +34,35 @@ def _no_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)
 
 
-def a_dead_pid() -> int:
-    process = subprocess.Popen([sys.executable, "-c", ""])
-    process.wait()
-    return process.pid
+@pytest.fixture
+def claim() -> Iterator[None]:
+    with claimed():
+        yield
+
+
+@contextmanager
+def running() -> Iterator[None]:
+    with claimed(), announced(SETTINGS, page=PAGE):
+        yield
+
+
+KILLED = """
+import os, signal
+from dingda.shared.runtime.running_demo import announced, claimed
+with claimed(), announced({"DINGDA_REDIS_URL": "redis://x"}, page="http://127.0.0.1:8110"):
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
 
 
 def write_demo(**facts: object) -> None:
-    Path("data").mkdir(exist_ok=True)
-    demo = {"pid": os.getpid(), "page": PAGE, "settings": SETTINGS} | facts
+    demo = {"page": PAGE, "settings": SETTINGS} | facts
     Path("data/demo.json").write_text(json.dumps(demo), "utf-8")
 
 
 def test_a_command_takes_the_settings_of_a_running_demo_and_says_so(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    with announced(SETTINGS, page=PAGE):
+    with running():
         join_demo("DINGDA_REDIS_URL")
     assert {name: os.environ[name] for name in SETTINGS} == SETTINGS
     said = capsys.readouterr()
@@ -48,25 +71,35 @@ def test_a_command_takes_the_settings_of_a_running_demo_and_says_so(
 
 
 def test_a_demo_that_has_ended_is_not_found() -> None:
-    with announced(SETTINGS, page=PAGE):
+    with running():
         assert find_demo() is not None
     assert find_demo() is None
     assert not Path("data/demo.json").exists()
 
 
 def test_a_file_that_a_killed_demo_left_is_ignored(capsys: pytest.CaptureFixture[str]) -> None:
-    write_demo(pid=a_dead_pid())
+    env = os.environ | {"PYTHONPATH": str(ROOT)}
+    killed = subprocess.run([sys.executable, "-c", KILLED], env=env, check=False)
+    assert killed.returncode == -signal.SIGKILL
+    # In a container its process id is that of the next process, too.
+    write_demo(pid=os.getpid())
     join_demo("DINGDA_REDIS_URL")
     assert not SETTINGS.keys() & os.environ.keys()
     assert capsys.readouterr().err == ""
+    with claimed():
+        pass
 
 
-@pytest.mark.parametrize("pid", [0, -1, 2**70, "soon", None])
-def test_a_file_without_a_pid_is_ignored(pid: object) -> None:
-    write_demo(pid=pid)
-    assert find_demo() is None
+def test_a_second_demo_of_the_folder_learns_where_the_first_is() -> None:
+    with (
+        running(),
+        pytest.raises(DemoRunsError, match=f"A demo runs in this folder already: {PAGE}/"),
+        claimed(),
+    ):
+        pass
 
 
+@pytest.mark.usefixtures("claim")
 @pytest.mark.parametrize("text", ["", "{", "[]", "null", '{"pid": 1, "page": "", "settings": 2}'])
 def test_a_file_that_is_not_the_demos_is_ignored(text: str) -> None:
     write_demo()
@@ -74,6 +107,7 @@ def test_a_file_that_is_not_the_demos_is_ignored(text: str) -> None:
     assert find_demo() is None
 
 
+@pytest.mark.usefixtures("claim")
 def test_where_the_environment_says_where_to_go_the_demo_is_left_alone(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -84,6 +118,7 @@ def test_where_the_environment_says_where_to_go_the_demo_is_left_alone(
     assert "DINGDA_SIMULATOR_PORT" not in os.environ
 
 
+@pytest.mark.usefixtures("claim")
 def test_where_the_env_file_says_where_to_go_the_demo_is_left_alone() -> None:
     write_demo()
     Path(".env").write_text("DINGDA_REDIS_URL=redis://redis.example:6379/0\n", "utf-8")
@@ -91,6 +126,7 @@ def test_where_the_env_file_says_where_to_go_the_demo_is_left_alone() -> None:
     assert not SETTINGS.keys() & os.environ.keys()
 
 
+@pytest.mark.usefixtures("claim")
 def test_a_variable_of_the_environment_stays(monkeypatch: pytest.MonkeyPatch) -> None:
     write_demo()
     monkeypatch.setenv("DINGDA_SIMULATOR_PORT", "8120")
@@ -98,6 +134,16 @@ def test_a_variable_of_the_environment_stays(monkeypatch: pytest.MonkeyPatch) ->
     assert os.environ["DINGDA_SIMULATOR_PORT"] == "8120"
 
 
+@pytest.mark.usefixtures("claim")
+def test_what_the_env_file_sets_stays() -> None:
+    write_demo()
+    Path(".env").write_text("DINGDA_SIMULATOR_PORT=8120\n", "utf-8")
+    join_demo("DINGDA_REDIS_URL")
+    assert os.environ["DINGDA_REDIS_URL"] == SETTINGS["DINGDA_REDIS_URL"]
+    assert "DINGDA_SIMULATOR_PORT" not in os.environ
+
+
+@pytest.mark.usefixtures("claim")
 def test_nothing_but_settings_of_dingda_is_taken_over() -> None:
     write_demo(settings=SETTINGS | {"LD_PRELOAD": "evil.so"})
     join_demo("DINGDA_REDIS_URL")
