@@ -56,7 +56,8 @@ def create_project(name: str, folder: Path) -> list[Path]:
         The files written, sorted.
 
     Raises:
-        ProjectError: if the name cannot name a package, or the folder is not empty.
+        click.BadParameter: if the name cannot name a package.
+        ProjectError: if the folder is not empty.
     """
     package = _package(name)
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
@@ -72,16 +73,20 @@ def create_project(name: str, folder: Path) -> list[Path]:
 
 def _package(name: str) -> str:
     if not _NAME.fullmatch(name):
-        raise ProjectError(
-            f"{name!r} cannot be the name: use lower-case letters, digits and single hyphens, "
-            "and begin with a letter, as in acme-bot"
+        raise _bad_name(
+            f"{name!r}: use lower-case letters, digits and single hyphens, and begin with a "
+            "letter, as in acme-bot"
         )
     package = name.replace("-", "_")
     if keyword.iskeyword(package):
-        raise ProjectError(f"{name!r} cannot be the name: {package} is a Python keyword")
+        raise _bad_name(f"{package} is a Python keyword")
     if find_spec(package):
-        raise ProjectError(f"{name!r} cannot be the name: a package {package} is installed here")
+        raise _bad_name(f"a package {package} is installed here")
     return package
+
+
+def _bad_name(why: str) -> click.BadParameter:
+    return click.BadParameter(why, param_hint="NAME")
 
 
 def _walk(folder: Traversable, above: str = "") -> list[tuple[str, Traversable]]:

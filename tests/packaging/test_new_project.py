@@ -6,6 +6,7 @@ import sys
 import tomllib
 from pathlib import Path
 
+import click
 import pytest
 
 from dingda.new import ProjectError, create_project
@@ -108,6 +109,6 @@ def test_a_file_is_no_folder(tmp_path: Path) -> None:
     ],
 )
 def test_a_name_that_cannot_name_a_package_is_refused(name: str, why: str, tmp_path: Path) -> None:
-    with pytest.raises(ProjectError, match=why):
+    with pytest.raises(click.BadParameter, match=why):
         create_project(name, tmp_path / "project")
     assert list(tmp_path.iterdir()) == []

@@ -122,6 +122,13 @@ def test_an_unknown_command_is_refused_in_a_sentence() -> None:
     assert "No such command 'weather'" in done.stderr
 
 
+def test_a_name_that_no_package_can_have_is_a_wrong_argument(tmp_path: Path) -> None:
+    done = run("new", "A b", cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "Error: Invalid value for NAME: 'A b': use lower-case letters" in done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_skills_that_cannot_be_loaded_make_the_exit_status_1() -> None:
     assert run("skills", DINGDA_SKILLS="dingda.worker.skills.demo").returncode == 0
     done = run("skills", DINGDA_SKILLS="dingda.worker.skills.demo,acme.missing")
