@@ -7,7 +7,6 @@ from redis.asyncio import Redis
 from redis.exceptions import ResponseError
 
 from dingda.shared.ledger.keys import LedgerKeys
-from dingda.shared.ledger.ledger import MARGIN_MS
 from dingda.shared.ledger.scripts import DiscardArguments, LedgerScripts, RetryDeadLetterArguments
 from dingda.shared.ledger.states import (
     SPOILT,
@@ -17,6 +16,7 @@ from dingda.shared.ledger.states import (
     RetryResult,
     join_reason,
 )
+from dingda.shared.ledger.times import MARGIN_MS
 from dingda.shared.queue import JobQueue, job_data, rq_now
 
 _FIELDS = ("reason", "detail", "accepted_ms", "leases")

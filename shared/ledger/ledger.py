@@ -51,39 +51,27 @@ from dingda.shared.ledger.states import (
     read_failures,
     read_prepared,
 )
+from dingda.shared.ledger.times import (
+    APART_MS,
+    DEAD_LETTER_S,
+    HANDOVER_MS,
+    LEASE_MS,
+    LONGEST_APART_MS,
+    LONGEST_SESSION_MS,
+    LONGEST_WAIT_MS,
+    MARGIN_MS,
+    OUTCOME_MS,
+    RECHECK_MS,
+    REMEMBER_S,
+    UNSTATED_SESSION_MS,
+)
 from dingda.shared.queue import JobQueue, rq_now
 from dingda.shared.runtime.logs import printable
 
 logger = logging.getLogger(__name__)
 
-LEASE_MS = 20_000
-"""A worker that has not renewed its lease for this long counts as dead."""
-OUTCOME_MS = 20_000
-"""How long a POST may take before its outcome counts as unknown."""
-HANDOVER_MS = 5_000
-"""How long a job may be off the queue and not leased before it is enqueued again."""
-MARGIN_MS = 5_000
-"""How long before the session's end the last answer may start: clocks differ."""
 MAX_DEATHS = 3
 """How many workers may die over one message before it is given up."""
-APART_MS = 5_000
-"""How far apart messages get their last chance: those that died together would do so once more,
-though only one of them is to blame. Most answers take less than this."""
-LONGEST_APART_MS = 60_000
-"""How long a message may wait for that, where very many have died."""
-REMEMBER_S = 3 * 3600
-"""How long an ended message is known, against redelivery: longer than a signature is valid."""
-DEAD_LETTER_S = 7 * 24 * 3600
-"""How long a dead letter is kept for an operator."""
-RECHECK_MS = 10_000
-"""How soon the sweeper looks again at a message that is parked as the second of its sender."""
-LONGEST_WAIT_MS = 5_000
-"""Later messages of a sender wait for one that rests no longer than this. After a longer one
-it loses its place: otherwise a throttled reply would hold up all others of its sender."""
-LONGEST_SESSION_MS = 24 * 3_600_000
-"""A session's stated end is believed up to this, so that nothing is kept for ever."""
-UNSTATED_SESSION_MS = 600_000
-"""How long a session is taken to last when DingTalk does not say."""
 SWEEP_LIMIT = 500
 
 
@@ -96,7 +84,7 @@ class Ledger:
     Args:
         redis: a client that decodes responses.
         queue: the RQ queue that the messages go through.
-        lease_ms, outcome_ms, handover_ms, apart_ms: the times above, shorter in tests.
+        lease_ms, outcome_ms, handover_ms, apart_ms: see `times`; shorter in tests.
     """
 
     def __init__(

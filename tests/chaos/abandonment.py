@@ -8,7 +8,7 @@ from typing import Any
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
-from dingda.shared.ledger.ledger import HANDOVER_MS, LEASE_MS, OUTCOME_MS
+from dingda.shared.ledger.times import HANDOVER_MS, LEASE_MS, OUTCOME_MS
 from dingda.worker.maintenance.sweeper import INTERVAL_S
 from tests.support.builders import KEYS
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from dingda.shared.ledger.ledger import MARGIN_MS
+from dingda.shared.ledger.times import MARGIN_MS
 from dingda.shared.texts import REJECTED
 from dingda.simulator.testing.processes import free_port
 from dingda.worker.answering.settlement import LAST_TRY_MS

@@ -22,7 +22,7 @@ from redis.asyncio import Redis
 
 from dingda.shared.errors import LeaseLostError
 from dingda.shared.ledger.admin import LedgerAdmin
-from dingda.shared.ledger.ledger import HANDOVER_MS, LEASE_MS, LONGEST_WAIT_MS, Ledger
+from dingda.shared.ledger.ledger import Ledger
 from dingda.shared.ledger.states import (
     AcceptResult,
     Completion,
@@ -33,6 +33,7 @@ from dingda.shared.ledger.states import (
     PreparedReply,
     join_reason,
 )
+from dingda.shared.ledger.times import HANDOVER_MS, LEASE_MS, LONGEST_WAIT_MS
 from dingda.shared.queue import JobQueue, message_of_job
 from tests.support.builders import KEYS, SESSION_MS, a_callback, a_message, now_ms
 from tests.support.processes import valkey

@@ -27,7 +27,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Protocol
 
-from dingda.shared.ledger.ledger import LEASE_MS
+from dingda.shared.ledger.times import LEASE_MS
 from dingda.shared.runtime.logs import stack, trace
 from dingda.worker.contained import TaskOwner, task_owner
 

@@ -13,16 +13,7 @@ from dingda.shared.dingtalk.reply import Text, to_body
 from dingda.shared.errors import LeaseLostError
 from dingda.shared.ledger.admin import LedgerAdmin
 from dingda.shared.ledger.keys import LedgerKeys
-from dingda.shared.ledger.ledger import (
-    DEAD_LETTER_S,
-    LEASE_MS,
-    LONGEST_SESSION_MS,
-    MARGIN_MS,
-    OUTCOME_MS,
-    REMEMBER_S,
-    UNSTATED_SESSION_MS,
-    Ledger,
-)
+from dingda.shared.ledger.ledger import Ledger
 from dingda.shared.ledger.states import (
     AcceptResult,
     Completion,
@@ -31,6 +22,15 @@ from dingda.shared.ledger.states import (
     Lease,
     Outcome,
     PreparedReply,
+)
+from dingda.shared.ledger.times import (
+    DEAD_LETTER_S,
+    LEASE_MS,
+    LONGEST_SESSION_MS,
+    MARGIN_MS,
+    OUTCOME_MS,
+    REMEMBER_S,
+    UNSTATED_SESSION_MS,
 )
 from dingda.shared.queue import JOB_FUNCTION, JobQueue
 from tests.support.builders import KEYS, SESSION_MS, a_message, now_ms

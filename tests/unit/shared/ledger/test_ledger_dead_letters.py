@@ -4,8 +4,8 @@ import pytest
 
 from dingda.shared.dingtalk.message import Message
 from dingda.shared.errors import LeaseLostError
-from dingda.shared.ledger.ledger import MARGIN_MS
 from dingda.shared.ledger.states import AcceptResult, Completion, DeadReason, Failures, Outcome
+from dingda.shared.ledger.times import MARGIN_MS
 from tests.support.builders import KEYS, SESSION_MS, a_message, now_ms
 from tests.support.ledger_harness import (
     ANSWERED,

@@ -5,7 +5,6 @@ import pytest
 from dingda.shared.dingtalk.message import Message
 from dingda.shared.dingtalk.reply import Text, to_body
 from dingda.shared.errors import LeaseLostError
-from dingda.shared.ledger.ledger import DEAD_LETTER_S
 from dingda.shared.ledger.states import (
     Completion,
     DeadReason,
@@ -14,6 +13,7 @@ from dingda.shared.ledger.states import (
     Outcome,
     PreparedReply,
 )
+from dingda.shared.ledger.times import DEAD_LETTER_S
 from tests.support.builders import KEYS, a_message, now_ms
 from tests.support.ledger_harness import (
     ANSWERED,

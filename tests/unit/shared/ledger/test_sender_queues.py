@@ -6,8 +6,8 @@ import pytest
 
 from dingda.shared.dingtalk.message import Message
 from dingda.shared.errors import LeaseLostError
-from dingda.shared.ledger.ledger import LONGEST_SESSION_MS, LONGEST_WAIT_MS, RECHECK_MS
 from dingda.shared.ledger.states import Completion, DeadReason, Lease, Outcome
+from dingda.shared.ledger.times import LONGEST_SESSION_MS, LONGEST_WAIT_MS, RECHECK_MS
 from tests.support.builders import KEYS, a_message
 from tests.support.ledger_harness import ANSWERED, PREPARED, LedgerHarness
 

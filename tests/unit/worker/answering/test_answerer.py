@@ -6,7 +6,7 @@ from typing import Any
 import httpx
 import pytest
 
-from dingda.shared.ledger.ledger import MARGIN_MS
+from dingda.shared.ledger.times import MARGIN_MS
 from dingda.shared.texts import REJECTED
 from dingda.skill import BackendUnavailableError, RefusalError
 from dingda.worker.answering.settlement import LAST_TRY_MS

@@ -1,0 +1,28 @@
+"""The ledger's times: its leases and pauses, and how long it keeps what it stores."""
+
+LEASE_MS = 20_000
+"""A worker that has not renewed its lease for this long counts as dead."""
+OUTCOME_MS = 20_000
+"""How long a POST may take before its outcome counts as unknown."""
+HANDOVER_MS = 5_000
+"""How long a job may be off the queue and not leased before it is enqueued again."""
+MARGIN_MS = 5_000
+"""How long before the session's end the last answer may start: clocks differ."""
+APART_MS = 5_000
+"""How far apart messages get their last chance: those that died together would do so once more,
+though only one of them is to blame. Most answers take less than this."""
+LONGEST_APART_MS = 60_000
+"""How long a message may wait for that, where very many have died."""
+REMEMBER_S = 3 * 3600
+"""How long an ended message is known, against redelivery: longer than a signature is valid."""
+DEAD_LETTER_S = 7 * 24 * 3600
+"""How long a dead letter is kept for an operator."""
+RECHECK_MS = 10_000
+"""How soon the sweeper looks again at a message that is parked as the second of its sender."""
+LONGEST_WAIT_MS = 5_000
+"""Later messages of a sender wait for one that rests no longer than this. After a longer one
+it loses its place: otherwise a throttled reply would hold up all others of its sender."""
+LONGEST_SESSION_MS = 24 * 3_600_000
+"""A session's stated end is believed up to this, so that nothing is kept for ever."""
+UNSTATED_SESSION_MS = 600_000
+"""How long a session is taken to last when DingTalk does not say."""
