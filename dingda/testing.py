@@ -24,7 +24,8 @@ from dingda.simulator.dingtalk.record import Record
 from dingda.simulator.dingtalk.user_message import Mentioned, Quotation, UserMessage
 from dingda.simulator.testing.simulated_dingtalk import SimulatedDingTalk
 from dingda.worker.answering.response import Response
-from dingda.worker.testing import MemoryCache, People, ask, listen
+from dingda.worker.services.memory_cache import MemoryCache
+from dingda.worker.testing import People, ask, listen
 
 __all__ = [
     "CallbackFault",

@@ -16,7 +16,7 @@ from dingda.worker.services import http_client as http
 from dingda.worker.services.database import Databases
 from dingda.worker.services.egress import Egress
 from dingda.worker.services.http_client import Http
-from dingda.worker.testing import MemoryCache
+from dingda.worker.services.memory_cache import MemoryCache
 
 _SESSION_S = 5400.0
 """How long DingTalk's sessions take replies, in seconds."""
