@@ -45,8 +45,8 @@ class MessageState(StrEnum):
     UNMATCHED = "unmatched"
     """No skill wanted it; it got a hint, or silence. Entered and forgotten like `answered`."""
     DECLINED = "refused"
-    """The skill or the bot said no: no permission, a bad argument, a flood, or too many at once.
-    Entered and forgotten like `answered`."""
+    """The skill or the bot said no: no permission, a bad argument, a rate limit, or too many at
+    once. Entered and forgotten like `answered`."""
     DEAD = "dead"
     """It has no answer; its `DeadReason` says why. Entered from any open state. It is listed for a
     week, and left only to `accepted`, when an operator retries it before its session closes."""
@@ -153,7 +153,7 @@ class Completion:
         outcome: how the message ended.
         reason: why it is dead; None for every other outcome.
         detail: what happened in particular, for operators: of a dead letter `errcode 300001`, of
-            another end `flood`, say; "" if there is nothing to add.
+            another outcome `rate limit`, say; "" if there is nothing to add.
 
     Raises:
         ValueError: for a dead end without a reason, or a reason of any other end.
@@ -173,7 +173,7 @@ class Completion:
 
     @property
     def full_reason(self) -> str:
-        """What operators read: `failed: errcode 300001`, `expired`; of other ends `flood`, say."""
+        """What operators read: `failed: errcode 300001`, `expired`; of others `rate limit`, say."""
         return join_reason(self.reason or "", self.detail)
 
     @classmethod

@@ -53,7 +53,7 @@ from dingda.worker.delivery.transport import BeforeSend
 
 logger = logging.getLogger(__name__)
 
-_RATE_LIMITED = Completion(Outcome.DECLINED, detail="flood")
+_RATE_LIMITED = Completion(Outcome.DECLINED, detail="rate limit")
 
 
 class Answerer:

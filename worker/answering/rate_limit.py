@@ -87,4 +87,4 @@ class RateLimiter:
 
     def _key(self, subject: str) -> str:
         name = hashlib.sha256(subject.encode()).hexdigest()[:32]
-        return f"{self._prefix}:flood:{name}:{int(self._now_s() // _WINDOW_S)}"
+        return f"{self._prefix}:rate:{name}:{int(self._now_s() // _WINDOW_S)}"

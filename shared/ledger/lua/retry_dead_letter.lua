@@ -9,10 +9,10 @@ local key = MESSAGE .. id
 local held = fields_of(id, 'state', 'reason') or {}
 if held[1] ~= 'dead' then return held[1] or 'gone' end
 
-local letter = DEAD_LETTER_PAYLOAD .. id
-local payload, remaining_ms = redis.pcall('GET', letter), redis.call('PTTL', letter)
+local payload_key = DEAD_LETTER_PAYLOAD .. id
+local payload, remaining_ms = redis.pcall('GET', payload_key), redis.call('PTTL', payload_key)
 if type(payload) ~= 'string' or remaining_ms <= tonumber(margin_ms) then return 'expired' end
-redis.call('DEL', letter)
+redis.call('DEL', payload_key)
 local expires_ms = string.format('%.0f', now_ms() + remaining_ms)
 redis.call('HSET', key, 'state', 'accepted', 'payload', payload, 'expires_ms', expires_ms)
 redis.call('HDEL', key, 'reason', 'detail', 'ended_ms', 'leased_ms', 'sending_ms', 'deaths', 'leases', 'noticed',

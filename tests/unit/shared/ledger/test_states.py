@@ -4,7 +4,7 @@ from dingda.shared.ledger.states import Completion, DeadReason, Outcome, Prepare
 
 ENDINGS = {
     "answered": Completion(Outcome.ANSWERED),
-    "refused (flood)": Completion(Outcome.DECLINED, detail="flood"),
+    "refused (rate limit)": Completion(Outcome.DECLINED, detail="rate limit"),
     "refused (busy: 9 at once)": Completion(Outcome.DECLINED, detail="busy: 9 at once"),
     "dead (expired)": Completion(Outcome.DEAD, DeadReason.EXPIRED),
     "dead (failed: HTTP 500: down)": Completion(Outcome.DEAD, DeadReason.FAILED, "HTTP 500: down"),
