@@ -183,6 +183,7 @@ class Completion:
         Raises:
             ValueError: if it is dead and the text does not begin with a reason.
         """
+        # Needed until 0.2: the version before this one keeps reason and detail as one text.
         if end is not Outcome.DEAD:
             return cls(end, detail=text)
         reason, _, detail = text.partition(": ")

@@ -19,7 +19,7 @@ redis.call('HDEL', key, 'reason', 'detail', 'ended_ms', 'leased_ms', 'sending_ms
            'attempts')
 redis.call('PERSIST', key)
 redis.call('ZREM', DEAD, id)
--- The version before this one stored 'failed: why' as the reason, and counted by its first word.
+-- Needed until 0.2: the version before this one stored 'failed: why' as the reason, and counted by its first word.
 redis.call('HINCRBY', COUNT, 'dead:' .. (string.match(held[2] or '', '^%a+') or 'failed'), -1)
 enqueue(id, job_fields, data, created_at)
 return 'accepted'
