@@ -8,19 +8,27 @@ kernel releases however it dies.
 import fcntl
 import json
 import os
+import stat
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, ClassVar
 
 import click
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
 from dingda.shared.errors import DingdaError
 from dingda.shared.runtime.environment import check_env_file, names_set
+from dingda.shared.runtime.logs import printable
 
 DATA = Path("data")
 """The demo's data folder, in the folder where it was started."""
+_MAX_BYTES = 64 * 1024
+
+# Like a `.env`, it sets nothing but what is ours.
+Variable = Annotated[str, Field(pattern=r"^DINGDA_[A-Z0-9_]+$")]
+Value = Annotated[str, Field(pattern=r"^[^\x00]*$")]
 
 
 class DemoRunsError(DingdaError):
@@ -33,8 +41,13 @@ class RunningDemo:
 
     page: str
     """The address of its chat page."""
-    settings: dict[str, str]
+    settings: dict[Variable, Value]
     """The environment variables that it gives its processes."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(strict=True, extra="forbid")
+
+
+_RUNNING_DEMO = TypeAdapter(RunningDemo)
 
 
 @contextmanager
@@ -50,7 +63,7 @@ def claimed(folder: Path = DATA) -> Iterator[None]:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             other = find_demo(folder)
-            where = f": {other.page}/" if other else ""
+            where = f": {printable(other.page)}/" if other else ""
             raise DemoRunsError(f"A demo runs in this folder already{where}") from None
         _file(folder).unlink(missing_ok=True)  # of a demo that was killed
         yield
@@ -78,11 +91,8 @@ def find_demo(folder: Path = DATA) -> RunningDemo | None:
     try:
         if not _is_claimed(folder):
             return None
-        facts: Any = json.loads(_file(folder).read_text("utf-8"))
-        # Like a `.env`, it sets nothing but what is ours.
-        settings = {k: str(v) for k, v in facts["settings"].items() if k.startswith("DINGDA_")}
-        return RunningDemo(str(facts["page"]), settings)
-    except (OSError, ValueError, LookupError, TypeError, AttributeError):
+        return _RUNNING_DEMO.validate_json(_read(_file(folder)))
+    except (OSError, ValidationError):
         return None
 
 
@@ -104,7 +114,7 @@ def join_demo(*unless: str) -> None:
     if demo is None:
         return
     os.environ |= {k: v for k, v in demo.settings.items() if k not in already_set}
-    told = f"(with the demo that runs in this folder, {demo.page})"
+    told = f"(with the demo that runs in this folder, {printable(demo.page)})"
     click.echo(told, err=True)
 
 
@@ -122,9 +132,27 @@ def _is_claimed(folder: Path) -> bool:
     Raises:
         OSError: if there is no lock.
     """
-    with _lock(folder).open("rb") as lock:
+    with open(_lock(folder), "rb", opener=_open_at_once) as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
         except BlockingIOError:
             return True
         return False
+
+
+def _read(path: Path) -> bytes:
+    """Read a small regular file.
+
+    Raises:
+        OSError: if it is something else.
+    """
+    with open(path, "rb", opener=_open_at_once) as file:
+        facts = os.fstat(file.fileno())
+        if not stat.S_ISREG(facts.st_mode) or facts.st_size > _MAX_BYTES:
+            raise OSError(f"{path} is no small file")
+        return file.read(_MAX_BYTES)
+
+
+def _open_at_once(path: str, flags: int) -> int:
+    """Open a file without waiting for a writer, if it is a named pipe."""
+    return os.open(path, flags | os.O_NONBLOCK)

@@ -100,11 +100,49 @@ def test_a_second_demo_of_the_folder_learns_where_the_first_is() -> None:
 
 
 @pytest.mark.usefixtures("claim")
-@pytest.mark.parametrize("text", ["", "{", "[]", "null", '{"pid": 1, "page": "", "settings": 2}'])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "{",
+        "[]",
+        "null",
+        '{"page": 1e999, "settings": {}}',
+        '{"page": "", "settings": 2}',
+        '{"page": "", "settings": {"DINGDA_PORT": 8000}}',
+        '{"page": "", "settings": {"DINGDA_PORT": "\\u0000"}}',
+        '{"page": "", "settings": {"DINGDA_PORT": "\\ud800"}}',
+        '{"page": "", "settings": {"DINGDA_A=B": ""}}',
+        '{"page": "", "settings": {"DINGDA_A\\u0000": ""}}',
+        '{"page": "", "settings": {"LD_PRELOAD": "evil.so"}}',
+        '{"page": "", "settings": {}, "pid": 1e999}',
+        "[" * 50_000,
+        '{"page": "", "settings": ' + '{"DINGDA_A":' * 4_000,
+        '{"page": "", "settings": {}}' + " " * 65_536,
+    ],
+    ids=lambda text: text[:60],
+)
 def test_a_file_that_is_not_the_demos_is_ignored(text: str) -> None:
-    write_demo()
     Path("data/demo.json").write_text(text, "utf-8")
     assert find_demo() is None
+
+
+@pytest.mark.usefixtures("claim")
+@pytest.mark.timeout(10)
+@pytest.mark.parametrize("name", ["demo.json", "demo.lock"])
+def test_a_pipe_in_place_of_a_file_is_ignored_and_not_waited_for(name: str) -> None:
+    write_demo()
+    assert find_demo() is not None
+    Path("data", name).unlink()
+    os.mkfifo(Path("data", name))
+    assert find_demo() is None
+
+
+@pytest.mark.usefixtures("claim")
+def test_a_page_that_would_move_the_cursor_is_escaped(capsys: pytest.CaptureFixture[str]) -> None:
+    write_demo(page="\x1b[2J")
+    join_demo("DINGDA_REDIS_URL")
+    assert "\x1b" not in capsys.readouterr().err
 
 
 @pytest.mark.usefixtures("claim")
