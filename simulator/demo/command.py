@@ -111,7 +111,7 @@ def _run() -> int:
         [sys.executable, "-m", "dingda.simulator.demo.processes"],
         # Nothing is written to it: its end tells all processes that this one is gone.
         stdin=subprocess.PIPE,
-        env=os.environ | settings | {"PYTHONUNBUFFERED": "1"},
+        env=os.environ | settings | _python_settings(),
         start_new_session=True,
     )
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
@@ -215,6 +215,16 @@ def _tables() -> dict[str, str]:
         "DINGDA_COUPONS_URL": f"sqlite:///{offers.absolute()}",
         "DINGDA_PERFORMANCE_URL": f"sqlite:///{scores.absolute()}",
     }
+
+
+def _python_settings() -> dict[str, str]:
+    """How Python runs the processes: `-m` would put the current folder before its own modules."""
+    settings = {"PYTHONUNBUFFERED": "1", "PYTHONSAFEPATH": "1"}
+    root = Path(__file__).parents[3]
+    if root == Path.cwd():  # a checkout, perhaps not installed
+        paths = (str(root), os.environ.get("PYTHONPATH"))
+        settings["PYTHONPATH"] = os.pathsep.join(filter(None, paths))
+    return settings
 
 
 def _is_ready(processes: "subprocess.Popen[bytes]") -> bool:

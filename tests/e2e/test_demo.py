@@ -26,6 +26,9 @@ def brew() -> str:
 FOREIGN = ("shared", "worker", "gateway", "tests", "simulator")
 """Packages that an author may have, named as some of our folders are."""
 
+SHADOWS = ("click", "honcho", "json", "logging", "redis")
+"""Modules that an author may have, named as libraries are."""
+
 
 class Demo:
     """The demo on ports of its own."""
@@ -66,8 +69,11 @@ def run_demo(folder: Path, ports: dict[str, str]) -> Iterator[Demo]:
     for name in FOREIGN:
         (folder / name).mkdir(exist_ok=True)
         (folder / name / "__init__.py").write_text("raise SystemExit('not ours')")
+    for name in SHADOWS:
+        (folder / f"{name}.py").write_text("raise SystemExit('no library')")
     env = ports | {"DISPLAY": "", "DINGDA_SKILLS": "coffee,dingda.worker.skills.demo"}
-    with process("-m", "dingda", "demo", env=env, cwd=folder) as started:
+    # As the installed command, Python with -P has the current folder nowhere on its path.
+    with process("-P", "-m", "dingda", "demo", env=env, cwd=folder) as started:
         started.wait_for("Ctrl-C stops them all", within_s=40)
         yield Demo(folder, ports, started)
 
@@ -99,7 +105,7 @@ def test_a_skill_in_the_current_folder_answers(demo: Demo) -> None:
 
 
 def test_a_second_demo_in_the_same_folder_says_where_the_first_is(demo: Demo) -> None:
-    with process("-m", "dingda", "demo", env={}, cwd=demo.folder) as second:
+    with process("-P", "-m", "dingda", "demo", env={}, cwd=demo.folder) as second:
         assert second.popen.wait(20) == 1
         second.wait_for(r"A demo runs in this folder already: http://127\.0\.0\.1:\d+/")
 

@@ -1,5 +1,6 @@
 """`dingda demo` says in a sentence why it can't start, and how its commands are typed."""
 
+import os
 import sys
 from pathlib import Path
 
@@ -64,6 +65,22 @@ def test_where_the_command_is_not_installed_python_runs_it(
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "executable", str(tmp_path / ".venv/bin/python"))
     assert command._typed() == ".venv/bin/python -m dingda"
+
+
+def test_its_processes_find_dingda_in_a_checkout_that_is_not_installed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(Path(command.__file__).parents[3])
+    monkeypatch.setenv("PYTHONPATH", "/elsewhere")
+    paths = command._python_settings()["PYTHONPATH"].split(os.pathsep)
+    assert paths == [str(Path.cwd()), "/elsewhere"]
+
+
+def test_its_processes_look_for_no_library_in_the_current_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert command._python_settings() == {"PYTHONUNBUFFERED": "1", "PYTHONSAFEPATH": "1"}
 
 
 def test_the_demos_offers_are_folded_as_a_feed_folds_them() -> None:
