@@ -3,6 +3,7 @@
 import logging
 import textwrap
 from collections.abc import Callable
+from importlib.metadata import EntryPoints, PathDistribution
 from pathlib import Path
 from pkgutil import iter_modules
 from typing import Any, Self
@@ -14,6 +15,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from dingda.shared.runtime.settings import SKILLS_PREFIXES
 from dingda.skill import Skill
 from dingda.worker import skills as shipped
+from dingda.worker.sdk import loader
 from dingda.worker.sdk.loader import ENTRY_POINTS, load_skill_settings, load_skills
 
 GOOD = """
@@ -37,12 +39,16 @@ def modules(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Folder:
 
 @pytest.fixture
 def offer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
-    """Install the metadata of a package that has these entry points."""
-    monkeypatch.syspath_prepend(tmp_path)
+    """Install the metadata of a package that has these entry points, and hide all others."""
+    folder = tmp_path / "acme-1.0.dist-info"
+    folder.mkdir()
+
+    def of_this_package(*, group: str) -> EntryPoints:
+        return PathDistribution(folder).entry_points.select(group=group)
+
+    monkeypatch.setattr(loader, "entry_points", of_this_package)
 
     def put(**modules_by_name: str) -> None:
-        folder = tmp_path / "acme-1.0.dist-info"
-        folder.mkdir()
         (folder / "METADATA").write_text("Metadata-Version: 2.1\nName: acme\nVersion: 1.0\n")
         lines = [f"{name} = {module}" for name, module in modules_by_name.items()]
         (folder / "entry_points.txt").write_text("\n".join([f"[{ENTRY_POINTS}]", *lines, ""]))
