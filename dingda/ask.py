@@ -37,14 +37,20 @@ def ask(text: str, *, staff_id: str, nick: str, single: bool, as_json: bool) -> 
         click.echo(to_json(_facts(answer)))
     else:
         click.echo("\n".join(_lines(answer, names={staff_id: nick})))
-    return FAILED if _completion(answer).outcome in (Outcome.UNMATCHED, Outcome.DEAD) else OK
+    return OK if _is_good(answer) else FAILED
+
+
+def _is_good(answer: OfflineAnswer) -> bool:
+    """Whether a skill answered or chose to be silent."""
+    outcome = _completion(answer).outcome
+    if outcome is Outcome.UNMATCHED:
+        return bool(answer.skill)
+    return outcome is not Outcome.DEAD
 
 
 def _completion(answer: OfflineAnswer) -> Completion:
-    """How the message would end; a silent skill counts as having answered."""
-    if answer.response:
-        return answer.response.completion
-    return Completion(Outcome.ANSWERED if answer.skill else Outcome.UNMATCHED)
+    """How the message would end in the ledger, which holds silence for unmatched."""
+    return answer.response.completion if answer.response else Completion(Outcome.UNMATCHED)
 
 
 def _facts(answer: OfflineAnswer) -> dict[str, object]:

@@ -198,6 +198,16 @@ def test_ask_fails_if_the_skill_fails(tmp_path: Path) -> None:
     assert (facts["end"], facts["reason"]) == ("dead", "failed: ZeroDivisionError in the skill")
 
 
+def test_ask_ends_a_silent_skills_message_as_the_ledger_does(tmp_path: Path) -> None:
+    (tmp_path / "silent.py").write_text(
+        "from dingda.skill import Skill\n"
+        "skill = Skill('silent', summary='沉默')\n"
+        "skill.command('嘘')(lambda: None)\n"
+    )
+    done = run("ask", "嘘", cwd=tmp_path, DINGDA_SKILLS="silent")
+    assert (done.returncode, done.stdout) == (0, "skill    silent: unmatched\nno reply\n")
+
+
 def test_check_as_json_is_a_list_of_findings(tmp_path: Path) -> None:
     done = run(
         "check",
