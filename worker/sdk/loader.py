@@ -125,8 +125,15 @@ def _find(name: str) -> FoundModule:
         raise
     except BaseException as error:  # noqa: BLE001 - a module may raise anything, or exit
         # No message has been read yet, so the text is the author's and safe to log.
-        reason = printable(traceback.format_exception_only(error)[-1].strip(), _MAX_CHARS)
-        return FoundModule(name, None, f"{reason}\n{trace(error)}")
+        return FoundModule(name, None, f"{printable(_reason(error), _MAX_CHARS)}\n{trace(error)}")
     if not isinstance(skill, Skill):
         return FoundModule(name, None, "the module has no `skill = Skill(...)`")
     return FoundModule(name, skill)
+
+
+def _reason(error: BaseException) -> str:
+    reason = traceback.format_exception_only(error)[-1].strip()
+    if isinstance(error, SyntaxError) and error.filename:
+        # The traceback ends in the import system; only the error knows the author's line.
+        return f"{reason} ({error.filename}, line {error.lineno})"
+    return reason

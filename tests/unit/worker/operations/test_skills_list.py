@@ -52,6 +52,16 @@ def test_a_word_that_one_skill_names_twice_is_no_conflict() -> None:
     assert list_skills([a_skill("one", "天气", "天氣")]).conflicts == []
 
 
+def test_a_syntax_error_is_named_with_its_file_and_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(tmp_path)
+    source = tmp_path / "misspelt_skill.py"
+    source.write_text("import sys\n\ndef broken(:\n", "utf-8")
+    (failure,) = list_skills(find_skills(["misspelt_skill"])).failures
+    assert failure.reason == f"SyntaxError: invalid syntax ({source}, line 3)"
+
+
 def test_the_shipped_skills_claim_no_word_twice() -> None:
     listed = list_skills(find_skills(()))
     assert (listed.conflicts, listed.failures) == ([], [])
