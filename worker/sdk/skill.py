@@ -6,6 +6,7 @@ from typing import Any, Literal, TypeVar
 
 from dingda.shared.dingtalk.reply import Reply
 from dingda.worker.language.patterns import Pattern, UnsupportedPatternError
+from dingda.worker.language.text import fold
 from dingda.worker.sdk.arguments import Signature
 from dingda.worker.sdk.context import Context
 
@@ -89,8 +90,8 @@ class Skill:
                 The text around it, or around its group `taken`, holds the arguments.
 
         Raises:
-            TypeError: if the function has a parameter that can't be read from text, or the pattern
-                can't be matched in linear time.
+            TypeError: if the function has a parameter that can't be read from text, the pattern
+                can't be matched in linear time, or another function of the skill has the name.
         """
         if not names:
             raise TypeError("a command needs a name: @skill.command('天气')")
@@ -100,11 +101,23 @@ class Skill:
             raise TypeError(f"skill {self.name!r}: {error}") from None
 
         def declare(function: F) -> F:
+            self._check_names(names, function)
             signature = Signature.of(function, context_type=Context)
             self.commands.append(Command(names, patterns, function, signature))
             return function
 
         return declare
+
+    def _check_names(self, names: tuple[str, ...], function: SkillFunction) -> None:
+        folded = {fold(name): name for name in names}
+        for command in self.commands:
+            for name in command.names:
+                taken = folded.get(fold(name))
+                if taken and command.function is not function:
+                    other = getattr(command.function, "__name__", "another function")
+                    raise TypeError(
+                        f"skill {self.name!r}: {taken!r} is a command of {other} already"
+                    )
 
     def settings_types(self) -> list[type[Any]]:
         """The settings classes that its functions take."""
