@@ -73,7 +73,7 @@ def _fuzz_worker(seed: int, for_s: float) -> bool:
 
 def _fuzz_gateway(seed: int, for_s: float) -> bool:
     """Send strange requests; returns whether something went wrong."""
-    dice = random.Random(seed)  # noqa: S311 - repeatable, not secret
+    rng = random.Random(seed)  # noqa: S311 - repeatable, not secret
     statuses: Counter[int] = Counter()
     port = free_port()
     address = f"http://127.0.0.1:{port}/dd_robot/"
@@ -89,7 +89,7 @@ def _fuzz_gateway(seed: int, for_s: float) -> bool:
         until_s = time.monotonic() + for_s
         say_at_s = 0.0
         while time.monotonic() < until_s:
-            statuses[_send(address, *_request(dice))] += 1
+            statuses[_send(address, *_request(rng))] += 1
             if time.monotonic() > say_at_s:
                 say_at_s = time.monotonic() + _SAY_EVERY_S
                 print(f"gateway {statuses.total()} requests  {dict(statuses)}", flush=True)
@@ -113,42 +113,42 @@ def _settings(redis_url: str, port: int) -> dict[str, str]:
     }
 
 
-def _request(dice: random.Random) -> tuple[dict[str, bytes], bytes]:
+def _request(rng: random.Random) -> tuple[dict[str, bytes], bytes]:
     """Headers and a body; most are signed, so that they get past the signature."""
     headers = {name: value.encode() for name, value in signed_headers(_SECRET).items()}
-    body = dice.choice(_BODIES)(dice)
-    if dice.random() < 0.3:  # noqa: PLR2004 - a share
-        name = dice.choice([*headers, "content-length", "content-encoding", "x"])
-        headers[name] = _bytes(dice, 40).translate(None, b"\r\n\0")
+    body = rng.choice(_BODIES)(rng)
+    if rng.random() < 0.3:  # noqa: PLR2004 - a share
+        name = rng.choice([*headers, "content-length", "content-encoding", "x"])
+        headers[name] = _bytes(rng, 40).translate(None, b"\r\n\0")
     return headers, body
 
 
-def _mutated(dice: random.Random) -> bytes:
+def _mutated(rng: random.Random) -> bytes:
     """A callback with some of its fields replaced or taken away."""
-    fields = callback_fields(msgId=f"m{dice.random()}")
-    for name in dice.sample(list(fields), dice.randint(1, 6)):
-        if dice.random() < 0.3:  # noqa: PLR2004 - a share
+    fields = callback_fields(msgId=f"m{rng.random()}")
+    for name in rng.sample(list(fields), rng.randint(1, 6)):
+        if rng.random() < 0.3:  # noqa: PLR2004 - a share
             del fields[name]
         else:
-            fields[name] = dice.choice(_STRANGE)
+            fields[name] = rng.choice(_STRANGE)
     return json.dumps(fields).encode()
 
 
-def _damaged(dice: random.Random) -> bytes:
+def _damaged(rng: random.Random) -> bytes:
     """A callback's bytes with some of them changed, cut out or doubled."""
-    body = bytearray(a_callback(msgId=f"m{dice.random()}"))
-    for _ in range(dice.randint(1, 8)):
-        at = dice.randrange(len(body))
-        body[at : at + dice.randint(0, 9)] = _bytes(dice, 9)
+    body = bytearray(a_callback(msgId=f"m{rng.random()}"))
+    for _ in range(rng.randint(1, 8)):
+        at = rng.randrange(len(body))
+        body[at : at + rng.randint(0, 9)] = _bytes(rng, 9)
     return bytes(body)
 
 
-def _deep(dice: random.Random) -> bytes:
-    return dice.choice([b"[", b'{"a":', b'{"text":{"content":']) * dice.randint(1, 9000)
+def _deep(rng: random.Random) -> bytes:
+    return rng.choice([b"[", b'{"a":', b'{"text":{"content":']) * rng.randint(1, 9000)
 
 
-def _bytes(dice: random.Random, most: int) -> bytes:
-    return dice.randbytes(dice.randint(0, most))
+def _bytes(rng: random.Random, most: int) -> bytes:
+    return rng.randbytes(rng.randint(0, most))
 
 
 _BODIES: tuple[Callable[[random.Random], bytes], ...] = (
@@ -156,7 +156,7 @@ _BODIES: tuple[Callable[[random.Random], bytes], ...] = (
     _mutated,
     _damaged,
     _deep,
-    lambda dice: _bytes(dice, 400),
+    lambda rng: _bytes(rng, 400),
 )
 
 

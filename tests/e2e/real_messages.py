@@ -21,7 +21,7 @@ HELP = "我能做什么"
 HERE = "我在。发「帮助」看看我能做什么"
 ONLY_WORDS = "我只看得懂文字和语音"
 NOT_HEARD = "没听清"
-REFUSED = "没有权限或没有数据"
+NOTHING_TO_SEE = "没有权限或没有数据"
 PRIVATELY = "结果已私聊发给你"
 IN_PRIVATE = "这个问题请在单聊里问我"
 SILENCE = ""
@@ -90,19 +90,21 @@ CASES = {
     "B01 a command alone behind such a mention": Case(rich("@钉答", "帮助"), HELP),
     "B01 a slash behind it": Case(rich("@钉答", "/天气 北京"), BEIJING),
     "B02 a mention that DingTalk hides": Case(
-        group("  绩效") | {"atUsers": [HIDDEN, BOT]}, REFUSED, OWN_MARKS
+        group("  绩效") | {"atUsers": [HIDDEN, BOT]}, NOTHING_TO_SEE, OWN_MARKS
     ),
-    "B02 a name typed by hand in a single chat": Case(single("绩效 @李四"), REFUSED, OWN_MARKS),
-    "B02 two names typed by hand": Case(single("@李四 @王五 绩效"), REFUSED, OWN_MARKS),
+    "B02 a name typed by hand in a single chat": Case(
+        single("绩效 @李四"), NOTHING_TO_SEE, OWN_MARKS
+    ),
+    "B02 two names typed by hand": Case(single("@李四 @王五 绩效"), NOTHING_TO_SEE, OWN_MARKS),
     "B06 a package's name survives": Case(group(" @types/node 天气 北京"), BEIJING),
     "B07 two mentions, formatted, cut within a word": Case(
-        rich("@钉答", "查", "@李四", "的绩", "效", at=(LISI, BOT)), REFUSED, OWN_MARKS
+        rich("@钉答", "查", "@李四", "的绩", "效", at=(LISI, BOT)), NOTHING_TO_SEE, OWN_MARKS
     ),
     "B07 the same without a format": Case(
-        group(" 查 的绩效") | {"atUsers": [LISI, BOT]}, REFUSED, OWN_MARKS
+        group(" 查 的绩效") | {"atUsers": [LISI, BOT]}, NOTHING_TO_SEE, OWN_MARKS
     ),
     "B07 the colleague first": Case(
-        rich("@李四", "@钉答", "绩效", at=(LISI, BOT)), REFUSED, OWN_MARKS
+        rich("@李四", "@钉答", "绩效", at=(LISI, BOT)), NOTHING_TO_SEE, OWN_MARKS
     ),
     "B10 the bot's name has a blank": Case(group("@Ding Da 帮助"), HELP),
     "B10 the same in a run": Case(rich("@Ding Da ", "帮助"), HELP),
@@ -266,7 +268,7 @@ CASES = {
         without=("senderStaffId", "senderCorpId", "chatbotCorpId", "robotCode"),
     ),
     "C12 the same in a single chat": Case(
-        single("我的绩效"), REFUSED, OWN_MARKS, without=("senderCorpId", "chatbotCorpId")
+        single("我的绩效"), NOTHING_TO_SEE, OWN_MARKS, without=("senderCorpId", "chatbotCorpId")
     ),
     "C13 a sender of another organisation": Case(
         group(" 我的绩效", senderCorpId="dingother"),
@@ -275,10 +277,10 @@ CASES = {
         without=("senderStaffId",),
     ),
     "C14 a single chat without a userid": Case(
-        single("我的绩效"), REFUSED, OWN_MARKS, without=("senderStaffId",)
+        single("我的绩效"), NOTHING_TO_SEE, OWN_MARKS, without=("senderStaffId",)
     ),
     "C14 a userid of nothing": Case(
-        single("我的绩效") | {"senderStaffId": ""}, REFUSED, (*OWN_MARKS, "@ ")
+        single("我的绩效") | {"senderStaffId": ""}, NOTHING_TO_SEE, (*OWN_MARKS, "@ ")
     ),
     "an outgoing robot of 2021": Case(
         group("  哈哈哈", sceneGroupCode="project") | {"atUsers": [HIDDEN, BOT]}, SILENCE

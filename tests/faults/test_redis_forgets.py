@@ -124,7 +124,7 @@ def test_a_health_check_tells_a_worker_that_works_from_one_that_is_gone(
 
 @pytest.mark.slow
 @pytest.mark.fault("F39")
-def test_systemd_hears_of_a_worker_until_its_loop_stands_still(
+def test_systemd_hears_of_a_worker_until_its_loop_is_blocked(
     env: FaultEnvironment, tmp_path: Path
 ) -> None:
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:

@@ -142,7 +142,7 @@ def test_a_message_that_stops_every_loop_is_given_up_and_the_others_are_answered
 @pytest.mark.slow
 @pytest.mark.fault("F39")
 @pytest.mark.timeout(180)
-def test_a_lone_worker_whose_loop_stands_still_is_gone_and_rq_knows(
+def test_a_lone_worker_whose_loop_is_blocked_is_gone_and_rq_knows(
     env: FaultEnvironment, figure: Figure
 ) -> None:
     with env.worker() as stuck:
@@ -159,7 +159,7 @@ def test_a_lone_worker_whose_loop_stands_still_is_gone_and_rq_knows(
 @pytest.mark.slow
 @pytest.mark.fault("F39")
 @pytest.mark.timeout(180)
-def test_a_loop_that_stands_still_without_redis_ends_the_process_all_the_same(
+def test_a_loop_that_is_blocked_without_redis_ends_the_process_all_the_same(
     env: FaultEnvironment,
 ) -> None:
     with env.worker() as stuck:

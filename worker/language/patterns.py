@@ -20,7 +20,7 @@ _MAX_MEMORY_BYTES = 1024 * 1024
 
 # Syntax that `re` knows and RE2 doesn't → what to write instead.
 _REMEDIES = {
-    r"\(\?<?[=!]": "write what stands beside it out, and name what is meant, as in "
+    r"\(\?<?[=!]": "write out what is beside it, and name what is meant, as in "
     "(?P<taken>天气)(?:[^温]|$) for 天气(?!温)",
     r"[+*?}]\+|\(\?>": "leave it out: nothing is tried twice",
     r"\\[1-9]|\(\?P=": "compare in the function",

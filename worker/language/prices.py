@@ -71,7 +71,7 @@ _MORE_AFTER = r"[及或]?[以之]上|往上|朝上|开外|打底|起步?|or more
 _ABOUT_BEFORE = r"大概|大?约|差不多|\baround\b|\babout\b|价格|价位|价钱"
 _ABOUT_AFTER = r"左右|上下|前后|的?价位"
 
-# The limit, and what may stand beside it --------------------------------------------------------
+# The limit, and what may be beside it -----------------------------------------------------------
 
 _LIMIT = Pattern(
     rf"{_DENIAL}(?:(?:(?P<less>{_LESS_BEFORE})|(?P<more>{_MORE_BEFORE}))[\s:是为在]*)?"

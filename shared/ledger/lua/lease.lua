@@ -2,7 +2,7 @@
 -- Own arguments: id, token, lease_ms, margin_ms (before the session's end), remember_s
 -- Returns {1, payload, ms left to answer, which attempt this is, what went wrong so far by kind or '',
 --   prepared reply or '', ms since it was accepted, 1 if no earlier message of its sender is open, 1 if it was
---   put back before}, or {0, why not, whose turn it is now or ''}: the state that stands in the way, 'waiting' for
+--   put back before}, or {0, why not, whose turn it is now or ''}: the state that prevents it, 'waiting' for
 --   a retry, 'expired', 'spoilt' or 'gone'.
 
 local id, token, lease_ms, margin_ms, remember_s = unpack(ARGV, OWN, OWN + 4)
@@ -10,7 +10,7 @@ local key = MESSAGE .. id
 local held = fields_of(id, 'state', 'payload', 'expires_ms', 'prepared', 'not_before_ms', 'token', 'attempts',
                        'failures', 'accepted_ms', 'line', 'turn')
 local now = now_ms()
--- Fails before anything is written where something else stands in its place (see sweep.lua).
+-- Fails before anything is written where the key is of another type (see sweep.lua).
 redis.call('ZSCORE', DUE, id)
 if not held or is_spoilt(held[1], held[2], held[3]) then
   redis.call('SREM', RESTING, id)

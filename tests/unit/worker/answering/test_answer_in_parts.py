@@ -17,7 +17,7 @@ from tests.support.worker_harness import WorkerHarness, open_worker, stop
 
 PARAGRAPHS = [f"{number}{'字' * 6_000}" for number in (1, 2, 3)]
 THROTTLED = {"errcode": 130101}
-REFUSED = {"errcode": 300001}
+NO_SESSION = {"errcode": 300001}
 CONTENT = {"errcode": 430102}
 
 
@@ -117,7 +117,7 @@ async def test_a_line_that_breaks_in_a_later_part_is_unknown_and_no_more_is_sent
 
 async def test_a_later_part_that_is_refused_for_good_says_which_it_was() -> None:
     async with open_worker(Long().tell) as here:
-        here.chat.script = [{"errcode": 0}, {"errcode": 0}, REFUSED]
+        here.chat.script = [{"errcode": 0}, {"errcode": 0}, NO_SESSION]
         message = await here.asked()
         assert await here.state(message) == "dead: failed: errcode 300001 (part 3 of 3)"
 
