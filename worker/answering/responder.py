@@ -31,10 +31,12 @@ from dingda.worker.contained import (
     is_cancelled,
     set_task_owner,
 )
+from dingda.worker.errors import BackendConfigError
 from dingda.worker.language.text import clean
 from dingda.worker.sdk.context import Context
 from dingda.worker.sdk.people import Named, look_up
 from dingda.worker.sdk.services import Services
+from dingda.worker.sdk.skill import Command, Skill
 from dingda.worker.services.skill_clock import skill_clock_paused, skill_time
 
 logger = logging.getLogger(__name__)
@@ -179,6 +181,7 @@ class Responder:
         skill, command = route.skill, route.command
         set_task_owner(TaskOwner(ctx.message.id, skill.name))
         private = check_allowed(skill, ctx)
+        self._check_settings(skill, command)
         arguments = command.signature.bind(
             route.arguments,
             usage=command.usage,
@@ -203,6 +206,17 @@ class Responder:
         if returned is None:
             return None
         return Response(as_reply(returned), ANSWERED, private=private, persist=not skill.private)
+
+    def _check_settings(self, skill: Skill, command: Command) -> None:
+        """See that the command's settings could be read; the log of the start names what is wrong.
+
+        Raises:
+            BackendConfigError: if not.
+        """
+        for kind in command.signature.settings:
+            if kind not in self._services.settings:
+                reason = f"{kind.__name__} is missing or wrong; see dingda settings"
+                raise BackendConfigError(f"「{skill.summary}」", reason)
 
 
 async def _in_thread(

@@ -68,8 +68,8 @@ def load_skills(modules: Sequence[str]) -> list[Skill]:
 def load_skill_settings(skills: Iterable[Skill]) -> dict[type[BaseSettings], BaseSettings]:
     """Read the settings that skills declare, from the environment and `.env`.
 
-    Wrong ones are logged, without their values, and left out; a message to their skill then ends in
-    an apology.
+    Wrong ones are logged, without their values, and left out; senders of messages to
+    their skill then hear that an administrator must look.
     """
     loaded: dict[type[BaseSettings], BaseSettings] = {}
     for kind in dict.fromkeys(kind for skill in skills for kind in skill.settings_types()):

@@ -166,11 +166,19 @@ async def test_a_slot_that_raises_is_an_apology() -> None:
     assert is_an_apology(await listen(a_skill(answer), "问"))
 
 
-async def test_settings_that_are_missing_are_an_apology() -> None:
+async def test_settings_that_are_missing_are_for_an_administrator_and_the_log_names_them(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     async def answer(settings: MissingSettings) -> str:
         return settings.nowhere_to_be_found
 
-    assert is_an_apology(await listen(a_skill(answer), "问"))
+    said = await listen(a_skill(answer), "问")
+    assert said is not None
+    assert said.completion.outcome is Outcome.DEAD
+    assert said.completion.detail.startswith("「测试」: MissingSettings is missing or wrong")
+    assert isinstance(said.reply, Text)
+    assert said.reply.content == "「测试」的配置有问题，不是你的问题，请联系管理员"
+    assert "DINGDA_NOWHERE_TO_BE_FOUND: Field required" in caplog.text
 
 
 async def test_a_list_of_the_allowed_that_raises_is_an_apology() -> None:
