@@ -208,6 +208,24 @@ def test_ask_ends_a_silent_skills_message_as_the_ledger_does(tmp_path: Path) -> 
     assert (done.returncode, done.stdout) == (0, "skill    silent: unmatched\nno reply\n")
 
 
+def test_settings_fail_if_a_skills_setting_is_missing(tmp_path: Path) -> None:
+    (tmp_path / "unset.py").write_text(
+        "from dingda.skill import Skill, SkillSettings\n"
+        "class Unset(SkillSettings):\n"
+        "    acme_url: str\n"
+        "skill = Skill('unset', summary='没有设置')\n"
+        "@skill.command('问')\n"
+        "def answer(settings: Unset) -> str: return settings.acme_url\n"
+    )
+    done = run("settings", cwd=tmp_path, DINGDA_SKILLS="unset")
+    assert "DINGDA_ACME_URL: Field required" in done.stdout
+    assert done.returncode == 2
+    done = run(
+        "settings", cwd=tmp_path, DINGDA_SKILLS="unset", DINGDA_ACME_URL="https://hr.example"
+    )
+    assert done.returncode == 0
+
+
 def test_check_as_json_is_a_list_of_findings(tmp_path: Path) -> None:
     done = run(
         "check",

@@ -15,7 +15,7 @@ from redis.exceptions import RedisError
 from dingda.shared.ledger.admin import LedgerAdmin
 from dingda.shared.ledger.states import DeadLetter
 from dingda.shared.queue import JobQueue
-from dingda.shared.runtime.command_line import FAILED, OK, as_json_option
+from dingda.shared.runtime.command_line import FAILED, OK, WRONG_USAGE, as_json_option
 from dingda.shared.runtime.logs import configure_logging, printable
 from dingda.shared.runtime.redis_clients import create_gateway_redis
 from dingda.shared.runtime.running_demo import join_demo
@@ -26,7 +26,7 @@ from dingda.worker.operations.dead_letters import (
     show_dead_letter,
     show_dead_letters,
 )
-from dingda.worker.operations.settings_list import list_settings
+from dingda.worker.operations.settings_list import list_settings, show_settings
 from dingda.worker.operations.skills_list import list_skills, show_skills
 from dingda.worker.operations.status import is_working, read_status, show_status
 from dingda.worker.sdk.loader import find_skills, load_skills
@@ -48,12 +48,15 @@ def exiting_without_redis() -> Iterator[None]:
 
 @click.command
 @as_json_option
-def settings(*, as_json: bool) -> None:
+def settings(*, as_json: bool) -> int:
     """List every setting, what it means and what it is now.
 
-    The skills' own are among them. Secrets show only whether they are set.
+    The skills' own are among them. Secrets show only whether they are set. Exit status: 2 if one is
+    wrong or missing.
     """
-    click.echo(list_settings(load_skills(_load().skills), as_json=as_json))
+    sections = list_settings(load_skills(_load().skills))
+    click.echo(show_settings(sections, as_json=as_json))
+    return WRONG_USAGE if any(section.problem for section in sections) else OK
 
 
 @click.command

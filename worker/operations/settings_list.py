@@ -34,17 +34,18 @@ class SettingsSection:
     settings: Sequence[ListedSetting]
 
 
-def list_settings(skills: Iterable[Skill], *, as_json: bool = False) -> str:
-    """Describe the bot's own settings and those of its skills, in lines or as a JSON list.
-
-    Secrets show only whether they are set.
-    """
+def list_settings(skills: Iterable[Skill]) -> list[SettingsSection]:
+    """List the bot's own settings and those of its skills."""
     declared = (
         _section(f"skill {skill.name}", kind)
         for skill in skills
         for kind in dict.fromkeys(skill.settings_types())
     )
-    sections = (_section("the bot", Settings), *declared)
+    return [_section("the bot", Settings), *declared]
+
+
+def show_settings(sections: Iterable[SettingsSection], *, as_json: bool) -> str:
+    """In lines, or as a JSON list. Secrets show only whether they are set."""
     if as_json:
         return to_json([asdict(section) for section in sections])
     return "\n\n".join(map(_described, sections))

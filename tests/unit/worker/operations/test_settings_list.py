@@ -6,7 +6,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from dingda.shared.runtime.settings import Settings
 from dingda.skill import Skill
-from dingda.worker.operations.settings_list import list_settings
+from dingda.worker.operations.settings_list import list_settings, show_settings
 
 CANARY = "s3cret-canary"
 
@@ -33,6 +33,10 @@ def acme() -> Skill:
     return skill
 
 
+def listed_settings(skills: list[Skill]) -> str:
+    return show_settings(list_settings(skills), as_json=False)
+
+
 @pytest.fixture(autouse=True)
 def _nobodys_settings(
     monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
@@ -43,14 +47,14 @@ def _nobodys_settings(
 
 
 def test_every_setting_of_the_bot_is_listed_with_what_it_means() -> None:
-    listed = list_settings([])
+    listed = listed_settings([])
     for name, field in Settings.model_fields.items():
         assert f"DINGDA_{name}".upper() + "=" in listed
         assert f"    {field.description}" in listed
 
 
 def test_a_default_stands_alone() -> None:
-    lines = list_settings([]).splitlines()
+    lines = listed_settings([]).splitlines()
     assert "DINGDA_PORT=8000" in lines
     assert "DINGDA_SKILL_TIMEOUT=30" in lines
     assert "DINGDA_SKILLS=" in lines
@@ -59,7 +63,7 @@ def test_a_default_stands_alone() -> None:
 def test_a_changed_setting_shows_its_default_too(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DINGDA_PORT", "9000")
     monkeypatch.setenv("DINGDA_SKILLS", "acme.leave, dingda.worker.skills.demo")
-    lines = list_settings([]).splitlines()
+    lines = listed_settings([]).splitlines()
     assert "DINGDA_PORT=9000   (default: 8000)" in lines
     assert "DINGDA_SKILLS=acme.leave,dingda.worker.skills.demo   (default: none)" in lines
 
@@ -68,7 +72,7 @@ def test_secrets_only_show_whether_and_how_many_are_set(monkeypatch: pytest.Monk
     monkeypatch.setenv("DINGDA_APP_SECRET", f"{CANARY}1,{CANARY}2")
     monkeypatch.setenv("DINGDA_REDIS_URL", f"redis://user:{CANARY}@redis.example:6379/0")
     monkeypatch.setenv("ACME_TOKEN", CANARY)
-    listed = list_settings([acme()])
+    listed = listed_settings([acme()])
     assert CANARY not in listed
     assert "DINGDA_APP_SECRET=***,***   (default: none)" in listed
     assert "DINGDA_REDIS_URL=***" in listed
@@ -76,13 +80,13 @@ def test_secrets_only_show_whether_and_how_many_are_set(monkeypatch: pytest.Monk
 
 
 def test_a_secret_that_is_not_set_is_shown_as_empty() -> None:
-    lines = list_settings([acme()]).splitlines()
+    lines = listed_settings([acme()]).splitlines()
     assert "DINGDA_APP_SECRET=" in lines
     assert "ACME_TOKEN=" in lines
 
 
 def test_the_settings_of_each_skill_are_listed_once_under_its_name() -> None:
-    listed = list_settings([acme()])
+    listed = listed_settings([acme()])
     assert listed.count("ACME_TOKEN=") == 1
     part = listed.partition("# skill acme\n")[2]
     assert part.splitlines() == [
@@ -99,7 +103,7 @@ def test_a_wrong_setting_is_named_without_its_value_and_the_rest_is_listed(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("ACME_TIMEOUT", CANARY)
-    listed = list_settings([acme()])
+    listed = listed_settings([acme()])
     assert "# skill acme\nACME_TIMEOUT: Input should be a valid number" in listed
     assert CANARY not in listed
     assert "DINGDA_PORT=8000" in listed
