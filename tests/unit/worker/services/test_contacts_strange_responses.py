@@ -2,13 +2,12 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
 import httpx
 import pytest
-import stamina
 
 from dingda.shared.dingtalk.reply import Text
 from dingda.testing import MemoryCache
@@ -27,14 +26,9 @@ from dingda.worker.services.contacts import Contacts
 from tests.support.builders import a_message
 from tests.support.openapi_clients import a_token, contacts_of, private_channel
 
+pytestmark = pytest.mark.usefixtures("without_waiting")
 NOW_S = 1000.0
 TOKEN = {"accessToken": "t", "expireIn": 7200}
-
-
-@pytest.fixture(autouse=True)
-def _without_waiting() -> Iterator[None]:
-    with stamina.set_testing(True, attempts=3, cap=True):
-        yield
 
 
 class Answering(httpx.AsyncBaseTransport):

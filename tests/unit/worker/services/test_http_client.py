@@ -23,6 +23,7 @@ from dingda.worker.services.http_client import Http
 from dingda.worker.services.skill_clock import skill_time
 from tests.support.virtual_time import virtual_time
 
+pytestmark = pytest.mark.usefixtures("without_waiting")
 URL = "https://api.example/v1"
 ANSWER = httpx.Response(200, json={})
 Handler = Callable[[httpx.Request], httpx.Response | Awaitable[httpx.Response]]
@@ -32,11 +33,6 @@ Handler = Callable[[httpx.Request], httpx.Response | Awaitable[httpx.Response]]
 async def http_to(handler: Handler) -> AsyncIterator[Http]:
     async with httpx.AsyncClient(transport=httpx.MockTransport(cast("Any", handler))) as client:
         yield Http(client)
-
-
-@pytest.fixture(autouse=True)
-def _without_waiting() -> None:
-    stamina.set_testing(True, attempts=3, cap=True)
 
 
 async def test_a_response_is_returned_with_its_status() -> None:

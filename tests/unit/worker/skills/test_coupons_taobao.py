@@ -1,7 +1,7 @@
 """Taobao's alliance is asked as TOP wants to be asked, and its answers are understood."""
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -9,7 +9,6 @@ from zoneinfo import ZoneInfo
 
 import httpx
 import pytest
-import stamina
 
 from dingda.simulator.backends.taobao import (
     APP_CALL_LIMITED,
@@ -35,16 +34,11 @@ from dingda.worker.skills.coupons.taobao import App, search_taobao
 from dingda.worker.skills.coupons.top_signature import SignMethod
 from dingda.worker.skills.coupons.wish import Order, Wish
 
+pytestmark = pytest.mark.usefixtures("without_waiting")
 NOW = datetime(2026, 11, 23, 12, tzinfo=ZoneInfo("Asia/Shanghai"))
 URL = "https://eco.taobao.com/router/rest"
 SECRET = "top-secret"
 SERVER_ERROR = TopError(10, "Service Currently Unavailable")
-
-
-@pytest.fixture(autouse=True)
-def _without_waiting() -> Iterator[None]:
-    with stamina.set_testing(True, attempts=2, cap=True):
-        yield
 
 
 def a_taobao(*products: Product, now: datetime = NOW) -> FakeTaobao:
