@@ -20,6 +20,7 @@ import click
 
 from dingda.shared.errors import DingdaError, SettingsError
 from dingda.shared.runtime.command_line import HELP_OPTIONS
+from dingda.shared.runtime.environment import ENV_FILE, check_env_file, value_set
 from dingda.shared.runtime.running_demo import DATA, announced, claimed
 from dingda.simulator.backends.organisation import APP_KEY
 from dingda.simulator.demo import coupons, performance
@@ -66,7 +67,7 @@ class Port:
         Raises:
             SettingsError: if the variable holds something else.
         """
-        chosen = os.environ.get(self.variable) or str(self.default)
+        chosen = value_set(self.variable) or str(self.default)
         if not (chosen.isascii() and chosen.isdigit() and 0 < int(chosen) <= _LAST_PORT):
             raise SettingsError(f"{self.variable}: a port is a number up to {_LAST_PORT}")
         return int(chosen)
@@ -96,6 +97,7 @@ def demo() -> int:
     chosen with DINGDA_PORT, DINGDA_SIMULATOR_PORT and DINGDA_DEMO_REDIS_PORT.
     """
     _check_is_installed()
+    check_env_file(ENV_FILE)
     with claimed():
         _check_ports()
         return _run()

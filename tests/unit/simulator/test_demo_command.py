@@ -37,6 +37,18 @@ def test_an_invalid_port_is_named(
     assert str(error) == "DINGDA_DEMO_REDIS_PORT: a port is a number up to 65535"
 
 
+def test_a_port_may_be_chosen_in_the_env_file_and_the_environment_wins(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for port in (command.GATEWAY, command.SIMULATOR, command.REDIS):
+        monkeypatch.delenv(port.variable, raising=False)
+    (tmp_path / ".env").write_text("DINGDA_PORT=8010\nDINGDA_SIMULATOR_PORT=8110\n", "utf-8")
+    monkeypatch.setenv("DINGDA_SIMULATOR_PORT", "8120")
+    ports = (command.GATEWAY, command.SIMULATOR, command.REDIS)
+    assert [port.number for port in ports] == [8010, 8120, 6380]
+
+
 @pytest.mark.parametrize(
     ("here", "on_path", "typed"),
     [
