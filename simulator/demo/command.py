@@ -38,11 +38,7 @@ _READY = """
   or in another terminal, from this folder:
 
     {dingda} say "帮助"
-    {dingda} say "整体跳转"
-    {dingda} say "北京明天天气怎么样"
-    {dingda} say "优惠券 机械键盘 200元以内"
-    {dingda} say --single "我的绩效"
-    {dingda} chat
+{examples}    {dingda} chat
     {dingda} status
 
   The gateway listens on http://127.0.0.1:{gateway}/dd_robot/, a simulated DingTalk on
@@ -50,6 +46,14 @@ _READY = """
   {weather}
   Ctrl-C stops them all.
 """
+
+_EXAMPLES = {
+    "demo": 'say "整体跳转"',
+    "weather": 'say "北京明天天气怎么样"',
+    "coupons": 'say "优惠券 机械键盘 200元以内"',
+    "performance": 'say --single "我的绩效"',
+}
+"""What the shipped skills understand, by the ends of their modules' names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,8 +125,7 @@ def _run() -> int:
     try:
         with announced(settings, page=page):
             if _is_ready(processes):
-                ports = {"gateway": GATEWAY.number, "redis": REDIS.number}
-                click.echo(_READY.format(page=page, dingda=_typed(), weather=weather.note, **ports))
+                click.echo(_ready(page, weather.note))
                 _open_page(page)
             return processes.wait()
     except KeyboardInterrupt:
@@ -164,6 +167,28 @@ def _typed() -> str:
         return "dingda"
     command = str(script) if script.exists() else f"{sys.executable} -m dingda"
     return command.removeprefix(f"{Path.cwd()}{os.sep}")
+
+
+def _ready(page: str, weather: str) -> str:
+    dingda = _typed()
+    return _READY.format(
+        page=page,
+        dingda=dingda,
+        examples=_examples(dingda),
+        gateway=GATEWAY.number,
+        redis=REDIS.number,
+        weather=weather,
+    )
+
+
+def _examples(dingda: str) -> str:
+    """A line to type for each shipped skill that DINGDA_SKILLS loads: all, where it is not set."""
+    loaded = [name.strip() for name in value_set("DINGDA_SKILLS").split(",") if name.strip()]
+    return "".join(
+        f"    {dingda} {typed}\n"
+        for skill, typed in _EXAMPLES.items()
+        if not loaded or any(name.endswith(f"worker.skills.{skill}") for name in loaded)
+    )
 
 
 def _settings() -> dict[str, str]:

@@ -95,5 +95,26 @@ def test_its_processes_look_for_no_library_in_the_current_folder(
     assert command._python_settings() == {"PYTHONUNBUFFERED": "1", "PYTHONSAFEPATH": "1"}
 
 
+@pytest.mark.parametrize(
+    ("skills", "offered"),
+    [
+        (None, ["整体跳转", "天气", "优惠券", "绩效"]),
+        ("coffee, dingda.worker.skills.demo", ["整体跳转"]),
+        ("worker.skills.weather,coffee", ["天气"]),
+        ("coffee", []),
+    ],
+)
+def test_it_offers_what_the_loaded_skills_understand(
+    skills: str | None, offered: list[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("DINGDA_SKILLS", raising=False)
+    if skills:
+        monkeypatch.setenv("DINGDA_SKILLS", skills)
+    words = ("整体跳转", "天气", "优惠券", "绩效")
+    examples = command._examples("dingda")
+    assert [word for word in words if word in examples] == offered
+
+
 def test_the_demos_offers_are_folded_as_a_feed_folds_them() -> None:
     assert [offer.title_fold for offer in OFFERS] == [fold(offer.title) for offer in OFFERS]
