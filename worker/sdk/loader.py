@@ -14,7 +14,7 @@ from pydantic_settings import SettingsError as UnreadableSettingsError
 
 from dingda.shared.errors import SettingsError
 from dingda.shared.runtime.environment import names_set
-from dingda.shared.runtime.logs import printable, trace
+from dingda.shared.runtime.logs import printable, redact, trace
 from dingda.shared.runtime.settings import invalid_settings, is_skills, nearest
 from dingda.worker.sdk.skill import Skill
 
@@ -125,7 +125,8 @@ def _find(name: str) -> FoundModule:
         raise
     except BaseException as error:  # noqa: BLE001 - a module may raise anything, or exit
         # No message has been read yet, so the text is the author's and safe to log.
-        return FoundModule(name, None, f"{printable(_reason(error), _MAX_CHARS)}\n{trace(error)}")
+        reason = printable(redact(_reason(error)), _MAX_CHARS)
+        return FoundModule(name, None, f"{reason}\n{trace(error)}")
     if not isinstance(skill, Skill):
         return FoundModule(name, None, "the module has no `skill = Skill(...)`")
     return FoundModule(name, skill)

@@ -72,6 +72,10 @@ def test_the_shipped_skills_claim_no_word_twice() -> None:
     [
         ("import nothing_of_this_name", "ModuleNotFoundError: No module named"),
         ("raise SystemExit(3)", "SystemExit: 3"),
+        (
+            "raise RuntimeError('https://oapi.dingtalk.com/robot/sendBySession?session=abc123')",
+            "sendBySession?session=***",
+        ),
         ("skill = 1", "the module has no `skill = Skill(...)`"),
     ],
 )
