@@ -14,7 +14,7 @@ from pydantic_settings import SettingsError as UnreadableSettingsError
 
 from dingda.shared.errors import SettingsError
 from dingda.shared.runtime.environment import names_set
-from dingda.shared.runtime.logs import printable, redact, trace
+from dingda.shared.runtime.logs import class_name, printable, redact, trace
 from dingda.shared.runtime.settings import invalid_settings, is_skills, nearest
 from dingda.worker.sdk.skill import Skill
 
@@ -26,6 +26,10 @@ ENTRY_POINTS = "dingda.skills"
 """The group under which a package names the modules of its skills."""
 _SHIPPED = "dingda.worker.skills"
 """The package of our own skills, which are found by name like all others."""
+
+_FORMER_PACKAGES = {"shared", "worker"}
+"""Where skills imported from before `dingda` held all."""
+_IMPORT_FROM = "import Skill from dingda.skill"
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +132,7 @@ def _find(name: str) -> FoundModule:
         reason = printable(redact(_reason(error)), _MAX_CHARS)
         return FoundModule(name, None, f"{reason}\n{trace(error)}")
     if not isinstance(skill, Skill):
-        return FoundModule(name, None, "the module has no `skill = Skill(...)`")
+        return FoundModule(name, None, _no_skill(skill))
     return FoundModule(name, skill)
 
 
@@ -137,4 +141,15 @@ def _reason(error: BaseException) -> str:
     if isinstance(error, SyntaxError) and error.filename:
         # The traceback ends in the import system; only the error knows the author's line.
         return f"{reason} ({error.filename}, line {error.lineno})"
+    missing = error.name if isinstance(error, ModuleNotFoundError) else None
+    if (missing or "").partition(".")[0] in _FORMER_PACKAGES:
+        return f"{reason}; {_IMPORT_FROM}"
     return reason
+
+
+def _no_skill(found: object) -> str:
+    """Why an object named `skill` is none."""
+    if class_name(found) == Skill.__name__:
+        module = printable(str(type(found).__module__))
+        return f"the class of `skill` is {module}.{Skill.__name__}; {_IMPORT_FROM}"
+    return "the module has no `skill = Skill(...)`"

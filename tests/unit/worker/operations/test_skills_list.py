@@ -76,6 +76,14 @@ def test_the_shipped_skills_claim_no_word_twice() -> None:
             "raise RuntimeError('https://oapi.dingtalk.com/robot/sendBySession?session=abc123')",
             "sendBySession?session=***",
         ),
+        (
+            "from worker.no_such_module import Skill",
+            "No module named 'worker.no_such_module'; import Skill from dingda.skill",
+        ),
+        (
+            "class Skill: pass\nSkill.__module__ = 'worker.sdk.skill'\nskill = Skill()",
+            "the class of `skill` is worker.sdk.skill.Skill; import Skill from dingda.skill",
+        ),
         ("skill = 1", "the module has no `skill = Skill(...)`"),
     ],
 )
