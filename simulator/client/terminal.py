@@ -122,10 +122,12 @@ def _drawn_silence(record: Record, wait_s: float) -> str:
     if record.story and record.story.ended:
         why = f" ({record.story.reason})" if record.story.reason else ""
         return f"no reply: the message is {record.story.state}{why}"
-    why = "DingTalk took none" if _only_refused(record) else "the bot had nothing to say"
-    if record.story and record.story.retry_at_ms:
-        why += ", and the bot will try again"
-    return f"no reply within {wait_s:g} s: {why}"
+    facts = ["DingTalk took none"] if _only_refused(record) else []
+    if record.story:  # without a ledger, nobody knows
+        retries = record.story.retry_at_ms is not None
+        facts.append("the bot will try again" if retries else "the message is still open")
+    why = f": {', and '.join(facts)}" if facts else ""
+    return f"no reply within {wait_s:g} s{why}"
 
 
 def _drawn_reply(reply: Reply, names: dict[str, str]) -> str:
