@@ -12,7 +12,7 @@ from importlib import import_module
 import click
 
 from dingda import __version__
-from dingda.shared.runtime.command_line import HELP_OPTIONS, run
+from dingda.shared.runtime.command_line import FAILED, HELP_OPTIONS, run
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +109,11 @@ def dingda() -> None:
 
 def main() -> int:
     """Run the command line; returns the process's exit status."""
-    _look_here_last()
+    try:
+        _look_here_last()
+    except FileNotFoundError:
+        click.echo("The current folder has been deleted: change to another.", err=True)
+        return FAILED
     return run(dingda)
 
 

@@ -1,6 +1,7 @@
 """The command `dingda new`: write a skill package to start from."""
 
 import keyword
+import os
 import re
 from importlib.resources import files
 from importlib.resources.abc import Traversable
@@ -57,16 +58,24 @@ def create_project(name: str, folder: Path) -> list[Path]:
 
     Raises:
         click.BadParameter: if the name cannot name a package.
-        ProjectError: if the folder is not empty.
+        ProjectError: if the folder is not empty, or can't be written.
     """
     package = _package(name)
+    placeholders = {"name": name, "package": package, "prefix": package.upper()}
+    try:
+        return _create(folder, placeholders)
+    except OSError as error:
+        why = os.strerror(error.errno or 0)
+        raise ProjectError(f"{folder.absolute()} can't be written: {why}") from None
+
+
+def _create(folder: Path, placeholders: dict[str, str]) -> list[Path]:
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise ProjectError(f"{folder} exists already, and is not an empty folder")
-    placeholders = {"name": name, "package": package, "prefix": package.upper()}
     written = []
     for path, source in _walk(files("dingda") / "template"):
         inside = path.removeprefix(_PACKAGE)
-        target = folder / (path if inside == path else f"{package}/{inside}")
+        target = folder / (path if inside == path else f"{placeholders['package']}/{inside}")
         written.append(_write(target, source, placeholders))
     return sorted(written)
 

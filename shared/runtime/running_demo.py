@@ -56,9 +56,16 @@ def claimed(folder: Path = DATA) -> Iterator[None]:
 
     Raises:
         DemoRunsError: if another demo has it.
+        DingdaError: if nothing can be written there.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    with _lock(folder).open("ab") as lock:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = open(_lock(folder), "ab", opener=_open_at_once)  # noqa: SIM115 - below
+    except OSError as error:
+        raise DingdaError(
+            f"{folder.absolute()} can't be the demo's folder: {os.strerror(error.errno or 0)}"
+        ) from None
+    with lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

@@ -1,10 +1,12 @@
 """`dingda new`: the files it writes, and the names it accepts."""
 
+import errno
 import os
 import subprocess
 import sys
 import tomllib
 from pathlib import Path
+from unittest.mock import Mock
 
 import click
 import pytest
@@ -112,3 +114,11 @@ def test_a_name_that_cannot_name_a_package_is_refused(name: str, why: str, tmp_p
     with pytest.raises(click.BadParameter, match=why):
         create_project(name, tmp_path / "project")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_in_which_nothing_can_be_written_is_a_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Path, "mkdir", Mock(side_effect=PermissionError(errno.EACCES, "")))
+    with pytest.raises(ProjectError, match="acme-bot can't be written: Permission denied"):
+        create_project("acme-bot", tmp_path / "acme-bot")

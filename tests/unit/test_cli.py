@@ -12,7 +12,7 @@ import click
 import pytest
 
 import dingda
-from dingda.cli import ENTRIES, SECTIONS
+from dingda.cli import ENTRIES, SECTIONS, main
 from dingda.cli import dingda as command_line
 
 ROOT = Path(__file__).parents[2]
@@ -236,3 +236,14 @@ def test_check_as_json_is_a_list_of_findings(tmp_path: Path) -> None:
     )
     severities = {each["name"]: each["severity"] for each in json.loads(done.stdout)}
     assert (severities["secret"], severities["redis"]) == ("ok", "warning")
+
+
+def test_a_current_folder_that_was_deleted_is_a_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "gone"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    folder.rmdir()
+    assert main() == 1
+    assert capsys.readouterr().err == "The current folder has been deleted: change to another.\n"

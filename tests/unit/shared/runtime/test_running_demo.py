@@ -1,5 +1,6 @@
 """Commands find the demo that runs in this folder, and no other."""
 
+import errno
 import json
 import os
 import signal
@@ -8,10 +9,11 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 
-from dingda.shared.errors import SettingsError
+from dingda.shared.errors import DingdaError, SettingsError
 from dingda.shared.runtime.running_demo import (
     DemoRunsError,
     announced,
@@ -94,6 +96,26 @@ def test_a_second_demo_of_the_folder_learns_where_the_first_is() -> None:
     with (
         running(),
         pytest.raises(DemoRunsError, match=f"A demo runs in this folder already: {PAGE}/"),
+        claimed(),
+    ):
+        pass
+
+
+def test_a_file_in_place_of_the_data_folder_is_a_sentence() -> None:
+    Path("data").touch()
+    with (
+        pytest.raises(DingdaError, match="data can't be the demo's folder: File exists"),
+        claimed(),
+    ):
+        pass
+
+
+def test_a_folder_in_which_nothing_can_be_written_is_a_sentence(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(Path, "mkdir", Mock(side_effect=PermissionError(errno.EACCES, "")))
+    with (
+        pytest.raises(DingdaError, match="can't be the demo's folder: Permission denied"),
         claimed(),
     ):
         pass
