@@ -56,7 +56,7 @@ setup: .venv/.dev ## add the developers' tools to .venv (quick when nothing chan
 test-wheel: setup ## install the wheel in an empty environment, and a new skill package beside it
 	@$(BIN)/pytest -m packaging tests/packaging
 
-faults: setup ## break one thing at a time, and write docs/faults.md (about eighteen minutes)
+faults: setup ## break one thing at a time, and write docs/faults.md (about 45 minutes)
 	@$(BIN)/pytest -m "" -p tests.faults.report tests/faults
 
 MINUTES := 2
