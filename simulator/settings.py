@@ -9,6 +9,7 @@ from typing import Annotated
 from pydantic import AfterValidator, Field, ValidationError
 from pydantic_settings import SettingsConfigDict
 
+from dingda.shared.dingtalk.message import SESSION_LIFE_MS
 from dingda.shared.dingtalk.origin import origin_of
 from dingda.shared.errors import InvalidOriginError
 from dingda.shared.runtime.environment import check_env_file
@@ -51,7 +52,10 @@ class SimulatorSettings(PlainSettings):
         "Empty: what DINGDA_HOST, DINGDA_PORT and DINGDA_CALLBACK_PATH say.",
     )
     session_life_s: float = Field(
-        5400.0, gt=0, le=86_400, description="Seconds that a session takes replies for."
+        SESSION_LIFE_MS / 1000,
+        gt=0,
+        le=86_400,
+        description="Seconds that a session takes replies for.",
     )
     replies_per_minute: int = Field(
         20, ge=0, description="Replies that one conversation takes in a minute; 0 for any number."

@@ -8,7 +8,7 @@ from typing import Any, Literal
 import httpx
 from pydantic_settings import BaseSettings
 
-from dingda.shared.dingtalk.message import Message
+from dingda.shared.dingtalk.message import SESSION_LIFE_MS, Message
 from dingda.shared.dingtalk.reply import Reply
 from dingda.worker.answering.responder import Responder, china_now
 from dingda.worker.answering.response import Response
@@ -21,8 +21,6 @@ from dingda.worker.services.cache import Cache
 from dingda.worker.services.database import Databases
 from dingda.worker.services.http_client import Http
 from dingda.worker.services.memory_cache import MemoryCache
-
-_SESSION_S = 5400.0
 
 
 class People:
@@ -145,7 +143,7 @@ async def listen(  # noqa: PLR0913 - the circumstances that a test may choose
             )
             try:
                 route = responder.route(message)
-                return await responder.respond(message, route, timeout_s=_SESSION_S)
+                return await responder.respond(message, route, timeout_s=SESSION_LIFE_MS / 1000)
             finally:
                 databases.close()
 

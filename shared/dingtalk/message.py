@@ -32,6 +32,9 @@ EVENT_SUBSCRIPTION = (
 )
 """What is wrong with a callback that DingTalk sends to whoever subscribes to events."""
 
+SESSION_LIFE_MS = 5_400_000
+"""DingTalk: a session stays open for about 90 minutes."""
+
 _MAX_ID_CHARS = 512
 _MAX_URL_CHARS = 2048
 _ORDERING_KEY_CHARS = 16

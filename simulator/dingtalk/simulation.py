@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
-from dingda.shared.dingtalk.message import Message, parse_message
+from dingda.shared.dingtalk.message import SESSION_LIFE_MS, Message, parse_message
 from dingda.shared.dingtalk.signature import sign
 from dingda.shared.errors import InvalidMessageError
 from dingda.shared.ledger.timeline import MessageTimeline
@@ -44,8 +44,6 @@ from dingda.simulator.dingtalk.rules import (
 from dingda.simulator.dingtalk.throttle import ReplyThrottle
 from dingda.simulator.dingtalk.user_message import UserMessage
 
-SESSION_LIFE_MS = 5_400_000
-"""DingTalk: a session stays open for about 90 minutes."""
 REPLIES_PER_MINUTE = 20
 """DingTalk: more than these in one minute are refused, and everything for ten minutes after."""
 

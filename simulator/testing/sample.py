@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from dingda.shared.dingtalk.message import Message, parse_message
+from dingda.shared.dingtalk.message import SESSION_LIFE_MS, Message, parse_message
 from dingda.shared.dingtalk.signature import sign
 from dingda.shared.runtime.clock import wall_clock_ms
 from dingda.simulator.dingtalk.callback import build_callback
@@ -12,7 +12,6 @@ from dingda.simulator.dingtalk.user_message import UserMessage
 SESSION_WEBHOOK = (
     "https://oapi.dingtalk.com/robot/sendBySession?session=0123456789abcdef0123456789abcdef"
 )
-_SESSION_MS = 5_400_000
 
 
 def callback_fields(text: str = "天气 北京", **fields: Any) -> dict[str, Any]:
@@ -22,7 +21,7 @@ def callback_fields(text: str = "天气 北京", **fields: Any) -> dict[str, Any
         UserMessage(text),
         session_webhook=SESSION_WEBHOOK,
         created_ms=now_ms,
-        expires_ms=now_ms + _SESSION_MS,
+        expires_ms=now_ms + SESSION_LIFE_MS,
     )
     return sample | fields
 

@@ -3,7 +3,7 @@
 import time
 from dataclasses import dataclass, field
 
-from dingda.shared.dingtalk.message import Message
+from dingda.shared.dingtalk.message import SESSION_LIFE_MS, Message
 from dingda.shared.runtime.settings import Settings
 from dingda.worker.answering.help import help_skill
 from dingda.worker.answering.responder import Responder
@@ -17,9 +17,6 @@ from dingda.worker.services.database import Databases
 from dingda.worker.services.egress import Egress
 from dingda.worker.services.http_client import Http
 from dingda.worker.services.memory_cache import MemoryCache
-
-_SESSION_S = 5400.0
-"""How long DingTalk's sessions take replies, in seconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +67,7 @@ async def answer_offline(
         try:
             began_s = time.monotonic()
             route = responder.route(message)
-            response = await responder.respond(message, route, timeout_s=_SESSION_S)
+            response = await responder.respond(message, route, timeout_s=SESSION_LIFE_MS / 1000)
             took_ms = round((time.monotonic() - began_s) * 1000)
             return OfflineAnswer(route.skill.name if route else "", took_ms, response)
         finally:
