@@ -6,6 +6,10 @@
 
 from dataclasses import dataclass
 
+ENDED_DIGITS = 24
+"""How many hex digits of a message's id name it once it has ended. 96 bits are enough not to be
+mistaken for another's; and a million of them take 35 MB less than whole ids do."""
+
 
 @dataclass(frozen=True, slots=True)
 class LedgerKeys:
@@ -45,6 +49,10 @@ class LedgerKeys:
     def message(self, message_id: str) -> str:
         """The record of one message; `*` for the pattern of all, "" for their prefix."""
         return f"{self.queue_name}:message:{message_id}"
+
+    def ended(self, message_id: str) -> str:
+        """What is left of a message that ended well; "" for the prefix of all."""
+        return f"{self.queue_name}:ended:{message_id[:ENDED_DIGITS]}"
 
     def dead_letter_payload(self, message_id: str) -> str:
         """The callback's body of a dead letter; `*` and "" as for `message`."""

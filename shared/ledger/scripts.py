@@ -214,6 +214,7 @@ class LedgerScripts:
             queue.job_prefix,
             keys.dead_letter_payload(""),
             keys.line(""),
+            keys.ended(""),
         )
         self._scripts = {
             kind: redis.register_script(lua_source("dingda.shared.ledger", name))

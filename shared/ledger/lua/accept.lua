@@ -15,7 +15,7 @@ local outcomes = {}
 for at = first, #ARGV, 5 do
   local id, payload, expires_ms, data, line = unpack(ARGV, at, at + 4)
   local key = MESSAGE .. id
-  if redis.call('EXISTS', key) == 1 then
+  if redis.call('EXISTS', key, ended_key(id)) > 0 then
     outcomes[#outcomes + 1] = 'duplicate'
   elseif room < 1 then
     outcomes[#outcomes + 1] = 'full'

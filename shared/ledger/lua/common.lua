@@ -21,6 +21,8 @@
 --   3 DEAD_LETTER_PAYLOAD .. id (string): the callback's body of a dead letter; expires with the session
 --   4 LINE .. ordering key (sorted set): a sender's queue, the ids of its open messages, by the number of their first job;
 --     expires in two days
+--   5 ENDED .. the first ENDED_DIGITS of an id (string): what is left of a message that ended well, which is known
+--     for three hours
 -- From OWN on come the script's own arguments. `shared/ledger/scripts.py` builds them; a test compares both sides.
 --
 -- The fields of a message:
@@ -53,8 +55,8 @@
 -- A cluster would want every key in KEYS. RQ itself needs a single primary, so nothing is lost by prefixes.
 
 local QUEUES, QUEUE, QUEUED, DUE, DEAD, COUNT, RESTING = unpack(KEYS)
-local MESSAGE, JOB, DEAD_LETTER_PAYLOAD, LINE = unpack(ARGV, 1, 4)
-local OWN = 5
+local MESSAGE, JOB, DEAD_LETTER_PAYLOAD, LINE, ENDED = unpack(ARGV, 1, 5)
+local OWN = 6
 
 -- Reads a list that comes after its length in ARGV. Returns it, and where the next argument is.
 local function counted(at)
@@ -66,6 +68,12 @@ end
 local function now_ms()
   local now = redis.call('TIME')
   return now[1] * 1000 + math.floor(now[2] / 1000)
+end
+
+-- The key of what is left of a message that ended well. `LedgerKeys.ended` makes the same.
+local ENDED_DIGITS = 24
+local function ended_key(id)
+  return ENDED .. string.sub(id, 1, ENDED_DIGITS)
 end
 
 -- The fields of a message, in order; nil if its key holds no hash. A record may have been spoilt by a
@@ -83,10 +91,10 @@ end
 
 -- Whether a message, neither ended nor gone, lacks what it takes to come to its end.
 local SPOILT = 'its record is spoilt'
-local ENDED = {answered = true, unmatched = true, refused = true, dead = true}
+local OUTCOMES = {answered = true, unmatched = true, refused = true, dead = true}
 local function is_spoilt(state, has_payload, expires_ms)
   if state == 'accepted' or state == 'leased' then return not (has_payload and number(expires_ms)) end
-  return state ~= 'sending' and not ENDED[state] and (has_payload or state ~= false)
+  return state ~= 'sending' and not OUTCOMES[state] and (has_payload or state ~= false)
 end
 
 -- A job's id, and the number in one: '0' for a job that is none of ours. `shared/queue.py` does the same.

@@ -120,6 +120,14 @@ async def test_a_message_that_comes_again_after_its_end_is_a_duplicate(
     assert await harness.waiting() == []
 
 
+async def test_a_message_is_known_by_what_is_left_once_its_record_has_expired(
+    harness: LedgerHarness, message: Message
+) -> None:
+    await harness.redis.set(KEYS.ended(message.id), 1)
+    assert await harness.accept(message) == [AcceptResult.DUPLICATE]
+    assert await harness.waiting() == []
+
+
 async def test_a_message_beyond_the_backlog_limit_is_not_recorded(
     harness: LedgerHarness, message: Message, other: Message
 ) -> None:

@@ -20,6 +20,7 @@ def test_the_keys_keep_their_names() -> None:
     )
     assert keys.message("id") == "dingda:message:id"
     assert keys.dead_letter_payload("id") == "dingda:letter:id"
+    assert keys.ended("0123456789abcdef0123456789abcdef") == "dingda:ended:0123456789abcdef01234567"
 
 
 async def test_a_jobs_id_is_made_and_read_as_the_scripts_do(harness: LedgerHarness) -> None:
