@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -16,6 +17,7 @@ from dingda.worker.delivery.transport import ClaimingTransport
 from dingda.worker.delivery.webhook import WebhookChannel
 from dingda.worker.services import http_client as http
 from dingda.worker.services.egress import Egress
+from dingda.worker.services.http_client import Http
 from tests.integration.test_delivery_sockets import (
     BODY,
     LONG_S,
@@ -194,8 +196,8 @@ async def test_what_is_near_is_reached_without_the_proxy(proxy: Tunnels) -> None
         egress = Egress(proxy.url, direct_hosts=("127.0.0.1",))
         assert await posted(create_reply_client(egress), peer, Claims()) == Delivered()
         async with http.create_backend_client(egress) as client:
-            response = await client.post(peer.url, content=BODY)
-            assert response.status_code == 200
+            response = await Http(client).json("近", "POST", peer.url, json=json.loads(BODY))
+            assert response.status == 200
         assert len(peer.requests) == 2
     assert proxy.asked == []
 
@@ -204,8 +206,8 @@ async def test_backends_are_reached_through_the_proxy_as_well(proxy: Tunnels) ->
     proxy.answer = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}"
     egress = Egress(proxy.url, direct_hosts=("hr.example",))
     async with http.create_backend_client(egress) as client:
-        response = await client.get("http://weather.invalid/today?city=1")
-        assert response.json() == {}
+        response = await Http(client).json("天气", "GET", "http://weather.invalid/today?city=1")
+        assert response.data == {}
     assert proxy.asked[0].startswith(b"GET http://weather.invalid/today?city=1 HTTP/1.1\r\n")
 
 

@@ -44,6 +44,10 @@ class Egress:
             "mounts": {f"all://*{host}": direct for host in self.direct_hosts},
         }
 
+    def is_direct(self, host: str) -> bool:
+        """Whether a host is reached without the proxy."""
+        return any(host == each or host.endswith(f".{each}") for each in self.direct_hosts)
+
 
 DIRECT = Egress()
 

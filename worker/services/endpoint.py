@@ -10,21 +10,20 @@ import json
 import logging
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from http import HTTPStatus
 from typing import Any
 
-import httpx
-
 from dingda.worker.errors import (
     BackendError,
-    BackendProtocolError,
     BackendQuotaError,
     BackendUnavailableError,
 )
 from dingda.worker.services.backend import Backend
+from dingda.worker.services.backend_client import Client
 from dingda.worker.services.circuit_breaker import CircuitBreaker
+from dingda.worker.services.http_message import HTTPRequest, HTTPResponse
 from dingda.worker.services.limiter import BackendLimiter
 from dingda.worker.services.retry_after import parse_retry_after
 
@@ -34,15 +33,6 @@ MAX_PAUSE_S = 600.0
 """The longest Retry-After that is obeyed, in seconds."""
 MAX_RETRY_PAUSE_S = 2.0
 """A Retry-After up to this is waited for by a retry; a longer one pauses all calls."""
-
-
-@dataclass(frozen=True, slots=True)
-class HTTPResponse:
-    """A response that has been read."""
-
-    status: int
-    body: bytes = field(repr=False)
-    retry_after: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,21 +54,23 @@ class Endpoint:
 
     Args:
         backend: the backend with its limits.
+        host: the host, for the log.
         client: sends the requests.
         now: the wall clock.
     """
 
     def __init__(
-        self, backend: Backend, client: httpx.AsyncClient, *, now: Callable[[], datetime]
+        self, backend: Backend, host: str, client: Client, *, now: Callable[[], datetime]
     ) -> None:
         self._backend = backend
+        self._host = host
         self._client = client
         self._now = now
         self._limiter = BackendLimiter(backend)
         self._breaker = CircuitBreaker(backend.name, now_s=time.monotonic)
         self._pause: _Pause | None = None
 
-    async def call(self, request: httpx.Request) -> HTTPResponse:
+    async def call(self, request: HTTPRequest) -> HTTPResponse:
         """Send a request and read the response.
 
         Raises:
@@ -103,7 +95,7 @@ class Endpoint:
             logger.info(
                 "%s (%s) %s in %d ms, %d bytes, after %d ms in line",
                 self._backend.name,
-                request.url.host,
+                self._host,
                 outcome,
                 (time.monotonic() - called) * 1000,
                 size,
@@ -118,17 +110,13 @@ class Endpoint:
             raise self._pause.error(self._backend.name, now)
         self._breaker.check()
 
-    async def _exchange(self, request: httpx.Request) -> HTTPResponse:
+    async def _exchange(self, request: HTTPRequest) -> HTTPResponse:
         backend = self._backend
         try:
             async with asyncio.timeout(backend.timeout_s):
-                response = await self._client.send(request, stream=True)
-                body = await _read(backend, response)
-        except (httpx.HTTPError, TimeoutError, OSError) as error:
-            # The cause, because httpx-aiohttp reports a failed name look-up as a time-out.
-            cause = error.__cause__ if isinstance(error, httpx.TransportError) else None
-            raise BackendUnavailableError(backend.name, type(cause or error).__name__) from None
-        return HTTPResponse(response.status_code, body, response.headers.get("retry-after", ""))
+                return await self._client.send(backend, request)
+        except TimeoutError as error:
+            raise BackendUnavailableError(backend.name, type(error).__name__) from None
 
     def _judge(self, response: HTTPResponse) -> None:
         """Raise the error that a response means, and pause the calls that it leaves no chance."""
@@ -147,18 +135,6 @@ class Endpoint:
             self._pause = _Pause(until, is_quota=False)
         reason = f"HTTP {response.status}"
         raise BackendUnavailableError(backend.name, reason, retry_after_s=pause_s)
-
-
-async def _read(backend: Backend, response: httpx.Response) -> bytes:
-    try:
-        body = bytearray()
-        async for chunk in response.aiter_bytes():
-            body += chunk
-            if len(body) > backend.max_bytes:
-                raise BackendProtocolError(backend.name, f"more than {backend.max_bytes} bytes")
-    finally:
-        await response.aclose()
-    return bytes(body)
 
 
 def _json(body: bytes) -> Any:

@@ -5,28 +5,23 @@ What a call has to respect at its backend is in `worker.services.endpoint`.
 
 import json
 import math
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import partial
-from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Any
 
-import aiohttp
 import httpx
 import stamina
-from httpx_aiohttp import AiohttpTransport
+from yarl import URL
 
 from dingda.worker.errors import BackendProtocolError, BackendUnavailableError
 from dingda.worker.services.backend import Backend
-from dingda.worker.services.egress import DIRECT, USER_AGENT, ConnectPacer, Egress
-from dingda.worker.services.endpoint import MAX_RETRY_PAUSE_S, Endpoint, HTTPResponse
+from dingda.worker.services.backend_client import BackendClient, HttpxClient
+from dingda.worker.services.egress import DIRECT, Egress
+from dingda.worker.services.endpoint import MAX_RETRY_PAUSE_S, Endpoint
+from dingda.worker.services.http_message import HTTPRequest, HTTPResponse, build_request
 from dingda.worker.services.single_flight import SharedCallCancelledError, SingleFlight
 
-CONNECT_TIMEOUT_S = 3.0
-_KEEP_ALIVE_S = 4.0
-"""Less than the five seconds of many servers: a connection closed by the server as we use it costs
-a call that may not be repeated."""
 _MAX_DIGITS = 300
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 
@@ -55,7 +50,7 @@ class Http:
     URLs may hold keys.
 
     Args:
-        client: the httpx client to use; see `create_backend_client`.
+        client: see `create_backend_client`; or an httpx client whose transport plays the backends.
         now: the wall clock, for quotas that are restored at midnight.
 
     >>> @skill.command("工时")
@@ -68,11 +63,14 @@ class Http:
     """
 
     def __init__(
-        self, client: httpx.AsyncClient, *, now: Callable[[], datetime] = _utc_now
+        self,
+        client: BackendClient | httpx.AsyncClient,
+        *,
+        now: Callable[[], datetime] = _utc_now,
     ) -> None:
-        self._client = client
+        self._client = HttpxClient(client) if isinstance(client, httpx.AsyncClient) else client
         self._now = now
-        self._endpoints: dict[tuple[Backend, bytes], Endpoint] = {}
+        self._endpoints: dict[tuple[Backend, str], Endpoint] = {}
         self._flights = SingleFlight()
 
     async def json(  # noqa: PLR0913 - what an HTTP request has
@@ -118,80 +116,51 @@ class Http:
         """
         if isinstance(backend, str):
             backend = Backend(backend)
-        request = self._client.build_request(
-            method, url, params=params, json=json, data=form, headers=headers
-        )
-        call = partial(self._call_with_retries, backend, request, retries)
+        request = build_request(method, url, params=params, json=json, form=form, headers=headers)
+        endpoint = self._endpoint(backend, request.url)
         if request.method in _SAFE if shared is None else shared:
             try:
-                response = await self._flights.run(_identity(backend, request), call)
+                response = await self._flights.run(
+                    (backend, request), lambda: _call(endpoint, backend, request, retries)
+                )
             except SharedCallCancelledError as error:
                 raise BackendUnavailableError(backend.name, str(error)) from None
         else:
-            response = await call()
+            response = await _call(endpoint, backend, request, retries)
         # Parsed for each caller, since a skill may change what it gets.
         return JSONResponse(response.status, _parse(backend.name, response.body))
 
-    async def _call_with_retries(
-        self, backend: Backend, request: httpx.Request, retries: int
-    ) -> HTTPResponse:
-        endpoint = self._endpoint(backend, request)
-        async for attempt in stamina.retry_context(
-            on=_retry_pause,
-            attempts=1 + retries,
-            # A backend that was too slow once is not called a second time.
-            timeout=backend.timeout_s,
-            wait_initial=0.2,
-            wait_max=2.0,
-        ):
-            with attempt:
-                return await endpoint.call(request)
-        raise AssertionError("stamina ends with a response or an exception")
-
-    def _endpoint(self, backend: Backend, request: httpx.Request) -> Endpoint:
-        key = (backend, request.url.netloc)
+    def _endpoint(self, backend: Backend, url: URL) -> Endpoint:
+        key = (backend, url.raw_authority)
         endpoint = self._endpoints.get(key)
         if endpoint is None:
-            endpoint = self._endpoints[key] = Endpoint(backend, self._client, now=self._now)
+            endpoint = Endpoint(backend, url.host or "", self._client, now=self._now)
+            self._endpoints[key] = endpoint
         return endpoint
 
 
-def create_backend_client(egress: Egress = DIRECT) -> httpx.AsyncClient:
-    """Create the httpx client: pooled, nothing from the environment, no redirects or cookies.
-
-    It limits only the time to connect; the number of calls and their time are each backend's.
-    """
-    ssl_context = httpx.create_ssl_context(trust_env=False)
-    trace = aiohttp.TraceConfig()
-    # aiohttp awaits this before each connection that it opens.
-    trace.on_connection_create_start.append(ConnectPacer().wait)
-
-    def open_session() -> aiohttp.ClientSession:
-        return aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(
-                limit=0, keepalive_timeout=_KEEP_ALIVE_S, ssl=ssl_context
-            ),
-            cookie_jar=aiohttp.DummyCookieJar(),
-            trace_configs=[trace],
-        )
-
-    def create(proxy: httpx.Proxy | None) -> AiohttpTransport:
-        return AiohttpTransport(trust_env=False, client=open_session, proxy=proxy)
-
-    return httpx.AsyncClient(
-        **egress.transports(create),
-        cookies=CookieJar(DefaultCookiePolicy(allowed_domains=())),
-        trust_env=False,
-        follow_redirects=False,
-        timeout=httpx.Timeout(None, connect=CONNECT_TIMEOUT_S),
-        headers={"user-agent": USER_AGENT},
-    )
+def create_backend_client(egress: Egress = DIRECT) -> BackendClient:
+    """Create a worker's client; see `BackendClient`."""
+    return BackendClient(egress)
 
 
-def _identity(backend: Backend, request: httpx.Request) -> Hashable:
-    """A key that equal calls share: everything that is sent."""
-    headers = tuple(sorted(request.headers.raw))
-    return backend, request.method, str(request.url), headers, request.content
+async def _call(
+    endpoint: Endpoint, backend: Backend, request: HTTPRequest, retries: int
+) -> HTTPResponse:
+    """Call a backend, and repeat that as often as it may be and helps."""
+    if not retries:
+        return await endpoint.call(request)
+    async for attempt in stamina.retry_context(
+        on=_retry_pause,
+        attempts=1 + retries,
+        # A backend that was too slow once is not called a second time.
+        timeout=backend.timeout_s,
+        wait_initial=0.2,
+        wait_max=2.0,
+    ):
+        with attempt:
+            return await endpoint.call(request)
+    raise AssertionError("stamina ends with a response or an exception")
 
 
 def _retry_pause(error: Exception) -> bool | float:
@@ -201,18 +170,6 @@ def _retry_pause(error: Exception) -> bool | float:
     if error.retry_after_s is None:
         return True
     return error.retry_after_s if error.retry_after_s <= MAX_RETRY_PAUSE_S else False
-
-
-def _parse(service: str, body: bytes) -> Any:
-    """Parse JSON strictly: its numbers fit into a float, its strings can be encoded."""
-    try:
-        data = json.loads(body, parse_constant=_finite, parse_float=_finite, parse_int=_whole)
-        if b"\\u" in body:
-            # An escape may be half of a surrogate pair, which can't be encoded later.
-            json.dumps(data, ensure_ascii=False).encode()
-    except (ValueError, RecursionError):
-        raise BackendProtocolError(service, "the response is not JSON") from None
-    return data
 
 
 def _finite(number: str) -> float:
@@ -225,3 +182,19 @@ def _whole(number: str) -> int:
     if len(number) > _MAX_DIGITS:
         raise ValueError("no float holds this number")
     return int(number)
+
+
+# `json.loads` would make one for each response.
+_DECODER = json.JSONDecoder(parse_constant=_finite, parse_float=_finite, parse_int=_whole)
+
+
+def _parse(service: str, body: bytes) -> Any:
+    """Parse JSON strictly: its numbers fit into a float, its strings can be encoded."""
+    try:
+        data = _DECODER.decode(body.decode(json.detect_encoding(body), "surrogatepass"))
+        if b"\\u" in body:
+            # An escape may be half of a surrogate pair, which can't be encoded later.
+            json.dumps(data, ensure_ascii=False).encode()
+    except (ValueError, RecursionError):
+        raise BackendProtocolError(service, "the response is not JSON") from None
+    return data

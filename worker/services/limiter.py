@@ -41,6 +41,9 @@ class BackendLimiter:
 
     async def _wait(self) -> None:
         backend = self._backend
+        if not backend.per_s and not self._slots.locked():
+            await self._slots.acquire()  # at once
+            return
         if backend.per_s and self._waiting / backend.per_s > backend.wait_s:
             # This call could not start in time: fail at once.
             raise BackendBusyError(backend.name, f"{self._waiting} wait already")

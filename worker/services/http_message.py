@@ -1,0 +1,91 @@
+"""A request of a skill, and its response once it is read, whichever HTTP library carries them."""
+
+import json
+from collections.abc import AsyncIterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import urlencode
+
+from yarl import URL
+
+from dingda.worker.errors import BackendProtocolError
+from dingda.worker.services.backend import Backend
+
+
+@dataclass(frozen=True, slots=True)
+class HTTPRequest:
+    """All that is sent, apart from the client's own headers. Requests that are equal share a call.
+
+    URLs and headers may hold keys, so they are not shown.
+    """
+
+    method: str
+    url: URL = field(repr=False)
+    headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+    body: bytes | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class HTTPResponse:
+    """A response that has been read."""
+
+    status: int
+    body: bytes = field(repr=False)
+    retry_after: str
+
+
+def build_request(
+    method: str,
+    url: str,
+    *,
+    params: Mapping[str, str | int | float] | None = None,
+    json: Any = None,
+    form: Mapping[str, str] | None = None,
+    headers: Mapping[str, str] | None = None,
+) -> HTTPRequest:
+    """Build a request; see `Http.json` for the arguments.
+
+    Raises:
+        ValueError: if the URL is none, or the JSON holds a number that is not finite.
+    """
+    body, content_type = _body(json, form)
+    sent = dict(headers or {})
+    if content_type and not any(name.lower() == "content-type" for name in sent):
+        sent["Content-Type"] = content_type
+    return HTTPRequest(method.upper(), _url(url, params), tuple(sent.items()), body)
+
+
+async def read_body(backend: Backend, chunks: AsyncIterable[bytes]) -> bytes:
+    """Read a body.
+
+    Raises:
+        BackendProtocolError: if it is larger than the backend's `max_bytes`.
+    """
+    body = bytearray()
+    async for chunk in chunks:
+        body += chunk
+        if len(body) > backend.max_bytes:
+            raise BackendProtocolError(backend.name, f"more than {backend.max_bytes} bytes")
+    return bytes(body)
+
+
+def _url(url: str, params: Mapping[str, str | int | float] | None) -> URL:
+    parsed = URL(url)
+    if not params:
+        return parsed
+    return parsed.with_query({name: _query_value(value) for name, value in params.items()})
+
+
+def _query_value(value: str | float) -> str | float:
+    # A truth value is an int to Python's types, but none in a query.
+    return str(value).lower() if isinstance(value, bool) else value
+
+
+def _body(data: Any, form: Mapping[str, str] | None) -> tuple[bytes | None, str]:
+    """The body and its type."""
+    if form:
+        return urlencode(form).encode(), "application/x-www-form-urlencoded"
+    if data is not None:
+        text = json.dumps(data, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+        return text.encode(), "application/json"
+    return None, ""
