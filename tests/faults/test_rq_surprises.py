@@ -73,7 +73,8 @@ def test_a_job_that_was_tidied_away_and_is_answered_all_the_same_did_not_fail(
         env.worker() as slow,
         env.server.client() as client,
     ):
-        env.accept("慢 6")
+        # Longer than another worker takes to start and to tidy, on a busy machine too.
+        env.accept("慢 12")
         job_id, execution_id = running_job(client)
         proxy.latency_s = 1.0
         client.zadd(WIP, {f"{job_id}:{execution_id}": 1})
