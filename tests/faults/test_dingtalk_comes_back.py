@@ -9,7 +9,6 @@ import pytest
 
 from dingda.shared.ledger.times import MARGIN_MS
 from dingda.shared.texts import REJECTED
-from dingda.simulator.testing.processes import free_port
 from dingda.worker.answering.settlement import LAST_TRY_MS
 from tests.faults import name_service
 from tests.faults.conftest import Figure
@@ -32,11 +31,10 @@ HESITATES: dict[str, Script] = {
 }
 
 
-def unreachable(env: FaultEnvironment) -> tuple[int, dict[str, str]]:
-    """A port where DingTalk does not listen yet, and the settings of a worker for it."""
-    port = free_port()
+def accept_from(env: FaultEnvironment, port: int) -> dict[str, str]:
+    """Accept a message whose DingTalk has that port; returns a worker's settings for it."""
     env.accept("text", sessionWebhook=f"http://127.0.0.1:{port}/robot/send?session=s1")
-    return port, {"DINGDA_SESSION_WEBHOOK_ORIGINS": f"http://127.0.0.1:{port}"}
+    return {"DINGDA_SESSION_WEBHOOK_ORIGINS": f"http://127.0.0.1:{port}"}
 
 
 def wait_for_failures(worker: Process, count: int) -> None:
@@ -55,12 +53,11 @@ def rests_s(env: FaultEnvironment) -> float:
 @pytest.mark.fault("F50")
 @pytest.mark.parametrize("way", HESITATES)
 def test_after_a_spell_without_connection_a_first_failure_of_another_kind_counts_as_the_first(
-    env: FaultEnvironment, figure: Figure, way: str
+    env: FaultEnvironment, figure: Figure, silent_port: int, way: str
 ) -> None:
-    port, settings = unreachable(env)
-    with env.worker(**settings) as answers:
+    with env.worker(**accept_from(env, silent_port)) as answers:
         wait_for_failures(answers, 4)
-        with SessionWebhook(port) as back:
+        with SessionWebhook(silent_port) as back:
             back.first.append(HESITATES[way])
             back.wait_for(1, within_s=20)
             took_s = env.took_s(lambda: env.counts().open == 0, within_s=10)
@@ -72,12 +69,11 @@ def test_after_a_spell_without_connection_a_first_failure_of_another_kind_counts
 @pytest.mark.slow
 @pytest.mark.fault("F50")
 def test_after_a_spell_without_connection_the_first_throttle_rests_a_minute(
-    env: FaultEnvironment, figure: Figure
+    env: FaultEnvironment, figure: Figure, silent_port: int
 ) -> None:
-    port, settings = unreachable(env)
-    with env.worker(**settings) as answers:
+    with env.worker(**accept_from(env, silent_port)) as answers:
         wait_for_failures(answers, 3)
-        with SessionWebhook(port) as back:
+        with SessionWebhook(silent_port) as back:
             back.first.append(saying(130101))
             back.wait_for(1, within_s=20)
             answers.wait_for("errcode 130101")
@@ -175,17 +171,16 @@ def test_a_message_expires_only_after_its_last_try_and_says_of_what(
 @pytest.mark.fault("F52")
 @pytest.mark.timeout(120)
 def test_a_name_that_cannot_be_looked_up_for_a_while_is_tried_until_it_can(
-    env: FaultEnvironment, figure: Figure, tmp_path: Path
+    env: FaultEnvironment, figure: Figure, silent_port: int, tmp_path: Path
 ) -> None:
-    mended, origin = tmp_path / "mended", f"http://{name_service.NAME}:{free_port()}"
-    port = int(origin.rpartition(":")[2])
+    mended, origin = tmp_path / "mended", f"http://{name_service.NAME}:{silent_port}"
     settings = {
         "DINGDA_SKILLS": f"{SKILLS},tests.faults.name_service",
         "DINGDA_SESSION_WEBHOOK_ORIGINS": origin,
         "DINGDA_ALLOW": "http-origin",
         name_service.MENDED: str(mended),
     }
-    with SessionWebhook(port) as webhook, env.worker(**settings) as answers:
+    with SessionWebhook(silent_port) as webhook, env.worker(**settings) as answers:
         env.accept("text", sessionWebhook=f"{origin}/robot/send?session=s1")
         answers.wait_for("not connected: ClientConnectorDNSError")
         time.sleep(20)

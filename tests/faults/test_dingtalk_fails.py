@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 
-from dingda.simulator.testing.processes import free_port
 from tests.faults.conftest import Figure
 from tests.faults.environment import FaultEnvironment
 from tests.support.builders import now_ms
@@ -45,14 +44,14 @@ def test_a_reply_that_dingtalk_turns_away_for_now_is_posted_again(
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("down_s", [1, pytest.param(150, marks=pytest.mark.slow)])
 def test_a_dingtalk_that_is_down_is_tried_until_it_is_back(
-    env: FaultEnvironment, figure: Figure, down_s: int
+    env: FaultEnvironment, figure: Figure, silent_port: int, down_s: int
 ) -> None:
-    port = free_port()
-    with env.worker(DINGDA_SESSION_WEBHOOK_ORIGINS=f"http://127.0.0.1:{port}") as answers:
-        env.accept("text", sessionWebhook=f"http://127.0.0.1:{port}/robot/send?session=s1")
+    origin = f"http://127.0.0.1:{silent_port}"
+    with env.worker(DINGDA_SESSION_WEBHOOK_ORIGINS=origin) as answers:
+        env.accept("text", sessionWebhook=f"{origin}/robot/send?session=s1")
         answers.wait_for("not connected")
         time.sleep(down_s)
-        with SessionWebhook(port) as back:
+        with SessionWebhook(silent_port) as back:
             # The longest pause is a minute and a fifth, and a sweep comes after it.
             took_s = env.took_s(lambda: back.posts, within_s=80)
             env.expect_ends(answered=1)

@@ -30,6 +30,8 @@ from dingda.simulator.testing.sample import signed_headers
 ROOT = Path(__file__).parents[2]
 SECRET = "the-tests-own-secret"
 _WITHIN_S = 20.0
+_STARTS_WITHIN_S = 60.0
+"""How long one of our processes may take to start, beside others that start as well."""
 _NO_CERTIFICATES = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 """For plain HTTP. Without it httpx loads the machine's certificates for each post: tens of
 milliseconds of CPU time, so that thirty posts at once would take more than a second."""
@@ -45,6 +47,18 @@ def wait_until(condition: Callable[[], Any], *, within_s: float = _WITHIN_S) -> 
             raise AssertionError(f"not true within {within_s:g} s: {condition}")
         time.sleep(0.01)
     return found
+
+
+@contextmanager
+def reserved_port() -> Iterator[int]:
+    """A port of 127.0.0.1 on which nothing listens yet, and which no other test is given.
+
+    Connecting to it is refused. A server that sets SO_REUSEADDR, as Python's do, may listen there.
+    """
+    with socket.socket() as bound:
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        bound.bind(("127.0.0.1", free_port()))
+        yield bound.getsockname()[1]
 
 
 class Valkey:
@@ -195,7 +209,7 @@ def gateway(
     port = free_port()
     env = {"DINGDA_APP_SECRET": SECRET, "DINGDA_REDIS_URL": redis_url, "DINGDA_PORT": str(port)}
     with process(*command, env=env | settings) as started:
-        started.wait_for("listening on")
+        started.wait_for("listening on", within_s=_STARTS_WITHIN_S)
         yield started, f"http://127.0.0.1:{port}/dd_robot/"
 
 
@@ -207,7 +221,7 @@ def worker(redis_url: str, *origins: str, **settings: str) -> Iterator[Process]:
         "DINGDA_SESSION_WEBHOOK_ORIGINS": ",".join(origins) or "http://127.0.0.1:9",
     }
     with process("-m", "worker", env=env | settings) as started:
-        started.wait_for("takes up to")
+        started.wait_for("takes up to", within_s=_STARTS_WITHIN_S)
         yield started
 
 
