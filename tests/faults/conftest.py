@@ -1,6 +1,7 @@
 """What every fault test begins with."""
 
-from collections.abc import Callable, Iterator
+import fcntl
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,18 @@ from tests.faults.environment import FaultEnvironment, fault_environment
 from tests.support.processes import reserved_port
 
 Figure = Callable[[str, str], None]
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, bool | None, bool | None]:
+    """Let no other fault test run beside one marked `alone`, in whichever process of pytest-xdist.
+
+    It is the outermost wrapper, so that pytest-timeout does not count what a test waits here.
+    """
+    alone = item.get_closest_marker("alone") is not None
+    with Path(__file__).open("rb") as this_file:
+        fcntl.flock(this_file, fcntl.LOCK_EX if alone else fcntl.LOCK_SH)
+        return (yield)
 
 
 @pytest.fixture

@@ -16,6 +16,7 @@ from tests.support.processes import Script, wait_until
 BACKLOG = 5_000
 
 
+@pytest.mark.alone
 @pytest.mark.slow
 @pytest.mark.fault("F33")
 @pytest.mark.timeout(180)
@@ -40,6 +41,7 @@ def test_one_senders_flood_does_not_keep_another_waiting(
     figure("50 messages a second from one", f"the other waited {max(waits_s):.1f} s at most")
 
 
+@pytest.mark.alone
 @pytest.mark.slow
 @pytest.mark.fault("F34")
 @pytest.mark.timeout(300)

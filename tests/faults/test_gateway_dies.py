@@ -34,6 +34,7 @@ def test_a_message_stored_by_a_gateway_that_died_before_acknowledging_is_answere
         env.expect_ends(answered=1)
 
 
+@pytest.mark.alone
 @pytest.mark.slow
 @pytest.mark.fault("F31")
 async def test_a_callback_delivered_a_thousand_times_makes_one_reply(
@@ -76,6 +77,7 @@ def test_a_callback_delivered_again_while_its_answer_is_made_and_afterwards_make
         env.expect_ends(answered=1)
 
 
+@pytest.mark.alone
 @pytest.mark.slow
 @pytest.mark.fault("F32")
 def test_slow_and_huge_and_deep_requests_do_not_keep_others_waiting(

@@ -78,6 +78,7 @@ def test_the_order_outlives_the_worker_that_held_the_first(
     figure("first of three answered after", f"{took_s:.1f} s")
 
 
+@pytest.mark.alone
 @pytest.mark.slow
 @pytest.mark.fault("F45")
 @pytest.mark.timeout(180)
@@ -116,6 +117,7 @@ def test_a_limit_counts_a_sender_without_a_staff_id(env: FaultEnvironment) -> No
 # One skill, one conversation ----------------------------------------------------------------
 
 
+@pytest.mark.alone
 @pytest.mark.slow
 @pytest.mark.fault("F43")
 @pytest.mark.timeout(180)
@@ -130,6 +132,7 @@ def test_a_skill_that_hangs_keeps_no_other_waiting_and_everybody_who_waits_gets_
     figure("500 wait", f"another skill answered after {median_ms(waits_s):.0f} ms")
 
 
+@pytest.mark.alone
 @pytest.mark.slow
 @pytest.mark.fault("F43")
 @pytest.mark.timeout(180)
@@ -142,6 +145,7 @@ def test_a_skill_that_blocks_its_threads_keeps_no_other_waiting(
     figure("500 wait for a thread", f"another skill answered after {median_ms(waits_s):.0f} ms")
 
 
+@pytest.mark.alone
 @pytest.mark.slow
 @pytest.mark.fault("F44")
 @pytest.mark.timeout(180)

@@ -172,6 +172,7 @@ def test_sigterm_while_a_job_is_taken_from_the_queue_loses_nothing(env: FaultEnv
         env.expect_ends(answered=1)
 
 
+@pytest.mark.alone
 @pytest.mark.slow
 @pytest.mark.fault("F13")
 @pytest.mark.timeout(180)
