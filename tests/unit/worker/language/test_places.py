@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dingda.worker.errors import ClarificationNeeded
-from dingda.worker.language.places import Place
+from dingda.worker.language.places import Place, _lexicon
 from dingda.worker.language.text import FoldedText
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=ZoneInfo("Asia/Shanghai"))
@@ -171,3 +171,10 @@ def test_a_place_is_found_whatever_comes_before_it(before: str, name: str) -> No
     except ClarificationNeeded:
         return
     assert extracted is not None
+
+
+def test_every_name_in_the_lexicon_is_there_as_it_is_in_a_folded_text() -> None:
+    lexicon = _lexicon()
+    for entry in {entry.qualified: entry for found in lexicon.values() for entry in found}.values():
+        for name in (entry.short, entry.full, *entry.other):
+            assert entry in lexicon[FoldedText.of(name).folded]
