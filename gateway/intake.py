@@ -12,7 +12,7 @@ from contextlib import asynccontextmanager
 
 from redis.exceptions import RedisError
 
-from dingda.shared.dingtalk.message import Message
+from dingda.shared.dingtalk.message import Envelope, Message
 from dingda.shared.errors import BusyError
 from dingda.shared.ledger.batching import Batcher, BatchLimits
 from dingda.shared.ledger.ledger import Ledger
@@ -63,12 +63,12 @@ class Intake:
             self._is_running = False
             await self._batcher.stop()
 
-    async def accept(self, message: Message, body: bytes) -> AcceptResult:
+    async def accept(self, message: Envelope | Message, body: bytes) -> AcceptResult:
         """Store a message.
 
         Args:
-            message: the parsed callback.
-            body: the bytes that it was parsed from.
+            message: its envelope, or all of it.
+            body: the bytes that it was read from.
 
         Returns:
             Whether it is accepted now or was known already.
@@ -88,7 +88,7 @@ class Intake:
             raise BusyError("the backlog is at its limit (DINGDA_BACKLOG_LIMIT)")
         return outcome
 
-    async def _store(self, messages: list[tuple[Message, bytes]]) -> list[AcceptResult]:
+    async def _store(self, messages: list[tuple[Envelope | Message, bytes]]) -> list[AcceptResult]:
         try:
             accepting = self._ledger.accept(messages, backlog_limit=self._backlog_limit)
             outcomes = await within(ROUND_TRIP_S, accepting)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from redis.exceptions import RedisError
 
 from dingda.gateway.intake import ROUND_TRIP_S, Intake
-from dingda.shared.dingtalk.message import Ignored, parse_message
+from dingda.shared.dingtalk.message import Ignored, read_envelope
 from dingda.shared.errors import BusyError, InvalidMessageError
 from dingda.shared.ledger.ledger import Ledger
 from dingda.shared.ledger.states import AcceptResult
@@ -56,7 +56,7 @@ def _allow(_: str) -> None:
 
 
 class Receiver:
-    """Parses and stores messages. It knows no transport.
+    """Reads the envelopes of messages and stores them. It knows no transport.
 
     Args:
         intake: stores the messages.
@@ -79,19 +79,19 @@ class Receiver:
             What became of it, after a second at the most.
         """
         try:
-            message = parse_message(body)
+            envelope = read_envelope(body)
         except InvalidMessageError as error:
             return Invalid(str(error))
-        if isinstance(message, Ignored):
-            await self._count(message)
-            return message
-        check(message.id)
+        if isinstance(envelope, Ignored):
+            await self._count(envelope)
+            return envelope
+        check(envelope.id)
         try:
-            result = await self._intake.accept(message, body)
+            result = await self._intake.accept(envelope, body)
         except BusyError as error:
             return Busy(str(error))
         if result is AcceptResult.DUPLICATE:
-            logger.debug("message %.8s came again", message.id)
+            logger.debug("message %.8s came again", envelope.id)
             return Duplicate()
         return _STORED
 

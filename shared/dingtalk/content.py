@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, ClassVar
 
-from dingda.shared.dingtalk.fields import encodable, mapping, objects, string
+from dingda.shared.dingtalk.fields import mapping, objects, string
 
 MAX_QUOTED_CHARS = 4_000
 """How much of a quotation is kept: a card's text is told as a tree of many runs."""
@@ -230,7 +230,7 @@ def _read(kind: Kind, value: Any) -> Content:
         case Kind.CARD:
             return Content(kind, ("".join(_values_in(fields.get("cardContent"))),))
     if not fields:
-        return Content(kind, (encodable(value),) if isinstance(value, str) else ())
+        return Content(kind, (value,) if isinstance(value, str) else ())
     return Content(kind, (string(fields, "content", "text"),))
 
 
@@ -288,5 +288,5 @@ def _values_in(tree: Any) -> Iterator[str]:
         node = waiting.pop()
         value = node.get("value")
         if isinstance(value, str) and node.get("elementType") in ("TEXT", "LINK"):
-            yield encodable(value)
+            yield value
         waiting += objects(node.get("children"))[::-1]

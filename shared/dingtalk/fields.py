@@ -1,7 +1,60 @@
-"""Reading JSON from outside: a field of the wrong type counts as absent."""
+"""Reading JSON from outside: strictly, and a field of the wrong type counts as absent."""
 
 import json
-from typing import Any
+from contextlib import suppress
+from typing import Any, NoReturn
+
+from pydantic_core import from_json
+
+from dingda.shared.errors import InvalidMessageError
+
+
+def read_object(body: bytes) -> dict[str, Any]:
+    """Read a body that must be a JSON object. Of a key that occurs twice, the last value counts.
+
+    Whoever reads a callback reads it with this function, so all agree on what is in it.
+
+    Args:
+        body: UTF-8, without a byte order mark.
+
+    Raises:
+        InvalidMessageError: if it isn't strict UTF-8 and JSON, or no object; the error quotes
+            nothing of it.
+    """
+    fields = _read(body)
+    if not isinstance(fields, dict):
+        raise InvalidMessageError("the body is not a JSON object")
+    return fields
+
+
+def _read(body: bytes | str) -> Any:
+    try:
+        return from_json(body, allow_inf_nan=False)
+    except ValueError:
+        return _read_slowly(body)
+
+
+def _read_slowly(body: bytes | str) -> Any:
+    """Read what `from_json` refuses: half surrogates, and deep nesting; or say what is wrong."""
+    try:
+        # Decoded first: json.loads would also take UTF-16 and UTF-32 bytes.
+        found = _STRICT.decode(body if isinstance(body, str) else body.decode("utf-8"))
+        # Written out again, since the halves are in strings of any depth.
+        return json.loads(encodable(json.dumps(found, ensure_ascii=False)))
+    except UnicodeDecodeError:
+        raise InvalidMessageError("the body is not UTF-8") from None
+    except RecursionError:
+        raise InvalidMessageError("the body is nested too deeply") from None
+    except ValueError as error:
+        # json's messages give a position and no content; ours names a rule.
+        raise InvalidMessageError(f"the body is not strict JSON: {error}") from None
+
+
+def _reject_constant(constant: str) -> NoReturn:
+    raise ValueError(f"{constant} is no JSON number")
+
+
+_STRICT = json.JSONDecoder(parse_constant=_reject_constant)
 
 
 def mapping(value: Any) -> dict[str, Any]:
@@ -9,29 +62,28 @@ def mapping(value: Any) -> dict[str, Any]:
 
     DingTalk sends some contents either way.
     """
-    if isinstance(value, str) and value.startswith("{"):
-        try:
-            value = json.loads(value)
-        except (ValueError, RecursionError):
-            return {}
+    value = _unpacked(value, "{")
     return value if isinstance(value, dict) else {}
 
 
 def objects(value: Any) -> list[dict[str, Any]]:
     """The objects in a list, or in a list that is a JSON string."""
-    if isinstance(value, str) and value.startswith("["):
-        try:
-            value = json.loads(value)
-        except (ValueError, RecursionError):
-            return []
+    value = _unpacked(value, "[")
     return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
+
+
+def _unpacked(value: Any, opening: str) -> Any:
+    if isinstance(value, str) and value.startswith(opening):
+        with suppress(InvalidMessageError):
+            return _read(value)
+    return value
 
 
 def string(fields: dict[str, Any], name: str, *others: str) -> str:
     """The first of these fields that is a string with something in it, or ""."""
     value = fields.get(name)
     if isinstance(value, str) and value:
-        return encodable(value)
+        return value
     return string(fields, *others) if others else ""
 
 

@@ -1,13 +1,12 @@
-"""What DingTalk sends: a callback's body, parsed once, on arrival.
+"""What DingTalk sends: a callback's body, its envelope and the whole message.
 
 Field names and their traps are those of DingTalk's "receive-message". Only what is needed to answer
 is required; an unknown field is ignored, and an optional one of the wrong type counts as absent.
 """
 
 import hashlib
-import json
 from dataclasses import dataclass, field
-from typing import Any, NoReturn
+from typing import Any, NamedTuple
 
 from dingda.shared.dingtalk.content import (
     Content,
@@ -20,7 +19,7 @@ from dingda.shared.dingtalk.content import (
     read_quoted,
     without_mentions,
 )
-from dingda.shared.dingtalk.fields import integer, objects, string
+from dingda.shared.dingtalk.fields import integer, objects, read_object, string
 from dingda.shared.errors import InvalidMessageError
 
 OVER_QUOTA = 20001
@@ -139,6 +138,22 @@ class Ignored:
     reason: str
 
 
+class Envelope(NamedTuple):
+    """What it takes to store a message; its content is for the worker to read."""
+
+    id: str
+    ordering_key: str
+    session_expires_ms: int | None
+
+
+def read_envelope(body: bytes) -> Envelope | Ignored:
+    """Read what it takes to store a callback's message: `parse_message` would take its body.
+
+    Args, returns and raises as `parse_message`, but for the content.
+    """
+    return _envelope_in(read_object(body))
+
+
 def parse_message(body: bytes) -> Message | Ignored:
     """Parse the body of a callback whose signature has been checked.
 
@@ -151,7 +166,40 @@ def parse_message(body: bytes) -> Message | Ignored:
     Raises:
         InvalidMessageError: if the body isn't strict UTF-8 and JSON, or lacks what an answer needs.
     """
-    fields = _parse_object(body)
+    fields = read_object(body)
+    envelope = _envelope_in(fields)
+    if isinstance(envelope, Ignored):
+        return envelope
+    bot = string(fields, "chatbotUserId")
+    content = read_content(fields)
+    text, mentions = _text_and_mentions(content, objects(fields.get("atUsers")), bot)
+    return Message(
+        id=envelope.id,
+        conversation_id=string(fields, "conversationId"),
+        conversation_title=string(fields, "conversationTitle"),
+        is_group=str(fields.get("conversationType")) == _GROUP,
+        sender_staff_id=string(fields, "senderStaffId"),
+        sender_nick=string(fields, "senderNick"),
+        text=text,
+        session_webhook=string(fields, "sessionWebhook"),
+        session_expires_ms=envelope.session_expires_ms,
+        kind=content.kind,
+        sender_corp_id=string(fields, "senderCorpId"),
+        bot_corp_id=string(fields, "chatbotCorpId"),
+        sender_id=string(fields, "senderId"),
+        ordering_key=envelope.ordering_key,
+        robot_code=string(fields, "robotCode"),
+        sender_platform=string(fields, "senderPlatform"),
+        mentions=mentions,
+        pictures=content.pictures,
+        files=content.files,
+        voice=content.voice,
+        quoted=read_quoted(fields, bot),
+    )
+
+
+def _envelope_in(fields: dict[str, Any]) -> Envelope | Ignored:
+    """The envelope in a callback's fields: it has all that an answer needs, or is refused."""
     if "encrypt" in fields:
         raise InvalidMessageError(EVENT_SUBSCRIPTION)
     if not fields:
@@ -161,40 +209,21 @@ def parse_message(body: bytes) -> Message | Ignored:
     sender, bot = string(fields, "senderId"), string(fields, "chatbotUserId")
     if bot and sender == bot:
         return Ignored("own_message")
-    content = read_content(fields)
-    text, mentions = _text_and_mentions(content, objects(fields.get("atUsers")), bot)
-    robot_code = string(fields, "robotCode")
-    robot = f"{robot_code}\n{bot}"
+    robot = f"{string(fields, 'robotCode')}\n{bot}"
     conversation_id = _required(fields, "conversationId", _MAX_ID_CHARS)
+    message_id = _required(fields, "msgId", _MAX_ID_CHARS)
+    _required(fields, "sessionWebhook", _MAX_URL_CHARS)
     staff_id = string(fields, "senderStaffId")
-    return Message(
+    return Envelope(
         # Two robots mentioned in one message share its msgId; and a real msgId holds +/=, which RQ
         # refuses in a job's id.
-        id=_hash(robot, _required(fields, "msgId", _MAX_ID_CHARS)),
-        conversation_id=conversation_id,
-        conversation_title=string(fields, "conversationTitle"),
-        is_group=str(fields.get("conversationType")) == _GROUP,
-        sender_staff_id=staff_id,
-        sender_nick=string(fields, "senderNick"),
-        text=text,
-        session_webhook=_required(fields, "sessionWebhook", _MAX_URL_CHARS),
-        session_expires_ms=integer(fields.get("sessionWebhookExpiredTime")),
-        kind=content.kind,
-        sender_corp_id=string(fields, "senderCorpId"),
-        bot_corp_id=string(fields, "chatbotCorpId"),
-        sender_id=sender,
+        id=_hash(robot, message_id),
         ordering_key=(
             _hash(robot, conversation_id, staff_id, sender)[:_ORDERING_KEY_CHARS]
             if staff_id or sender
             else ""
         ),
-        robot_code=robot_code,
-        sender_platform=string(fields, "senderPlatform"),
-        mentions=mentions,
-        pictures=content.pictures,
-        files=content.files,
-        voice=content.voice,
-        quoted=read_quoted(fields, bot),
+        session_expires_ms=integer(fields.get("sessionWebhookExpiredTime")),
     )
 
 
@@ -212,36 +241,6 @@ def _text_and_mentions(
     # Of two names one is the bot's, which people mention first; of more it's open whose is whose.
     name = names[-1] if len(others) == 1 and len(names) == len(at_users) else ""
     return "".join(runs), tuple(Mention(string(user, "staffId"), name) for user in others)
-
-
-def _parse_object(body: bytes) -> dict[str, Any]:
-    try:
-        # Decoded first: json.loads would also take UTF-16 and UTF-32 bytes.
-        fields = _STRICT.decode(body.decode("utf-8"))
-    except UnicodeDecodeError:
-        raise InvalidMessageError("the body is not UTF-8") from None
-    except RecursionError:
-        raise InvalidMessageError("the body is nested too deeply") from None
-    except ValueError as error:
-        # json's messages give a position and no content; ours name a rule.
-        raise InvalidMessageError(f"the body is not strict JSON: {error}") from None
-    if not isinstance(fields, dict):
-        raise InvalidMessageError("the body is not a JSON object")
-    return fields
-
-
-def _reject_constant(constant: str) -> NoReturn:
-    raise ValueError(f"{constant} is no JSON number")
-
-
-def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    fields = dict(pairs)
-    if len(fields) != len(pairs):
-        raise ValueError("a key occurs twice")
-    return fields
-
-
-_STRICT = json.JSONDecoder(parse_constant=_reject_constant, object_pairs_hook=_distinct)
 
 
 def _required(fields: dict[str, Any], name: str, max_chars: int) -> str:

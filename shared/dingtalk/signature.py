@@ -9,6 +9,7 @@ import hmac
 import re
 from base64 import b64encode
 from collections.abc import Sequence
+from functools import lru_cache
 
 from dingda.shared.errors import InvalidSignatureError
 
@@ -55,5 +56,12 @@ def verify(timestamp: bytes, signature: bytes, *, secrets: Sequence[str], now_ms
 
 
 def _sign(timestamp: bytes, secret: str) -> bytes:
-    key = secret.encode()
-    return b64encode(hmac.digest(key, timestamp + b"\n" + key, "sha256"))
+    keyed = _keyed(secret).copy()
+    keyed.update(timestamp + b"\n" + secret.encode())
+    return b64encode(keyed.digest())
+
+
+@lru_cache(maxsize=16)
+def _keyed(secret: str) -> hmac.HMAC:
+    """An HMAC to be copied: the key has been taken in, once and not for every callback."""
+    return hmac.new(secret.encode(), digestmod="sha256")

@@ -21,7 +21,7 @@ from typing import Any
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
-from dingda.shared.dingtalk.message import Message
+from dingda.shared.dingtalk.message import Envelope, Message
 from dingda.shared.errors import LeaseLostError
 from dingda.shared.ledger.keys import LedgerKeys
 from dingda.shared.ledger.scripts import (
@@ -106,12 +106,12 @@ class Ledger:
         self._apart_ms = apart_ms
 
     async def accept(
-        self, messages: Sequence[tuple[Message, bytes]], *, backlog_limit: int
+        self, messages: Sequence[tuple[Envelope | Message, bytes]], *, backlog_limit: int
     ) -> list[AcceptResult]:
         """Record and enqueue messages that are new, all in one round trip.
 
         Args:
-            messages: each with the body that it was parsed from.
+            messages: the envelope of each, or all of it, with the body that it was read from.
             backlog_limit: how many messages may wait, on the queue or for another attempt.
 
         Returns:

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from redis.asyncio import Redis
 
-from dingda.shared.dingtalk.message import Message
+from dingda.shared.dingtalk.message import Envelope, Message
 from dingda.shared.ledger.batching import ScriptBatcher
 from dingda.shared.ledger.keys import LedgerKeys
 from dingda.shared.queue import JobQueue, job_data, rq_now
@@ -37,8 +37,8 @@ class AcceptEntry(NamedTuple):
     line: str
 
     @classmethod
-    def of(cls, message: Message, body: bytes) -> "AcceptEntry":
-        """A message, with the body that it was parsed from."""
+    def of(cls, message: Envelope | Message, body: bytes) -> "AcceptEntry":
+        """A message, with the body that it was read from."""
         expires_ms = "" if message.session_expires_ms is None else message.session_expires_ms
         return cls(message.id, body, expires_ms, job_data(message.id), message.ordering_key)
 

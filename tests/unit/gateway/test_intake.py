@@ -8,7 +8,7 @@ import pytest
 from redis.exceptions import ConnectionError as RedisConnectionError
 
 from dingda.gateway.intake import LIMITS, ROUND_TRIP_S, Intake
-from dingda.shared.dingtalk.message import Message
+from dingda.shared.dingtalk.message import Envelope, Message
 from dingda.shared.errors import BusyError
 from dingda.shared.ledger.ledger import Ledger
 from dingda.shared.ledger.states import AcceptResult
@@ -25,7 +25,7 @@ class ScriptedLedger(Ledger):
         self.outcomes: dict[str, AcceptResult] = {}
 
     async def accept(
-        self, messages: Sequence[tuple[Message, bytes]], *, backlog_limit: int
+        self, messages: Sequence[tuple[Envelope | Message, bytes]], *, backlog_limit: int
     ) -> list[AcceptResult]:
         assert backlog_limit == 10
         self.batches.append([message.id for message, _ in messages])
@@ -193,7 +193,7 @@ async def test_after_an_error_that_nobody_expected_it_stores_again(error: BaseEx
 async def test_an_answer_for_too_few_messages_leaves_nobody_waiting() -> None:
     class Forgetful(ScriptedLedger):
         async def accept(
-            self, messages: Sequence[tuple[Message, bytes]], *, backlog_limit: int
+            self, messages: Sequence[tuple[Envelope | Message, bytes]], *, backlog_limit: int
         ) -> list[AcceptResult]:
             return (await super().accept(messages, backlog_limit=backlog_limit))[1:]
 

@@ -1,4 +1,5 @@
 import json
+import re
 from typing import Any
 
 import pytest
@@ -6,7 +7,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dingda.shared.dingtalk.content import Kind, Picture
-from dingda.shared.dingtalk.message import Ignored, Mention, Message, parse_message
+from dingda.shared.dingtalk.message import (
+    Envelope,
+    Ignored,
+    Mention,
+    Message,
+    parse_message,
+    read_envelope,
+)
 from dingda.shared.errors import InvalidMessageError
 from tests.support.builders import SESSION_WEBHOOK, a_callback, a_message, callback_fields
 
@@ -335,14 +343,23 @@ def test_a_number_that_overflows_counts_as_unstated(number: str) -> None:
     assert message.session_expires_ms is None
 
 
-def test_a_duplicate_key_is_refused() -> None:
-    body = a_callback()[:-1] + b', "senderStaffId": "boss"}'
-    assert why_invalid(body) == "the body is not strict JSON: a key occurs twice"
+@pytest.mark.parametrize("elsewhere", ["", r"\ud800"], ids=["", "with half a surrogate pair"])
+def test_of_a_key_that_occurs_twice_the_last_counts_for_gateway_and_worker(elsewhere: str) -> None:
+    """No two parsers read a body: nothing is gained by hiding one value behind another."""
+    body = a_callback(msgId="first", extra="MARK").replace(b"MARK", elsewhere.encode())
+    body = body[:-1] + b', "msgId": "last", "senderStaffId": "boss"}'
+    message, envelope = parse_message(body), read_envelope(body)
+    assert isinstance(message, Message)
+    assert isinstance(envelope, Envelope)
+    assert message.id == envelope.id == a_message(msgId="last").id
+    assert message.sender_staff_id == "boss"
 
 
-def test_a_duplicate_key_further_in_is_refused() -> None:
+@pytest.mark.parametrize("elsewhere", ["", r"\ud800"], ids=["", "with half a surrogate pair"])
+def test_of_a_key_that_occurs_twice_further_in_the_last_counts(elsewhere: str) -> None:
     body = with_field("text", "MARK").replace(b'"MARK"', b'{"content": "a", "content": "b"}')
-    assert why_invalid(body) == "the body is not strict JSON: a key occurs twice"
+    body = body[:-1] + f', "extra": "{elsewhere}"}}'.encode()
+    assert text_in(body) == "b"
 
 
 @pytest.mark.parametrize(("opening", "closing"), [("[", "]"), ('{"a":', "}")])
@@ -483,11 +500,16 @@ def damaged_callbacks(draw: st.DrawFn) -> bytes:
 def test_whatever_comes_is_a_message_or_ignored_or_invalid(body: bytes) -> None:
     try:
         parsed = parse_message(body)
-    except InvalidMessageError:
+    except InvalidMessageError as error:
+        with pytest.raises(InvalidMessageError, match=f"^{re.escape(str(error))}$"):
+            read_envelope(body)
         return
+    envelope = read_envelope(body)
     if isinstance(parsed, Ignored):
+        assert envelope == parsed
         assert parsed.reason in {"over_quota", "own_message", "probe"}
         return
+    assert envelope == Envelope(parsed.id, parsed.ordering_key, parsed.session_expires_ms)
     assert parsed.conversation_id
     assert parsed.session_webhook
     assert all(text.encode().decode() == text for text in texts_of(parsed))
