@@ -7,13 +7,14 @@ from typing import Any
 
 import pytest
 from redis.asyncio import Redis
+from redis.exceptions import ResponseError
 
 from dingda.shared.errors import LeaseLostError
 from dingda.shared.ledger.admin import LedgerAdmin
 from dingda.shared.ledger.ledger import Ledger
 from dingda.shared.ledger.states import Completion, DeadReason, Lease, Outcome, PreparedReply
 from dingda.shared.ledger.timeline import read_timelines
-from dingda.shared.queue import JobQueue
+from dingda.shared.queue import JobQueue, job_id_of, message_of_job
 from dingda.shared.runtime.redis_clients import create_worker_redis
 from dingda.worker.operations.status import read_status
 from tests.support.builders import KEYS, a_callback, a_message
@@ -242,3 +243,34 @@ async def test_a_spoilt_record_is_named_once_and_escaped(
     assert len(named) == 1
     assert r"forged\n2026-01-01 ERROR all is lost\x1b[2J" in named[0]
     assert named[0].isprintable()
+
+
+@pytest.mark.parametrize(
+    "key", [KEYS.queued, KEYS.count, *QUEUE.keys], ids=["queued", "count", "queues", "queue"]
+)
+async def test_a_key_of_another_type_leaves_no_message_half_accepted(
+    redis: Redis, ledger: Ledger, key: str
+) -> None:
+    third = a_message(msgId="third")
+    await redis.delete(key)
+    await redis.set(key, "foreign")
+    with pytest.raises(ResponseError):
+        await ledger.accept([(third, a_callback(msgId="third"))], backlog_limit=10)
+    assert not await redis.exists(KEYS.message(third.id))
+
+
+async def test_a_foreign_value_in_the_place_of_a_job_stops_no_other_message_and_its_own_goes_on(
+    redis: Redis, ledger: Ledger
+) -> None:
+    third, fourth = a_message(msgId="third"), a_message(msgId="fourth")
+    numbers: Any = await redis.hget(KEYS.count, "enqueued")
+    await redis.set(QUEUE.job_key(job_id_of(third.id, int(numbers) + 1)), "foreign")
+    pairs = [(third, a_callback(msgId="third")), (fourth, a_callback(msgId="fourth"))]
+    outcomes = await ledger.accept(pairs, backlog_limit=10)
+    assert [str(outcome) for outcome in outcomes] == ["accepted", "accepted"]
+    assert await redis.hget(QUEUE.job_key(job_id_of(fourth.id, int(numbers) + 2)), "data")
+    await redis.delete(QUEUE.keys[1])  # a worker takes both jobs, and cannot read the first
+    await ledger.sweep()
+    await ledger.sweep()
+    queued: Any = await redis.lrange(QUEUE.keys[1], 0, -1)
+    assert third.id in map(message_of_job, queued)

@@ -4,33 +4,46 @@
 --   then for each message: id, payload, expires_ms (its session's end, or ''), data (of its job), line (its
 --   ordering key, or '')
 -- Returns for each message 'accepted', 'duplicate' or 'full'.
+--
+-- What several messages share is written once. All that may fail comes first, so nothing is half accepted.
 
 local backlog_limit, longest_ms, unstated_ms, created_at = unpack(ARGV, OWN, OWN + 3)
 local job_fields, first = counted(OWN + 4)
 longest_ms, unstated_ms = tonumber(longest_ms), tonumber(unstated_ms)
 local now = now_ms()
 local room = backlog_limit - redis.call('LLEN', QUEUE) - redis.call('SCARD', RESTING)
-local outcomes = {}
+local new, seen, outcomes = {}, {}, {}
 
 for at = first, #ARGV, 5 do
   local id, payload, expires_ms, data, line = unpack(ARGV, at, at + 4)
-  local key = MESSAGE .. id
-  if redis.call('EXISTS', key, ended_key(id)) > 0 then
-    outcomes[#outcomes + 1] = 'duplicate'
-  elseif room < 1 then
-    outcomes[#outcomes + 1] = 'full'
+  local outcome = 'accepted'
+  if seen[id] or redis.call('EXISTS', MESSAGE .. id, ended_key(id)) > 0 then
+    outcome = 'duplicate'
+  elseif #new >= room then
+    outcome = 'full'
   else
-    expires_ms = math.max(0, math.min(tonumber(expires_ms) or now + unstated_ms, now + longest_ms))
-    redis.call('HSET', key, 'state', 'accepted', 'payload', payload,
-               'expires_ms', string.format('%.0f', expires_ms), 'accepted_ms', now, 'line', line)
-    local sequence = enqueue(id, job_fields, data, created_at)
-    if line ~= '' then
-      redis.pcall('ZADD', LINE .. line, sequence, id)
-      redis.call('PEXPIRE', LINE .. line, 2 * longest_ms)
-    end
-    redis.call('HINCRBY', COUNT, 'accepted', 1)
-    room = room - 1
-    outcomes[#outcomes + 1] = 'accepted'
+    seen[id] = true
+    new[#new + 1] = {id, payload, tonumber(expires_ms) or now + unstated_ms, data, line}
   end
+  outcomes[#outcomes + 1] = outcome
 end
+if #new == 0 then return outcomes end
+
+local sequence = number_jobs(#new)
+redis.call('HINCRBY', COUNT, 'accepted', #new)
+local job_ids, numbered = {}, {}
+for position, message in ipairs(new) do
+  local id, payload, expires_ms, data, line = unpack(message)
+  sequence = sequence + 1
+  redis.call('HSET', MESSAGE .. id, 'state', 'accepted', 'payload', payload, 'expires_ms',
+             string.format('%.0f', math.max(0, math.min(expires_ms, now + longest_ms))), 'accepted_ms', now,
+             'line', line, 'job', sequence)
+  if line ~= '' then
+    redis.pcall('ZADD', LINE .. line, sequence, id)
+    redis.call('PEXPIRE', LINE .. line, 2 * longest_ms)
+  end
+  job_ids[position] = record_job(id, sequence, job_fields, data, created_at)
+  numbered[2 * position - 1], numbered[2 * position] = sequence, id
+end
+push(job_ids, numbered)
 return outcomes

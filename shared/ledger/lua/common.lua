@@ -105,18 +105,35 @@ local function number_of_job(job_id)
   return string.match(job_id, '%-(%d+)$') or '0'
 end
 
--- Puts a job for a message on RQ's queue. A job's id ends in a number that only grows, so the head
--- of the queue tells which jobs have been taken off it.
-local function enqueue(id, job_fields, data, created_at)
-  local sequence = redis.call('HINCRBY', COUNT, 'enqueued', 1)
-  local job_id = job_id_of(id, sequence)
-  redis.call('HSET', JOB .. job_id, 'data', data, 'created_at', created_at,
-             'enqueued_at', created_at, unpack(job_fields))
+-- Numbers jobs: returns the number before the first of so many new ones. A number only grows, so the head of the
+-- queue tells which jobs have been taken off it. Fails before anything is written where a key is of another type.
+local function number_jobs(count)
+  redis.call('LLEN', QUEUE)
+  redis.call('ZCARD', QUEUED)
   redis.call('SADD', QUEUES, QUEUE)
-  redis.call('RPUSH', QUEUE, job_id)
-  redis.call('ZADD', QUEUED, sequence, id)
+  return redis.call('HINCRBY', COUNT, 'enqueued', count) - count
+end
+
+-- Writes RQ's record of a message's job, and returns the job's id. A foreign value in its place stops no other
+-- message: RQ skips the job then, and the next sweep makes another.
+local function record_job(id, sequence, job_fields, data, created_at)
+  local job_id = job_id_of(id, sequence)
+  redis.pcall('HSET', JOB .. job_id, 'data', data, 'created_at', created_at,
+              'enqueued_at', created_at, unpack(job_fields))
+  return job_id
+end
+
+-- Puts jobs on RQ's queue: their ids in order, and the number of each with its message's id.
+local function push(job_ids, numbered)
+  redis.call('RPUSH', QUEUE, unpack(job_ids))
+  redis.call('ZADD', QUEUED, unpack(numbered))
+end
+
+-- Puts a job for a message that has a record on RQ's queue.
+local function enqueue(id, job_fields, data, created_at)
+  local sequence = number_jobs(1) + 1
+  push({record_job(id, sequence, job_fields, data, created_at)}, {sequence, id})
   redis.call('HSET', MESSAGE .. id, 'job', sequence)
-  return sequence
 end
 
 -- A sender's queue holds its open messages in the order in which they were accepted; an empty one is gone.

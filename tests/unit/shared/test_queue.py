@@ -59,16 +59,28 @@ def enqueue_by_rq(redis: fakeredis.FakeRedis, *, timeout_s: int) -> Job:
     )
 
 
-def test_a_job_is_stored_field_by_field_as_rq_stores_it() -> None:
+def test_a_job_is_stored_field_by_field_as_rq_stores_it_without_what_is_empty() -> None:
     redis = fakeredis.FakeRedis()
     job = enqueue_by_rq(redis, timeout_s=30 + SENDING_ALLOWANCE_S)
-    by_rq: Any = redis.hgetall(job.key)
+    found: Any = redis.hgetall(job.key)
+    by_rq = {name: value for name, value in found.items() if value != b""}
     ours = what_we_store(JobQueue.create("dingda", skill_timeout_s=30), MESSAGE_ID)
     assert ours.keys() == by_rq.keys()
     assert call_in(ours.pop(b"data")) == call_in(by_rq.pop(b"data"))
     for moment in (b"created_at", b"enqueued_at"):
         del ours[moment], by_rq[moment]
     assert ours == by_rq
+
+
+def test_rq_reads_a_field_that_is_left_out_as_it_reads_one_that_is_empty() -> None:
+    redis = fakeredis.FakeRedis()
+    job = enqueue_by_rq(redis, timeout_s=30 + SENDING_ALLOWANCE_S)
+    found: Any = redis.hgetall(job.key)
+    empty = [name for name, value in found.items() if value == b""]
+    whole = Job.fetch(job.id, connection=redis, serializer=JSONSerializer).to_dict()
+    redis.hdel(job.key, *empty)
+    assert Job.fetch(job.id, connection=redis, serializer=JSONSerializer).to_dict() == whole
+    assert len(empty) == 8
 
 
 def test_times_are_written_as_rq_writes_them() -> None:
@@ -126,3 +138,9 @@ def test_the_description_names_no_message() -> None:
 
 def test_nothing_of_a_message_but_its_id_is_in_a_job() -> None:
     assert call_in(job_data(MESSAGE_ID)) == [JOB_FUNCTION, None, [MESSAGE_ID], {}]
+
+
+@pytest.mark.parametrize("message_id", ["", MESSAGE_ID, "a" * 60_000])
+def test_a_jobs_data_is_what_zlib_writes_without_compressing(message_id: str) -> None:
+    call = json.dumps([JOB_FUNCTION, None, [message_id], {}], separators=(",", ":"))
+    assert job_data(message_id) == zlib.compress(call.encode(), level=0)
