@@ -12,6 +12,7 @@ from rq.serializers import JSONSerializer
 
 from dingda.shared.ledger.ledger import Ledger
 from dingda.shared.queue import JobQueue
+from dingda.shared.runtime.garbage import relax_garbage_collection
 from dingda.shared.runtime.redis_clients import create_rq_redis, create_worker_redis
 from dingda.shared.runtime.settings import Settings
 from dingda.worker.answering.admission import Admission
@@ -67,6 +68,7 @@ async def run_worker(settings: Settings) -> None:
         watchdog = Watchdog(
             WatchedWorker(worker, parts.answerer.held_leases, parts.are_threads_stuck, settings)
         )
+        relax_garbage_collection()
         try:
             await worker.run()
         finally:
