@@ -110,7 +110,8 @@ class Answerer:
         failpoint("after-lease")
         deadline_s = asyncio.get_running_loop().time() + lease.remaining_ms / 1000
         async with self._lease_keeper.keep(lease):
-            attempt = Attempt(lease, _parse(lease), deadline_s)
+            message = _parse(lease)
+            attempt = Attempt(lease, message, self._responder.route(message), deadline_s)
             persisted = OutgoingReply(lease.prepared) if lease.prepared else None
             match persisted or await self._respond(attempt):
                 case None:
@@ -127,10 +128,9 @@ class Answerer:
             A completion where nothing is to be sent; None if the message was put back, because it
             is not its turn or its skill is full.
         """
-        message, lease = attempt.message, attempt.lease
+        message, lease, route = attempt.message, attempt.lease, attempt.route
         if limited := await self._rate_limited(attempt):
             return limited
-        route = self._responder.route(message)
         if await self._put_back(lease, route):
             return None
         notify = partial(self._send_notice, attempt)
@@ -190,11 +190,10 @@ class Answerer:
             return Rejected("private: DINGDA_APP_KEY is not set")
         if attempt.remaining_s <= 0:
             return OutOfTime()
-        posts = self._admission.posts
         # A burst of one skill's replies must not delay those of another.
-        route = self._responder.route(attempt.message) if posts.is_busy else None
+        skill = attempt.route.skill.name if attempt.route else ""
         try:
-            async with posts.place(route.skill.name if route else "", within_s=attempt.remaining_s):
+            async with self._admission.posts.place(skill, within_s=attempt.remaining_s):
                 return await channel.send(
                     attempt.message, body, before_send=before_send, timeout_s=attempt.remaining_s
                 )

@@ -5,14 +5,17 @@ from dataclasses import dataclass
 
 from dingda.shared.dingtalk.message import Message
 from dingda.shared.ledger.states import Lease
+from dingda.worker.answering.routing import Route
 
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """A message, the lease on it, and the deadline for its answer."""
+    """A message, the lease on it, the way to its skill, and the deadline for its answer."""
 
     lease: Lease
     message: Message
+    route: Route | None
+    """To the skill; None where no skill wants the message."""
     deadline_s: float
     """The last moment at which an answer may be sent, in seconds of the event loop's clock."""
 
