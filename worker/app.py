@@ -13,7 +13,11 @@ from rq.serializers import JSONSerializer
 from dingda.shared.ledger.ledger import Ledger
 from dingda.shared.queue import JobQueue
 from dingda.shared.runtime.garbage import relax_garbage_collection
-from dingda.shared.runtime.redis_clients import create_rq_redis, create_worker_redis
+from dingda.shared.runtime.redis_clients import (
+    create_fetching_redis,
+    create_rq_redis,
+    create_worker_redis,
+)
 from dingda.shared.runtime.settings import Settings
 from dingda.worker.answering.admission import Admission
 from dingda.worker.answering.answerer import Answerer
@@ -57,10 +61,12 @@ class WorkerParts(NamedTuple):
 
 async def run_worker(settings: Settings) -> None:
     """Work until told to stop."""
-    async with open_answerer(settings) as parts:
+    fetching = create_fetching_redis(settings.redis_url.get_secret_value())
+    async with open_answerer(settings) as parts, fetching:
         asyncio.get_running_loop().set_default_executor(parts.threads)
         worker = ConcurrentWorker(
             _rq_queue(settings),
+            fetching,
             perform=lambda data: parts.answerer.answer(message_id_of(data)),
             background_tasks=(lambda: sweep_forever(parts.ledger),),
             concurrency=parts.answerer.max_concurrency,

@@ -34,7 +34,7 @@ async def work() -> None:
             await redis.rpush(mark, 1)
 
     queue = _queue()
-    await ConcurrentWorker(queue, perform=nothing, concurrency=_CONCURRENCY).run()
+    await ConcurrentWorker(queue, redis, perform=nothing, concurrency=_CONCURRENCY).run()
 
 
 async def fill(count: int, origin: str, pause_s: float) -> None:

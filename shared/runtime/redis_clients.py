@@ -104,19 +104,25 @@ def create_rq_redis(url: str) -> "redis.Redis":
         raise _unusable(error) from None
 
 
-def _async(url: str, timeout_s: float, retry: AsyncRetry, **greeting: Any) -> "redis.asyncio.Redis":
+def create_fetching_redis(url: str) -> "redis.asyncio.Redis":
+    """For fetching RQ's jobs: as patient as RQ's own client, and its responses are bytes."""
+    backoff = ExponentialBackoff(cap=_MAX_PAUSE_S, base=0.05)
+    retry = AsyncRetry(backoff, _RQ_TRIES)
+    return _async(url, _WORKER_SOCKET_TIMEOUT_S, retry, decode_responses=False)
+
+
+def _async(url: str, timeout_s: float, retry: AsyncRetry, **options: Any) -> "redis.asyncio.Redis":
     try:
         pool = redis.asyncio.BlockingConnectionPool.from_url(
             url,
             max_connections=16,
             timeout=None,
-            decode_responses=True,
             # A reply that cannot be decoded would fail every call that shares its round trip.
             encoding_errors="replace",
             socket_timeout=timeout_s,
             socket_connect_timeout=timeout_s,
             retry=retry,
-            **greeting,
+            **{"decode_responses": True, **options},
         )
     except ValueError as error:
         raise _unusable(error) from None

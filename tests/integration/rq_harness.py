@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from typing import Any, NamedTuple
 
 import redis
+from redis.asyncio import Redis as AsyncRedis
 from rq import Queue
 from rq.job import Job
 from rq.registry import FailedJobRegistry, FinishedJobRegistry, StartedJobRegistry
@@ -35,8 +36,9 @@ Perform = Callable[[Called], Awaitable[None]]
 class RQHarness:
     """The records in Redis, written and read as RQ does."""
 
-    def __init__(self, connection: redis.Redis) -> None:
+    def __init__(self, connection: redis.Redis, fetching: AsyncRedis) -> None:
         self.connection = connection
+        self._fetching = fetching
         self.connection.flushall()
         self.queue = Queue(
             NAME, connection=connection, job_class=AnswerJob, serializer=JSONSerializer
@@ -61,7 +63,10 @@ class RQHarness:
             await perform(Called(message_id_of(data)))
 
         return ConcurrentWorker(
-            self.queue, perform=run, **{"concurrency": 10, "grace_s": 2.0} | options
+            self.queue,
+            self._fetching,
+            perform=run,
+            **{"concurrency": 10, "grace_s": 2.0} | options,
         )
 
     def execution_key(self) -> str:

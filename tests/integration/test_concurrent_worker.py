@@ -7,7 +7,7 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from typing import Any
 import httpx
 import pytest
 import redis
+from redis.asyncio import Redis as AsyncRedis
 from redis.exceptions import ResponseError
 from rq.command import send_shutdown_command, send_stop_job_command
 from rq.job import Job
@@ -46,11 +47,12 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Valkey]:
 
 
 @pytest.fixture
-def harness(server: Valkey, monkeypatch: pytest.MonkeyPatch) -> Iterator[RQHarness]:
+async def harness(server: Valkey, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[RQHarness]:
     # A worker that is told to stop first ends its wait for jobs: a second for each of these tests.
     monkeypatch.setattr(concurrent, "_FETCH_WAIT_S", 0.05)
     with redis.Redis.from_url(server.url) as connection:
-        yield RQHarness(connection)
+        async with AsyncRedis.from_url(server.url) as fetching:
+            yield RQHarness(connection, fetching)
 
 
 class PanicException(BaseException):

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import redis
+from redis.asyncio import Redis as AsyncRedis
 from rq import Queue, SimpleWorker
 from rq.job import JobStatus
 from rq.serializers import JSONSerializer
@@ -16,11 +17,13 @@ from rq.serializers import JSONSerializer
 from dingda.worker.engine.completer import JobCompleter, ended
 from dingda.worker.engine.concurrent_worker import ConcurrentWorker
 from dingda.worker.engine.fetcher import JobFetcher
+from dingda.worker.engine.records import StartedJob
 from dingda.worker.engine.registration import WorkerRegistration
 from tests.integration import rq_jobs
 from tests.integration.rq_keys import read_keys
 from tests.support.processes import Valkey, process, valkey
 
+Fetch = Callable[..., list[StartedJob]]
 JOBS = {"well": rq_jobs.look, "badly": rq_jobs.fail}
 
 
@@ -54,10 +57,12 @@ def run_ours(server: Valkey) -> None:
         name, _, arguments, _ = json.loads(zlib.decompress(data))
         JOBS["well" if name.endswith("look") else "badly"](*arguments)
 
+    async def run(queue: Queue) -> None:
+        async with AsyncRedis.from_url(server.url) as fetching:
+            await ConcurrentWorker(queue, fetching, perform=perform, concurrency=4).run(burst=True)
+
     with redis.Redis.from_url(server.url) as client:
-        queue = Queue("dingda", connection=client, serializer=JSONSerializer)
-        worker = ConcurrentWorker(queue, perform=perform, concurrency=4)
-        asyncio.run(worker.run(burst=True))
+        asyncio.run(run(Queue("dingda", connection=client, serializer=JSONSerializer)))
 
 
 def run_rqs(server: Valkey) -> None:
@@ -93,8 +98,13 @@ def test_a_job_sees_and_leaves_the_keys_that_it_would_on_rqs_own_worker(
 
 
 @pytest.fixture
-def fetcher(queue: Queue) -> JobFetcher:
-    return JobFetcher(queue, worker_name="w", heartbeat_s=10)
+def fetch(queue: Queue, server: Valkey) -> Fetch:
+    async def fetch(limit: int, reserved: bytes | None) -> list[StartedJob]:
+        async with AsyncRedis.from_url(server.url) as fetching:
+            fetcher = JobFetcher(queue, fetching, worker_name="w", heartbeat_s=10)
+            return await fetcher.fetch(limit, reserved=reserved)
+
+    return lambda limit, reserved=None: asyncio.run(fetch(limit, reserved))
 
 
 @pytest.fixture
@@ -109,26 +119,26 @@ def registration(queue: Queue) -> WorkerRegistration:
 
 
 def test_jobs_start_in_the_order_of_the_queue_and_as_many_as_wanted(
-    queue: Queue, fetcher: JobFetcher
+    queue: Queue, fetch: Fetch
 ) -> None:
     ids = [enqueue(queue, "well") for _ in range(5)]
-    assert [started.job_id for started in fetcher.fetch(3)] == ids[:3]
+    assert [started.job_id for started in fetch(3)] == ids[:3]
     assert queue.job_ids == ids[3:]
 
 
 def test_a_job_that_waits_in_the_intermediate_queue_starts_first(
-    queue: Queue, fetcher: JobFetcher, client: "redis.Redis"
+    queue: Queue, fetch: Fetch, client: "redis.Redis"
 ) -> None:
     ids = [enqueue(queue, "well") for _ in range(2)]
     client.lmove(queue.key, queue.intermediate_queue_key)
-    started = fetcher.fetch(5, reserved=ids[0].encode())
+    started = fetch(5, ids[0].encode())
     assert [each.job_id for each in started] == ids
     assert client.llen(queue.intermediate_queue_key) == 0
 
 
 @pytest.mark.parametrize("plant", ["nothing", "a list", "no data"])
 def test_an_id_without_a_readable_job_does_not_keep_the_others_from_starting(
-    queue: Queue, fetcher: JobFetcher, client: "redis.Redis", plant: str
+    queue: Queue, fetch: Fetch, client: "redis.Redis", plant: str
 ) -> None:
     if plant == "a list":
         client.rpush("rq:job:planted", "x")
@@ -136,26 +146,26 @@ def test_an_id_without_a_readable_job_does_not_keep_the_others_from_starting(
         client.hset("rq:job:planted", "status", "queued")
     client.rpush(queue.key, "planted")
     job_id = enqueue(queue, "well")
-    assert [started.job_id for started in fetcher.fetch(5)] == [job_id]
+    assert [started.job_id for started in fetch(5)] == [job_id]
 
 
 @pytest.mark.parametrize("ttl", ["-1", "0", "x", "1e300", "inf", "nan", "1.5"])
 def test_a_job_ends_and_expires_whatever_ttl_it_states(
-    queue: Queue, fetcher: JobFetcher, completer: JobCompleter, client: "redis.Redis", ttl: str
+    queue: Queue, fetch: Fetch, completer: JobCompleter, client: "redis.Redis", ttl: str
 ) -> None:
     job_id = enqueue(queue, "well")
     client.hset(f"rq:job:{job_id}", mapping={"result_ttl": ttl, "failure_ttl": ttl})
-    (started,) = fetcher.fetch(1)
+    (started,) = fetch(1)
     completer.complete([ended(started, JobStatus.FAILED, "planted")], idle=True)
     assert queue.failed_job_registry.get_job_ids() == [job_id]
     assert 0 < int(client.ttl(f"rq:job:{job_id}")) <= 31_536_000
 
 
 def test_a_batch_that_is_written_twice_counts_once(
-    queue: Queue, fetcher: JobFetcher, completer: JobCompleter, client: "redis.Redis"
+    queue: Queue, fetch: Fetch, completer: JobCompleter, client: "redis.Redis"
 ) -> None:
     enqueue(queue, "well")
-    (started,) = fetcher.fetch(1)
+    (started,) = fetch(1)
     for _ in range(2):
         completer.complete([ended(started)], idle=True)
     assert client.hget("rq:worker:w", "successful_job_count") == b"1"
@@ -163,10 +173,10 @@ def test_a_batch_that_is_written_twice_counts_once(
 
 
 def test_a_stopped_job_is_in_the_registry_of_failed_ones(
-    queue: Queue, fetcher: JobFetcher, completer: JobCompleter
+    queue: Queue, fetch: Fetch, completer: JobCompleter
 ) -> None:
     job_id = enqueue(queue, "well")
-    (started,) = fetcher.fetch(1)
+    (started,) = fetch(1)
     completer.complete([ended(started, JobStatus.STOPPED, "stopped on request")], idle=True)
     job = queue.fetch_job(job_id)
     assert job is not None
@@ -176,13 +186,13 @@ def test_a_stopped_job_is_in_the_registry_of_failed_ones(
 
 def test_a_heartbeat_lengthens_the_executions_and_creates_none_again(
     queue: Queue,
-    fetcher: JobFetcher,
+    fetch: Fetch,
     completer: JobCompleter,
     registration: WorkerRegistration,
     client: "redis.Redis",
 ) -> None:
     enqueue(queue, "well")
-    (started,) = fetcher.fetch(1)
+    (started,) = fetch(1)
     both = f"{started.job_id}:{started.execution_id}"
     client.zadd(queue.started_job_registry.key, {both: 1})
     registration.send_job_heartbeats([started])
@@ -193,10 +203,10 @@ def test_a_heartbeat_lengthens_the_executions_and_creates_none_again(
 
 
 def test_the_worker_is_busy_while_it_has_jobs_and_idle_after(
-    queue: Queue, fetcher: JobFetcher, completer: JobCompleter, client: "redis.Redis"
+    queue: Queue, fetch: Fetch, completer: JobCompleter, client: "redis.Redis"
 ) -> None:
     enqueue(queue, "well")
-    (started,) = fetcher.fetch(1)
+    (started,) = fetch(1)
     assert client.hget("rq:worker:w", "state") == b"busy"
     completer.complete([ended(started)], idle=True)
     assert client.hget("rq:worker:w", "state") == b"idle"

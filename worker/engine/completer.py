@@ -75,7 +75,9 @@ class JobCompleter:
 
     def __init__(self, queue: Queue, *, worker_name: str) -> None:
         self._queue = queue
-        self._script = RecordScript("complete", queue, worker_name)
+        self._script = RecordScript(
+            "complete", queue.connection, queue=queue, worker_name=worker_name
+        )
 
     def complete(self, batch: Sequence[EndedJob], *, idle: bool) -> None:
         """Record that jobs ended, in one script call, idempotently. Blocks.

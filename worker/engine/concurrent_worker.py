@@ -2,24 +2,22 @@
 
 Jobs that start together share a round trip to Redis, and so do jobs that end together. RQ's keys
 hold what RQ's own worker would write, so `rq info`, rq-dashboard, suspend and resume, stop-job and
-the registries see a worker like any other. Calls to Redis block and so run in threads: one fetches
-jobs, the other one keeps RQ's records.
+the registries see a worker like any other. Jobs are fetched on the loop, since messages wait for
+that. RQ's own methods block and so run in a thread; how jobs ended is recorded there as well.
 """
 
 import asyncio
 import logging
 import signal
-import time
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
+from redis.asyncio import Redis
 from redis.exceptions import OutOfMemoryError, RedisError
 from rq import Queue
 from rq.command import parse_payload
-from rq.exceptions import DequeueTimeout
 from rq.job import JobStatus
-from rq.suspension import is_suspended
 from rq.worker import BaseWorker, WorkerStatus
 
 from dingda.shared.errors import DingdaError
@@ -44,6 +42,9 @@ _HEARTBEAT_S = 10.0
 _WORKER_TTL_S = 60
 _MAINTENANCE_S = 60
 _RETRY_DELAY_S = 1.0
+_SUSPENSION_CHECK_S = 0.5
+_LINGER_S = 0.01
+"""How long a busy worker waits for more to do before a call to Redis that nobody waits for."""
 _MAX_BATCH = 100
 
 
@@ -59,6 +60,7 @@ class ConcurrentWorker(BaseWorker):
 
     Args:
         queue: where the jobs come from; its connection waits out outages of Redis.
+        redis: a client that does not decode responses, and waits as long.
         perform: runs a job, given its call as the job's hash carries it. It is cancelled when the
             job is stopped (for the reason `STOPPED`), and when the worker ends before the job.
         background_tasks: functions whose coroutines run as long as the worker does.
@@ -69,6 +71,7 @@ class ConcurrentWorker(BaseWorker):
     def __init__(
         self,
         queue: Queue,
+        redis: Redis,
         *,
         perform: Callable[[bytes], Awaitable[None]],
         background_tasks: Sequence[Callable[[], Coroutine[Any, Any, None]]] = (),
@@ -90,7 +93,9 @@ class ConcurrentWorker(BaseWorker):
         self._background_tasks = background_tasks
         self._concurrency = concurrency
         self._grace_s = grace_s
-        self._fetcher = JobFetcher(queue, worker_name=self.name, heartbeat_s=int(_HEARTBEAT_S))
+        self._fetcher = JobFetcher(
+            queue, redis, worker_name=self.name, heartbeat_s=int(_HEARTBEAT_S)
+        )
         self._completer = JobCompleter(queue, worker_name=self.name)
         self._registration = WorkerRegistration(
             self, queue, is_idle=lambda: self._is_idle, job_ttl_s=int(_HEARTBEAT_S) + 60
@@ -99,12 +104,13 @@ class ConcurrentWorker(BaseWorker):
         self._ended: list[EndedJob] = []
         self._is_queue_empty = True
         self._is_starting = False
+        self._is_suspended = False
+        self._suspension_check_at_s = 0.0
         self._stuck = ""
         self._job_has_ended = asyncio.Event()
         self._completion_is_due = asyncio.Event()
         self._stopping = asyncio.Event()
         self._second_signal = asyncio.Event()
-        self._fetching_thread = ThreadPoolExecutor(1, thread_name_prefix="rq-fetch")
         self._records_thread = ThreadPoolExecutor(1, thread_name_prefix="rq-records")
 
     @property
@@ -198,9 +204,10 @@ class ConcurrentWorker(BaseWorker):
             if free <= 0:
                 self._job_has_ended.clear()
                 await _first_of(self._job_has_ended.wait(), self._stopping.wait())
+                await asyncio.sleep(_LINGER_S)
                 continue
             try:
-                started = await self._call_in(self._fetching_thread, self._fetch, free)
+                started = await self._fetch(free)
             except (RedisError, OSError) as error:
                 self._is_starting = False
                 logger.warning("cannot fetch jobs (%s); retrying", type(error).__name__)
@@ -209,40 +216,52 @@ class ConcurrentWorker(BaseWorker):
             for each in started:
                 self._running[each] = asyncio.create_task(self._run(each))
             self._is_starting = False
+            # They take their first steps before the loop turns to the next fetch.
+            await asyncio.sleep(0)
             if burst and not started and not self._running:
                 return
 
-    def _fetch(self, limit: int) -> list[StartedJob]:
+    async def _fetch(self, limit: int) -> list[StartedJob]:
         """Wait a moment for jobs, and start up to `limit` of them."""
-        if is_suspended(self.connection, self):
-            self.set_state(WorkerStatus.SUSPENDED)
-            time.sleep(_RETRY_DELAY_S)
+        if await self._is_told_to_pause():
+            await asyncio.sleep(_RETRY_DELAY_S)
             return []
-        if self.get_state() == WorkerStatus.SUSPENDED:
-            self._registration.update_state()
         reserved = None
         if self._is_queue_empty:
             try:
-                _, reserved = Queue.lmove(self.connection, self._queue.key, _FETCH_WAIT_S)
-            except DequeueTimeout:
-                return []
+                reserved = await self._fetcher.reserve(_FETCH_WAIT_S)
             except OutOfMemoryError:
-                # A full Redis refuses LMOVE, but fetching and completing jobs makes room.
-                time.sleep(_RETRY_DELAY_S)
+                # A full Redis refuses to move it, but fetching and completing jobs makes room.
+                await asyncio.sleep(_RETRY_DELAY_S)
             else:
+                if reserved is None:
+                    return []
                 failpoint("after-pop")
         limit = min(limit, _MAX_BATCH)
         # Set before the script runs, or a completion meanwhile would call the worker idle.
         self._is_starting = True
-        started = self._fetcher.fetch(limit, reserved=reserved)
+        started = await self._fetcher.fetch(limit, reserved=reserved)
         self._is_queue_empty = len(started) < limit
         if started:
             failpoint("after-start")
             return started
         self._is_starting = False
         # Completions recorded meanwhile have left the state to us.
-        self._registration.update_state()
+        await self._call_in(self._records_thread, self._registration.update_state)
         return []
+
+    async def _is_told_to_pause(self) -> bool:
+        """Whether an operator has suspended the workers; RQ's record of it is read now and then."""
+        now_s = self._loop.time()
+        if now_s >= self._suspension_check_at_s:
+            self._suspension_check_at_s = now_s + _SUSPENSION_CHECK_S
+            suspended = await self._fetcher.are_workers_suspended()
+            if suspended:
+                await self._call_in(self._records_thread, self.set_state, WorkerStatus.SUSPENDED)
+            elif self._is_suspended:
+                await self._call_in(self._records_thread, self._registration.update_state)
+            self._is_suspended = suspended
+        return self._is_suspended
 
     # Running them --------------------------------------------------------------------------
 
@@ -293,6 +312,8 @@ class ConcurrentWorker(BaseWorker):
         """Complete ended jobs; those that end during a round trip to Redis join the next one."""
         while True:
             await self._completion_is_due.wait()
+            if self._running:
+                await asyncio.sleep(_LINGER_S)
             self._completion_is_due.clear()
             while batch := self._ended[:]:
                 try:
@@ -329,7 +350,6 @@ class ConcurrentWorker(BaseWorker):
             self._registration.close()
         except (RedisError, OSError) as error:
             logger.warning("could not sign off from Redis (%s)", type(error).__name__)
-        self._fetching_thread.shutdown()
 
     def _call_in(
         self, thread: ThreadPoolExecutor, call: Callable[..., T], *arguments: Any

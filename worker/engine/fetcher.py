@@ -3,7 +3,9 @@
 from typing import NamedTuple
 from uuid import uuid4
 
+from redis.asyncio import Redis
 from rq import Queue
+from rq.suspension import WORKERS_SUSPENDED
 from rq.utils import as_text, now, utcformat
 
 from dingda.worker.engine.records import RecordScript, StartedJob
@@ -30,17 +32,36 @@ class JobFetcher:
 
     Args:
         queue: where the jobs come from.
+        redis: a client that does not decode responses.
         worker_name: RQ's name of the worker.
         heartbeat_s: seconds between two heartbeats of the worker.
     """
 
-    def __init__(self, queue: Queue, *, worker_name: str, heartbeat_s: int) -> None:
+    def __init__(self, queue: Queue, redis: Redis, *, worker_name: str, heartbeat_s: int) -> None:
         self._queue = queue
+        self._redis = redis
         self._heartbeat_s = heartbeat_s
-        self._script = RecordScript("fetch", queue, worker_name)
+        self._script = RecordScript("fetch", redis, queue=queue, worker_name=worker_name)
 
-    def fetch(self, limit: int, *, reserved: bytes | None = None) -> list[StartedJob]:
-        """Dequeue up to `limit` jobs and mark them started, in one script call. Blocks.
+    async def are_workers_suspended(self) -> bool:
+        """Whether no worker may take jobs at present (`rq suspend`)."""
+        return bool(await self._redis.exists(WORKERS_SUSPENDED))
+
+    async def reserve(self, wait_s: float) -> bytes | None:
+        """Move the next job to RQ's intermediate queue, as RQ does (RQ 3.0, `Queue.lmove`).
+
+        Args:
+            wait_s: how long to wait for one, in seconds.
+
+        Returns:
+            The job's id, to be fetched next; None if none came.
+        """
+        queue, taken = self._queue, self._queue.intermediate_queue_key
+        # Redis takes fractions of a second.
+        return await self._redis.blmove(queue.key, taken, wait_s)  # type: ignore[arg-type, return-value]
+
+    async def fetch(self, limit: int, *, reserved: bytes | None = None) -> list[StartedJob]:
+        """Dequeue up to `limit` jobs and mark them started, in one script call.
 
         An id that RQ can't have written is dequeued as well, and logged.
 
@@ -50,7 +71,7 @@ class JobFetcher:
         """
         at = now()
         at_s = at.timestamp()
-        found = self._script(
+        found = await self._script(
             keys=(
                 self._queue.key,
                 self._queue.intermediate_queue_key,

@@ -10,6 +10,8 @@ that unpack them: `tests/unit/test_lua_scripts.py` compares the two.
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
+from redis import Redis
+from redis.asyncio import Redis as AsyncRedis
 from rq import Queue
 from rq.executions import Execution, ExecutionRegistry
 from rq.job import Job
@@ -30,16 +32,19 @@ class StartedJob(NamedTuple):
 
 
 class RecordScript:
-    """A script that writes records; calling it blocks.
+    """A script that writes records.
 
     Args:
         name: its file in `lua/`, without the ending.
+        client: what runs it. With an `AsyncRedis` a call is to be awaited, else it blocks.
         queue: where the jobs come from.
         worker_name: RQ's name of the worker.
     """
 
-    def __init__(self, name: str, queue: Queue, worker_name: str) -> None:
-        self._script = queue.connection.register_script(lua_source("dingda.worker.engine", name))
+    def __init__(
+        self, name: str, client: Redis | AsyncRedis, *, queue: Queue, worker_name: str
+    ) -> None:
+        self._script = client.register_script(lua_source("dingda.worker.engine", name))
         nothing = Execution("", "", queue.connection, worker_name)
         self._keys = (
             BaseWorker.redis_worker_namespace_prefix + worker_name,
