@@ -13,6 +13,9 @@ from dingda.worker.language.text import FoldedText
 
 _MAX_NAME_WORDS = 3
 _MAX_GLUED_NAME_CHARS = 12
+_SIGNS = ("@", "＠")
+_LEADING = (*_SIGNS, "「")
+"""What a mention or a quotation at the beginning begins with."""
 # No name has a slash, dot or second @: packages, addresses and versions do, and are arguments.
 _NAME = r"[@＠][^\s\p{Z}@＠/.:,，]{1,40}"
 _EVERYBODY = Pattern(r"^[@＠](?:所有人|全体成员|all(?:[\s\p{Z}]|$))[\s\p{Z}]*")
@@ -44,6 +47,8 @@ class Reading:
 
 def without_leading_mentions(whole: Reading) -> Reading:
     """The text without its possible leading mentions, however many."""
+    if not whole.text.startswith(_LEADING):  # as most do: spare them four expressions
+        return whole
     text = _EVERYBODY.replace("", _QUOTATION.replace("", whole.text))
     names: list[str] = []
     if found := _FIRST.search(text):
@@ -62,6 +67,8 @@ def without_trailing_mentions(reading: Reading, *, glued: bool) -> Reading:
         reading: the text.
         glued: whether a mention needs no blank before it, as in 帮助@钉答; so would an address.
     """
+    if not any(sign in reading.text for sign in _SIGNS):
+        return reading
     found = (_LAST_GLUED if glued else _LAST).search(reading.text)
     if found is None:
         return reading
@@ -78,7 +85,7 @@ def other_leading_names(text: str) -> Iterator[tuple[str, str]]:
     Yields:
         A name of several words, or of the first word's first characters; and what follows it.
     """
-    if text[:1] not in ("@", "＠"):
+    if not text.startswith(_SIGNS):
         return
     words = text.split(maxsplit=_MAX_NAME_WORDS)
     for count in range(2, min(_MAX_NAME_WORDS, len(words) - 1) + 1):

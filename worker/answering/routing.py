@@ -86,10 +86,11 @@ class Router:
             return None
         whole = Reading.of(typed)
         first = without_leading_mentions(whole)
+        middle = without_trailing_mentions(first, glued=True)
         return (
             self._exact(whole)
-            or self._exact(first)
-            or self._exact(without_trailing_mentions(first, glued=True), needs_nothing=True)
+            or (first is not whole and self._exact(first))
+            or (middle is not first and self._exact(middle, needs_nothing=True))
             or self._help_on_command(first)
             or self._by_prefix(first)
             or self._after_another_name(typed)
