@@ -3,9 +3,11 @@
 --   if the lease was lost.
 
 local id, token, outcome_ms, claim = unpack(ARGV, OWN, OWN + 3)
+local held = fields_of(id, 'state', 'token', 'claim')
+if not held or held[2] ~= token then return 0 end
 -- A client that lost the response asks again with the same word: that is the same claim.
-local again = holds(id, token, 'sending') and redis.call('HGET', MESSAGE .. id, 'claim') == claim
-if not again and not holds(id, token, 'leased') then return 0 end
+local again = held[1] == 'sending' and held[3] == claim
+if not again and held[1] ~= 'leased' then return 0 end
 local now = now_ms()
 redis.call('ZREM', DUE, id)
 redis.call('HSET', MESSAGE .. id, 'state', 'sending', 'claim', claim, 'sending_ms', now)

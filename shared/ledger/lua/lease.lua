@@ -8,7 +8,7 @@
 local id, token, lease_ms, margin_ms, remember_s = unpack(ARGV, OWN, OWN + 4)
 local key = MESSAGE .. id
 local held = fields_of(id, 'state', 'payload', 'expires_ms', 'prepared', 'not_before_ms', 'token', 'attempts',
-                       'failures', 'accepted_ms', 'line', 'turn')
+                       'failures', 'accepted_ms', 'line', 'turn', 'leases')
 local now = now_ms()
 -- Fails before anything is written where the key is of another type (see sweep.lua).
 redis.call('ZSCORE', DUE, id)
@@ -26,8 +26,8 @@ if put_back then redis.call('SREM', RESTING, id) end
 local remaining_ms = number(held[3]) - margin_ms - now
 if remaining_ms <= 0 then return {0, 'expired', expire(id, remember_s, now)} end
 redis.call('ZREM', QUEUED, id)
-redis.call('HSET', key, 'state', 'leased', 'token', token, 'leased_ms', now)
-redis.pcall('HINCRBY', key, 'leases', again and 0 or 1)
+redis.call('HSET', key, 'state', 'leased', 'token', token, 'leased_ms', now,
+           'leases', (number(held[12]) or 0) + (again and 0 or 1))
 redis.call('ZADD', DUE, now + lease_ms, id)
 if held[11] then redis.call('HSET', key, 'turn', 'come') end
 return {1, held[2], remaining_ms, (number(held[7]) or 0) + 1, held[8] or '', held[4] or '',
