@@ -250,6 +250,14 @@ def test_slow_questions_are_answered_at_once_not_one_after_another(bot: RunningB
     assert time.monotonic() - began < 10
 
 
+def test_the_garbage_collector_passes_over_what_the_workers_start_has_made(
+    bot: RunningBot,
+) -> None:
+    bot.say("不再回收")
+    (post,) = bot.webhook.wait_for(1)
+    assert int(post.payload["text"]["content"]) > 10_000
+
+
 def test_a_reply_goes_to_no_other_origin(bot: RunningBot) -> None:
     before = bot.counts().get("dead:failed", 0)
     with SessionWebhook() as stranger:
