@@ -90,7 +90,11 @@ def create_app(
     client = redis or create_gateway_redis(
         settings.redis_url.get_secret_value(), timeout_s=_REDIS_TIMEOUT_S
     )
-    queue = JobQueue.create(settings.queue, skill_timeout_s=settings.skill_timeout)
+    queue = JobQueue.create(
+        settings.queue,
+        skill_timeout_s=settings.skill_timeout,
+        result_ttl_s=settings.result_ttl,
+    )
     ledger = Ledger(client, queue)
     intake = Intake(ledger, backlog_limit=settings.backlog_limit)
     receiver = Receiver(intake, ledger)

@@ -23,8 +23,6 @@ _ZLIB_STORED = b"\x78\x01\x01"  # zlib, fastest; and the last block, stored
 _LENGTHS, _CHECK = Struct("<HH"), Struct(">I")
 DESCRIPTION = "Answer a DingTalk message"
 """What RQ logs and shows of a job: by default it would be the call with its arguments."""
-RESULT_TTL_S = 60
-"""How long RQ keeps a finished job, for the dashboard; the ledger remembers for itself."""
 FAILURE_TTL_S = 7 * 24 * 3600
 """How long RQ keeps a failed job. Unset, it would be a year, and its result for ever (RQ 3.0)."""
 SENDING_ALLOWANCE_S = 30
@@ -40,11 +38,17 @@ class JobQueue:
     """Field, value, field, value ...: those that are the same for every job."""
 
     @classmethod
-    def create(cls, name: str, *, skill_timeout_s: float) -> "JobQueue":
+    def create(cls, name: str, *, skill_timeout_s: float, result_ttl_s: int = 0) -> "JobQueue":
         """Take the job's fields from RQ itself, so that an upgrade of RQ changes them here too.
 
         Those that are empty, nearly half of them, are left out: `Job.restore` (RQ 3.0) reads a
         field that is absent as it reads one that is empty.
+
+        Args:
+            name: the queue's name.
+            skill_timeout_s: how long the slowest skill may take, in seconds.
+            result_ttl_s: how long RQ keeps a job that ended well, in seconds; 0: not at all. The
+                ledger remembers for itself.
         """
         job = Job.create(
             JOB_FUNCTION,
@@ -55,7 +59,7 @@ class JobQueue:
             origin=name,
             description=DESCRIPTION,
             timeout=int(skill_timeout_s) + SENDING_ALLOWANCE_S,
-            result_ttl=RESULT_TTL_S,
+            result_ttl=result_ttl_s,
             failure_ttl=FAILURE_TTL_S,
             status=JobStatus.QUEUED,
         )

@@ -131,7 +131,11 @@ def _rq_queue(settings: Settings) -> Queue:
 
 
 def _job_queue(settings: Settings) -> JobQueue:
-    return JobQueue.create(settings.queue, skill_timeout_s=settings.skill_timeout)
+    return JobQueue.create(
+        settings.queue,
+        skill_timeout_s=settings.skill_timeout,
+        result_ttl_s=settings.result_ttl,
+    )
 
 
 def _responder(

@@ -12,7 +12,7 @@ from benchmarks.baselines.jobs import QUEUE, marks, redis_url
 from benchmarks.callbacks import Callbacks
 from dingda.shared.dingtalk.message import Message, parse_message
 from dingda.shared.ledger.ledger import Ledger
-from dingda.shared.queue import JOB_FUNCTION, RESULT_TTL_S, JobQueue
+from dingda.shared.queue import JOB_FUNCTION, JobQueue
 from dingda.shared.runtime.redis_clients import create_rq_redis
 from dingda.worker.engine.answer_job import AnswerJob, message_id_of
 from dingda.worker.engine.concurrent_worker import ConcurrentWorker
@@ -48,8 +48,7 @@ async def fill(count: int, origin: str, pause_s: float) -> None:
 def _fill_queue(count: int) -> None:
     queue = _queue()
     jobs = (
-        Queue.prepare_data(JOB_FUNCTION, (mark or _NO_MARK,), result_ttl=RESULT_TTL_S)
-        for mark in marks(count)
+        Queue.prepare_data(JOB_FUNCTION, (mark or _NO_MARK,), result_ttl=0) for mark in marks(count)
     )
     while chunk := list(islice(jobs, _BATCH)):
         queue.enqueue_many(chunk)

@@ -202,6 +202,13 @@ class Settings(PlainSettings):
     skill_timeout: float = Field(
         30.0, gt=0, le=3600, description="Seconds that a skill may take, unless it sets its own."
     )
+    result_ttl: int = Field(
+        0,
+        ge=0,
+        le=7 * 24 * 3600,
+        description="Seconds that RQ keeps a job that ended well, for `rq info` and rq-dashboard; "
+        "0: it is deleted at its end. One that failed is kept for a week.",
+    )
     unmatched: Literal["hint", "help", "empty"] = Field(
         "hint",
         description="What a message that no skill wants gets: a line where one is waited for (a "

@@ -70,11 +70,12 @@ def test_a_job_that_was_tidied_away_and_is_answered_all_the_same_did_not_fail(
 ) -> None:
     with (
         environment_behind_proxy(tmp_path) as (env, proxy),
+        env.gateway(DINGDA_RESULT_TTL="60") as (_, address),
         env.worker() as slow,
         env.server.client() as client,
     ):
         # Longer than another worker takes to start and to tidy, on a busy machine too.
-        env.accept("慢 12")
+        assert env.post(env.body("慢 12"), address=address).json() == EMPTY
         job_id, execution_id = running_job(client)
         proxy.latency_s = 1.0
         client.zadd(WIP, {f"{job_id}:{execution_id}": 1})
@@ -192,8 +193,9 @@ def test_a_queue_that_was_emptied_by_the_command_line_is_filled_again(
 def test_a_failed_job_that_is_requeued_by_the_command_line_answers_nobody_again(
     env: FaultEnvironment,
 ) -> None:
-    with env.worker(), env.server.client() as client:
-        env.accept("慢 20")
+    kept = env.gateway(DINGDA_RESULT_TTL="60")
+    with kept as (_, address), env.worker(), env.server.client() as client:
+        assert env.post(env.body("慢 20"), address=address).json() == EMPTY
         env.wait_for_state("leased")
         stop_running_job(env)
         wait_until(lambda: client.zcard(FAILED))

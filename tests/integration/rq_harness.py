@@ -43,7 +43,7 @@ class RQHarness:
         self.queue = Queue(
             NAME, connection=connection, job_class=AnswerJob, serializer=JSONSerializer
         )
-        self._common = JobQueue.create(NAME, skill_timeout_s=30).fields
+        self._common = JobQueue.create(NAME, skill_timeout_s=30, result_ttl_s=60).fields
 
     def put(self, job_id: str, *, call: list[Any] | None = None, **fields: Any) -> None:
         """Enqueue a job as the ledger does: for a message of the job's name, or another call."""

@@ -627,7 +627,8 @@ async def test_a_second_signal_ends_running_jobs_at_once(harness: RQHarness) -> 
 
 def test_a_stock_worker_runs_our_jobs_end_to_end(server: Valkey, harness: RQHarness) -> None:
     stock = ("-m", "rq.cli", "worker", "-u", server.url, "-w", "rq.worker.SimpleWorker")
-    with SessionWebhook() as webhook, gateway(server.url) as (_, address):
+    kept = gateway(server.url, DINGDA_RESULT_TTL="60")
+    with SessionWebhook() as webhook, kept as (_, address):
         env = {
             "DINGDA_REDIS_URL": server.url,
             "DINGDA_SESSION_WEBHOOK_ORIGINS": webhook.origin,

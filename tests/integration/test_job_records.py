@@ -45,9 +45,14 @@ def queue(client: "redis.Redis") -> Queue:
     return Queue("dingda", connection=client, serializer=JSONSerializer)
 
 
-def enqueue(queue: Queue, how: str, *arguments: str) -> str:
+def enqueue(queue: Queue, how: str, *arguments: str, result_ttl_s: int = 60) -> str:
     job = queue.enqueue(
-        JOBS[how], *arguments, description="x", result_ttl=60, failure_ttl=700, job_timeout=60
+        JOBS[how],
+        *arguments,
+        description="x",
+        result_ttl=result_ttl_s,
+        failure_ttl=700,
+        job_timeout=60,
     )
     return str(job.id)
 
@@ -73,12 +78,17 @@ def run_rqs(server: Valkey) -> None:
 
 
 def run(
-    how: str, run_worker: Callable[[Valkey], None], server: Valkey, client: "redis.Redis", path: str
+    run_worker: Callable[[Valkey], None],
+    server: Valkey,
+    client: "redis.Redis",
+    how: str,
+    path: str,
+    result_ttl_s: int,
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """Run a job; returns RQ's keys as the job saw them, and as they are when the worker is gone."""
     client.flushall()
     queue = Queue("dingda", connection=client, serializer=JSONSerializer)
-    enqueue(queue, how, server.url, path)
+    enqueue(queue, how, server.url, path, result_ttl_s=result_ttl_s)
     run_worker(server)
     seen: dict[str, Any] = json.loads(Path(path).read_text())
     # The time of the last heartbeat, and how long it counts, differ between the workers.
@@ -88,13 +98,14 @@ def run(
     return seen, left
 
 
+@pytest.mark.parametrize("result_ttl_s", [0, 60])
 @pytest.mark.parametrize("how", JOBS)
 def test_a_job_sees_and_leaves_the_keys_that_it_would_on_rqs_own_worker(
-    how: str, server: Valkey, client: "redis.Redis", tmp_path: Path
+    how: str, result_ttl_s: int, server: Valkey, client: "redis.Redis", tmp_path: Path
 ) -> None:
     path = str(tmp_path / "seen")
-    ours = run(how, run_ours, server, client, path)
-    assert ours == run(how, run_rqs, server, client, path)
+    ours = run(run_ours, server, client, how, path, result_ttl_s)
+    assert ours == run(run_rqs, server, client, how, path, result_ttl_s)
 
 
 @pytest.fixture
@@ -158,6 +169,45 @@ def test_a_job_ends_and_expires_whatever_ttl_it_states(
     (started,) = fetch(1)
     completer.complete([ended(started, JobStatus.FAILED, "planted")], idle=True)
     assert queue.failed_job_registry.get_job_ids() == [job_id]
+    assert 0 < int(client.ttl(f"rq:job:{job_id}")) <= 31_536_000
+
+
+def test_a_job_that_ends_well_and_keeps_no_result_leaves_no_key(
+    queue: Queue, fetch: Fetch, completer: JobCompleter, client: "redis.Redis"
+) -> None:
+    job_id = enqueue(queue, "well", result_ttl_s=0)
+    (started,) = fetch(1)
+    for _ in range(2):
+        completer.complete([ended(started)], idle=True)
+    assert [key for key in client.scan_iter("*") if job_id.encode() in key] == []
+    registry = queue.started_job_registry
+    for place in (registry.key, queue.finished_job_registry.key, queue.failed_job_registry.key):
+        assert client.zcard(place) == 0
+    assert client.hget("rq:worker:w", "successful_job_count") == b"1"
+
+
+def test_a_job_that_was_recorded_as_abandoned_leaves_no_key_either_once_it_ends_well(
+    queue: Queue, fetch: Fetch, completer: JobCompleter, client: "redis.Redis"
+) -> None:
+    job_id = enqueue(queue, "well", result_ttl_s=0)
+    (started,) = fetch(1)
+    client.zadd(queue.started_job_registry.key, {f"{job_id}:{started.execution_id}": 1})
+    client.delete(f"rq:execution:{job_id}:{started.execution_id}")
+    queue.started_job_registry.cleanup()
+    assert queue.failed_job_registry.get_job_ids(cleanup=False) == [job_id]
+    completer.complete([ended(started)], idle=True)
+    assert [key for key in client.scan_iter("*") if job_id.encode() in key] == []
+    assert client.zcard(queue.failed_job_registry.key) == 0
+
+
+@pytest.mark.parametrize("ttl", ["-1", "x", "1e300", "inf", "nan"])
+def test_a_job_that_ends_well_expires_whatever_ttl_it_states(
+    queue: Queue, fetch: Fetch, completer: JobCompleter, client: "redis.Redis", ttl: str
+) -> None:
+    job_id = enqueue(queue, "well")
+    client.hset(f"rq:job:{job_id}", "result_ttl", ttl)
+    (started,) = fetch(1)
+    completer.complete([ended(started)], idle=True)
     assert 0 < int(client.ttl(f"rq:job:{job_id}")) <= 31_536_000
 
 

@@ -45,7 +45,7 @@ def test_a_message_is_answered_and_the_worker_looks_after_the_queue(
 ) -> None:
     with (
         SessionWebhook() as webhook,
-        gateway(url) as (hears, address),
+        gateway(url, DINGDA_RESULT_TTL="60") as (hears, address),
         worker(url, webhook.origin, DINGDA_SKILLS="dingda.worker.skills.demo") as answers,
     ):
         body = a_callback("text", sessionWebhook=webhook.url())

@@ -58,7 +58,12 @@ async def _release(leases: Sequence[Lease], settings: Settings) -> None:
     redis = create_gateway_redis(
         settings.redis_url.get_secret_value(), timeout_s=_RELEASE_TIMEOUT_S / 2
     )
-    ledger = Ledger(redis, JobQueue.create(settings.queue, skill_timeout_s=settings.skill_timeout))
+    queue = JobQueue.create(
+        settings.queue,
+        skill_timeout_s=settings.skill_timeout,
+        result_ttl_s=settings.result_ttl,
+    )
+    ledger = Ledger(redis, queue)
     try:
         async with asyncio.timeout(_RELEASE_TIMEOUT_S):
             results = await asyncio.gather(*map(ledger.release, leases), return_exceptions=True)

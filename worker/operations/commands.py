@@ -196,7 +196,11 @@ def _load() -> Settings:
 @asynccontextmanager
 async def _admin(settings: Settings) -> AsyncIterator[tuple[Redis, LedgerAdmin, JobQueue]]:
     redis = create_gateway_redis(settings.redis_url.get_secret_value(), timeout_s=_REDIS_TIMEOUT_S)
-    queue = JobQueue.create(settings.queue, skill_timeout_s=settings.skill_timeout)
+    queue = JobQueue.create(
+        settings.queue,
+        skill_timeout_s=settings.skill_timeout,
+        result_ttl_s=settings.result_ttl,
+    )
     try:
         yield redis, LedgerAdmin(redis, queue), queue
     finally:

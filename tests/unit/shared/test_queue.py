@@ -13,7 +13,6 @@ from dingda.shared.queue import (
     DESCRIPTION,
     FAILURE_TTL_S,
     JOB_FUNCTION,
-    RESULT_TTL_S,
     SENDING_ALLOWANCE_S,
     JobQueue,
     job_data,
@@ -22,6 +21,7 @@ from dingda.shared.queue import (
 from tests.support.builders import a_message
 
 MESSAGE_ID = a_message().id
+RESULT_TTL_S = 60
 
 
 def as_stored(value: str | int) -> bytes:
@@ -64,7 +64,8 @@ def test_a_job_is_stored_field_by_field_as_rq_stores_it_without_what_is_empty() 
     job = enqueue_by_rq(redis, timeout_s=30 + SENDING_ALLOWANCE_S)
     found: Any = redis.hgetall(job.key)
     by_rq = {name: value for name, value in found.items() if value != b""}
-    ours = what_we_store(JobQueue.create("dingda", skill_timeout_s=30), MESSAGE_ID)
+    queue = JobQueue.create("dingda", skill_timeout_s=30, result_ttl_s=RESULT_TTL_S)
+    ours = what_we_store(queue, MESSAGE_ID)
     assert ours.keys() == by_rq.keys()
     assert call_in(ours.pop(b"data")) == call_in(by_rq.pop(b"data"))
     for moment in (b"created_at", b"enqueued_at"):
@@ -93,13 +94,13 @@ def test_times_are_written_as_rq_writes_them() -> None:
 
 def test_rq_reads_our_job_as_its_own() -> None:
     redis = fakeredis.FakeRedis()
-    queue = JobQueue.create("dingda", skill_timeout_s=12.5)
+    queue = JobQueue.create("dingda", skill_timeout_s=12.5, result_ttl_s=RESULT_TTL_S)
     fields: Any = what_we_store(queue, MESSAGE_ID)
     redis.hset(f"{queue.job_prefix}{MESSAGE_ID}-1", mapping=fields)
     job = Job.fetch(f"{MESSAGE_ID}-1", connection=redis, serializer=JSONSerializer)
     assert (job.func_name, list(job.args), job.kwargs) == (JOB_FUNCTION, [MESSAGE_ID], {})
     assert (job.origin, job.timeout, job.get_status().value) == ("dingda", 42, "queued")
-    assert (job.result_ttl, job.failure_ttl) == (60, 7 * 24 * 3600)
+    assert (job.result_ttl, job.failure_ttl) == (RESULT_TTL_S, 7 * 24 * 3600)
     assert (job.instance, job.retries_left, job.dependency_ids) == (None, None, [])
 
 

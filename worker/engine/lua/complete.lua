@@ -1,5 +1,5 @@
--- Writes what RQ 3.0 writes when jobs end: `Job._handle_success`, `Job._handle_failure`,
--- `cleanup_execution`, and the worker's counters. One call for a whole batch.
+-- Writes what RQ 3.0 writes when jobs end: `Job._handle_success` or, of one with a result_ttl of 0, `Job.delete`;
+-- `Job._handle_failure`; `cleanup_execution`, and the worker's counters. One call for a whole batch.
 --
 -- KEYS 3 the FinishedJobRegistry   4 the FailedJobRegistry   5 the StartedJobRegistry
 -- Own arguments: results_prefix (of results' keys), worker_state (from now on, or ''), result_ttl_s and failure_ttl_s
@@ -13,9 +13,9 @@ local LONGEST_S = 366 * 24 * 3600
 local succeeded, failed, worked_s = 0, 0, 0
 
 -- A job's own value may be anything, and must not keep the others from ending.
-local function seconds(value, default)
-  value = math.floor(tonumber(value) or 0)
-  if value >= 1 and value <= LONGEST_S then return value end
+local function seconds(value, least, default)
+  value = math.floor(tonumber(value) or -1)
+  if value >= least and value <= LONGEST_S then return value end
   return tonumber(default)
 end
 
@@ -32,19 +32,23 @@ for at = OWN + 4, #ARGV, 7 do
     local kept = try('HMGET', key, 'result_ttl', 'failure_ttl')
     local ttl, registry, result
     if status == 'finished' then
-      ttl, registry = seconds(kept[1], result_ttl_s), FINISHED
+      ttl, registry = seconds(kept[1], 0, result_ttl_s), FINISHED
       try('ZREM', FAILED, job_id)
       result, succeeded = {'type', 1, 'worker_name', name}, succeeded + 1
     else
-      ttl, registry = seconds(kept[2], failure_ttl_s), FAILED
+      ttl, registry = seconds(kept[2], 1, failure_ttl_s), FAILED
       result, failed = {'type', 2, 'worker_name', name, 'exc_string', failure}, failed + 1
     end
-    try('HSET', key, 'status', status, 'ended_at', ended_at)
-    redis.call('EXPIRE', key, ttl)
-    try('XADD', results_prefix .. job_id, 'MAXLEN', '~', 10, '*', 'execution_id', execution_id,
-               'execution_started_at', started_s, 'execution_ended_at', ended_s, unpack(result))
-    redis.call('EXPIRE', results_prefix .. job_id, ttl)
-    try('ZADD', registry, math.floor(ended_s) + ttl, job_id)
+    if ttl == 0 then
+      redis.call('DEL', key, results_prefix .. job_id)
+    else
+      try('HSET', key, 'status', status, 'ended_at', ended_at)
+      redis.call('EXPIRE', key, ttl)
+      try('XADD', results_prefix .. job_id, 'MAXLEN', '~', 10, '*', 'execution_id', execution_id,
+                 'execution_started_at', started_s, 'execution_ended_at', ended_s, unpack(result))
+      redis.call('EXPIRE', results_prefix .. job_id, ttl)
+      try('ZADD', registry, math.floor(ended_s) + ttl, job_id)
+    end
     worked_s = worked_s + ended_s - started_s
   end
 end
