@@ -20,10 +20,10 @@ from benchmarks.candidates import a_sink
 from benchmarks.plan import FULL, Plan
 from benchmarks.processes import OURS, run
 from benchmarks.samples import Column, Sample, Table
-from dingda.worker.delivery.post import PostResponse, create_reply_client
+from dingda.worker.delivery.post import PostResponse, create_reply_transport
 from dingda.worker.delivery.post import post as post_once
 
-DINGDA = "Dingda's: over httpx-aiohttp, a connection for each reply"
+DINGDA = "Dingda's: a connection for each reply"
 POOLED = "httpx over httpx-aiohttp, pooled"
 DEFAULT = "httpx with its own transport, pooled"
 AIOHTTP = "aiohttp, pooled"
@@ -68,10 +68,10 @@ async def _dingda() -> AsyncIterator[_Post]:
     async def claim() -> None:
         """Claim nothing: here is no ledger."""
 
-    async with create_reply_client() as client:
+    async with create_reply_transport() as transport:
 
         async def post(url: str) -> None:
-            response = await post_once(client, url, _BODY, before_send=claim, timeout_s=60)
+            response = await post_once(transport, url, _BODY, before_send=claim, timeout_s=60)
             if not isinstance(response, PostResponse):
                 raise TypeError(f"a reply was not taken: {response}")
 

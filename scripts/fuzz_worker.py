@@ -12,6 +12,7 @@ import time
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, nullcontext
 from copy import deepcopy
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -49,6 +50,7 @@ from dingda.worker.answering.help import help_skill
 from dingda.worker.answering.responder import Responder
 from dingda.worker.answering.response import Response
 from dingda.worker.answering.routing import Router
+from dingda.worker.delivery import transport
 from dingda.worker.delivery.outcome import Delivered, Rejected, Retry, Unknown
 from dingda.worker.delivery.private import PrivateChannel, to_private_body
 from dingda.worker.delivery.webhook import WebhookChannel
@@ -276,7 +278,7 @@ class _Bot:
     async def post(self) -> object:
         """Post a reply to a session."""
         async with httpx.AsyncClient(transport=self._backends) as client:
-            channel = WebhookChannel(client, origins=(_ORIGIN,))
+            channel = WebhookChannel(_OverHTTPX(client), origins=(_ORIGIN,))
             body = to_body(Text("好"))
             return await channel.send(a_message(), body, before_send=_claim, timeout_s=60)
 
@@ -284,10 +286,31 @@ class _Bot:
         """Send a private reply."""
         async with httpx.AsyncClient(transport=self._backends) as client:
             channel = PrivateChannel(
-                client, _token(client), robot_code="robot", openapi_url=_OPENAPI
+                _OverHTTPX(client), _token(client), robot_code="robot", openapi_url=_OPENAPI
             )
             body = to_private_body(Markdown("标题", "好"))
             return await channel.send(a_message(), body, before_send=_claim, timeout_s=60)
+
+
+class _OverHTTPX:
+    """A `Transport` to the fakes that an httpx client reaches."""
+
+    def __init__(self, client: httpx.AsyncClient) -> None:
+        self._client = client
+
+    async def exchange(
+        self, request: transport.Request, claim: transport.BeforeSend
+    ) -> transport.Response:
+        """Claim, and send the request."""
+        await claim()
+        response = await self._client.post(
+            request.url, headers=request.headers, content=request.content
+        )
+        return transport.Response(response.status_code, response.content, response.headers)
+
+    def expect(self, _: str) -> AbstractContextManager[None]:
+        """Open nothing ahead."""
+        return nullcontext()
 
 
 def _token(client: httpx.AsyncClient) -> AccessToken:

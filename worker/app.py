@@ -6,7 +6,6 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import NamedTuple
 
-import httpx
 from redis.asyncio import Redis
 from rq import Queue
 from rq.serializers import JSONSerializer
@@ -28,6 +27,7 @@ from dingda.worker.answering.responder import Responder
 from dingda.worker.answering.routing import Router
 from dingda.worker.delivery import post
 from dingda.worker.delivery.private import PrivateChannel
+from dingda.worker.delivery.transport import ReplyTransport
 from dingda.worker.delivery.webhook import WebhookChannel
 from dingda.worker.engine.answer_job import AnswerJob, message_id_of
 from dingda.worker.engine.concurrent_worker import ConcurrentWorker
@@ -92,7 +92,7 @@ async def open_answerer(settings: Settings) -> AsyncIterator[WorkerParts]:
     async with AsyncExitStack() as stack:
         egress = Egress(settings.proxy_url.get_secret_value(), settings.no_proxy)
         backends = Http(await stack.enter_async_context(http.create_backend_client(egress)))
-        replies = await stack.enter_async_context(post.create_reply_client(egress))
+        replies = await stack.enter_async_context(post.create_reply_transport(egress))
         redis = create_worker_redis(settings.redis_url.get_secret_value())
         stack.push_async_callback(redis.aclose)
         databases = Databases()
@@ -185,7 +185,7 @@ def _contacts(settings: Settings, backends: Http, token: AccessToken) -> Contact
 
 
 def _private_channel(
-    settings: Settings, replies: httpx.AsyncClient, token: AccessToken
+    settings: Settings, replies: ReplyTransport, token: AccessToken
 ) -> PrivateChannel:
     return PrivateChannel(
         replies,

@@ -182,7 +182,7 @@ def test_a_name_that_cannot_be_looked_up_for_a_while_is_tried_until_it_can(
     }
     with SessionWebhook(silent_port) as webhook, env.worker(**settings) as answers:
         env.accept("text", sessionWebhook=f"{origin}/robot/send?session=s1")
-        answers.wait_for("not connected: ClientConnectorDNSError")
+        answers.wait_for("not connected: NameLookupError")
         time.sleep(20)
         mended.touch()
         # By then the pauses have grown to half a minute and a fifth, and a sweep comes after it.

@@ -3,17 +3,17 @@
 import asyncio
 import base64
 import json
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-import httpx
 import pytest
 
 from dingda.simulator.testing.processes import free_port
 from dingda.worker.delivery.outcome import Delivered, DeliveryOutcome, FailureKind, Retry
-from dingda.worker.delivery.post import create_reply_client
-from dingda.worker.delivery.transport import ClaimingTransport
+from dingda.worker.delivery.post import create_reply_transport
+from dingda.worker.delivery.transport import ReplyTransport
 from dingda.worker.delivery.webhook import WebhookChannel
 from dingda.worker.services import http_client as http
 from dingda.worker.services.egress import Egress
@@ -90,21 +90,20 @@ async def dingtalk(folder: Path) -> AsyncIterator[Peer]:
         yield peer
 
 
-def trusting(folder: Path, proxy_url: str) -> httpx.AsyncClient:
-    """The worker's client, which trusts the certificate in a folder."""
-    transport = ClaimingTransport(httpx.Proxy(proxy_url))
-    transport.ssl_context.load_verify_locations(folder / "certificate.pem")
-    return httpx.AsyncClient(transport=transport, trust_env=False)
+def trusting(folder: Path, proxy_url: str) -> ReplyTransport:
+    """The worker's transport, which trusts the certificate in a folder."""
+    context = ssl.create_default_context(cafile=folder / "certificate.pem")
+    return ReplyTransport(Egress(proxy_url), context)
 
 
 async def posted(
-    client: httpx.AsyncClient,
+    transport: ReplyTransport,
     peer: Peer,
     claim: Callable[[], Awaitable[None]],
     timeout_s: float = LONG_S,
 ) -> DeliveryOutcome:
-    async with client, asyncio.timeout(LONG_S):
-        channel = WebhookChannel(client, origins=(peer.origin,))
+    async with transport, asyncio.timeout(LONG_S):
+        channel = WebhookChannel(transport, origins=(peer.origin,))
         return await channel.send(
             replying_to(peer.url), BODY, before_send=claim, timeout_s=timeout_s
         )
@@ -164,9 +163,9 @@ async def test_a_proxy_that_opens_no_tunnel_was_given_nothing_and_is_asked_again
 async def test_a_proxy_that_is_away_is_tried_again(tmp_path: Path) -> None:
     claims = Claims()
     async with dingtalk(tmp_path) as peer:
-        client = trusting(tmp_path, f"http://127.0.0.1:{free_port()}")
-        outcome = await posted(client, peer, claims)
-        assert outcome == Retry(FailureKind.CONNECTION, "not connected: ClientProxyConnectionError")
+        transport = trusting(tmp_path, f"http://127.0.0.1:{free_port()}")
+        outcome = await posted(transport, peer, claims)
+        assert outcome == Retry(FailureKind.CONNECTION, "not connected: ProxyConnectionError")
         assert (claims.count, peer.connections) == (0, [])
 
 
@@ -175,13 +174,11 @@ async def test_a_proxy_that_intercepts_tls_is_not_taken_for_dingtalk(
 ) -> None:
     claims = Claims()
     async with dingtalk(tmp_path) as peer:
-        outcome = await posted(create_reply_client(Egress(proxy.url)), peer, claims)
+        outcome = await posted(create_reply_transport(Egress(proxy.url)), peer, claims)
         assert outcome == Retry(FailureKind.CERTIFICATE, "tls: invalid certificate")
         assert (claims.count, peer.requests) == (0, [])
 
 
-# httpx-aiohttp's way to hand over a password; aiohttp still takes it.
-@pytest.mark.filterwarnings("ignore:.*(BasicAuth|proxy_auth).*:DeprecationWarning")
 async def test_the_proxys_password_is_for_the_proxy_alone(proxy: Tunnels, tmp_path: Path) -> None:
     async with dingtalk(tmp_path) as peer:
         url = proxy.url.replace("http://", "http://worker:p%40ss@")
@@ -194,7 +191,7 @@ async def test_the_proxys_password_is_for_the_proxy_alone(proxy: Tunnels, tmp_pa
 async def test_what_is_near_is_reached_without_the_proxy(proxy: Tunnels) -> None:
     async with listening() as peer:
         egress = Egress(proxy.url, direct_hosts=("127.0.0.1",))
-        assert await posted(create_reply_client(egress), peer, Claims()) == Delivered()
+        assert await posted(create_reply_transport(egress), peer, Claims()) == Delivered()
         async with http.create_backend_client(egress) as client:
             response = await Http(client).json("近", "POST", peer.url, json=json.loads(BODY))
             assert response.status == 200
@@ -209,6 +206,39 @@ async def test_backends_are_reached_through_the_proxy_as_well(proxy: Tunnels) ->
         response = await Http(client).json("天气", "GET", "http://weather.invalid/today?city=1")
         assert response.data == {}
     assert proxy.asked[0].startswith(b"GET http://weather.invalid/today?city=1 HTTP/1.1\r\n")
+
+
+@pytest.mark.parametrize(
+    ("host", "is_direct"),
+    [
+        ("hr.example", True),
+        ("api.hr.example", True),
+        ("10.0.0.5", True),
+        ("otherhr.example", False),
+        ("hr.example.org", False),
+        ("110.0.0.5", False),
+    ],
+)
+def test_a_host_is_near_with_its_subdomains_and_no_other_is(host: str, *, is_direct: bool) -> None:
+    egress = Egress("http://proxy.example:3128", direct_hosts=("hr.example", "10.0.0.5"))
+    assert egress.proxy_for(host) == ("" if is_direct else "http://proxy.example:3128")
+
+
+async def test_over_plain_http_the_proxy_gets_the_whole_url_and_its_password(
+    proxy: Tunnels,
+) -> None:
+    ok = b'{"errcode":0}'
+    proxy.answer = b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n%b" % (len(ok), ok)
+    egress = Egress(proxy.url.replace("http://", "http://worker:p%40ss@"))
+    async with create_reply_transport(egress) as transport:
+        channel = WebhookChannel(transport, origins=("http://dingtalk.invalid:80",))
+        message = replying_to("http://dingtalk.invalid/robot/send?session=1")
+        outcome = await channel.send(message, BODY, before_send=Claims(), timeout_s=LONG_S)
+    assert outcome == Delivered()
+    (head,) = proxy.asked
+    assert head.startswith(b"POST http://dingtalk.invalid/robot/send?session=1 HTTP/1.1\r\n")
+    assert b"\r\nhost: dingtalk.invalid\r\n" in head
+    assert b"proxy-authorization: Basic " + base64.b64encode(b"worker:p@ss") in head
 
 
 def test_the_egress_settings_show_no_password() -> None:

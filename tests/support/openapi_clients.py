@@ -1,9 +1,12 @@
 """The worker's clients of DingTalk's OpenAPI, as a test wants them: of one account."""
 
+from contextlib import AbstractContextManager, nullcontext
+
 import httpx
 
 from dingda.testing import MemoryCache
 from dingda.worker.delivery.private import PrivateChannel
+from dingda.worker.delivery.transport import BeforeSend, Request, Response, Transport
 from dingda.worker.services.access_token import AccessToken
 from dingda.worker.services.cache import Cache
 from dingda.worker.services.contacts import Contacts
@@ -11,6 +14,25 @@ from dingda.worker.services.http_client import Http
 
 OPENAPI_URL = "https://api.dingtalk.com"
 OAPI_URL = "https://oapi.dingtalk.com"
+
+
+class OverHTTPX:
+    """A `Transport` to the fakes that an httpx client reaches."""
+
+    def __init__(self, client: httpx.AsyncClient) -> None:
+        self._client = client
+
+    async def exchange(self, request: Request, claim: BeforeSend) -> Response:
+        """Claim, and send the request."""
+        await claim()
+        response = await self._client.post(
+            request.url, headers=request.headers, content=request.content
+        )
+        return Response(response.status_code, response.content, response.headers)
+
+    def expect(self, _: str) -> AbstractContextManager[None]:
+        """Open nothing ahead."""
+        return nullcontext()
 
 
 def a_token(
@@ -32,5 +54,5 @@ def contacts_of(client: httpx.AsyncClient, token: AccessToken | None = None) -> 
     )
 
 
-def private_channel(client: httpx.AsyncClient, token: AccessToken) -> PrivateChannel:
-    return PrivateChannel(client, token, robot_code="robot", openapi_url=OPENAPI_URL)
+def private_channel(transport: Transport, token: AccessToken) -> PrivateChannel:
+    return PrivateChannel(transport, token, robot_code="robot", openapi_url=OPENAPI_URL)

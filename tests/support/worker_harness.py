@@ -2,9 +2,9 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import Any
 
 import fakeredis
@@ -22,7 +22,7 @@ from dingda.worker.answering.admission import Admission
 from dingda.worker.answering.answerer import Answerer
 from dingda.worker.answering.responder import Responder
 from dingda.worker.answering.routing import Router
-from dingda.worker.delivery.transport import BEFORE_SEND
+from dingda.worker.delivery.transport import BeforeSend, Request, Response
 from dingda.worker.delivery.webhook import WebhookChannel
 from dingda.worker.sdk.services import Services
 from dingda.worker.services.database import Databases
@@ -35,7 +35,7 @@ Step = dict[str, Any] | int | Exception | Callable[[], Awaitable[None]]
 SkillFunction = Callable[..., Any]
 
 
-class FakeDingTalk(httpx.AsyncBaseTransport):
+class FakeDingTalk:
     """A fake of DingTalk: connects, awaits the claim, takes the request, responds as scripted.
 
     A step is the response's JSON, its HTTP status, an error after the request was taken, or
@@ -46,30 +46,40 @@ class FakeDingTalk(httpx.AsyncBaseTransport):
         self.script: list[Step] = []
         self.before_claim: list[Callable[[], Awaitable[None]] | None] = []
         """What to await while the connection is made, for one request after the other."""
-        self.taken: list[httpx.Request] = []
+        self.taken: list[Request] = []
+        self.expected: list[str] = []
+        """The URLs that connections are kept ready for."""
         self._well = well
 
     @property
     def bodies(self) -> list[bytes]:
         return [request.content for request in self.taken]
 
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+    @contextmanager
+    def expect(self, url: str) -> Iterator[None]:
+        self.expected.append(url)
+        try:
+            yield
+        finally:
+            self.expected.remove(url)
+
+    async def exchange(self, request: Request, claim: BeforeSend) -> Response:
         step = self.script.pop(0) if self.script else self._well
         if isinstance(step, httpx.ConnectError):
             raise step
         connecting = self.before_claim.pop(0) if self.before_claim else None
         if connecting:
             await connecting()
-        await request.extensions[BEFORE_SEND]()
+        await claim()
         self.taken.append(request)
         if isinstance(step, Exception):
             raise step
         if isinstance(step, int):
-            return httpx.Response(step, stream=httpx.ByteStream(b""))
+            return Response(step, b"")
         if callable(step):
             await step()
             step = self._well
-        return httpx.Response(200, stream=httpx.ByteStream(json.dumps(step).encode()))
+        return Response(200, json.dumps(step).encode())
 
 
 class WorkerHarness:
@@ -171,7 +181,7 @@ async def stop(answering: "asyncio.Task[None]", *reason: CancelReason) -> None:
     assert answering.cancelled()
 
 
-def request_text(request: httpx.Request) -> str:
+def request_text(request: Request) -> str:
     payload = json.loads(request.content)
     return str(payload.get("text", {}).get("content") or payload)
 
@@ -200,8 +210,6 @@ async def open_worker(
     )
     with ThreadPoolExecutor(1) as threads:
         async with (
-            httpx.AsyncClient(transport=made.chat) as replies,
-            httpx.AsyncClient(transport=made.private) as sender,
             httpx.AsyncClient(transport=tokens) as backends,
         ):
             token = a_token(backends)
@@ -221,8 +229,8 @@ async def open_worker(
                     unmatched="empty",
                     admission=admission,
                 ),
-                webhook=WebhookChannel(replies, origins=ORIGINS),
-                private=private_channel(sender, token),
+                webhook=WebhookChannel(made.chat, origins=ORIGINS),
+                private=private_channel(made.private, token),
                 notice_after_s=notice_after_s,
             )
             yield made

@@ -1,5 +1,6 @@
 """The seam of sending: the protocol of every way to send a reply to DingTalk."""
 
+from contextlib import AbstractContextManager
 from typing import Protocol
 
 from dingda.shared.dingtalk.message import Message
@@ -27,4 +28,12 @@ class SendChannel(Protocol):
 
         Raises:
             LeaseLostError: what `before_send` raises to stop it.
+        """
+
+    def expect(self, message: Message) -> AbstractContextManager[None]:
+        """Keep a connection ready while the reply to a message is made.
+
+        For as long as the context is open, the connection that `send` will use is opened, and
+        replaced when it gets old. So a reply that takes as long as a handshake costs one round
+        trip. Nothing is claimed or sent; what goes wrong here is found again, and told, by `send`.
         """

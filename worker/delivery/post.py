@@ -2,29 +2,33 @@
 
 Such a POST can't be repeated safely: DingTalk offers no idempotency key. So the connection is
 opened first and the right to send is claimed last. A failure before the claim can be retried; after
-it the outcome is *unknown*.
+it the outcome is *unknown*, unless not a byte was written.
 """
 
 import asyncio
+import ssl
 import time
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from http import HTTPStatus
-from http.cookiejar import CookieJar, DefaultCookiePolicy
 from types import MappingProxyType
 
-import aiohttp
 import httpx
 
-from dingda.shared.errors import LeaseLostError
+from dingda.shared.errors import InvalidOriginError, LeaseLostError
 from dingda.worker.delivery.classify import MAX_RESPONSE_BYTES
+from dingda.worker.delivery.connector import ProxyRefusedError
 from dingda.worker.delivery.outcome import FailureKind, Rejected, Retry, Unknown
-from dingda.worker.delivery.transport import BEFORE_SEND, BeforeSend, ClaimingTransport
+from dingda.worker.delivery.transport import (
+    BeforeSend,
+    NotSentError,
+    ReplyTransport,
+    Request,
+    Transport,
+)
 from dingda.worker.services.egress import DIRECT, USER_AGENT, Egress
 from dingda.worker.services.retry_after import parse_retry_after
 
-CONNECT_TIMEOUT_S = 5.0
 POST_TIMEOUT_S = 15.0
 """Connect, write and read together, in seconds; the ledger waits a little longer."""
 _GZIP_MAGIC = b"\x1f\x8b"
@@ -49,19 +53,13 @@ class PostResponse:
     """Unpacked, and cut off just beyond `MAX_RESPONSE_BYTES`."""
 
 
-def create_reply_client(egress: Egress = DIRECT) -> httpx.AsyncClient:
-    """An HTTP client for replies: nothing from the environment, no redirects, no cookies."""
-    return httpx.AsyncClient(
-        **egress.transports(ClaimingTransport),
-        cookies=CookieJar(DefaultCookiePolicy(allowed_domains=())),
-        trust_env=False,
-        follow_redirects=False,
-        timeout=httpx.Timeout(POST_TIMEOUT_S, connect=CONNECT_TIMEOUT_S, pool=None),
-    )
+def create_reply_transport(egress: Egress = DIRECT) -> ReplyTransport:
+    """The transport of replies, which trusts the certificate authorities that httpx trusts."""
+    return ReplyTransport(egress, httpx.create_ssl_context(trust_env=False))
 
 
 async def post(
-    client: httpx.AsyncClient,
+    transport: Transport,
     url: str,
     body: bytes,
     *,
@@ -69,10 +67,10 @@ async def post(
     timeout_s: float,
     headers: Mapping[str, str] = MappingProxyType({}),
 ) -> PostResponse | Retry | Rejected | Unknown:
-    """POST once, over a `ClaimingTransport`.
+    """POST once.
 
     Args:
-        client: see `create_reply_client`.
+        transport: see `create_reply_transport`.
         url: where to.
         body: UTF-8 JSON.
         before_send: claims the right to send, once the connection is open.
@@ -92,33 +90,22 @@ async def post(
         await before_send()
         claimed = True
 
+    request = Request(url, {**_HEADERS, **headers}, body)
     try:
         async with asyncio.timeout(min(POST_TIMEOUT_S, timeout_s)):
-            return await _exchange(client, url, body, {**_HEADERS, **headers}, claim)
+            response = await transport.exchange(request, claim)
     except LeaseLostError:
         raise
+    except NotSentError:
+        return Retry(FailureKind.CONNECTION, "not sent: the connection was closed first")
     except Exception as error:  # noqa: BLE001 - whatever a transport raises is an outcome
-        name = _name_of(error)
-        return Unknown(name) if claimed else _not_sent(error, name)
-
-
-async def _exchange(
-    client: httpx.AsyncClient, url: str, body: bytes, headers: Mapping[str, str], claim: BeforeSend
-) -> PostResponse:
-    async with client.stream(
-        "POST", url, content=body, headers=headers, extensions={BEFORE_SEND: claim}
-    ) as response:
-        received = bytearray()
-        if response.status_code < HTTPStatus.INTERNAL_SERVER_ERROR:  # else the status is enough
-            async for chunk in response.aiter_raw():
-                received += chunk
-                if len(received) > MAX_RESPONSE_BYTES:
-                    break
-        return PostResponse(
-            response.status_code,
-            parse_retry_after(response.headers.get("retry-after", ""), now_s=time.time()) or 0.0,
-            unpacked(bytes(received), response.headers.get("content-encoding", "")),
-        )
+        # The class alone: a message may hold the URL.
+        return Unknown(type(error).__name__) if claimed else _not_sent(error)
+    return PostResponse(
+        response.status,
+        parse_retry_after(response.headers.get("retry-after", ""), now_s=time.time()) or 0.0,
+        unpacked(response.body, response.headers.get("content-encoding", "")),
+    )
 
 
 def unpacked(body: bytes, encoding: str) -> bytes:
@@ -150,22 +137,10 @@ def _inflated(body: bytes, window_bits: int) -> bytes | None:
     return text if unpacking.eof or len(text) > MAX_RESPONSE_BYTES else None
 
 
-def _not_sent(error: Exception, name: str) -> Retry | Rejected:
-    if isinstance(error, httpx.InvalidURL | httpx.UnsupportedProtocol):
-        return Rejected(name)
-    if isinstance(error.__cause__, aiohttp.ClientConnectorCertificateError):
+def _not_sent(error: Exception) -> Retry | Rejected:
+    if isinstance(error, InvalidOriginError):
+        return Rejected("the URL is none that a reply can be sent to")
+    if isinstance(error, ssl.SSLCertVerificationError):
         return Retry(FailureKind.CERTIFICATE, "tls: invalid certificate")
-    if isinstance(error.__cause__, aiohttp.ClientHttpProxyError):
-        return Retry(
-            FailureKind.CONNECTION, f"not connected: the proxy says {error.__cause__.status}"
-        )
-    return Retry(FailureKind.CONNECTION, f"not connected: {name}")
-
-
-def _name_of(error: Exception) -> str:
-    """The class alone, since the messages of an HTTP library's errors hold URLs.
-
-    It is aiohttp's class: httpx-aiohttp calls even a refused connection a timeout.
-    """
-    cause = error.__cause__ if isinstance(error, httpx.TransportError) else None
-    return type(cause or error).__name__
+    what = str(error) if isinstance(error, ProxyRefusedError) else type(error).__name__
+    return Retry(FailureKind.CONNECTION, f"not connected: {what}")

@@ -6,10 +6,9 @@ Source: DingTalk's page on oToMessages/batchSend.
 import asyncio
 import json
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from http import HTTPStatus
 from typing import Any
-
-import httpx
 
 from dingda.shared.dingtalk.markdown import link
 from dingda.shared.dingtalk.message import Message
@@ -24,7 +23,7 @@ from dingda.worker.delivery.outcome import (
     Unknown,
 )
 from dingda.worker.delivery.post import PostResponse, post
-from dingda.worker.delivery.transport import BeforeSend
+from dingda.worker.delivery.transport import BeforeSend, Transport
 from dingda.worker.errors import BackendBusyError, BackendError, BackendUnavailableError
 from dingda.worker.services.access_token import TOKEN_HEADER, AccessToken, is_unknown_token
 
@@ -42,16 +41,16 @@ class PrivateChannel:
     """A `SendChannel` to the sender's single chat; its bodies are made by `to_private_body`.
 
     Args:
-        client: see `post.create_reply_client`.
+        transport: see `post.create_reply_transport`.
         token: of the application that the robot belongs to.
         robot_code: the robot's.
         openapi_url: `https://api.dingtalk.com`.
     """
 
     def __init__(
-        self, client: httpx.AsyncClient, token: AccessToken, *, robot_code: str, openapi_url: str
+        self, transport: Transport, token: AccessToken, *, robot_code: str, openapi_url: str
     ) -> None:
-        self._client = client
+        self._transport = transport
         self._token = token
         self._robot_code = robot_code
         self._url = f"{openapi_url}/v1.0/robot/oToMessages/batchSend"
@@ -70,7 +69,7 @@ class PrivateChannel:
         staff_id = message.sender_staff_id
         recipient = {"robotCode": self._robot_code, "userIds": [staff_id]}
         response = await post(
-            self._client,
+            self._transport,
             self._url,
             json.dumps({**recipient, **json.loads(body)}, ensure_ascii=False).encode(),
             headers={TOKEN_HEADER: token},
@@ -82,6 +81,10 @@ class PrivateChannel:
         if is_unknown_token(response.status, parse_object(response.body)):
             await self._token.forget(token)
         return _classify(response, staff_id)
+
+    def expect(self, _: Message) -> AbstractContextManager[None]:
+        """Keep a connection ready; see `SendChannel`."""
+        return self._transport.expect(self._url)
 
 
 def to_private_body(reply: Reply) -> bytes:

@@ -1,79 +1,146 @@
-"""The HTTP transport of replies: aiohttp under httpx, with a claim before the first byte.
+"""Carries one POST to its server: a connection, the claim, the request, the response.
 
-The right to send must be claimed between two moments that lie inside aiohttp: the connection is
-open, and nothing has been written. So the claim, `before_send`, is handed down in five hops:
+The right to send is claimed when the connection is open and nothing has been written. From
+`Answerer._send` the claim, which is `Ledger.claim_send`, is handed down as an argument, and
+`ReplyTransport.exchange` awaits it.
 
-    answerer.py     claim = partial(Ledger.claim_send, lease)
-      | 1. an argument
-    a SendChannel   send(..., before_send=claim)
-      | 2. an argument
-    post.py         post(..., before_send=claim): notes that it was claimed
-      | 3. httpx passes extensions on: request.extensions[BEFORE_SEND]
-    transport.py    ClaimingTransport.handle_async_request: the request is aiohttp's from here
-      | 4. a ContextVar, as aiohttp knows no extensions
-    transport.py    ClaimingTransport._claim, called back by aiohttp's TraceConfig
-      | 5. awaited: raising stops the request before its first byte
-    ledger.py       Ledger.claim_send
+Each request has a connection of its own: on one that is reused, "server disconnected" could mean
+that the request was never read or that its response was lost. But it may have been opened ahead,
+while the reply was being made.
 """
 
-from collections.abc import Awaitable, Callable
-from contextvars import ContextVar
-from types import SimpleNamespace
-from typing import Any
+import ssl
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from typing import Protocol, Self
+from urllib.parse import urlsplit
 
-import aiohttp
-import httpx
-from httpx_aiohttp import AiohttpTransport
-
+from dingda.shared.dingtalk.origin import origin_of
+from dingda.shared.errors import DingdaError
 from dingda.shared.runtime.failpoints import failpoint
-from dingda.worker.services.egress import ConnectPacer
+from dingda.worker.delivery.connector import Connector
+from dingda.worker.delivery.ready import ReadyConnections
+from dingda.worker.delivery.response import ResponseReader
+from dingda.worker.delivery.stream import Stream
+from dingda.worker.services.egress import Egress
 
 BeforeSend = Callable[[], Awaitable[None]]
 """Awaited when the connection is open and nothing has been written; raising stops the request."""
 
-BEFORE_SEND = "before_send"
-"""The request extension that holds a `BeforeSend`."""
+
+class NotSentError(DingdaError):
+    """The connection was closed after the claim, and before the first byte was written."""
 
 
-class ClaimingTransport(AiohttpTransport):
-    """Opens a connection, awaits the request's `before_send`, and only then writes.
-
-    Each request has a connection of its own: on one that is reused, "server disconnected" could
-    mean that the request was never read or that its response was lost. Nothing is taken from the
-    environment: no proxies, no .netrc, no certificates.
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A POST.
 
     Args:
-        proxy: to go through, if any. For an https address it is asked for a tunnel (CONNECT), and
-            `before_send` is awaited after the TLS handshake inside that tunnel.
+        url: as `shared.dingtalk.origin` accepts it.
+        headers: besides those that HTTP needs.
+        content: the body.
     """
 
-    def __init__(self, proxy: httpx.Proxy | None = None) -> None:
-        self._pacer = ConnectPacer()
-        self._before_send: ContextVar[BeforeSend | None] = ContextVar("before_send", default=None)
-        super().__init__(trust_env=False, client=self._open_session, proxy=proxy)
+    url: str
+    headers: Mapping[str, str]
+    content: bytes
 
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """Send one request as the base class does."""
-        await self._pacer.wait()
-        token = self._before_send.set(request.extensions.get(BEFORE_SEND))
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """A response as far as it matters; see `ResponseReader`."""
+
+    status: int
+    body: bytes
+    headers: Mapping[str, str] = field(default_factory=dict)
+    """By their names in lower case."""
+
+
+class Transport(Protocol):
+    """What sends requests with a claim."""
+
+    async def exchange(self, request: Request, claim: BeforeSend) -> Response:
+        """Send a request once, and read its response.
+
+        Args:
+            request: to send.
+            claim: awaited once the connection is open; whatever it raises stops the request.
+
+        Raises:
+            InvalidOriginError: if the URL is none.
+            NotSentError: if nothing was sent although it was claimed.
+            Exception: whatever else went wrong; before the claim nothing was sent, and after it
+                the request may have arrived.
+        """
+
+    def expect(self, url: str) -> AbstractContextManager[None]:
+        """Keep a connection ready for a request to a URL, for as long as the context is open."""
+
+
+class ReplyTransport:
+    """The `Transport` of replies. Nothing is taken from the environment: no proxies, no .netrc.
+
+    Args:
+        egress: the way out.
+        context: the rules of TLS.
+    """
+
+    def __init__(self, egress: Egress, context: ssl.SSLContext) -> None:
+        self._egress = egress
+        self._context = context
+        self._origins: dict[str, tuple[Connector, ReadyConnections]] = {}
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        for _connector, ready in self._origins.values():
+            ready.close()
+
+    async def exchange(self, request: Request, claim: BeforeSend) -> Response:
+        """Send a request once; see `Transport`."""
+        connector, ready = self._origin(request.url)
+        data = connector.request(_path_of(request.url), request.headers, request.content)
+        stream = await ready.take() or await connector.connect()
         try:
-            return await super().handle_async_request(request)
-        finally:
-            self._before_send.reset(token)
-
-    def _open_session(self) -> aiohttp.ClientSession:
-        trace = aiohttp.TraceConfig()
-        # aiohttp calls this with the connection open and the headers still in its buffer.
-        trace.on_request_headers_sent.append(self._claim)
-        return aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=0, force_close=True, ssl=self.ssl_context),
-            cookie_jar=aiohttp.DummyCookieJar(),
-            trace_configs=[trace],
-        )
-
-    async def _claim(self, _: aiohttp.ClientSession, __: SimpleNamespace, ___: Any) -> None:
-        before_send = self._before_send.get()
-        if before_send:
             failpoint("before-claim")
-            await before_send()
+            await claim()
             failpoint("after-claim")
+            response = await _send(stream, data)
+            connector.keep_session(stream)
+        except BaseException:
+            stream.abort()
+            raise
+        stream.close()
+        return response
+
+    def expect(self, url: str) -> AbstractContextManager[None]:
+        """Keep a connection ready; see `Transport`."""
+        _, ready = self._origin(url)
+        return ready.expect()
+
+    def _origin(self, url: str) -> tuple[Connector, ReadyConnections]:
+        origin = origin_of(url)
+        if origin not in self._origins:
+            proxy_url = self._egress.proxy_for(urlsplit(origin).hostname or "")
+            connector = Connector(origin, proxy_url=proxy_url, context=self._context)
+            self._origins[origin] = connector, ReadyConnections(connector.connect)
+        return self._origins[origin]
+
+
+async def _send(stream: Stream, data: bytes) -> Response:
+    # The claim took a moment, and nothing has been written.
+    if not stream.is_idle:
+        raise NotSentError("the connection was closed before the first byte")
+    stream.write(data)
+    reader = ResponseReader()
+    while not reader.is_complete:
+        reader.feed(await stream.read())
+    return Response(reader.status, reader.body, reader.headers)
+
+
+def _path_of(url: str) -> str:
+    parts = urlsplit(url)
+    return f"{parts.path or '/'}?{parts.query}" if parts.query else parts.path or "/"

@@ -1,25 +1,12 @@
 """How the worker reaches DingTalk and backends: directly, or through a company's proxy."""
 
 import asyncio
-from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TypedDict
-
-import httpx
 
 from dingda import __version__
 
 USER_AGENT = f"dingda/{__version__}"
 _CONNECT_GAP_S = 0.001
-
-Create = Callable[[httpx.Proxy | None], httpx.AsyncBaseTransport]
-
-
-class Transports(TypedDict, total=False):
-    """Keyword arguments of an `httpx.AsyncClient`."""
-
-    transport: httpx.AsyncBaseTransport
-    mounts: dict[str, httpx.AsyncBaseTransport | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,19 +21,13 @@ class Egress:
     proxy_url: str = field(default="", repr=False)
     direct_hosts: tuple[str, ...] = ()
 
-    def transports(self, create: Create) -> Transports:
-        """Make a client's transports; `create` is called with the proxy to use, or None."""
-        direct = create(None)
-        if not self.proxy_url:
-            return {"transport": direct}
-        return {
-            "transport": create(httpx.Proxy(self.proxy_url)),
-            "mounts": {f"all://*{host}": direct for host in self.direct_hosts},
-        }
-
     def is_direct(self, host: str) -> bool:
         """Whether a host is reached without the proxy."""
         return any(host == each or host.endswith(f".{each}") for each in self.direct_hosts)
+
+    def proxy_for(self, host: str) -> str:
+        """Return the URL of the proxy to go through to a host; "" for none."""
+        return "" if self.is_direct(host) else self.proxy_url
 
 
 DIRECT = Egress()

@@ -32,7 +32,7 @@ from dingda.worker.errors import (
 from dingda.worker.services.access_token import AccessToken
 from dingda.worker.services.contacts import Contacts
 from tests.support.builders import a_message
-from tests.support.openapi_clients import a_token, contacts_of, private_channel
+from tests.support.openapi_clients import OverHTTPX, a_token, contacts_of, private_channel
 
 SECRET = "app-secret-canary"
 PEOPLE = (
@@ -71,7 +71,7 @@ class Organisation:
         async def claim() -> None:
             self.claimed += 1
 
-        return await private_channel(self.client, self.token()).send(
+        return await private_channel(OverHTTPX(self.client), self.token()).send(
             a_message(senderStaffId=to), to_private_body(reply), before_send=claim, timeout_s=5
         )
 

@@ -20,11 +20,10 @@ from dingda.worker.delivery.outcome import (
     Unknown,
 )
 from dingda.worker.delivery.private import to_private_body
-from dingda.worker.delivery.transport import BEFORE_SEND
 from dingda.worker.errors import BackendError, BackendUnavailableError
 from dingda.worker.services.contacts import Contacts
 from tests.support.builders import a_message
-from tests.support.openapi_clients import a_token, contacts_of, private_channel
+from tests.support.openapi_clients import OverHTTPX, a_token, contacts_of, private_channel
 
 pytestmark = pytest.mark.usefixtures("without_waiting")
 NOW_S = 1000.0
@@ -32,7 +31,7 @@ TOKEN = {"accessToken": "t", "expireIn": 7200}
 
 
 class Answering(httpx.AsyncBaseTransport):
-    """Gives a token, takes the claim where there is one, and answers everything else as told."""
+    """Gives a token, and answers everything else as told."""
 
     def __init__(self, status: int, body: bytes, token: Any) -> None:
         self._answer = (status, body)
@@ -41,8 +40,6 @@ class Answering(httpx.AsyncBaseTransport):
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         self.asked.append(request.url.path)
-        if claim := request.extensions.get(BEFORE_SEND):
-            await claim()
         is_token = request.url.path.endswith("accessToken")
         status, body = (200, self._token) if is_token else self._answer
         return httpx.Response(status, stream=httpx.ByteStream(body))
@@ -56,7 +53,7 @@ class Asked:
         self.cache = MemoryCache(lambda: NOW_S)
         token = a_token(client, self.cache)
         self.contacts = contacts_of(client, token)
-        self._private = private_channel(client, token)
+        self._private = private_channel(OverHTTPX(client), token)
 
     async def send(self) -> DeliveryOutcome:
         async def claim() -> None:
