@@ -14,7 +14,8 @@ exactly one worker through each step. The way of one message:
 7. `delivery/webhook.py` or `delivery/private.py`: `send` knows the URL, and reads the response by
    `delivery/classify.py`.
 8. `delivery/post.py: post` makes the one POST.
-9. `delivery/transport.py` opens the connection and awaits `Ledger.claim_send` before it writes.
+9. `delivery/transport.py` takes a connection, which step 4 had opened ahead, and awaits
+   `Ledger.claim_send` before it writes.
 10. `settlement.py: settle` decides what follows.
 11. `answerer.py: Answerer._carry_out` does it: `LeaseKeeper.finish`, a retry later, or a plain
     sentence instead.
@@ -22,6 +23,7 @@ exactly one worker through each step. The way of one message:
 
 import asyncio
 import logging
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from functools import partial
 
@@ -134,9 +136,20 @@ class Answerer:
         if await self._put_back(lease, route):
             return None
         notify = partial(self._send_notice, attempt)
-        async with notice_after(self._notice_after_s, notify, age_s=lease.age_ms / 1000):
-            response = await self._responder.respond(message, route, timeout_s=attempt.remaining_s)
+        with self._expect_reply(message, route):
+            async with notice_after(self._notice_after_s, notify, age_s=lease.age_ms / 1000):
+                response = await self._responder.respond(
+                    message, route, timeout_s=attempt.remaining_s
+                )
         return compose(response, message, max_parts=self._reply_parts) if response else UNMATCHED
+
+    def _expect_reply(self, message: Message, route: Route | None) -> AbstractContextManager[None]:
+        """Let the channel that the reply will most likely take open a connection meanwhile."""
+        if route is None:
+            return nullcontext()
+        is_private = route.skill.private and message.is_group
+        channel = self._private if is_private else self._webhook
+        return channel.expect(message) if channel else nullcontext()
 
     async def _rate_limited(self, attempt: Attempt) -> OutgoingReply | Completion | None:
         """What ends a message that is over the rate limit; None if it is not."""

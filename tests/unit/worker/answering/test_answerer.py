@@ -11,7 +11,8 @@ from dingda.shared.texts import REJECTED
 from dingda.skill import BackendUnavailableError, RefusalError
 from dingda.worker.answering.settlement import LAST_TRY_MS
 from tests.support.builders import KEYS, SESSION_WEBHOOK, now_ms
-from tests.support.worker_harness import CountingSkill, open_worker, well
+from tests.support.openapi_clients import OPENAPI_URL
+from tests.support.worker_harness import CountingSkill, open_worker, stop, well
 
 # Each end -----------------------------------------------------------------------------------
 
@@ -22,6 +23,31 @@ async def test_a_reply_that_dingtalk_takes_is_answered() -> None:
         assert await here.state(message) == "answered"
         assert here.said == ["好"]
         assert str(here.chat.taken[0].url) == SESSION_WEBHOOK
+
+
+async def test_while_the_skill_works_a_connection_for_its_reply_is_kept_ready() -> None:
+    skill = CountingSkill(takes_s=60)
+    async with open_worker(skill.tell) as here:
+        message = await here.accept()
+        answering = asyncio.create_task(here.answer(message))
+        await skill.begun.wait()
+        assert here.chat.expected == [SESSION_WEBHOOK]
+        await stop(answering)
+        assert here.chat.expected == []
+
+
+async def test_for_a_private_answer_the_connection_leads_to_the_openapi() -> None:
+    expected: list[list[str]] = []
+
+    def look() -> str:
+        expected.append([*here.chat.expected, *here.private.expected])
+        return "好"
+
+    async with open_worker(look, private=True) as here:
+        await here.asked()
+        await here.asked(conversationType="1", msgId="another")
+    openapi = f"{OPENAPI_URL}/v1.0/robot/oToMessages/batchSend"
+    assert expected == [[openapi], [SESSION_WEBHOOK]]
 
 
 async def test_what_no_skill_wants_ends_in_silence() -> None:
