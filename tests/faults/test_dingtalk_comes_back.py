@@ -109,7 +109,7 @@ def test_a_worker_that_dies_between_two_attempts_takes_no_count_with_it(
     with env.worker() as first:
         env.accept("text")
         env.webhook.wait_for(3)
-        first.wait_for("again in .* ms(?s:.*)again in .* ms(?s:.*)again in .* ms")
+        first.wait_for("retry in .* ms(?s:.*)retry in .* ms(?s:.*)retry in .* ms")
         first.kill()
     rested_s = rests_s(env)
     assert rested_s <= 2.4  # the third pause, not a new first one
