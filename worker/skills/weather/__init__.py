@@ -9,7 +9,7 @@ from datetime import date, timedelta
 from typing import Annotated, Literal
 from zoneinfo import ZoneInfo
 
-from pydantic import BeforeValidator, Field, SecretStr
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 from pydantic_settings import NoDecode
 
 from dingda.skill import (
@@ -30,7 +30,6 @@ from dingda.worker.skills.weather.aspects import ASKING, Aspect, aspects_in
 from dingda.worker.skills.weather.chain import ask_in_turn
 from dingda.worker.skills.weather.open_meteo import OpenMeteo
 from dingda.worker.skills.weather.question import NOWHERE, Asked, Question
-from dingda.worker.skills.weather.qweather import QWeather
 from dingda.worker.skills.weather.report import Provider
 from dingda.worker.skills.weather.wording import (
     NO_FORECAST,
@@ -68,16 +67,23 @@ def _split(value: object) -> object:
     return [part.strip() for part in value.split(",")] if isinstance(value, str) else value
 
 
+def _loaded(names: tuple[ProviderName, ...]) -> tuple[ProviderName, ...]:
+    if "qweather" in names:
+        # PyJWT and cryptography are slow to import: only where it is asked, and at the start.
+        from dingda.worker.skills.weather import qweather  # noqa: F401, PLC0415
+    return names
+
+
 class WeatherSettings(SkillSettings):
     """Which services are asked, and the accounts there."""
 
-    weather_providers: Annotated[tuple[ProviderName, ...], NoDecode, BeforeValidator(_split)] = (
-        Field(
-            ("open-meteo",),
-            min_length=1,
-            description="The services, in the order to ask them: open-meteo, qweather, amap. "
-            "The next is asked when one fails.",
-        )
+    weather_providers: Annotated[
+        tuple[ProviderName, ...], NoDecode, BeforeValidator(_split), AfterValidator(_loaded)
+    ] = Field(
+        ("open-meteo",),
+        min_length=1,
+        description="The services, in the order to ask them: open-meteo, qweather, amap. "
+        "The next is asked when one fails.",
     )
     open_meteo_url: str = Field(
         "https://api.open-meteo.com",
@@ -136,6 +142,8 @@ class WeatherSettings(SkillSettings):
         account = (self.qweather_url, self.qweather_project_id, self.qweather_key_id, private_key)
         if not all(account):
             return None
+        from dingda.worker.skills.weather.qweather import QWeather  # noqa: PLC0415 - see `_loaded`
+
         return QWeather(
             http,
             url=self.qweather_url.rstrip("/"),
