@@ -1,5 +1,6 @@
 """`python -m benchmarks`: measure, and write `benchmarks/results.md` and `docs/img/bench-*.svg`.
 
+A full run also adds a line to `benchmarks/history.jsonl`.
 `--quick` measures a little of everything within three minutes, and writes under `benchmarks/.out/`,
 because such figures are not for the record. `--only` measures some questions and prints them.
 """
@@ -14,7 +15,22 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from benchmarks import backlog, burst, gateway, latency, lookups, memory, profiles, replies, worker
+from benchmarks import (
+    backlog,
+    burst,
+    calls,
+    distance,
+    fairness,
+    gateway,
+    history,
+    latency,
+    lookups,
+    memory,
+    profiles,
+    replies,
+    startup,
+    worker,
+)
 from benchmarks.candidates import a_server
 from benchmarks.errors import BenchmarkError
 from benchmarks.machine import describe
@@ -22,7 +38,7 @@ from benchmarks.plan import FULL, QUICK, Plan
 from benchmarks.processes import BASELINES, ROOT, run
 from benchmarks.report import render
 from benchmarks.samples import Sample, Samples
-from benchmarks.targets import targets
+from benchmarks.targets import Target, targets
 
 _Measure = Callable[[Plan, Path], Iterator[Sample]]
 
@@ -30,25 +46,34 @@ QUESTIONS: dict[str, _Measure] = {
     "gateway": gateway.measure,
     "worker": worker.measure,
     "lookups": lookups.measure,
+    "calls": calls.measure,
     "burst": burst.measure,
+    "fairness": fairness.measure,
     "latency": latency.measure,
     "replies": replies.measure,
+    "distance": distance.measure,
     "backlog": backlog.measure,
     "memory": memory.measure,
+    "startup": startup.measure,
     "profiles": profiles.measure,
 }
 TABLES = (
     gateway.TABLE,
     worker.TABLE,
     lookups.TABLE,
+    calls.TABLE,
     burst.TABLE,
+    fairness.TABLE,
     latency.TABLE,
     replies.TABLE,
+    distance.TABLE,
     backlog.TABLE,
     memory.TABLE,
+    startup.TABLE,
     *profiles.TABLES,
 )
 _OUT = ROOT / "benchmarks" / ".out"
+_HISTORY = ROOT / "benchmarks" / "history.jsonl"
 
 
 def main() -> int:
@@ -79,19 +104,30 @@ def _run(plan: Plan, questions: Sequence[str], folder: Path) -> None:
     images = ROOT / "docs" / "img" if complete else _OUT
     _OUT.mkdir(exist_ok=True)
     images.mkdir(parents=True, exist_ok=True)
-    source = _OUT / "samples.json"
-    source.write_text(json.dumps([asdict(sample) for sample in samples.all], ensure_ascii=False))
-    drawn = run(BASELINES, "-m", "benchmarks.plots", str(source), str(images)).splitlines()
+    aims = targets(plan)
+    if complete:
+        history.append(_HISTORY, history.Run.of(samples, aims, machine))
+    drawn = _draw(samples, aims, images)
     text = render(
         samples,
         plan=plan,
         tables=TABLES,
-        targets=targets(plan),
+        targets=aims,
         machine=machine,
         pictures=[os.path.relpath(path, report.parent) for path in drawn],
     )
     report.write_text(text)
     print(f"\n{text}\nWritten to {report.relative_to(ROOT)}; plots in {images.relative_to(ROOT)}/")
+
+
+def _draw(samples: Samples, aims: Sequence[Target], images: Path) -> list[str]:
+    """Draw the samples and the history; returns the files."""
+    source, panels = _OUT / "samples.json", _OUT / "panels.json"
+    source.write_text(json.dumps([asdict(sample) for sample in samples.all], ensure_ascii=False))
+    shown = history.panels(history.read(_HISTORY), aims)
+    panels.write_text(json.dumps([asdict(panel) for panel in shown], ensure_ascii=False))
+    words = (str(source), str(panels), str(images))
+    return run(BASELINES, "-m", "benchmarks.plots", *words).splitlines()
 
 
 def _measure(plan: Plan, questions: Sequence[str], folder: Path) -> Iterator[Sample]:

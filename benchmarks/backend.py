@@ -1,7 +1,7 @@
 """A fake of a slow weather service: Open-Meteo's responses, each after so many seconds.
 
-In a process of its own (`python -m benchmarks.backend <port> <seconds>`) it also reports
-what it was asked, as JSON at `GET /report`.
+In a process of its own (`python -m benchmarks.backend <port> <seconds> [<TLS port> <certificate>]`)
+it also reports what it was asked, as JSON at `GET /report`.
 """
 
 import asyncio
@@ -10,10 +10,14 @@ import sys
 import urllib.request
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
+from functools import partial
+from pathlib import Path
 from typing import Any, cast
 from zoneinfo import ZoneInfo
 
 import uvloop
+
+from benchmarks.certificate import server_context
 
 _DAYS = 8
 _HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n%s"
@@ -107,15 +111,20 @@ def ask(port: int) -> Asked:
         return Asked(**fields)
 
 
-async def _serve(port: int, takes_s: float) -> None:
+async def _serve(port: str, takes_s: str, tls_port: str = "", certificate: str = "") -> None:
     asked = Asked()
-    loop = asyncio.get_running_loop()
-    server = await loop.create_server(
-        lambda: SlowBackend(asked, takes_s), "127.0.0.1", port, backlog=2048
+    listen = partial(
+        asyncio.get_running_loop().create_server,
+        lambda: SlowBackend(asked, float(takes_s)),
+        "127.0.0.1",
+        backlog=2048,
     )
+    server = await listen(port=int(port))
+    if tls_port:
+        await listen(port=int(tls_port), ssl=server_context(Path(certificate)))
     print("ready", flush=True)
     await server.serve_forever()
 
 
 if __name__ == "__main__":
-    uvloop.run(_serve(int(sys.argv[1]), float(sys.argv[2])))
+    uvloop.run(_serve(*sys.argv[1:]))

@@ -73,7 +73,7 @@ def measure(plan: Plan, folder: Path) -> Iterator[Sample]:
 def _a_level(stack: ExitStack, folder: Path, waiting: int, origin: str) -> _Level:
     server = stack.enter_context(a_server(folder / f"backlog-{waiting}"))
     empty_bytes = server.used_bytes
-    dingda(1).fill(server, waiting, origin, 0)
+    dingda(1).fill(server, waiting, origin)
     bytes_each = (server.used_bytes - empty_bytes) / waiting
     gateway, url = stack.enter_context(a_gateway(server))
     return _Level(waiting, server, gateway, url, bytes_each)

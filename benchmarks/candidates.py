@@ -2,18 +2,20 @@
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 import redis
 
 from benchmarks.baselines.jobs import QUEUE
 from benchmarks.callbacks import SECRET
+from benchmarks.certificate import Certificate
 from benchmarks.processes import BASELINES, BASELINES_ARQ, OURS, Served, cpu_s, run, served
 from dingda.simulator.testing.processes import a_running_valkey, free_port
 
 DINGDA = "Dingda"
+SERVICE_TAKES_S = 1.0
+"""Seconds that the service behind a look-up takes, as those do that the bot exists for."""
 # Rewriting the log, and snapshots, would come into some rounds and not into others.
 _CONFIG = {
     "appendonly": "yes",
@@ -39,10 +41,17 @@ class Candidate:
         """Start the worker."""
         return Served(self.python, *self.worker, env={**server.env, **self.env, **env})
 
-    def fill(self, server: "Server", count: int, *order: Any) -> None:
-        """Queue jobs that do nothing; with an origin and a pause in s, jobs that reply."""
+    def fill(self, server: "Server", count: int, origin: str = "", lookup: str = "") -> None:
+        """Queue jobs.
+
+        Args:
+            server: where.
+            count: how many.
+            origin: where each replies; "": they do nothing at all.
+            lookup: what each asks before that, as `benchmarks.baselines.jobs` says; "": nothing.
+        """
         module = f"benchmarks.baselines.{self.module}"
-        words = map(str, (count, *order))
+        words = (str(count), origin, lookup)
         run(self.python, "-m", "benchmarks.baselines.fill", module, *words, env=server.env)
 
 
@@ -103,6 +112,37 @@ def a_sink() -> Iterator[tuple[Served, int]]:
 
 
 @contextmanager
+def a_tls_sink(certificate: Certificate) -> Iterator[tuple[int, str]]:
+    """A fake DingTalk that takes replies over TLS as well: its port without, its origin with."""
+    port, tls_port = free_port(), free_port()
+    words = (str(port), str(tls_port), str(certificate.server))
+    with served(OURS, "-m", "benchmarks.sink", *words, env={}, ready="ready"):
+        yield port, f"https://127.0.0.1:{tls_port}"
+
+
+@dataclass(frozen=True, slots=True)
+class SlowService:
+    """A service that takes a while for each call (`benchmarks.backend`), and its addresses."""
+
+    process: Served
+    port: int
+    urls: Mapping[str, str]
+    """By scheme: "http", and "https" where it has a certificate."""
+
+
+@contextmanager
+def a_slow_service(takes_s: float, certificate: Certificate | None = None) -> Iterator[SlowService]:
+    """A service that takes so many seconds for each call."""
+    ports = {"http": free_port(), "https": free_port()}
+    command = ["-m", "benchmarks.backend", str(ports["http"]), str(takes_s)]
+    if certificate:
+        command += [str(ports["https"]), str(certificate.server)]
+    urls = {scheme: f"{scheme}://127.0.0.1:{port}" for scheme, port in ports.items()}
+    with served(OURS, *command, env={}, ready="ready") as process:
+        yield SlowService(process, ports["http"], urls)
+
+
+@contextmanager
 def a_gateway(server: Server) -> Iterator[tuple[Served, str]]:
     """Our gateway, and its callback's address."""
     port = free_port()
@@ -124,13 +164,30 @@ def a_front(
         yield process, f"http://127.0.0.1:{port}/dd_robot/"
 
 
-def dingda(concurrency: int, *origins: str) -> Candidate:
-    """Our worker as it is, answering real messages from the ledger."""
-    env = {
+def dingda(
+    concurrency: int,
+    origin: str = "",
+    *,
+    name: str = DINGDA,
+    certificate: Certificate | None = None,
+    **env: str,
+) -> Candidate:
+    """Our worker as it is, answering real messages from the ledger.
+
+    Args:
+        concurrency: how many messages it answers at once.
+        origin: where replies go.
+        name: what it is called in the samples.
+        certificate: of a server that it trusts.
+        env: more settings.
+    """
+    settings = {
         "DINGDA_CONCURRENCY": str(concurrency),
-        "DINGDA_SESSION_WEBHOOK_ORIGINS": ",".join(origins),
+        "DINGDA_SESSION_WEBHOOK_ORIGINS": origin,
+        **env,
     }
-    return Candidate(DINGDA, ("-m", "worker"), "with_dingda", env)
+    worker = certificate.trusted("worker") if certificate else ("-m", "worker")
+    return Candidate(name, worker, "with_dingda", settings)
 
 
 def dramatiq(threads: int) -> Candidate:
@@ -150,6 +207,9 @@ _TASKIQ = ("-m", "taskiq", "worker", "benchmarks.baselines.with_taskiq:broker", 
 DINGDA_NOTHING = Candidate(DINGDA, ("-m", "benchmarks.baselines.with_dingda"), "with_dingda")
 RQ_WORKER = Candidate("rq worker", _RQ, "with_rq")
 SIMPLE_WORKER = Candidate("RQ SimpleWorker", (*_RQ, "--worker-class", "rq.SimpleWorker"), "with_rq")
+STOCK_SIMPLE_WORKER = replace(
+    SIMPLE_WORKER, name="RQ SimpleWorker, `httpx.post` in each job", module="with_stock_rq"
+)
 WORKER_POOL = Candidate(
     "rq worker-pool -n 32, preloaded",
     ("-m", "benchmarks.baselines.rq_preloaded", "worker-pool", QUEUE, "-n", "32", "--quiet"),

@@ -29,6 +29,7 @@ TABLE = Table(
     "adds; *idle* is one connection alone.",
     columns=(
         Column("per_s", "req/s"),
+        Column("per_cpu_s", "req per CPU-second"),
         Column("cpu_us", "CPU µs a request"),
         Column("redis_us", "Redis µs a request"),
         Column("p50_ms", "p50 ms", 1),
@@ -85,6 +86,7 @@ def _values(
     _check(idle, variant)
     return {
         "per_s": load.per_s,
+        "per_cpu_s": load.answered / cpu_s,
         "cpu_us": cpu_s / load.answered * 1e6,
         "redis_us": redis_s / load.answered * 1e6,
         "p50_ms": load.p50_ms,

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from benchmarks.baselines.jobs import AT_ONCE
 from benchmarks.callbacks import Callbacks
 from benchmarks.candidates import (
     ARQ,
@@ -99,7 +100,7 @@ async def _send(pipeline: _Pipeline, port: int, messages: int) -> list[float]:
         lambda: Sink(Taken(), lambda *_: replies.put_nowait(time.perf_counter())), "127.0.0.1", port
     )
     address = urlsplit(pipeline.url)
-    callbacks = Callbacks(address.netloc, text="查 0", origin=f"http://127.0.0.1:{port}")
+    callbacks = Callbacks(address.netloc, text=AT_ONCE, origin=f"http://127.0.0.1:{port}")
     reader, writer = await asyncio.open_connection(address.hostname, address.port)
     latencies_ms = []
     try:

@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 
 import uvloop
 
+from benchmarks.baselines.jobs import AT_ONCE
 from benchmarks.callbacks import Callbacks
 from benchmarks.processes import OURS, run
 from benchmarks.samples import percentile
@@ -187,7 +188,7 @@ def main() -> None:
     parser.add_argument("--requests", type=int, default=0)
     parser.add_argument("--warm-up-s", type=float, default=0.0)
     parser.add_argument("--expected", default='"empty"')
-    parser.add_argument("--text", default="查 0")
+    parser.add_argument("--text", default=AT_ONCE)
     parser.add_argument("--origin", default="http://127.0.0.1:9")
     options = vars(parser.parse_args())
     callbacks = Callbacks(

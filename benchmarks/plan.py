@@ -10,7 +10,7 @@ class Plan:
     name: str
     rounds: int
     slow_rounds: int
-    """Rounds of what takes long: lookups, replies and backlogs."""
+    """Rounds of what takes long: replies, fairness and backlogs."""
     gateway_s: float
     """Seconds of load on each gateway in each round."""
     jobs: float
@@ -19,6 +19,16 @@ class Plan:
     """Seconds of replies for each client and number in flight."""
     in_flight: tuple[int, ...]
     """How many replies are in flight at once."""
+    replies_a_place: int
+    """How many replies go to a distant DingTalk, as a multiple of those in flight."""
+    lookups_a_place: int
+    """How many look-ups each worker has to make, as a multiple of what it has in flight."""
+    calls_s: float
+    """Seconds of look-ups for each client, scheme and number in flight."""
+    calls_in_flight: tuple[int, ...]
+    """How many look-ups are in flight at once."""
+    fairness_s: float
+    """Seconds in which quick questions are asked beside others."""
     messages: int
     """Messages sent to an idle machine, for each variant in each round."""
     backlogs: tuple[int, ...]
@@ -38,7 +48,12 @@ FULL = Plan(
     gateway_s=3.0,
     jobs=1.0,
     replies_s=2.0,
-    in_flight=(1, 100, 500),
+    in_flight=(1, 100),
+    replies_a_place=50,
+    lookups_a_place=6,
+    calls_s=2.0,
+    calls_in_flight=(100, 500),
+    fairness_s=12.0,
     messages=40,
     backlogs=(1_000, 100_000, 1_000_000),
     passing=6_000,
@@ -47,15 +62,20 @@ FULL = Plan(
 )
 QUICK = Plan(
     name="quick",
-    rounds=2,
+    rounds=1,
     slow_rounds=1,
-    gateway_s=0.8,
-    jobs=0.15,
+    gateway_s=0.5,
+    jobs=0.1,
     replies_s=0.5,
-    in_flight=(1, 100),
+    in_flight=(100,),
+    replies_a_place=15,
+    lookups_a_place=2,
+    calls_s=1.0,
+    calls_in_flight=(500,),
+    fairness_s=2.0,
     messages=6,
-    backlogs=(1_000, 20_000),
-    passing=2_000,
+    backlogs=(1_000, 5_000),
+    passing=1_000,
     kept=1_000,
     profile_s=2.0,
 )

@@ -60,7 +60,7 @@ class Served:
         while not re.search(pattern, self.output):
             if self.popen.poll() is not None or time.monotonic() > give_up_at:
                 raise BenchmarkError(f"{self._command} is not ready:\n{self.output[-3000:]}")
-            time.sleep(0.02)
+            time.sleep(0.01)
 
     def check(self) -> None:
         """Make sure that it still runs.

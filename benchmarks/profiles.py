@@ -11,7 +11,16 @@ from contextlib import closing
 from pathlib import Path
 
 from benchmarks.baselines.jobs import BEGIN
-from benchmarks.candidates import DINGDA_NOTHING, a_gateway, a_server, a_sink, dingda
+from benchmarks.candidates import (
+    DINGDA_NOTHING,
+    SERVICE_TAKES_S,
+    a_gateway,
+    a_server,
+    a_sink,
+    a_slow_service,
+    dingda,
+)
+from benchmarks.certificate import a_certificate
 from benchmarks.load import send
 from benchmarks.plan import Plan
 from benchmarks.processes import BASELINES, ROOT, Served
@@ -25,7 +34,8 @@ _ENTRIES = ("gateway/__main__.py", "worker/__main__.py")
 _LEAST_PERCENT = 1.0
 _LOAD_S = 2.0
 """How much longer than the recording the process is kept busy: py-spy takes a while to begin."""
-_PER_S = {"nothing": 6_000, "answer": 1_500}
+_PER_S = {"nothing": 15_000, "answer": 2_000, "lookup": 500}
+_LOOKUPS = 500
 _LOOP = "Python and its event loop"
 
 _NOTE = "Share of the samples in which the process used the CPU, by what was running."
@@ -35,6 +45,7 @@ TABLES = tuple(
         ("gateway", "the gateway"),
         ("nothing", "the worker, jobs that do nothing"),
         ("answer", "the worker, whole messages"),
+        ("lookup", f"the worker, {_LOOKUPS} look-ups at once over TLS"),
     )
 )
 
@@ -46,6 +57,7 @@ def measure(plan: Plan, folder: Path) -> Iterator[Sample]:
         ("gateway", _gateway(folder, seconds)),
         ("nothing", _nothing(folder, seconds)),
         ("answer", _answer(folder, seconds)),
+        ("lookup", _lookup(folder, seconds)),
     ):
         rooms = by_room(stacks)
         total = sum(rooms.values())
@@ -76,11 +88,27 @@ def _answer(folder: Path, seconds: float) -> str:
     with a_server(folder / "profile-answer") as server, a_sink() as (_, port):
         origin = f"http://127.0.0.1:{port}"
         candidate = dingda(100, origin)
-        candidate.fill(server, round(_PER_S["answer"] * (seconds + _LOAD_S)), origin, 0)
+        candidate.fill(server, round(_PER_S["answer"] * (seconds + _LOAD_S)), origin)
         with closing(candidate.work(server)) as worker:
             wait_for_replies(port, 1, worker)
             with closing(_spy(worker, folder / "answer.txt", seconds)) as spy:
                 return _stacks(spy, folder / "answer.txt")
+
+
+def _lookup(folder: Path, seconds: float) -> str:
+    certificate = a_certificate(folder)
+    with (
+        a_server(folder / "profile-lookup") as server,
+        a_sink() as (_, port),
+        a_slow_service(SERVICE_TAKES_S, certificate) as service,
+    ):
+        origin, url = f"http://127.0.0.1:{port}", service.urls["https"]
+        candidate = dingda(_LOOKUPS, origin, certificate=certificate, DINGDA_BENCH_SERVICE_URL=url)
+        candidate.fill(server, round(_PER_S["lookup"] * (seconds + _LOAD_S)), origin, url)
+        with closing(candidate.work(server)) as worker:
+            wait_for_replies(port, 1, worker)
+            with closing(_spy(worker, folder / "lookup.txt", seconds)) as spy:
+                return _stacks(spy, folder / "lookup.txt")
 
 
 def _spy(process: Served, output: Path, seconds: float) -> Served:

@@ -6,17 +6,20 @@ Each measurement is a process of its own: `python -m benchmarks.replies <client>
 import argparse
 import asyncio
 import json
+import ssl
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 
 import aiohttp
+import certifi
 import httpx
 import uvloop
 from httpx_aiohttp import AiohttpTransport
 
-from benchmarks.candidates import a_sink
+from benchmarks.candidates import a_tls_sink
+from benchmarks.certificate import a_certificate
 from benchmarks.plan import FULL, Plan
 from benchmarks.processes import OURS, run
 from benchmarks.samples import Column, Sample, Table
@@ -41,26 +44,36 @@ TABLE = Table(
     "theirs.",
     columns=tuple(
         column
+        for scheme in ("http", "https")
         for n in FULL.in_flight
         for column in (
-            Column(f"per_s_{n}", f"POSTs/s, {n} in flight"),
-            Column(f"cpu_us_{n}", f"CPU µs, {n}"),
+            Column(f"per_s_{scheme}_{n}", f"POSTs/s, {n} by {scheme}"),
+            Column(f"cpu_us_{scheme}_{n}", f"CPU µs, {n} by {scheme}"),
         )
     ),
-    yardstick=DEFAULT,
-    compared="per_s_100",
+    yardstick=AIOHTTP,
+    compared="cpu_us_https_100",
 )
 
 
-def measure(plan: Plan, _: Path) -> Iterator[Sample]:
+def measure(plan: Plan, folder: Path) -> Iterator[Sample]:
     """Let each client POST in turn, round after round."""
-    with a_sink() as (_process, port):
-        url = f"http://127.0.0.1:{port}/robot/sendBySession?session=1"
-        for number in range(plan.slow_rounds):
+    certificate = a_certificate(folder)
+    with a_tls_sink(certificate) as (port, tls_origin):
+        origins = {"http": f"http://127.0.0.1:{port}", "https": tls_origin}
+        for number in range(plan.rounds):
             for client in _CLIENTS:
-                words = map(str, (client, url, plan.replies_s, *plan.in_flight))
-                printed = run(OURS, "-m", "benchmarks.replies", *words)
-                yield Sample("replies", client, number, json.loads(printed))
+                values: dict[str, float] = {}
+                for scheme, origin in origins.items():
+                    url = f"{origin}/robot/sendBySession?session=1"
+                    words = (client, url, str(plan.replies_s), *map(str, plan.in_flight))
+                    printed = run(OURS, *certificate.trusted("benchmarks.replies"), *words)
+                    values |= {
+                        f"{name}_{scheme}_{n}": value
+                        for n, found in json.loads(printed).items()
+                        for name, value in found.items()
+                    }
+                yield Sample("replies", client, number, values)
 
 
 @asynccontextmanager
@@ -90,7 +103,8 @@ async def _httpx(transport: httpx.AsyncBaseTransport) -> AsyncIterator[_Post]:
 
 @asynccontextmanager
 async def _aiohttp() -> AsyncIterator[_Post]:
-    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as session:
+    connector = aiohttp.TCPConnector(limit=0, ssl=_trusting())
+    async with aiohttp.ClientSession(connector=connector) as session:
 
         async def post(url: str) -> None:
             async with session.post(url, data=_BODY, headers=_HEADERS) as response:
@@ -100,22 +114,25 @@ async def _aiohttp() -> AsyncIterator[_Post]:
         yield post
 
 
+def _trusting() -> ssl.SSLContext:
+    return ssl.create_default_context(cafile=certifi.where())
+
+
 _UNLIMITED = httpx.Limits(max_connections=None, max_keepalive_connections=None)
 _CLIENTS: dict[str, Callable[[], AbstractAsyncContextManager[_Post]]] = {
     DINGDA: _dingda,
-    POOLED: lambda: _httpx(AiohttpTransport(limits=_UNLIMITED)),
-    DEFAULT: lambda: _httpx(httpx.AsyncHTTPTransport(limits=_UNLIMITED)),
+    POOLED: lambda: _httpx(
+        AiohttpTransport(verify=_trusting(), limits=httpx.Limits(max_connections=0))
+    ),
+    DEFAULT: lambda: _httpx(httpx.AsyncHTTPTransport(verify=_trusting(), limits=_UNLIMITED)),
     AIOHTTP: _aiohttp,
 }
 
 
 async def _post_all(
     client: str, url: str, seconds: float, in_flight: list[int]
-) -> dict[str, float]:
-    values: dict[str, float] = {}
-    for number in in_flight:
-        values |= await _post_for(client, url, number, seconds)
-    return values
+) -> dict[int, dict[str, float]]:
+    return {n: await _post_for(client, url, n, seconds) for n in in_flight}
 
 
 async def _post_for(client: str, url: str, in_flight: int, seconds: float) -> dict[str, float]:
@@ -139,7 +156,7 @@ async def _post_for(client: str, url: str, in_flight: int, seconds: float) -> di
                 loop.result()
             loop.cancel()
         await asyncio.gather(*loops, return_exceptions=True)
-    return {f"per_s_{in_flight}": done / took_s, f"cpu_us_{in_flight}": cpu_s / max(1, done) * 1e6}
+    return {"per_s": done / took_s, "cpu_us": cpu_s / max(1, done) * 1e6}
 
 
 def main() -> None:

@@ -6,6 +6,8 @@ from benchmarks.plan import Plan
 from benchmarks.samples import Column, Samples, Summary, Table
 from benchmarks.targets import Target
 
+_WHOLE_FROM = 20
+"""Figures from this on are shown without decimals among the targets."""
 _INTRODUCTION = """\
 Written by `make bench`. Cells are medians over {rounds} rounds (what takes long: {slow}) that
 alternate between the variants, with the lowest and the highest in brackets. Ratios are taken within
@@ -19,7 +21,7 @@ def render(
     samples: Samples,
     *,
     plan: Plan,
-    tables: Iterable[Table],
+    tables: Sequence[Table],
     targets: Sequence[Target],
     machine: Mapping[str, str],
     pictures: Sequence[str] = (),
@@ -37,23 +39,30 @@ def render(
     introduction = _INTRODUCTION.format(
         rounds=plan.rounds, slow=plan.slow_rounds, cores=machine.get("cores", "some")
     )
-    parts = [f"# Benchmarks ({plan.name})", introduction, _targets(samples, targets)]
+    titles = {table.question: table.title for table in tables}
+    parts = [f"# Benchmarks ({plan.name})", introduction, _targets(samples, targets, titles)]
     parts += [f"![{path}]({path})" for path in pictures]
     parts += [section(samples, table) for table in tables if samples.variants(table.question)]
     parts += ["## Machine and versions", _rows(("what", "which"), machine.items())]
     return "\n\n".join(part.strip() for part in parts) + "\n"
 
 
-def _targets(samples: Samples, targets: Sequence[Target]) -> str:
+def _targets(samples: Samples, targets: Sequence[Target], titles: Mapping[str, str]) -> str:
     rows = []
     for target in targets:
-        sign, ratio = "≤" if target.at_most else "≥", target.reached(samples)
-        if ratio is None:
-            rows.append((target.what, f"{sign} {target.bound:g}", "not measured", ""))
+        figure = target.reached(samples)
+        if figure is None:
+            rows.append((target.what, target.bound_text, "not measured", ""))
             continue
-        verdict = "yes" if target.is_met_by(ratio.median) else "**no**"
-        rows.append((target.what, f"{sign} {target.bound:g}", _cell(ratio, 2), verdict))
+        digits = 2 if figure.median < _WHOLE_FROM else 0
+        verdict = "yes" if target.is_met_by(figure.median) else _why(target, titles)
+        rows.append((target.what, target.bound_text, _cell(figure, digits), verdict))
     return f"## Targets\n\n{_rows(('what', 'target', 'reached', 'met'), rows)}"
+
+
+def _why(target: Target, titles: Mapping[str, str]) -> str:
+    """Which section shows where the rest goes."""
+    return f"**no**: see *{titles[target.profile or target.question]}*"
 
 
 def section(samples: Samples, table: Table) -> str:

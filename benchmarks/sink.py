@@ -1,8 +1,8 @@
 """A fake DingTalk that takes replies and says `errcode` 0: as little as HTTP can be.
 
-In a process of its own (`python -m benchmarks.sink <port>`) it also reports how many it took,
-as JSON to a GET. It costs about as much as a constant response can, so it doubles as the load's
-ceiling.
+In a process of its own (`python -m benchmarks.sink <port> [<TLS port> <certificate>]`) it also
+reports how many it took, as JSON to a GET. It costs about as much as a constant response can, so it
+doubles as the load's ceiling.
 """
 
 import asyncio
@@ -12,10 +12,13 @@ import time
 import urllib.request
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
 from typing import Any, cast
 
 import uvloop
 
+from benchmarks.certificate import server_context
 from benchmarks.wire import content_length
 
 _RESPONSE = (
@@ -82,18 +85,27 @@ class Sink(asyncio.Protocol):
 
 def ask(port: int) -> Taken:
     """Ask a sink what it has taken."""
+    return Taken(**report(port))
+
+
+def report(port: int) -> dict[str, Any]:
+    """Ask a sink for the fields of its `Taken`."""
     with urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=10) as response:
         fields: dict[str, Any] = json.load(response)
-        return Taken(**fields)
+        return fields
 
 
-async def _serve(port: int) -> None:
+async def _serve(port: str, tls_port: str = "", certificate: str = "") -> None:
     taken = Taken()
-    loop = asyncio.get_running_loop()
-    server = await loop.create_server(lambda: Sink(taken), "127.0.0.1", port, backlog=2048)
+    listen = partial(
+        asyncio.get_running_loop().create_server, lambda: Sink(taken), "127.0.0.1", backlog=2048
+    )
+    server = await listen(port=int(port))
+    if tls_port:
+        await listen(port=int(tls_port), ssl=server_context(Path(certificate)))
     print("ready", flush=True)
     await server.serve_forever()
 
 
 if __name__ == "__main__":
-    uvloop.run(_serve(int(sys.argv[1])))
+    uvloop.run(_serve(*sys.argv[1:]))

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 from benchmarks import sink
@@ -12,6 +13,7 @@ from benchmarks.candidates import (
     DINGDA_NOTHING,
     RQ_WORKER,
     SIMPLE_WORKER,
+    STOCK_SIMPLE_WORKER,
     TASKIQ,
     Candidate,
     Server,
@@ -36,7 +38,11 @@ _JOBS: dict[Candidate, int] = {
     DRAMATIQ: 12_000,
     TASKIQ: 4_000,
 }
-_MESSAGES = 5_000
+_REPLIES: dict[Candidate, int] = {
+    replace(dingda(100), name=ANSWERS): 5_000,
+    STOCK_SIMPLE_WORKER: 300,
+    replace(SIMPLE_WORKER, name="RQ SimpleWorker, one httpx client for all jobs"): 600,
+}
 _WITHIN_S = 120.0
 _WATCH_S = 0.02
 
@@ -44,8 +50,9 @@ TABLE = Table(
     question="worker",
     title="Worker: jobs that do nothing",
     note="One worker process each (dramatiq with its default of 8 threads), its queue filled "
-    "beforehand; the clock and the CPU count from the first job to the last. The last row is "
-    "not such a job: it is all that Dingda does for a message, the POST of the reply included.",
+    "beforehand; the clock and the CPU count from the first job to the last. The last three rows "
+    "are not such jobs: all that Dingda does for a message, the POST of the reply included, and "
+    "jobs of RQ that only POST the same.",
     columns=(
         Column("per_cpu_s", "jobs per CPU-second"),
         Column("per_s", "jobs/s"),
@@ -65,9 +72,10 @@ def measure(plan: Plan, folder: Path) -> Iterator[Sample]:
                 values = _nothing(candidate, server, max(10, round(jobs * plan.jobs)))
                 yield Sample("worker", candidate.name, number, values)
                 server.clear()
-            values = _answers(server, round(_MESSAGES * plan.jobs))
-            yield Sample("worker", ANSWERS, number, values)
-            server.clear()
+            for candidate, jobs in _REPLIES.items():
+                values = _replies(candidate, server, round(jobs * plan.jobs))
+                yield Sample("worker", candidate.name, number, values)
+                server.clear()
 
 
 def _nothing(candidate: Candidate, server: Server, jobs: int) -> dict[str, float]:
@@ -79,15 +87,14 @@ def _nothing(candidate: Candidate, server: Server, jobs: int) -> dict[str, float
         return meter.read(jobs)
 
 
-def _answers(server: Server, messages: int) -> dict[str, float]:
+def _replies(candidate: Candidate, server: Server, jobs: int) -> dict[str, float]:
     with a_sink() as (_, port):
         origin = f"http://127.0.0.1:{port}"
-        candidate = dingda(100, origin)
-        candidate.fill(server, messages, origin, 0)
-        with closing(candidate.work(server)) as worker:
+        candidate.fill(server, jobs, origin)
+        with closing(candidate.work(server, DINGDA_SESSION_WEBHOOK_ORIGINS=origin)) as worker:
             before = wait_for_replies(port, 1, worker)
             meter = Meter(worker, server)
-            taken = wait_for_replies(port, messages, worker)
+            taken = wait_for_replies(port, jobs, worker)
             return meter.read(taken.count - before.count)
 
 

@@ -1,6 +1,6 @@
-"""`python -m benchmarks.baselines.fill <module> <count> [<origin> <pause in s>]`: queue jobs.
+"""`python -m benchmarks.baselines.fill <module> <count> <origin> <lookup>`: queue jobs.
 
-Without an origin they do nothing; with one they reply to it after a pause.
+Without an origin they do nothing; with one they reply to it, after a look-up if there is one.
 """
 
 import asyncio
@@ -11,8 +11,8 @@ import sys
 
 def main() -> None:
     """Call the module's own `fill`."""
-    module, count, origin, pause_s = (*sys.argv[1:], "", "0")[:4]
-    filled = importlib.import_module(module).fill(int(count), origin, float(pause_s))
+    module, count, origin, lookup = sys.argv[1:]
+    filled = importlib.import_module(module).fill(int(count), origin, lookup)
     if inspect.iscoroutine(filled):
         asyncio.run(filled)
 

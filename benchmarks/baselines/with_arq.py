@@ -22,9 +22,10 @@ async def nothing(context: dict[str, Any], mark: str) -> None:
         await context["redis"].rpush(mark, 1)
 
 
-async def reply(context: dict[str, Any], url: str, pause_s: float) -> None:
-    """Look something up for `pause_s` seconds, then POST the answer."""
-    await asyncio.sleep(pause_s)
+async def reply(context: dict[str, Any], url: str, lookup: str) -> None:
+    """GET what is to be looked up, if anything, then POST the answer."""
+    if lookup:
+        (await context["client"].get(lookup)).raise_for_status()
     (await context["client"].post(url, json=ANSWER)).raise_for_status()
 
 
@@ -38,15 +39,15 @@ async def enqueue(message_id: str, url: str) -> None:
     """Take a message as a gateway would."""
     if _Pool.pool is None:
         _Pool.pool = await create_pool(RedisSettings.from_dsn(redis_url()))
-    await _Pool.pool.enqueue_job("reply", url, 0.0, _job_id=message_id)
+    await _Pool.pool.enqueue_job("reply", url, "", _job_id=message_id)
 
 
-async def fill(count: int, origin: str, pause_s: float) -> None:
+async def fill(count: int, origin: str, lookup: str) -> None:
     """Queue jobs that do nothing, or with an origin those that reply."""
     pool = await create_pool(RedisSettings.from_dsn(redis_url()))
     calls: list[tuple[Any, ...]]
     if origin:
-        calls = [("reply", url, pause_s) for url in urls(count, origin)]
+        calls = [("reply", url, lookup) for url in urls(count, origin)]
     else:
         calls = [("nothing", mark) for mark in marks(count)]
     # One by one at both ends, because arq takes jobs in the order of their milliseconds.
@@ -60,7 +61,9 @@ async def fill(count: int, origin: str, pause_s: float) -> None:
 
 
 async def _open_client(context: dict[str, Any]) -> None:
-    context["client"] = httpx.AsyncClient(transport=AiohttpTransport(), trust_env=False)
+    # None would be aiohttp's own hundred; 0 is none.
+    transport = AiohttpTransport(limits=httpx.Limits(max_connections=0))
+    context["client"] = httpx.AsyncClient(transport=transport, trust_env=False)
 
 
 async def work() -> None:

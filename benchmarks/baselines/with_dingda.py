@@ -8,7 +8,7 @@ from redis.asyncio import Redis as AsyncRedis
 from rq import Queue
 from rq.serializers import JSONSerializer
 
-from benchmarks.baselines.jobs import QUEUE, marks, redis_url
+from benchmarks.baselines.jobs import AT_ONCE, LOOK_UP, QUEUE, marks, redis_url
 from benchmarks.callbacks import Callbacks
 from dingda.shared.dingtalk.message import Message, parse_message
 from dingda.shared.ledger.ledger import Ledger
@@ -37,10 +37,10 @@ async def work() -> None:
     await ConcurrentWorker(queue, redis, perform=nothing, concurrency=_CONCURRENCY).run()
 
 
-async def fill(count: int, origin: str, pause_s: float) -> None:
+async def fill(count: int, origin: str, lookup: str) -> None:
     """Queue jobs that do nothing, or with an origin real messages."""
     if origin:
-        await _fill_ledger(count, origin, pause_s)
+        await _fill_ledger(count, origin, _text(lookup))
     else:
         _fill_queue(count)
 
@@ -54,13 +54,18 @@ def _fill_queue(count: int) -> None:
         queue.enqueue_many(chunk)
 
 
-async def _fill_ledger(count: int, origin: str, pause_s: float) -> None:
+async def _fill_ledger(count: int, origin: str, text: str) -> None:
     # As the gateway accepts them, in its largest batches.
     async with AsyncRedis.from_url(redis_url(), decode_responses=True) as redis:
         ledger = Ledger(redis, JobQueue.create(QUEUE, skill_timeout_s=30))
-        messages = _messages(count, Callbacks("", text=f"查 {pause_s:g}", origin=origin))
+        messages = _messages(count, Callbacks("", text=text, origin=origin))
         while batch := list(islice(messages, _BATCH)):
             await ledger.accept(batch, backlog_limit=_BACKLOG_LIMIT)
+
+
+def _text(lookup: str) -> str:
+    """What each message says: a URL is asked by the skill itself."""
+    return LOOK_UP if lookup.startswith("http") else lookup or AT_ONCE
 
 
 def _messages(count: int, callbacks: Callbacks) -> Iterator[tuple[Message, bytes]]:

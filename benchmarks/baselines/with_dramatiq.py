@@ -1,6 +1,5 @@
 """dramatiq: `dramatiq benchmarks.baselines.with_dramatiq`."""
 
-import time
 from functools import cache
 
 import dramatiq
@@ -22,22 +21,23 @@ def nothing(mark: str) -> None:
 
 
 @dramatiq.actor(queue_name="bench")
-def reply(url: str, pause_s: float) -> None:
-    """Look something up for `pause_s` seconds, then POST the answer."""
-    time.sleep(pause_s)
+def reply(url: str, lookup: str) -> None:
+    """GET what is to be looked up, if anything, then POST the answer."""
+    if lookup:
+        _client().get(lookup).raise_for_status()
     _client().post(url, json=ANSWER).raise_for_status()
 
 
 async def enqueue(message_id: str, url: str) -> None:  # noqa: ARG001 - it has no job ids to choose
     """Take a message as a gateway would; dramatiq's client blocks."""
-    await run_in_threadpool(reply.send, url, 0.0)
+    await run_in_threadpool(reply.send, url, "")
 
 
-def fill(count: int, origin: str, pause_s: float) -> None:
+def fill(count: int, origin: str, lookup: str) -> None:
     """Queue jobs that do nothing, or with an origin those that reply."""
     if origin:
         for url in urls(count, origin):
-            reply.send(url, pause_s)
+            reply.send(url, lookup)
     else:
         for mark in marks(count):
             nothing.send(mark)

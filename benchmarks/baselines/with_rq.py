@@ -1,6 +1,5 @@
 """RQ as its documentation has it: pickled jobs, `Queue.enqueue`, its own workers."""
 
-import time
 from functools import cache
 
 import httpx
@@ -19,23 +18,24 @@ def nothing(mark: str) -> None:
         _redis().rpush(mark, 1)
 
 
-def reply(url: str, pause_s: float) -> None:
-    """Look something up for `pause_s` seconds, then POST the answer."""
-    time.sleep(pause_s)
+def reply(url: str, lookup: str) -> None:
+    """GET what is to be looked up, if anything, then POST the answer."""
+    if lookup:
+        _client().get(lookup).raise_for_status()
     _client().post(url, json=ANSWER).raise_for_status()
 
 
 async def enqueue(message_id: str, url: str) -> None:
     """Take a message as a gateway would: once, off the event loop, because RQ's client blocks."""
     await run_in_threadpool(
-        _queue().enqueue, reply, url, 0.0, job_id=message_id, unique=True, result_ttl=60
+        _queue().enqueue, reply, url, "", job_id=message_id, unique=True, result_ttl=60
     )
 
 
-def fill(count: int, origin: str, pause_s: float) -> None:
+def fill(count: int, origin: str, lookup: str) -> None:
     """Queue jobs that do nothing, or with an origin those that reply."""
     if origin:
-        jobs = [Queue.prepare_data(reply, (url, pause_s)) for url in urls(count, origin)]
+        jobs = [Queue.prepare_data(reply, (url, lookup)) for url in urls(count, origin)]
     else:
         jobs = [Queue.prepare_data(nothing, (mark,)) for mark in marks(count)]
     for start in range(0, count, _CHUNK):

@@ -1,6 +1,5 @@
 """taskiq with its Redis list broker: `taskiq worker benchmarks.baselines.with_taskiq:broker`."""
 
-import asyncio
 from functools import cache
 
 import httpx
@@ -21,23 +20,24 @@ async def nothing(mark: str) -> None:
 
 
 @broker.task(task_name="reply")
-async def reply(url: str, pause_s: float) -> None:
-    """Look something up for `pause_s` seconds, then POST the answer."""
-    await asyncio.sleep(pause_s)
+async def reply(url: str, lookup: str) -> None:
+    """GET what is to be looked up, if anything, then POST the answer."""
+    if lookup:
+        (await _client().get(lookup)).raise_for_status()
     (await _client().post(url, json=ANSWER)).raise_for_status()
 
 
 async def enqueue(message_id: str, url: str) -> None:
     """Take a message as a gateway would."""
-    await reply.kicker().with_task_id(message_id).kiq(url, 0.0)
+    await reply.kicker().with_task_id(message_id).kiq(url, "")
 
 
-async def fill(count: int, origin: str, pause_s: float) -> None:
+async def fill(count: int, origin: str, lookup: str) -> None:
     """Queue jobs that do nothing, or with an origin those that reply."""
     await broker.startup()
     if origin:
         for url in urls(count, origin):
-            await reply.kiq(url, pause_s)
+            await reply.kiq(url, lookup)
     else:
         for mark in marks(count):
             await nothing.kiq(mark)
@@ -46,4 +46,6 @@ async def fill(count: int, origin: str, pause_s: float) -> None:
 
 @cache
 def _client() -> httpx.AsyncClient:
-    return httpx.AsyncClient(transport=AiohttpTransport(), trust_env=False)
+    # None would be aiohttp's own hundred; 0 is none.
+    transport = AiohttpTransport(limits=httpx.Limits(max_connections=0))
+    return httpx.AsyncClient(transport=transport, trust_env=False)

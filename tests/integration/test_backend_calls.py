@@ -20,7 +20,7 @@ import httpx
 import pytest
 
 from benchmarks import backend
-from benchmarks.burst import questions
+from benchmarks.bot import weather_questions
 from dingda.simulator.testing.processes import free_port
 from dingda.worker.errors import BackendUnavailableError
 from dingda.worker.services.backend import Backend
@@ -247,7 +247,7 @@ def bot(server: Valkey) -> Iterator[Bot]:
 
 @pytest.mark.slow
 def test_a_hundred_and_twenty_people_ask_for_as_many_cities_and_all_are_told(bot: Bot) -> None:
-    bot.ask_all(questions(120))
+    bot.ask_all(weather_questions(120))
     with a_backend(1.0) as (url, port), bot.workers(1, url):
         replies = bot.wait_for(120, within_s=60)
         assert [reply for reply in replies if "℃" not in reply] == []
@@ -269,7 +269,7 @@ def test_the_same_question_to_two_workers_is_one_call(bot: Bot) -> None:
 @pytest.mark.slow
 @pytest.mark.timeout(180)
 def test_while_the_service_hangs_everybody_hears_something_in_time(bot: Bot) -> None:
-    bot.ask_all(questions(300))
+    bot.ask_all(weather_questions(300))
     with a_backend(HANGS_S) as (url, port), bot.workers(1, url):
         replies = bot.wait_for(300, within_s=90)
         assert [reply for reply in replies if "Open-Meteo暂时连不上" not in reply] == []

@@ -1,5 +1,6 @@
 """The benchmarks' parts at tiny sizes; what they measure is not tested."""
 
+import asyncio
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -9,9 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import memory
-from benchmarks.__main__ import TABLES
-from benchmarks.baselines.jobs import BEGIN, END
+from benchmarks import backend, calls, distance, fairness, memory, startup
+from benchmarks.baselines.jobs import AT_ONCE, BEGIN, END
 from benchmarks.callbacks import SECRET, Callbacks
 from benchmarks.candidates import (
     DINGDA_NOTHING,
@@ -22,14 +22,14 @@ from benchmarks.candidates import (
     a_gateway,
     a_server,
     a_sink,
+    a_slow_service,
+    dingda,
 )
+from benchmarks.certificate import a_certificate
 from benchmarks.load import send
-from benchmarks.plan import FULL, QUICK
+from benchmarks.plan import QUICK
 from benchmarks.processes import OURS, served
 from benchmarks.profiles import by_room
-from benchmarks.report import render
-from benchmarks.samples import Column, Sample, Samples, Summary, Table, percentile
-from benchmarks.targets import Target, targets
 from benchmarks.worker import wait_for_mark, wait_for_replies
 from dingda.gateway.http.replay import MESSAGES_A_SIGNATURE
 from dingda.shared.dingtalk.message import Message, parse_message
@@ -44,12 +44,8 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         yield started
 
 
-def three_rounds(variant: str, *per_s: float) -> list[Sample]:
-    return [Sample("q", variant, n, {"per_s": value}) for n, value in enumerate(per_s)]
-
-
 def test_callbacks_are_signed_within_the_hour_and_distinct() -> None:
-    callbacks = Callbacks("localhost", text="查 0", origin="http://localhost:9")
+    callbacks = Callbacks("localhost", text=AT_ONCE, origin="http://localhost:9")
     requests = [callbacks.request(number) for number in range(3)]
     messages = []
     for request in requests:
@@ -64,7 +60,7 @@ def test_callbacks_are_signed_within_the_hour_and_distinct() -> None:
 
 
 def test_no_more_callbacks_share_a_signature_than_the_gateway_takes() -> None:
-    callbacks = Callbacks("localhost", text="查 0", origin="http://localhost:9")
+    callbacks = Callbacks("localhost", text=AT_ONCE, origin="http://localhost:9")
     timestamps = Counter(callbacks.request(n).split(b"\r\n")[4] for n in range(100))
     assert len(timestamps) > 1
     assert max(timestamps.values()) <= MESSAGES_A_SIGNATURE
@@ -105,10 +101,54 @@ def test_a_starlette_gateway_before_rq_gets_the_reply_sent(server: Server) -> No
     server.clear()
 
 
-def test_memory_is_weighed_before_and_after_the_answer(tmp_path: Path) -> None:
-    queued, finished = memory.measure(replace(QUICK, kept=20), tmp_path)
+def test_memory_is_weighed_before_and_after_the_answer_and_minutes_later(tmp_path: Path) -> None:
+    queued, finished, later = memory.measure(replace(QUICK, kept=20), tmp_path)
     assert (queued.variant, finished.variant) == (memory.QUEUED, memory.FINISHED)
     assert queued.values["ledger_bytes"] > finished.values["ledger_bytes"] > 0
+    assert later.values["ledger_bytes"] <= finished.values["ledger_bytes"]
+    assert later.values["steady_mb"] > 0
+
+
+def test_a_slow_service_is_looked_up_over_tls_for_each_message(
+    server: Server, tmp_path: Path
+) -> None:
+    certificate = a_certificate(tmp_path)
+    with a_slow_service(0.1, certificate) as service, a_sink() as (_, port):
+        origin, url = f"http://127.0.0.1:{port}", service.urls["https"]
+        candidate = dingda(5, origin, certificate=certificate, DINGDA_BENCH_SERVICE_URL=url)
+        candidate.fill(server, 10, origin, url)
+        with closing(candidate.work(server)) as worker:
+            wait_for_replies(port, 10, worker)
+        assert backend.ask(service.port).calls == 10
+    assert server.client.hget(LedgerKeys("bench").count, "answered") == b"10"
+    server.clear()
+
+
+def test_the_skills_client_and_aiohttp_are_measured_alike(tmp_path: Path) -> None:
+    plan = replace(QUICK, calls_s=0.5, calls_in_flight=(5,))
+    samples = list(calls.measure(plan, tmp_path))
+    assert [sample.variant for sample in samples] == [calls.DINGDA, calls.AIOHTTP]
+    for sample in samples:
+        assert {
+            f"{name}_{scheme}_5" for name in ("per_s", "cpu_us") for scheme in ("http", "https")
+        } == sample.values.keys()
+
+
+def test_a_distant_dingtalk_counts_the_round_trips_of_each_reply(tmp_path: Path) -> None:
+    (sample,) = distance.measure(replace(QUICK, replies_a_place=1), tmp_path)
+    assert 1 <= sample.values["round_trips"] <= sample.values["round_trips_p99"] <= 4
+
+
+def test_a_quick_question_is_answered_behind_a_backlog(server: Server) -> None:
+    values = asyncio.run(fairness.behind_backlog(server, 20, seconds=0.2))
+    assert values["others"] > 0
+    assert values["p50_ms"] <= values["max_ms"]
+    server.clear()
+
+
+def test_every_start_ends_with_an_answer(tmp_path: Path) -> None:
+    samples = list(startup.measure(replace(QUICK, rounds=0), tmp_path))
+    assert samples == []  # the first start of each counts for nothing
 
 
 def test_a_process_ends_with_its_children_that_left_its_group() -> None:
@@ -118,58 +158,6 @@ def test_a_process_ends_with_its_children_that_left_its_group() -> None:
         pid = int(process.output)
         assert Path(f"/proc/{pid}").exists()
     wait_until(lambda: not Path(f"/proc/{pid}").exists())
-
-
-def test_ratios_are_taken_within_a_round() -> None:
-    # The machine slowed down by half in the second round, which hit both.
-    samples = Samples((*three_rounds("a", 10, 5, 10), *three_rounds("b", 100, 50, 100)))
-    assert samples.ratio("q", "per_s", "b", "a") == Summary(10, 10, 10)
-
-
-def test_a_summary_holds_the_median_and_the_spread() -> None:
-    samples = Samples(tuple(three_rounds("a", 3, 1, 8)))
-    assert samples.summary("q", "a", "per_s") == Summary(3, 1, 8)
-    assert samples.summary("q", "unheard of", "per_s") is None
-
-
-@pytest.mark.parametrize(("percent", "expected"), [(0, 1), (50, 51), (99, 100), (100, 100)])
-def test_percentiles_are_values_that_occurred(percent: float, expected: float) -> None:
-    assert percentile(range(1, 101), percent) == expected
-
-
-def report(*all_samples: Sample, bound: float = 4) -> str:
-    return render(
-        Samples(all_samples),
-        plan=QUICK,
-        tables=[Table("q", "A question", "A note.", (Column("per_s", "req/s"),), "a", "per_s")],
-        targets=[Target("b against a", "q", "per_s", "b", "a", bound)],
-        machine={"cores": "2"},
-        pictures=["plot.svg"],
-    )
-
-
-def test_the_report_shows_medians_spread_and_ratios() -> None:
-    text = report(*three_rounds("a", 10, 20, 30), *three_rounds("b", 50, 100, 300))
-    assert "| a | 20 (10 – 30) | 1.00 |" in text
-    assert "| b | 100 (50 – 300) | 5.00 (5.00 – 10.00) |" in text
-    assert "![plot.svg](plot.svg)" in text
-
-
-@pytest.mark.parametrize(("bound", "verdict"), [(4, "yes"), (6, "**no**")])
-def test_the_report_says_whether_a_target_is_met(bound: float, verdict: str) -> None:
-    text = report(*three_rounds("a", 10), *three_rounds("b", 50), bound=bound)
-    assert f"| b against a | ≥ {bound} | 5.00 | {verdict} |" in text
-
-
-def test_the_report_says_what_was_not_measured() -> None:
-    assert "| b against a | ≥ 4 | not measured |  |" in report(*three_rounds("a", 10))
-
-
-@pytest.mark.parametrize("plan", [QUICK, FULL], ids=lambda plan: plan.name)
-def test_every_target_is_about_something_that_is_shown(plan: object) -> None:
-    shown = {(table.question, column.value) for table in TABLES for column in table.columns}
-    chosen = targets(QUICK if plan is QUICK else FULL)
-    assert {(target.question, target.value) for target in chosen} <= shown
 
 
 def test_a_profile_counts_a_package_for_the_module_that_called_it() -> None:
