@@ -1,7 +1,6 @@
 """The worker, composed from its settings: the only module that knows all of its parts."""
 
 import asyncio
-import gc
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import NamedTuple
@@ -72,9 +71,6 @@ async def run_worker(settings: Settings) -> None:
             background_tasks=(lambda: sweep_forever(parts.ledger),),
             concurrency=parts.answerer.max_concurrency,
         )
-        # What the start has made stays. Otherwise a full collection, which comes when many messages
-        # are open, would look at all of it and stop the loop for 40 ms.
-        gc.freeze()
         watchdog = Watchdog(
             WatchedWorker(worker, parts.answerer.held_leases, parts.are_threads_stuck, settings)
         )

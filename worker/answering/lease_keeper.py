@@ -25,6 +25,7 @@ class LeaseKeeper:
 
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
+        self._renewal_s = ledger.lease_ms / 4000
         self.held_leases: dict[str, Lease] = {}
         """The leases of the messages that are being answered, by message id."""
 
@@ -36,7 +37,15 @@ class LeaseKeeper:
         released, or ends as a dead letter too if an operator stopped it. Both are re-raised, as is
         an error of Redis. A lost lease is not: another worker has the message by then.
         """
-        renewing = asyncio.create_task(self._renew(lease))
+        loop = asyncio.get_running_loop()
+        renewing: asyncio.TimerHandle | asyncio.Task[None]
+
+        def start_renewing() -> None:
+            nonlocal renewing
+            renewing = loop.create_task(self._renew(lease))
+
+        # A timer, as it costs less than a task, and most messages end before it.
+        renewing = loop.call_later(self._renewal_s, start_renewing)
         self.held_leases[lease.id] = lease
         try:
             yield
@@ -82,8 +91,8 @@ class LeaseKeeper:
         """Renew until cancelled, or until there is nothing left to renew."""
         with suppress(LeaseLostError):
             while True:
-                await asyncio.sleep(self._ledger.lease_ms / 4000)
                 try:
                     await self._ledger.renew(lease)
                 except (RedisError, OSError):
                     logger.warning("message %.8s: the lease could not be renewed", lease.id)
+                await asyncio.sleep(self._renewal_s)
