@@ -3,11 +3,11 @@
 from dataclasses import dataclass, replace
 
 from dingda.shared.dingtalk.message import Message
-from dingda.shared.dingtalk.reply import MAX_BODY_BYTES, Text, to_body
+from dingda.shared.dingtalk.reply import MAX_BODY_BYTES, Reply, Text, to_body
 from dingda.shared.ledger.states import Completion, PreparedReply
 from dingda.shared.texts import CUT_OFF
 from dingda.worker.answering.response import Response
-from dingda.worker.answering.splitting import split
+from dingda.worker.answering.splitting import fits, split
 from dingda.worker.delivery.private import MAX_PRIVATE_BYTES, to_private_body
 from dingda.worker.language.text import localizer
 
@@ -50,12 +50,14 @@ def compose(response: Response, message: Message, *, max_parts: int) -> Outgoing
     encode, max_bytes = (
         (to_private_body, MAX_PRIVATE_BYTES) if response.private else (to_body, MAX_BODY_BYTES)
     )
-    parts = split(
-        response.reply,
-        max_parts=max_parts if response.persist else 1,
-        cut_off=localizer(like=message.text)(CUT_OFF),
-        max_bytes=max_bytes,
-    )
+    parts: tuple[Reply, ...] = (response.reply,)
+    if not fits(response.reply, max_bytes):
+        parts = split(
+            response.reply,
+            max_parts=max_parts if response.persist else 1,
+            cut_off=localizer(like=message.text)(CUT_OFF),
+            max_bytes=max_bytes,
+        )
     first, *rest = map(encode, parts)
     prepared = PreparedReply(first, response.completion, tuple(rest))
     return OutgoingReply(prepared, private=response.private, persist=response.persist)

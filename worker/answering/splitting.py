@@ -80,7 +80,7 @@ def split(
         cut_off: the sentence at the end of a cut reply.
         max_bytes: how long the body of one part may be.
     """
-    if not isinstance(reply, Text | Markdown) or _fits(reply, max_bytes):
+    if not isinstance(reply, Text | Markdown) or fits(reply, max_bytes):
         return (reply,)
     if isinstance(reply, Text):
         budgets = _budgets(Text("x", reply.at), max_parts, max_bytes)
@@ -95,7 +95,10 @@ def split(
     )
 
 
-def _fits(reply: Text | Markdown, max_bytes: int) -> bool:
+def fits(reply: Reply, max_bytes: int) -> bool:
+    """Whether a reply needs no splitting."""
+    if not isinstance(reply, Text | Markdown):
+        return True
     text = reply.content if isinstance(reply, Text) else reply.text
     return len(text) <= max_bytes and len(to_body(reply)) <= max_bytes
 
