@@ -2,11 +2,14 @@
 
 import asyncio
 import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
+import uvloop
 
 from dingda.simulator.testing.processes import free_port
 from dingda.worker.delivery import accept_queue, ready, tls
@@ -326,6 +329,34 @@ async def test_a_tunnel_through_the_proxy_is_opened_ahead_as_well(tmp_path: Path
     proxy.close()
 
 
+async def test_a_server_that_shook_hands_has_accepted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(accept_queue, "_QUIET_S", 10 * LONG_S)
+
+    async def together(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await until(lambda: len(peer.requests) == 100)
+        await peer.write(writer, response())
+
+    async with (
+        listening(self_signed(tmp_path)) as peer,
+        a_worker(tmp_path, port=peer.port) as worker,
+    ):
+        peer.answer = together
+        outcomes = await asyncio.gather(*(worker.send() for _ in range(100)))
+    assert set(outcomes) == {Delivered()}
+
+
+async def test_a_connection_that_is_refused_waits_for_nobody(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(accept_queue, "_QUIET_S", 10 * LONG_S)
+    async with a_worker(port=free_port()) as worker:
+        outcomes = await asyncio.gather(*(worker.send() for _ in range(100)))
+    refused = Retry(FailureKind.CONNECTION, "not connected: ConnectionRefusedError")
+    assert set(outcomes) == {refused}
+
+
 async def test_a_server_that_answers_slowly_still_gets_many_requests_at_once() -> None:
     async def slowly(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await until(lambda: len(peer.requests) == 100)
@@ -356,19 +387,16 @@ async def test_the_next_connection_resumes_the_session(
         assert peer.resumed == [False, True, True, True]
 
 
-async def test_after_ten_minutes_the_certificate_is_checked_again(
+async def test_after_ten_minutes_the_certificate_is_checked_again_though_the_session_was_used(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert tls.SESSION_S == 600
-    monkeypatch.setattr(tls, "SESSION_S", 0.3)
+    clock_s = 0.0
+    monkeypatch.setattr(tls, "_now_s", lambda: clock_s)
     async with listening(self_signed(tmp_path)) as peer:
         async with a_worker(tmp_path, port=peer.port) as worker:
-            for _ in range(2):
+            for clock_s in (0, 300, 599, 601, 1200):  # noqa: B007 - the lambda reads it
                 assert await worker.send() == Delivered()
-            await asyncio.sleep(0.3)
-            # Although the session was used meanwhile.
-            assert await worker.send() == Delivered()
-        assert peer.resumed[0] is peer.resumed[-1] is False
+        assert peer.resumed == [False, True, True, False, True]
 
 
 async def test_a_server_that_forgot_the_session_is_answered_to_all_the_same(
@@ -398,3 +426,24 @@ async def test_a_session_proves_nothing_to_an_impostor(tmp_path: Path) -> None:
                 FailureKind.CERTIFICATE, "tls: invalid certificate"
             )
             assert (claims.count, impostor.requests) == (0, [])
+        async with listening(context, port=port) as peer:
+            assert await worker.send() == Delivered()
+            assert peer.resumed == [False]  # what failed once is not offered again
+
+
+@pytest.mark.parametrize(
+    "scenario",
+    [
+        test_once_the_connection_is_open_a_reply_over_tls_costs_one_round_trip,
+        partial(
+            test_a_connection_that_ends_between_the_claim_and_the_first_byte_was_sent_nothing,
+            is_tls=True,
+        ),
+        partial(test_the_next_connection_resumes_the_session, version=ssl.TLSVersion.TLSv1_2),
+        test_a_session_proves_nothing_to_an_impostor,
+    ],
+)
+def test_it_is_the_same_on_the_loop_that_workers_run_on(
+    tmp_path: Path, scenario: Callable[..., Coroutine[Any, Any, None]]
+) -> None:
+    uvloop.run(scenario(tmp_path))

@@ -32,7 +32,7 @@ from dingda.worker.delivery.outcome import (
     Retry,
     Unknown,
 )
-from dingda.worker.delivery.post import create_reply_transport
+from dingda.worker.delivery.post import create_reply_transport, post
 from dingda.worker.delivery.webhook import WebhookChannel
 from tests.support.builders import a_message
 
@@ -254,6 +254,21 @@ async def test_replies_that_are_sent_at_once_have_each_its_own_claim(peer: Peer)
     assert [claim.count for claim in claims] == [1] * 40
     paths = sorted(int(request.split()[1][1:]) for request in peer.requests)
     assert paths == list(range(0, 40, 2))
+
+
+async def test_a_line_break_in_a_header_begins_no_other_header(peer: Peer) -> None:
+    claims = Claims()
+    async with create_reply_transport() as transport:
+        outcome = await post(
+            transport,
+            peer.url,
+            BODY,
+            headers={"x-token": "abc\r\nx-evil: 1"},
+            before_send=claims,
+            timeout_s=LONG_S,
+        )
+    assert outcome == Retry(FailureKind.CONNECTION, "not connected: ValueError")
+    assert (claims.count, peer.connections) == (0, [])
 
 
 @pytest.mark.parametrize("status", ["301 Moved", "302 Found", "307 Temporary", "308 Permanent"])
