@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Protocol, Self
 
 import aiohttp
 import httpx
-from yarl import URL
 
 from dingda.worker.errors import BackendUnavailableError
 from dingda.worker.services.backend import Backend
@@ -52,8 +51,6 @@ class BackendClient:
 
     def __init__(self, egress: Egress = DIRECT) -> None:
         self._egress = egress
-        # Its user and password are for the proxy alone: aiohttp takes them out of the URL.
-        self._proxy = URL(egress.proxy_url) if egress.proxy_url else None
         self._session: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> Self:
@@ -76,16 +73,14 @@ class BackendClient:
                 headers=request.headers,
                 data=request.body,
                 allow_redirects=False,
-                proxy=self._proxy_for(request.url),
+                # aiohttp takes a user and a password out of it, for the proxy alone.
+                proxy=self._egress.proxy_for(request.url.host or "") or None,
             ) as response:
                 body = await read_body(backend, response.content.iter_any())
                 retry_after = response.headers.get("retry-after", "")
                 return HTTPResponse(response.status, body, retry_after)
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise BackendUnavailableError(backend.name, type(error).__name__) from None
-
-    def _proxy_for(self, url: URL) -> URL | None:
-        return None if self._egress.is_direct(url.host or "") else self._proxy
 
 
 class HttpxClient:
