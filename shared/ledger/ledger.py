@@ -40,6 +40,7 @@ from dingda.shared.ledger.scripts import (
     to_requeue,
 )
 from dingda.shared.ledger.states import (
+    OUTCOME_NUMBERS,
     AcceptResult,
     Completion,
     Failures,
@@ -62,6 +63,7 @@ from dingda.shared.ledger.times import (
     MARGIN_MS,
     OUTCOME_MS,
     RECHECK_MS,
+    RECORD_S,
     REMEMBER_S,
     UNSTATED_SESSION_MS,
 )
@@ -203,14 +205,16 @@ class Ledger:
         Raises:
             LeaseLostError: if it has been ended or taken over already.
         """
-        remember_s = DEAD_LETTER_S if completion.outcome is Outcome.DEAD else REMEMBER_S
+        is_dead = completion.outcome is Outcome.DEAD
         arguments = FinishArguments(
             lease.id,
             lease.token,
             state=completion.outcome,
             reason=completion.reason or "",
             detail=completion.detail,
-            remember_s=remember_s,
+            record_s=DEAD_LETTER_S if is_dead else RECORD_S,
+            remembered_as="" if is_dead else OUTCOME_NUMBERS[completion.outcome],
+            remember_s=REMEMBER_S,
         )
         await self._check_and_enqueue(await self._scripts.step(arguments))
 

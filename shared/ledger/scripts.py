@@ -95,6 +95,9 @@ class FinishArguments(NamedTuple):
     state: str
     reason: str
     detail: str
+    record_s: int
+    remembered_as: int | str
+    """Of `OUTCOME_NUMBERS`; "" for a dead letter, which its record outlives."""
     remember_s: int
 
 

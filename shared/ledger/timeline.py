@@ -7,7 +7,7 @@ from typing import Any
 from redis.asyncio import Redis
 
 from dingda.shared.ledger.keys import LedgerKeys
-from dingda.shared.ledger.states import MessageState, join_reason
+from dingda.shared.ledger.states import MessageState, Outcome, join_reason, read_outcome
 from dingda.shared.queue import JobQueue, job_id_of
 
 _FIELDS = (
@@ -30,7 +30,8 @@ class MessageTimeline:
     reason: str
     """For a dead letter: `failed: …`, `expired` or `unknown: …`."""
     accepted_ms: int
-    """When it was stored and put on the queue."""
+    """When it was stored and put on the queue; 0 once only the state is known of it, some minutes
+    after its end."""
     leased_ms: int | None
     """When a worker took it last; its skill begins here."""
     sending_ms: int | None
@@ -46,7 +47,7 @@ class MessageTimeline:
     @property
     def ended(self) -> bool:
         """Whether it has come to its end."""
-        return self.ended_ms is not None
+        return self.state in frozenset(Outcome)
 
 
 async def read_timelines(
@@ -63,7 +64,9 @@ async def read_timelines(
     async with redis.pipeline(transaction=False) as pipeline:
         for message_id in message_ids:
             pipeline.hmget(keys.message(message_id), *_FIELDS)
-        rows = [_row(found) for found in await pipeline.execute(raise_on_error=False)]
+            pipeline.get(keys.ended(message_id))
+        found = await pipeline.execute(raise_on_error=False)
+        rows = list(map(_row, found[::2], found[1::2]))
         for message_id, (*_, job) in zip(message_ids, rows, strict=True):
             pipeline.hget(queue.job_key(job_id_of(message_id, job)), "worker_name")
         workers = await pipeline.execute(raise_on_error=False)
@@ -73,9 +76,11 @@ async def read_timelines(
     ]
 
 
-def _row(found: Any) -> Sequence[Any]:
-    """The fields of a record; all None where it can't be read."""
-    return found if isinstance(found, list) else [None] * len(_FIELDS)
+def _row(record: Any, remembered: Any) -> Sequence[Any]:
+    """The fields of a record; where there is none, at most the state is known."""
+    if isinstance(record, list) and record[0] is not None:
+        return record
+    return [read_outcome(remembered), *[None] * (len(_FIELDS) - 1)]
 
 
 def _timeline(row: Sequence[Any], worker: str) -> MessageTimeline | None:

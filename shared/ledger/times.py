@@ -13,6 +13,8 @@ APART_MS = 5_000
 though only one of them is to blame. Most answers take less than this."""
 LONGEST_APART_MS = 60_000
 """How long a message may wait for that, where very many have died."""
+RECORD_S = 5 * 60
+"""How long the record of a message that ended well tells how it went."""
 REMEMBER_S = 3 * 3600
 """How long an ended message is known, against redelivery: longer than a signature is valid."""
 DEAD_LETTER_S = 7 * 24 * 3600

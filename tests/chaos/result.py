@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from redis.asyncio import Redis
 
 from dingda.shared.ledger.admin import LedgerAdmin
+from dingda.shared.ledger.states import read_outcome
 from dingda.shared.queue import JobQueue
 from tests.chaos.abandonment import AbandonmentMonitor
 from tests.chaos.callers import Callers, SentMessage
@@ -115,11 +116,16 @@ async def evaluate(
 
 
 async def _records(redis: Redis, asked: list[SentMessage]) -> list[list[str | None]]:
-    """The state, the reason and the detail of each message."""
+    """The state, the reason and the detail of each message; of one that ended well, the state."""
     async with redis.pipeline(transaction=False) as pipeline:
         for each in asked:
             pipeline.hmget(KEYS.message(each.id), "state", "reason", "detail")
-        return list(await pipeline.execute())
+            pipeline.get(KEYS.ended(each.id))
+        found = await pipeline.execute()
+    return [
+        [state or read_outcome(ended), reason, detail]
+        for (state, reason, detail), ended in zip(found[::2], found[1::2], strict=True)
+    ]
 
 
 def percentile(values: list[float], share: float) -> float:

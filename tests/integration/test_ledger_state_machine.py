@@ -32,6 +32,7 @@ from dingda.shared.ledger.states import (
     Outcome,
     PreparedReply,
     join_reason,
+    read_outcome,
 )
 from dingda.shared.ledger.times import HANDOVER_MS, LEASE_MS, LONGEST_WAIT_MS
 from dingda.shared.queue import JobQueue, message_of_job
@@ -332,7 +333,8 @@ class LedgerMachine(RuleBasedStateMachine):
     def story_of(self, message_id: str) -> tuple[str | None, str]:
         key = KEYS.message(message_id)
         held: Any = self.run(self.redis.hmget(key, "state", "reason", "detail"))
-        return held[0], join_reason(held[1] or "", held[2] or "")
+        state = held[0] or read_outcome(self.run(self.redis.get(KEYS.ended(message_id))))
+        return state, join_reason(held[1] or "", held[2] or "")
 
     def state_of(self, message_id: str) -> str | None:
         return self.story_of(message_id)[0]
@@ -346,6 +348,8 @@ class LedgerMachine(RuleBasedStateMachine):
             for name in ("expires_ms", "not_before_ms"):
                 if await self.redis.hexists(key, name):
                     await self.redis.hincrby(key, name, -passed_ms)
+            if (lasts_ms := await self.redis.pttl(key)) > 0:
+                await self.redis.pexpire(key, max(1, lasts_ms - passed_ms))
         async for key in self.redis.scan_iter(KEYS.dead_letter_payload("*")):
             await self.redis.pexpire(key, max(1, await self.redis.pttl(key) - passed_ms))
 

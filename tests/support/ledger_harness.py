@@ -17,6 +17,7 @@ from dingda.shared.ledger.states import (
     Lease,
     Outcome,
     PreparedReply,
+    read_outcome,
 )
 from dingda.shared.queue import JobQueue, message_of_job
 from tests.support.builders import KEYS, a_callback, now_ms
@@ -35,6 +36,8 @@ COMPLETIONS = [
     Completion(Outcome.DEAD, DeadReason.EXPIRED),
     Completion(Outcome.DEAD, DeadReason.UNKNOWN, "no answer"),
 ]
+WELL = COMPLETIONS[:3]
+"""The ends that leave no dead letter."""
 OPEN_STATES = {"accepted", "leased", "sending"}
 Step = Callable[[Ledger, Lease], Awaitable[Any]]
 STEPS: dict[str, Step] = {
@@ -126,8 +129,12 @@ class LedgerHarness:
     async def check_the_invariant(self) -> None:
         """What is counted is what is stored: accepted = ended + open, in total and by state."""
         states = list[str]()
+        without_record = {key async for key in self.redis.scan_iter(KEYS.ended("*"))}
         async for key in self.redis.scan_iter(KEYS.message("*")):
             states.append(str(await self.redis.hget(key, "state")))
+            without_record.discard(KEYS.ended(key.removeprefix(KEYS.message(""))))
+        for key in without_record:
+            states += filter(None, [read_outcome(await self.redis.get(key))])
         counts = await self.counts()
         ended = (counts.answered, counts.unmatched, counts.declined, sum(counts.dead.values()))
         assert ended == tuple(states.count(end.value) for end in Outcome)

@@ -16,24 +16,26 @@
 --     last_chance_ms                              when the next message that killed workers may be tried again
 --   7 RESTING (set): the ids of accepted messages that are off the queue, waiting for a retry or their turn
 -- ARGV, the same in every script, begin with prefixes of keys, since a script learns ids on its way:
---   1 MESSAGE .. id (hash): one message, see below; expires some time after its end
+--   1 MESSAGE .. id (hash): one message, see below; expires some minutes after its end, as a dead letter after a week
 --   2 JOB .. id (hash): RQ's record of a job
 --   3 DEAD_LETTER_PAYLOAD .. id (string): the callback's body of a dead letter; expires with the session
 --   4 LINE .. ordering key (sorted set): a sender's queue, the ids of its open messages, by the number of their first job;
 --     expires in two days
---   5 ENDED .. the first ENDED_DIGITS of an id (string): what is left of a message that ended well, which is known
---     for three hours
+--   5 ENDED .. the first ENDED_DIGITS of an id (string): that a message ended well, and how, as a number of
+--     `OUTCOME_NUMBERS` (`shared/ledger/states.py`); it outlives the record, and expires after three hours
 -- From OWN on come the script's own arguments. `shared/ledger/scripts.py` builds them; a test compares both sides.
 --
 -- The fields of a message:
 --   state           a `MessageState` (`shared/ledger/states.py`): accepted, leased, sending; or its end: answered,
 --                   unmatched, refused, dead
---   accepted_ms, leased_ms, sending_ms, ended_ms   when it entered a state last
+--   accepted_ms, leased_ms, sending_ms, ended_ms   when it entered a state last; absent, or '', if it never did
 --   reason          why it is dead: failed, expired, unknown; '' for every other end. The version before this
 --                   one put reason and detail in here as one text, 'failed: why', and had no detail
 --   detail          what happened in particular, or ''
---   leases, deaths  how often it was leased; how many workers died over it
+--   leases          how often it was leased
 --   job             the number of its last job
+-- until it ends well:
+--   deaths          how many workers died over it
 --   noticed         set once its sender has been told to wait
 -- and until it ends:
 --   payload         the callback's body
@@ -184,47 +186,41 @@ local function park(id, line, expires_ms, recheck_ms, now)
 end
 
 -- Takes a message out of its sender's queue; returns what `wake` returns.
-local function leave(id, now)
-  local line = redis.call('HGET', MESSAGE .. id, 'line')
+local function leave(id, line, now)
   if not line or line == '' then return '' end
   query_queue('ZREM', line, id)
   return wake(line, now)
 end
 
--- Ends a message: its payload is deleted, its outcome stays for `remember_s` seconds. Only a
--- dead letter keeps its payload, until the session closes, so that an operator can try it again.
--- Returns what `wake` returns.
-local function finish(id, state, reason, detail, remember_s, now)
+-- Ends a message as a dead letter: what it prepared is deleted, the rest stays for `remember_s` seconds, and its
+-- payload until the session closes, so that an operator can try it again. Returns what `wake` returns.
+local function make_dead_letter(id, reason, detail, remember_s, now)
   local key = MESSAGE .. id
   redis.call('ZREM', QUEUED, id)
   redis.call('ZREM', DUE, id)
-  if state == 'dead' then
-    local held = fields_of(id, 'payload', 'expires_ms')
-    local expires_ms = held and number(held[2])
-    if not held then redis.call('DEL', key) end
-    if expires_ms and held[1] and expires_ms > now then
-      redis.call('SET', DEAD_LETTER_PAYLOAD .. id, held[1], 'PXAT', string.format('%.0f', expires_ms))
-    end
+  local held = fields_of(id, 'payload', 'expires_ms', 'line')
+  if not held then
+    redis.call('DEL', key)
+    held = {}
   end
-  local woken = leave(id, now)
-  redis.call('HSET', key, 'state', state, 'reason', reason, 'detail', detail, 'ended_ms', now)
+  local payload, expires_ms, line = held[1], number(held[2]), held[3]
+  if payload and expires_ms and expires_ms > now then
+    redis.call('SET', DEAD_LETTER_PAYLOAD .. id, payload, 'PXAT', string.format('%.0f', expires_ms))
+  end
+  redis.call('HSET', key, 'state', 'dead', 'reason', reason, 'detail', detail, 'ended_ms', now)
   redis.call('HDEL', key, 'payload', 'prepared', 'token', 'claim', 'expires_ms', 'not_before_ms', 'attempts',
              'failures', 'trouble', 'line', 'turn')
   redis.call('EXPIRE', key, remember_s)
-  if state == 'dead' then
-    redis.call('ZADD', DEAD, now, id)
-    redis.call('HINCRBY', COUNT, 'dead:' .. reason, 1)
-  else
-    redis.call('HINCRBY', COUNT, state, 1)
-  end
-  return woken
+  redis.call('ZADD', DEAD, now, id)
+  redis.call('HINCRBY', COUNT, 'dead:' .. reason, 1)
+  return leave(id, line, now)
 end
 
 -- Ends a message whose session has closed: without a reply, and with the last failure as its detail.
 -- Returns what `wake` returns.
 local function expire(id, remember_s, now)
   local last_failure = redis.call('HGET', MESSAGE .. id, 'trouble')
-  return finish(id, 'dead', 'expired', last_failure or '', remember_s, now)
+  return make_dead_letter(id, 'expired', last_failure or '', remember_s, now)
 end
 
 -- Whether the caller still holds the message: its token, and one of the states named.

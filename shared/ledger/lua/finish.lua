@@ -1,8 +1,25 @@
 -- Ends a message.
 -- Own arguments: id, token, state (answered, unmatched, refused, dead), reason (failed, expired, unknown; ''
---   unless it is dead), detail (or ''), remember_s
+--   unless it is dead), detail (or ''), record_s (how long its record is kept), remembered_as (the
+--   number of its state, which outlives the record; '' if it is dead), remember_s (how long that is kept)
 -- Returns {1, whose turn it is now, or ''}, or {0} if somebody else has ended or taken it.
 
-local id, token, state, reason, detail, remember_s = unpack(ARGV, OWN, OWN + 5)
-if not holds(id, token, 'leased', 'sending') then return {0} end
-return {1, finish(id, state, reason, detail, remember_s, now_ms())}
+local id, token, state, reason, detail, record_s, remembered_as, remember_s = unpack(ARGV, OWN, OWN + 7)
+local key = MESSAGE .. id
+local held = fields_of(id, 'state', 'token', 'line', 'accepted_ms', 'leased_ms', 'sending_ms', 'leases', 'job')
+if not held or held[2] ~= token or held[1] ~= 'leased' and held[1] ~= 'sending' then return {0} end
+local now = now_ms()
+if state == 'dead' then return {1, make_dead_letter(id, reason, detail, record_s, now)} end
+
+-- What is leased is not on the queue, so it is in no other list than this one.
+redis.call('ZREM', DUE, id)
+local woken = leave(id, held[3], now)
+-- A hash that held a payload stays twice as large without it: so a new one tells how it went.
+redis.call('DEL', key)
+redis.call('HSET', key, 'state', state, 'ended_ms', now, 'accepted_ms', held[4] or '', 'leased_ms', held[5] or '',
+           'sending_ms', held[6] or '', 'leases', held[7] or '', 'job', held[8] or '')
+if detail ~= '' then redis.call('HSET', key, 'detail', detail) end
+redis.call('EXPIRE', key, record_s)
+redis.call('SET', ended_key(id), remembered_as, 'EX', remember_s)
+redis.call('HINCRBY', COUNT, state, 1)
+return {1, woken}

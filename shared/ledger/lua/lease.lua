@@ -14,7 +14,7 @@ local now = now_ms()
 redis.call('ZSCORE', DUE, id)
 if not held or is_spoilt(held[1], held[2], held[3]) then
   redis.call('SREM', RESTING, id)
-  return {0, 'spoilt', finish(id, 'dead', 'failed', SPOILT, remember_s, now)}
+  return {0, 'spoilt', make_dead_letter(id, 'failed', SPOILT, remember_s, now)}
 end
 
 -- A client that lost the response asks again with the same token: that is the same lease.

@@ -15,4 +15,4 @@ if failures ~= '' then redis.call('HSET', key, 'failures', failures, 'trouble', 
 if furthest == 'sending' then redis.pcall('HINCRBY', key, 'attempts', 1) end
 redis.call('SADD', RESTING, id)
 redis.call('ZADD', DUE, at, id)
-return {1, tonumber(pause_ms) > tonumber(longest_wait_ms) and leave(id, now) or ''}
+return {1, tonumber(pause_ms) > tonumber(longest_wait_ms) and leave(id, redis.call('HGET', key, 'line'), now) or ''}

@@ -57,10 +57,10 @@ for _, id in ipairs(redis.call('ZRANGEBYSCORE', DUE, '-inf', now, 'LIMIT', 0, li
   local deaths = held and (number(held[3]) or 0) + 1
   if not held or is_spoilt(state, redis.call('HEXISTS', MESSAGE .. id, 'payload') == 1, held[2]) then
     redis.call('SREM', RESTING, id)
-    hand_on(finish(id, 'dead', 'failed', SPOILT, remember_s, now))
+    hand_on(make_dead_letter(id, 'failed', SPOILT, remember_s, now))
     spoilt[#spoilt + 1] = id
   elseif state == 'sending' then
-    hand_on(finish(id, 'dead', 'unknown', 'the worker died while sending', remember_s, now))
+    hand_on(make_dead_letter(id, 'unknown', 'the worker died while sending', remember_s, now))
   elseif state ~= 'accepted' and state ~= 'leased' then
     redis.call('SREM', RESTING, id)
     redis.call('ZREM', DUE, id)
@@ -68,7 +68,7 @@ for _, id in ipairs(redis.call('ZRANGEBYSCORE', DUE, '-inf', now, 'LIMIT', 0, li
     redis.call('SREM', RESTING, id)
     hand_on(expire(id, remember_s, now))
   elseif state == 'leased' and deaths >= max_deaths then
-    hand_on(finish(id, 'dead', 'failed', 'workers died over it', remember_s, now))
+    hand_on(make_dead_letter(id, 'failed', 'workers died over it', remember_s, now))
     given_up[#given_up + 1] = id
   elseif held[4] == 'waiting' and not is_first(id, held[5]) then
     park(id, held[5], number(held[2]), recheck_ms, now)

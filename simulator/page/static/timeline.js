@@ -41,7 +41,7 @@ function replyStep(name, sent, { errcode, errmsg, trouble, after_ms: after }) {
 }
 
 function ledgerSteps(timeline, isFirst) {
-  const steps = isFirst ? [step("accepted", timeline.accepted_ms, texts.steps.accepted, "accepted")] : [];
+  const steps = isFirst && timeline.accepted_ms ? [step("accepted", timeline.accepted_ms, texts.steps.accepted, "accepted")] : [];
   if (timeline.leased_ms) {
     const worker = timeline.worker.slice(0, 8) || texts.steps.someWorker;
     const words = texts.steps.leased(worker, timeline.lease_count);

@@ -20,8 +20,10 @@ from dingda.shared.ledger.states import (
     Counts,
     DeadReason,
     Lease,
+    LeaseRefusal,
     Outcome,
     PreparedReply,
+    RetryResult,
 )
 from dingda.shared.ledger.times import (
     DEAD_LETTER_S,
@@ -29,6 +31,7 @@ from dingda.shared.ledger.times import (
     LONGEST_SESSION_MS,
     MARGIN_MS,
     OUTCOME_MS,
+    RECORD_S,
     REMEMBER_S,
     UNSTATED_SESSION_MS,
 )
@@ -41,6 +44,7 @@ from tests.support.ledger_harness import (
     LONG,
     PREPARED,
     STEPS,
+    WELL,
     LedgerHarness,
     Step,
     body_of,
@@ -116,14 +120,6 @@ async def test_a_message_that_comes_again_after_its_end_is_a_duplicate(
     harness: LedgerHarness, message: Message, completion: Completion
 ) -> None:
     await harness.ledger.finish(await harness.leased(message), completion)
-    assert await harness.accept(message) == [AcceptResult.DUPLICATE]
-    assert await harness.waiting() == []
-
-
-async def test_a_message_is_known_by_what_is_left_once_its_record_has_expired(
-    harness: LedgerHarness, message: Message
-) -> None:
-    await harness.redis.set(KEYS.ended(message.id), 1)
     assert await harness.accept(message) == [AcceptResult.DUPLICATE]
     assert await harness.waiting() == []
 
@@ -430,12 +426,12 @@ async def test_only_a_dead_letter_keeps_its_payload(
     if from_sending:
         await harness.ledger.claim_send(lease)
     await harness.ledger.finish(lease, completion)
-    stored = await harness.stored(message)
-    assert (stored.pop("state"), stored.pop("reason")) == (
-        completion.outcome,
+    stored = {name: value for name, value in (await harness.stored(message)).items() if value}
+    assert stored.pop("state") == completion.outcome
+    assert (stored.pop("reason", ""), stored.pop("detail", "")) == (
         completion.reason or "",
+        completion.detail,
     )
-    assert stored.pop("detail") == completion.detail
     times = {"accepted_ms", "leased_ms", "ended_ms"} | ({"sending_ms"} if from_sending else set())
     assert stored.keys() == times | {"leases", "job"}
     assert all(value.isdigit() for value in stored.values())
@@ -450,8 +446,26 @@ async def test_an_ended_message_is_remembered_for_a_while(
     harness: LedgerHarness, message: Message, completion: Completion
 ) -> None:
     await harness.ledger.finish(await harness.leased(message), completion)
-    remember_s = DEAD_LETTER_S if completion.outcome is Outcome.DEAD else REMEMBER_S
-    assert remember_s - 5 < await harness.redis.ttl(KEYS.message(message.id)) <= remember_s
+    is_dead = completion.outcome is Outcome.DEAD
+    key, remember_s = (
+        (KEYS.message(message.id), DEAD_LETTER_S)
+        if is_dead
+        else (KEYS.ended(message.id), REMEMBER_S)
+    )
+    assert remember_s - 5 < await harness.redis.ttl(key) <= remember_s
+
+
+@pytest.mark.parametrize("completion", WELL)
+async def test_a_message_that_ended_well_is_known_although_its_record_has_expired(
+    harness: LedgerHarness, message: Message, completion: Completion
+) -> None:
+    await harness.ledger.finish(await harness.leased(message), completion)
+    assert 0 < await harness.redis.ttl(KEYS.message(message.id)) <= RECORD_S
+    await harness.redis.delete(KEYS.message(message.id))
+    assert await harness.accept(message) == [AcceptResult.DUPLICATE]
+    assert await harness.ledger.lease(message.id) is LeaseRefusal.GONE
+    assert await harness.admin.retry_dead_letter(message.id) is RetryResult.GONE
+    assert await harness.waiting() == []
 
 
 async def test_an_open_message_is_not_forgotten(harness: LedgerHarness, message: Message) -> None:

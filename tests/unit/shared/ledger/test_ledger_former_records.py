@@ -6,7 +6,7 @@ It stored a reason and its detail as one text.
 import pytest
 
 from dingda.shared.dingtalk.message import Message
-from dingda.shared.ledger.states import Completion, DeadReason, Outcome
+from dingda.shared.ledger.states import AcceptResult, Completion, DeadReason, Outcome
 from dingda.shared.ledger.timeline import read_timelines
 from dingda.shared.queue import JobQueue
 from tests.support.builders import KEYS
@@ -66,4 +66,13 @@ async def test_its_dead_letters_are_retried_and_no_longer_counted(
     assert await harness.admin.retry_dead_letter(message.id) == "accepted"
     assert not any((await harness.counts()).dead.values())
     await harness.ledger.finish(await harness.lease(message), ANSWERED)
+    await harness.check_the_invariant()
+
+
+async def test_what_it_ended_well_is_known_by_its_record_alone(
+    harness: LedgerHarness, message: Message
+) -> None:
+    await harness.ledger.finish(await harness.leased(message), ANSWERED)
+    await harness.redis.delete(KEYS.ended(message.id))
+    assert await harness.accept(message) == [AcceptResult.DUPLICATE]
     await harness.check_the_invariant()

@@ -7,7 +7,7 @@ from dingda.shared.ledger.states import Completion, DeadReason, Outcome
 from dingda.shared.ledger.timeline import MessageTimeline, read_timelines
 from dingda.shared.queue import JobQueue
 from tests.support.builders import KEYS, now_ms
-from tests.support.ledger_harness import ANSWERED, PREPARED, LedgerHarness
+from tests.support.ledger_harness import ANSWERED, PREPARED, WELL, LedgerHarness
 
 QUEUE = JobQueue.create("dingda", skill_timeout_s=30)
 
@@ -57,6 +57,25 @@ async def test_each_step_has_its_time(harness: LedgerHarness, message: Message) 
     assert (story.state, story.lease_count, story.ended) == ("answered", 1, True)
     assert len(steps(story)) == 4
     assert steps(story) == sorted(steps(story))
+
+
+@pytest.mark.parametrize("completion", WELL)
+async def test_of_a_message_whose_record_has_expired_the_state_is_known(
+    harness: LedgerHarness, message: Message, completion: Completion
+) -> None:
+    await harness.ledger.finish(await harness.leased(message), completion)
+    await harness.redis.delete(KEYS.message(message.id))
+    story = await told(harness, message)
+    assert (story.state, story.ended) == (completion.outcome, True)
+    assert (story.accepted_ms, story.leased_ms, story.ended_ms) == (0, None, None)
+
+
+@pytest.mark.parametrize("planted", ["answered", "0", ""])
+async def test_of_a_message_of_which_nothing_readable_is_left_nothing_is_known(
+    harness: LedgerHarness, message: Message, planted: str
+) -> None:
+    await harness.redis.set(KEYS.ended(message.id), planted)
+    assert await read_timelines(harness.redis, QUEUE, [message.id]) == [None]
 
 
 async def test_a_dead_letter_tells_why(harness: LedgerHarness, message: Message) -> None:
