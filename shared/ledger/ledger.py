@@ -72,6 +72,9 @@ from dingda.shared.runtime.logs import printable
 
 logger = logging.getLogger(__name__)
 
+MOST_QUEUED = 20
+"""How many open messages of one sender in one conversation may be on the queue. They are answered
+one after the other, so more of them would only be in front of other people's."""
 MAX_DEATHS = 3
 """How many workers may die over one message before it is given up."""
 SWEEP_LIMIT = 500
@@ -121,7 +124,12 @@ class Ledger:
         """
         entries = [AcceptEntry.of(message, body) for message, body in messages]
         arguments = AcceptArguments(
-            backlog_limit, LONGEST_SESSION_MS, UNSTATED_SESSION_MS, rq_now()
+            backlog_limit,
+            LONGEST_SESSION_MS,
+            UNSTATED_SESSION_MS,
+            rq_now(),
+            MOST_QUEUED,
+            RECHECK_MS,
         )
         outcomes = await self._scripts.run(arguments, entries)
         return [AcceptResult(outcome) for outcome in outcomes]

@@ -24,6 +24,8 @@ class AcceptArguments(NamedTuple):
     longest_ms: int
     unstated_ms: int
     created_at: str
+    most_queued: int
+    recheck_ms: int
 
 
 class AcceptEntry(NamedTuple):

@@ -139,8 +139,9 @@ local function enqueue(id, job_fields, data, created_at)
 end
 
 -- A sender's queue holds its open messages in the order in which they were accepted; an empty one is gone.
--- A message that is not the first may be parked: it is accepted, on no queue, with `turn` 'waiting', and
--- is looked at again in a while. A message that leaves the queue gives the next one its turn.
+-- A message that is not the first may be parked, by the worker that takes it, or already when it is accepted if
+-- many are before it: it is accepted, on no queue, with `turn` 'waiting', and is looked at again in a while. A message
+-- that leaves the queue gives the next one its turn.
 
 -- Queries a sender's queue; nothing is found in one that a foreign hand has spoilt.
 local function query_queue(command, line, ...)

@@ -2,7 +2,7 @@
 -- Own arguments: id, token, lease_ms, margin_ms (before the session's end), remember_s
 -- Returns {1, payload, ms left to answer, which attempt this is, what went wrong so far by kind or '',
 --   prepared reply or '', ms since it was accepted, 1 if no earlier message of its sender is open, 1 if it was
---   put back before}, or {0, why not, whose turn it is now or ''}: the state that prevents it, 'waiting' for
+--   leased and put back before}, or {0, why not, whose turn it is now or ''}: the state that prevents it, 'waiting' for
 --   a retry, 'expired', 'spoilt' or 'gone'.
 
 local id, token, lease_ms, margin_ms, remember_s = unpack(ARGV, OWN, OWN + 4)
@@ -21,8 +21,8 @@ end
 local again = held[1] == 'leased' and held[6] == token
 if held[1] ~= 'accepted' and not again then return {0, held[1] or 'gone', ''} end
 if (number(held[5]) or 0) > now then return {0, 'waiting', ''} end
-local put_back = held[5] or held[11]
-if put_back then redis.call('SREM', RESTING, id) end
+local rested = held[5] or held[11]
+if rested then redis.call('SREM', RESTING, id) end
 local remaining_ms = number(held[3]) - margin_ms - now
 if remaining_ms <= 0 then return {0, 'expired', expire(id, remember_s, now)} end
 redis.call('ZREM', QUEUED, id)
@@ -31,4 +31,4 @@ redis.call('HSET', key, 'state', 'leased', 'token', token, 'leased_ms', now,
 redis.call('ZADD', DUE, now + lease_ms, id)
 if held[11] then redis.call('HSET', key, 'turn', 'come') end
 return {1, held[2], remaining_ms, (number(held[7]) or 0) + 1, held[8] or '', held[4] or '',
-        now - (number(held[9]) or now), is_first(id, held[10]) and 1 or 0, put_back and 1 or 0}
+        now - (number(held[9]) or now), is_first(id, held[10]) and 1 or 0, rested and held[12] and 1 or 0}

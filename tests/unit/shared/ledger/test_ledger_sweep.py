@@ -401,7 +401,7 @@ async def test_old_dead_letters_leave_the_list(harness: LedgerHarness, message: 
 
 
 async def test_more_than_one_sweep_can_carry_is_left_for_the_next(harness: LedgerHarness) -> None:
-    messages = [a_message(msgId=f"msg{number}") for number in range(501)]
+    messages = [a_message(msgId=f"msg{n}", senderId=f"$:LWCP_v1:${n}") for n in range(501)]
     await harness.accept(*messages, backlog_limit=501)
     await harness.redis.zadd(KEYS.due, {message.id: 0 for message in messages})
     assert [await harness.ledger.sweep() for _ in range(3)] == [500, 1, 0]

@@ -6,7 +6,8 @@ import pytest
 
 from dingda.shared.dingtalk.message import Message
 from dingda.shared.errors import LeaseLostError
-from dingda.shared.ledger.states import Completion, DeadReason, Lease, Outcome
+from dingda.shared.ledger.ledger import MOST_QUEUED
+from dingda.shared.ledger.states import AcceptResult, Completion, DeadReason, Lease, Outcome
 from dingda.shared.ledger.times import LONGEST_SESSION_MS, LONGEST_WAIT_MS, RECHECK_MS
 from tests.support.builders import KEYS, a_message
 from tests.support.ledger_harness import ANSWERED, PREPARED, LedgerHarness
@@ -119,6 +120,71 @@ async def test_a_message_that_overtakes_does_not_free_those_behind_the_first(
     await harness.ledger.finish(await harness.lease(THIRD), ANSWERED)
     assert SECOND.id not in (await harness.waiting())[2:]
     assert (await harness.stored(SECOND))["turn"] == "waiting"
+
+
+# A flood ------------------------------------------------------------------------------------
+
+FLOOD = [a_message(msgId=f"flood-{number}") for number in range(MOST_QUEUED + 5)]
+OTHER = a_message(msgId="other", senderId="$:LWCP_v1:$other")
+
+
+async def test_of_one_senders_flood_only_so_many_are_before_anothers_message(
+    harness: LedgerHarness,
+) -> None:
+    await harness.accept(*FLOOD, OTHER)
+    on_queue = [message.id for message in (*FLOOD[:MOST_QUEUED], OTHER)]
+    assert await harness.waiting() == on_queue
+    await harness.accept(a_message(msgId="later"))
+    assert await harness.waiting() == on_queue
+
+
+async def test_a_flood_is_answered_one_by_one_in_its_order(harness: LedgerHarness) -> None:
+    await harness.accept(*FLOOD)
+    answered = list[str]()
+    while await harness.pop():
+        message = FLOOD[len(answered)]
+        lease = await harness.lease(message)
+        assert lease.is_first
+        await harness.ledger.finish(lease, ANSWERED)
+        answered.append(message.id)
+        assert len(await harness.waiting()) <= MOST_QUEUED
+    assert answered == [message.id for message in FLOOD]
+    assert not await harness.redis.exists(LINE, KEYS.resting)
+    await harness.check_the_invariant()
+
+
+async def test_what_was_parked_at_once_has_not_been_put_back_and_is_counted_by_the_rate_limit(
+    harness: LedgerHarness,
+) -> None:
+    await harness.accept(*FLOOD)
+    for message in FLOOD[:MOST_QUEUED]:
+        await harness.ledger.finish(await harness.lease(message), ANSWERED)
+    assert not (await harness.lease(FLOOD[MOST_QUEUED])).was_put_back
+
+
+async def test_what_was_parked_at_once_counts_as_waiting(harness: LedgerHarness) -> None:
+    await harness.accept(*FLOOD)
+    (full,) = await harness.accept(OTHER, backlog_limit=len(FLOOD))
+    assert full is AcceptResult.FULL
+
+
+async def test_messages_that_ended_without_leaving_their_queue_are_no_flood(
+    harness: LedgerHarness,
+) -> None:
+    ended = {f"ended-{number}": number - MOST_QUEUED for number in range(MOST_QUEUED)}
+    await harness.redis.zadd(LINE, ended)
+    await harness.accept(FIRST)
+    assert await harness.waiting() == [FIRST.id]
+
+
+async def test_what_was_parked_at_once_is_found_again_when_its_queue_is_gone(
+    harness: LedgerHarness,
+) -> None:
+    await harness.accept(*FLOOD)
+    await harness.redis.delete(LINE, "rq:queue:dingda")
+    await harness.make_overdue(FLOOD[-1])
+    await harness.ledger.sweep()
+    assert await harness.waiting() == [FLOOD[-1].id]
 
 
 # Whoever leaves gives the next its turn -----------------------------------------------------
