@@ -50,6 +50,8 @@ class WorkerRegistration:
         remove_other_kinds(self._connection, self._kinds)
         self._worker.bootstrap("WARNING")
         self._worker.set_state(WorkerStatus.IDLE)
+        # Not beside the first job: RQ would note it as one that a dead worker left in between.
+        self.tidy()
 
     def close(self) -> None:
         """Register the worker's end, and unsubscribe."""
