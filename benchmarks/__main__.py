@@ -1,8 +1,8 @@
 """`python -m benchmarks`: measure, and write `benchmarks/results.md` and `docs/img/bench-*.svg`.
 
-A full run also adds a line to `benchmarks/history.jsonl`.
-`--quick` measures a little of everything within three minutes, and writes under `benchmarks/.out/`,
-because such figures are not for the record. `--only` measures some questions and prints them.
+A full run also adds a line to `benchmarks/history.jsonl`. `--quick` measures a little of each
+target within three minutes, and writes under `benchmarks/.out/`, because such figures are not for
+the record. `--only` measures some questions and prints them.
 """
 
 import argparse

@@ -64,9 +64,10 @@ def measure(plan: Plan, folder: Path) -> Iterator[Sample]:
     port = free_port()
     with ExitStack() as stack:
         ours = dingda(100, f"http://127.0.0.1:{port}")
+        baselines = _BASELINES if plan.everyone else (SIMPLE_WORKER,)
         pipelines = [
             stack.enter_context(_a_pipeline(candidate, folder / f"latency-{number}"))
-            for number, candidate in enumerate((ours, *_BASELINES))
+            for number, candidate in enumerate((ours, *baselines))
         ]
         for number in range(plan.rounds):
             for pipeline in pipelines:

@@ -91,8 +91,9 @@ def measure(plan: Plan, folder: Path) -> Iterator[Sample]:
                     values["waiting_kb"] = (values["mb"] - idle_mb) / in_flight * 1024
                     yield Sample("lookups", candidate.name, number, values)
                     server.clear()
-            for candidate, in_flight in _AT_ONCE.items():
-                jobs = in_flight * plan.lookups_a_place
+            others = _AT_ONCE if plan.everyone else (WORKER_POOL,)
+            for candidate in others:
+                jobs = _AT_ONCE[candidate] * plan.lookups_a_place
                 values = _answers(candidate, server, jobs, service, "http")
                 yield Sample("lookups", candidate.name, number, values)
                 server.clear()

@@ -116,7 +116,7 @@ def draw_history(panels: Sequence[Mapping[str, Any]], folder: Path) -> None:
 
 
 def _number(value: float) -> str:
-    return f"{value:,.0f}" if value >= _WHOLE_FROM else f"{value:.1f}"
+    return f"{value:,.0f}" if value >= _WHOLE_FROM else f"{value:.3g}"
 
 
 def main() -> None:

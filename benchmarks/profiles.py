@@ -30,11 +30,11 @@ from benchmarks.worker import wait_for_mark, wait_for_replies
 _RATE_HZ = 200
 _OURS = ("gateway", "worker", "shared")
 # They are on every stack, so they tell nothing.
-_ENTRIES = ("gateway/__main__.py", "worker/__main__.py")
+_ENTRIES = ("gateway/__main__.py", "worker/__main__.py", "shared/runtime/command_line.py")
 _LEAST_PERCENT = 1.0
 _LOAD_S = 2.0
 """How much longer than the recording the process is kept busy: py-spy takes a while to begin."""
-_PER_S = {"nothing": 15_000, "answer": 2_000, "lookup": 500}
+_PER_S = {"nothing": 6_000, "answer": 2_000, "lookup": 500}
 _LOOKUPS = 500
 _LOOP = "Python and its event loop"
 
