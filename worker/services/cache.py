@@ -3,13 +3,16 @@
 import asyncio
 import json
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
-from typing import Any, Protocol, cast
+from collections.abc import Awaitable, Callable, Sequence
+from itertools import pairwise
+from typing import Any, Protocol, TypeAlias
 
 from redis.asyncio import Redis
+from redis.asyncio.client import Pipeline
 from redis.exceptions import RedisError
 
+from dingda.shared.errors import BusyError
+from dingda.shared.ledger.batching import Batcher, BatchLimits
 from dingda.worker.services.single_flight import SharedCallCancelledError, SingleFlight
 from dingda.worker.services.skill_clock import skill_clock_paused
 
@@ -24,6 +27,8 @@ _REDIS_TIMEOUT_S = 1.0
 """A slower cache is worse than none; the Redis client alone would wait for a minute."""
 
 Fetch = Callable[[], Awaitable[Any]]
+_Commands: TypeAlias = Callable[[Pipeline], object]
+"""Puts one caller's commands into a pipeline."""
 
 
 class Cache(Protocol):
@@ -65,7 +70,9 @@ def as_it_is(value: Any) -> Any:
 class RedisCache:
     """JSON values under `<prefix>:cache:`, each with its own time to live.
 
-    While Redis is away everything is fetched, still once in each process.
+    Calls at the same moment share a round trip: each of them would take a connection, and hundreds
+    at once would wait longer than they may. While Redis is away everything is fetched, still once
+    in each process.
 
     Args:
         redis: a client that decodes responses.
@@ -76,6 +83,9 @@ class RedisCache:
         self._redis = redis
         self._prefix = f"{prefix}:cache:"
         self._flights = SingleFlight()
+        self._batcher: Batcher[_Commands, list[Any]] = Batcher(
+            self._run_batch, limits=BatchLimits()
+        )
 
     async def get(self, key: str) -> Any | None:
         """Return the stored value; None if there is none, it is not JSON, or Redis is away."""
@@ -89,8 +99,7 @@ class RedisCache:
     async def set(self, key: str, value: Any, *, ttl_s: int) -> None:
         """Store a JSON value for `ttl_s` seconds; an outage only costs the next look-up."""
         text = json.dumps(value)
-        async with self._trying("written"):
-            await self._redis.set(self._prefix + key, text, ex=ttl_s)
+        await self._try("written", lambda redis: redis.set(self._prefix + key, text, ex=ttl_s))
 
     async def remember(
         self, key: str, fetch: Fetch, *, ttl_s: int, read: Callable[[Any], Any] = as_it_is
@@ -127,10 +136,12 @@ class RedisCache:
         except BaseException:
             await self._unlock(key)
             raise
-        async with self._trying("written"), self._redis.pipeline() as both:
-            both.set(self._prefix + key, text, ex=ttl_s)
-            both.delete(self._lock(key))
-            await both.execute()
+
+        def put(redis: Pipeline) -> None:
+            redis.set(self._prefix + key, text, ex=ttl_s)
+            redis.delete(self._lock(key))
+
+        await self._try("written", put)
         return text
 
     async def _lock_or_find(self, key: str, spoilt: str | None) -> str | None:
@@ -143,13 +154,7 @@ class RedisCache:
         give_up_at_s = loop.time() + LOCK_S
         poll_s = _FIRST_POLL_S
         while True:
-            is_locked: bool | None = True
-            stored: str | None = None
-            async with self._trying("locked"), self._redis.pipeline() as both:
-                # In one transaction, or the value could be put there between the two.
-                both.set(self._lock(key), "1", nx=True, px=round(LOCK_S * 1000))
-                both.get(self._prefix + key)
-                is_locked, stored = await both.execute()
+            is_locked, stored = await self._lock_and_read(key)
             if stored is not None and stored != spoilt:
                 if is_locked:
                     await self._unlock(key)
@@ -160,23 +165,49 @@ class RedisCache:
                 await asyncio.sleep(poll_s)
             poll_s = min(poll_s * 1.5, _LAST_POLL_S)
 
+    async def _lock_and_read(self, key: str) -> tuple[bool | None, str | None]:
+        """Whether the lock is ours now, and the stored value; as if it were while Redis is away."""
+
+        def commands(redis: Pipeline) -> None:
+            # In this order: a value that is put there between the two is found.
+            redis.set(self._lock(key), "1", nx=True, px=round(LOCK_S * 1000))
+            redis.get(self._prefix + key)
+
+        found = await self._try("locked", commands)
+        return (found[0], found[1]) if found else (True, None)
+
     async def _unlock(self, key: str) -> None:
-        async with self._trying("unlocked"):
-            await self._redis.delete(self._lock(key))
+        await self._try("unlocked", lambda redis: redis.delete(self._lock(key)))
 
     async def _read(self, key: str) -> str | None:
-        async with self._trying("read"):
-            return cast("str | None", await self._redis.get(self._prefix + key))
-        return None
+        found = await self._try("read", lambda redis: redis.get(self._prefix + key))
+        stored: str | None = found[0] if found else None
+        return stored
 
     def _lock(self, key: str) -> str:
         return f"{self._prefix}{key}:lock"
 
-    @asynccontextmanager
-    async def _trying(self, what: str) -> AsyncIterator[None]:
-        """Limit a Redis call to a second; an outage only ends the context."""
+    async def _try(self, what: str, commands: _Commands) -> list[Any] | None:
+        """Run one caller's commands in the next batch; None if Redis is away."""
         try:
             async with asyncio.timeout(_REDIS_TIMEOUT_S):
-                yield
-        except (RedisError, OSError) as error:  # TimeoutError is an OSError
+                return await self._batcher.submit(commands)
+        except (RedisError, OSError, BusyError) as error:  # TimeoutError is an OSError
             logger.warning("the cache cannot be %s (%s)", what, type(error).__name__)
+            return None
+
+    async def _run_batch(self, batch: Sequence[_Commands]) -> list[list[Any] | Exception]:
+        # With a time limit of its own: the client would wait for a minute, and all later calls too.
+        async with asyncio.timeout(_REDIS_TIMEOUT_S):
+            async with self._redis.pipeline(transaction=False) as pipeline:
+                ends = [0]
+                for commands in batch:
+                    commands(pipeline)
+                    ends.append(len(pipeline))
+                results = await pipeline.execute(raise_on_error=False)
+        return [_outcome(results[start:end]) for start, end in pairwise(ends)]
+
+
+def _outcome(results: list[Any]) -> list[Any] | Exception:
+    errors = (result for result in results if isinstance(result, Exception))
+    return next(errors, results)

@@ -7,6 +7,7 @@ from typing import Any
 
 import fakeredis
 import pytest
+from redis.asyncio.client import Pipeline
 
 from dingda.testing import MemoryCache
 from dingda.worker.services.cache import Cache, RedisCache
@@ -246,10 +247,42 @@ async def test_a_redis_that_hangs_is_not_waited_for(
         await asyncio.sleep(3600)
 
     monkeypatch.setattr("dingda.worker.services.cache._REDIS_TIMEOUT_S", 0.05)
-    monkeypatch.setattr(redis, "get", hangs)
-    monkeypatch.setattr(redis, "execute_command", hangs)
+    with monkeypatch.context() as hanging:
+        hanging.setattr(redis, "get", hangs)
+        hanging.setattr(redis, "execute_command", hangs)
+        hanging.setattr(Pipeline, "execute", hangs)
+        assert await cache.get("k") is None
+        assert await cache.remember("k", Source("there"), ttl_s=60) == "there"
+    # Nothing of it holds up those that come when it answers again.
     assert await cache.get("k") is None
-    assert await cache.remember("k", Source("there"), ttl_s=60) == "there"
+    assert await cache.remember("k", Source("again"), ttl_s=60) == "again"
+    assert await cache.get("k") == "again"
+
+
+async def test_what_many_want_at_one_moment_takes_few_round_trips(
+    cache: RedisCache, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trips = 0
+    execute = Pipeline.execute
+
+    async def counted(pipeline: Pipeline, *args: Any, **options: Any) -> Any:
+        nonlocal trips
+        trips += 1
+        return await execute(pipeline, *args, **options)
+
+    monkeypatch.setattr(Pipeline, "execute", counted)
+    wanted = (cache.remember(f"k{n}", Source(n), ttl_s=60) for n in range(200))
+    assert await asyncio.gather(*wanted) == list(range(200))
+    assert trips <= 20
+
+
+async def test_a_key_of_another_type_is_the_trouble_of_its_own_caller_alone(
+    cache: RedisCache, redis: fakeredis.FakeAsyncRedis
+) -> None:
+    await redis.rpush("dingda:cache:list", "a")
+    await cache.set("k", "there", ttl_s=60)
+    spoilt, stored = await asyncio.gather(cache.get("list"), cache.get("k"))
+    assert (spoilt, stored) == (None, "there")
 
 
 async def test_a_cancelled_fetch_is_repeated_by_each_waiting_caller(cache: RedisCache) -> None:
