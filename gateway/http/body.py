@@ -38,9 +38,10 @@ class BodyReader:
             RejectedError: 413 if it is too large, 408 if it is too slow.
             ClientDisconnect: if it breaks off.
         """
-        task = asyncio.current_task()
+        loop = asyncio.get_running_loop()
+        task = asyncio.current_task(loop)
         assert task is not None  # noqa: S101 - ASGI calls from a task
-        self._watch(task)
+        self._watch(task, loop)
         try:
             chunk, more = await _receive_chunk(receive)
             body = bytearray(chunk) if more else chunk
@@ -59,8 +60,7 @@ class BodyReader:
             raise too_large()
         return bytes(body)
 
-    def _watch(self, task: "asyncio.Task[Any]") -> None:
-        loop = asyncio.get_running_loop()
+    def _watch(self, task: "asyncio.Task[Any]", loop: asyncio.AbstractEventLoop) -> None:
         self._begun[task] = loop.time()
         if not self._is_watched:
             self._is_watched = True

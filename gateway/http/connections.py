@@ -29,6 +29,11 @@ _CHECK_EVERY_S = 0.5
 _LOG_EVERY_S = 60.0
 _UPGRADE = re.compile(rb"\r\nupgrade:", re.IGNORECASE)
 _HEAD_BYTES = 16 * 1024
+_CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+
+
+Stage = dict["BoundedProtocol", float]
+"""The connections in one stage, and since when (s), in the order in which they entered it."""
 
 
 def connection_limit() -> int:
@@ -55,15 +60,15 @@ class Connections:
     def __init__(self, limit: int, clock: Callable[[], float] = time.monotonic) -> None:
         self.limit = limit
         self._clock = clock
-        # Since when (s), in the order in which they entered the stage.
-        self._receiving: dict[BoundedProtocol, float] = {}
-        self._responding: dict[BoundedProtocol, float] = {}
-        self._idle: dict[BoundedProtocol, float] = {}
+        self._receiving: Stage = {}
+        self._responding: Stage = {}
+        self._idle: Stage = {}
         self._is_watched = False
         self._logged_at_s = -_LOG_EVERY_S
 
     def admit(self, connection: "BoundedProtocol") -> None:
         """Take a new connection, and close another if there are too many."""
+        connection.stage = self._receiving
         self.receive(connection)
         if len(self._receiving) + len(self._responding) + len(self._idle) <= self.limit:
             return
@@ -91,11 +96,11 @@ class Connections:
 
     def forget(self, connection: "BoundedProtocol") -> None:
         """The connection is gone."""
-        for stage in (self._receiving, self._responding, self._idle):
-            stage.pop(connection, None)
+        connection.stage.pop(connection, None)
 
-    def _enter(self, stage: "dict[BoundedProtocol, float]", connection: "BoundedProtocol") -> None:
-        self.forget(connection)
+    def _enter(self, stage: Stage, connection: "BoundedProtocol") -> None:
+        connection.stage.pop(connection, None)
+        connection.stage = stage
         stage[connection] = self._clock()
         if not self._is_watched:
             self._is_watched = True
@@ -129,6 +134,50 @@ class Connections:
             )
 
 
+class ResponseWriter:
+    """What uvicorn writes one response to: its head waits for its body, so that both go together.
+
+    uvicorn writes them one after the other, and uvloop sends at once what it is given: that would
+    be two packets, and a system call that costs as much as all parsing of a callback.
+
+    Args:
+        transport: the connection's.
+    """
+
+    __slots__ = ("_head", "_is_begun", "_transport")
+
+    def __init__(self, transport: asyncio.Transport) -> None:
+        self._transport = transport
+        self._is_begun = False
+        self._head = b""
+
+    def write(self, data: bytes) -> None:
+        """Send more of the response, or keep it if it is the head."""
+        if self._is_begun:
+            self._transport.write(self._head + data)
+            self._head = b""
+        elif data == _CONTINUE:
+            self._transport.write(data)
+        else:
+            self._is_begun = True
+            self._head = data
+
+    def flush(self) -> None:
+        """Send a head that no body follows."""
+        if self._head:
+            self._transport.write(self._head)
+            self._head = b""
+
+    def close(self) -> None:
+        """Send what is kept, and close the connection."""
+        self.flush()
+        self._transport.close()
+
+    def is_closing(self) -> bool:
+        """Whether the connection is closed, or about to be."""
+        return self._transport.is_closing()
+
+
 class BoundedProtocol(HttpToolsProtocol):
     """uvicorn's HTTP/1.1, within bounds.
 
@@ -140,8 +189,10 @@ class BoundedProtocol(HttpToolsProtocol):
     def __init__(self, connections: Connections, **arguments: Any) -> None:
         super().__init__(**arguments)
         self._bounds = connections
+        self.stage: Stage = {}
         self._is_whole = True  # no request is on its way
         self._responding_cycle: RequestResponseCycle | None = None
+        self._writer: ResponseWriter | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Count it."""
@@ -180,12 +231,15 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def on_response_complete(self) -> None:
         """A response's last byte is sent."""
+        if self._writer:
+            self._writer.flush()
         super().on_response_complete()
         if not self.transport.is_closing():
             self._enter_stage()
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
         self._responding_cycle = cycle
+        self._writer = cycle.transport = ResponseWriter(self.transport)  # type: ignore[assignment]
         super()._start_asgi_task(cycle, app)
 
     def _enter_stage(self) -> None:

@@ -228,3 +228,21 @@ def test_an_offer_that_comes_in_pieces_is_answered_clearly(address: str) -> None
         head, body = hear(line)
     assert head.startswith(b"HTTP/1.1 400")
     assert b"leave out the Upgrade header" in body
+
+
+@pytest.mark.parametrize("closing", [b"", b"connection: close\r\n"], ids=["kept", "closed"])
+def test_a_response_without_a_body_arrives(address: str, closing: bytes) -> None:
+    with connect(address) as line:
+        line.sendall(b"HEAD /dd_robot/ HTTP/1.1\r\nhost: x\r\n" + closing + b"\r\n")
+        assert line.recv(1000).startswith(b"HTTP/1.1 200 OK\r\n")
+
+
+def test_a_client_that_waits_before_it_sends_its_body_is_told_to_go_on(address: str) -> None:
+    body = a_callback(msgId="waits")
+    head = LINE + b"expect: 100-continue\r\ncontent-length: %d\r\n" % len(body)
+    head += "".join(f"{name}: {value}\r\n" for name, value in signed().items()).encode()
+    with connect(address) as line:
+        line.sendall(head + b"\r\n")
+        assert line.recv(1000) == b"HTTP/1.1 100 Continue\r\n\r\n"
+        line.sendall(body)
+        assert b'{"msgtype":"empty"}' in line.recv(1000)

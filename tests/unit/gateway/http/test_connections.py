@@ -5,7 +5,13 @@ from typing import Any, cast
 
 import pytest
 
-from dingda.gateway.http.connections import KEEP_ALIVE_S, STAGE_S, BoundedProtocol, Connections
+from dingda.gateway.http.connections import (
+    KEEP_ALIVE_S,
+    STAGE_S,
+    BoundedProtocol,
+    Connections,
+    ResponseWriter,
+)
 
 Enter = Callable[[Connections, BoundedProtocol], None]
 STAGES: dict[str, Enter] = {
@@ -157,3 +163,61 @@ def test_the_limit_is_logged_once_a_minute(
     for _ in range(20):
         new()
     assert len(caplog.records) == 2
+
+
+class Written:
+    """A transport, and what has been written to it."""
+
+    def __init__(self) -> None:
+        self.packets: list[bytes] = []
+        self.is_closed = False
+
+    def write(self, data: bytes) -> None:
+        assert not self.is_closed
+        self.packets.append(data)
+
+    def close(self) -> None:
+        self.is_closed = True
+
+
+@pytest.fixture
+def written() -> Written:
+    return Written()
+
+
+@pytest.fixture
+def writer(written: Written) -> ResponseWriter:
+    return ResponseWriter(cast("Any", written))
+
+
+def test_a_responses_head_goes_with_the_first_of_its_body(
+    written: Written, writer: ResponseWriter
+) -> None:
+    for part in (b"head", b"body", b"more"):
+        writer.write(part)
+    assert written.packets == [b"headbody", b"more"]
+
+
+def test_a_head_without_a_body_goes_when_the_response_ends(
+    written: Written, writer: ResponseWriter
+) -> None:
+    writer.write(b"head")
+    writer.flush()
+    assert written.packets == [b"head"]
+
+
+def test_a_head_goes_before_its_connection_is_closed(
+    written: Written, writer: ResponseWriter
+) -> None:
+    writer.write(b"head")
+    writer.close()
+    assert (written.packets, written.is_closed) == ([b"head"], True)
+
+
+def test_a_client_that_waits_to_send_its_body_hears_at_once(
+    written: Written, writer: ResponseWriter
+) -> None:
+    go_on = b"HTTP/1.1 100 Continue\r\n\r\n"
+    for part in (go_on, b"head", b"body"):
+        writer.write(part)
+    assert written.packets == [go_on, b"headbody"]
