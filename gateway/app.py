@@ -27,12 +27,12 @@ from dingda.shared.queue import JobQueue
 from dingda.shared.runtime.clock import wall_clock_ms
 from dingda.shared.runtime.deadline import within
 from dingda.shared.runtime.logs import configure_logging
-from dingda.shared.runtime.redis_clients import create_gateway_redis
+from dingda.shared.runtime.redis_clients import create_intake_redis
 from dingda.shared.runtime.settings import Settings, load_settings
 
 logger = logging.getLogger(__name__)
 
-_REDIS_TIMEOUT_S = 0.5
+_CONNECT_TIMEOUT_S = 0.5
 _ORPHANS_GRACE_S = 8.0
 """Longer than uvicorn lets requests go on (`shared.runtime.server`), in seconds."""
 
@@ -87,8 +87,8 @@ def create_app(
     """
     if not settings.secrets:
         raise SettingsError(HOW_TO_SET_UP)
-    client = redis or create_gateway_redis(
-        settings.redis_url.get_secret_value(), timeout_s=_REDIS_TIMEOUT_S
+    client = redis or create_intake_redis(
+        settings.redis_url.get_secret_value(), connect_timeout_s=_CONNECT_TIMEOUT_S
     )
     queue = JobQueue.create(
         settings.queue,

@@ -6,14 +6,17 @@ is run follows from the type of its arguments, so they can't be mistaken for ano
 """
 
 from collections.abc import Sequence
+from itertools import chain
 from typing import Any, NamedTuple
 
 from redis.asyncio import Redis
+from redis.exceptions import NoScriptError
 
 from dingda.shared.dingtalk.message import Envelope, Message
 from dingda.shared.ledger.batching import ScriptBatcher
 from dingda.shared.ledger.keys import LedgerKeys
 from dingda.shared.queue import JobQueue, job_data, rq_now
+from dingda.shared.runtime.kept_connection import KeptConnection
 from dingda.shared.runtime.lua_source import lua_source
 
 
@@ -226,6 +229,7 @@ class LedgerScripts:
             for kind, name in SCRIPTS.items()
         }
         self._batcher = ScriptBatcher(redis, self._keys)
+        self._connection = KeptConnection(redis)
 
     async def run(
         self, arguments: Arguments, entries: Sequence[AcceptEntry | RequeueEntry] = ()
@@ -237,7 +241,13 @@ class LedgerScripts:
             entries: what follows them, for a script that takes any number of messages.
         """
         args = self._args(arguments, entries)
-        return await self._scripts[type(arguments)](keys=self._keys, args=args)
+        script = self._scripts[type(arguments)]
+        command = ("EVALSHA", script.sha, len(self._keys), *self._keys, *args)
+        try:
+            return await self._connection.execute(*command)
+        except NoScriptError:  # a Redis that has just started
+            await self._connection.execute("SCRIPT LOAD", script.script)
+            return await self._connection.execute(*command)
 
     async def step(self, arguments: Arguments, entries: Sequence[RequeueEntry] = ()) -> Any:
         """Run a script as `run` does, in a round trip that others may share."""
@@ -249,7 +259,7 @@ class LedgerScripts:
     ) -> tuple[Any, ...]:
         fields = self._queue.fields
         counted = (len(fields), *fields) if type(arguments) in ENQUEUES else ()
-        return (*self._prefixes, *arguments, *counted, *(part for each in entries for part in each))
+        return (*self._prefixes, *arguments, *counted, *chain.from_iterable(entries))
 
 
 def to_requeue(

@@ -5,8 +5,10 @@ from contextlib import suppress
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
+import hiredis
 import redis
 import redis.asyncio
+from redis.asyncio.connection import Connection, SSLConnection, UnixDomainSocketConnection
 from redis.asyncio.retry import Retry as AsyncRetry
 from redis.backoff import ExponentialBackoff, NoBackoff
 from redis.retry import Retry
@@ -18,6 +20,8 @@ _LEDGER_TRIES = 60
 _RQ_TRIES = 8
 _MAX_PAUSE_S = 1.0
 _WORKER_SOCKET_TIMEOUT_S = 5.0
+_TERSE: dict[str, Any] = {"protocol": 2, "driver_info": None}
+"""Without HELLO and CLIENT SETINFO."""
 
 _OPTIONS = {
     "db": r"\d{1,5}",
@@ -70,6 +74,45 @@ def _port(url: str) -> int | None:
     return None
 
 
+class _PackingInC:
+    """Packs commands as redis-py's blocking client does: its asyncio one does it in Python.
+
+    That would take more of the gateway's time than to read and check what it stores.
+    """
+
+    def pack_command(self, *args: Any) -> list[bytes]:
+        """A command as it goes to Redis; its name may be two words."""
+        name, *others = args
+        return [hiredis.pack_command((*name.split(), *others))]
+
+
+class _TCPConnection(_PackingInC, Connection):
+    pass
+
+
+class _TLSConnection(_PackingInC, SSLConnection):
+    pass
+
+
+class _UnixConnection(_PackingInC, UnixDomainSocketConnection):
+    pass
+
+
+_PACKING: dict[type, type] = {
+    Connection: _TCPConnection,
+    SSLConnection: _TLSConnection,
+    UnixDomainSocketConnection: _UnixConnection,
+}
+
+
+def create_intake_redis(url: str, *, connect_timeout_s: float) -> "redis.asyncio.Redis":
+    """As `create_gateway_redis`, for calls that `within` bounds: they have no other time-out.
+
+    redis-py's own would cost two timers and a task for each call.
+    """
+    return _async(url, connect_timeout_s, AsyncRetry(NoBackoff(), 1), socket_timeout=None, **_TERSE)
+
+
 def create_gateway_redis(url: str, *, timeout_s: float) -> "redis.asyncio.Redis":
     """For the gateway: fail within `timeout_s` seconds.
 
@@ -77,7 +120,7 @@ def create_gateway_redis(url: str, *, timeout_s: float) -> "redis.asyncio.Redis"
     broken when it is used. It skips HELLO and CLIENT SETINFO: each costs a round trip, and with
     them a slow Redis would never be reached within the time of a message.
     """
-    return _async(url, timeout_s, AsyncRetry(NoBackoff(), 1), protocol=2, driver_info=None)
+    return _async(url, timeout_s, AsyncRetry(NoBackoff(), 1), **_TERSE)
 
 
 def create_worker_redis(url: str) -> "redis.asyncio.Redis":
@@ -111,21 +154,22 @@ def create_fetching_redis(url: str) -> "redis.asyncio.Redis":
     return _async(url, _WORKER_SOCKET_TIMEOUT_S, retry, decode_responses=False)
 
 
-def _async(url: str, timeout_s: float, retry: AsyncRetry, **options: Any) -> "redis.asyncio.Redis":
+def _async(url: str, timeout_s: float, retry: AsyncRetry, **others: Any) -> "redis.asyncio.Redis":
+    options = {
+        "max_connections": 16,
+        "timeout": None,
+        "decode_responses": True,
+        # A reply that cannot be decoded would fail every call that shares its round trip.
+        "encoding_errors": "replace",
+        "socket_timeout": timeout_s,
+        "socket_connect_timeout": timeout_s,
+        "retry": retry,
+    }
     try:
-        pool = redis.asyncio.BlockingConnectionPool.from_url(
-            url,
-            max_connections=16,
-            timeout=None,
-            # A reply that cannot be decoded would fail every call that shares its round trip.
-            encoding_errors="replace",
-            socket_timeout=timeout_s,
-            socket_connect_timeout=timeout_s,
-            retry=retry,
-            **{"decode_responses": True, **options},
-        )
+        pool = redis.asyncio.BlockingConnectionPool.from_url(url, **options | others)
     except ValueError as error:
         raise _unusable(error) from None
+    pool.connection_class = _PACKING[pool.connection_class]
     return redis.asyncio.Redis.from_pool(pool)
 
 
