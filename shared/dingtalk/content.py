@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, ClassVar
 
-from dingda.shared.dingtalk.fields import mapping, objects, string
+from dingda.shared.dingtalk.fields import first_string, mapping, objects, string
 
 MAX_QUOTED_CHARS = 4_000
 """How much of a quotation is kept: a card's text is told as a tree of many runs."""
@@ -231,7 +231,7 @@ def _read(kind: Kind, value: Any) -> Content:
             return Content(kind, ("".join(_values_in(fields.get("cardContent"))),))
     if not fields:
         return Content(kind, (value,) if isinstance(value, str) else ())
-    return Content(kind, (string(fields, "content", "text"),))
+    return Content(kind, (first_string(fields, "content", "text"),))
 
 
 def _read_runs(items: Sequence[dict[str, Any]]) -> Content:
@@ -246,7 +246,7 @@ def _read_runs(items: Sequence[dict[str, Any]]) -> Content:
         if named == "at":
             runs.append(f"@{string(item, 'atName').lstrip('@')}")
         elif kind is Kind.TEXT:
-            runs.append(_unescaped(string(item, "text", "content")))
+            runs.append(_unescaped(first_string(item, "text", "content")))
         elif kind is Kind.PICTURE:
             pictures += _picture(item)
         elif kind in (Kind.FILE, Kind.VIDEO):
@@ -263,7 +263,7 @@ def _unescaped(run: str) -> str:
 
 
 def _picture(fields: dict[str, Any]) -> tuple[Picture, ...]:
-    code = string(fields, "downloadCode", "pictureDownloadCode")
+    code = first_string(fields, "downloadCode", "pictureDownloadCode")
     return (Picture(code),) if code else ()
 
 
@@ -274,8 +274,10 @@ def _file(fields: dict[str, Any], kind: Kind) -> tuple[File, ...]:
 
 def _forwarded_line(fields: dict[str, Any]) -> str:
     """A line of a forwarded conversation."""
-    nick = string(fields, "senderNick", "sender")
-    words = string(fields, "content") or string(mapping(fields.get("content")), "text", "content")
+    nick = first_string(fields, "senderNick", "sender")
+    words = string(fields, "content") or first_string(
+        mapping(fields.get("content")), "text", "content"
+    )
     return f"{nick}：{words}" if nick else words
 
 

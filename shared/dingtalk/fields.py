@@ -79,12 +79,15 @@ def _unpacked(value: Any, opening: str) -> Any:
     return value
 
 
-def string(fields: dict[str, Any], name: str, *others: str) -> str:
-    """The first of these fields that is a string with something in it, or ""."""
+def string(fields: dict[str, Any], name: str) -> str:
+    """The field if it is a string, else ""."""
     value = fields.get(name)
-    if isinstance(value, str) and value:
-        return value
-    return string(fields, *others) if others else ""
+    return value if isinstance(value, str) else ""
+
+
+def first_string(fields: dict[str, Any], *names: str) -> str:
+    """The first of these fields that is a string with something in it, or ""."""
+    return next(filter(None, (string(fields, name) for name in names)), "")
 
 
 def integer(value: Any) -> int | None:

@@ -78,6 +78,7 @@ one after the other, so more of them would only be in front of other people's.""
 MAX_DEATHS = 3
 """How many workers may die over one message before it is given up."""
 SWEEP_LIMIT = 500
+_ACCEPT_RESULTS = {str(result): result for result in AcceptResult}
 
 
 class Ledger:
@@ -132,7 +133,7 @@ class Ledger:
             RECHECK_MS,
         )
         outcomes = await self._scripts.run(arguments, entries)
-        return [AcceptResult(outcome) for outcome in outcomes]
+        return [_ACCEPT_RESULTS[outcome] for outcome in outcomes]
 
     async def lease(self, message_id: str) -> Lease | LeaseRefusal:
         """Take a message, or say why it cannot be had."""
