@@ -22,6 +22,7 @@ from dingda.gateway.http.connections import (
 from dingda.shared.errors import SettingsError
 from dingda.shared.runtime.command_line import HELP_OPTIONS, as_json_option, run
 from dingda.shared.runtime.failpoints import warn_of_failpoints
+from dingda.shared.runtime.garbage import relax_garbage_collection
 from dingda.shared.runtime.logs import configure_logging
 from dingda.shared.runtime.preflight import check as find_problems
 from dingda.shared.runtime.preflight import is_forbidden, run_preflight
@@ -72,6 +73,7 @@ def serve(settings: Settings) -> None:
     logger.info("listening on http://%s:%d%s", settings.host, settings.port, settings.callback_path)
     with suppress(KeyboardInterrupt):  # uvicorn raises it again after it has shut down
         if settings.gateway_processes == 1:
+            relax_garbage_collection()
             uvicorn.Server(_uvicorn_config(app)).run(sockets=[listener])
         else:
             # An application cannot be handed to another process, so each makes its own.

@@ -26,6 +26,7 @@ from dingda.shared.ledger.ledger import Ledger
 from dingda.shared.queue import JobQueue
 from dingda.shared.runtime.clock import wall_clock_ms
 from dingda.shared.runtime.deadline import within
+from dingda.shared.runtime.garbage import relax_garbage_collection
 from dingda.shared.runtime.logs import configure_logging
 from dingda.shared.runtime.redis_clients import create_intake_redis
 from dingda.shared.runtime.settings import Settings, load_settings
@@ -142,7 +143,9 @@ def create_app_from_environment() -> Gateway:
     threading.Thread(target=_end_with_parent, name="parent", daemon=True).start()
     settings = load_settings()
     configure_logging(settings.log_level)
-    return create_app(settings)
+    app = create_app(settings)
+    relax_garbage_collection()
+    return app
 
 
 def _end_with_parent() -> None:
