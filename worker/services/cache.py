@@ -8,7 +8,6 @@ from itertools import pairwise
 from typing import Any, Protocol, TypeAlias
 
 from redis.asyncio import Redis
-from redis.asyncio.client import Pipeline
 from redis.exceptions import RedisError
 
 from dingda.shared.errors import BusyError
@@ -27,8 +26,8 @@ _REDIS_TIMEOUT_S = 1.0
 """A slower cache is worse than none; the Redis client alone would wait for a minute."""
 
 Fetch = Callable[[], Awaitable[Any]]
-_Commands: TypeAlias = Callable[[Pipeline], object]
-"""Puts one caller's commands into a pipeline."""
+_Command: TypeAlias = tuple[str | bytes | int, ...]
+"""A Redis command, made by its caller: a key that is none fails there, and not a batch."""
 
 
 class Cache(Protocol):
@@ -83,7 +82,7 @@ class RedisCache:
         self._redis = redis
         self._prefix = f"{prefix}:cache:"
         self._flights = SingleFlight()
-        self._batcher: Batcher[_Commands, list[Any]] = Batcher(
+        self._batcher: Batcher[Sequence[_Command], list[Any]] = Batcher(
             self._run_batch, limits=BatchLimits()
         )
 
@@ -99,7 +98,7 @@ class RedisCache:
     async def set(self, key: str, value: Any, *, ttl_s: int) -> None:
         """Store a JSON value for `ttl_s` seconds; an outage only costs the next look-up."""
         text = json.dumps(value)
-        await self._try("written", lambda redis: redis.set(self._prefix + key, text, ex=ttl_s))
+        await self._try("written", self._put(key, text, ttl_s))
 
     async def remember(
         self, key: str, fetch: Fetch, *, ttl_s: int, read: Callable[[Any], Any] = as_it_is
@@ -136,12 +135,7 @@ class RedisCache:
         except BaseException:
             await self._unlock(key)
             raise
-
-        def put(redis: Pipeline) -> None:
-            redis.set(self._prefix + key, text, ex=ttl_s)
-            redis.delete(self._lock(key))
-
-        await self._try("written", put)
+        await self._try("written", self._put(key, text, ttl_s), ("DEL", self._lock(key)))
         return text
 
     async def _lock_or_find(self, key: str, spoilt: str | None) -> str | None:
@@ -167,27 +161,30 @@ class RedisCache:
 
     async def _lock_and_read(self, key: str) -> tuple[bool | None, str | None]:
         """Whether the lock is ours now, and the stored value; as if it were while Redis is away."""
-
-        def commands(redis: Pipeline) -> None:
-            # In this order: a value that is put there between the two is found.
-            redis.set(self._lock(key), "1", nx=True, px=round(LOCK_S * 1000))
-            redis.get(self._prefix + key)
-
-        found = await self._try("locked", commands)
+        # In this order: a value that is put there between the two is found.
+        lock: _Command = ("SET", self._lock(key), "1", "NX", "PX", round(LOCK_S * 1000))
+        found = await self._try("locked", lock, ("GET", self._key(key)))
         return (found[0], found[1]) if found else (True, None)
 
     async def _unlock(self, key: str) -> None:
-        await self._try("unlocked", lambda redis: redis.delete(self._lock(key)))
+        await self._try("unlocked", ("DEL", self._lock(key)))
 
     async def _read(self, key: str) -> str | None:
-        found = await self._try("read", lambda redis: redis.get(self._prefix + key))
+        found = await self._try("read", ("GET", self._key(key)))
         stored: str | None = found[0] if found else None
         return stored
 
-    def _lock(self, key: str) -> str:
-        return f"{self._prefix}{key}:lock"
+    def _put(self, key: str, text: str, ttl_s: int) -> _Command:
+        return "SET", self._key(key), text, "EX", int(ttl_s)
 
-    async def _try(self, what: str, commands: _Commands) -> list[Any] | None:
+    def _lock(self, key: str) -> bytes:
+        return self._key(f"{key}:lock")
+
+    def _key(self, key: str) -> bytes:
+        # Encoded here, because half a surrogate pair can't be.
+        return (self._prefix + key).encode()
+
+    async def _try(self, what: str, *commands: _Command) -> list[Any] | None:
         """Run one caller's commands in the next batch; None if Redis is away."""
         try:
             async with asyncio.timeout(_REDIS_TIMEOUT_S):
@@ -196,13 +193,14 @@ class RedisCache:
             logger.warning("the cache cannot be %s (%s)", what, type(error).__name__)
             return None
 
-    async def _run_batch(self, batch: Sequence[_Commands]) -> list[list[Any] | Exception]:
+    async def _run_batch(self, batch: Sequence[Sequence[_Command]]) -> list[list[Any] | Exception]:
         # With a time limit of its own: the client would wait for a minute, and all later calls too.
         async with asyncio.timeout(_REDIS_TIMEOUT_S):
             async with self._redis.pipeline(transaction=False) as pipeline:
                 ends = [0]
                 for commands in batch:
-                    commands(pipeline)
+                    for command in commands:
+                        pipeline.execute_command(*command)
                     ends.append(len(pipeline))
                 results = await pipeline.execute(raise_on_error=False)
         return [_outcome(results[start:end]) for start, end in pairwise(ends)]

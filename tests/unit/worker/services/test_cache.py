@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections.abc import AsyncIterator
-from typing import Any
+from typing import Any, cast
 
 import fakeredis
 import pytest
@@ -274,6 +274,24 @@ async def test_what_many_want_at_one_moment_takes_few_round_trips(
     wanted = (cache.remember(f"k{n}", Source(n), ttl_s=60) for n in range(200))
     assert await asyncio.gather(*wanted) == list(range(200))
     assert trips <= 20
+
+
+async def test_a_call_that_makes_no_sense_is_the_trouble_of_its_own_caller_alone(
+    cache: RedisCache,
+) -> None:
+    senseless: list[Any] = [
+        cache.get(cast("Any", None)),
+        cache.set("k1", 1, ttl_s=cast("Any", None)),
+        cache.set("k2", 1, ttl_s=cast("Any", "soon")),
+        cache.remember(cast("Any", None), Source(), ttl_s=60),
+        cache.get("half a pair: \ud83d"),
+    ]
+    *failed, fine = await asyncio.gather(
+        *senseless, cache.remember("k", Source("there"), ttl_s=60), return_exceptions=True
+    )
+    assert all(isinstance(each, TypeError | ValueError) for each in failed)
+    assert fine == "there"
+    assert await cache.get("k") == "there"
 
 
 async def test_a_key_of_another_type_is_the_trouble_of_its_own_caller_alone(
