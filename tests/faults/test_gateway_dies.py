@@ -53,7 +53,7 @@ async def test_a_callback_delivered_a_thousand_times_makes_one_reply(
         assert {ack.text for ack in acks} == {'{"msgtype":"empty"}'}
         env.expect_ends(answered=1)
     with env.server.client() as client:
-        (key,) = client.scan_iter(KEYS.message("*"))
+        (key,) = client.scan_iter(KEYS.ended("*"))
         known_s = int(client.ttl(key))
     assert known_s * 1000 > TWO_HOURS_MS
     figure("1000 deliveries", f"1 reply, known for another {known_s / 3600:.1f} h")
