@@ -60,7 +60,7 @@ FULL = Plan(
     messages=30,
     backlogs=(1_000, 100_000, 1_000_000),
     passing=4_000,
-    kept=10_000,
+    kept=5_000,
     profile_s=6.0,
 )
 QUICK = Plan(
@@ -80,6 +80,6 @@ QUICK = Plan(
     messages=6,
     backlogs=(1_000, 5_000),
     passing=1_000,
-    kept=1_000,
+    kept=500,
     profile_s=1.0,
 )
