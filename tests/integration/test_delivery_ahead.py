@@ -121,13 +121,13 @@ async def test_once_the_connection_is_open_a_reply_over_tls_costs_one_round_trip
         a_worker(tmp_path, port=line.port) as worker,
     ):
         async with worker.expecting():
-            await asyncio.sleep(0.1)  # as long as the skill takes
+            await asyncio.sleep(0.1)  # the skill works
             await peer.connected.wait()
             await asyncio.sleep(3 * LATENCY_S)  # until the session tickets are here as well
         line.spoke.clear()
         assert await worker.send() == Delivered()
         assert line.spoke[:2] == [">", "<"]
-        # All that may follow is each side's farewell.
+        # All that may follow is each side's close_notify.
         assert len(line.spoke) <= 4
         assert len(peer.connections) == 1
 
@@ -220,6 +220,20 @@ async def test_one_that_ends_after_the_first_byte_is_unknown_though_it_was_opene
             await until(lambda: len(peer.connections) == 1)
         assert isinstance(await worker.send(), Unknown)
         assert len(peer.connections) == 1
+
+
+async def test_a_server_that_closes_right_after_its_response_has_answered(tmp_path: Path) -> None:
+    async def answer_and_close(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await peer.write(writer, response())
+        writer.close()
+
+    async with (
+        listening(self_signed(tmp_path)) as peer,
+        a_worker(tmp_path, port=peer.port) as worker,
+    ):
+        peer.answer = answer_and_close
+        outcomes = await asyncio.gather(*(worker.send() for _ in range(50)))
+        assert set(outcomes) == {Delivered()}
 
 
 async def test_an_old_connection_is_replaced_as_long_as_a_reply_is_expected(
@@ -329,7 +343,7 @@ async def test_a_tunnel_through_the_proxy_is_opened_ahead_as_well(tmp_path: Path
     proxy.close()
 
 
-async def test_a_server_that_shook_hands_has_accepted(
+async def test_a_server_that_made_the_handshake_has_accepted(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(accept_queue, "_QUIET_S", 10 * LONG_S)
@@ -441,6 +455,7 @@ async def test_a_session_proves_nothing_to_an_impostor(tmp_path: Path) -> None:
         ),
         partial(test_the_next_connection_resumes_the_session, version=ssl.TLSVersion.TLSv1_2),
         test_a_session_proves_nothing_to_an_impostor,
+        test_a_server_that_closes_right_after_its_response_has_answered,
     ],
 )
 def test_it_is_the_same_on_the_loop_that_workers_run_on(

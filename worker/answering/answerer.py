@@ -14,8 +14,8 @@ exactly one worker through each step. The way of one message:
 7. `delivery/webhook.py` or `delivery/private.py`: `send` knows the URL, and reads the response by
    `delivery/classify.py`.
 8. `delivery/post.py: post` makes the one POST.
-9. `delivery/transport.py` takes a connection, which step 4 had opened ahead, and awaits
-   `Ledger.claim_send` before it writes.
+9. `delivery/transport.py` takes a connection, opened while the skill worked
+   (`Answerer._expect_reply`), and awaits `Ledger.claim_send` before it writes.
 10. `settlement.py: settle` decides what follows.
 11. `answerer.py: Answerer._carry_out` does it: `LeaseKeeper.finish`, a retry later, or a plain
     sentence instead.

@@ -18,8 +18,8 @@ usually close an idle one, five seconds."""
 class ReadyConnections:
     """Keeps connections ready for as long as replies are expected.
 
-    A connection that could not be opened ahead is not tried again before the next reply is
-    expected or sent, and nobody is told: whoever takes none opens one, and learns why not.
+    A failure to open one is not reported, and not tried again before the next reply is expected or
+    sent: `take` then returns None, and the caller's own attempt reports what is wrong.
 
     Args:
         connect: opens a connection.
@@ -43,7 +43,7 @@ class ReadyConnections:
             self._expected -= 1
 
     async def take(self) -> Stream | None:
-        """Take the youngest connection, or the one that will be open first; None for none."""
+        """Take the youngest connection, else the one that is being opened longest, else None."""
         while self._ready:
             stream, closing = self._ready.popitem()
             closing.cancel()
@@ -64,7 +64,7 @@ class ReadyConnections:
             if task.done() and not task.cancelled() and not task.exception():
                 task.result().abort()
             raise
-        except Exception:  # noqa: BLE001 - whoever takes none opens one, and learns why not
+        except Exception:  # noqa: BLE001 - the caller's own attempt reports it
             return None
 
     def close(self) -> None:

@@ -59,7 +59,9 @@ class TCPStream(asyncio.Protocol):
         return not (self._received or self._has_ended)
 
     def write(self, data: bytes) -> None:  # noqa: D102
-        self._transport.write(data)
+        # uvloop raises if the connection is lost; then there is nobody to write to.
+        if not self._has_ended:
+            self._transport.write(data)
 
     async def read(self) -> bytes:  # noqa: D102
         while not self._received:

@@ -49,7 +49,7 @@ class TLSClient:
         try:
             await encrypted.handshake()
         except ssl.SSLError:
-            self._session = None  # lest it be what the server took offence at
+            self._session = None  # the server may have refused it
             raise
         return encrypted
 
@@ -99,7 +99,7 @@ class TLSStream:
 
     @property
     def is_idle(self) -> bool:  # noqa: D102 - see Stream
-        # Session tickets come unasked and are no data; a farewell reads as the end.
+        # Session tickets come unasked and are no data; a close_notify reads as the end.
         self._incoming.write(self._stream.read_now())
         try:
             return self._stream.is_idle and self._read_decrypted() is None
@@ -113,12 +113,12 @@ class TLSStream:
     async def read(self) -> bytes:  # noqa: D102
         while (data := self._read_decrypted()) is None:
             if not await self._receive():
-                return b""  # without TLS's farewell: many servers leave it out
+                return b""  # without a close_notify, which many servers leave out
         return data
 
     def close(self) -> None:  # noqa: D102
         with suppress(ssl.SSLError):
-            self.tls.unwrap()  # it writes our farewell, and would then wait for the server's
+            self.tls.unwrap()  # it writes our close_notify, and would then wait for the server's
         self._flush()
         self._stream.close()
 
@@ -126,7 +126,7 @@ class TLSStream:
         self._stream.abort()
 
     def _read_decrypted(self) -> bytes | None:
-        """Return what has arrived; none at the server's farewell, None if nothing has arrived."""
+        """Return what has arrived; b"" at the server's close_notify, None if there is nothing."""
         try:
             return self.tls.read(_CHUNK_BYTES)
         except ssl.SSLWantReadError:
@@ -134,7 +134,7 @@ class TLSStream:
         except ssl.SSLZeroReturnError:
             return b""
         finally:
-            self._flush()  # TLS may have something to say, such as a new key
+            self._flush()  # TLS may have to answer, as to a KeyUpdate
 
     async def _receive(self) -> bool:
         data = await self._stream.read()
