@@ -157,7 +157,7 @@ class Answerer:
         # A message is counted once, however many attempts it takes.
         if not self._rate_limiter or lease.delivery_attempt > 1 or lease.was_put_back:
             return None
-        match await self._rate_limiter.judge(message):
+        match await self._rate_limiter.judge(message, age_s=lease.age_ms / 1000):
             case RateDecision.WARN:
                 warning = encode_sentence(TOO_MANY, message)
                 return OutgoingReply(PreparedReply(warning, _RATE_LIMITED))

@@ -52,8 +52,13 @@ class RateLimiter:
         self._per_conversation = per_conversation
         self._now_s = now_s
 
-    async def judge(self, message: Message) -> RateDecision:
-        """Count a message and decide; it passes when Redis is away."""
+    async def judge(self, message: Message, *, age_s: float = 0.0) -> RateDecision:
+        """Count a message and decide; it passes when Redis is away.
+
+        Args:
+            message: the message.
+            age_s: how long ago it came, in seconds: it counts for that minute.
+        """
         # DingTalk hides the userid of external members, and of everybody before the publishing.
         sender = message.sender_staff_id or message.sender_id
         limits = {
@@ -61,7 +66,7 @@ class RateLimiter:
             f"conversation\n{message.conversation_id}": self._per_conversation,
         }
         limited = {
-            self._key(subject): limit
+            self._key(subject, age_s): limit
             for subject, limit in limits.items()
             # Senders without any id are not counted as one person.
             if limit and not subject.endswith("\n")
@@ -85,6 +90,6 @@ class RateLimiter:
                 pipeline.expire(key, 2 * _WINDOW_S)
             return list((await pipeline.execute())[::2])
 
-    def _key(self, subject: str) -> str:
+    def _key(self, subject: str, age_s: float) -> str:
         name = hashlib.sha256(subject.encode()).hexdigest()[:32]
-        return f"{self._prefix}:rate:{name}:{int(self._now_s() // _WINDOW_S)}"
+        return f"{self._prefix}:rate:{name}:{int((self._now_s() - age_s) // _WINDOW_S)}"

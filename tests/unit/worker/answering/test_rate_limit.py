@@ -68,6 +68,15 @@ async def test_the_next_minute_starts_a_new_count(limited: Limited) -> None:
     assert [await rate_limiter.judge(a_message()) for _ in range(3)] == [PASS, WARN, PASS]
 
 
+async def test_a_message_that_has_waited_counts_for_the_minute_in_which_it_came(
+    limited: Limited,
+) -> None:
+    rate_limiter = limited(per_sender=1, now_s=lambda: 130.0)
+    waited_s = [80.0, 75.0, 20.0, 0.0]
+    verdicts = [await rate_limiter.judge(a_message(), age_s=each) for each in waited_s]
+    assert verdicts == [PASS, WARN, PASS, PASS]
+
+
 async def test_without_limits_nothing_is_counted(
     limited: Limited, redis: fakeredis.FakeAsyncRedis
 ) -> None:
