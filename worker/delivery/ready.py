@@ -18,8 +18,9 @@ usually close an idle one, five seconds."""
 class ReadyConnections:
     """Keeps connections ready for as long as replies are expected.
 
-    A failure to open one is not reported, and not tried again before the next reply is expected or
-    sent: `take` then returns None, and the caller's own attempt reports what is wrong.
+    A connection that could not be opened ahead is not tried again before the next reply is
+    expected or sent, and then alone until one can be opened: sixteen for each reply would be a
+    flood to a server that is down. Only a caller that waits for a connection is told.
 
     Args:
         connect: opens a connection.
@@ -28,6 +29,7 @@ class ReadyConnections:
     def __init__(self, connect: Callable[[], Awaitable[Stream]]) -> None:
         self._connect = connect
         self._expected = 0
+        self._most = MOST_READY
         self._ready: dict[Stream, asyncio.TimerHandle] = {}
         """The oldest first, each with what closes it once it is too old."""
         self._opening: dict[asyncio.Task[Stream], None] = {}
@@ -43,7 +45,11 @@ class ReadyConnections:
             self._expected -= 1
 
     async def take(self) -> Stream | None:
-        """Take the youngest connection, else the one that is being opened longest, else None."""
+        """Take the youngest connection, else the one that is being opened longest, else None.
+
+        Raises:
+            Exception: why that one could not be opened. Another would take as long to fail.
+        """
         while self._ready:
             stream, closing = self._ready.popitem()
             closing.cancel()
@@ -64,8 +70,6 @@ class ReadyConnections:
             if task.done() and not task.cancelled() and not task.exception():
                 task.result().abort()
             raise
-        except Exception:  # noqa: BLE001 - the caller's own attempt reports it
-            return None
 
     def close(self) -> None:
         """Close what is open; nothing is opened any more."""
@@ -78,17 +82,19 @@ class ReadyConnections:
             stream.abort()
 
     def _fill(self) -> None:
-        wanted = min(self._expected, MOST_READY)
+        wanted = min(self._expected, self._most)
         for _ in range(wanted - len(self._ready) - len(self._opening)):
             task = asyncio.ensure_future(self._connect())
             self._opening[task] = None
             task.add_done_callback(self._keep)
 
     def _keep(self, task: "asyncio.Task[Stream]") -> None:
+        is_open = not task.cancelled() and not task.exception()
+        self._most = MOST_READY if is_open else 1
         if task not in self._opening:
             return  # it was taken meanwhile
         del self._opening[task]
-        if not task.cancelled() and not task.exception():
+        if is_open:
             stream = task.result()
             closing = asyncio.get_running_loop().call_later(READY_S, self._replace, stream)
             self._ready[stream] = closing
