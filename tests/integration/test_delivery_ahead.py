@@ -250,6 +250,24 @@ async def test_an_old_connection_is_replaced_as_long_as_a_reply_is_expected(
         assert peer.requests == []
 
 
+async def test_a_connection_that_broke_while_it_was_kept_is_replaced_without_a_word(
+    tmp_path: Path,
+) -> None:
+    failures: list[dict[str, Any]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: failures.append(context))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ready, "READY_S", 0.2)
+        async with (
+            listening(self_signed(tmp_path)) as peer,
+            a_worker(tmp_path, port=peer.port) as worker,
+            worker.expecting(),
+        ):
+            await until(lambda: len(peer.writers) == 1)
+            peer.writers[0].transport.abort()
+            await until(lambda: len(peer.writers) == 2)
+    assert failures == []
+
+
 async def test_where_nothing_can_be_opened_ahead_the_delivery_finds_out_why() -> None:
     async with a_worker(port=free_port()) as worker:
         async with worker.expecting():
@@ -445,6 +463,23 @@ async def test_a_session_proves_nothing_to_an_impostor(tmp_path: Path) -> None:
             assert peer.resumed == [False]  # what failed once is not offered again
 
 
+async def test_a_session_at_which_a_server_breaks_off_is_not_offered_again(tmp_path: Path) -> None:
+    async def break_off(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(1)
+        writer.close()
+
+    context, port = self_signed(tmp_path), free_port()
+    async with a_worker(tmp_path, port=port) as worker:
+        async with listening(context, port=port):
+            assert await worker.send() == Delivered()
+        server = await asyncio.start_server(break_off, "127.0.0.1", port)
+        assert isinstance(await worker.send(), Retry)
+        server.close()
+        async with listening(context, port=port) as peer:
+            assert await worker.send() == Delivered()
+            assert peer.resumed == [False]
+
+
 @pytest.mark.parametrize(
     "scenario",
     [
@@ -456,6 +491,7 @@ async def test_a_session_proves_nothing_to_an_impostor(tmp_path: Path) -> None:
         partial(test_the_next_connection_resumes_the_session, version=ssl.TLSVersion.TLSv1_2),
         test_a_session_proves_nothing_to_an_impostor,
         test_a_server_that_closes_right_after_its_response_has_answered,
+        test_a_connection_that_broke_while_it_was_kept_is_replaced_without_a_word,
     ],
 )
 def test_it_is_the_same_on_the_loop_that_workers_run_on(

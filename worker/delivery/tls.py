@@ -48,8 +48,9 @@ class TLSClient:
         encrypted = TLSStream(stream, tls, incoming, outgoing)
         try:
             await encrypted.handshake()
-        except ssl.SSLError:
-            self._session = None  # the server may have refused it
+        except BaseException:
+            # The server may have refused it: by an alert, by closing, or by saying nothing more.
+            self._session = None
             raise
         return encrypted
 
