@@ -105,6 +105,8 @@ def configure_logging(level: str) -> None:
     logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
     for chatty in ("httpx", "httpcore", "rq.worker", "rq.job"):
         logging.getLogger(chatty).setLevel(max(logging.WARNING, logging.getLevelName(level)))
+    # It says that something is tried again, and not what; the call that failed has its own line.
+    logging.getLogger("stamina").setLevel(logging.ERROR)
     # Python would print what an exception says where nobody catches it.
     threading.excepthook = _log_thread_failure
     sys.unraisablehook = _log_unraisable

@@ -210,6 +210,12 @@ def test_chatty_libraries_are_held_back(level: str, shown: str) -> None:
     assert logging.getLevelName(logging.getLogger("httpx").level) == shown
 
 
+@pytest.mark.usefixtures("root_logger")
+def test_a_retry_adds_no_line_to_that_of_the_call_that_failed() -> None:
+    configure_logging("INFO")
+    assert not logging.getLogger("stamina").isEnabledFor(logging.WARNING)
+
+
 def test_configuring_twice_does_not_log_twice(
     root_logger: logging.Logger, capsys: pytest.CaptureFixture[str]
 ) -> None:
