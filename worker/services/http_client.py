@@ -14,12 +14,21 @@ import httpx
 import stamina
 from yarl import URL
 
-from dingda.worker.errors import BackendProtocolError, BackendUnavailableError
+from dingda.worker.errors import (
+    BackendConfigError,
+    BackendProtocolError,
+    BackendUnavailableError,
+)
 from dingda.worker.services.backend import Backend
 from dingda.worker.services.backend_client import BackendClient, HttpxClient
 from dingda.worker.services.egress import DIRECT, Egress
 from dingda.worker.services.endpoint import MAX_RETRY_PAUSE_S, Endpoint
-from dingda.worker.services.http_message import HTTPRequest, HTTPResponse, build_request
+from dingda.worker.services.http_message import (
+    HTTPRequest,
+    HTTPResponse,
+    build_request,
+    parse_url,
+)
 from dingda.worker.services.single_flight import SharedCallCancelledError, SingleFlight
 
 _MAX_DIGITS = 300
@@ -113,10 +122,14 @@ class Http:
             BackendBusyError: if too many other calls were waiting.
             BackendQuotaError: if the backend's `quota` says so.
             BackendProtocolError: if the response is too large or not JSON.
+            BackendConfigError: if the URL is none of http:// or https://.
         """
         if isinstance(backend, str):
             backend = Backend(backend)
-        request = build_request(method, url, params=params, json=json, form=form, headers=headers)
+        address = _address(backend, url)
+        request = build_request(
+            method, address, params=params, json=json, form=form, headers=headers
+        )
         endpoint = self._endpoint(backend, request.url)
         if request.method in _SAFE if shared is None else shared:
             try:
@@ -142,6 +155,14 @@ class Http:
 def create_backend_client(egress: Egress = DIRECT) -> BackendClient:
     """Create a worker's client; see `BackendClient`."""
     return BackendClient(egress)
+
+
+def _address(backend: Backend, url: str) -> URL:
+    try:
+        return parse_url(url)
+    except ValueError:
+        # No outage, so nothing that is tried again; and a URL may hold a key, so it is not shown.
+        raise BackendConfigError(backend.name, "its URL is none of http:// or https://") from None
 
 
 async def _call(

@@ -34,9 +34,21 @@ class HTTPResponse:
     retry_after: str
 
 
+def parse_url(url: str) -> URL:
+    """Parse the address of a service.
+
+    Raises:
+        ValueError: if it is no URL, or one that is neither http:// nor https://.
+    """
+    parsed = URL(url)
+    if parsed.scheme not in ("http", "https") or not parsed.host:
+        raise ValueError("neither http:// nor https://")
+    return parsed
+
+
 def build_request(
     method: str,
-    url: str,
+    url: URL,
     *,
     params: Mapping[str, str | int | float] | None = None,
     json: Any = None,
@@ -46,13 +58,13 @@ def build_request(
     """Build a request; see `Http.json` for the arguments.
 
     Raises:
-        ValueError: if the URL is none, or the JSON holds a number that is not finite.
+        ValueError: if the JSON holds a number that is not finite.
     """
     body, content_type = _body(json, form)
     sent = dict(headers or {})
     if content_type and not any(name.lower() == "content-type" for name in sent):
         sent["Content-Type"] = content_type
-    return HTTPRequest(method.upper(), _url(url, params), tuple(sent.items()), body)
+    return HTTPRequest(method.upper(), _with_query(url, params), tuple(sent.items()), body)
 
 
 async def read_body(backend: Backend, chunks: AsyncIterable[bytes]) -> bytes:
@@ -69,11 +81,10 @@ async def read_body(backend: Backend, chunks: AsyncIterable[bytes]) -> bytes:
     return bytes(body)
 
 
-def _url(url: str, params: Mapping[str, str | int | float] | None) -> URL:
-    parsed = URL(url)
+def _with_query(url: URL, params: Mapping[str, str | int | float] | None) -> URL:
     if not params:
-        return parsed
-    return parsed.with_query({name: _query_value(value) for name, value in params.items()})
+        return url
+    return url.with_query({name: _query_value(value) for name, value in params.items()})
 
 
 def _query_value(value: str | float) -> str | float:

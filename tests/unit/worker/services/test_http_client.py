@@ -13,6 +13,7 @@ import stamina
 
 from dingda.worker.errors import (
     BackendBusyError,
+    BackendConfigError,
     BackendProtocolError,
     BackendQuotaError,
     BackendUnavailableError,
@@ -335,6 +336,31 @@ async def test_a_body_that_is_not_json_or_too_large_is_a_protocol_error(body: by
     async with http_to(lambda _: httpx.Response(200, content=body)) as http:
         with pytest.raises(BackendProtocolError):
             await http.json("API", "GET", URL)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "api.example/v1",
+        "ftp://api.example",
+        "https://",
+        "",
+        "http://[::1",
+        "http://api.example:99999",
+    ],
+)
+async def test_a_url_that_is_none_is_a_setting_to_mend_and_no_outage(url: str) -> None:
+    calls = []
+
+    def handler(request: httpx.Request) -> httpx.Response:
+        calls.append(request)
+        raise httpx.UnsupportedProtocol("no such scheme")
+
+    async with http_to(handler) as http:
+        with pytest.raises(BackendConfigError, match="API的配置有问题") as error:
+            await http.json("API", "GET", url, retries=1)
+    assert error.value.reason == "its URL is none of http:// or https://"
+    assert calls == []
 
 
 async def test_the_log_line_has_the_host_and_the_cost_and_no_key(
