@@ -204,7 +204,7 @@ def _settings() -> dict[str, str]:
         "DINGDA_APP_KEY": APP_KEY,
         "DINGDA_ROBOT_CODE": "",
         "DINGDA_PROXY_URL": "",
-        "DINGDA_RESULT_TTL": "60",
+        "DINGDA_RESULT_TTL": value_set("DINGDA_RESULT_TTL") or "60",
         "DINGDA_OPENAPI_URL": f"{simulator}/openapi",
         "DINGDA_OAPI_URL": f"{simulator}/openapi",
     }

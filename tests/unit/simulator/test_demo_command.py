@@ -95,6 +95,17 @@ def test_its_processes_look_for_no_library_in_the_current_folder(
     assert command._python_settings() == {"PYTHONUNBUFFERED": "1", "PYTHONSAFEPATH": "1"}
 
 
+@pytest.mark.parametrize(("chosen", "kept"), [(None, "60"), ("0", "0"), ("600", "600")])
+def test_jobs_that_ended_well_are_kept_for_a_minute_unless_somebody_chose(
+    chosen: str | None, kept: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("DINGDA_RESULT_TTL", raising=False)
+    if chosen is not None:
+        monkeypatch.setenv("DINGDA_RESULT_TTL", chosen)
+    assert command._settings()["DINGDA_RESULT_TTL"] == kept
+
+
 @pytest.mark.parametrize(
     ("skills", "offered"),
     [
