@@ -11,6 +11,7 @@ from functools import cache
 
 from opencc import OpenCC
 
+from dingda.shared.dingtalk.fields import encodable
 from dingda.worker.language.patterns import Pattern
 
 MAX_CHARS = 500
@@ -75,14 +76,14 @@ class FoldedText:
 
 
 def clean(text: str) -> str:
-    """Remove invisible characters and surrounding blanks.
+    """Remove invisible characters and surrounding blanks, and replace halves of surrogate pairs.
 
     DingTalk leaves a blank where it removed the bot's mention, at either end.
 
     Returns:
         At most the first `MAX_RAW_CHARS` characters.
     """
-    beginning = text.strip()[:MAX_RAW_CHARS]
+    beginning = encodable(text.strip()[:MAX_RAW_CHARS])
     return "".join(character for character in beginning if not _invisible(character)).strip()
 
 

@@ -92,6 +92,12 @@ def test_width_and_case_change_nothing(text: str) -> None:
     assert fold(text.upper()) == fold(wide) == fold(wide.upper()) == fold(text)
 
 
+@given(ANY_TEXT)
+@example("回声 \ud800")
+def test_a_cleaned_text_can_be_encoded(text: str) -> None:
+    clean(text).encode()
+
+
 def test_cleaning_keeps_case_width_and_inner_blanks_and_punctuation() -> None:
     assert clean("\u200b  Ｔext 天氣，\n北京\x00 ") == "Ｔext 天氣，\n北京"
 
