@@ -92,7 +92,7 @@ class JobQueue:
 def job_id_of(message_id: str, number: int | str) -> str:
     """The id of a message's job; jobs are numbered in the order in which they were enqueued.
 
-    `shared/ledger/lua/common.lua` makes and reads the same ids.
+    `shared/ledger/lua/parts/jobs.lua` makes and reads the same ids.
     """
     return f"{message_id}-{number}"
 

@@ -6,7 +6,7 @@ so a worker that was paused while another took over can do no harm. At every mom
 `accepted = answered + unmatched + declined + dead + open`.
 
 Messages of one sender in one conversation share an ordering key, and form a queue in the order in
-which they were accepted (see `shared/ledger/lua/common.lua`). A worker that leases one is told
+which they were accepted (see `lua/parts/sender_queue.lua`). A worker that leases one is told
 whether it is the first; if not, and its skill does not overtake, `park` puts it back until the one
 before it has ended, whichever worker has that one.
 """

@@ -124,7 +124,7 @@ class RetryResult(StrEnum):
 
 
 SPOILT = "its record is spoilt"
-"""The detail of a dead letter whose record in Redis can't be read; `common.lua` writes the same."""
+"""The detail of a dead letter whose record in Redis can't be read; `spoilt.lua` writes the same."""
 
 
 class DeadReason(StrEnum):

@@ -1,10 +1,11 @@
-"""The arguments of a script have the same names in the same order on both sides, Python and Lua."""
+"""A script takes the arguments that Python passes, by name and in order, and has what it needs."""
 
 import re
 from dataclasses import dataclass
 from importlib import resources
 
 import pytest
+from lupa.lua51 import LuaRuntime
 
 from dingda.shared.ledger.scripts import (
     ENQUEUES,
@@ -14,6 +15,7 @@ from dingda.shared.ledger.scripts import (
     RequeueArguments,
     RequeueEntry,
 )
+from dingda.shared.runtime.lua_source import lua_source, needs
 from dingda.worker.engine.completer import CompleteArguments, EndedEntry
 from dingda.worker.engine.fetcher import FetchArguments, FetchEntry
 
@@ -57,6 +59,16 @@ ENTRY = re.compile(
     re.MULTILINE,
 )
 each_script = pytest.mark.parametrize("script", ALL, ids=lambda script: script.name)
+PARTS = {
+    each.name.removesuffix(".lua"): each.read_text("utf-8")
+    for each in (resources.files(LEDGER) / "lua" / "parts").iterdir()
+}
+SOURCES = PARTS | {
+    name: (resources.files(LEDGER) / "lua" / f"{name}.lua").read_text("utf-8")
+    for name in ("common", *SCRIPTS.values())
+}
+DEFINED = re.compile(r"^local (?:function )?(\w+)", re.MULTILINE)
+COMMENT_OR_STRING = re.compile(r"--.*|'[^']*'")
 each_folder = pytest.mark.parametrize("package", [LEDGER, ENGINE])
 
 
@@ -72,7 +84,7 @@ def names(listed: str) -> tuple[str, ...]:
 @each_folder
 def test_every_script_has_its_arguments(package: str) -> None:
     folder = resources.files(package) / "lua"
-    scripts = {each.name.removesuffix(".lua") for each in folder.iterdir()}
+    scripts = {each.name.removesuffix(".lua") for each in folder.iterdir() if each.is_file()}
     assert scripts == {"common", *(script.name for script in ALL if script.package == package)}
 
 
@@ -120,3 +132,20 @@ def test_the_head_of_a_script_says_what_each_argument_is(script: Script) -> None
         assert None not in positions
         starts = [found.start() for found in positions if found]
         assert starts == sorted(starts)
+
+
+@each_script
+def test_a_script_can_be_compiled_with_what_it_needs(script: Script) -> None:
+    LuaRuntime().compile(lua_source(script.package, script.name))
+
+
+@pytest.mark.parametrize("name", SOURCES)
+def test_a_script_or_part_names_the_parts_that_it_uses_and_no_other(name: str) -> None:
+    words = set(re.findall(r"\w+", COMMENT_OR_STRING.sub("", SOURCES[name])))
+    others = {part: text for part, text in PARTS.items() if part != name}
+    used = [part for part, text in others.items() if words & set(DEFINED.findall(text))]
+    assert needs(SOURCES[name]) == sorted(used)
+
+
+def test_every_part_is_needed() -> None:
+    assert set(PARTS) == {part for source in SOURCES.values() for part in needs(source)}

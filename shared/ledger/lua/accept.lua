@@ -8,6 +8,7 @@
 -- Returns for each message 'accepted', 'duplicate' or 'full'.
 --
 -- What several messages share is written once. All that may fail comes first, so nothing is half accepted.
+-- Needs: ended, jobs, parking, sender_queue
 
 local backlog_limit, longest_ms, unstated_ms, created_at, most_queued, recheck_ms = unpack(ARGV, OWN, OWN + 5)
 local job_fields, first = counted(OWN + 6)

@@ -4,6 +4,7 @@
 --   prepared reply or '', ms since it was accepted, 1 if no earlier message of its sender is open, 1 if it was
 --   leased and put back before}, or {0, why not, whose turn it is now or ''}: the state that prevents it, 'waiting' for
 --   a retry, 'expired', 'spoilt' or 'gone'.
+-- Needs: dead_letter, sender_queue, spoilt
 
 local id, token, lease_ms, margin_ms, remember_s = unpack(ARGV, OWN, OWN + 4)
 local key = MESSAGE .. id

@@ -2,6 +2,7 @@
 -- is left kept, so that another worker can go on with it and nobody sends a part again.
 -- Own arguments: id, token, lease_ms, rest (what is left as it was prepared), last_failure (what a dead
 --   letter says should the session close first). Returns 1, or 0 if lost.
+-- Needs: holder
 
 local id, token, lease_ms, rest, last_failure = unpack(ARGV, OWN, OWN + 4)
 local key = MESSAGE .. id

@@ -1,5 +1,6 @@
 -- Lengthens a lease that is still held, up to the session's end: what a skill that can't be cut off
 -- holds is ended then. Own arguments: id, token, lease_ms. Returns 1, or 0 if lost.
+-- Needs: holder
 
 local id, token, lease_ms = unpack(ARGV, OWN, OWN + 2)
 if not holds(id, token, 'leased') then return 0 end

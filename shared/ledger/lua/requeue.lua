@@ -1,6 +1,7 @@
 -- Enqueues overdue messages again.
 -- Own arguments: created_at (now as RQ writes it), the job's fields, counted; then for each message: id, data
 --   (of its job). Returns how many it enqueued.
+-- Needs: jobs
 
 local created_at = unpack(ARGV, OWN, OWN)
 local job_fields, first = counted(OWN + 1)

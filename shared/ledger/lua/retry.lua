@@ -3,6 +3,7 @@
 --   the reply was definitely not shown), longest_wait_ms (the longest pause for which later messages of its
 --   sender wait), prepared (the reply, or ''), failures (what went wrong so far, by kind, or ''),
 --   last_failure (this time's, or ''). Returns {1, whose turn it is now or ''}, or {0} if lost.
+-- Needs: holder, sender_queue
 
 local id, token, pause_ms, furthest, longest_wait_ms, prepared, failures, last_failure = unpack(ARGV, OWN, OWN + 7)
 if not holds(id, token, 'leased', furthest) then return {0} end

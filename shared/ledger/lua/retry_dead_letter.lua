@@ -2,6 +2,7 @@
 -- Own arguments: id, margin_ms (before the session's end), data (of its job), created_at (now as RQ writes
 --   it), the job's fields, counted
 -- Returns 'accepted', or why not: 'gone', the state that it is in, or 'expired'.
+-- Needs: jobs
 
 local id, margin_ms, data, created_at = unpack(ARGV, OWN, OWN + 3)
 local job_fields = counted(OWN + 4)

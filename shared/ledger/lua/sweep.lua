@@ -7,6 +7,7 @@
 -- Returns the ids to hand to requeue.lua (should that never happen, the next sweep names them again), and
 -- the ids whose records are spoilt: ended, or passed over if the id is none of ours; and the ids of those
 -- over which too many workers died; and the names of our keys that were removed, as they were of another type.
+-- Needs: dead_letter, jobs, parking, sender_queue, spoilt
 
 local limit, handover_ms, max_deaths, remember_s, keep_dead_ms, recheck_ms, apart_ms,
       longest_apart_ms = unpack(ARGV, OWN, OWN + 7)
