@@ -78,9 +78,17 @@ _HISTORY = ROOT / "benchmarks" / "history.jsonl"
 
 def main() -> int:
     """Measure the chosen questions; returns the process's exit status."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks")
-    parser.add_argument("--quick", action="store_true", help="within three minutes")
-    parser.add_argument("--only", nargs="+", choices=QUESTIONS, default=[], help="some of it")
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks",
+        description="Measure Dingda beside what people use instead. `make bench` sets that up, "
+        "and writes benchmarks/results.md; less than all is written under benchmarks/.out/.",
+    )
+    parser.add_argument(
+        "--quick", action="store_true", help="measure a little of each target, within three minutes"
+    )
+    parser.add_argument(
+        "--only", nargs="+", choices=QUESTIONS, default=[], help="measure these questions alone"
+    )
     arguments = parser.parse_args()
     if not Path("/proc/self/smaps_rollup").exists():
         print("The benchmarks read CPU and memory from /proc, and so need Linux.", file=sys.stderr)

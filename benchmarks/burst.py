@@ -75,11 +75,13 @@ async def _ask(bot: Bot, texts: Sequence[str], name: str) -> tuple[int, float, i
 
 def main() -> int:
     """`python -m benchmarks.burst`: print the tables, one row for each checkout."""
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.burst", description=__doc__.partition("\n")[0]
+    )
     parser.add_argument(
         "--code", type=Path, action="append", default=[], help="another checkout, to compare with"
     )
-    parser.add_argument("--rounds", type=int, default=1)
+    parser.add_argument("--rounds", type=int, default=1, help="of each (1)")
     arguments = parser.parse_args()
     codes = {path.resolve().name: path.resolve() for path in arguments.code} | {DINGDA: ROOT}
     samples = []
