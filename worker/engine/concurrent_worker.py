@@ -126,7 +126,7 @@ class ConcurrentWorker(BaseWorker):
         """
         self._loop = asyncio.get_running_loop()
         contain_tasks(self._loop)
-        await self._call_in(self._records_thread, self._registration.open)
+        await self._in_records_thread(self._registration.open)
         logger.info(
             "worker %s takes up to %d jobs at once from %s",
             self.name,
@@ -150,9 +150,7 @@ class ConcurrentWorker(BaseWorker):
                 task.cancel()
             results = await asyncio.gather(*background, return_exceptions=True)
             # An outage of Redis must not keep the process until its supervisor kills it.
-            await asyncio.wait(
-                {self._call_in(self._records_thread, self._close)}, timeout=_CLOSE_TIMEOUT_S
-            )
+            await asyncio.wait({self._in_records_thread(self._close)}, timeout=_CLOSE_TIMEOUT_S)
             self._records_thread.shutdown(wait=False)
         for result in results:
             if isinstance(result, Exception):
@@ -247,7 +245,7 @@ class ConcurrentWorker(BaseWorker):
             return started
         self._is_starting = False
         # Completions recorded meanwhile have left the state to us.
-        await self._call_in(self._records_thread, self._registration.update_state)
+        await self._in_records_thread(self._registration.update_state)
         return []
 
     async def _is_told_to_pause(self) -> bool:
@@ -257,9 +255,9 @@ class ConcurrentWorker(BaseWorker):
             self._suspension_check_at_s = now_s + _SUSPENSION_CHECK_S
             suspended = await self._fetcher.are_workers_suspended()
             if suspended:
-                await self._call_in(self._records_thread, self.set_state, WorkerStatus.SUSPENDED)
+                await self._in_records_thread(self.set_state, WorkerStatus.SUSPENDED)
             elif self._is_suspended:
-                await self._call_in(self._records_thread, self._registration.update_state)
+                await self._in_records_thread(self._registration.update_state)
             self._is_suspended = suspended
         return self._is_suspended
 
@@ -317,7 +315,7 @@ class ConcurrentWorker(BaseWorker):
             self._completion_is_due.clear()
             while batch := self._ended[:]:
                 try:
-                    await self._call_in(self._records_thread, self._complete, batch)
+                    await self._in_records_thread(self._complete, batch)
                 except (RedisError, OSError) as error:
                     logger.warning("cannot complete jobs (%s); retrying", type(error).__name__)
                     await asyncio.sleep(_RETRY_DELAY_S)
@@ -334,8 +332,8 @@ class ConcurrentWorker(BaseWorker):
         """Show that the worker and its jobs are alive, and let RQ tidy its registries."""
         while True:
             try:
-                await self._call_in(self._records_thread, self._send_heartbeat)
-                await self._call_in(self._records_thread, self._registration.tidy)
+                await self._in_records_thread(self._send_heartbeat)
+                await self._in_records_thread(self._registration.tidy)
             except (RedisError, OSError) as error:
                 logger.warning("cannot send a heartbeat (%s)", type(error).__name__)
             await asyncio.sleep(_HEARTBEAT_S)
@@ -351,10 +349,8 @@ class ConcurrentWorker(BaseWorker):
         except (RedisError, OSError) as error:
             logger.warning("could not sign off from Redis (%s)", type(error).__name__)
 
-    def _call_in(
-        self, thread: ThreadPoolExecutor, call: Callable[..., T], *arguments: Any
-    ) -> "asyncio.Future[T]":
-        return self._loop.run_in_executor(thread, call, *arguments)
+    def _in_records_thread(self, call: Callable[..., T], *arguments: Any) -> "asyncio.Future[T]":
+        return self._loop.run_in_executor(self._records_thread, call, *arguments)
 
 
 async def _first_of(*awaitables: Coroutine[Any, Any, Any]) -> None:
