@@ -23,7 +23,8 @@ from benchmarks.plan import FULL, Plan
 from benchmarks.processes import OURS, run
 from benchmarks.samples import Column, Sample, Table
 from dingda.worker.services.backend import Backend
-from dingda.worker.services.http_client import Http, create_backend_client
+from dingda.worker.services.backend_client import BackendClient
+from dingda.worker.services.http_client import Http
 
 DINGDA = "Dingda's HTTP client, as skills have it"
 AIOHTTP = "aiohttp alone"
@@ -76,7 +77,7 @@ def measure(plan: Plan, folder: Path) -> Iterator[Sample]:
 
 @asynccontextmanager
 async def _dingda() -> AsyncIterator[_Call]:
-    async with create_backend_client() as client:
+    async with BackendClient() as client:
         http = Http(client)
 
         async def call(url: str, number: int) -> object:

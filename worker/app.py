@@ -37,8 +37,8 @@ from dingda.worker.maintenance.sweeper import sweep_forever
 from dingda.worker.sdk.loader import load_skill_settings, load_skills
 from dingda.worker.sdk.services import Services
 from dingda.worker.sdk.skill import Skill
-from dingda.worker.services import http_client as http
 from dingda.worker.services.access_token import AccessToken
+from dingda.worker.services.backend_client import BackendClient
 from dingda.worker.services.cache import RedisCache
 from dingda.worker.services.contacts import Contacts
 from dingda.worker.services.database import Databases
@@ -87,7 +87,7 @@ async def open_answerer(settings: Settings) -> AsyncIterator[WorkerParts]:
     skills = load_skills(settings.skills)
     async with AsyncExitStack() as stack:
         egress = Egress(settings.proxy_url.get_secret_value(), settings.no_proxy)
-        backends = Http(await stack.enter_async_context(http.create_backend_client(egress)))
+        backends = Http(await stack.enter_async_context(BackendClient(egress)))
         replies = await stack.enter_async_context(post.create_reply_transport(egress))
         redis = create_worker_redis(settings.redis_url.get_secret_value())
         stack.push_async_callback(redis.aclose)

@@ -24,7 +24,8 @@ from benchmarks.bot import weather_questions
 from dingda.simulator.testing.processes import free_port
 from dingda.worker.errors import BackendUnavailableError
 from dingda.worker.services.backend import Backend
-from dingda.worker.services.http_client import Http, create_backend_client
+from dingda.worker.services.backend_client import BackendClient
+from dingda.worker.services.http_client import Http
 from tests.support.builders import a_callback
 from tests.support.processes import (
     ROOT,
@@ -58,14 +59,14 @@ async def call(http: Http, target: Backend | str, url: str, count: int) -> list[
 
 async def test_a_hundred_and_twenty_calls_are_under_way_at_once_and_none_fails() -> None:
     with a_backend(1.0) as (url, port):
-        async with create_backend_client() as client:
+        async with BackendClient() as client:
             answers = await call(Http(client), "天气", url, 120)
         assert [answer.status for answer in answers] == [200] * 120
         assert backend.ask(port).most == 120
 
 
 async def test_a_name_that_cannot_be_looked_up_is_not_called_a_time_out() -> None:
-    async with create_backend_client() as client:
+    async with BackendClient() as client:
         with pytest.raises(BackendUnavailableError) as failed:
             await Http(client).json("天气", "GET", "http://nobody.invalid/")
     assert failed.value.reason == "ClientConnectorDNSError"
@@ -74,7 +75,7 @@ async def test_a_name_that_cannot_be_looked_up_is_not_called_a_time_out() -> Non
 async def test_a_service_that_hangs_is_heard_of_in_time_and_touches_no_other() -> None:
     hanging = Backend("天气", at_once=100, timeout_s=1.0)
     with a_backend(HANGS_S) as (hung_url, hung_port), a_backend(0.0) as (url, _):
-        async with create_backend_client() as client:
+        async with BackendClient() as client:
             http = Http(client)
             waiting = asyncio.create_task(call(http, hanging, hung_url, 500))
             await asyncio.sleep(0.1)
@@ -116,7 +117,7 @@ async def test_a_server_with_a_short_queue_is_not_overrun_and_no_cookie_of_its_i
     small_server: ThreadingHTTPServer,
 ) -> None:
     url = f"http://127.0.0.1:{small_server.server_port}"
-    async with create_backend_client() as client:
+    async with BackendClient() as client:
         http = Http(client)
         for _ in range(2):
             answers = await call(http, Backend("小", timeout_s=60), url, 60)
@@ -128,11 +129,12 @@ _REMEMBER = """
 import asyncio, sys
 from redis.asyncio import Redis
 from dingda.worker.services.cache import RedisCache
-from dingda.worker.services.http_client import Http, create_backend_client
+from dingda.worker.services.backend_client import BackendClient
+from dingda.worker.services.http_client import Http
 
 async def main(redis_url, url):
     redis = Redis.from_url(redis_url, decode_responses=True)
-    async with create_backend_client() as client, redis:
+    async with BackendClient() as client, redis:
         http, cache = Http(client), RedisCache(redis, prefix="dingda")
         await redis.ping()
         print("ready", flush=True)

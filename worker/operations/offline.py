@@ -12,7 +12,7 @@ from dingda.worker.answering.routing import Router
 from dingda.worker.engine.threads import SkillThreads
 from dingda.worker.sdk.loader import load_skill_settings, load_skills
 from dingda.worker.sdk.services import Services
-from dingda.worker.services import http_client as http
+from dingda.worker.services.backend_client import BackendClient
 from dingda.worker.services.database import Databases
 from dingda.worker.services.egress import Egress
 from dingda.worker.services.http_client import Http
@@ -49,7 +49,7 @@ async def answer_offline(
     skills = load_skills(settings.skills)
     databases, threads = Databases(), SkillThreads()
     egress = Egress(settings.proxy_url.get_secret_value(), settings.no_proxy)
-    async with http.create_backend_client(egress) as backends:
+    async with BackendClient(egress) as backends:
         responder = Responder(
             router=Router([*skills, help_skill(skills)]),
             services=Services(

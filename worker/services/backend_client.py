@@ -4,6 +4,7 @@ httpx above aiohttp took five times aiohttp's own CPU time. It is still there fo
 tests, which are httpx's: `HttpxClient`.
 """
 
+import asyncio
 import ssl
 from typing import TYPE_CHECKING, Protocol, Self
 
@@ -12,7 +13,7 @@ import httpx
 
 from dingda.worker.errors import BackendUnavailableError
 from dingda.worker.services.backend import Backend
-from dingda.worker.services.egress import DIRECT, USER_AGENT, ConnectPacer, Egress
+from dingda.worker.services.egress import DIRECT, USER_AGENT, Egress
 from dingda.worker.services.http_message import HTTPRequest, HTTPResponse, read_body
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ _KEEP_ALIVE_S = 4.0
 """Less than the five seconds of many servers: a connection closed by the server as we use it costs
 a call that may not be repeated."""
 _TIMEOUT = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_TIMEOUT_S)
+_CONNECT_GAP_S = 0.001
 
 
 class Client(Protocol):
@@ -106,7 +108,10 @@ class HttpxClient:
 
 
 class _PacedConnector(aiohttp.TCPConnector):
-    """Opens connections a moment apart.
+    """Opens connections a moment apart, because many at once overflow a small accept queue.
+
+    Linux then drops the final ACK of a handshake: the client believes it is connected, and the
+    server learns of it seconds later or never.
 
     A `TraceConfig` could wait as well, but aiohttp then traces each request, which costs a fifth
     of its CPU time; this method is called for new connections alone.
@@ -114,7 +119,7 @@ class _PacedConnector(aiohttp.TCPConnector):
 
     def __init__(self, ssl_context: ssl.SSLContext) -> None:
         super().__init__(limit=0, keepalive_timeout=_KEEP_ALIVE_S, ssl=ssl_context)
-        self._pacer = ConnectPacer()
+        self._next_s = 0.0
 
     async def _create_connection(
         self,
@@ -122,8 +127,15 @@ class _PacedConnector(aiohttp.TCPConnector):
         traces: "list[Trace]",
         timeout: aiohttp.ClientTimeout,  # noqa: ASYNC109 - aiohttp's own signature
     ) -> "ResponseHandler":
-        await self._pacer.wait()
+        await self._wait_for_turn()
         return await super()._create_connection(req, traces, timeout)
+
+    async def _wait_for_turn(self) -> None:
+        now_s = asyncio.get_running_loop().time()
+        turn_s = max(now_s, self._next_s)
+        self._next_s = turn_s + _CONNECT_GAP_S
+        if turn_s > now_s:
+            await asyncio.sleep(turn_s - now_s)
 
 
 def _open_session() -> aiohttp.ClientSession:

@@ -21,7 +21,6 @@ from dingda.worker.errors import (
 )
 from dingda.worker.services.backend import Backend
 from dingda.worker.services.backend_client import BackendClient, HttpxClient
-from dingda.worker.services.egress import DIRECT, Egress
 from dingda.worker.services.endpoint import MAX_RETRY_PAUSE_S, Endpoint
 from dingda.worker.services.http_message import (
     HTTPRequest,
@@ -59,7 +58,7 @@ class Http:
     URLs may hold keys.
 
     Args:
-        client: see `create_backend_client`; or an httpx client whose transport plays the backends.
+        client: a `BackendClient`; or an httpx client whose transport plays the backends.
         now: the wall clock, for quotas that are restored at midnight.
 
     >>> @skill.command("工时")
@@ -150,11 +149,6 @@ class Http:
             endpoint = Endpoint(backend, url.host or "", self._client, now=self._now)
             self._endpoints[key] = endpoint
         return endpoint
-
-
-def create_backend_client(egress: Egress = DIRECT) -> BackendClient:
-    """Create a worker's client; see `BackendClient`."""
-    return BackendClient(egress)
 
 
 def _address(backend: Backend, url: str) -> URL:
