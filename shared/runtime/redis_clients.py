@@ -8,7 +8,12 @@ from urllib.parse import parse_qsl, urlsplit
 import hiredis
 import redis
 import redis.asyncio
-from redis.asyncio.connection import Connection, SSLConnection, UnixDomainSocketConnection
+from redis.asyncio.connection import (
+    AbstractConnection,
+    Connection,
+    SSLConnection,
+    UnixDomainSocketConnection,
+)
 from redis.asyncio.retry import Retry as AsyncRetry
 from redis.backoff import ExponentialBackoff, NoBackoff
 from redis.retry import Retry
@@ -74,7 +79,7 @@ def _port(url: str) -> int | None:
     return None
 
 
-class _PackingInC:
+class _PackingInC(AbstractConnection):
     """Packs commands as redis-py's blocking client does: its asyncio one does it in Python.
 
     That would take more of the gateway's time than to read and check what it stores.
@@ -83,7 +88,11 @@ class _PackingInC:
     def pack_command(self, *args: Any) -> list[bytes]:
         """A command as it goes to Redis; its name may be two words."""
         name, *others = args
-        return [hiredis.pack_command((*name.split(), *others))]
+        try:
+            return [hiredis.pack_command((*name.split(), *others))]
+        except (TypeError, UnicodeEncodeError):
+            # redis-py replaces half a surrogate pair, which would fail all that share a round trip.
+            return super().pack_command(*args)
 
 
 class _TCPConnection(_PackingInC, Connection):
