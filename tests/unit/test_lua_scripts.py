@@ -17,7 +17,7 @@ from dingda.shared.ledger.scripts import (
 )
 from dingda.shared.runtime.lua_source import lua_source, needs
 from dingda.worker.engine.completer import CompleteArguments, EndedEntry
-from dingda.worker.engine.fetcher import FetchArguments, FetchEntry
+from dingda.worker.engine.fetcher import FetchArguments
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ ALL = [
         Script(LEDGER, name, kind._fields, LEDGER_ENTRIES.get(kind, ()), kind in ENQUEUES)
         for kind, name in SCRIPTS.items()
     ),
-    Script(ENGINE, "fetch", FetchArguments._fields, FetchEntry._fields),
+    Script(ENGINE, "fetch", FetchArguments._fields),
     Script(ENGINE, "complete", CompleteArguments._fields, EndedEntry._fields),
 ]
 PREFIXES = re.compile(

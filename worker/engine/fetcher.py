@@ -11,20 +11,19 @@ from rq.utils import as_text, now, utcformat
 from dingda.worker.engine.records import RecordScript, StartedJob
 from dingda.worker.engine.repair import report
 
+_PREFIX_DIGITS = 28
+"""Of an execution's id, which has 32 hex digits in RQ: the others number it."""
+
 
 class FetchArguments(NamedTuple):
-    """Then comes a `FetchEntry` for each job wanted."""
+    """What to take, and what to write of it."""
 
     started_at: str
     started_s: float
     heartbeat_s: int
     reserved: bytes
-
-
-class FetchEntry(NamedTuple):
-    """One job wanted."""
-
-    execution_id: str
+    limit: int
+    execution_prefix: str
 
 
 class JobFetcher:
@@ -82,8 +81,10 @@ class JobFetcher:
                 started_s=at_s,
                 heartbeat_s=self._heartbeat_s,
                 reserved=b"" if reserved is None else b"=" + reserved,
+                limit=limit,
+                # One UUID, not one for each job: a hundred would delay the first job.
+                execution_prefix=uuid4().hex[:_PREFIX_DIGITS],
             ),
-            entries=[FetchEntry(uuid4().hex) for _ in range(limit)],
         )
         started = []
         for job_id, execution_id, data in zip(found[::3], found[1::3], found[2::3], strict=True):

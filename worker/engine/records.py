@@ -58,7 +58,10 @@ class RecordScript:
         )
 
     def __call__(
-        self, keys: Sequence[str], arguments: tuple[Any, ...], entries: Iterable[tuple[Any, ...]]
+        self,
+        keys: Sequence[str],
+        arguments: tuple[Any, ...],
+        entries: Iterable[tuple[Any, ...]] = (),
     ) -> Any:
         """Run it with these keys and arguments after those that `common.lua` lists.
 

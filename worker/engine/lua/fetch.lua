@@ -3,14 +3,14 @@
 --
 -- KEYS 3 the queue   4 its intermediate queue   5 its StartedJobRegistry
 -- Own arguments: started_at (now as RQ writes it), started_s (the same in seconds), heartbeat_s (seconds between two
---   heartbeats), reserved ('=' and a job that is in the intermediate queue already, or '');
---   then for each job wanted: execution_id (a new one)
+--   heartbeats), reserved ('=' and a job that is in the intermediate queue already, or ''), limit (how many jobs),
+--   execution_prefix (28 hex digits that no other call has; the four that follow count)
 -- It begins with a write that takes no memory, so a full Redis lets it run: see shared/ledger/lua/common.lua.
 -- Returns job's id, execution's id, the job's data; and so on for each job that started. For an id
 --   that RQ can't have written: the id, '' and ''.
 
 local QUEUE, INTERMEDIATE, WIP = unpack(KEYS, 3)
-local started_at, started_s, heartbeat_s, reserved = unpack(ARGV, OWN, OWN + 3)
+local started_at, started_s, heartbeat_s, reserved, limit, execution_prefix = unpack(ARGV, OWN, OWN + 5)
 heartbeat_s = tonumber(heartbeat_s)
 local found, longest_s = {}, 0
 local LONGEST_ID = 128
@@ -22,8 +22,8 @@ local function ttl_of(timeout)
   return heartbeat_s + 60
 end
 
-for at = OWN + 4, #ARGV do
-  local execution_id = unpack(ARGV, at, at)
+for number = 1, tonumber(limit) do
+  local execution_id = string.format('%s%04x', execution_prefix, number)
   local job_id
   if reserved ~= '' then
     job_id, reserved = string.sub(reserved, 2), ''
