@@ -6,11 +6,10 @@ Every call of a script makes all its functions, and each takes about a thousand 
 it has few but those that it uses.
 """
 
-import re
 from importlib import resources
 from importlib.resources.abc import Traversable
 
-_NEEDS = re.compile(r"^-- Needs: (.+)$", re.MULTILINE)
+_NEEDS = "-- Needs: "
 
 
 def lua_source(package: str, name: str) -> str:
@@ -30,8 +29,8 @@ def lua_source(package: str, name: str) -> str:
 
 def needs(source: str) -> list[str]:
     """The names of the parts that a script, or a part, needs itself."""
-    found = _NEEDS.search(source)
-    return found[1].split(", ") if found else []
+    lines = (line for line in source.splitlines() if line.startswith(_NEEDS))
+    return [name for line in lines for name in line.removeprefix(_NEEDS).split(", ")]
 
 
 def _parts(folder: Traversable, source: str) -> dict[str, str]:
