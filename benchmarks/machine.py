@@ -11,8 +11,8 @@ from pathlib import Path
 from benchmarks.candidates import Server
 from benchmarks.processes import BASELINES, BASELINES_ARQ, run
 
-_OURS = ("starlette", "uvicorn", "uvloop", "httptools", "redis", "hiredis", "rq", "httpx")
-_OURS_HTTP = ("httpx-aiohttp", "aiohttp")
+_OURS = ("starlette", "uvicorn", "uvloop", "httptools", "redis", "hiredis", "rq", "aiohttp")
+_CLIENTS = ("httpx", "httpx-aiohttp")
 _BASELINES = ("dramatiq", "taskiq", "taskiq-redis", "redis", "Django", "gunicorn", "httpx")
 _BASELINES_ARQ = ("arq", "redis")
 
@@ -29,7 +29,8 @@ def describe(server: Server) -> dict[str, str]:
         "system": f"{platform.system()} {platform.release()}",
         "Python": platform.python_version(),
         "Valkey": f"{_version_of(server)}, appendonly, appendfsync everysec",
-        "Dingda's packages": ", ".join(f"{n} {version(n)}" for n in (*_OURS, *_OURS_HTTP)),
+        "Dingda's packages": _installed(_OURS),
+        "the clients compared with Dingda's": _installed(_CLIENTS),
         "the baselines' packages": _versions(BASELINES, _BASELINES),
         "arq's packages": _versions(BASELINES_ARQ, _BASELINES_ARQ),
     }
@@ -38,6 +39,10 @@ def describe(server: Server) -> dict[str, str]:
 def _version_of(server: Server) -> str:
     facts = server.client.info("server")
     return str(facts.get("valkey_version", facts["redis_version"]))
+
+
+def _installed(names: tuple[str, ...]) -> str:
+    return ", ".join(f"{name} {version(name)}" for name in names)
 
 
 def _versions(python: str, names: tuple[str, ...]) -> str:

@@ -115,19 +115,20 @@ _PACKING: dict[type, type] = {
 
 
 def create_intake_redis(url: str, *, connect_timeout_s: float) -> "redis.asyncio.Redis":
-    """As `create_gateway_redis`, for calls that `within` bounds: they have no other time-out.
+    """For the gateway's intake, whose calls `within` bounds: they have no other time-out.
 
-    redis-py's own would cost two timers and a task for each call.
+    redis-py's own would cost two timers and a task for each call. For the rest it is as
+    `create_bounded_redis`.
     """
     return _async(url, connect_timeout_s, AsyncRetry(NoBackoff(), 1), socket_timeout=None, **_TERSE)
 
 
-def create_gateway_redis(url: str, *, timeout_s: float) -> "redis.asyncio.Redis":
-    """For the gateway: fail within `timeout_s` seconds.
+def create_bounded_redis(url: str, *, timeout_s: float) -> "redis.asyncio.Redis":
+    """For what must not wait, such as a command or a page: fail within `timeout_s` seconds.
 
     It retries once, at once: after a restart of Redis a pooled connection is only found to be
     broken when it is used. It skips HELLO and CLIENT SETINFO: each costs a round trip, and with
-    them a slow Redis would never be reached within the time of a message.
+    them a slow Redis would never be reached in so short a time.
     """
     return _async(url, timeout_s, AsyncRetry(NoBackoff(), 1), **_TERSE)
 

@@ -16,7 +16,7 @@ from dingda.shared.errors import SettingsError
 from dingda.shared.ledger.timeline import read_timelines
 from dingda.shared.queue import JobQueue
 from dingda.shared.runtime.clock import wall_clock_ms
-from dingda.shared.runtime.redis_clients import create_gateway_redis
+from dingda.shared.runtime.redis_clients import create_bounded_redis
 from dingda.shared.runtime.server import create_uvicorn_config, listen
 from dingda.shared.runtime.settings import Settings
 from dingda.simulator.backends.open_meteo import FakeOpenMeteo
@@ -44,7 +44,7 @@ def serve(settings: SimulatorSettings, bot: Settings) -> None:
         SettingsError: if there is no secret, or the port cannot be had.
     """
     changes = ChangeNotifier()
-    ledger = create_gateway_redis(bot.redis_url.get_secret_value(), timeout_s=_LEDGER_TIMEOUT_S)
+    ledger = create_bounded_redis(bot.redis_url.get_secret_value(), timeout_s=_LEDGER_TIMEOUT_S)
     app = _build(settings, bot, changes, ledger)
     listener = listen(settings.host, settings.port, settings_prefix="DINGDA_SIMULATOR_")
     _log_start(settings, bot)

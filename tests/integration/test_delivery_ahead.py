@@ -121,9 +121,8 @@ async def test_once_the_connection_is_open_a_reply_over_tls_costs_one_round_trip
         a_worker(tmp_path, port=line.port) as worker,
     ):
         async with worker.expecting():
-            await asyncio.sleep(0.1)  # the skill works
-            await peer.connected.wait()
-            await asyncio.sleep(3 * LATENCY_S)  # until the session tickets are here as well
+            # The skill works until both sides' flights and the session tickets have gone by.
+            await until(lambda: line.spoke == [">", "<", ">", "<"])
         line.spoke.clear()
         assert await worker.send() == Delivered()
         assert line.spoke[:2] == [">", "<"]

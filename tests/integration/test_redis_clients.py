@@ -13,8 +13,8 @@ from dingda.shared.ledger.ledger import Ledger
 from dingda.shared.ledger.states import Completion, DeadReason, Lease, Outcome
 from dingda.shared.queue import JobQueue
 from dingda.shared.runtime.redis_clients import (
+    create_bounded_redis,
     create_fetching_redis,
-    create_gateway_redis,
     create_intake_redis,
     create_worker_redis,
 )
@@ -25,7 +25,7 @@ PASSWORD = "p@ss/wörd"
 IN_A_URL = "p%40ss%2Fw%C3%B6rd"
 CLIENTS: dict[str, Callable[[str], Redis]] = {
     "intake": lambda url: create_intake_redis(url, connect_timeout_s=1.0),
-    "gateway": lambda url: create_gateway_redis(url, timeout_s=1.0),
+    "bounded": lambda url: create_bounded_redis(url, timeout_s=1.0),
     "worker": create_worker_redis,
     "fetching": create_fetching_redis,
 }

@@ -35,5 +35,5 @@ class SendChannel(Protocol):
 
         For as long as the context is open, the connection that `send` will use is opened, and
         replaced when it gets old. So a reply that takes as long as a handshake costs one round
-        trip. Nothing is claimed or sent; what goes wrong here is found again, and told, by `send`.
+        trip. Nothing is claimed or sent; what goes wrong here is told by `send` alone.
         """

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from dingda.shared.ledger.ledger import Ledger
 from dingda.shared.ledger.states import Lease
 from dingda.shared.queue import JobQueue
-from dingda.shared.runtime.redis_clients import create_gateway_redis
+from dingda.shared.runtime.redis_clients import create_bounded_redis
 from dingda.shared.runtime.settings import Settings
 from dingda.worker.engine.concurrent_worker import ConcurrentWorker
 
@@ -55,7 +55,7 @@ class WatchedWorker:
 
 async def _release(leases: Sequence[Lease], settings: Settings) -> None:
     """Release leases over connections of its own: those of the worker's loop are blocked."""
-    redis = create_gateway_redis(
+    redis = create_bounded_redis(
         settings.redis_url.get_secret_value(), timeout_s=_RELEASE_TIMEOUT_S / 2
     )
     queue = JobQueue.create(

@@ -17,7 +17,7 @@ from dingda.shared.ledger.states import DeadLetter
 from dingda.shared.queue import JobQueue
 from dingda.shared.runtime.command_line import FAILED, OK, WRONG_USAGE, as_json_option
 from dingda.shared.runtime.logs import configure_logging, printable
-from dingda.shared.runtime.redis_clients import create_gateway_redis
+from dingda.shared.runtime.redis_clients import create_bounded_redis
 from dingda.shared.runtime.running_demo import join_demo
 from dingda.shared.runtime.settings import Settings, load_settings
 from dingda.worker.operations.dead_letters import (
@@ -195,7 +195,7 @@ def _load() -> Settings:
 
 @asynccontextmanager
 async def _admin(settings: Settings) -> AsyncIterator[tuple[Redis, LedgerAdmin, JobQueue]]:
-    redis = create_gateway_redis(settings.redis_url.get_secret_value(), timeout_s=_REDIS_TIMEOUT_S)
+    redis = create_bounded_redis(settings.redis_url.get_secret_value(), timeout_s=_REDIS_TIMEOUT_S)
     queue = JobQueue.create(
         settings.queue,
         skill_timeout_s=settings.skill_timeout,

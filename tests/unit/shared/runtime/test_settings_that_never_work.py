@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from dingda.shared.errors import SettingsError
 from dingda.shared.runtime.redis_clients import (
-    create_gateway_redis,
+    create_bounded_redis,
     create_rq_redis,
     create_worker_redis,
 )
@@ -146,7 +146,7 @@ def test_a_redis_url_is_understood_by_every_client_alike(
     taken = dingda.settings(REDIS_URL=url).redis_url.get_secret_value()
     clients: list[Any] = [
         create_worker_redis(taken),
-        create_gateway_redis(taken, timeout_s=1),
+        create_bounded_redis(taken, timeout_s=1),
         create_rq_redis(taken),
     ]
     for client in clients:

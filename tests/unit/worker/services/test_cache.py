@@ -262,18 +262,18 @@ async def test_a_redis_that_hangs_is_not_waited_for(
 async def test_what_many_want_at_one_moment_takes_few_round_trips(
     cache: RedisCache, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    trips = 0
+    round_trips = 0
     execute = Pipeline.execute
 
     async def counted(pipeline: Pipeline, *args: Any, **options: Any) -> Any:
-        nonlocal trips
-        trips += 1
+        nonlocal round_trips
+        round_trips += 1
         return await execute(pipeline, *args, **options)
 
     monkeypatch.setattr(Pipeline, "execute", counted)
     wanted = (cache.remember(f"k{n}", Source(n), ttl_s=60) for n in range(200))
     assert await asyncio.gather(*wanted) == list(range(200))
-    assert trips <= 20
+    assert round_trips <= 20
 
 
 async def test_a_call_that_makes_no_sense_is_the_trouble_of_its_own_caller_alone(
