@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Iterator
 
 import pytest
 from redis.asyncio import Redis
+from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import ResponseError
 
 from dingda.shared.runtime.deadline import within
@@ -60,3 +61,24 @@ async def test_a_connection_that_redis_has_closed_is_opened_again_at_once(redis:
     before = await kept.execute("CLIENT ID")
     await redis.client_kill_filter(_id=before)
     assert await kept.execute("CLIENT ID") != before
+
+
+async def test_calls_that_fail_or_are_broken_off_take_no_connection_with_them(
+    server: Valkey, redis: Redis
+) -> None:
+    kept = KeptConnection(redis)
+
+    async def errors(*command: str, limit_s: float = 10) -> set[type]:
+        """What more calls than there are connections raise, eight at a time."""
+        raised: list[object] = []
+        for _ in range(redis.connection_pool.max_connections // 4):
+            calls = (within(limit_s, kept.execute(*command)) for _ in range(8))
+            raised += await asyncio.gather(*calls, return_exceptions=True)
+        return set(map(type, raised))
+
+    assert await errors("NO SUCH COMMAND") == {ResponseError}
+    assert await errors("BLPOP", "nothing", "60", limit_s=0.1) == {TimeoutError}
+    server.kill()
+    assert await errors("PING") == {RedisConnectionError}
+    server.start()
+    assert await within(10, kept.execute("ECHO", "back")) == "back"
