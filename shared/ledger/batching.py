@@ -18,6 +18,7 @@ from redis.commands.core import AsyncScript
 from redis.exceptions import NoScriptError
 
 from dingda.shared.errors import BusyError
+from dingda.shared.runtime.kept_connection import KeptConnection
 
 logger = logging.getLogger(__name__)
 
@@ -156,7 +157,7 @@ class ScriptBatcher:
     """
 
     def __init__(self, redis: Redis, keys: Sequence[str]) -> None:
-        self._redis = redis
+        self._connection = KeptConnection(redis)
         self._keys = keys
         self._batcher: Batcher[_Script, Any] = Batcher(self._run_batch, limits=BatchLimits())
 
@@ -171,16 +172,16 @@ class ScriptBatcher:
         return results
 
     async def _execute(self, batch: Iterable[_Script]) -> list[Any]:
-        async with self._redis.pipeline(transaction=False) as pipeline:
-            for script, arguments in batch:
-                pipeline.evalsha(script.sha, len(self._keys), *self._keys, *arguments)
-            return list(await pipeline.execute(raise_on_error=False))
+        keys = (len(self._keys), *self._keys)
+        return await self._connection.execute_all(
+            [("EVALSHA", script.sha, *keys, *arguments) for script, arguments in batch]
+        )
 
     async def _run_unknown(self, batch: Sequence[_Script], results: list[Any]) -> None:
         """Load and run scripts that a freshly started Redis did not know; none of them has run."""
         unknown = [n for n, result in enumerate(results) if isinstance(result, NoScriptError)]
         for script in {batch[n][0].sha: batch[n][0] for n in unknown}.values():
-            await self._redis.script_load(script.script)
+            await self._connection.execute("SCRIPT LOAD", script.script)
         found = await self._execute(batch[n] for n in unknown)
         for n, result in zip(unknown, found, strict=True):
             results[n] = result

@@ -1,9 +1,13 @@
 """One connection to Redis that is kept from call to call."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from redis.asyncio import Redis
 from redis.asyncio.connection import AbstractConnection
+from redis.exceptions import ResponseError
+
+Command = tuple[Any, ...]
 
 
 class KeptConnection:
@@ -23,9 +27,23 @@ class KeptConnection:
 
     async def execute(self, *command: Any) -> Any:
         """Run a command and return its result; raises what the client raises."""
+        (result,) = await self.execute_all([command])
+        if isinstance(result, ResponseError):
+            raise result
+        return result
+
+    async def execute_all(self, commands: Sequence[Command]) -> list[Any]:
+        """Run commands in one round trip.
+
+        Returns:
+            The result of each; one that Redis refused has its `ResponseError` instead.
+
+        Raises:
+            RedisError: what the client raises if the round trip fails.
+        """
         connection = self._take() or await self._pool.get_connection()  # type: ignore[no-untyped-call]
         try:
-            return await _exchange(connection, command)
+            return await _exchange(connection, commands)
         finally:
             if self._kept or not connection.is_connected:
                 await self._pool.release(connection)
@@ -37,14 +55,21 @@ class KeptConnection:
         return connection
 
 
-async def _exchange(connection: AbstractConnection, command: tuple[Any, ...]) -> Any:
-    packed = connection.pack_command(*command)
+async def _exchange(connection: AbstractConnection, commands: Sequence[Command]) -> list[Any]:
+    packed = connection.pack_commands(commands)
 
-    async def exchange() -> Any:
+    async def exchange() -> list[Any]:
         await connection.send_packed_command(packed)
-        return await connection.read_response()
+        return [await _read(connection) for _ in commands]
 
     async def disconnect(_: Exception) -> None:
         await connection.disconnect()
 
     return await connection.retry.call_with_retry(exchange, disconnect)
+
+
+async def _read(connection: AbstractConnection) -> Any:
+    try:
+        return await connection.read_response()
+    except ResponseError as error:
+        return error

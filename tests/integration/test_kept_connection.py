@@ -1,4 +1,4 @@
-"""The one connection that the gateway keeps to Redis, on a real server: whose reply is whose."""
+"""A connection that is kept to Redis from call to call, on a real server: whose reply is whose."""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
@@ -53,6 +53,19 @@ async def test_an_error_of_redis_is_raised_and_the_connection_stays(redis: Redis
     before = await kept.execute("CLIENT ID")
     with pytest.raises(ResponseError):
         await kept.execute("NO SUCH COMMAND")
+    assert await kept.execute("CLIENT ID") == before
+
+
+async def test_of_several_commands_in_one_round_trip_only_the_refused_one_has_an_error(
+    redis: Redis,
+) -> None:
+    kept = KeptConnection(redis)
+    before = await kept.execute("CLIENT ID")
+    first, refused, last = await kept.execute_all(
+        [("ECHO", "first"), ("NO SUCH COMMAND",), ("ECHO", "last")]
+    )
+    assert (first, last) == ("first", "last")
+    assert isinstance(refused, ResponseError)
     assert await kept.execute("CLIENT ID") == before
 
 

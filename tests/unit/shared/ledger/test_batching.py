@@ -1,7 +1,7 @@
 """Batching: calls of many callers share a round trip, and each caller gets its own result."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
 import fakeredis
@@ -11,6 +11,7 @@ from redis.exceptions import ResponseError
 
 from dingda.shared.errors import BusyError
 from dingda.shared.ledger.batching import Batcher, BatchLimits, ScriptBatcher
+from dingda.shared.runtime.kept_connection import Command, KeptConnection
 
 # Batches of anything.
 
@@ -137,23 +138,16 @@ def scripts(redis: fakeredis.FakeAsyncRedis) -> ScriptBatcher:
 
 
 @pytest.fixture
-def executed(redis: fakeredis.FakeAsyncRedis, monkeypatch: pytest.MonkeyPatch) -> list[int]:
+def executed(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """How many calls each round trip had."""
     sizes: list[int] = []
-    original = redis.pipeline
+    original = KeptConnection.execute_all
 
-    def pipeline(**options: Any) -> Any:
-        made: Any = original(**options)
-        execute = made.execute
+    async def counted(self: KeptConnection, commands: Sequence[Command]) -> list[Any]:
+        sizes.append(len(commands))
+        return await original(self, commands)
 
-        async def counted(**how: Any) -> Any:
-            sizes.append(len(made.command_stack))
-            return await execute(**how)
-
-        made.execute = counted
-        return made
-
-    monkeypatch.setattr(redis, "pipeline", pipeline)
+    monkeypatch.setattr(KeptConnection, "execute_all", counted)
     return sizes
 
 
