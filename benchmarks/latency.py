@@ -97,9 +97,13 @@ async def _send(pipeline: _Pipeline, port: int, messages: int) -> list[float]:
     """Send messages one by one, and return for each the ms until its reply."""
     replies: asyncio.Queue[float] = asyncio.Queue()
     loop = asyncio.get_running_loop()
-    sink = await loop.create_server(
-        lambda: Sink(Taken(), lambda *_: replies.put_nowait(time.perf_counter())), "127.0.0.1", port
-    )
+    sinks: list[Sink] = []
+
+    def accept() -> Sink:
+        sinks.append(Sink(Taken(), lambda *_: replies.put_nowait(time.perf_counter())))
+        return sinks[-1]
+
+    server = await loop.create_server(accept, "127.0.0.1", port)
     address = urlsplit(pipeline.url)
     callbacks = Callbacks(address.netloc, text=AT_ONCE, origin=f"http://127.0.0.1:{port}")
     reader, writer = await asyncio.open_connection(address.hostname, address.port)
@@ -118,5 +122,7 @@ async def _send(pipeline: _Pipeline, port: int, messages: int) -> list[float]:
         raise BenchmarkError(f"{pipeline.name}: no reply within {_WITHIN_S:g} s") from None
     finally:
         writer.close()
-        sink.close()
+        server.close()
+        for sink in sinks:
+            sink.close()
     return latencies_ms[_UNCOUNTED:]

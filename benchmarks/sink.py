@@ -69,6 +69,10 @@ class Sink(asyncio.Protocol):
             response = self._report() if method == b"GET" else self._take(path, body)
             self._transport.write(response)
 
+    def close(self) -> None:
+        """Close the connection: its client, which may keep it, learns that nobody reads there."""
+        self._transport.close()
+
     def _take(self, path: bytes, body: bytes) -> bytes:
         taken = self._taken
         taken.last_s = time.monotonic()
