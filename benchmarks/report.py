@@ -9,12 +9,15 @@ from benchmarks.targets import Target
 _WHOLE_FROM = 20
 """Figures from this on are shown without decimals among the targets."""
 _INTRODUCTION = """\
-Written by `make bench`. Cells are medians over {rounds} rounds (what takes long: {slow}) that
-alternate between the variants, with the lowest and the highest in brackets. Ratios are taken within
+Written by `make bench`. {cells} Ratios are taken within
 a round, so that what disturbs the machine disturbs both sides. Compare within a run and never
 across runs; where the columns disagree, believe CPU time rather than the clock, because the load,
 Redis and the process under test share {cores} cores.
 """
+_MEDIANS = """\
+Cells are medians over {rounds} rounds (what takes long: {slow}) that
+alternate between the variants, with the lowest and the highest in brackets."""
+_ONCE = "Each cell is a single measurement, and so not for the record."
 
 
 def render(
@@ -36,8 +39,10 @@ def render(
         machine: what it was measured on, by name.
         pictures: paths of plots, relative to the report.
     """
+    cells = _ONCE if plan.rounds == 1 else _MEDIANS
     introduction = _INTRODUCTION.format(
-        rounds=plan.rounds, slow=plan.slow_rounds, cores=machine.get("cores", "some")
+        cells=cells.format(rounds=plan.rounds, slow=plan.slow_rounds),
+        cores=machine.get("cores", "some"),
     )
     titles = {table.question: table.title for table in tables}
     parts = [f"# Benchmarks ({plan.name})", introduction, _targets(samples, targets, titles)]
@@ -67,16 +72,22 @@ def _why(target: Target, titles: Mapping[str, str]) -> str:
 
 def section(samples: Samples, table: Table) -> str:
     """Write one question's table, with its title and its note."""
-    heads = ["", *(column.heading for column in table.columns)]
+    variants = samples.variants(table.question)
+    measured = [
+        column
+        for column in table.columns
+        if any(samples.summary(table.question, variant, column.value) for variant in variants)
+    ]
+    heads = ["", *(column.heading for column in measured)]
     if table.yardstick:
         heads.append(f"× {table.yardstick} ({_compared(table).heading})")
-    rows = [_row(samples, table, variant) for variant in samples.variants(table.question)]
+    rows = [_row(samples, table, measured, variant) for variant in variants]
     return f"## {table.title}\n\n{table.note}\n\n{_rows(heads, rows)}"
 
 
-def _row(samples: Samples, table: Table, variant: str) -> list[str]:
+def _row(samples: Samples, table: Table, columns: Iterable[Column], variant: str) -> list[str]:
     cells = [variant]
-    for column in table.columns:
+    for column in columns:
         summary = samples.summary(table.question, variant, column.value)
         cells.append(_cell(summary, column.digits) if summary else "")
     if table.yardstick:

@@ -2,13 +2,20 @@
 
 import pytest
 
-from benchmarks.plan import QUICK
+from benchmarks.plan import FULL, QUICK, Plan
 from benchmarks.report import render
 from benchmarks.samples import Column, Sample, Samples, Summary, Table, percentile
 from benchmarks.targets import Target
 
 TABLES = (
-    Table("q", "A question", "A note.", (Column("per_s", "req/s"),), "a", "per_s"),
+    Table(
+        "q",
+        "A question",
+        "A note.",
+        (Column("per_s", "req/s"), Column("tls_per_s", "req/s by https")),
+        "a",
+        "per_s",
+    ),
     Table("profile-q", "Where the time goes", "Shares.", (Column("percent", "%"),)),
 )
 
@@ -17,10 +24,12 @@ def three_rounds(variant: str, *per_s: float) -> list[Sample]:
     return [Sample("q", variant, n, {"per_s": value}) for n, value in enumerate(per_s)]
 
 
-def report(*all_samples: Sample, bound: float = 4, profile: str = "profile-q") -> str:
+def report(
+    *all_samples: Sample, bound: float = 4, profile: str = "profile-q", plan: Plan = QUICK
+) -> str:
     return render(
         Samples(all_samples),
-        plan=QUICK,
+        plan=plan,
         tables=TABLES,
         targets=[Target("fast", "b against a", "q", "per_s", "b", bound, "a", profile=profile)],
         machine={"cores": "2"},
@@ -69,3 +78,14 @@ def test_it_says_whether_a_target_is_met_and_if_not_where_to_look(
 
 def test_it_says_what_was_not_measured() -> None:
     assert "| b against a | ≥ 4 | not measured |  |" in report(*three_rounds("a", 10))
+
+
+def test_it_says_of_what_the_cells_are_medians_and_that_a_quick_run_has_none() -> None:
+    assert "medians over 3 rounds (what takes long: 2)" in report(plan=FULL)
+    assert "Each cell is a single measurement" in report(plan=QUICK)
+    assert "median" not in report(plan=QUICK)
+
+
+def test_a_column_that_was_not_measured_is_left_out() -> None:
+    assert "by https" not in report(*three_rounds("a", 10))
+    assert "by https" in report(*three_rounds("a", 10), Sample("q", "a", 0, {"tls_per_s": 5}))
