@@ -1,5 +1,6 @@
 """One HTTP/1.1 response, read from bytes as far as it matters. It knows no sockets."""
 
+from asyncio import IncompleteReadError
 from http import HTTPStatus
 
 from httptools import HttpParserError, HttpResponseParser
@@ -36,8 +37,9 @@ class ResponseReader:
         """Take bytes from the server; none at the end of what it sends.
 
         Raises:
-            HttpParserError: if this is no HTTP, its head is too long, or it is cut short;
-                HttpParserUpgrade if the server changes to another protocol.
+            HttpParserError: if this is no HTTP, or its head is too long; HttpParserUpgrade if the
+                server changes to another protocol.
+            IncompleteReadError: if it is cut short.
         """
         if not data:
             self._end()
@@ -55,7 +57,7 @@ class ResponseReader:
         """Decide whether a response that the closing of the connection ends is complete."""
         is_framed = {"content-length", "transfer-encoding"} & self.headers.keys()
         if is_framed or not self.status:
-            raise HttpParserError("the response is cut short")
+            raise IncompleteReadError(self.body, None)
         self.is_complete = True
 
     # What httptools calls.

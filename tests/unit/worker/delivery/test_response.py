@@ -1,5 +1,7 @@
 """One HTTP response, read from bytes."""
 
+from asyncio import IncompleteReadError
+
 import pytest
 from httptools import HttpParserError, HttpParserUpgrade
 
@@ -88,7 +90,7 @@ def test_what_follows_the_response_is_not_read() -> None:
 def test_a_response_that_is_cut_short_is_none(received: bytes) -> None:
     reader = read(*filter(None, [received]))
     assert not reader.is_complete
-    with pytest.raises(HttpParserError):
+    with pytest.raises(IncompleteReadError):
         reader.feed(b"")
     assert not reader.is_complete
 
