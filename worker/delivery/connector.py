@@ -65,7 +65,7 @@ class Connector:
             TimeoutError: if that takes longer than `CONNECT_TIMEOUT_S`.
             ssl.SSLCertVerificationError: if the certificate is not the origin's.
             ProxyRefusedError: if the proxy opens no tunnel.
-            OSError: if it failed otherwise; also what `ResponseReader.feed` raises, of a proxy's answer.
+            OSError: if it failed otherwise; also what `ResponseReader.feed` raises, of a proxy.
         """
         place = await self._accept_queue.enter()
         async with asyncio.timeout(CONNECT_TIMEOUT_S):
