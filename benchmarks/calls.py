@@ -4,23 +4,20 @@ Each measurement is a process of its own: `python -m benchmarks.calls <client> .
 """
 
 import argparse
-import asyncio
 import itertools
 import json
-import ssl
-import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 
 import aiohttp
-import certifi
 import uvloop
 
 from benchmarks.candidates import SERVICE_TAKES_S, a_slow_service
-from benchmarks.certificate import a_certificate
+from benchmarks.certificate import a_certificate, client_context
 from benchmarks.plan import FULL, Plan
 from benchmarks.processes import OURS, run
+from benchmarks.rate import measure_rate
 from benchmarks.samples import Column, Sample, Table
 from dingda.worker.services.backend import Backend
 from dingda.worker.services.backend_client import BackendClient
@@ -88,8 +85,7 @@ async def _dingda() -> AsyncIterator[_Call]:
 
 @asynccontextmanager
 async def _aiohttp() -> AsyncIterator[_Call]:
-    trusting = ssl.create_default_context(cafile=certifi.where())
-    connector = aiohttp.TCPConnector(limit=0, ssl=trusting)
+    connector = aiohttp.TCPConnector(limit=0, ssl=client_context())
     async with aiohttp.ClientSession(connector=connector, timeout=_TIMEOUT) as session:
 
         async def call(url: str, number: int) -> object:
@@ -113,30 +109,16 @@ async def _call_all(
 
 
 async def _call_for(client: str, url: str, in_flight: int, seconds: float) -> dict[str, float]:
-    count = itertools.count()
-    ended = 0
-
-    async def go_on(call: _Call, position: int) -> None:
-        nonlocal ended
-        await asyncio.sleep(position / in_flight * SERVICE_TAKES_S)
-        while True:
-            await call(url, next(count))
-            ended += 1
-
+    numbers = itertools.count()
     async with _CLIENTS[client]() as call:
-        loops = [asyncio.create_task(go_on(call, position)) for position in range(in_flight)]
-        # By then each has had an answer, and has its connection.
-        await asyncio.sleep(2.2 * SERVICE_TAKES_S)
-        ended_before, began, cpu_s = ended, time.perf_counter(), time.process_time()
-        await asyncio.sleep(seconds)
-        done, took_s = ended - ended_before, time.perf_counter() - began
-        cpu_s = time.process_time() - cpu_s
-        for loop in loops:
-            if loop.done():
-                loop.result()
-            loop.cancel()
-        await asyncio.gather(*loops, return_exceptions=True)
-    return {"per_s": done / took_s, "cpu_us": cpu_s / max(1, done) * 1e6}
+        return await measure_rate(
+            lambda: call(url, next(numbers)),
+            in_flight=in_flight,
+            # By then each has had an answer, and has its connection.
+            warm_up_s=2.2 * SERVICE_TAKES_S,
+            seconds=seconds,
+            spread_s=SERVICE_TAKES_S,
+        )
 
 
 def main() -> None:

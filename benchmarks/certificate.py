@@ -62,6 +62,11 @@ def a_certificate(folder: Path) -> Certificate:
     return certificate
 
 
+def client_context() -> ssl.SSLContext:
+    """The client's side of TLS: it trusts certifi's bundle, or what was put in its place."""
+    return ssl.create_default_context(cafile=certifi.where())
+
+
 def server_context(pem: Path) -> ssl.SSLContext:
     """The server's side of TLS."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)

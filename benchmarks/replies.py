@@ -4,24 +4,21 @@ Each measurement is a process of its own: `python -m benchmarks.replies <client>
 """
 
 import argparse
-import asyncio
 import json
-import ssl
-import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 
 import aiohttp
-import certifi
 import httpx
 import uvloop
 from httpx_aiohttp import AiohttpTransport
 
 from benchmarks.candidates import a_tls_sink
-from benchmarks.certificate import a_certificate
+from benchmarks.certificate import a_certificate, client_context
 from benchmarks.plan import FULL, Plan
 from benchmarks.processes import OURS, run
+from benchmarks.rate import measure_rate
 from benchmarks.samples import Column, Sample, Table
 from dingda.worker.delivery.post import PostResponse, create_reply_transport
 from dingda.worker.delivery.post import post as post_once
@@ -103,7 +100,7 @@ async def _httpx(transport: httpx.AsyncBaseTransport) -> AsyncIterator[_Post]:
 
 @asynccontextmanager
 async def _aiohttp() -> AsyncIterator[_Post]:
-    connector = aiohttp.TCPConnector(limit=0, ssl=_trusting())
+    connector = aiohttp.TCPConnector(limit=0, ssl=client_context())
     async with aiohttp.ClientSession(connector=connector) as session:
 
         async def post(url: str) -> None:
@@ -114,17 +111,13 @@ async def _aiohttp() -> AsyncIterator[_Post]:
         yield post
 
 
-def _trusting() -> ssl.SSLContext:
-    return ssl.create_default_context(cafile=certifi.where())
-
-
 _UNLIMITED = httpx.Limits(max_connections=None, max_keepalive_connections=None)
 _CLIENTS: dict[str, Callable[[], AbstractAsyncContextManager[_Post]]] = {
     DINGDA: _dingda,
     POOLED: lambda: _httpx(
-        AiohttpTransport(verify=_trusting(), limits=httpx.Limits(max_connections=0))
+        AiohttpTransport(verify=client_context(), limits=httpx.Limits(max_connections=0))
     ),
-    DEFAULT: lambda: _httpx(httpx.AsyncHTTPTransport(verify=_trusting(), limits=_UNLIMITED)),
+    DEFAULT: lambda: _httpx(httpx.AsyncHTTPTransport(verify=client_context(), limits=_UNLIMITED)),
     AIOHTTP: _aiohttp,
 }
 
@@ -136,27 +129,13 @@ async def _post_all(
 
 
 async def _post_for(client: str, url: str, in_flight: int, seconds: float) -> dict[str, float]:
-    count = 0
-
-    async def go_on(post: _Post) -> None:
-        nonlocal count
-        while True:
-            await post(url)
-            count += 1
-
     async with _CLIENTS[client]() as post:
-        loops = [asyncio.create_task(go_on(post)) for _ in range(in_flight)]
-        await asyncio.sleep(min(1.0, seconds / 4))
-        counted, began, cpu_s = count, time.perf_counter(), time.process_time()
-        await asyncio.sleep(seconds)
-        done, took_s = count - counted, time.perf_counter() - began
-        cpu_s = time.process_time() - cpu_s
-        for loop in loops:
-            if loop.done():
-                loop.result()
-            loop.cancel()
-        await asyncio.gather(*loops, return_exceptions=True)
-    return {"per_s": done / took_s, "cpu_us": cpu_s / max(1, done) * 1e6}
+        return await measure_rate(
+            lambda: post(url),
+            in_flight=in_flight,
+            warm_up_s=min(1.0, seconds / 4),
+            seconds=seconds,
+        )
 
 
 def main() -> None:
