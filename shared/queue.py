@@ -14,6 +14,7 @@ from rq import Queue
 from rq.job import Job, JobStatus
 from rq.serializers import JSONSerializer
 from rq.utils import utcformat
+from rq.worker import BaseWorker
 from rq.worker_registration import WORKERS_BY_QUEUE_KEY
 
 JOB_FUNCTION = "worker.job.answer"
@@ -78,6 +79,11 @@ class JobQueue:
     def workers_key(self) -> str:
         """RQ's set of the workers that listen to this queue."""
         return str(WORKERS_BY_QUEUE_KEY % self.name)
+
+    @property
+    def worker_prefix(self) -> str:
+        """What RQ puts before a worker's name to make its key."""
+        return BaseWorker.redis_worker_namespace_prefix
 
     @property
     def job_prefix(self) -> str:

@@ -29,7 +29,7 @@ from dingda.worker.delivery.private import PrivateChannel
 from dingda.worker.delivery.transport import ReplyTransport
 from dingda.worker.delivery.webhook import WebhookChannel
 from dingda.worker.engine.answer_job import AnswerJob, message_id_of
-from dingda.worker.engine.concurrent_worker import ConcurrentWorker
+from dingda.worker.engine.concurrent_worker import Activity, ConcurrentWorker
 from dingda.worker.engine.threads import SkillThreads
 from dingda.worker.engine.watchdog import Watchdog
 from dingda.worker.engine.watched_worker import WatchedWorker
@@ -53,6 +53,11 @@ class WorkerParts(NamedTuple):
     ledger: Ledger
     threads: SkillThreads
     databases: Databases
+    backends: Http
+
+    def activity(self, now_ms: int) -> Activity:
+        """What the worker is doing; the present is in ms since 1970."""
+        return Activity(self.answerer.doing(now_ms), self.backends.open_circuits)
 
     def are_threads_stuck(self) -> bool:
         """Whether no blocking call can be made any more."""
@@ -68,6 +73,7 @@ async def run_worker(settings: Settings) -> None:
             _rq_queue(settings),
             fetching,
             perform=lambda data: parts.answerer.answer(message_id_of(data)),
+            activity=parts.activity,
             background_tasks=(lambda: sweep_forever(parts.ledger),),
             concurrency=parts.answerer.max_concurrency,
         )
@@ -116,7 +122,7 @@ async def open_answerer(settings: Settings) -> AsyncIterator[WorkerParts]:
             notice_after_s=settings.notice_after,
             reply_parts=settings.reply_parts,
         )
-        yield WorkerParts(answerer, ledger, threads, databases)
+        yield WorkerParts(answerer, ledger, threads, databases, backends)
 
 
 def _rq_queue(settings: Settings) -> Queue:

@@ -61,3 +61,7 @@ class LedgerKeys:
     def line(self, ordering_key: str) -> str:
         """The open messages of one sender in one conversation; "" for the prefix of all."""
         return f"{self.queue_name}:line:{ordering_key}"
+
+    def worker(self, name: str) -> str:
+        """What a worker last said of itself; "" for the prefix of all."""
+        return f"{self.queue_name}:worker:{name}"

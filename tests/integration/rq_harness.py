@@ -16,6 +16,7 @@ from rq.registry import FailedJobRegistry, FinishedJobRegistry, StartedJobRegist
 from rq.serializers import JSONSerializer
 from rq.worker import BaseWorker
 
+from dingda.shared.ledger.worker_report import WorkerReport, read_worker_reports
 from dingda.shared.queue import JobQueue, job_data, rq_now
 from dingda.worker.engine.answer_job import AnswerJob, message_id_of
 from dingda.worker.engine.concurrent_worker import ConcurrentWorker
@@ -43,7 +44,8 @@ class RQHarness:
         self.queue = Queue(
             NAME, connection=connection, job_class=AnswerJob, serializer=JSONSerializer
         )
-        self._common = JobQueue.create(NAME, skill_timeout_s=30, result_ttl_s=60).fields
+        self._job_queue = JobQueue.create(NAME, skill_timeout_s=30, result_ttl_s=60)
+        self._common = self._job_queue.fields
 
     def put(self, job_id: str, *, call: list[Any] | None = None, **fields: Any) -> None:
         """Enqueue a job as the ledger does: for a message of the job's name, or another call."""
@@ -93,6 +95,19 @@ class RQHarness:
 
     def workers(self) -> list[BaseWorker]:
         return BaseWorker.all(connection=self.connection)
+
+    async def reports(
+        self, wanted: Callable[[list[WorkerReport]], Any] = lambda _: True
+    ) -> list[WorkerReport]:
+        """What the workers report, as soon as it is what is wanted."""
+        options = self.connection.connection_pool.connection_kwargs
+        async with (
+            asyncio.timeout(WITHIN_S),
+            AsyncRedis(host=options["host"], port=options["port"], decode_responses=True) as redis,
+        ):
+            while not wanted(found := await read_worker_reports(redis, self._job_queue)):  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+        return found
 
 
 @asynccontextmanager

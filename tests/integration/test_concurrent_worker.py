@@ -5,8 +5,10 @@ import logging
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
+import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -24,6 +26,7 @@ from rq.suspension import resume, suspend
 from rq.utils import now, utcformat
 from rq.worker import BaseWorker, WorkerStatus
 
+from dingda.shared.ledger.worker_report import REPORT_TTL_MS, HeldMessage
 from dingda.worker.contained import STOPPED
 from dingda.worker.engine import concurrent_worker as concurrent
 from tests.integration.rq_harness import NAME, Called, RQHarness, until, working
@@ -326,6 +329,48 @@ async def heartbeats_go_on(harness: RQHarness, key: str) -> None:
         return len(seen) > 3
 
     await until(three)
+
+
+async def test_a_worker_reports_what_it_is_doing_until_it_ends(
+    harness: RQHarness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(concurrent, "_HEARTBEAT_S", 0.05)
+    held = Held()
+    harness.put("a-1")
+
+    def activity(now_ms: int) -> concurrent.Activity:
+        return concurrent.Activity((HeldMessage("a", "weather", now_ms),), ("天气服务",))
+
+    worker = harness.worker(held.perform, activity=activity)
+    async with working(worker):
+        (report,) = await harness.reports(lambda found: found and found[0].slots_used)
+        assert (report.name, report.slots, report.slots_used) == (worker.name, 10, 1)
+        assert (report.pid, report.host) == (os.getpid(), socket.gethostname())
+        assert report.doing == (HeldMessage("a", "weather", report.seen_ms),)
+        assert report.open_circuits == ("天气服务",)
+        assert 0 < harness.connection.pttl(KEYS.worker(worker.name)) <= REPORT_TTL_MS
+        held.free.set()
+    assert await harness.reports() == []
+    assert not harness.connection.exists(KEYS.worker(worker.name))
+
+
+async def test_a_worker_whose_loop_is_blocked_reports_nothing(
+    harness: RQHarness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(concurrent, "_HEARTBEAT_S", 0.05)
+    worker = harness.worker(at_once)
+    key = KEYS.worker(worker.name)
+    async with working(worker):
+        await until(lambda: harness.connection.exists(key))
+        assert not is_written_on_a_blocked_loop(harness, key)
+        await until(lambda: harness.connection.exists(key))
+
+
+def is_written_on_a_blocked_loop(harness: RQHarness, key: str) -> bool:
+    time.sleep(0.1)  # what was on its way to the thread is done
+    harness.connection.delete(key)
+    time.sleep(0.3)
+    return bool(harness.connection.exists(key))
 
 
 async def test_heartbeats_keep_the_worker_and_its_jobs_alive(

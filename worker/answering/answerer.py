@@ -26,10 +26,12 @@ import logging
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from functools import partial
+from itertools import islice
 
 from dingda.shared.dingtalk.message import Message, parse_message
 from dingda.shared.ledger.ledger import Ledger
 from dingda.shared.ledger.states import Completion, Lease, Outcome, PreparedReply
+from dingda.shared.ledger.worker_report import MAX_DOING, HeldMessage
 from dingda.shared.runtime.failpoints import failpoint
 from dingda.shared.texts import LOOKING_UP, TOO_MANY
 from dingda.worker.answering.admission import NoPlaceError
@@ -91,11 +93,28 @@ class Answerer:
         self._admission = responder.admission
         self._notice_after_s = notice_after_s
         self._reply_parts = reply_parts
+        self._attempts: dict[str, Attempt] = {}
 
     @property
     def held_leases(self) -> dict[str, Lease]:
         """The leases of the messages that are being answered, by message id."""
         return self._lease_keeper.held_leases
+
+    def doing(self, now_ms: int) -> tuple[HeldMessage, ...]:
+        """The messages that are being answered, the `MAX_DOING` that have been longest.
+
+        Args:
+            now_ms: the present, in ms since 1970; by it they say since when.
+        """
+        now_s = asyncio.get_running_loop().time()
+        return tuple(
+            HeldMessage(
+                id=message_id,
+                skill=attempt.route.skill.name if attempt.route else "",
+                since_ms=now_ms - int((now_s - attempt.since_s) * 1000),
+            )
+            for message_id, attempt in islice(self._attempts.items(), MAX_DOING)
+        )
 
     @property
     def max_concurrency(self) -> int:
@@ -114,14 +133,23 @@ class Answerer:
         async with self._lease_keeper.keep(lease):
             message = _parse(lease)
             attempt = Attempt(lease, message, self._responder.route(message), deadline_s)
-            persisted = OutgoingReply(lease.prepared) if lease.prepared else None
-            match persisted or await self._respond(attempt):
-                case None:
-                    logger.info("message %.8s: put back for now", lease.id)
-                case Completion() as completion:
-                    await self._lease_keeper.finish(lease, completion)
-                case OutgoingReply() as reply:
-                    await self._send(attempt, reply)
+            self._attempts[lease.id] = attempt
+            try:
+                await self._advance(attempt)
+            finally:
+                self._attempts.pop(lease.id, None)
+
+    async def _advance(self, attempt: Attempt) -> None:
+        """Respond, or send the reply that an earlier attempt has made."""
+        lease = attempt.lease
+        persisted = OutgoingReply(lease.prepared) if lease.prepared else None
+        match persisted or await self._respond(attempt):
+            case None:
+                logger.info("message %.8s: put back for now", lease.id)
+            case Completion() as completion:
+                await self._lease_keeper.finish(lease, completion)
+            case OutgoingReply() as reply:
+                await self._send(attempt, reply)
 
     async def _respond(self, attempt: Attempt) -> OutgoingReply | Completion | None:
         """Make the reply; the sender gets a notice if that takes long.

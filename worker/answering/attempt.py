@@ -23,3 +23,8 @@ class Attempt:
     def remaining_s(self) -> float:
         """Seconds until the deadline; negative after it. Read it on the event loop."""
         return self.deadline_s - asyncio.get_running_loop().time()
+
+    @property
+    def since_s(self) -> float:
+        """When the lease was taken, in seconds of the event loop's clock."""
+        return self.deadline_s - self.lease.remaining_ms / 1000

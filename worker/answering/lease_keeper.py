@@ -65,7 +65,8 @@ class LeaseKeeper:
             raise
         finally:
             renewing.cancel()
-            del self.held_leases[lease.id]
+            # Another attempt of this worker may have it by now, and may have ended already.
+            self.held_leases.pop(lease.id, None)
 
     async def finish(self, lease: Lease, completion: Completion) -> None:
         """Finish a message, and log its outcome.

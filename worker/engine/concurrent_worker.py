@@ -11,6 +11,7 @@ import logging
 import signal
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from redis.asyncio import Redis
@@ -20,7 +21,9 @@ from rq.command import parse_payload
 from rq.job import JobStatus
 from rq.worker import BaseWorker, WorkerStatus
 
+from dingda import __version__
 from dingda.shared.errors import DingdaError
+from dingda.shared.ledger.worker_report import HeldMessage, WorkerReport
 from dingda.shared.runtime.failpoints import failpoint
 from dingda.shared.runtime.logs import trace
 from dingda.worker.contained import STOPPED, contain_tasks, is_cancelled
@@ -52,6 +55,14 @@ class StuckError(DingdaError):
     """The worker could not go on, and has ended; the message says why."""
 
 
+@dataclass(frozen=True, slots=True)
+class Activity:
+    """What a worker is doing: the messages that it answers, and the backends that it can't call."""
+
+    doing: tuple[HeldMessage, ...] = ()
+    open_circuits: tuple[str, ...] = ()
+
+
 class ConcurrentWorker(BaseWorker):
     """Runs up to `concurrency` jobs of one queue at once.
 
@@ -63,6 +74,7 @@ class ConcurrentWorker(BaseWorker):
         redis: a client that does not decode responses, and waits as long.
         perform: runs a job, given its call as the job's hash carries it. It is cancelled when the
             job is stopped (for the reason `STOPPED`), and when the worker ends before the job.
+        activity: what the worker is doing, given the present in ms since 1970; for its report.
         background_tasks: functions whose coroutines run as long as the worker does.
         concurrency: how many jobs run at once.
         grace_s: how long, in seconds, they may go on once the worker is told to stop.
@@ -74,6 +86,7 @@ class ConcurrentWorker(BaseWorker):
         redis: Redis,
         *,
         perform: Callable[[bytes], Awaitable[None]],
+        activity: Callable[[int], Activity] = lambda _: Activity(),
         background_tasks: Sequence[Callable[[], Coroutine[Any, Any, None]]] = (),
         concurrency: int,
         grace_s: float = GRACE_S,
@@ -90,6 +103,7 @@ class ConcurrentWorker(BaseWorker):
         )
         self._queue = queue
         self._perform = perform
+        self._activity = activity
         self._background_tasks = background_tasks
         self._concurrency = concurrency
         self._grace_s = grace_s
@@ -102,6 +116,7 @@ class ConcurrentWorker(BaseWorker):
         )
         self._running: dict[StartedJob, asyncio.Task[None]] = {}
         self._ended: list[EndedJob] = []
+        self._started_ms = 0
         self._is_queue_empty = True
         self._is_starting = False
         self._is_suspended = False
@@ -173,6 +188,7 @@ class ConcurrentWorker(BaseWorker):
             for started in list(self._running)
         ]
         self._completer.complete([*self._ended, *gone], idle=True)
+        self._registration.remove_report()
         self.register_death()  # type: ignore[no-untyped-call]
 
     def handle_payload(self, message: Any) -> None:
@@ -329,17 +345,37 @@ class ConcurrentWorker(BaseWorker):
             self._registration.update_state()
 
     async def _send_heartbeats(self) -> None:
-        """Show that the worker and its jobs are alive, and let RQ tidy its registries."""
+        """Show that the worker and its jobs are alive, and let RQ tidy its registries.
+
+        On the loop, so that a worker whose loop is blocked does not count as alive.
+        """
         while True:
             try:
-                await self._in_records_thread(self._send_heartbeat)
+                now_ms = await self._in_records_thread(self._registration.now_ms)
+                await self._in_records_thread(self._send_heartbeat, self._report(now_ms))
                 await self._in_records_thread(self._registration.tidy)
             except (RedisError, OSError) as error:
                 logger.warning("cannot send a heartbeat (%s)", type(error).__name__)
             await asyncio.sleep(_HEARTBEAT_S)
 
-    def _send_heartbeat(self) -> None:
-        self._registration.send_heartbeat()
+    def _report(self, now_ms: int) -> WorkerReport:
+        activity = self._activity(now_ms)
+        self._started_ms = self._started_ms or now_ms
+        return WorkerReport(
+            name=self.name,
+            host=self.hostname or "",
+            pid=self.pid or 0,
+            version=__version__,
+            started_ms=self._started_ms,
+            seen_ms=now_ms,
+            slots=self._concurrency,
+            slots_used=len(self._running),
+            doing=activity.doing,
+            open_circuits=activity.open_circuits,
+        )
+
+    def _send_heartbeat(self, report: WorkerReport) -> None:
+        self._registration.send_heartbeat(report)
         self._registration.send_job_heartbeats(list(self._running))
 
     def _close(self) -> None:

@@ -16,6 +16,8 @@ from rq.utils import now
 from rq.worker import BaseWorker, WorkerStatus
 from rq.worker_registration import WORKERS_BY_QUEUE_KEY
 
+from dingda.shared.ledger.keys import LedgerKeys
+from dingda.shared.ledger.worker_report import REPORT_TTL_MS, WorkerReport
 from dingda.shared.runtime.logs import class_name
 from dingda.worker.engine.records import StartedJob
 from dingda.worker.engine.repair import Kind, remove_other_kinds, remove_unreadable
@@ -55,19 +57,30 @@ class WorkerRegistration:
 
     def close(self) -> None:
         """Register the worker's end, and unsubscribe."""
+        self.remove_report()
         self._worker.teardown()  # type: ignore[no-untyped-call]
+
+    def remove_report(self) -> None:
+        """Let the worker count as gone at once."""
+        self._connection.delete(self._report_key)
 
     def update_state(self) -> None:
         """Record whether the worker is idle; of two threads, the one that reads last decides."""
         with self._state_lock:
             self._worker.set_state(self._state)
 
-    def send_heartbeat(self) -> None:
+    def now_ms(self) -> int:
+        """The present by Redis's clock, in ms since 1970."""
+        seconds, microseconds = self._connection.time()
+        return int(seconds) * 1000 + int(microseconds) // 1000
+
+    def send_heartbeat(self, report: WorkerReport) -> None:
         """Show that the worker is alive, and register again if Redis has forgotten it."""
         remove_other_kinds(self._connection, self._kinds)
         worker = self._worker
         with self._connection.pipeline() as pipeline:
             worker.heartbeat(pipeline=pipeline)
+            pipeline.set(self._report_key, report.to_json(), px=REPORT_TTL_MS)
             for members in self._registries:
                 pipeline.sismember(members, worker.key)
             pipeline.hmget(worker.key, "birth", "queues", "hostname", "state")
@@ -133,6 +146,10 @@ class WorkerRegistration:
             self._worker.key: "hash",
             self._worker.executions_key: "set",
         }
+
+    @property
+    def _report_key(self) -> str:
+        return LedgerKeys(self._queue.name).worker(self._worker.name)
 
     @property
     def _registries(self) -> tuple[str, str]:

@@ -39,7 +39,7 @@ class CircuitBreaker:
         Raises:
             BackendUnavailableError: if it has failed too often.
         """
-        if self._is_open and (self._is_trial_running or self._now_s() < self._open_until_s):
+        if self.is_open:
             raise BackendUnavailableError(self._service, "it failed too often just now")
 
     @contextmanager
@@ -50,7 +50,7 @@ class CircuitBreaker:
             BackendUnavailableError: if it has failed too often; and what the call raises.
         """
         self.check()
-        is_trial = self._is_open
+        is_trial = self._has_failed_often
         self._is_trial_running |= is_trial
         try:
             yield
@@ -67,5 +67,12 @@ class CircuitBreaker:
                 self._is_trial_running = False
 
     @property
-    def _is_open(self) -> bool:
+    def is_open(self) -> bool:
+        """Whether calls are rejected at this moment."""
+        return self._has_failed_often and (
+            self._is_trial_running or self._now_s() < self._open_until_s
+        )
+
+    @property
+    def _has_failed_often(self) -> bool:
         return self._failures >= FAILURES_TO_OPEN

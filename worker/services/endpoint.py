@@ -70,6 +70,11 @@ class Endpoint:
         self._breaker = CircuitBreaker(backend.name, now_s=time.monotonic)
         self._pause: _Pause | None = None
 
+    @property
+    def is_open(self) -> bool:
+        """Whether its circuit breaker rejects calls at this moment."""
+        return self._breaker.is_open
+
     async def call(self, request: HTTPRequest) -> HTTPResponse:
         """Send a request and read the response.
 

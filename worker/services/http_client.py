@@ -81,6 +81,13 @@ class Http:
         self._endpoints: dict[tuple[Backend, str], Endpoint] = {}
         self._flights = SingleFlight()
 
+    @property
+    def open_circuits(self) -> tuple[str, ...]:
+        """The names of backends that are not called just now, because they failed too often."""
+        return tuple(
+            sorted({backend.name for (backend, _), each in self._endpoints.items() if each.is_open})
+        )
+
     async def json(  # noqa: PLR0913 - what an HTTP request has
         self,
         backend: Backend | str,

@@ -36,6 +36,19 @@ async def test_while_the_skill_works_a_connection_for_its_reply_is_kept_ready() 
         assert here.chat.expected == []
 
 
+async def test_what_is_being_answered_is_told_with_its_skill_and_since_when() -> None:
+    skill = CountingSkill(takes_s=60)
+    async with open_worker(skill.tell) as here:
+        message = await here.accept()
+        answering = asyncio.create_task(here.answer(message))
+        await skill.begun.wait()
+        (held,) = here.answerer.doing(now_ms())
+        assert (held.id, held.skill) == (message.id, "test")
+        assert 0 <= now_ms() - held.since_ms < 5_000
+        await stop(answering)
+        assert here.answerer.doing(now_ms()) == ()
+
+
 async def test_for_a_private_answer_the_connection_leads_to_the_openapi() -> None:
     expected: list[list[str]] = []
 

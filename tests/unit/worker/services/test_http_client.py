@@ -19,6 +19,7 @@ from dingda.worker.errors import (
     BackendUnavailableError,
 )
 from dingda.worker.services.backend import Backend
+from dingda.worker.services.circuit_breaker import FAILURES_TO_OPEN
 from dingda.worker.services.endpoint import MAX_PAUSE_S
 from dingda.worker.services.http_client import Http
 from dingda.worker.services.skill_clock import skill_time
@@ -47,6 +48,15 @@ async def test_an_overloaded_or_broken_backend_is_unavailable(status: int) -> No
     async with http_to(lambda _: httpx.Response(status, json={})) as http:
         with pytest.raises(BackendUnavailableError, match="API暂时连不上"):
             await http.json("API", "GET", URL)
+
+
+async def test_a_backend_that_fails_too_often_is_among_the_open_circuits() -> None:
+    async with http_to(lambda _: httpx.Response(500)) as http:
+        for _ in range(FAILURES_TO_OPEN):
+            assert http.open_circuits == ()
+            with pytest.raises(BackendUnavailableError):
+                await http.json("API", "GET", URL)
+        assert http.open_circuits == ("API",)
 
 
 async def test_nothing_is_repeated_unless_asked_for() -> None:
