@@ -110,14 +110,19 @@ class Valkey:
             self.signal(signal.SIGCONT)
 
     @contextmanager
-    def client(self) -> Iterator["redis.Redis"]:
-        with redis.Redis.from_url(self.url, decode_responses=True) as client:
+    def client(self, **options: Any) -> Iterator["redis.Redis"]:
+        with redis.Redis.from_url(self.url, decode_responses=True, **options) as client:
             yield client
 
     def close(self) -> None:
         with suppress(ProcessLookupError):
             self.signal(signal.SIGCONT)
         self.kill()
+
+    @property
+    def binary(self) -> str:
+        """The path of what runs, which is a Sentinel as well."""
+        return str(self._server._binary_path)
 
     @property
     def _process(self) -> "subprocess.Popen[bytes]":
