@@ -6,14 +6,15 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from itertools import pairwise
 from queue import SimpleQueue
 from typing import Any
 
 import httpx
 
 from tests.faults.environment import BUSY, EMPTY, FaultEnvironment
-from tests.support.processes import signed
+from tests.support.processes import signed, wait_until
 
 _GIVE_UP_S = 5.0
 
@@ -25,6 +26,9 @@ class Ack:
     outcome: str
     """`stored`, `busy`, the HTTP status, or what went wrong instead."""
     took_s: float
+    heard_s: float
+    """When, by this process's own clock."""
+    body: bytes = field(repr=False)
 
 
 class Load:
@@ -41,6 +45,22 @@ class Load:
     @property
     def longest_s(self) -> float:
         return max(ack.took_s for ack in self.acks)
+
+    @property
+    def stored(self) -> list[Ack]:
+        """Those who were told that their message is stored, in the order in which they heard."""
+        return [ack for ack in self.acks if ack.outcome == "stored"]
+
+    @property
+    def longest_pause_s(self) -> float:
+        """The longest time in which nothing was stored."""
+        heard_s = [ack.heard_s for ack in self.stored]
+        return max(after - before for before, after in pairwise(sorted(heard_s)))
+
+    def wait_for_stored(self, count: int, *, within_s: float = 60.0) -> None:
+        """Wait until so many more have been stored."""
+        before = len(self.stored)
+        wait_until(lambda: len(self.stored) >= before + count, within_s=within_s)
 
     def percentile_s(self, share: float) -> float:
         ranked = sorted(ack.took_s for ack in self.acks)
@@ -74,7 +94,8 @@ def load(
         except httpx.HTTPError as error:
             outcome = type(error).__name__
         idle.put(client)
-        sent.acks.append(Ack(outcome, time.monotonic() - began))
+        now = time.monotonic()
+        sent.acks.append(Ack(outcome, now - began, now, body))
 
     def run() -> None:
         with ExitStack() as stack:
