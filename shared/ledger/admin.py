@@ -6,6 +6,7 @@ from typing import Any
 from redis.asyncio import Redis
 from redis.exceptions import ResponseError
 
+from dingda.shared.ledger.histograms import Histogram, Stage, read_histograms
 from dingda.shared.ledger.keys import LedgerKeys
 from dingda.shared.ledger.scripts import DiscardArguments, LedgerScripts, RetryDeadLetterArguments
 from dingda.shared.ledger.states import (
@@ -16,12 +17,12 @@ from dingda.shared.ledger.states import (
     RetryResult,
     join_reason,
 )
+from dingda.shared.ledger.stored import whole_number
 from dingda.shared.ledger.times import MARGIN_MS
 from dingda.shared.queue import JobQueue, job_data, rq_now
 
 _FIELDS = ("reason", "detail", "accepted_ms", "leases")
 _UNREADABLE = (DeadReason.FAILED, SPOILT, None, None)
-_MAX_DIGITS = 16
 
 
 class LedgerAdmin:
@@ -51,7 +52,16 @@ class LedgerAdmin:
             declined=found.get("refused", 0),
             dead=_group(found, "dead:"),
             ignored=_group(found, "ignored:"),
+            revived=found.get("revived", 0),
         )
+
+    async def histograms(self) -> dict[Stage, Histogram]:
+        """How long the messages took that have ended so far, by stage."""
+        try:
+            stored: Any = await self._redis.hgetall(self._keys.histograms)
+        except ResponseError:  # something else is in its place
+            stored = {}
+        return read_histograms(stored)
 
     async def age_s(self, message_id: str) -> float:
         """Seconds since a message was accepted, by Redis's clock; 0 if it is not known."""
@@ -102,8 +112,7 @@ def _dead_letter(message_id: str, ended_ms: float, record: Any, payload: Any) ->
 
 def _count_of(stored: object) -> int:
     """Read a number from a record; 0 where it is missing, or spoilt by a foreign hand."""
-    text = str(stored)
-    return int(text[:_MAX_DIGITS]) if text.isascii() and text.isdigit() else 0
+    return whole_number(stored) or 0
 
 
 def _group(found: Mapping[str, int], prefix: str) -> dict[str, int]:

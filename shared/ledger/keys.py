@@ -42,6 +42,11 @@ class LedgerKeys:
         return f"{self.queue_name}:count"
 
     @property
+    def histograms(self) -> str:
+        """How long ended messages took, by stage."""
+        return f"{self.queue_name}:histograms"
+
+    @property
     def resting(self) -> str:
         """The ids of messages that wait off the queue."""
         return f"{self.queue_name}:resting"

@@ -3,7 +3,7 @@
 `MessageState` says which states a message goes through. Each step is one atomic script (see
 `lua/`; `common.lua` lists all keys), and every step after the lease shows the lease's token,
 so a worker that was paused while another took over can do no harm. At every moment
-`accepted = answered + unmatched + declined + dead + open`.
+`accepted + revived = answered + unmatched + declined + dead + open`.
 
 Messages of one sender in one conversation share an ordering key, and form a queue in the order in
 which they were accepted (see `lua/parts/sender_queue.lua`). A worker that leases one is told

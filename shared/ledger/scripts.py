@@ -216,7 +216,10 @@ class LedgerScripts:
         self._queue = queue
         keys = LedgerKeys(queue.name)
         # In the order in which common.lua names them.
-        self._keys = (*queue.keys, keys.queued, keys.due, keys.dead, keys.count, keys.resting)
+        self._keys = (
+            *(*queue.keys, keys.queued, keys.due, keys.dead, keys.count),
+            *(keys.resting, keys.histograms),
+        )
         self._prefixes = (
             keys.message(""),
             queue.job_prefix,

@@ -322,7 +322,12 @@ class Lease:
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """Totals since the beginning; `open` is what has no end yet."""
+    """Totals since the beginning, none of which ever falls; `open` is what has no end yet.
+
+    A dead letter that an operator has accepted once more is among the dead and the revived, and
+    with its next end among those that ended in that way:
+    `accepted + revived = answered + unmatched + declined + dead + open`.
+    """
 
     accepted: int
     answered: int
@@ -330,12 +335,17 @@ class Counts:
     declined: int
     dead: dict[str, int]
     ignored: dict[str, int]
+    revived: int = 0
+
+    @property
+    def ended(self) -> int:
+        """How often a message came to an end."""
+        return self.answered + self.unmatched + self.declined + sum(self.dead.values())
 
     @property
     def open(self) -> int:
         """How many have no end yet."""
-        ended = self.answered + self.unmatched + self.declined + sum(self.dead.values())
-        return self.accepted - ended
+        return self.accepted + self.revived - self.ended
 
 
 @dataclass(frozen=True, slots=True)

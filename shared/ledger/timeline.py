@@ -8,6 +8,7 @@ from redis.asyncio import Redis
 
 from dingda.shared.ledger.keys import LedgerKeys
 from dingda.shared.ledger.states import MessageState, Outcome, join_reason, read_outcome
+from dingda.shared.ledger.stored import whole_number
 from dingda.shared.queue import JobQueue, job_id_of
 
 _FIELDS = (
@@ -87,21 +88,17 @@ def _timeline(row: Sequence[Any], worker: str) -> MessageTimeline | None:
     state, reason, detail, accepted, leased, sending, ended, leases, not_before, _ = row
     if state is None:
         return None
-    leased_ms, sending_ms = _integer(leased), _integer(sending)
+    leased_ms, sending_ms = whole_number(leased), whole_number(sending)
     # A claim by an earlier attempt is no step of this one.
     stale = leased_ms is None or sending_ms is None or sending_ms < leased_ms
     return MessageTimeline(
         state=state,
         reason=join_reason(reason or "", detail or ""),
-        accepted_ms=_integer(accepted) or 0,
+        accepted_ms=whole_number(accepted) or 0,
         leased_ms=leased_ms,
         sending_ms=None if stale else sending_ms,
-        ended_ms=_integer(ended),
-        lease_count=_integer(leases) or 0,
-        retry_at_ms=_integer(not_before) if state == MessageState.ACCEPTED else None,
+        ended_ms=whole_number(ended),
+        lease_count=whole_number(leases) or 0,
+        retry_at_ms=whole_number(not_before) if state == MessageState.ACCEPTED else None,
         worker=worker,
     )
-
-
-def _integer(value: Any) -> int | None:
-    return int(value) if isinstance(value, str) and value.isascii() and value.isdigit() else None

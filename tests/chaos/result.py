@@ -111,7 +111,7 @@ async def evaluate(
         acks_s=callers.acks_s,
         awake_acks_s=callers.awake_acks_s,
         unanswered=callers.unanswered,
-        sums_up=counts.accepted == sum(ends.values()) and counts.open == 0,
+        sums_up=counts.accepted == sum(ends.values()) + counts.revived and counts.open == 0,
     )
 
 

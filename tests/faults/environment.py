@@ -145,7 +145,8 @@ class FaultEnvironment:
         found["refused"] = counts.declined
         wanted = dict.fromkeys(found, 0) | expected
         assert (found, counts.dead) == (wanted, dead or {}), (found, counts.dead, wanted, dead)
-        assert counts.accepted == sum(wanted.values()) + sum((dead or {}).values())
+        ended = sum(wanted.values()) + sum((dead or {}).values())
+        assert counts.accepted + counts.revived == ended
         assert [session for session, times in self.shown().items() if times > parts] == []
 
     def shown(self) -> Counter[str]:
@@ -169,6 +170,7 @@ def as_counts(stored: dict[str, int]) -> Counts:
         declined=stored.get("refused", 0),
         dead=dead,
         ignored={},
+        revived=stored.get("revived", 0),
     )
 
 

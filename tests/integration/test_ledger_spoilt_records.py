@@ -11,6 +11,7 @@ from redis.exceptions import ResponseError
 
 from dingda.shared.errors import LeaseLostError
 from dingda.shared.ledger.admin import LedgerAdmin
+from dingda.shared.ledger.histograms import Stage
 from dingda.shared.ledger.ledger import Ledger
 from dingda.shared.ledger.states import Completion, DeadReason, Lease, Outcome, PreparedReply
 from dingda.shared.ledger.timeline import read_timelines
@@ -257,6 +258,21 @@ async def test_a_key_of_another_type_leaves_no_message_half_accepted(
     with pytest.raises(ResponseError):
         await ledger.accept([(third, a_callback(msgId="third"))], backlog_limit=10)
     assert not await redis.exists(KEYS.message(third.id))
+
+
+async def test_a_foreign_value_in_the_place_of_the_histograms_stops_no_end_and_is_removed(
+    redis: Redis, ledger: Ledger, admin: LedgerAdmin
+) -> None:
+    await redis.set(KEYS.histograms, "foreign")
+    first, second = await ledger.lease(SPOILT.id), await ledger.lease(HEALTHY.id)
+    assert isinstance(first, Lease)
+    assert isinstance(second, Lease)
+    await ledger.finish(first, FAILED)
+    assert (await admin.histograms())[Stage.TOTAL].count == 0
+    await ledger.sweep()
+    await ledger.finish(second, Completion(Outcome.ANSWERED))
+    assert (await admin.counts()).open == 0
+    assert (await admin.histograms())[Stage.TOTAL].count == 1
 
 
 async def test_a_foreign_value_in_the_place_of_a_job_stops_no_other_message_and_its_own_goes_on(

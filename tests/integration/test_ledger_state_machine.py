@@ -266,7 +266,9 @@ class LedgerMachine(RuleBasedStateMachine):
         counts = self.run(self.admin.counts())
         assert counts.accepted == states.total()
         assert counts.open == sum(states[state] for state in OPEN)
-        ended = (counts.answered, counts.unmatched, counts.declined, sum(counts.dead.values()))
+        assert counts.accepted + counts.revived == counts.ended + counts.open
+        dead = sum(counts.dead.values()) - counts.revived
+        ended = (counts.answered, counts.unmatched, counts.declined, dead)
         assert ended == tuple(states[end.value] for end in Outcome)
 
     def teardown(self) -> None:

@@ -121,4 +121,4 @@ async def test_nothing_is_left_of_messages_that_ended_but_what_expires(messages:
     lasting = {
         key for key, lasts_s in (await messages.expiries()).items() if not 0 < lasts_s <= REMEMBER_S
     }
-    assert lasting == {KEYS.count, "rq:queues", "rq:worker:w"}
+    assert lasting == {KEYS.count, KEYS.histograms, "rq:queues", "rq:worker:w"}

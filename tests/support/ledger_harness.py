@@ -127,7 +127,7 @@ class LedgerHarness:
         return await self.admin.counts()
 
     async def check_the_invariant(self) -> None:
-        """What is counted is what is stored: accepted = ended + open, in total and by state."""
+        """What is counted is what is stored: accepted + revived = ended + open; and by state."""
         states = list[str]()
         without_record = {key async for key in self.redis.scan_iter(KEYS.ended("*"))}
         async for key in self.redis.scan_iter(KEYS.message("*")):
@@ -136,10 +136,12 @@ class LedgerHarness:
         for key in without_record:
             states += filter(None, [read_outcome(await self.redis.get(key))])
         counts = await self.counts()
-        ended = (counts.answered, counts.unmatched, counts.declined, sum(counts.dead.values()))
+        dead = sum(counts.dead.values()) - counts.revived
+        ended = (counts.answered, counts.unmatched, counts.declined, dead)
         assert ended == tuple(states.count(end.value) for end in Outcome)
         assert counts.open == sum(state in OPEN_STATES for state in states)
         assert counts.accepted == sum(ended) + counts.open == len(states)
+        assert counts.accepted + counts.revived == counts.ended + counts.open
 
 
 def body_of(message: Message) -> bytes:

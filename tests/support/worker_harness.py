@@ -235,7 +235,6 @@ async def open_worker(
             )
             yield made
     counts = await made.counts()
-    ended = counts.answered + counts.unmatched + counts.declined + sum(counts.dead.values())
-    assert counts.accepted == ended + counts.open
+    assert counts.accepted + counts.revived == counts.ended + counts.open
     assert counts.open >= 0
     await redis.aclose()

@@ -28,6 +28,7 @@ class Status:
     refused: int
     dead: dict[str, int]
     ignored: dict[str, int]
+    revived: int
     open: int
     queued: int
     oldest_s: float
@@ -58,6 +59,7 @@ async def read_status(redis: Redis, admin: LedgerAdmin, queue: JobQueue) -> Stat
         refused=counts.declined,
         dead=counts.dead,
         ignored=counts.ignored,
+        revived=counts.revived,
         open=counts.open,
         queued=queued,
         oldest_s=await admin.age_s(message_of_job(head)) if head else 0.0,

@@ -9,13 +9,16 @@
 --   4 DUE (sorted set): the ids of messages, by the time (ms since 1970) when a sweeper must look at them: a
 --     lease or a claim runs out, a rest ends, or a job was taken from the queue and is not leased yet
 --   5 DEAD (sorted set): the ids of dead letters, by the time of death (ms since 1970)
---   6 COUNT (hash): totals since the beginning, each a field:
+--   6 COUNT (hash): totals since the beginning, each a field. None but the last is ever lowered:
 --     accepted, answered, unmatched, refused      messages accepted, and ended in each way
---     dead:failed, dead:expired, dead:unknown     dead letters by reason, less those that were retried
+--     dead:failed, dead:expired, dead:unknown     messages ended as dead letters, by reason; the version before this
+--                                                 one subtracted those that were retried
+--     revived                                     dead letters that an operator had accepted once more
 --     ignored:<reason>                            callbacks that there was nothing to answer to
 --     enqueued                                    the number of the last job
 --     last_chance_ms                              when the next message that killed workers may be tried again
 --   7 RESTING (set): the ids of accepted messages that are off the queue, waiting for a retry or their turn
+--   8 HISTOGRAMS (hash): how long ended messages took, see `parts/histograms.lua`
 -- ARGV, the same in every script, begin with prefixes of keys, since a script learns ids on its way:
 --   1 MESSAGE .. id (hash): one message, see below; expires some minutes after its end, as a dead letter after a week
 --   2 JOB .. id (hash): RQ's record of a job
@@ -57,7 +60,7 @@
 --
 -- A cluster would want every key in KEYS. RQ itself needs a single primary, so nothing is lost by prefixes.
 
-local QUEUES, QUEUE, QUEUED, DUE, DEAD, COUNT, RESTING = unpack(KEYS)
+local QUEUES, QUEUE, QUEUED, DUE, DEAD, COUNT, RESTING, HISTOGRAMS = unpack(KEYS)
 local MESSAGE, JOB, DEAD_LETTER_PAYLOAD, LINE, ENDED = unpack(ARGV, 1, 5)
 local OWN = 6
 

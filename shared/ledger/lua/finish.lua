@@ -3,7 +3,7 @@
 --   unless it is dead), detail (or ''), record_s (how long its record is kept), remembered_as (the
 --   number of its state, which outlives the record; '' if it is dead), remember_s (how long that is kept)
 -- Returns {1, whose turn it is now, or ''}, or {0} if somebody else has ended or taken it.
--- Needs: dead_letter, ended, sender_queue
+-- Needs: dead_letter, ended, histograms, sender_queue
 
 local id, token, state, reason, detail, record_s, remembered_as, remember_s = unpack(ARGV, OWN, OWN + 7)
 local key = MESSAGE .. id
@@ -23,4 +23,5 @@ if detail ~= '' then redis.call('HSET', key, 'detail', detail) end
 redis.call('EXPIRE', key, record_s)
 redis.call('SET', ended_key(id), remembered_as, 'EX', remember_s)
 redis.call('HINCRBY', COUNT, state, 1)
+add_times(held[4], held[5], held[6], now)
 return {1, woken}

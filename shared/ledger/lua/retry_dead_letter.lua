@@ -7,7 +7,7 @@
 local id, margin_ms, data, created_at = unpack(ARGV, OWN, OWN + 3)
 local job_fields = counted(OWN + 4)
 local key = MESSAGE .. id
-local held = fields_of(id, 'state', 'reason') or {}
+local held = fields_of(id, 'state') or {}
 if held[1] ~= 'dead' then return held[1] or 'gone' end
 
 local payload_key = DEAD_LETTER_PAYLOAD .. id
@@ -20,7 +20,6 @@ redis.call('HDEL', key, 'reason', 'detail', 'ended_ms', 'leased_ms', 'sending_ms
            'attempts')
 redis.call('PERSIST', key)
 redis.call('ZREM', DEAD, id)
--- Needed until 0.2: the version before this one stored 'failed: why' as the reason, and counted by its first word.
-redis.call('HINCRBY', COUNT, 'dead:' .. (string.match(held[2] or '', '^%a+') or 'failed'), -1)
+redis.call('HINCRBY', COUNT, 'revived', 1)
 enqueue(id, job_fields, data, created_at)
 return 'accepted'

@@ -19,7 +19,8 @@ local function hand_on(id)
 end
 
 -- A foreign value in the place of one of our keys would stop every script, so it is deleted.
-for key, kind in pairs({[QUEUED] = 'zset', [DUE] = 'zset', [DEAD] = 'zset', [COUNT] = 'hash', [RESTING] = 'set'}) do
+for key, kind in pairs({[QUEUED] = 'zset', [DUE] = 'zset', [DEAD] = 'zset', [COUNT] = 'hash', [RESTING] = 'set',
+                        [HISTOGRAMS] = 'hash'}) do
   local found = redis.call('TYPE', key).ok
   if found ~= kind and found ~= 'none' then
     redis.call('DEL', key)

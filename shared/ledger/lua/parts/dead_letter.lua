@@ -1,4 +1,4 @@
--- Needs: sender_queue
+-- Needs: histograms, sender_queue
 
 -- Ends a message as a dead letter: what it prepared is deleted, the rest stays for `remember_s` seconds, and its
 -- payload until the session closes, so that an operator can try it again. Returns what `wake` returns.
@@ -6,7 +6,7 @@ local function make_dead_letter(id, reason, detail, remember_s, now)
   local key = MESSAGE .. id
   redis.call('ZREM', QUEUED, id)
   redis.call('ZREM', DUE, id)
-  local held = fields_of(id, 'payload', 'expires_ms', 'line')
+  local held = fields_of(id, 'payload', 'expires_ms', 'line', 'accepted_ms', 'leased_ms', 'sending_ms')
   if not held then
     redis.call('DEL', key)
     held = {}
@@ -21,6 +21,7 @@ local function make_dead_letter(id, reason, detail, remember_s, now)
   redis.call('EXPIRE', key, remember_s)
   redis.call('ZADD', DEAD, now, id)
   redis.call('HINCRBY', COUNT, 'dead:' .. reason, 1)
+  add_times(held[4], held[5], held[6], now)
   return leave(id, line, now)
 end
 

@@ -97,16 +97,49 @@ async def test_a_retried_dead_letter_begins_again(harness: LedgerHarness, messag
     assert await harness.ledger.claim_notice(lease)
 
 
-async def test_a_retried_dead_letter_is_open_and_no_longer_dead(
+async def test_a_retried_dead_letter_is_open_and_counted_as_revived(
     harness: LedgerHarness, message: Message
 ) -> None:
     await harness.die(message)
     await harness.admin.retry_dead_letter(message.id)
     counts = await harness.counts()
-    assert (counts.accepted, counts.open, sum(counts.dead.values())) == (1, 1, 0)
+    assert (counts.accepted, counts.revived, counts.open) == (1, 1, 1)
     assert await harness.admin.dead_letters() == []
     await harness.ledger.finish(await harness.lease(message), ANSWERED)
-    assert (await harness.counts()).answered == 1
+    counts = await harness.counts()
+    assert (counts.answered, counts.open) == (1, 0)
+
+
+async def test_no_total_falls_when_a_dead_letter_is_retried(
+    harness: LedgerHarness, message: Message
+) -> None:
+    await harness.die(message)
+    before = await harness.redis.hgetall(KEYS.count)
+    await harness.admin.retry_dead_letter(message.id)
+    after = await harness.redis.hgetall(KEYS.count)
+    assert all(int(after[name]) >= int(total) for name, total in before.items())
+    assert (await harness.counts()).dead == {"failed": 1}
+
+
+async def test_a_message_may_be_revived_and_die_any_number_of_times(
+    harness: LedgerHarness, message: Message
+) -> None:
+    await harness.die(message)
+    for _ in range(3):
+        await harness.admin.retry_dead_letter(message.id)
+        completion = Completion(Outcome.DEAD, DeadReason.FAILED, "again")
+        await harness.ledger.finish(await harness.lease(message), completion)
+    counts = await harness.counts()
+    assert (counts.accepted, counts.revived, counts.dead, counts.open) == (1, 3, {"failed": 4}, 0)
+
+
+async def test_a_retry_of_what_has_been_retried_counts_nothing(
+    harness: LedgerHarness, message: Message
+) -> None:
+    await harness.die(message)
+    await harness.admin.retry_dead_letter(message.id)
+    await harness.admin.retry_dead_letter(message.id)
+    assert (await harness.counts()).revived == 1
 
 
 async def test_a_retried_dead_letter_may_see_as_many_deaths_as_any_message(

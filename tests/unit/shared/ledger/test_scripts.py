@@ -10,6 +10,7 @@ def test_the_keys_keep_their_names() -> None:
     """They are in Redis: to change one would lose what is stored under it."""
     keys = LedgerKeys("dingda")
     named = (keys.count, keys.dead, keys.due, keys.queued, keys.resting, keys.line("k"))
+    assert keys.histograms == "dingda:histograms"
     assert named == (
         "dingda:count",
         "dingda:dead",

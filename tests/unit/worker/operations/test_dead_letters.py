@@ -83,13 +83,13 @@ async def test_a_retried_dead_letter_can_be_leased_with_its_text(
     assert lease.delivery_attempt == 1
 
 
-async def test_a_retried_dead_letter_is_open_again_and_no_longer_dead(
+async def test_a_retried_dead_letter_is_open_again_and_counted_as_revived(
     ledger: Ledger, admin: LedgerAdmin
 ) -> None:
     await ended(ledger)
     await retry_dead_letter(admin, await only_dead_letter(admin))
     counts = await admin.counts()
-    assert (counts.open, counts.dead) == (1, {"failed": 0})
+    assert (counts.open, counts.revived) == (1, 1)
     assert await admin.dead_letters() == []
 
 
@@ -127,7 +127,7 @@ async def test_a_dead_letter_is_retried_once_however_often_it_is_asked_for(
     for _ in range(3):
         await admin.retry_dead_letter(letter.id)
     counts = await admin.counts()
-    assert (counts.open, counts.dead) == (1, {"failed": 0})
+    assert (counts.open, counts.revived) == (1, 1)
 
 
 async def test_a_dropped_dead_letter_leaves_the_list_and_stays_counted(

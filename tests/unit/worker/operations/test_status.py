@@ -61,6 +61,7 @@ async def test_the_status_in_lines_has_a_line_for_each_figure(
     lines = show_status(await read_status(redis, admin, QUEUE), as_json=False).splitlines()
     assert "accepted   1" in lines
     assert "dead       failed 1" in lines
+    assert "revived    0" in lines
 
 
 @pytest.mark.parametrize(
