@@ -89,7 +89,7 @@ def create_app(
     if not settings.secrets:
         raise SettingsError(HOW_TO_SET_UP)
     client = redis or create_intake_redis(
-        settings.redis_url.get_secret_value(), connect_timeout_s=_CONNECT_TIMEOUT_S
+        settings.redis_address, connect_timeout_s=_CONNECT_TIMEOUT_S
     )
     queue = JobQueue.create(
         settings.queue,

@@ -66,7 +66,7 @@ class WorkerParts(NamedTuple):
 
 async def run_worker(settings: Settings) -> None:
     """Work until told to stop."""
-    fetching = create_fetching_redis(settings.redis_url.get_secret_value())
+    fetching = create_fetching_redis(settings.redis_address)
     async with open_answerer(settings) as parts, fetching:
         asyncio.get_running_loop().set_default_executor(parts.threads)
         worker = ConcurrentWorker(
@@ -95,7 +95,7 @@ async def open_answerer(settings: Settings) -> AsyncIterator[WorkerParts]:
         egress = Egress(settings.proxy_url.get_secret_value(), settings.no_proxy)
         backends = Http(await stack.enter_async_context(BackendClient(egress)))
         replies = await stack.enter_async_context(post.create_reply_transport(egress))
-        redis = create_worker_redis(settings.redis_url.get_secret_value())
+        redis = create_worker_redis(settings.redis_address)
         stack.push_async_callback(redis.aclose)
         databases = Databases()
         stack.callback(databases.close)
@@ -126,7 +126,7 @@ async def open_answerer(settings: Settings) -> AsyncIterator[WorkerParts]:
 
 
 def _rq_queue(settings: Settings) -> Queue:
-    connection = create_rq_redis(settings.redis_url.get_secret_value())
+    connection = create_rq_redis(settings.redis_address)
     return Queue(
         settings.queue, connection=connection, job_class=AnswerJob, serializer=JSONSerializer
     )

@@ -13,6 +13,7 @@ from benchmarks.callbacks import Callbacks
 from dingda.shared.dingtalk.message import Message, parse_message
 from dingda.shared.ledger.ledger import Ledger
 from dingda.shared.queue import JOB_FUNCTION, JobQueue
+from dingda.shared.runtime.redis_address import RedisAddress
 from dingda.shared.runtime.redis_clients import create_rq_redis
 from dingda.worker.engine.answer_job import AnswerJob, message_id_of
 from dingda.worker.engine.concurrent_worker import ConcurrentWorker
@@ -77,7 +78,7 @@ def _messages(count: int, callbacks: Callbacks) -> Iterator[tuple[Message, bytes
 
 
 def _queue() -> Queue:
-    connection = create_rq_redis(redis_url())
+    connection = create_rq_redis(RedisAddress(redis_url()))
     return Queue(QUEUE, connection=connection, job_class=AnswerJob, serializer=JSONSerializer)
 
 

@@ -19,6 +19,8 @@ from dingda.shared.dingtalk.origin import is_loopback
 from dingda.shared.errors import SettingsError
 from dingda.shared.queue import JobQueue
 from dingda.shared.runtime.logs import printable
+from dingda.shared.runtime.redis_address import RedisAddress
+from dingda.shared.runtime.redis_clients import create_blocking_redis
 from dingda.shared.runtime.settings import Danger, Settings, unknown_names
 
 logger = logging.getLogger(__name__)
@@ -79,23 +81,14 @@ def is_forbidden(finding: Finding, settings: Settings) -> bool:
 
 def check(settings: Settings) -> list[Finding]:
     """Check the settings and Redis; each call to Redis takes a second at the most."""
-    url = settings.redis_url.get_secret_value()
-    try:
-        client = Redis.from_url(
-            url,
-            socket_timeout=_TIMEOUT_S,
-            socket_connect_timeout=_TIMEOUT_S,
-            retry=None,
-            protocol=2,  # a Redis before 6 knows no other, and shall say that it is so old
-        )
-    except ValueError as error:
-        raise SettingsError(f"DINGDA_REDIS_URL: {error}") from None
-    with client:
+    address = settings.redis_address
+    # A Redis before 6 knows no other protocol, and shall say that it is so old.
+    with create_blocking_redis(address, timeout_s=_TIMEOUT_S, protocol=2) as client:
         return [
             _names(),
             _secret(settings),
             _origins(settings),
-            _open_redis(url),
+            _open_redis(address),
             *_redis(client, JobQueue.create(settings.queue, skill_timeout_s=1)),
         ]
 
@@ -133,13 +126,15 @@ def _origins(settings: Settings) -> Finding:
     return Finding(name, Severity.OK, "replies go to https, or stay on this machine")
 
 
-def _open_redis(redis_url: str) -> Finding:
-    name, url = "open-redis", urlsplit(redis_url)
-    if url.scheme != "redis" or url.password or is_loopback(url.hostname):
+def _open_redis(address: RedisAddress) -> Finding:
+    name, url = "open-redis", urlsplit(address.url)
+    # Sentinels on this machine may know a primary elsewhere, but only tests have them there.
+    hosts: list[str | None] = [host for host, _ in address.sentinels]
+    hosts = hosts or [url.hostname]
+    if url.scheme != "redis" or url.password or all(map(is_loopback, hosts)):
         return Finding(name, Severity.OK, "has a password or TLS, or is on this machine")
-    what = (
-        f"{url.hostname} is reached without a password or TLS; whoever can write to it is the bot"
-    )
+    host = address.master or url.hostname
+    what = f"{host} is reached without a password or TLS; whoever can write to it is the bot"
     advice = "set a password (and TLS outside a private network), see docs/security.md"
     return Finding(name, Severity.DANGER, what, advice)
 

@@ -27,7 +27,7 @@ from dingda.shared.dingtalk.reply import MAX_PARTS
 from dingda.shared.errors import InvalidOriginError, SettingsError
 from dingda.shared.runtime.environment import ENV_FILE, check_env_file, names_set
 from dingda.shared.runtime.limits import LIMITS_MEANING, NO_LIMITS, LimitsSetting
-from dingda.shared.runtime.redis_clients import url_fault
+from dingda.shared.runtime.redis_address import RedisAddress, read_sentinel, url_fault
 
 _QUOTES = ('""', "''", "``", "“”", "‘’")
 _PATH = re.compile(r"/|(/[A-Za-z0-9_~.:@!$&'()*+,;=-]+)+/?")
@@ -63,6 +63,11 @@ def _redis_url(url: SecretStr) -> SecretStr:
     if fault := url_fault(url.get_secret_value()):
         raise ValueError(fault)
     return url
+
+
+def _sentinel(text: str) -> str:
+    read_sentinel(text)
+    return text
 
 
 def _origin(url: str) -> str:
@@ -153,7 +158,25 @@ class Settings(PlainSettings):
     )
     redis_url: Annotated[SecretStr, AfterValidator(_redis_url)] = Field(
         SecretStr("redis://127.0.0.1:6379/0"),
-        description="Where Redis or Valkey is (redis://, rediss://, unix://).",
+        description="Where Redis or Valkey is (redis://, rediss://, unix://). With Sentinels its "
+        "user, password, database and TLS count, and its host does not.",
+    )
+    redis_sentinels: Annotated[
+        tuple[Annotated[str, AfterValidator(_sentinel)], ...], NoDecode, _Commas
+    ] = Field(
+        (),
+        description="The Sentinels that know which Redis is the primary, such as "
+        "s1:26379,s2:26379,s3:26379. Empty: the Redis of the URL is.",
+    )
+    redis_master: str = Field(
+        "",
+        pattern=r"^[A-Za-z0-9._-]*$",
+        validate_default=True,
+        description="What the Sentinels call the primary (sentinel monitor <name> ...).",
+    )
+    redis_sentinel_password: SecretStr = Field(
+        SecretStr(""),
+        description="The password that the Sentinels themselves ask for, of their user default.",
     )
     host: str = Field("127.0.0.1", description="The address that the gateway listens on.")
     port: int = Field(8000, ge=1, le=65535, description="The port that the gateway listens on.")
@@ -266,6 +289,37 @@ class Settings(PlainSettings):
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
         "INFO", description="How much the processes say."
     )
+
+    @field_validator("redis_master")
+    @classmethod
+    def _both_or_neither(cls, master: str, info: ValidationInfo) -> str:
+        if "redis_sentinels" not in info.data:  # wrong, which is said already
+            return master
+        sentinels = info.data["redis_sentinels"]
+        if master and not sentinels:
+            raise ValueError(
+                "it names a primary that no Sentinel is asked for: set "
+                "DINGDA_REDIS_SENTINELS too, or neither"
+            )
+        if sentinels and not master:
+            raise ValueError(
+                "DINGDA_REDIS_SENTINELS is set, and this is not: it is the name in "
+                "the Sentinels' line `sentinel monitor <name> ...`"
+            )
+        url = info.data.get("redis_url")
+        if sentinels and url and url.get_secret_value().startswith("unix:"):
+            raise ValueError("DINGDA_REDIS_URL is a unix socket, which Sentinels can't lead to")
+        return master
+
+    @property
+    def redis_address(self) -> RedisAddress:
+        """How to reach Redis, secrets in the clear: for the creators of clients alone."""
+        return RedisAddress(
+            url=self.redis_url.get_secret_value(),
+            sentinels=tuple(map(read_sentinel, self.redis_sentinels)),
+            master=self.redis_master,
+            sentinel_password=self.redis_sentinel_password.get_secret_value(),
+        )
 
     @property
     def secrets(self) -> tuple[str, ...]:

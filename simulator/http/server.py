@@ -44,7 +44,7 @@ def serve(settings: SimulatorSettings, bot: Settings) -> None:
         SettingsError: if there is no secret, or the port cannot be had.
     """
     changes = ChangeNotifier()
-    ledger = create_bounded_redis(bot.redis_url.get_secret_value(), timeout_s=_LEDGER_TIMEOUT_S)
+    ledger = create_bounded_redis(bot.redis_address, timeout_s=_LEDGER_TIMEOUT_S)
     app = _build(settings, bot, changes, ledger)
     listener = listen(settings.host, settings.port, settings_prefix="DINGDA_SIMULATOR_")
     _log_start(settings, bot)

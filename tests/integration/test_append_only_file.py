@@ -6,6 +6,7 @@ from pathlib import Path
 from dingda.shared.ledger.ledger import Ledger
 from dingda.shared.ledger.states import Completion, Lease, Outcome
 from dingda.shared.queue import JobQueue
+from dingda.shared.runtime.redis_address import RedisAddress
 from dingda.shared.runtime.redis_clients import create_worker_redis
 from tests.support.builders import a_callback, a_message
 from tests.support.processes import ROOT, valkey, wait_until
@@ -26,7 +27,7 @@ def content(file: Path) -> bytes:
 
 async def test_words_of_an_ended_message_stay_until_the_file_is_rewritten(tmp_path: Path) -> None:
     with valkey(tmp_path, appendfsync="always") as server:
-        redis = create_worker_redis(server.url)
+        redis = create_worker_redis(RedisAddress(server.url))
         ledger = Ledger(redis, JobQueue.create("dingda", skill_timeout_s=30))
         await ledger.accept([(a_message(WORDS), a_callback(WORDS))], backlog_limit=1)
         lease = await ledger.lease(a_message(WORDS).id)

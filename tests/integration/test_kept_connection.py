@@ -10,6 +10,7 @@ from redis.exceptions import ResponseError
 
 from dingda.shared.runtime.deadline import within
 from dingda.shared.runtime.kept_connection import KeptConnection
+from dingda.shared.runtime.redis_address import RedisAddress
 from dingda.shared.runtime.redis_clients import create_intake_redis
 from tests.support.processes import Valkey, valkey
 
@@ -22,7 +23,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Valkey]:
 
 @pytest.fixture
 async def redis(server: Valkey) -> AsyncIterator[Redis]:
-    client = create_intake_redis(server.url, connect_timeout_s=0.5)
+    client = create_intake_redis(RedisAddress(server.url), connect_timeout_s=0.5)
     yield client
     await client.aclose()
 

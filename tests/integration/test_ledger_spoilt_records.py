@@ -16,6 +16,7 @@ from dingda.shared.ledger.ledger import Ledger
 from dingda.shared.ledger.states import Completion, DeadReason, Lease, Outcome, PreparedReply
 from dingda.shared.ledger.timeline import read_timelines
 from dingda.shared.queue import JobQueue, job_id_of, message_of_job
+from dingda.shared.runtime.redis_address import RedisAddress
 from dingda.shared.runtime.redis_clients import create_worker_redis
 from dingda.worker.operations.status import read_status
 from tests.support.builders import KEYS, a_callback, a_message
@@ -92,7 +93,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Valkey]:
 
 @pytest.fixture
 async def redis(server: Valkey) -> AsyncIterator[Redis]:
-    client = create_worker_redis(server.url)
+    client = create_worker_redis(RedisAddress(server.url))
     await client.flushall()
     yield client
     await client.aclose()

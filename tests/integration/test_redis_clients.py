@@ -12,6 +12,7 @@ from redis.exceptions import DataError
 from dingda.shared.ledger.ledger import Ledger
 from dingda.shared.ledger.states import Completion, DeadReason, Lease, Outcome
 from dingda.shared.queue import JobQueue
+from dingda.shared.runtime.redis_address import RedisAddress
 from dingda.shared.runtime.redis_clients import (
     create_bounded_redis,
     create_fetching_redis,
@@ -23,9 +24,9 @@ from tests.support.processes import Valkey, valkey
 
 PASSWORD = "p@ss/wörd"
 IN_A_URL = "p%40ss%2Fw%C3%B6rd"
-CLIENTS: dict[str, Callable[[str], Redis]] = {
-    "intake": lambda url: create_intake_redis(url, connect_timeout_s=1.0),
-    "bounded": lambda url: create_bounded_redis(url, timeout_s=1.0),
+CLIENTS: dict[str, Callable[[RedisAddress], Redis]] = {
+    "intake": lambda address: create_intake_redis(address, connect_timeout_s=1.0),
+    "bounded": lambda address: create_bounded_redis(address, timeout_s=1.0),
     "worker": create_worker_redis,
     "fetching": create_fetching_redis,
 }
@@ -50,16 +51,16 @@ def server(tmp_path_factory: pytest.TempPathFactory, socket_path: Path) -> Itera
     "way", ["redis://:{password}@127.0.0.1:{port}/3", "unix://:{password}@{path}?db=3"]
 )
 async def test_a_client_signs_in_and_uses_the_database_of_its_url(
-    server: Valkey, socket_path: Path, way: str, create: Callable[[str], Redis]
+    server: Valkey, socket_path: Path, way: str, create: Callable[[RedisAddress], Redis]
 ) -> None:
     url = way.format(password=IN_A_URL, port=server.port, path=socket_path)
-    async with create(url) as redis:
+    async with create(RedisAddress(url)) as redis:
         about = await redis.client_info()
     assert about["db"] == 3
 
 
 def a_connection() -> AbstractConnection:
-    pool = create_worker_redis("redis://127.0.0.1/0").connection_pool
+    pool = create_worker_redis(RedisAddress("redis://127.0.0.1/0")).connection_pool
     return pool.make_connection()  # type: ignore[no-untyped-call, no-any-return]
 
 
@@ -92,7 +93,7 @@ async def test_a_detail_that_cannot_be_encoded_keeps_no_other_message_from_its_e
 ) -> None:
     both = [a_message(msgId=name, senderId=name) for name in ("odd", "even")]
     with valkey(tmp_path) as server:
-        async with create_worker_redis(server.url) as redis:
+        async with create_worker_redis(RedisAddress(server.url)) as redis:
             ledger = Ledger(redis, JobQueue.create("dingda", skill_timeout_s=30))
             await ledger.accept([(each, a_callback()) for each in both], backlog_limit=10)
             odd, even = [await ledger.lease(each.id) for each in both]

@@ -55,9 +55,7 @@ class WatchedWorker:
 
 async def _release(leases: Sequence[Lease], settings: Settings) -> None:
     """Release leases over connections of its own: those of the worker's loop are blocked."""
-    redis = create_bounded_redis(
-        settings.redis_url.get_secret_value(), timeout_s=_RELEASE_TIMEOUT_S / 2
-    )
+    redis = create_bounded_redis(settings.redis_address, timeout_s=_RELEASE_TIMEOUT_S / 2)
     queue = JobQueue.create(
         settings.queue,
         skill_timeout_s=settings.skill_timeout,

@@ -195,7 +195,7 @@ def _load() -> Settings:
 
 @asynccontextmanager
 async def _admin(settings: Settings) -> AsyncIterator[tuple[Redis, LedgerAdmin, JobQueue]]:
-    redis = create_bounded_redis(settings.redis_url.get_secret_value(), timeout_s=_REDIS_TIMEOUT_S)
+    redis = create_bounded_redis(settings.redis_address, timeout_s=_REDIS_TIMEOUT_S)
     queue = JobQueue.create(
         settings.queue,
         skill_timeout_s=settings.skill_timeout,

@@ -10,6 +10,8 @@ from pydantic import ValidationError
 from dingda.shared.errors import SettingsError
 from dingda.shared.runtime.redis_clients import (
     create_bounded_redis,
+    create_fetching_redis,
+    create_intake_redis,
     create_rq_redis,
     create_worker_redis,
 )
@@ -143,7 +145,7 @@ def test_a_redis_url_that_does_not_work_everywhere_is_refused_in_a_sentence(
 def test_a_redis_url_is_understood_by_every_client_alike(
     dingda: Environment, url: str, password: str | None, database: int
 ) -> None:
-    taken = dingda.settings(REDIS_URL=url).redis_url.get_secret_value()
+    taken = dingda.settings(REDIS_URL=url).redis_address
     clients: list[Any] = [
         create_worker_redis(taken),
         create_bounded_redis(taken, timeout_s=1),
@@ -238,3 +240,79 @@ def test_no_name_that_anything_of_dingda_reads_is_unknown(
         monkeypatch.setenv(f"DINGDA_{name}", "1")
     monkeypatch.setenv("DINGDA_REDIS_SERVICE_PORT", "6379")
     assert unknown_names(tmp_path / ".env") == {}
+
+
+# Sentinels: half of what they need, or not what they are.
+
+
+def test_sentinels_and_the_primarys_name_make_an_address(dingda: Environment) -> None:
+    address = dingda.settings(
+        REDIS_URL="rediss://user:canary@h/3",
+        REDIS_SENTINELS="s1:26380, s2,[::1]:26379 ,10.0.0.1",
+        REDIS_MASTER="dingda",
+        REDIS_SENTINEL_PASSWORD="canary",
+    ).redis_address
+    assert address.sentinels == (("s1", 26380), ("s2", 26379), ("::1", 26379), ("10.0.0.1", 26379))
+    assert address.master == "dingda"
+    assert "canary" not in repr(address)
+
+
+@pytest.mark.parametrize("given", ["REDIS_SENTINELS", "REDIS_MASTER"])
+def test_half_of_the_pair_is_refused_with_the_other_half_named(
+    dingda: Environment, given: str
+) -> None:
+    complaint = dingda.complaint(**{given: "dingda"})
+    assert complaint.startswith("DINGDA_REDIS_MASTER: ")
+    assert "DINGDA_REDIS_SENTINELS" in complaint
+
+
+@pytest.mark.parametrize(
+    "sentinel",
+    [
+        *(
+            "redis://private:26379",
+            "user:private@s1:26379",
+            "s1:",
+            "s1:0",
+            "s1:65536",
+            "s1:private",
+        ),
+        *("private s1:26379", "s1:26379/0", "[::1", "[private]:26379", ":26379", "-private", "::1"),
+        *("s1:26379;private:26379", "私private"),
+    ],
+)
+def test_what_is_no_sentinel_is_refused_in_a_sentence_that_does_not_show_it(
+    dingda: Environment, sentinel: str
+) -> None:
+    complaint = dingda.complaint(REDIS_SENTINELS=f"s0:26379,{sentinel}", REDIS_MASTER="dingda")
+    assert complaint.startswith("DINGDA_REDIS_SENTINELS: ")
+    assert "\n" not in complaint
+    assert "private" not in complaint
+
+
+def test_sentinels_cannot_lead_to_a_unix_socket(dingda: Environment) -> None:
+    complaint = dingda.complaint(
+        REDIS_URL="unix:///run/redis.sock", REDIS_SENTINELS="s1", REDIS_MASTER="dingda"
+    )
+    assert "unix socket" in complaint
+
+
+@pytest.mark.parametrize(
+    "url", ["redis://u:pw@nowhere.invalid:1/3", "rediss://u:pw@h/3?ssl_cert_reqs=none"]
+)
+def test_every_client_signs_in_at_the_primary_as_the_url_says_and_not_at_its_host(
+    dingda: Environment, url: str
+) -> None:
+    address = dingda.settings(REDIS_URL=url, REDIS_SENTINELS="s1", REDIS_MASTER="m").redis_address
+    clients: list[Any] = [
+        create_intake_redis(address, connect_timeout_s=1),
+        create_bounded_redis(address, timeout_s=1),
+        create_worker_redis(address),
+        create_fetching_redis(address),
+        create_rq_redis(address),
+    ]
+    for client in clients:
+        connection = client.connection_pool.make_connection()
+        assert (connection.username, connection.password, connection.db) == ("u", "pw", 3)
+        assert connection.host == "localhost"
+        assert hasattr(connection, "cert_reqs") == url.startswith("rediss")

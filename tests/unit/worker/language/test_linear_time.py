@@ -67,7 +67,11 @@ OWN_RE = {
     "shared/dingtalk/markdown.py": {"_BEGINS_A_BLOCK": "at the beginning only"},
     "shared/dingtalk/reply.py": {"missing_from": "a fixed word, an id"},
     "shared/dingtalk/shortening.py": {"_is_joined": "at most 32 characters"},
-    "shared/runtime/redis_clients.py": {"url_fault": "a setting"},
+    "shared/runtime/redis_address.py": {
+        "_HOST": "a setting",
+        "read_sentinel": "a setting",
+        "url_fault": "a setting",
+    },
     "shared/runtime/preflight.py": {"_version": "what Redis says of itself"},
     "shared/runtime/settings.py": {
         "_PROXY_URL": "an operator's setting",
