@@ -5,7 +5,7 @@ PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 BASELINES := requirements arq
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-wheel lint format faults chaos fuzz bench screenshots build lock clean
+.PHONY: help setup demo test test-wheel test-chart lint format faults chaos fuzz bench screenshots build lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^# ---/ {print ""} /^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -55,6 +55,17 @@ setup: .venv/.dev ## add the developers' tools to .venv (quick when nothing chan
 
 test-wheel: setup ## install the wheel in an empty environment, and a new skill package beside it
 	@$(BIN)/pytest -m packaging tests/packaging
+
+CHART := .venv/.chart
+test-chart: setup $(CHART)/.ready ## render the Helm chart, and check what comes out
+	@PYTHONPATH=$$(echo $(CHART)/lib/python*/site-packages) $(BIN)/pytest -p no:cloudcoil tests/chart
+
+$(CHART)/.ready: tests/chart/requirements.txt
+	@echo "Setting up what renders the Helm chart (once) ..."
+	@rm -rf $(@D)
+	@$(PYTHON) -m venv $(@D)
+	@$(@D)/bin/pip install --quiet --disable-pip-version-check --no-compile --require-hashes -r $<
+	@touch $@
 
 # Four rows at a time, handed out one by one, and those marked `alone` by themselves at the end.
 faults: setup ## break one thing at a time, and write docs/faults.md (about 15 minutes)

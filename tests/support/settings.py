@@ -1,0 +1,21 @@
+"""The names of all settings, as the environment has them."""
+
+from typing import TYPE_CHECKING
+
+from dingda.shared.runtime.settings import Settings
+from dingda.worker.sdk.loader import load_skills
+
+if TYPE_CHECKING:
+    from pydantic_settings import BaseSettings
+
+
+def variables(*, secret: bool) -> set[str]:
+    """Every setting of the bot and of the shipped skills that is a secret, or that is none."""
+    kinds: list[type[BaseSettings]] = [Settings]
+    kinds += [kind for skill in load_skills(()) for kind in skill.settings_types()]
+    return {
+        f"{kind.model_config.get('env_prefix', '')}{name}".upper()
+        for kind in kinds
+        for name, field in kind.model_fields.items()
+        if ("SecretStr" in repr(field.annotation)) is secret
+    }
