@@ -5,7 +5,6 @@ import socket
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from datetime import UTC, datetime
 
 import click
 import uvloop
@@ -28,7 +27,7 @@ from dingda.worker.operations.dead_letters import (
 )
 from dingda.worker.operations.settings_list import list_settings, show_settings
 from dingda.worker.operations.skills_list import list_skills, show_skills
-from dingda.worker.operations.status import is_working, read_status, show_status
+from dingda.worker.operations.status import NO_WORKERS, is_working, read_status, show_status
 from dingda.worker.sdk.loader import find_skills, load_skills
 
 logger = logging.getLogger("dingda.worker")
@@ -75,11 +74,18 @@ def skills(*, as_json: bool) -> int:
 @click.command
 @as_json_option
 def status(*, as_json: bool) -> int:
-    """Show the totals, the queue and the workers."""
+    """Show the totals, the queue and the workers.
+
+    A worker that is gone is no longer listed after 30 seconds. Exit status: 1 if none is alive.
+    """
 
     async def show(redis: Redis, admin: LedgerAdmin, queue: JobQueue) -> int:
-        click.echo(show_status(await read_status(redis, admin, queue), as_json=as_json))
-        return OK
+        found = await read_status(redis, admin, queue)
+        click.echo(show_status(found, as_json=as_json))
+        if found.workers:
+            return OK
+        click.echo(NO_WORKERS, err=True)
+        return FAILED
 
     return _run(show)
 
@@ -89,8 +95,7 @@ def alive() -> int:
     """For health checks: exit status 0 if a worker of this host works."""
 
     async def check(redis: Redis, _: LedgerAdmin, queue: JobQueue) -> int:
-        host, now = socket.gethostname(), datetime.now(UTC)
-        return OK if await is_working(redis, queue, host=host, now=now) else FAILED
+        return OK if await is_working(redis, queue, host=socket.gethostname()) else FAILED
 
     return _run(check)
 

@@ -1,7 +1,7 @@
 """An operator sees the totals, the queue, and whether a worker works."""
 
 import json
-from datetime import UTC, datetime
+from dataclasses import replace
 
 import fakeredis
 import pytest
@@ -9,11 +9,12 @@ import pytest
 from dingda.shared.ledger.admin import LedgerAdmin
 from dingda.shared.ledger.ledger import Ledger
 from dingda.shared.ledger.states import Completion, Outcome
+from dingda.shared.ledger.worker_report import REPORT_TTL_MS, WorkerReport
 from dingda.worker.operations.status import is_working, read_status, show_status
 from tests.support.builders import KEYS, now_ms
 from tests.unit.worker.operations.messages import QUEUE, accepted, ended
 
-HERE, NOW = "here", datetime(2026, 11, 24, 12, tzinfo=UTC)
+HERE = "here"
 
 
 async def test_the_status_counts_every_end(
@@ -64,23 +65,54 @@ async def test_the_status_in_lines_has_a_line_for_each_figure(
     assert "revived    0" in lines
 
 
-@pytest.mark.parametrize(
-    ("facts", "works"),
-    [
-        ({"hostname": HERE, "last_heartbeat": "2026-11-24T11:59:45.000000Z"}, True),
-        ({"hostname": HERE, "last_heartbeat": "2026-11-24T11:59:15.000000Z"}, False),
-        ({"hostname": "elsewhere", "last_heartbeat": "2026-11-24T11:59:45.000000Z"}, False),
-        ({"hostname": HERE, "last_heartbeat": "soon"}, False),
-        ({"hostname": HERE}, False),
-        ({"last_heartbeat": "2026-11-24T11:59:45.000000Z"}, False),
-        ({}, False),
-    ],
+REPORT = WorkerReport(
+    name="w1",
+    host=HERE,
+    pid=7,
+    version="0.1",
+    started_ms=1_000,
+    seen_ms=2_000,
+    slots=100,
+    slots_used=3,
 )
-async def test_a_host_works_if_one_of_its_workers_was_heard_of_lately(
-    redis: fakeredis.FakeAsyncRedis, facts: dict[str, str], *, works: bool
+
+
+async def alive(redis: fakeredis.FakeAsyncRedis, report: WorkerReport) -> None:
+    """Let a worker be registered with RQ, and have reported."""
+    await redis.sadd(QUEUE.workers_key, QUEUE.worker_prefix + report.name)
+    await redis.set(KEYS.worker(report.name), report.to_json(), px=REPORT_TTL_MS)
+
+
+async def test_the_status_lists_the_workers_that_are_alive(
+    redis: fakeredis.FakeAsyncRedis, admin: LedgerAdmin
 ) -> None:
-    assert not await is_working(redis, QUEUE, host=HERE, now=NOW)
-    await redis.sadd(QUEUE.workers_key, "rq:worker:w")
-    for field, value in facts.items():
-        await redis.hset("rq:worker:w", field, value)
-    assert await is_working(redis, QUEUE, host=HERE, now=NOW) is works
+    await alive(redis, REPORT)
+    await alive(redis, replace(REPORT, name="w2", host="there", open_circuits=("天气\x1b",)))
+    await redis.sadd(QUEUE.workers_key, QUEUE.worker_prefix + "gone")
+    lines = show_status(await read_status(redis, admin, QUEUE), as_json=False).splitlines()
+    assert "workers    2" in lines
+    assert lines[-2:] == [
+        "  here  pid 7  version 0.1  3 of 100 slots used",
+        "  there  pid 7  version 0.1  3 of 100 slots used  does not call: 天气\\x1b",
+    ]
+
+
+async def test_the_status_as_json_has_what_each_worker_reports(
+    redis: fakeredis.FakeAsyncRedis, admin: LedgerAdmin
+) -> None:
+    await alive(redis, REPORT)
+    shown = json.loads(show_status(await read_status(redis, admin, QUEUE), as_json=True))
+    assert shown["workers"] == 1
+    (worker,) = shown["workers_alive"]
+    assert {"name": "w1", "host": HERE, "slots": 100, "slots_used": 3}.items() <= worker.items()
+
+
+async def test_a_host_works_while_one_of_its_workers_reports(
+    redis: fakeredis.FakeAsyncRedis,
+) -> None:
+    await alive(redis, replace(REPORT, name="w2", host="elsewhere"))
+    assert not await is_working(redis, QUEUE, host=HERE)
+    await alive(redis, REPORT)
+    assert await is_working(redis, QUEUE, host=HERE)
+    await redis.delete(KEYS.worker("w1"))
+    assert not await is_working(redis, QUEUE, host=HERE)
