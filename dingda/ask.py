@@ -29,7 +29,7 @@ def ask(text: str, *, staff_id: str, nick: str, single: bool, as_json: bool) -> 
     skill fails.
     """
     settings = load_settings()
-    configure_logging(settings.log_level)
+    configure_logging(settings.log_level, settings.log_format)
     answer = asyncio.run(
         answer_offline(text, settings, staff_id=staff_id, nick=nick, single=single)
     )

@@ -65,7 +65,7 @@ def serve(settings: Settings) -> None:
     Raises:
         SettingsError: if a setting is missing or dangerous, or the port is taken.
     """
-    configure_logging(settings.log_level)
+    configure_logging(settings.log_level, settings.log_format)
     warn_of_failpoints()
     app = create_app(settings)
     run_preflight(settings)

@@ -142,7 +142,7 @@ def create_app_from_environment() -> Gateway:
     """Build the gateway in a process of its own, one of several that share a port."""
     threading.Thread(target=_end_with_parent, name="parent", daemon=True).start()
     settings = load_settings()
-    configure_logging(settings.log_level)
+    configure_logging(settings.log_level, settings.log_format)
     app = create_app(settings)
     relax_garbage_collection()
     return app

@@ -16,6 +16,7 @@ from dingda.shared.errors import BusyError, InvalidMessageError
 from dingda.shared.ledger.ledger import Ledger
 from dingda.shared.ledger.states import AcceptResult
 from dingda.shared.runtime.deadline import within
+from dingda.shared.runtime.task_owner import TaskOwner
 
 logger = logging.getLogger(__name__)
 
@@ -91,7 +92,7 @@ class Receiver:
         except BusyError as error:
             return Busy(str(error))
         if result is AcceptResult.DUPLICATE:
-            logger.debug("message %.8s came again", envelope.id)
+            logger.debug("came again", extra={"task_owner": TaskOwner(envelope.id)})
             return Duplicate()
         return _STORED
 

@@ -35,7 +35,7 @@ def simulator(context: click.Context) -> None:
     """Play DingTalk on this machine."""
     if context.invoked_subcommand is None:
         settings, bot = load_simulator_settings(), load_settings()
-        configure_logging(bot.log_level)
+        configure_logging(bot.log_level, bot.log_format)
         serve(settings, bot)
 
 

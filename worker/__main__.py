@@ -49,7 +49,7 @@ def run(settings: Settings) -> NoReturn:
         SettingsError: if a setting is wrong, or the set-up could break a promise.
         RedisError: if Redis cannot be used.
     """
-    configure_logging(settings.log_level)
+    configure_logging(settings.log_level, settings.log_format)
     run_preflight(settings)
     warn_of_failpoints()
     uvloop.run(_work(settings))

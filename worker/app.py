@@ -12,6 +12,7 @@ from rq.serializers import JSONSerializer
 from dingda.shared.ledger.ledger import Ledger
 from dingda.shared.queue import JobQueue
 from dingda.shared.runtime.garbage import relax_garbage_collection
+from dingda.shared.runtime.logs import name_worker
 from dingda.shared.runtime.redis_clients import (
     create_fetching_redis,
     create_rq_redis,
@@ -77,6 +78,7 @@ async def run_worker(settings: Settings) -> None:
             background_tasks=(lambda: sweep_forever(parts.ledger),),
             concurrency=parts.answerer.max_concurrency,
         )
+        name_worker(worker.name)
         watchdog = Watchdog(
             WatchedWorker(worker, parts.answerer.held_leases, parts.are_threads_stuck, settings)
         )

@@ -9,12 +9,12 @@ that may end the worker.
 import asyncio
 import logging
 from collections.abc import Callable, Coroutine
-from contextvars import ContextVar
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
 from dingda.shared.errors import DingdaError
 from dingda.shared.runtime.cancel_reason import CancelReason
 from dingda.shared.runtime.logs import class_name, trace
+from dingda.shared.runtime.task_owner import TaskOwner, current_owner
 
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -91,36 +91,23 @@ async def _captured(work: Coroutine[Any, Any, T]) -> tuple[T | None, BaseExcepti
         return None, error
 
 
-class TaskOwner(NamedTuple):
-    """The message that a task works for, and the skill once it is known."""
-
-    message_id: str
-    skill: str = ""
-
-    def __str__(self) -> str:
-        return f"message {self.message_id:.8}" + (f" in the skill {self.skill}" * bool(self.skill))
-
-
-_owner: ContextVar[TaskOwner | None] = ContextVar("owner", default=None)
-
-
 class _OwnedTask(asyncio.Task[Any]):
     """A task that carries its owner, and passes it on to the tasks that it starts."""
 
     def __init__(self, work: Coroutine[Any, Any, Any], **options: Any) -> None:
-        self.owner = _owner.get()
+        self.owner = current_owner.get()
         super().__init__(work, **options)
 
 
 def set_task_owner(owner: TaskOwner) -> None:
     """Set the owner of the running task, and of the tasks that it starts from here on."""
-    _owner.set(owner)
+    current_owner.set(owner)
     task = asyncio.current_task()
     if isinstance(task, _OwnedTask):
         task.owner = owner
 
 
-def task_owner(task: "asyncio.Task[Any]") -> TaskOwner | None:
+def task_owner(task: "asyncio.Future[Any]") -> TaskOwner | None:
     """The owner of a task; None if it works for no message."""
     return task.owner if isinstance(task, _OwnedTask) else None
 
@@ -148,4 +135,8 @@ def _log_failure(_: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
     error = context.get("exception")
     # For a callback, asyncio's message shows its arguments.
     what = "a callback failed" if "handle" in context else context["message"]
-    logger.error("%s%s", what, f": {trace(error)}" if error else "")
+    # What fails is logged from outside its task, often when that is collected as garbage.
+    failed = context.get("task") or context.get("future")
+    owner = task_owner(failed) if failed else None
+    words, caused = ("%s", ()) if error is None else ("%s: %s", (trace(error),))
+    logger.error(words, what, *caused, extra={"task_owner": owner})

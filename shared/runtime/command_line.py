@@ -1,10 +1,14 @@
 """How each of our command lines ends: exit statuses, and errors as sentences."""
 
 import json
+import logging
+from contextlib import suppress
 
 import click
 
 from dingda.shared.errors import DingdaError, SettingsError
+from dingda.shared.runtime.environment import value_set
+from dingda.shared.runtime.logs import configure_logging
 
 OK, FAILED, WRONG_USAGE, INTERRUPTED = 0, 1, 2, 130
 
@@ -37,11 +41,23 @@ def run(command: click.Command) -> int:
         error.show()
         return error.exit_code
     except SettingsError as error:
-        click.echo(error, err=True)
+        _complain(error)
         return WRONG_USAGE
     except DingdaError as error:
-        click.echo(error, err=True)
+        _complain(error)
         return FAILED
     except (click.Abort, KeyboardInterrupt):
         return INTERRUPTED
     return status or OK
+
+
+def _complain(error: DingdaError) -> None:
+    """Say what is wrong in a sentence, or in a line of the log where that is read by machines."""
+    log_format = ""
+    with suppress(OSError, ValueError):  # `.env` may be what is wrong
+        log_format = value_set("DINGDA_LOG_FORMAT")
+    if log_format == "json":
+        configure_logging("INFO", "json")
+        logging.getLogger("dingda").critical("%s", error)
+    else:
+        click.echo(error, err=True)

@@ -1,15 +1,27 @@
-"""Logging: one line an event, and in it no session token and nothing that an exception says."""
+"""Logging: one line an event, and in it no session token and nothing that an exception says.
 
+A line about a message carries the message's id, skill and attempt, and how long it has been worked
+on, whoever writes the line: `task_owner.current_owner` says which message that is.
+"""
+
+import json
 import logging
 import re
 import sys
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
+from datetime import UTC, datetime
 from itertools import islice
 from traceback import walk_stack
 from types import CodeType, FrameType, TracebackType
+from typing import Literal, TextIO
 
-_SESSION = re.compile(r"(session=)[^&\s\"'<>]+")
+from dingda.shared.runtime.task_owner import SHORT_ID_CHARS, TaskOwner, current_owner
+
+LogFormat = Literal["text", "json"]
+
+_TOKEN = re.compile(r"((?:session|access_token)(?:=|%3[Dd]))[^&\s\"'<>]+")
 _PLAIN_ID = re.compile(r"[\w.@:$+/=-]{1,64}")
 _MAX_MESSAGE_CHARS = 2000
 _MAX_FRAMES = 20
@@ -17,32 +29,88 @@ _MAX_CHAINED = 10
 _MAX_NAME_CHARS = 100
 
 
-class RedactingFormatter(logging.Formatter):
-    """Blanks the token of a sessionWebhook, and shows of an exception where it was raised.
+class Trace(str):
+    """An exception's class and where it was raised; see `trace`.
 
-    Ours never log a token; libraries put whole URLs into their messages. A message is one line
-    whatever is in it, so nobody forges another by the name of a group, or a nickname.
+    As an argument of a line it is shown by its class, and in full where the line's traceback is.
+    """
+
+    __slots__ = ()
+
+    @property
+    def error_type(self) -> str:
+        """The name of the exception's class."""
+        return self.partition("\n")[0]
+
+
+class RedactingFormatter(logging.Formatter):
+    """Formats a line for people.
+
+    Blanks the token of a sessionWebhook, and shows of an exception where it was raised. Ours never
+    log a token; libraries put whole URLs into their messages. A message is one line whatever is in
+    it, so nobody forges another by the name of a group, or a nickname.
     """
 
     def format(self, record: logging.LogRecord) -> str:
         """Format as the base class does, then redact."""
-        return redact(super().format(record))
+        lines = [super().format(record), *_traces(record)]
+        return redact("\n".join(lines))
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - logging's own name
         """Escape and cut the message; the traceback that may follow has lines of its own."""
-        record.message = printable(record.message.rstrip(), _MAX_MESSAGE_CHARS)
+        message = printable(_message(record), _MAX_MESSAGE_CHARS)
+        owner = _owner(record)
+        record.message = f"{_described(owner)}: {message}" if owner else message
         return super().formatMessage(record)
 
     def formatException(  # noqa: N802 - logging's own name
         self, ei: tuple[type[BaseException], BaseException, TracebackType | None] | tuple[None, ...]
     ) -> str:
         """Show where an exception was raised, without its words."""
-        return trace(ei[1]) if ei[1] else ""
+        return "" if ei[1] is None else trace(ei[1])
+
+
+class JSONFormatter(logging.Formatter):
+    """Formats a line for machines: a JSON object, its strings cut and redacted before.
+
+    Its names follow OpenTelemetry's log data model and semantic conventions where those have one
+    (`error.type`). Facts of a single line come from `extra={"line_facts": {...}}`.
+    """
+
+    worker = ""
+    """The name of the worker whose process this is; "" in another."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Format all of a record as one line."""
+        owner, failed = _owner(record), _failure(record)
+        facts = {
+            "timestamp": f"{datetime.fromtimestamp(record.created, UTC):%Y-%m-%dT%H:%M:%S.%fZ}",
+            "severity": record.levelname,
+            "logger": record.name,
+            "message": _message(record),
+            "worker": self.worker or None,
+            **(_facts(owner) if owner else {}),
+            **getattr(record, "line_facts", {}),
+            "error.type": failed.error_type if failed else None,
+        }
+        shown = {name: _shown(value) for name, value in facts.items() if value is not None}
+        if stack := failed or record.stack_info:
+            shown["stack"] = "\n".join(map(_shown_text, stack.splitlines()))
+        return json.dumps(shown, ensure_ascii=False)
+
+
+class _StandardError(logging.StreamHandler[TextIO]):
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging's own name
+        """Say where a line could not be made; logging itself would print its arguments."""
+        where = f"a line of {record.pathname}:{record.lineno} could not be logged"
+        failed = logging.LogRecord(record.name, logging.ERROR, "", 0, where, None, sys.exc_info())
+        with suppress(Exception):  # nobody reads standard error any more
+            self.stream.write(self.format(failed) + self.terminator)
 
 
 def redact(text: str) -> str:
-    """Blank the token of every sessionWebhook in a text."""
-    return _SESSION.sub(r"\1***", text)
+    """Blank the token of every webhook in a text."""
+    return _TOKEN.sub(r"\1***", text)
 
 
 def printable(text: str, most: int = 200) -> str:
@@ -71,16 +139,16 @@ def _escaped(character: str) -> str:
     return character.encode("unicode_escape").decode("ascii")
 
 
-def trace(error: BaseException) -> str:
+def trace(error: BaseException) -> Trace:
     """An exception's class and where it was raised, and the same of those that it came from.
 
     Never its own words, notes or values: `int(text)` says what somebody typed, and libraries name
     URLs and keys. Never fails, whatever the exception is.
     """
     try:
-        return "\n".join(_lines(error))
+        return Trace("\n".join(_lines(error)))
     except BaseException:  # noqa: BLE001 - an exception's attributes may be properties that raise
-        return class_name(error)
+        return Trace(class_name(error))
 
 
 def stack(frame: FrameType) -> str:
@@ -96,10 +164,11 @@ def class_name(error: object) -> str:
     return re.sub(r"\W", "?", name[:_MAX_NAME_CHARS])
 
 
-def configure_logging(level: str) -> None:
+def configure_logging(level: str, log_format: LogFormat = "text") -> None:
     """Send everything from `level` up to standard error, one process's whole logging set-up."""
-    handler = logging.StreamHandler()
-    handler.setFormatter(RedactingFormatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    handler = _StandardError()
+    text = "%(asctime)s %(levelname)s %(name)s: %(message)s"
+    handler.setFormatter(JSONFormatter() if log_format == "json" else RedactingFormatter(text))
     logging.basicConfig(level=level, handlers=[handler], force=True)
     # What no line shows: looking it up is a third of a line's cost (logging HOWTO, Optimization).
     logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
@@ -107,9 +176,74 @@ def configure_logging(level: str) -> None:
         logging.getLogger(chatty).setLevel(max(logging.WARNING, logging.getLevelName(level)))
     # It says that something is tried again, and not what; the call that failed has its own line.
     logging.getLogger("stamina").setLevel(logging.ERROR)
-    # Python would print what an exception says where nobody catches it.
+    # Python would print these itself, and what an exception says with them.
+    logging.captureWarnings(capture=True)
+    sys.excepthook = _log_end
     threading.excepthook = _log_thread_failure
     sys.unraisablehook = _log_unraisable
+
+
+def name_worker(name: str) -> None:
+    """Let every JSON line of this process carry the name of its worker."""
+    for handler in logging.getLogger().handlers:
+        if isinstance(handler.formatter, JSONFormatter):
+            handler.formatter.worker = name
+
+
+def _owner(record: logging.LogRecord) -> TaskOwner | None:
+    """The message that a line is about: the one that the line names, else the running task's."""
+    owner: TaskOwner | None = getattr(record, "task_owner", None)
+    return owner or current_owner.get()
+
+
+def _message(record: logging.LogRecord) -> str:
+    """A line's own words, in which an exception is its class."""
+    traces = _traces(record)
+    if not traces:
+        return record.getMessage().rstrip()
+    arguments = (each.error_type if type(each) is Trace else each for each in record.args or ())
+    return (str(record.msg) % tuple(arguments)).rstrip()
+
+
+def _traces(record: logging.LogRecord) -> list[Trace]:
+    """The exceptions among a line's arguments."""
+    arguments = record.args if isinstance(record.args, tuple) else ()
+    return [each for each in arguments if type(each) is Trace]
+
+
+def _failure(record: logging.LogRecord) -> Trace | None:
+    """The exception that a line tells of: ours among its arguments, a library's as `exc_info`."""
+    error = record.exc_info[1] if record.exc_info else None
+    return next(iter(_traces(record)), None if error is None else trace(error))
+
+
+def _described(owner: TaskOwner) -> str:
+    details = [
+        owner.skill,
+        f"attempt {owner.attempt}" if owner.attempt else "",
+        f"{owner.duration_s:.3f} s" if owner.since_s else "",
+    ]
+    in_brackets = ", ".join(filter(None, details))
+    name = printable(f"message {owner.message_id[:SHORT_ID_CHARS]}")
+    return f"{name} ({printable(in_brackets)})" if in_brackets else name
+
+
+def _facts(owner: TaskOwner) -> dict[str, object]:
+    return {
+        "message_id": owner.message_id,
+        "skill": owner.skill or None,
+        "attempt": owner.attempt or None,
+        "duration_s": round(owner.duration_s, 6) if owner.since_s else None,
+    }
+
+
+def _shown(value: object) -> object:
+    """A fact as JSON takes it: a number, or a text without tokens and control characters."""
+    return value if isinstance(value, int | float) else _shown_text(str(value))
+
+
+def _shown_text(text: str) -> str:
+    return redact(printable(text, _MAX_MESSAGE_CHARS))
 
 
 def _lines(error: BaseException) -> Iterator[str]:
@@ -143,15 +277,18 @@ def _place(code: CodeType, line: int | None) -> str:
     return f"  {code.co_filename}:{line} in {code.co_name}"
 
 
+def _log_end(_: object, error: BaseException, __: object) -> None:
+    if not isinstance(error, KeyboardInterrupt):
+        logging.getLogger("python").critical("the process ends: %s", trace(error))
+
+
 def _log_thread_failure(failure: threading.ExceptHookArgs) -> None:
     thread = failure.thread.name if failure.thread else "a thread"
     error = failure.exc_value or failure.exc_type()
-    logging.getLogger("thread").error("%s failed: %s", thread, class_name(error), exc_info=error)
+    logging.getLogger("thread").error("%s failed: %s", thread, trace(error))
 
 
 def _log_unraisable(failure: "sys.UnraisableHookArgs") -> None:
     where = class_name(failure.object)
     error = failure.exc_value or failure.exc_type()
-    logging.getLogger("python").error(
-        "nobody hears what %s raises: %s", where, class_name(error), exc_info=error
-    )
+    logging.getLogger("python").error("nobody hears what %s raises: %s", where, trace(error))

@@ -27,6 +27,7 @@ from dingda.shared.dingtalk.reply import MAX_PARTS
 from dingda.shared.errors import InvalidOriginError, SettingsError
 from dingda.shared.runtime.environment import ENV_FILE, check_env_file, names_set
 from dingda.shared.runtime.limits import LIMITS_MEANING, NO_LIMITS, LimitsSetting
+from dingda.shared.runtime.logs import LogFormat
 from dingda.shared.runtime.redis_address import RedisAddress, read_sentinel, url_fault
 
 _QUOTES = ('""', "''", "``", "“”", "‘’")
@@ -288,6 +289,9 @@ class Settings(PlainSettings):
     )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
         "INFO", description="How much the processes say."
+    )
+    log_format: LogFormat = Field(
+        "text", description="A line of the log: text for people, or json, an object a line."
     )
 
     @field_validator("redis_master")

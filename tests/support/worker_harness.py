@@ -3,7 +3,6 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import Any
 
@@ -24,6 +23,7 @@ from dingda.worker.answering.responder import Responder
 from dingda.worker.answering.routing import Router
 from dingda.worker.delivery.transport import BeforeSend, Request, Response
 from dingda.worker.delivery.webhook import WebhookChannel
+from dingda.worker.engine.threads import SkillThreads
 from dingda.worker.sdk.services import Services
 from dingda.worker.services.database import Databases
 from dingda.worker.services.http_client import Http
@@ -208,7 +208,7 @@ async def open_worker(
     tokens = httpx.MockTransport(
         lambda _: httpx.Response(200, json={"accessToken": "t", "expireIn": 7200})
     )
-    with ThreadPoolExecutor(1) as threads:
+    with SkillThreads(1) as threads:
         async with (
             httpx.AsyncClient(transport=tokens) as backends,
         ):

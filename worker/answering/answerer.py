@@ -23,6 +23,7 @@ exactly one worker through each step. The way of one message:
 
 import asyncio
 import logging
+import time
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from functools import partial
@@ -33,6 +34,7 @@ from dingda.shared.ledger.ledger import Ledger
 from dingda.shared.ledger.states import Completion, Lease, Outcome, PreparedReply
 from dingda.shared.ledger.worker_report import MAX_DOING, HeldMessage
 from dingda.shared.runtime.failpoints import failpoint
+from dingda.shared.runtime.task_owner import TaskOwner
 from dingda.shared.texts import LOOKING_UP, TOO_MANY
 from dingda.worker.answering.admission import NoPlaceError
 from dingda.worker.answering.attempt import Attempt
@@ -50,7 +52,7 @@ from dingda.worker.answering.settlement import (
     SendNext,
     settle,
 )
-from dingda.worker.contained import TaskOwner, set_task_owner
+from dingda.worker.contained import set_task_owner
 from dingda.worker.delivery.channel import SendChannel
 from dingda.worker.delivery.outcome import Delivered, DeliveryOutcome, OutOfTime, Rejected
 from dingda.worker.delivery.transport import BeforeSend
@@ -123,16 +125,19 @@ class Answerer:
 
     async def answer(self, message_id: str) -> None:
         """Take one message as far as it goes now: to an outcome, or to another attempt later."""
-        set_task_owner(TaskOwner(message_id))
+        owner = TaskOwner(message_id, since_s=time.monotonic())
+        set_task_owner(owner)
         lease = await self._ledger.lease(message_id)
         if not isinstance(lease, Lease):
-            logger.info("message %.8s: nothing to do: %s", message_id, lease)
+            logger.info("nothing to do: %s", lease)
             return
         failpoint("after-lease")
         deadline_s = asyncio.get_running_loop().time() + lease.remaining_ms / 1000
         async with self._lease_keeper.keep(lease):
             message = _parse(lease)
-            attempt = Attempt(lease, message, self._responder.route(message), deadline_s)
+            route = self._responder.route(message)
+            set_task_owner(owner._replace(skill=_name_of(route), attempt=lease.delivery_attempt))
+            attempt = Attempt(lease, message, route, deadline_s)
             self._attempts[lease.id] = attempt
             try:
                 await self._advance(attempt)
@@ -145,7 +150,7 @@ class Answerer:
         persisted = OutgoingReply(lease.prepared) if lease.prepared else None
         match persisted or await self._respond(attempt):
             case None:
-                logger.info("message %.8s: put back for now", lease.id)
+                logger.info("put back for now")
             case Completion() as completion:
                 await self._lease_keeper.finish(lease, completion)
             case OutgoingReply() as reply:
@@ -232,9 +237,10 @@ class Answerer:
         if attempt.remaining_s <= 0:
             return OutOfTime()
         # A burst of one skill's replies must not delay those of another.
-        skill = attempt.route.skill.name if attempt.route else ""
         try:
-            async with self._admission.posts.place(skill, within_s=attempt.remaining_s):
+            async with self._admission.posts.place(
+                _name_of(attempt.route), within_s=attempt.remaining_s
+            ):
                 return await channel.send(
                     attempt.message, body, before_send=before_send, timeout_s=attempt.remaining_s
                 )
@@ -252,7 +258,7 @@ class Answerer:
                 if sentence:
                     await self._send_sentence(attempt, sentence)
             case RetryLater(pause_ms, kind, reason):
-                logger.info("message %.8s: %s; retry in %d ms", lease.id, reason, pause_ms)
+                logger.info("%s; retry in %d ms", reason, pause_ms)
                 await self._ledger.retry(
                     lease, pause_ms=pause_ms, prepared=reply.persisted, kind=kind, reason=reason
                 )
@@ -269,8 +275,11 @@ class Answerer:
         body = encode_sentence(sentence, attempt.message)
         outcome = await self._post(attempt, self._webhook, body, _unclaimed)
         if not isinstance(outcome, Delivered | OutOfTime):
-            reason = outcome.reason
-            logger.info("message %.8s: a notice was not delivered: %s", attempt.lease.id, reason)
+            logger.info("a notice was not delivered: %s", outcome.reason)
+
+
+def _name_of(route: Route | None) -> str:
+    return route.skill.name if route else ""
 
 
 def _parse(lease: Lease) -> Message:

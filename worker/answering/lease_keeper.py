@@ -50,7 +50,7 @@ class LeaseKeeper:
         try:
             yield
         except LeaseLostError:
-            logger.warning("message %.8s was taken over by another worker", lease.id)
+            logger.warning("was taken over by another worker")
         except (RedisError, OSError):
             # The sweeper ends or requeues the message by the state that the ledger last stored.
             raise
@@ -76,7 +76,7 @@ class LeaseKeeper:
         """
         await self._ledger.finish(lease, completion)
         level = logging.WARNING if completion.outcome is Outcome.DEAD else logging.INFO
-        logger.log(level, "message %.8s: %s", lease.id, completion)
+        logger.log(level, "%s", completion)
 
     async def _give_up(self, lease: Lease, *, stopped: bool) -> None:
         """Release a message to the next worker, or end it if an operator stopped it."""
@@ -95,5 +95,5 @@ class LeaseKeeper:
                 try:
                     await self._ledger.renew(lease)
                 except (RedisError, OSError):
-                    logger.warning("message %.8s: the lease could not be renewed", lease.id)
+                    logger.warning("the lease could not be renewed")
                 await asyncio.sleep(self._renewal_s)

@@ -17,6 +17,7 @@ from dingda.shared.dingtalk.message import Message
 from dingda.shared.dingtalk.reply import Text
 from dingda.shared.runtime.clock import CHINA
 from dingda.shared.runtime.logs import class_name, trace
+from dingda.shared.runtime.task_owner import TaskOwner, current_owner
 from dingda.worker.answering.admission import Admission, Places
 from dingda.worker.answering.error_replies import failed, response_to_error
 from dingda.worker.answering.permissions import check_allowed
@@ -24,13 +25,7 @@ from dingda.worker.answering.response import ANSWERED, DECLINED, UNMATCHED, Resp
 from dingda.worker.answering.routing import Route, Router
 from dingda.worker.answering.safe_reply import question_back
 from dingda.worker.answering.unmatched import hint
-from dingda.worker.contained import (
-    TaskOwner,
-    capture,
-    contained,
-    is_cancelled,
-    set_task_owner,
-)
+from dingda.worker.contained import capture, contained, is_cancelled, set_task_owner
 from dingda.worker.errors import BackendConfigError
 from dingda.worker.language.text import clean
 from dingda.worker.sdk.context import Context
@@ -139,7 +134,7 @@ class Responder:
             if is_cancelled(error):
                 raise
             # A hint or a Context may raise, too.
-            logger.error("message %.8s: no response: %s", message.id, trace(error))
+            logger.error("no response: %s", trace(error))
             return Response(Text(texts.LAST_RESORT), failed(f"{class_name(error)} in the skill"))
 
     async def _respond_unmatched(self, ctx: Context, timeout_s: float) -> Response | None:
@@ -179,7 +174,8 @@ class Responder:
     async def _run_skill(self, route: Route, ctx: Context) -> Response | None:
         """Run the skill's own code: its settings, its slots, its function, its reply."""
         skill, command = route.skill, route.command
-        set_task_owner(TaskOwner(ctx.message.id, skill.name))
+        owner = current_owner.get() or TaskOwner(ctx.message.id)
+        set_task_owner(owner._replace(skill=skill.name))
         private = check_allowed(skill, ctx)
         self._check_settings(skill, command)
         arguments = command.signature.bind(

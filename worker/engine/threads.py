@@ -7,6 +7,7 @@ import asyncio
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
+from contextvars import copy_context
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -28,8 +29,8 @@ class SkillThreads(ThreadPoolExecutor):
         self._callers: dict[Future[Any], asyncio.Task[Any] | None] = {}
 
     def submit(self, fn: Callable[..., T], /, *args: Any, **kwargs: Any) -> "Future[T]":
-        """Run a function in a thread for the current task."""
-        future = super().submit(fn, *args, **kwargs)
+        """Run a function in a thread for the current task, with its context variables."""
+        future = super().submit(copy_context().run, fn, *args, **kwargs)
         self._callers[future] = _current_task()
         future.add_done_callback(self._forget)
         return future

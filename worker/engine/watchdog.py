@@ -29,7 +29,8 @@ from typing import Protocol
 
 from dingda.shared.ledger.times import LEASE_MS
 from dingda.shared.runtime.logs import stack, trace
-from dingda.worker.contained import TaskOwner, task_owner
+from dingda.shared.runtime.task_owner import TaskOwner
+from dingda.worker.contained import task_owner
 
 logger = logging.getLogger(__name__)
 
@@ -137,7 +138,9 @@ class Watchdog:
     def _release_others(self) -> None:
         """Release the messages that are not to blame; none if the culprit is unknown."""
         culprit, frames = self._culprit, self._frames
-        self._bounded(lambda: logger.error("the loop is blocked at %s\n%s", culprit, frames))
+        about = {"task_owner": culprit}
+        words = "the loop is blocked at %s\n%s"
+        self._bounded(lambda: logger.error(words, culprit, frames, extra=about))
         if culprit:
             self._bounded(lambda: self._watched.release_others(culprit.message_id))
 
@@ -149,11 +152,9 @@ class Watchdog:
                 self._watched.release_others(culprit.message_id)
             self._watched.sign_off()
 
-        self._bounded(
-            lambda: logger.critical(
-                "the worker ends: %s blocked at %s\n%s", what_is, culprit, frames
-            )
-        )
+        about = {"task_owner": culprit}
+        words = "the worker ends: %s blocked at %s\n%s"
+        self._bounded(lambda: logger.critical(words, what_is, culprit, frames, extra=about))
         self._bounded(sign_off)
         self._end_process(1)
 

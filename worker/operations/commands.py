@@ -194,7 +194,7 @@ def _run(command: Callable[[Redis, LedgerAdmin, JobQueue], Awaitable[int]]) -> i
 
 def _load() -> Settings:
     settings = load_settings()
-    configure_logging(settings.log_level)
+    configure_logging(settings.log_level, settings.log_format)
     return settings
 
 

@@ -11,6 +11,8 @@ import socket
 import threading
 from concurrent.futures import Future
 from contextlib import suppress
+from contextvars import copy_context
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from dingda.worker.errors import BackendConfigError, BackendUnavailableError
@@ -39,6 +41,7 @@ class Call(threading.Thread):
         """Whether no caller waits for it any more."""
         self._service = service
         self._read = read
+        self._context = copy_context()
         self._connection: Any = None
         self._socket: socket.socket | None = None
         self._lock = threading.Lock()
@@ -59,7 +62,7 @@ class Call(threading.Thread):
     def run(self) -> None:
         """Read, and set the outcome."""
         try:
-            rows = self._read()
+            rows = self._context.run(self._read)
         except BaseException as error:  # noqa: BLE001 - any error is the caller's
             self.outcome.set_exception(_as_backend_error(self._service, error))
         else:
@@ -88,7 +91,8 @@ class Call(threading.Thread):
     def end(self) -> None:
         """End the call from another thread, without blocking."""
         self.is_over = True
-        threading.Thread(target=self._end, name="database-end", daemon=True).start()
+        end = partial(copy_context().run, self._end)
+        threading.Thread(target=end, name="database-end", daemon=True).start()
 
     def _end(self) -> None:
         with self._lock:

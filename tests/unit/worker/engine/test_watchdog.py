@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from dingda.shared.runtime.task_owner import TaskOwner
 from dingda.worker import contained
-from dingda.worker.contained import TaskOwner, contain_tasks, set_task_owner
+from dingda.worker.contained import contain_tasks, set_task_owner
 from dingda.worker.engine import watchdog
 from dingda.worker.engine.watchdog import Watchdog, notify
 
@@ -172,7 +173,7 @@ async def test_a_task_works_for_the_message_of_the_task_that_started_it() -> Non
             set_task_owner(TaskOwner("a" * 64, "bad"))
             return await asyncio.create_task(deeper())
 
-        assert await asyncio.create_task(skill()) == ("a" * 64, "bad")
+        assert await asyncio.create_task(skill()) == TaskOwner("a" * 64, "bad")
         assert await asyncio.create_task(deeper()) is None
     finally:
         loop.set_task_factory(before)

@@ -59,7 +59,7 @@ FEWEST_TRIES = 3
 OWN_RE = {
     "gateway/http/connections.py": {"_UPGRADE": "a fixed word"},
     "shared/runtime/logs.py": {
-        "_SESSION": "one repetition behind a literal, which it never reads again",
+        "_TOKEN": "one repetition behind a literal, which it never reads again",
         "_PLAIN_ID": "one class, at most 64 times",
         "class_name": "one class, in a class's name",
     },
