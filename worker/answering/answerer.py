@@ -112,7 +112,7 @@ class Answerer:
         return tuple(
             HeldMessage(
                 id=message_id,
-                skill=attempt.route.skill.name if attempt.route else "",
+                skill=_name_of(attempt.route),
                 since_ms=now_ms - int((now_s - attempt.since_s) * 1000),
             )
             for message_id, attempt in islice(self._attempts.items(), MAX_DOING)
