@@ -15,14 +15,16 @@ from dingda.shared.ledger.states import Counts
 from tests.faults.proxy import Proxy
 from tests.support.builders import KEYS, a_callback
 from tests.support.processes import (
+    ROOT,
     Process,
     SessionWebhook,
     Valkey,
     gateway,
+    gateway_of,
     post_callback,
     valkey,
     wait_until,
-    worker,
+    worker_of,
 )
 
 EMPTY = {"msgtype": "empty"}
@@ -52,10 +54,10 @@ class FaultEnvironment:
         self.message_count = 0
 
     @contextmanager
-    def worker(self, **settings: str) -> Iterator[Process]:
-        """A worker with the tests' skills."""
+    def worker(self, checkout: Path = ROOT, /, **settings: str) -> Iterator[Process]:
+        """A worker of a checkout, with the tests' skills."""
         own = {"DINGDA_SKILLS": SKILLS} | settings
-        with worker(self.redis_url, self.webhook.origin, **own) as started:
+        with worker_of(checkout, self.redis_url, self.webhook.origin, **own) as started:
             yield started
 
     @contextmanager
@@ -81,9 +83,9 @@ class FaultEnvironment:
             supervising.join()
 
     @contextmanager
-    def gateway(self, **settings: str) -> Iterator[tuple[Process, str]]:
-        """Another gateway, and its address."""
-        with gateway(self.redis_url, **settings) as (started, address):
+    def gateway(self, checkout: Path = ROOT, /, **settings: str) -> Iterator[tuple[Process, str]]:
+        """Another gateway, of a checkout, and its address."""
+        with gateway_of(checkout, self.redis_url, **settings) as (started, address):
             yield started, address
 
     def body(self, text: str, **fields: Any) -> bytes:

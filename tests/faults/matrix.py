@@ -58,6 +58,7 @@ FAULTS = {
     "F56": "messages that wait for another attempt pile up",
     "F57": "Redis stores a message and says so too late",
     "F58": "DingTalk turns a later part of a reply away",
+    "F70": "an upgrade and a rollback: two versions on one Redis",
 }
 
 DOES_NOT_APPLY = {

@@ -14,7 +14,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -206,26 +206,48 @@ def process(*command: str, env: Mapping[str, str], cwd: Path = ROOT) -> Iterator
         started.close()
 
 
-@contextmanager
 def gateway(
     redis_url: str, *, command: Sequence[str] = ("-m", "gateway"), **settings: str
-) -> Iterator[tuple[Process, str]]:
+) -> AbstractContextManager[tuple[Process, str]]:
     """A listening gateway, and the address of its callback."""
+    return gateway_of(ROOT, redis_url, command=command, **settings)
+
+
+@contextmanager
+def gateway_of(
+    checkout: Path,
+    redis_url: str,
+    *,
+    command: Sequence[str] = ("-m", "gateway"),
+    **settings: str,
+) -> Iterator[tuple[Process, str]]:
+    """A listening gateway of another checkout, and the address of its callback."""
     port = free_port()
-    env = {"DINGDA_APP_SECRET": SECRET, "DINGDA_REDIS_URL": redis_url, "DINGDA_PORT": str(port)}
-    with process(*command, env=env | settings) as started:
+    env = {
+        "DINGDA_APP_SECRET": SECRET,
+        "DINGDA_REDIS_URL": redis_url,
+        "DINGDA_PORT": str(port),
+        "PYTHONPATH": str(checkout),
+    }
+    with process(*command, env=env | settings, cwd=checkout) as started:
         started.wait_for("listening on", within_s=_STARTS_WITHIN_S)
         yield started, f"http://127.0.0.1:{port}/dd_robot/"
 
 
-@contextmanager
-def worker(redis_url: str, *origins: str, **settings: str) -> Iterator[Process]:
+def worker(redis_url: str, *origins: str, **settings: str) -> AbstractContextManager[Process]:
     """A worker that takes jobs."""
+    return worker_of(ROOT, redis_url, *origins, **settings)
+
+
+@contextmanager
+def worker_of(checkout: Path, redis_url: str, *origins: str, **settings: str) -> Iterator[Process]:
+    """A worker of another checkout that takes jobs."""
     env = {
         "DINGDA_REDIS_URL": redis_url,
         "DINGDA_SESSION_WEBHOOK_ORIGINS": ",".join(origins) or "http://127.0.0.1:9",
+        "PYTHONPATH": str(checkout),
     }
-    with process("-m", "worker", env=env | settings) as started:
+    with process("-m", "worker", env=env | settings, cwd=checkout) as started:
         started.wait_for("takes up to", within_s=_STARTS_WITHIN_S)
         yield started
 
