@@ -42,14 +42,15 @@ def check_env_file(path: Path) -> None:
 
 def names_set(env_file: Path | None = ENV_FILE) -> list[str]:
     """The names that begin with DINGDA_, in the environment and in the file, in capitals."""
-    names = {name.upper() for name in (*os.environ, *_written(env_file))}
+    names = {name.upper() for name in (*os.environ, *written(env_file))}
     return sorted(name for name in names if name.startswith("DINGDA_"))
 
 
 def value_set(name: str, env_file: Path | None = ENV_FILE) -> str:
     """The value of a name in the environment, else in the file; "" if it has none."""
-    return os.environ.get(name) or _written(env_file).get(name) or ""
+    return os.environ.get(name) or written(env_file).get(name) or ""
 
 
-def _written(env_file: Path | None) -> dict[str, str | None]:
+def written(env_file: Path | None) -> dict[str, str | None]:
+    """What a file of settings says, by name; nothing if there is none."""
     return dotenv_values(env_file, interpolate=False) if env_file and env_file.is_file() else {}

@@ -21,6 +21,7 @@ from dingda.shared.queue import JobQueue
 from dingda.shared.runtime.logs import printable
 from dingda.shared.runtime.redis_address import RedisAddress
 from dingda.shared.runtime.redis_clients import create_blocking_redis
+from dingda.shared.runtime.secret_files import is_world_readable, secret_files
 from dingda.shared.runtime.settings import Danger, Settings, unknown_names
 
 logger = logging.getLogger(__name__)
@@ -87,6 +88,7 @@ def check(settings: Settings) -> list[Finding]:
         return [
             _names(),
             _secret(settings),
+            *_secret_files(),
             _origins(settings),
             _open_redis(address),
             *_redis(client, JobQueue.create(settings.queue, skill_timeout_s=1)),
@@ -113,6 +115,17 @@ def _secret(settings: Settings) -> Finding:
     count = len(settings.secrets)
     what = f"{count} set" if count else "none set, which is enough for most workers"
     return Finding("secret", Severity.OK, what)
+
+
+def _secret_files() -> Iterator[Finding]:
+    """Which files of secrets anybody on the machine may read; that they can be read is known."""
+    for variable, path in secret_files().items():
+        if is_world_readable(path):
+            what = (
+                f"anybody on this machine may read {printable(str(path))}, of {printable(variable)}"
+            )
+            advice = "chmod 600 (in Kubernetes, defaultMode: 0400)"
+            yield Finding("secret-files", Severity.WARNING, what, advice)
 
 
 def _origins(settings: Settings) -> Finding:

@@ -21,6 +21,7 @@ from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 from dingda.shared.errors import DingdaError
 from dingda.shared.runtime.environment import check_env_file, names_set
 from dingda.shared.runtime.logs import printable
+from dingda.shared.runtime.secret_files import secret_files
 
 DATA = Path("data")
 """The demo's data folder, in the folder where it was started."""
@@ -106,7 +107,7 @@ def find_demo(folder: Path = DATA) -> RunningDemo | None:
 def join_demo(*unless: str) -> None:
     """Take over the settings of the demo that runs in this folder, and say so on standard error.
 
-    What the environment or `.env` sets stays; where nothing runs, nothing happens.
+    What the environment, `.env` or a secret's file sets stays; where nothing runs, nothing happens.
 
     Args:
         unless: variables that say where to go instead: with one of them in the environment or in
@@ -116,7 +117,7 @@ def join_demo(*unless: str) -> None:
         SettingsError: if `.env` can't be read.
     """
     check_env_file(Path(".env"))
-    already_set = set(names_set())
+    already_set = set(names_set()) | set(secret_files())
     demo = None if already_set.intersection(unless) else find_demo()
     if demo is None:
         return

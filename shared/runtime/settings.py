@@ -1,14 +1,16 @@
 """Every setting: its type, its default and what it means.
 
 Each is an environment variable that begins with `DINGDA_`, or a line in `.env`; the former wins.
+A secret may also be in a file (`secret_files`).
 Blanks around a value don't count, and one in quotes is refused: docker's env-file keeps them.
 """
 
+import os
 import re
 from collections.abc import Collection
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, cast
 
 from pydantic import (
     AfterValidator,
@@ -20,7 +22,13 @@ from pydantic import (
     field_validator,
 )
 from pydantic_core import ErrorDetails
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic_settings import (
+    BaseSettings,
+    EnvSettingsSource,
+    NoDecode,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
 
 from dingda.shared.dingtalk.origin import origin_of
 from dingda.shared.dingtalk.reply import MAX_PARTS
@@ -29,6 +37,11 @@ from dingda.shared.runtime.environment import ENV_FILE, check_env_file, names_se
 from dingda.shared.runtime.limits import LIMITS_MEANING, NO_LIMITS, LimitsSetting
 from dingda.shared.runtime.logs import LogFormat
 from dingda.shared.runtime.redis_address import RedisAddress, read_sentinel, url_fault
+from dingda.shared.runtime.secret_files import (
+    MountedSecretFiles,
+    NamedSecretFiles,
+    file_variables,
+)
 
 _QUOTES = ('""', "''", "``", "“”", "‘’")
 _PATH = re.compile(r"/|(/[A-Za-z0-9_~.:@!$&'()*+,;=-]+)+/?")
@@ -139,6 +152,26 @@ class PlainSettings(BaseSettings):
         frozen=True,
         hide_input_in_errors=True,
     )
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - pydantic's signature
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Say what wins over what: see `secret_files`."""
+        in_env_file = cast("EnvSettingsSource", dotenv_settings).env_vars
+        return (
+            init_settings,
+            NamedSecretFiles(settings_cls, os.environ),
+            env_settings,
+            NamedSecretFiles(settings_cls, in_env_file),
+            dotenv_settings,
+            MountedSecretFiles(settings_cls),
+        )
 
     @field_validator("*", mode="before")
     @classmethod
@@ -368,6 +401,7 @@ def unknown_names(env_file: Path | None = ENV_FILE) -> dict[str, str]:
     What the shipped skills and the simulator read is theirs to know.
     """
     known = [f"DINGDA_{name}".upper() for name in Settings.model_fields]
+    known += file_variables(Settings)
     return {
         name: nearest(name, known)
         for name in names_set(env_file)

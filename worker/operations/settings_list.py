@@ -9,7 +9,9 @@ from pydantic_settings import BaseSettings
 
 from dingda.shared.errors import SettingsError
 from dingda.shared.runtime.command_line import to_json
-from dingda.shared.runtime.settings import Settings
+from dingda.shared.runtime.logs import printable
+from dingda.shared.runtime.secret_files import place_of, secret_variables
+from dingda.shared.runtime.settings import PlainSettings, Settings
 from dingda.worker.sdk.loader import read_settings
 from dingda.worker.sdk.skill import Skill
 
@@ -22,6 +24,8 @@ class ListedSetting:
     value: str
     default: str
     description: str
+    source: str = ""
+    """Of a secret: where its value comes from, the environment or a file; "" if it has none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,14 +61,17 @@ def _section(owner: str, kind: type[BaseSettings]) -> SettingsSection:
     except SettingsError as error:
         return SettingsSection(owner, str(error), ())
     prefix = kind.model_config.get("env_prefix", "")
+    secrets = secret_variables(kind) if issubclass(kind, PlainSettings) else []
     listed = [
         ListedSetting(
-            f"{prefix}{name}".upper(),
+            variable,
             _shown(getattr(current, name)),
             "" if field.default is PydanticUndefined else _shown(field.default),
             field.description or "",
+            str(place_of(variable)) if variable in secrets else "",
         )
         for name, field in kind.model_fields.items()
+        for variable in (f"{prefix}{name}".upper(),)
     ]
     return SettingsSection(owner, "", listed)
 
@@ -75,7 +82,8 @@ def _described(section: SettingsSection) -> str:
         lines.append(section.problem)
     for each in section.settings:
         changed = "" if each.value == each.default else f"   (default: {each.default or 'none'})"
-        lines += [f"{each.variable}={each.value}{changed}", f"    {each.description}"]
+        source = f"   (from {printable(each.source)})" if each.source else ""
+        lines += [f"{each.variable}={each.value}{changed}{source}", f"    {each.description}"]
     return "\n".join(lines)
 
 

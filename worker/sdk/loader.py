@@ -4,7 +4,7 @@ import importlib
 import logging
 import pkgutil
 import traceback
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from importlib.metadata import entry_points
 
@@ -15,6 +15,7 @@ from pydantic_settings import SettingsError as UnreadableSettingsError
 from dingda.shared.errors import SettingsError
 from dingda.shared.runtime.environment import names_set
 from dingda.shared.runtime.logs import class_name, printable, redact, trace
+from dingda.shared.runtime.secret_files import file_variables
 from dingda.shared.runtime.settings import invalid_settings, is_skills, nearest
 from dingda.worker.sdk.skill import Skill
 
@@ -86,12 +87,12 @@ def load_skill_settings(skills: Iterable[Skill]) -> dict[type[BaseSettings], Bas
     return loaded
 
 
-def _warn_of_misspelt(kinds: Iterable[type[BaseSettings]]) -> None:
+def _warn_of_misspelt(kinds: Collection[type[BaseSettings]]) -> None:
     known = {
         f"{kind.model_config.get('env_prefix', '')}{name}".upper()
         for kind in kinds
         for name in kind.model_fields
-    }
+    }.union(*map(file_variables, kinds))
     for name in names_set():
         if name not in known and is_skills(name) and (meant := nearest(name, known)):
             logger.warning("%s is read by no skill; did you mean %s?", name, meant)
