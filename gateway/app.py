@@ -1,5 +1,6 @@
 """The gateway as an ASGI application: its routes, and what lives as long as it does."""
 
+import asyncio
 import logging
 import multiprocessing
 import os
@@ -20,6 +21,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from dingda.gateway.http.callback import Callback
 from dingda.gateway.intake import ROUND_TRIP_S, Intake
+from dingda.gateway.metrics import GatewayMetrics
 from dingda.gateway.receiver import Receiver
 from dingda.shared.errors import SettingsError
 from dingda.shared.ledger.ledger import Ledger
@@ -28,6 +30,7 @@ from dingda.shared.runtime.clock import wall_clock_ms
 from dingda.shared.runtime.deadline import within
 from dingda.shared.runtime.garbage import relax_garbage_collection
 from dingda.shared.runtime.logs import configure_logging
+from dingda.shared.runtime.loop_lag import measure_loop_lag
 from dingda.shared.runtime.redis_clients import create_intake_redis
 from dingda.shared.runtime.settings import Settings, load_settings
 
@@ -75,6 +78,7 @@ def create_app(
     *,
     redis: Redis | None = None,
     now_ms: Callable[[], int] = wall_clock_ms,
+    metrics: GatewayMetrics | None = None,
 ) -> Gateway:
     """Build the gateway.
 
@@ -82,6 +86,7 @@ def create_app(
         settings: all of it; nothing else is read from the environment.
         redis: a client to use instead of one made from the settings; it decodes responses.
         now_ms: the clock that signatures are checked against, in ms since 1970.
+        metrics: counts what this process does; None: nothing is counted.
 
     Raises:
         SettingsError: if there is no secret to check signatures with.
@@ -97,12 +102,12 @@ def create_app(
         result_ttl_s=settings.result_ttl,
     )
     ledger = Ledger(client, queue)
-    intake = Intake(ledger, backlog_limit=settings.backlog_limit)
+    intake = Intake(ledger, backlog_limit=settings.backlog_limit, metrics=metrics)
     receiver = Receiver(intake, ledger)
     return Gateway(
-        Callback(secrets=settings.secrets, receiver=receiver, now_ms=now_ms),
+        Callback(secrets=settings.secrets, receiver=receiver, now_ms=now_ms, metrics=metrics),
         callback_paths=_both_spellings(settings.callback_path),
-        site=_create_site(client, ledger, intake),
+        site=_create_site(client, ledger, intake, metrics),
     )
 
 
@@ -112,12 +117,14 @@ def _both_spellings(path: str) -> frozenset[str]:
     return frozenset({bare or "/", bare + "/"})
 
 
-def _create_site(client: Redis, ledger: Ledger, intake: Intake) -> Starlette:
+def _create_site(
+    client: Redis, ledger: Ledger, intake: Intake, metrics: GatewayMetrics | None
+) -> Starlette:
     """What is served besides callbacks; storing begins and ends with its lifespan."""
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
-        async with intake.running():
+        async with intake.running(), _loop_lag_measured(metrics):
             yield
         await client.aclose()
 
@@ -136,6 +143,18 @@ def _create_site(client: Redis, ledger: Ledger, intake: Intake) -> Starlette:
         lifespan=lifespan,
         exception_handlers={HTTPException: _as_json},
     )
+
+
+@asynccontextmanager
+async def _loop_lag_measured(metrics: GatewayMetrics | None) -> AsyncIterator[None]:
+    if metrics is None:
+        yield
+        return
+    measuring = asyncio.create_task(measure_loop_lag(metrics.loop_lagged))
+    try:
+        yield
+    finally:
+        measuring.cancel()
 
 
 def create_app_from_environment() -> Gateway:

@@ -9,9 +9,11 @@ Whatever goes wrong, no caller is left waiting: a message that is not stored get
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from time import perf_counter
 
 from redis.exceptions import RedisError
 
+from dingda.gateway.metrics import GatewayMetrics
 from dingda.shared.dingtalk.message import Envelope, Message
 from dingda.shared.errors import BusyError
 from dingda.shared.ledger.batching import Batcher, BatchLimits
@@ -40,10 +42,19 @@ class Intake:
         ledger: where they are stored; its client must give up within a second.
         backlog_limit: how many messages may wait for a worker, or for another attempt.
         limits: how much is stored in one round trip, and how much may wait to be stored.
+        metrics: counts the batches.
     """
 
-    def __init__(self, ledger: Ledger, *, backlog_limit: int, limits: BatchLimits = LIMITS) -> None:
+    def __init__(
+        self,
+        ledger: Ledger,
+        *,
+        backlog_limit: int,
+        limits: BatchLimits = LIMITS,
+        metrics: GatewayMetrics | None = None,
+    ) -> None:
         self._ledger = ledger
+        self._metrics = metrics or GatewayMetrics()
         self._backlog_limit = backlog_limit
         self._batcher = Batcher(self._store, limits=limits)
         self._is_running = False
@@ -89,6 +100,7 @@ class Intake:
         return outcome
 
     async def _store(self, messages: list[tuple[Envelope | Message, bytes]]) -> list[AcceptResult]:
+        began_s = perf_counter()
         try:
             accepting = self._ledger.accept(messages, backlog_limit=self._backlog_limit)
             outcomes = await within(ROUND_TRIP_S, accepting)
@@ -99,6 +111,8 @@ class Intake:
         except Exception:
             logger.exception("%d message(s) could not be stored", len(messages))
             raise
+        finally:
+            self._metrics.batch_ended(len(messages), perf_counter() - began_s)
         failpoint("after-accept")
         return outcomes
 

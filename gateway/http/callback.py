@@ -9,6 +9,7 @@ from collections.abc import Callable
 from email.message import Message as MIMEHeaders
 from functools import lru_cache
 from http import HTTPStatus
+from time import perf_counter
 
 from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse, PlainTextResponse, Response
@@ -17,6 +18,7 @@ from starlette.types import Receive, Scope, Send
 from dingda.gateway.http.body import MAX_BODY_BYTES, BodyReader, drain, too_large
 from dingda.gateway.http.rejection import RejectedError, RejectionLog
 from dingda.gateway.http.replay import ReplayGuard
+from dingda.gateway.metrics import CallbackOutcome, GatewayMetrics
 from dingda.gateway.receiver import Ack, Busy, Duplicate, Invalid, Receiver, Stored
 from dingda.shared.dingtalk.message import EVENT_SUBSCRIPTION, Ignored
 from dingda.shared.dingtalk.reply import EMPTY, Text
@@ -43,10 +45,16 @@ class Callback:
         secrets: every active AppSecret.
         receiver: stores the messages.
         now_ms: the clock, in ms since 1970.
+        metrics: counts the requests.
     """
 
     def __init__(
-        self, *, secrets: tuple[str, ...], receiver: Receiver, now_ms: Callable[[], int]
+        self,
+        *,
+        secrets: tuple[str, ...],
+        receiver: Receiver,
+        now_ms: Callable[[], int],
+        metrics: GatewayMetrics | None = None,
     ) -> None:
         self._secrets = secrets
         self._receiver = receiver
@@ -54,29 +62,37 @@ class Callback:
         self._bodies = BodyReader()
         self._replays = ReplayGuard()
         self._rejections = RejectionLog()
+        self._metrics = metrics or GatewayMetrics()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Respond to one request."""
+        response: Response | None = None
+        outcome = CallbackOutcome.FAILED
+        began_s = perf_counter()
         try:
-            response = await self._respond(scope, receive)
+            outcome, response = await self._respond(scope, receive)
         except RejectedError as rejected:
             self._rejections.note(rejected)
             response = await _reject(rejected, receive)
+            outcome = CallbackOutcome.REFUSED
         except ClientDisconnect:
-            return
-        await response(scope, receive, send)
+            outcome = CallbackOutcome.DISCONNECTED
+        finally:
+            self._metrics.callback_ended(outcome, perf_counter() - began_s)
+        if response is not None:
+            await response(scope, receive, send)
 
-    async def _respond(self, scope: Scope, receive: Receive) -> Response:
+    async def _respond(self, scope: Scope, receive: Receive) -> tuple[CallbackOutcome, Response]:
         headers: Headers = dict(scope["headers"])
         if scope["method"] in _READS:
-            return _ADDRESS
+            return CallbackOutcome.PROBE, _ADDRESS
         _check_method(scope["method"])
         _check_upgrade(headers)
         _check_encoding(headers)
         _check_length(headers)
         if _is_probe(headers):
             self._rejections.note_probe()
-            return _ADDRESS
+            return CallbackOutcome.PROBE, _ADDRESS
         self._check_signature(headers, scope.get("query_string", b""))
         body = await self._bodies.read(receive)
         signature = self._replays.find(headers[b"sign"])
@@ -98,13 +114,17 @@ class Callback:
             raise RejectedError(HTTPStatus.UNAUTHORIZED, error.reason, str(error)) from None
 
 
-def _acknowledge(ack: Ack) -> Response:
+def _acknowledge(ack: Ack) -> tuple[CallbackOutcome, Response]:
     match ack:
-        case Stored() | Duplicate() | Ignored():
-            return _EMPTY
+        case Stored():
+            return CallbackOutcome.STORED, _EMPTY
+        case Duplicate():
+            return CallbackOutcome.DUPLICATE, _EMPTY
+        case Ignored():
+            return CallbackOutcome.IGNORED, _EMPTY
         case Busy(reason):
             logger.warning("told a sender that we are busy: %s", reason)
-            return _BUSY
+            return CallbackOutcome.BUSY, _BUSY
         case Invalid(reason):
             raise RejectedError(HTTPStatus.BAD_REQUEST, "body", reason)
 

@@ -320,6 +320,14 @@ class Settings(PlainSettings):
         description="Dangers to start with all the same, by name: open-redis, eviction, "
         "http-origin. See them with: dingda check",
     )
+    metrics_port: int = Field(
+        0,
+        ge=0,
+        le=65535,
+        description="A port for /metrics (Prometheus) and /healthz of this process alone, which is "
+        "never the public one; each process on a machine needs its own. 0: none, nothing counted.",
+    )
+    metrics_host: str = Field("127.0.0.1", description="The address that this port is on.")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
         "INFO", description="How much the processes say."
     )

@@ -32,9 +32,10 @@ LEVELS: dict[str, dict[str, set[str]]] = {
         "ledger": {"runtime", "dingtalk", "queue", "errors"},
     },
     "gateway": {
-        "intake": set(),
+        "metrics": set(),
+        "intake": {"metrics"},
         "receiver": {"intake"},
-        "http": {"receiver"},
+        "http": {"receiver", "metrics"},
     },
     "worker": {
         "errors": set(),

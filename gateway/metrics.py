@@ -1,0 +1,141 @@
+"""What a gateway process counts of its own work, where metrics are on.
+
+All processes of a gateway count into files of one folder; the first process adds them up and serves
+the sums (`shared.runtime.counter_files`, `shared.runtime.metrics_server`).
+"""
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from dingda.shared.runtime.counter_files import CounterFile, Measure, read_counter_files
+from dingda.shared.runtime.loop_lag import LAG_BOUNDS_S
+from dingda.shared.runtime.server import listen
+from dingda.shared.runtime.settings import Settings
+
+if TYPE_CHECKING:
+    from prometheus_client.core import Metric
+
+
+class CallbackOutcome(StrEnum):
+    """What became of one request to the message-receiving address."""
+
+    STORED = "stored"
+    DUPLICATE = "duplicate"
+    IGNORED = "ignored"
+    """It was genuine, and there is nothing to answer to."""
+    BUSY = "busy"
+    """It was not stored, and its sender was told that the bot is busy."""
+    REFUSED = "refused"
+    """A status from 400 to 499: no signature that is right, or no message."""
+    PROBE = "probe"
+    """A console or a person tried the address."""
+    DISCONNECTED = "disconnected"
+    """The client went away before its request had arrived."""
+    FAILED = "failed"
+    """An error of ours, status 500."""
+
+
+CALLBACKS = Measure(
+    "dingda_callback_duration_seconds",
+    "Time from a callback's headers to its response, by outcome.",
+    label="outcome",
+    values=tuple(CallbackOutcome),
+    bounds=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5),
+)
+BATCHES = Measure(
+    "dingda_intake_batch_size",
+    "Messages that were to be stored in one round trip to Redis.",
+    bounds=(1, 2, 4, 8, 16, 32, 64, 128, 256),
+)
+ROUND_TRIPS = Measure(
+    "dingda_redis_trip_duration_seconds",
+    "Time of a round trip to Redis that stores a batch of messages, whether it succeeds or not.",
+    bounds=(0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5),
+)
+LOOP_LAG = Measure(
+    "dingda_loop_lag_seconds",
+    "How late the event loop runs what is due, measured twice a second.",
+    bounds=LAG_BOUNDS_S,
+)
+MEASURES = (CALLBACKS, BATCHES, ROUND_TRIPS, LOOP_LAG)
+
+
+class GatewayMetrics:
+    """Counts nothing: the form that is used where metrics are off."""
+
+    def callback_ended(self, outcome: CallbackOutcome, duration_s: float) -> None:
+        """Count a request to the message-receiving address."""
+
+    def batch_ended(self, size: int, duration_s: float) -> None:
+        """Count a round trip that was to store `size` messages."""
+
+    def loop_lagged(self, lag_s: float) -> None:
+        """Count how late the event loop was."""
+
+
+class CountedGatewayMetrics(GatewayMetrics):
+    """Counts in a file of this process.
+
+    Args:
+        folder: where the files of all processes are.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        file = CounterFile(folder, MEASURES)
+        self._callbacks = {
+            outcome: file.histogram(CALLBACKS.name, outcome) for outcome in CallbackOutcome
+        }
+        self._batches = file.histogram(BATCHES.name)
+        self._round_trips = file.histogram(ROUND_TRIPS.name)
+        self._loop_lag = file.histogram(LOOP_LAG.name)
+
+    def callback_ended(self, outcome: CallbackOutcome, duration_s: float) -> None:
+        """Count a request to the message-receiving address."""
+        self._callbacks[outcome].observe(duration_s)
+
+    def batch_ended(self, size: int, duration_s: float) -> None:
+        """Count a round trip that was to store `size` messages."""
+        self._batches.observe(size)
+        self._round_trips.observe(duration_s)
+
+    def loop_lagged(self, lag_s: float) -> None:
+        """Count how late the event loop was."""
+        self._loop_lag.observe(lag_s)
+
+
+@contextmanager
+def served_metrics(settings: Settings) -> Iterator[Path | None]:
+    """Serve what the gateway's processes count, as long as the context lasts.
+
+    Returns:
+        The folder where they count; None where metrics are off.
+
+    Raises:
+        SettingsError: if the port is taken.
+    """
+    if not settings.metrics_port:
+        yield None
+        return
+    from dingda.shared.runtime.metrics_server import (  # noqa: PLC0415 - loads prometheus_client
+        Collected,
+        build_info,
+        counted,
+        serve_metrics,
+    )
+
+    listener = listen(
+        settings.metrics_host, settings.metrics_port, settings_prefix="DINGDA_METRICS_"
+    )
+    with tempfile.TemporaryDirectory(prefix="dingda-metrics-") as name:
+        folder = Path(name)
+
+        def read() -> "Iterator[Metric]":
+            yield build_info("gateway")
+            yield from counted(read_counter_files(folder))
+
+        with serve_metrics(listener, Collected(read)):
+            yield folder
