@@ -1,9 +1,9 @@
 """The worker, composed from its settings: the only module that knows all of its parts."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
-from typing import NamedTuple
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from contextlib import AbstractContextManager, AsyncExitStack, asynccontextmanager, nullcontext
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from redis.asyncio import Redis
 from rq import Queue
@@ -13,6 +13,7 @@ from dingda.shared.ledger.ledger import Ledger
 from dingda.shared.queue import JobQueue
 from dingda.shared.runtime.garbage import relax_garbage_collection
 from dingda.shared.runtime.logs import name_worker
+from dingda.shared.runtime.loop_lag import measure_loop_lag, responds
 from dingda.shared.runtime.redis_clients import (
     create_fetching_redis,
     create_rq_redis,
@@ -22,6 +23,7 @@ from dingda.shared.runtime.settings import Settings
 from dingda.worker.answering.admission import Admission
 from dingda.worker.answering.answerer import Answerer
 from dingda.worker.answering.help import help_skill
+from dingda.worker.answering.metrics import AnsweringMetrics
 from dingda.worker.answering.rate_limit import RateLimiter
 from dingda.worker.answering.responder import Responder
 from dingda.worker.answering.routing import Router
@@ -46,6 +48,9 @@ from dingda.worker.services.database import Databases
 from dingda.worker.services.egress import Egress
 from dingda.worker.services.http_client import Http
 
+if TYPE_CHECKING:
+    from dingda.worker.operations.worker_metrics import WorkerMetrics
+
 
 class WorkerParts(NamedTuple):
     """The answerer, and the parts that keep it running."""
@@ -68,14 +73,15 @@ class WorkerParts(NamedTuple):
 async def run_worker(settings: Settings) -> None:
     """Work until told to stop."""
     fetching = create_fetching_redis(settings.redis_address)
-    async with open_answerer(settings) as parts, fetching:
+    metrics = create_metrics(settings)
+    async with open_answerer(settings, metrics) as parts, fetching:
         asyncio.get_running_loop().set_default_executor(parts.threads)
         worker = ConcurrentWorker(
             _rq_queue(settings),
             fetching,
             perform=lambda data: parts.answerer.answer(message_id_of(data)),
             activity=parts.activity,
-            background_tasks=(lambda: sweep_forever(parts.ledger),),
+            background_tasks=_background_tasks(parts.ledger, metrics),
             concurrency=parts.answerer.max_concurrency,
         )
         name_worker(worker.name)
@@ -84,13 +90,57 @@ async def run_worker(settings: Settings) -> None:
         )
         relax_garbage_collection()
         try:
-            await worker.run()
+            with _served(metrics, settings, worker, parts):
+                await worker.run()
         finally:
             watchdog.close()
 
 
+def create_metrics(settings: Settings) -> "WorkerMetrics | None":
+    """What counts the worker's work; None, and nothing is loaded for it, where metrics are off."""
+    if not settings.metrics_port:
+        return None
+    from dingda.worker.operations.worker_metrics import WorkerMetrics  # noqa: PLC0415
+
+    return WorkerMetrics()
+
+
+def _background_tasks(
+    ledger: Ledger, metrics: "WorkerMetrics | None"
+) -> tuple[Callable[[], Coroutine[Any, Any, None]], ...]:
+    if metrics is None:
+        return (lambda: sweep_forever(ledger),)
+    return (
+        lambda: sweep_forever(ledger, on_requeued=metrics.requeued),
+        lambda: measure_loop_lag(metrics.loop_lagged),
+    )
+
+
+def _served(
+    metrics: "WorkerMetrics | None",
+    settings: Settings,
+    worker: ConcurrentWorker,
+    parts: WorkerParts,
+) -> AbstractContextManager[None]:
+    """Serve the worker's metrics while the context lasts, if they are on."""
+    if metrics is None:
+        return nullcontext()
+    from dingda.worker.operations.worker_metrics import WorkerState  # noqa: PLC0415
+
+    loop = asyncio.get_running_loop()
+    return metrics.served(
+        settings,
+        lambda: WorkerState(
+            parts.answerer.max_concurrency, worker.slots_used, parts.backends.circuits
+        ),
+        is_alive=lambda: responds(loop),
+    )
+
+
 @asynccontextmanager
-async def open_answerer(settings: Settings) -> AsyncIterator[WorkerParts]:
+async def open_answerer(
+    settings: Settings, metrics: AnsweringMetrics | None = None
+) -> AsyncIterator[WorkerParts]:
     """Build an answerer, with connections that close at the end of the context."""
     skills = load_skills(settings.skills)
     async with AsyncExitStack() as stack:
@@ -117,7 +167,7 @@ async def open_answerer(settings: Settings) -> AsyncIterator[WorkerParts]:
         )
         answerer = Answerer(
             ledger=ledger,
-            responder=_responder(settings, skills, services, threads),
+            responder=_responder(settings, skills, services, threads, metrics),
             webhook=WebhookChannel(replies, origins=settings.session_webhook_origins),
             private=_private_channel(settings, replies, token) if token else None,
             rate_limiter=_rate_limiter(settings, redis),
@@ -143,7 +193,11 @@ def _job_queue(settings: Settings) -> JobQueue:
 
 
 def _responder(
-    settings: Settings, skills: Sequence[Skill], services: Services, threads: SkillThreads
+    settings: Settings,
+    skills: Sequence[Skill],
+    services: Services,
+    threads: SkillThreads,
+    metrics: AnsweringMetrics | None,
 ) -> Responder:
     return Responder(
         router=Router([*skills, help_skill(skills)]),
@@ -152,6 +206,7 @@ def _responder(
         skill_timeout_s=settings.skill_timeout,
         unmatched=settings.unmatched,
         admission=Admission(settings.concurrency, skills=len(skills) + 1),
+        metrics=metrics,
     )
 
 

@@ -26,9 +26,28 @@ from dingda import __version__
 from dingda.shared.runtime.counter_files import Measure
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+_MAX_VALUES = 100
 _MAX_REQUESTS = 8
 """How many may be served at once; one more is closed."""
 _TIMEOUT_S = 2.0
+
+
+class ClosedLabel:
+    """The values of a label that come from outside: no more than a hundred, the rest are `other`.
+
+    Prometheus keeps a series for each value that it has ever seen.
+    """
+
+    def __init__(self) -> None:
+        self._values: set[str] = set()
+
+    def value(self, name: str) -> str:
+        """What to call it."""
+        if name not in self._values:
+            if len(self._values) == _MAX_VALUES:
+                return "other"
+            self._values.add(name)
+        return name
 
 
 class Collected(Collector):

@@ -87,7 +87,8 @@ class Answerer:
         reply_parts: int = 3,
     ) -> None:
         self._ledger = ledger
-        self._lease_keeper = LeaseKeeper(ledger)
+        self._metrics = responder.metrics
+        self._lease_keeper = LeaseKeeper(ledger, responder.metrics)
         self._responder = responder
         self._webhook = webhook
         self._private = private
@@ -215,6 +216,7 @@ class Answerer:
             claim = partial(self._ledger.claim_send, attempt.lease)
             channel = self._private if reply.private else self._webhook
             outcome = await self._post(attempt, channel, reply.prepared.body, claim)
+            self._metrics.delivery_ended(outcome)
             if isinstance(outcome, Delivered):
                 failpoint("after-delivery")
             settlement = settle(

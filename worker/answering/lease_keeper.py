@@ -11,6 +11,7 @@ from dingda.shared.errors import LeaseLostError
 from dingda.shared.ledger.ledger import Ledger
 from dingda.shared.ledger.states import Completion, DeadReason, Lease, Outcome
 from dingda.shared.runtime.logs import class_name
+from dingda.worker.answering.metrics import AnsweringMetrics
 from dingda.worker.contained import STOPPED, is_cancelled
 
 logger = logging.getLogger(__name__)
@@ -21,10 +22,12 @@ class LeaseKeeper:
 
     Args:
         ledger: the one that gave them.
+        metrics: counts those that were lost.
     """
 
-    def __init__(self, ledger: Ledger) -> None:
+    def __init__(self, ledger: Ledger, metrics: AnsweringMetrics | None = None) -> None:
         self._ledger = ledger
+        self._metrics = metrics or AnsweringMetrics()
         self._renewal_s = ledger.lease_ms / 4000
         self.held_leases: dict[str, Lease] = {}
         """The leases of the messages that are being answered, by message id."""
@@ -50,6 +53,7 @@ class LeaseKeeper:
         try:
             yield
         except LeaseLostError:
+            self._metrics.lease_lost()
             logger.warning("was taken over by another worker")
         except (RedisError, OSError):
             # The sweeper ends or requeues the message by the state that the ledger last stored.

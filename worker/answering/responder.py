@@ -20,6 +20,7 @@ from dingda.shared.runtime.logs import class_name, trace
 from dingda.shared.runtime.task_owner import TaskOwner, current_owner
 from dingda.worker.answering.admission import Admission, Places
 from dingda.worker.answering.error_replies import failed, response_to_error
+from dingda.worker.answering.metrics import AnsweringMetrics
 from dingda.worker.answering.permissions import check_allowed
 from dingda.worker.answering.response import ANSWERED, DECLINED, UNMATCHED, Response, as_reply
 from dingda.worker.answering.routing import Route, Router
@@ -57,9 +58,10 @@ class Responder:
             help, or nothing.
         admission: the places of each skill.
         now: the clock.
+        metrics: counts the calls of skills, and what the answerer does.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - a room's parts, each by its name
         self,
         *,
         router: Router,
@@ -69,6 +71,7 @@ class Responder:
         unmatched: Literal["hint", "help", "empty"],
         admission: Admission | None = None,
         now: Callable[[], datetime] = china_now,
+        metrics: AnsweringMetrics | None = None,
     ) -> None:
         self._router = router
         self._services = services
@@ -77,6 +80,7 @@ class Responder:
         self._unmatched = unmatched
         self.admission = admission or Admission()
         self._now = now
+        self.metrics = metrics or AnsweringMetrics()
 
     def route(self, message: Message) -> Route | None:
         """Find the skill by the message's words, else by what it carries, else by its quotation.
@@ -155,14 +159,19 @@ class Responder:
         """Call the skill; whatever it raises becomes a sentence for the sender."""
         skill_timeout_s, deadline_s = self._timeout_s(route), _now_s() + timeout_s
         within_s = min(_MAX_WAIT * skill_timeout_s, timeout_s)
+        began_s = _now_s()
         try:
             async with (
                 self._places_of(route).place(ctx.message.conversation_id, within_s=within_s),
                 skill_time(skill_timeout_s, latest_s=deadline_s - _now_s()),
             ):
-                return await contained(self._run_skill(route, ctx))
+                began_s = _now_s()
+                response = await contained(self._run_skill(route, ctx))
         except Exception as error:  # noqa: BLE001 - a skill may raise anything
-            return response_to_error(error, route.skill, ctx)
+            response = response_to_error(error, route.skill, ctx)
+        outcome = response.completion.outcome if response else UNMATCHED.outcome
+        self.metrics.skill_ended(route.skill.name, outcome, _now_s() - began_s)
+        return response
 
     def _timeout_s(self, route: Route) -> float:
         return route.skill.timeout_s or self._skill_timeout_s

@@ -207,6 +207,11 @@ class ConcurrentWorker(BaseWorker):
         self._loop.call_soon_threadsafe(self._stop_job, payload.get("job_id"))
 
     @property
+    def slots_used(self) -> int:
+        """How many jobs it runs at this moment."""
+        return len(self._running)
+
+    @property
     def _is_idle(self) -> bool:
         return not (self._running or self._is_starting)
 
@@ -369,7 +374,7 @@ class ConcurrentWorker(BaseWorker):
             started_ms=self._started_ms,
             seen_ms=now_ms,
             slots=self._concurrency,
-            slots_used=len(self._running),
+            slots_used=self.slots_used,
             doing=activity.doing,
             open_circuits=activity.open_circuits,
         )

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from collections.abc import Callable
 
 from redis.exceptions import RedisError
 
@@ -12,8 +13,19 @@ logger = logging.getLogger(__name__)
 INTERVAL_S = 2.0
 
 
-async def sweep_forever(ledger: Ledger, *, interval_s: float = INTERVAL_S) -> None:
-    """Sweep every `interval_s` seconds until cancelled; an outage of Redis is waited out."""
+async def sweep_forever(
+    ledger: Ledger,
+    *,
+    interval_s: float = INTERVAL_S,
+    on_requeued: Callable[[int], object] | None = None,
+) -> None:
+    """Sweep every `interval_s` seconds until cancelled; an outage of Redis is waited out.
+
+    Args:
+        ledger: what to sweep.
+        interval_s: seconds between two sweeps.
+        on_requeued: told how many messages were enqueued again, after each sweep that found some.
+    """
     while True:
         try:
             enqueued = await ledger.sweep()
@@ -22,4 +34,6 @@ async def sweep_forever(ledger: Ledger, *, interval_s: float = INTERVAL_S) -> No
         else:
             if enqueued:
                 logger.warning("enqueued %d overdue message(s) again", enqueued)
+                if on_requeued:
+                    on_requeued(enqueued)
         await asyncio.sleep(interval_s)

@@ -84,9 +84,18 @@ class Http:
     @property
     def open_circuits(self) -> tuple[str, ...]:
         """The names of backends that are not called just now, because they failed too often."""
-        return tuple(
-            sorted({backend.name for (backend, _), each in self._endpoints.items() if each.is_open})
-        )
+        return tuple(sorted(name for name, is_open in self.circuits.items() if is_open))
+
+    @property
+    def circuits(self) -> dict[str, bool]:
+        """Whether any circuit of each backend is open, by the names of those called so far.
+
+        It may be read from any thread.
+        """
+        circuits: dict[str, bool] = {}
+        for (backend, _), endpoint in list(self._endpoints.items()):
+            circuits[backend.name] = circuits.get(backend.name, False) or endpoint.is_open
+        return circuits
 
     async def json(  # noqa: PLR0913 - what an HTTP request has
         self,
