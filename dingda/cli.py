@@ -63,6 +63,10 @@ SECTIONS: dict[str, dict[str, Entry]] = {
             "dingda.worker.operations.commands:status",
             "Show the totals, the queue and the workers.",
         ),
+        "metrics": Entry(
+            "dingda.worker.operations.commands:metrics",
+            "Tell Prometheus what Redis knows of all processes together.",
+        ),
         "dead": Entry(
             "dingda.worker.operations.commands:dead",
             "List, show, retry or drop messages that ended badly.",

@@ -18,7 +18,14 @@ from dingda.shared.runtime.preflight import run_preflight
 from dingda.shared.runtime.running_demo import join_demo
 from dingda.shared.runtime.settings import Settings, load_settings
 from dingda.worker.app import run_worker
-from dingda.worker.operations.commands import alive, dead, exiting_without_redis, settings, status
+from dingda.worker.operations.commands import (
+    alive,
+    dead,
+    exiting_without_redis,
+    metrics,
+    settings,
+    status,
+)
 
 logger = logging.getLogger("dingda.worker")
 
@@ -31,7 +38,7 @@ def main() -> int:
 @click.group(
     invoke_without_command=True,
     context_settings=HELP_OPTIONS,
-    commands=[alive, status, dead, settings],
+    commands=[alive, status, metrics, dead, settings],
 )
 @click.pass_context
 def worker(context: click.Context) -> None:

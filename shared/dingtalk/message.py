@@ -6,7 +6,7 @@ is required; an unknown field is ignored, and an optional one of the wrong type 
 
 import hashlib
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from dingda.shared.dingtalk.content import (
     Content,
@@ -131,11 +131,14 @@ class Message:
         return is_named and self.sender_corp_id == self.bot_corp_id
 
 
+IgnoredReason = Literal["probe", "over_quota", "own_message"]
+
+
 @dataclass(frozen=True, slots=True)
 class Ignored:
     """A genuine callback that there is nothing to answer to; `reason` is a name to count by."""
 
-    reason: str
+    reason: IgnoredReason
 
 
 class Envelope(NamedTuple):

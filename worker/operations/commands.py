@@ -1,12 +1,17 @@
-"""The commands for operators and authors: `status`, `alive`, `dead`, `skills`, `settings`."""
+"""The commands for operators and authors.
+
+`status`, `alive`, `metrics`, `dead`, `skills`, `settings`.
+"""
 
 import logging
 import socket
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
+from functools import partial
 
 import click
+import uvicorn
 import uvloop
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
@@ -18,6 +23,7 @@ from dingda.shared.runtime.command_line import FAILED, OK, WRONG_USAGE, as_json_
 from dingda.shared.runtime.logs import configure_logging, printable
 from dingda.shared.runtime.redis_clients import create_bounded_redis
 from dingda.shared.runtime.running_demo import join_demo
+from dingda.shared.runtime.server import create_uvicorn_config, listen
 from dingda.shared.runtime.settings import Settings, load_settings
 from dingda.worker.operations.dead_letters import (
     find_dead_letter,
@@ -33,6 +39,7 @@ from dingda.worker.sdk.loader import find_skills, load_skills
 logger = logging.getLogger("dingda.worker")
 
 _REDIS_TIMEOUT_S = 5.0
+_SCRAPE_TIMEOUT_S = 0.4
 
 
 @contextmanager
@@ -98,6 +105,38 @@ def alive() -> int:
         return OK if await is_working(redis, queue, host=socket.gethostname()) else FAILED
 
     return _run(check)
+
+
+@click.command
+@click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
+@click.option(
+    "--port", default=9108, show_default=True, type=click.IntRange(1, 65535), help="The port."
+)
+def metrics(*, host: str, port: int) -> int:
+    """Tell Prometheus what Redis knows of all processes together.
+
+    It serves /metrics until it is told to stop, with or without Redis. Whoever reaches the port can
+    read it, so it belongs on no public address. What only one process knows that process tells
+    itself, on DINGDA_METRICS_PORT.
+    """
+    from dingda.worker.operations.exporter import (  # noqa: PLC0415 - loads prometheus_client
+        create_exporter,
+        read_cluster_state,
+    )
+
+    join_demo("DINGDA_REDIS_URL")
+    settings = _load()
+    listener = listen(host, port, settings_prefix="--")
+
+    async def serve() -> None:
+        async with _admin(settings, timeout_s=_SCRAPE_TIMEOUT_S) as (redis, admin, queue):
+            exporter = create_exporter(partial(read_cluster_state, redis, admin, queue))
+            logger.info("telling Prometheus on http://%s:%d/metrics", host, port)
+            await uvicorn.Server(create_uvicorn_config(exporter)).serve(sockets=[listener])
+
+    with suppress(KeyboardInterrupt):  # uvicorn raises it again after it has shut down
+        uvloop.run(serve())
+    return OK
 
 
 @click.group
@@ -199,8 +238,10 @@ def _load() -> Settings:
 
 
 @asynccontextmanager
-async def _admin(settings: Settings) -> AsyncIterator[tuple[Redis, LedgerAdmin, JobQueue]]:
-    redis = create_bounded_redis(settings.redis_address, timeout_s=_REDIS_TIMEOUT_S)
+async def _admin(
+    settings: Settings, *, timeout_s: float = _REDIS_TIMEOUT_S
+) -> AsyncIterator[tuple[Redis, LedgerAdmin, JobQueue]]:
+    redis = create_bounded_redis(settings.redis_address, timeout_s=timeout_s)
     queue = JobQueue.create(
         settings.queue,
         skill_timeout_s=settings.skill_timeout,
