@@ -19,6 +19,7 @@ from dingda.skill import Skill, Text
 from dingda.testing import MemoryCache
 from dingda.worker.answering.admission import Admission
 from dingda.worker.answering.answerer import Answerer
+from dingda.worker.answering.metrics import AnsweringMetrics
 from dingda.worker.answering.responder import Responder
 from dingda.worker.answering.routing import Router
 from dingda.worker.delivery.transport import BeforeSend, Request, Response
@@ -196,6 +197,7 @@ async def open_worker(
     timeout_s: float = 30.0,
     places: int = 100,
     waiting: int = 100,
+    metrics: AnsweringMetrics | None = None,
 ) -> AsyncIterator[WorkerHarness]:
     """A worker whose one skill answers `问`; at the end the ledger's invariant must hold."""
     server = fakeredis.FakeServer()
@@ -228,6 +230,7 @@ async def open_worker(
                     skill_timeout_s=timeout_s,
                     unmatched="empty",
                     admission=admission,
+                    metrics=metrics,
                 ),
                 webhook=WebhookChannel(made.chat, origins=ORIGINS),
                 private=private_channel(made.private, token),

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from prometheus_client import CollectorRegistry, Counter, Histogram
+from prometheus_client import CollectorRegistry, Counter, Histogram, disable_created_metrics
 from prometheus_client.core import GaugeMetricFamily, Metric
 
 from dingda.shared.ledger.states import Outcome
@@ -51,6 +51,7 @@ class WorkerMetrics(AnsweringMetrics):
     """Counts what one worker does."""
 
     def __init__(self) -> None:
+        disable_created_metrics()  # type: ignore[no-untyped-call]
         self.registry = CollectorRegistry()
         self._skills = Histogram(
             "dingda_skill_duration_seconds",
@@ -126,7 +127,7 @@ class WorkerMetrics(AnsweringMetrics):
             SettingsError: if the port is taken.
         """
         services = ClosedLabel()
-        self.registry.register(Collected(lambda: _state_metrics(state(), services)))
+        self.registry.register(Collected(lambda: state_metrics(state(), services)))
         listener = listen(
             settings.metrics_host, settings.metrics_port, settings_prefix="DINGDA_METRICS_"
         )
@@ -134,7 +135,8 @@ class WorkerMetrics(AnsweringMetrics):
             yield
 
 
-def _state_metrics(state: WorkerState, services: ClosedLabel) -> Iterator[Metric]:
+def state_metrics(state: WorkerState, services: ClosedLabel) -> Iterator[Metric]:
+    """The metrics of what a worker is like."""
     yield build_info("worker")
     yield GaugeMetricFamily(
         "dingda_worker_slots", "Messages that this worker answers at once.", value=state.slots

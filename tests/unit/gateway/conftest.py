@@ -9,6 +9,7 @@ import httpx
 import pytest
 
 from dingda.gateway.app import create_app
+from dingda.gateway.metrics import GatewayMetrics
 from dingda.shared.runtime.settings import Settings
 from tests.support.builders import KEYS, a_callback, now_ms
 from tests.support.processes import SECRET, signed
@@ -58,11 +59,13 @@ def settings() -> Settings:
 
 
 @asynccontextmanager
-async def a_gateway(settings: Settings) -> AsyncIterator[GatewayHarness]:
+async def a_gateway(
+    settings: Settings, metrics: GatewayMetrics | None = None
+) -> AsyncIterator[GatewayHarness]:
     """A gateway of these settings, listening."""
     redis = fakeredis.FakeAsyncRedis(decode_responses=True)
     at_ms = now_ms()
-    app = create_app(settings, redis=redis, now_ms=lambda: at_ms)
+    app = create_app(settings, redis=redis, now_ms=lambda: at_ms, metrics=metrics)
     transport = httpx.ASGITransport(app)
     async with (
         app.site.router.lifespan_context(app.site),

@@ -1,0 +1,96 @@
+"""What a gateway counts of its own work: every callback once, by what became of it."""
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dingda.gateway.metrics import BATCHES, CALLBACKS, ROUND_TRIPS, CountedGatewayMetrics
+from dingda.shared.runtime.counter_files import read_counter_files
+from dingda.shared.runtime.settings import Settings
+from tests.support.builders import a_callback
+from tests.unit.gateway.conftest import CALLBACK, GatewayHarness, a_gateway
+
+ROOT = Path(__file__).parents[3]
+
+
+async def post(gateway: GatewayHarness) -> None:
+    await gateway.post()
+
+
+async def post_twice(gateway: GatewayHarness) -> None:
+    await gateway.post()
+    await gateway.post()
+
+
+async def post_what_needs_no_answer(gateway: GatewayHarness) -> None:
+    await gateway.post(b"{}")
+
+
+async def post_without_a_signature(gateway: GatewayHarness) -> None:
+    await gateway.client.post(CALLBACK, content=a_callback())
+
+
+async def post_no_message(gateway: GatewayHarness) -> None:
+    await gateway.post(b"[]")
+
+
+async def look(gateway: GatewayHarness) -> None:
+    await gateway.client.get(CALLBACK)
+
+
+@pytest.mark.parametrize(
+    ("act", "counted"),
+    [
+        (post, {"stored": 1}),
+        (post_twice, {"stored": 1, "duplicate": 1}),
+        (post_what_needs_no_answer, {"ignored": 1}),
+        (post_without_a_signature, {"refused": 1}),
+        (post_no_message, {"refused": 1}),
+        (look, {"probe": 1}),
+    ],
+)
+async def test_a_callback_is_counted_by_what_became_of_it(
+    act: Any, counted: dict[str, int], settings: Settings, tmp_path: Path
+) -> None:
+    async with a_gateway(settings, CountedGatewayMetrics(tmp_path)) as gateway:
+        await act(gateway)
+    assert callbacks(tmp_path) == counted
+
+
+async def test_one_whose_sender_hears_busy_is_counted_so(
+    settings: Settings, tmp_path: Path
+) -> None:
+    full = settings.model_copy(update={"backlog_limit": 1})
+    async with a_gateway(full, CountedGatewayMetrics(tmp_path)) as gateway:
+        for number in range(3):
+            await gateway.post(a_callback(msgId=str(number), senderId=f"s{number}"))
+    assert callbacks(tmp_path)["busy"] >= 1
+
+
+async def test_a_batch_is_counted_with_its_round_trip(settings: Settings, tmp_path: Path) -> None:
+    async with a_gateway(settings, CountedGatewayMetrics(tmp_path)) as gateway:
+        await gateway.post()
+    found = read_counter_files(tmp_path)
+    assert found[BATCHES][""][0] == 1  # of one message
+    assert sum(found[ROUND_TRIPS][""][:-1]) == 1
+
+
+def callbacks(folder: Path) -> dict[str, int]:
+    """How often each outcome was counted, of those that were."""
+    by_outcome = read_counter_files(folder)[CALLBACKS]
+    totals = {outcome: sum(numbers[:-1]) for outcome, numbers in by_outcome.items()}
+    return {outcome: int(total) for outcome, total in totals.items() if total}
+
+
+@pytest.mark.parametrize(
+    "module", ["dingda.gateway.__main__", "dingda.worker.__main__", "dingda.cli"]
+)
+def test_where_metrics_are_off_nothing_is_loaded_for_them(module: str) -> None:
+    code = f"import {module}, sys; print('prometheus_client' in sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == "False"
