@@ -101,7 +101,7 @@ def create_app(
         skill_timeout_s=settings.skill_timeout,
         result_ttl_s=settings.result_ttl,
     )
-    ledger = Ledger(client, queue)
+    ledger = Ledger(client, queue, replicas=settings.redis_replicas)
     intake = Intake(ledger, backlog_limit=settings.backlog_limit, metrics=metrics)
     receiver = Receiver(intake, ledger)
     return Gateway(

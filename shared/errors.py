@@ -45,5 +45,9 @@ class LeaseLostError(DingdaError):
     """The lease has run out or passed to another worker: stop, and send nothing."""
 
 
+class NotReplicatedError(DingdaError):
+    """No replica has the claim to send: a failover could forget it, so nothing must be sent now."""
+
+
 class BusyError(DingdaError):
     """A message could not be stored in time, or there is no room: the sender must be told."""

@@ -53,6 +53,7 @@ class LedgerAdmin:
             dead=_group(found, "dead:"),
             ignored=_group(found, "ignored:"),
             revived=found.get("revived", 0),
+            unreplicated=found.get("unreplicated", 0),
         )
 
     async def histograms(self) -> dict[Stage, Histogram]:

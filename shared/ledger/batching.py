@@ -13,12 +13,11 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
-from redis.asyncio import Redis
 from redis.commands.core import AsyncScript
 from redis.exceptions import NoScriptError
 
 from dingda.shared.errors import BusyError
-from dingda.shared.runtime.kept_connection import KeptConnection
+from dingda.shared.ledger.replicas import ReplicatedConnection
 
 logger = logging.getLogger(__name__)
 
@@ -26,8 +25,8 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 _Call = tuple[Item, int, asyncio.Future[Result]]
 """An item, its size in bytes, and its result. A plain tuple: one is made for each message."""
-_Script = tuple[AsyncScript, Sequence[Any]]
-"""A script, and its ARGV."""
+_Script = tuple[AsyncScript, Sequence[Any], bool]
+"""A script, its ARGV, and whether what it writes must outlive the primary."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -152,36 +151,54 @@ class ScriptBatcher:
     """Runs Lua scripts that share their KEYS for many callers in one pipeline.
 
     Args:
-        redis: the client to run them with.
+        connection: what runs them; nothing else may use it.
         keys: KEYS of every script.
     """
 
-    def __init__(self, redis: Redis, keys: Sequence[str]) -> None:
-        self._connection = KeptConnection(redis)
+    def __init__(self, connection: ReplicatedConnection, keys: Sequence[str]) -> None:
+        self._connection = connection
         self._keys = keys
-        self._batcher: Batcher[_Script, Any] = Batcher(self._run_batch, limits=BatchLimits())
+        self._batcher: Batcher[_Script, tuple[Any, bool]] = Batcher(
+            self._run_batch, limits=BatchLimits()
+        )
 
     async def run(self, script: AsyncScript, arguments: Sequence[Any]) -> Any:
         """Run a script and return what it returns; raises what the client raises."""
-        return await self._batcher.submit((script, arguments))
+        result, _ = await self._batcher.submit((script, arguments, False))
+        return result
 
-    async def _run_batch(self, batch: Sequence[_Script]) -> list[Any]:
+    async def run_durable(self, script: AsyncScript, arguments: Sequence[Any]) -> tuple[Any, bool]:
+        """Run a script whose writes must outlive the primary; raises what the client raises.
+
+        Returns:
+            What it returns, and whether enough replicas have what its round trip wrote; true where
+            none are waited for.
+        """
+        return await self._batcher.submit((script, arguments, True))
+
+    async def _run_batch(self, batch: Sequence[_Script]) -> list[tuple[Any, bool] | Exception]:
         results = await self._execute(batch)
         if any(isinstance(result, NoScriptError) for result in results):
             await self._run_unknown(batch, results)
         return results
 
-    async def _execute(self, batch: Iterable[_Script]) -> list[Any]:
+    async def _execute(self, batch: Sequence[_Script]) -> list[tuple[Any, bool] | Exception]:
         keys = (len(self._keys), *self._keys)
-        return await self._connection.execute_all(
-            [("EVALSHA", script.sha, *keys, *arguments) for script, arguments in batch]
+        results, replicated = await self._connection.execute_replicated(
+            [("EVALSHA", script.sha, *keys, *arguments) for script, arguments, _ in batch],
+            steps=sum(durable for _, _, durable in batch),
         )
+        return [
+            result if isinstance(result, Exception) else (result, replicated) for result in results
+        ]
 
-    async def _run_unknown(self, batch: Sequence[_Script], results: list[Any]) -> None:
+    async def _run_unknown(
+        self, batch: Sequence[_Script], results: list[tuple[Any, bool] | Exception]
+    ) -> None:
         """Load and run scripts that a freshly started Redis did not know; none of them has run."""
         unknown = [n for n, result in enumerate(results) if isinstance(result, NoScriptError)]
         for script in {batch[n][0].sha: batch[n][0] for n in unknown}.values():
             await self._connection.execute("SCRIPT LOAD", script.script)
-        found = await self._execute(batch[n] for n in unknown)
+        found = await self._execute([batch[n] for n in unknown])
         for n, result in zip(unknown, found, strict=True):
             results[n] = result

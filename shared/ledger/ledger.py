@@ -22,7 +22,7 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from dingda.shared.dingtalk.message import Envelope, Message
-from dingda.shared.errors import LeaseLostError
+from dingda.shared.errors import LeaseLostError, NotReplicatedError
 from dingda.shared.ledger.keys import LedgerKeys
 from dingda.shared.ledger.scripts import (
     AcceptArguments,
@@ -90,6 +90,8 @@ class Ledger:
     Args:
         redis: a client that decodes responses.
         queue: the RQ queue that the messages go through.
+        replicas: how many must have an accept, a claim or an end; what too few have in time is
+            counted as `unreplicated`.
         lease_ms, outcome_ms, handover_ms, apart_ms: see `times`; shorter in tests.
     """
 
@@ -98,6 +100,7 @@ class Ledger:
         redis: Redis,
         queue: JobQueue,
         *,
+        replicas: int = 0,
         lease_ms: int = LEASE_MS,
         outcome_ms: int = OUTCOME_MS,
         handover_ms: int = HANDOVER_MS,
@@ -105,7 +108,7 @@ class Ledger:
     ) -> None:
         self._redis = redis
         self._keys = LedgerKeys(queue.name)
-        self._scripts = LedgerScripts(redis, queue)
+        self._scripts = LedgerScripts(redis, queue, replicas=replicas)
         self.lease_ms = lease_ms
         self._outcome_ms = outcome_ms
         self._handover_ms = handover_ms
@@ -178,10 +181,15 @@ class Ledger:
 
         Raises:
             LeaseLostError: if the message is somebody else's by now.
+            NotReplicatedError: if too few replicas have the claim, on a server that is set to take
+                no writes without replicas. The claim holds: send nothing, and `retry`.
         """
         claim = secrets.token_hex(8)
         arguments = ClaimSendArguments(lease.id, lease.token, self._outcome_ms, claim)
-        _check_granted(await self._scripts.step(arguments))
+        granted, is_replicated = await self._scripts.durable_step(arguments)
+        _check_granted(granted)
+        if not is_replicated and await self._requires_replicas():
+            raise NotReplicatedError("no replica has the claim")
 
     async def next_part(self, lease: Lease, rest: PreparedReply) -> Lease:
         """Go on to the next part of a reply, when one has been delivered.
@@ -327,6 +335,13 @@ class Ledger:
     async def ignore(self, reason: str) -> None:
         """Count a genuine callback that there is nothing to answer to."""
         await self._redis.hincrby(self._keys.count, f"ignored:{reason}", 1)
+
+    async def _requires_replicas(self) -> bool:
+        """Whether the server is set to refuse writes without replicas (`min-replicas-to-write`).
+
+        One that is not goes on alone when its replicas are away, and then so do we.
+        """
+        return "min_slaves_good_slaves" in await self._redis.info("replication")
 
     async def _check_and_enqueue(self, left: Sequence[Any]) -> None:
         """Check that a step succeeded, and enqueue the message whose turn it made it."""

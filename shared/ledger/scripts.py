@@ -10,13 +10,13 @@ from itertools import chain
 from typing import Any, NamedTuple
 
 from redis.asyncio import Redis
-from redis.exceptions import NoScriptError
+from redis.exceptions import NoScriptError, ResponseError
 
 from dingda.shared.dingtalk.message import Envelope, Message
 from dingda.shared.ledger.batching import ScriptBatcher
 from dingda.shared.ledger.keys import LedgerKeys
+from dingda.shared.ledger.replicas import ReplicatedConnection
 from dingda.shared.queue import JobQueue, job_data, rq_now
-from dingda.shared.runtime.kept_connection import KeptConnection
 from dingda.shared.runtime.lua_source import lua_source
 
 
@@ -202,6 +202,18 @@ SCRIPTS: dict[type[Arguments], str] = {
 """The script that takes each kind of arguments."""
 ENQUEUES = frozenset({AcceptArguments, RequeueArguments, RetryDeadLetterArguments})
 """The arguments that are followed by the job's fields: their scripts put jobs on RQ's queue."""
+DURABLE = frozenset(
+    {
+        AcceptArguments,
+        ClaimSendArguments,
+        NextPartArguments,
+        FinishArguments,
+        RetryArguments,
+    }
+)
+"""The arguments whose scripts replicas are waited for. Forgotten by a failover, an accept would
+lose a message, a claim would let it be answered twice, and the others would end it as *unknown*;
+whatever else is forgotten is done again."""
 
 
 class LedgerScripts:
@@ -210,9 +222,10 @@ class LedgerScripts:
     Args:
         redis: a client that decodes responses. What it raises is raised.
         queue: the RQ queue that the messages go through.
+        replicas: how many must have what a `DURABLE` script wrote.
     """
 
-    def __init__(self, redis: Redis, queue: JobQueue) -> None:
+    def __init__(self, redis: Redis, queue: JobQueue, *, replicas: int = 0) -> None:
         self._queue = queue
         keys = LedgerKeys(queue.name)
         # In the order in which common.lua names them.
@@ -231,8 +244,10 @@ class LedgerScripts:
             kind: redis.register_script(lua_source("dingda.shared.ledger", name))
             for kind, name in SCRIPTS.items()
         }
-        self._batcher = ScriptBatcher(redis, self._keys)
-        self._connection = KeptConnection(redis)
+        self._connection, steps = (
+            ReplicatedConnection(redis, replicas=replicas, counts_key=keys.count) for _ in range(2)
+        )
+        self._batcher = ScriptBatcher(steps, self._keys)
 
     async def run(
         self, arguments: Arguments, entries: Sequence[AcceptEntry | RequeueEntry] = ()
@@ -246,16 +261,27 @@ class LedgerScripts:
         args = self._args(arguments, entries)
         script = self._scripts[type(arguments)]
         command = ("EVALSHA", script.sha, len(self._keys), *self._keys, *args)
-        try:
-            return await self._connection.execute(*command)
-        except NoScriptError:  # a Redis that has just started
+        steps = len(entries) if type(arguments) in DURABLE else 0
+        (result,), _ = await self._connection.execute_replicated([command], steps=steps)
+        if isinstance(result, NoScriptError):  # a Redis that has just started
             await self._connection.execute("SCRIPT LOAD", script.script)
-            return await self._connection.execute(*command)
+            (result,), _ = await self._connection.execute_replicated([command], steps=steps)
+        if isinstance(result, ResponseError):
+            raise result
+        return result
 
     async def step(self, arguments: Arguments, entries: Sequence[RequeueEntry] = ()) -> Any:
         """Run a script as `run` does, in a round trip that others may share."""
+        if type(arguments) in DURABLE:
+            result, _ = await self.durable_step(arguments)
+            return result
         args = self._args(arguments, entries)
         return await self._batcher.run(self._scripts[type(arguments)], args)
+
+    async def durable_step(self, arguments: Arguments) -> tuple[Any, bool]:
+        """Run a `DURABLE` script as `step` does, and say whether enough replicas have it."""
+        args = self._args(arguments, ())
+        return await self._batcher.run_durable(self._scripts[type(arguments)], args)
 
     def _args(
         self, arguments: Arguments, entries: Sequence[AcceptEntry | RequeueEntry]

@@ -336,6 +336,8 @@ class Counts:
     dead: dict[str, int]
     ignored: dict[str, int]
     revived: int = 0
+    unreplicated: int = 0
+    """Steps that fewer replicas had in time than DINGDA_REDIS_REPLICAS asks for."""
 
     @property
     def ended(self) -> int:

@@ -212,6 +212,13 @@ class Settings(PlainSettings):
         SecretStr(""),
         description="The password that the Sentinels themselves ask for, of their user default.",
     )
+    redis_replicas: int = Field(
+        0,
+        ge=0,
+        le=9,
+        description="Replicas that must have a message before it is acknowledged, and a claim "
+        "before a reply is sent; what they don't have within 0.1 s is counted. 0: none.",
+    )
     host: str = Field("127.0.0.1", description="The address that the gateway listens on.")
     port: int = Field(8000, ge=1, le=65535, description="The port that the gateway listens on.")
     gateway_processes: int = Field(

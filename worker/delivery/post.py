@@ -15,7 +15,7 @@ from types import MappingProxyType
 
 import httpx
 
-from dingda.shared.errors import InvalidOriginError, LeaseLostError
+from dingda.shared.errors import InvalidOriginError, LeaseLostError, NotReplicatedError
 from dingda.worker.delivery.classify import MAX_RESPONSE_BYTES
 from dingda.worker.delivery.connector import ProxyRefusedError
 from dingda.worker.delivery.outcome import FailureKind, Rejected, Retry, Unknown
@@ -96,6 +96,8 @@ async def post(
             response = await transport.exchange(request, claim)
     except LeaseLostError:
         raise
+    except NotReplicatedError:
+        return Retry(FailureKind.CONNECTION, "not sent: no replica of Redis had the claim")
     except NotSentError:
         return Retry(FailureKind.CONNECTION, "not sent: the connection was closed first")
     except Exception as error:  # noqa: BLE001 - whatever a transport raises is an outcome

@@ -25,6 +25,7 @@ class Status:
     dead: dict[str, int]
     ignored: dict[str, int]
     revived: int
+    unreplicated: int
     open: int
     queued: int
     oldest_s: float
@@ -57,6 +58,7 @@ async def read_status(redis: Redis, admin: LedgerAdmin, queue: JobQueue) -> Stat
         dead=counts.dead,
         ignored=counts.ignored,
         revived=counts.revived,
+        unreplicated=counts.unreplicated,
         open=counts.open,
         queued=queued,
         oldest_s=await admin.age_s(message_of_job(head)) if head else 0.0,

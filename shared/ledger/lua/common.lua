@@ -15,6 +15,7 @@
 --                                                 one subtracted those that were retried
 --     revived                                     dead letters that an operator had accepted once more
 --     ignored:<reason>                            callbacks that there was nothing to answer to
+--     unreplicated                                steps that too few replicas had in time (`shared/ledger/replicas.py`)
 --     enqueued                                    the number of the last job
 --     last_chance_ms                              when the next message that killed workers may be tried again
 --   7 RESTING (set): the ids of accepted messages that are off the queue, waiting for a retry or their turn

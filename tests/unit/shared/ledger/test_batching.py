@@ -11,6 +11,7 @@ from redis.exceptions import ResponseError
 
 from dingda.shared.errors import BusyError
 from dingda.shared.ledger.batching import Batcher, BatchLimits, ScriptBatcher
+from dingda.shared.ledger.replicas import ReplicatedConnection
 from dingda.shared.runtime.kept_connection import Command, KeptConnection
 
 # Batches of anything.
@@ -134,7 +135,7 @@ async def redis() -> AsyncIterator[fakeredis.FakeAsyncRedis]:
 
 @pytest.fixture
 def scripts(redis: fakeredis.FakeAsyncRedis) -> ScriptBatcher:
-    return ScriptBatcher(redis, ["total"])
+    return ScriptBatcher(ReplicatedConnection(redis, replicas=0, counts_key="count"), ["total"])
 
 
 @pytest.fixture
