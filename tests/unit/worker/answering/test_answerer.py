@@ -6,6 +6,8 @@ from typing import Any
 import httpx
 import pytest
 
+from dingda.shared.errors import NotReplicatedError
+from dingda.shared.ledger.states import Lease
 from dingda.shared.ledger.times import MARGIN_MS
 from dingda.shared.texts import REJECTED
 from dingda.skill import BackendUnavailableError, RefusalError
@@ -209,6 +211,27 @@ async def test_what_was_not_shown_is_sent_again_as_it_was_prepared(fault: Any) -
         assert skill.asked == 1
         assert here.said[-1] == "第1次"
         assert len(set(here.chat.bodies)) == 1
+
+
+async def test_nothing_is_sent_on_a_claim_that_no_replica_has_and_later_it_is(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with open_worker(well) as here:
+        claim_send = here.ledger.claim_send
+
+        async def claim_unreplicated(lease: Lease) -> None:
+            await claim_send(lease)
+            raise NotReplicatedError("no replica has the claim")
+
+        monkeypatch.setattr(here.ledger, "claim_send", claim_unreplicated)
+        message = await here.asked()
+        assert here.said == []
+        assert await here.state(message) == "accepted"
+        monkeypatch.undo()
+        await here.rest(message)
+        await here.answer(message)
+        assert await here.state(message) == "answered"
+        assert here.said == ["好"]
 
 
 async def test_no_attempt_is_made_before_its_pause_is_over() -> None:
