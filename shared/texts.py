@@ -48,3 +48,9 @@ IN_THE_PAST = "「{day}」已经过去了，只能查今天起的"
 NO_SUCH_DAY = "没有「{day}」这个日期"
 NOT_YET = "「{day}」还没有到"
 NO_SUCH_PERIOD = "没有「{period}」的，只能按月、季度、半年或年查"
+ALERT = "Dingda 钉答：{count} 条消息没有得到回答，最早的一条在 {since}（北京时间）"
+ALERT_REASON = "· {reason}：{count} 条"
+ALERT_OTHERS = "· 还有别的原因"
+ALERT_COMMANDS = (
+    "查看：dingda dead list\n重试（会话关闭之前）：dingda dead retry ID\n丢弃：dingda dead drop ID"
+)

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import AbstractContextManager, AsyncExitStack, asynccontextmanager, nullcontext
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from redis.asyncio import Redis
@@ -11,6 +12,7 @@ from rq.serializers import JSONSerializer
 
 from dingda.shared.ledger.ledger import Ledger
 from dingda.shared.queue import JobQueue
+from dingda.shared.runtime.clock import wall_clock_ms
 from dingda.shared.runtime.garbage import relax_garbage_collection
 from dingda.shared.runtime.logs import name_worker
 from dingda.shared.runtime.loop_lag import measure_loop_lag, responds
@@ -28,6 +30,8 @@ from dingda.worker.answering.rate_limit import RateLimiter
 from dingda.worker.answering.responder import Responder
 from dingda.worker.answering.routing import Router
 from dingda.worker.delivery import post
+from dingda.worker.delivery.custom_robot import CustomRobot
+from dingda.worker.delivery.outcome import Rejected, Retry
 from dingda.worker.delivery.private import PrivateChannel
 from dingda.worker.delivery.transport import ReplyTransport
 from dingda.worker.delivery.webhook import WebhookChannel
@@ -36,6 +40,7 @@ from dingda.worker.engine.concurrent_worker import Activity, ConcurrentWorker
 from dingda.worker.engine.threads import SkillThreads
 from dingda.worker.engine.watchdog import Watchdog
 from dingda.worker.engine.watched_worker import WatchedWorker
+from dingda.worker.maintenance.alerts import tell_forever
 from dingda.worker.maintenance.sweeper import sweep_forever
 from dingda.worker.sdk.loader import load_skill_settings, load_skills
 from dingda.worker.sdk.services import Services
@@ -51,6 +56,8 @@ from dingda.worker.services.http_client import Http
 if TYPE_CHECKING:
     from dingda.worker.operations.worker_metrics import WorkerMetrics
 
+BackgroundTask = Callable[[], Coroutine[Any, Any, None]]
+
 
 class WorkerParts(NamedTuple):
     """The answerer, and the parts that keep it running."""
@@ -60,6 +67,8 @@ class WorkerParts(NamedTuple):
     threads: SkillThreads
     databases: Databases
     backends: Http
+    alerts: tuple[BackgroundTask, ...]
+    """What tells operators of dead letters, where that is set up."""
 
     def activity(self, now_ms: int) -> Activity:
         """What the worker is doing; the present is in ms since 1970."""
@@ -81,7 +90,7 @@ async def run_worker(settings: Settings) -> None:
             fetching,
             perform=lambda data: parts.answerer.answer(message_id_of(data)),
             activity=parts.activity,
-            background_tasks=_background_tasks(parts.ledger, metrics),
+            background_tasks=(*_background_tasks(parts.ledger, metrics), *parts.alerts),
             concurrency=parts.answerer.max_concurrency,
         )
         name_worker(worker.name)
@@ -107,7 +116,7 @@ def create_metrics(settings: Settings) -> "WorkerMetrics | None":
 
 def _background_tasks(
     ledger: Ledger, metrics: "WorkerMetrics | None"
-) -> tuple[Callable[[], Coroutine[Any, Any, None]], ...]:
+) -> tuple[BackgroundTask, ...]:
     if metrics is None:
         return (lambda: sweep_forever(ledger),)
     return (
@@ -174,7 +183,8 @@ async def open_answerer(
             notice_after_s=settings.notice_after,
             reply_parts=settings.reply_parts,
         )
-        yield WorkerParts(answerer, ledger, threads, databases, backends)
+        alerts = _alerts(settings, redis, replies)
+        yield WorkerParts(answerer, ledger, threads, databases, backends, alerts)
 
 
 def _rq_queue(settings: Settings) -> Queue:
@@ -208,6 +218,27 @@ def _responder(
         admission=Admission(settings.concurrency, skills=len(skills) + 1),
         metrics=metrics,
     )
+
+
+def _alerts(
+    settings: Settings, redis: Redis, transport: ReplyTransport
+) -> tuple[BackgroundTask, ...]:
+    """The background task that tells of dead letters, where that is set up."""
+    webhook = settings.alert_webhook.get_secret_value()
+    if not webhook:
+        return ()
+    secret = settings.alert_secret.get_secret_value()
+    robot = CustomRobot(transport, webhook=webhook, secret=secret, now_ms=wall_clock_ms)
+
+    async def tell(text: str) -> str:
+        match await robot.send(text):
+            case Retry(_, reason) | Rejected(reason):
+                return reason
+            case _:
+                return ""
+
+    queue = _job_queue(settings)
+    return (partial(tell_forever, redis, queue, tell, after_s=settings.alert_after),)
 
 
 def _rate_limiter(settings: Settings, redis: Redis) -> RateLimiter:

@@ -51,6 +51,11 @@ class LedgerKeys:
         """The ids of messages that wait off the queue."""
         return f"{self.queue_name}:resting"
 
+    @property
+    def alerts(self) -> str:
+        """Which dead letters the operators have been told of (`shared.ledger.untold`)."""
+        return f"{self.queue_name}:alerts"
+
     def message(self, message_id: str) -> str:
         """The record of one message; `*` for the pattern of all, "" for their prefix."""
         return f"{self.queue_name}:message:{message_id}"

@@ -322,6 +322,21 @@ class Settings(PlainSettings):
             "hr.example,10.0.0.5.",
         )
     )
+    alert_webhook: SecretStr = Field(
+        SecretStr(""),
+        description="A custom robot's webhook, with which workers tell a group of dead letters "
+        "that nobody looks after, such as https://oapi.dingtalk.com/robot/send?access_token=...",
+    )
+    alert_secret: SecretStr = Field(
+        SecretStr(""),
+        description="That robot's secret (SEC...), where its security setting is a signature.",
+    )
+    alert_after: float = Field(
+        300.0,
+        ge=0,
+        le=7 * 24 * 3600,
+        description="Seconds after which a dead letter that is still there is told of, once.",
+    )
     allow: Annotated[tuple[Danger, ...], NoDecode, _Commas] = Field(
         (),
         description="Dangers to start with all the same, by name: open-redis, eviction, "
@@ -341,6 +356,23 @@ class Settings(PlainSettings):
     log_format: LogFormat = Field(
         "text", description="A line of the log: text for people, or json, an object a line."
     )
+
+    @field_validator("alert_webhook")
+    @classmethod
+    def _dingtalks(cls, webhook: SecretStr, info: ValidationInfo) -> SecretStr:
+        url, origins = webhook.get_secret_value(), info.data.get("session_webhook_origins")
+        if not url or origins is None:  # those are wrong, which is said already
+            return webhook
+        try:
+            is_dingtalks = origin_of(url) in origins
+        except InvalidOriginError:
+            is_dingtalks = False
+        if not is_dingtalks or "?access_token=" not in url:
+            raise ValueError(
+                "write it as https://oapi.dingtalk.com/robot/send?access_token=...; "
+                "its origin must be one of DINGDA_SESSION_WEBHOOK_ORIGINS"
+            )
+        return webhook
 
     @field_validator("redis_master")
     @classmethod

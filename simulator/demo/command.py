@@ -22,6 +22,8 @@ from dingda.shared.errors import DingdaError, SettingsError
 from dingda.shared.runtime.command_line import HELP_OPTIONS
 from dingda.shared.runtime.environment import ENV_FILE, check_env_file, value_set
 from dingda.shared.runtime.running_demo import DATA, announced, claimed
+from dingda.shared.runtime.secret_files import file_variables
+from dingda.shared.runtime.settings import Settings
 from dingda.simulator.backends.organisation import APP_KEY
 from dingda.simulator.demo import coupons, performance
 
@@ -207,6 +209,10 @@ def _settings() -> dict[str, str]:
         "DINGDA_RESULT_TTL": value_set("DINGDA_RESULT_TTL") or "60",
         "DINGDA_OPENAPI_URL": f"{simulator}/openapi",
         "DINGDA_OAPI_URL": f"{simulator}/openapi",
+        "DINGDA_ALERT_WEBHOOK": f"{simulator}/robot/send?access_token=only-the-demo-uses-this",
+        "DINGDA_ALERT_AFTER": "60",
+        # A file's secret would win over those above.
+        **dict.fromkeys(file_variables(Settings), ""),
     }
 
 

@@ -1,6 +1,7 @@
 """The simulator over HTTP: DingTalk's side for the bot, an API for programs, a page for people.
 
 POST /robot/sendBySession?session=…  a reply; answered with DingTalk's errcodes
+POST /robot/send?access_token=…      a message of a custom robot, answered likewise
 /openapi/…, /open-meteo/…            other services, see `simulator.backends`
 /api/…                               see `simulator.http.api` and `/openapi.json`
 /                                    see `simulator.page`
@@ -23,6 +24,7 @@ from starlette.routing import Mount, Route
 from starlette.types import Receive, Scope, Send
 
 from dingda.simulator.dingtalk.change_notifier import ChangeNotifier
+from dingda.simulator.dingtalk.custom_robot import CustomRobot
 from dingda.simulator.dingtalk.faults import HANG_S, RETRY_AFTER_S, ReplyFault
 from dingda.simulator.dingtalk.rules import NEEDS_POST, OK, ReplyVerdict
 from dingda.simulator.dingtalk.simulation import Simulation
@@ -43,6 +45,7 @@ def create_app(
     callback_sender: CallbackSender,
     changes: ChangeNotifier,
     watch: LedgerWatch | None = None,
+    custom_robot: CustomRobot | None = None,
     mounts: Mapping[str, Sequence[Route]] = NOTHING,
     hosts: Collection[str] = (),
 ) -> Starlette:
@@ -53,6 +56,7 @@ def create_app(
         callback_sender: sends the callbacks to the gateway; closed with the application.
         changes: wakes waiting requests; close it before the server stops.
         watch: reads the ledger, where there is one.
+        custom_robot: the one that has a webhook here, if any.
         mounts: fakes of other services, by the path that each is under.
         hosts: the only names that it answers to; none for any name.
     """
@@ -72,6 +76,7 @@ def create_app(
                 _ReplyEndpoint(dingtalk, changes).receive,
                 methods=["GET", "POST"],
             ),
+            *([_custom_robot_route(custom_robot, changes)] if custom_robot else ()),
             *(Mount(path, routes=routes) for path, routes in mounts.items()),
             *api_routes(dingtalk, callback_sender, changes),
             *page_routes(),
@@ -82,6 +87,19 @@ def create_app(
     )
     app.router.redirect_slashes = False
     return app
+
+
+def _custom_robot_route(robot: CustomRobot, changes: ChangeNotifier) -> Route:
+    async def receive(request: Request) -> Response:
+        verdict = robot.receive(
+            request.query_params,
+            content_type=request.headers.get("content-type", ""),
+            body=await request.body(),
+        )
+        await changes.announce()
+        return _verdict_response(verdict)
+
+    return Route("/robot/send", receive, methods=["POST"])
 
 
 class _ReplyEndpoint:

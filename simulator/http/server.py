@@ -22,6 +22,7 @@ from dingda.shared.runtime.settings import Settings
 from dingda.simulator.backends.open_meteo import FakeOpenMeteo
 from dingda.simulator.backends.organisation import create_openapi
 from dingda.simulator.dingtalk.change_notifier import ChangeNotifier
+from dingda.simulator.dingtalk.custom_robot import CustomRobot
 from dingda.simulator.dingtalk.simulation import Simulation
 from dingda.simulator.http.app import create_app
 from dingda.simulator.http.callback_sender import CallbackSender
@@ -88,6 +89,9 @@ def _build(
         callback_sender=callback_sender,
         changes=changes,
         watch=watch,
+        custom_robot=CustomRobot(
+            dingtalk, secret=bot.alert_secret.get_secret_value(), now_ms=wall_clock_ms
+        ),
         mounts={
             "/openapi": create_openapi(dingtalk, changes, app_secret=bot.secrets[0]).routes(),
             "/open-meteo": FakeOpenMeteo(lambda: datetime.now(UTC)).routes(),

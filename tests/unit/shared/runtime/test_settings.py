@@ -251,3 +251,31 @@ def test_limits_are_read_into_numbers_and_what_is_wrong_is_said(dingda: Environm
     assert limits == Limits(at_once=5, per_s=2.5)
     with pytest.raises(SettingsError, match=r"^DINGDA_OPENAPI_LIMITS: per_s must be a number"):
         dingda.settings(OPENAPI_LIMITS="per_s=fast")
+
+
+ALERT_WEBHOOK = "https://oapi.dingtalk.com/robot/send?access_token=abc"
+
+
+def test_operators_are_told_at_dingtalks_own_addresses(dingda: Environment) -> None:
+    assert dingda.settings(ALERT_WEBHOOK=ALERT_WEBHOOK).alert_webhook.get_secret_value()
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        ALERT_WEBHOOK.replace("dingtalk.com", "dingtalk.example"),
+        ALERT_WEBHOOK.replace("https", "http"),
+        ALERT_WEBHOOK.replace("//oapi", "//evil@oapi"),
+        ALERT_WEBHOOK.partition("?")[0],
+        "not an address",
+    ],
+)
+def test_operators_are_told_nowhere_else(dingda: Environment, url: str) -> None:
+    complaint = dingda.complaint(ALERT_WEBHOOK=url)
+    assert complaint.startswith("DINGDA_ALERT_WEBHOOK: write it as https://oapi.dingtalk.com/robot")
+    assert "abc" not in complaint
+
+
+def test_origins_that_are_wrong_are_the_one_thing_that_is_said(dingda: Environment) -> None:
+    complaint = dingda.complaint(ALERT_WEBHOOK=ALERT_WEBHOOK, SESSION_WEBHOOK_ORIGINS="nowhere")
+    assert len(complaint.splitlines()) == 1

@@ -1,0 +1,76 @@
+"""The simulated DingTalk has a custom robot, whose messages the page shows."""
+
+import json
+from typing import Any
+from urllib.parse import quote
+
+import httpx
+import pytest
+
+from dingda.shared.dingtalk.signature import sign
+from dingda.simulator.dingtalk.change_notifier import ChangeNotifier
+from dingda.simulator.dingtalk.custom_robot import CHAT, CustomRobot
+from dingda.simulator.dingtalk.simulation import Simulation
+from dingda.simulator.http.app import create_app
+from dingda.simulator.http.callback_sender import CallbackSender
+from tests.support.simulator_harness import CALLBACK_URL, SIMULATOR_URL, Clock
+
+TOLD = {"msgtype": "text", "text": {"content": "3 条消息没有得到回答"}}
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def dingtalk(clock: Clock) -> Simulation:
+    return Simulation(secret="a secret", public_url=SIMULATOR_URL, now_ms=clock)
+
+
+async def post(dingtalk: Simulation, clock: Clock, query: str, *, secret: str = "") -> Any:
+    robot = CustomRobot(dingtalk, secret=secret, now_ms=clock)
+    app = create_app(
+        dingtalk=dingtalk,
+        callback_sender=CallbackSender(CALLBACK_URL),
+        changes=ChangeNotifier(),
+        custom_robot=robot,
+    )
+    transport = httpx.ASGITransport(app)
+    async with httpx.AsyncClient(transport=transport, base_url=SIMULATOR_URL) as client:
+        return (await client.post(f"/robot/send?{query}", json=TOLD)).json()
+
+
+async def test_a_message_is_shown_in_a_chat_of_its_own(dingtalk: Simulation, clock: Clock) -> None:
+    assert await post(dingtalk, clock, "access_token=abc") == {"errcode": 0, "errmsg": "ok"}
+    (record,) = dingtalk.records.since(0)
+    assert record.said.sender == CHAT
+    assert [json.dumps(reply.payload) for reply in record.replies] == [json.dumps(TOLD)]
+
+
+@pytest.mark.parametrize(
+    ("query", "errcode"),
+    [("", 300005), ("access_token=abc", 310000), ("access_token=abc&timestamp=1&sign=x", 310000)],
+)
+async def test_one_without_token_or_signature_is_refused(
+    dingtalk: Simulation, clock: Clock, query: str, errcode: int
+) -> None:
+    answer = await post(dingtalk, clock, query, secret="SECret")
+    assert answer["errcode"] == errcode
+    assert not dingtalk.records.since(0)
+
+
+async def test_one_that_is_signed_is_taken(dingtalk: Simulation, clock: Clock) -> None:
+    signature = quote(sign(str(clock()), "SECret"), safe="")
+    query = f"access_token=abc&timestamp={clock()}&sign={signature}"
+    assert (await post(dingtalk, clock, query, secret="SECret"))["errcode"] == 0
+
+
+async def test_the_twenty_first_in_a_minute_is_refused(dingtalk: Simulation, clock: Clock) -> None:
+    robot = CustomRobot(dingtalk, secret="", now_ms=clock)
+    body = json.dumps(TOLD).encode()
+    verdicts = [
+        robot.receive({"access_token": "abc"}, content_type="application/json", body=body).errcode
+        for _ in range(21)
+    ]
+    assert verdicts == [0] * 20 + [130101]
