@@ -20,7 +20,6 @@ import faulthandler
 import logging
 import os
 import signal
-import socket
 import sys
 import threading
 from collections.abc import Callable
@@ -29,6 +28,7 @@ from typing import Protocol
 
 from dingda.shared.ledger.times import LEASE_MS
 from dingda.shared.runtime.logs import stack, trace
+from dingda.shared.runtime.notify import WATCHDOG, notify
 from dingda.shared.runtime.task_owner import TaskOwner
 from dingda.worker.contained import task_owner
 
@@ -116,7 +116,7 @@ class Watchdog:
                 blocked_s = 0.0
                 self._loop_has_run.clear()
                 self._call(self._loop_has_run.set)
-                notify("WATCHDOG=1")
+                notify(WATCHDOG)
             else:
                 before_s, blocked_s = blocked_s, blocked_s + self._check_interval_s
                 if before_s < self._blocked_timeout_s / 2 <= blocked_s:
@@ -186,11 +186,3 @@ class Watchdog:
 def _allow_cpu_s(seconds: float) -> None:
     """Let the kernel end the process after so much CPU time from now on; 0: never."""
     signal.setitimer(signal.ITIMER_PROF, seconds)
-
-
-def notify(state: str) -> None:
-    """Send a state to systemd (`sd_notify(3)`: one datagram) if it asked for notifications."""
-    address = os.environ.get("NOTIFY_SOCKET")
-    if address:
-        with suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
-            systemd.sendto(state.encode(), address.replace("@", "\0", 1))

@@ -2,12 +2,10 @@
 
 import asyncio
 import logging
-import socket
 import threading
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from pathlib import Path
 
 import pytest
 
@@ -15,7 +13,7 @@ from dingda.shared.runtime.task_owner import TaskOwner
 from dingda.worker import contained
 from dingda.worker.contained import contain_tasks, set_task_owner
 from dingda.worker.engine import watchdog
-from dingda.worker.engine.watchdog import Watchdog, notify
+from dingda.worker.engine.watchdog import Watchdog
 
 CHECK_INTERVAL_S, BLOCKED_TIMEOUT_S = 0.02, 0.4
 
@@ -178,22 +176,3 @@ async def test_a_task_works_for_the_message_of_the_task_that_started_it() -> Non
     finally:
         loop.set_task_factory(before)
         loop.set_exception_handler(None)
-
-
-@pytest.mark.parametrize("abstract", [False, True])
-def test_systemd_is_told_where_it_listens(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, *, abstract: bool
-) -> None:
-    name = f"dingda-test-{time.monotonic_ns()}" if abstract else str(tmp_path / "notify")
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
-        systemd.bind(f"\0{name}" if abstract else name)
-        systemd.settimeout(5)
-        monkeypatch.setenv("NOTIFY_SOCKET", f"@{name}" if abstract else name)
-        notify("WATCHDOG=1")
-        assert systemd.recv(100) == b"WATCHDOG=1"
-
-
-def test_where_systemd_does_not_listen_nothing_happens(monkeypatch: pytest.MonkeyPatch) -> None:
-    notify("WATCHDOG=1")
-    monkeypatch.setenv("NOTIFY_SOCKET", "/nowhere/at/all")
-    notify("WATCHDOG=1")
