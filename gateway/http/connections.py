@@ -7,6 +7,7 @@ import asyncio
 import logging
 import re
 import resource
+import select
 import time
 from collections.abc import Callable
 from typing import Any
@@ -26,6 +27,10 @@ _MOST = 4096
 _OTHER_FILES = 64
 """File descriptors that are kept for Redis, logs and so on."""
 _CHECK_EVERY_S = 0.5
+_LAST_REQUEST_S = 1.0
+"""How long a connection is kept for one more request when the process is about to end. A client
+that uses it all the time has just sent one, and would lose it; it hears with the response that the
+connection closes."""
 _LOG_EVERY_S = 60.0
 _UPGRADE = re.compile(rb"\r\nupgrade:", re.IGNORECASE)
 _HEAD_BYTES = 16 * 1024
@@ -193,6 +198,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._is_whole = True  # no request is on its way
         self._responding_cycle: RequestResponseCycle | None = None
         self._writer: ResponseWriter | None = None
+        self._is_closing = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Count it."""
@@ -206,6 +212,24 @@ class BoundedProtocol(HttpToolsProtocol):
         if self._responding_cycle:  # with several requests at once, uvicorn disconnects the last
             self._responding_cycle.disconnected = True
         super().connection_lost(exc)
+
+    def shutdown(self) -> None:
+        """Close after one more request, if it comes soon: the process is about to end."""
+        self._is_closing = True
+        if self._is_responding:
+            self.cycle.keep_alive = False
+        else:
+            self.loop.call_later(_LAST_REQUEST_S, self._close_if_idle)
+
+    @property
+    def _is_responding(self) -> bool:
+        cycle: RequestResponseCycle | None = self.cycle  # uvicorn's begins as None
+        return cycle is not None and not cycle.response_complete
+
+    def _close_if_idle(self) -> None:
+        is_idle = self._is_whole and not self._is_responding
+        if is_idle and not self.transport.is_closing() and not _has_arrived(self.transport):
+            self.transport.close()
 
     def data_received(self, data: bytes) -> None:
         """Read on; ignore an offer of another protocol (RFC 9110, 7.8).
@@ -239,6 +263,8 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
         self._responding_cycle = cycle
+        if self._is_closing and not self.pipeline:
+            cycle.keep_alive = False
         self._writer = cycle.transport = ResponseWriter(self.transport)  # type: ignore[assignment]
         super()._start_asgi_task(cycle, app)
 
@@ -249,3 +275,10 @@ class BoundedProtocol(HttpToolsProtocol):
             self._bounds.respond(self)
         else:
             self._bounds.rest(self)
+
+
+def _has_arrived(transport: asyncio.Transport) -> bool:
+    """Whether there is something to read that the loop has not seen yet."""
+    readable = select.poll()
+    readable.register(transport.get_extra_info("socket").fileno(), select.POLLIN)
+    return bool(readable.poll(0))
