@@ -3,12 +3,12 @@
 import asyncio
 import logging
 import multiprocessing
-import os
 import signal
 import threading
-import time
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+from types import FrameType
 
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
@@ -16,12 +16,12 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse
-from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from dingda.gateway.handover import end_process_after
 from dingda.gateway.http.callback import Callback
-from dingda.gateway.intake import ROUND_TRIP_S, Intake
-from dingda.gateway.metrics import GatewayMetrics
+from dingda.gateway.intake import Intake
+from dingda.gateway.metrics import CountedGatewayMetrics, GatewayMetrics
 from dingda.gateway.receiver import Receiver
 from dingda.shared.errors import SettingsError
 from dingda.shared.ledger.ledger import Ledger
@@ -29,21 +29,26 @@ from dingda.shared.queue import JobQueue
 from dingda.shared.runtime.clock import wall_clock_ms
 from dingda.shared.runtime.deadline import within
 from dingda.shared.runtime.garbage import relax_garbage_collection
+from dingda.shared.runtime.health import Readiness, health_routes
 from dingda.shared.runtime.logs import configure_logging
 from dingda.shared.runtime.loop_lag import measure_loop_lag
 from dingda.shared.runtime.redis_clients import create_intake_redis
-from dingda.shared.runtime.settings import Settings, load_settings
+from dingda.shared.runtime.settings import Settings
 
 logger = logging.getLogger(__name__)
 
 _CONNECT_TIMEOUT_S = 0.5
-_ORPHANS_GRACE_S = 8.0
-"""Longer than uvicorn lets requests go on (`shared.runtime.server`), in seconds."""
+_PROBE_S = 0.3
+"""How long `/readyz` waits for Redis, in seconds: Kubernetes gives a probe one."""
 
 HOW_TO_SET_UP = """\
 DINGDA_APP_SECRET is not set: without it anybody could speak to the bot in DingTalk's name.
 Find it at open-dev.dingtalk.com, under 应用开发 > your application > 凭证与基础信息 > Client Secret
 (formerly AppSecret), then set DINGDA_APP_SECRET in the environment or in .env."""
+
+
+def _nothing() -> None:
+    """Do nothing."""
 
 
 class Gateway:
@@ -79,6 +84,7 @@ def create_app(
     redis: Redis | None = None,
     now_ms: Callable[[], int] = wall_clock_ms,
     metrics: GatewayMetrics | None = None,
+    on_ready: Callable[[], None] = _nothing,
 ) -> Gateway:
     """Build the gateway.
 
@@ -87,6 +93,7 @@ def create_app(
         redis: a client to use instead of one made from the settings; it decodes responses.
         now_ms: the clock that signatures are checked against, in ms since 1970.
         metrics: counts what this process does; None: nothing is counted.
+        on_ready: called once it serves.
 
     Raises:
         SettingsError: if there is no secret to check signatures with.
@@ -107,7 +114,7 @@ def create_app(
     return Gateway(
         Callback(secrets=settings.secrets, receiver=receiver, now_ms=now_ms, metrics=metrics),
         callback_paths=_both_spellings(settings.callback_path),
-        site=_create_site(client, ledger, intake, metrics),
+        site=_create_site(client, ledger, intake, metrics, on_ready),
     )
 
 
@@ -118,28 +125,34 @@ def _both_spellings(path: str) -> frozenset[str]:
 
 
 def _create_site(
-    client: Redis, ledger: Ledger, intake: Intake, metrics: GatewayMetrics | None
+    client: Redis,
+    ledger: Ledger,
+    intake: Intake,
+    metrics: GatewayMetrics | None,
+    on_ready: Callable[[], None],
 ) -> Starlette:
     """What is served besides callbacks; storing begins and ends with its lifespan."""
+    readiness = Readiness()
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
         async with intake.running(), _loop_lag_measured(metrics):
-            yield
+            with _told_of_sigterm(readiness.stop):
+                readiness.begin()
+                on_ready()
+                yield
         await client.aclose()
 
-    async def ready(_: Request) -> JSONResponse:
+    async def redis() -> dict[str, str]:
+        """What Redis does; without it the gateway still tells senders that it is busy."""
         try:
-            await within(2 * ROUND_TRIP_S, ledger.probe())
+            await within(_PROBE_S, ledger.probe())
         except (RedisError, OSError, TimeoutError) as error:
-            why = f"Redis does not store ({type(error).__name__})"
-            return JSONResponse({"ready": False, "why": why}, 503)
-        if not intake.is_running:
-            return JSONResponse({"ready": False, "why": "nothing is being stored"}, 503)
-        return JSONResponse({"ready": True})
+            return {"redis": f"does not store ({type(error).__name__})"}
+        return {"redis": "stores"}
 
     return Starlette(
-        routes=[Route("/healthz", _alive), Route("/readyz", ready)],
+        routes=health_routes(readiness, details=redis),
         lifespan=lifespan,
         exception_handlers={HTTPException: _as_json},
     )
@@ -157,33 +170,42 @@ async def _loop_lag_measured(metrics: GatewayMetrics | None) -> AsyncIterator[No
         measuring.cancel()
 
 
-def create_app_from_environment() -> Gateway:
-    """Build the gateway in a process of its own, one of several that share a port."""
-    threading.Thread(target=_end_with_parent, name="parent", daemon=True).start()
-    settings = load_settings()
-    configure_logging(settings.log_level, settings.log_format)
-    app = create_app(settings)
-    relax_garbage_collection()
-    return app
+@contextmanager
+def _told_of_sigterm(function: Callable[[], None]) -> Iterator[None]:
+    """Call a function on SIGTERM, before uvicorn's own handler; where there is none, never."""
+    handler = signal.getsignal(signal.SIGTERM)
+    if threading.current_thread() is not threading.main_thread() or not callable(handler):
+        yield
+        return
+
+    def handle(number: int, frame: FrameType | None) -> None:
+        function()
+        handler(number, frame)
+
+    signal.signal(signal.SIGTERM, handle)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, handler)
 
 
-def _end_with_parent() -> None:
-    """End in good order when the process that started us is gone: nothing else would end us.
+def create_app_in_child(settings: Settings, counters: Path | None) -> Gateway:
+    """Build the gateway in a process of its own, one of several that share a port.
 
-    Orphans would hold the port, and keep the gateway from being started again.
+    Args:
+        settings: those of the gateway's first process. A child that takes the place of another does
+            not read them again, so a wrong setting on disk can't keep it from starting.
+        counters: the folder where the processes count; None where metrics are off.
     """
     parent = multiprocessing.parent_process()
-    if parent is None:
-        return
-    parent.join()
-    logger.error("the gateway's first process is gone, so this one ends too")
-    os.kill(os.getpid(), signal.SIGTERM)
-    time.sleep(_ORPHANS_GRACE_S)
-    os._exit(1)
-
-
-async def _alive(_: Request) -> JSONResponse:
-    return JSONResponse({"alive": True})
+    if parent is not None:
+        # Nothing else would end us. Orphans would hold the port, and keep the gateway from being
+        # started again.
+        end_process_after(parent.join, "the gateway's first process is gone, so this one ends too")
+    configure_logging(settings.log_level, settings.log_format)
+    app = create_app(settings, metrics=CountedGatewayMetrics(counters) if counters else None)
+    relax_garbage_collection()
+    return app
 
 
 def _as_json(_: Request, error: Exception) -> JSONResponse:

@@ -1,6 +1,8 @@
 """The worker, composed from its settings: the only module that knows all of its parts."""
 
 import asyncio
+import logging
+import signal
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import AbstractContextManager, AsyncExitStack, asynccontextmanager, nullcontext
 from functools import partial
@@ -10,6 +12,7 @@ from redis.asyncio import Redis
 from rq import Queue
 from rq.serializers import JSONSerializer
 
+from dingda.shared.errors import SettingsError
 from dingda.shared.ledger.ledger import Ledger
 from dingda.shared.queue import JobQueue
 from dingda.shared.runtime.clock import wall_clock_ms
@@ -21,7 +24,7 @@ from dingda.shared.runtime.redis_clients import (
     create_rq_redis,
     create_worker_redis,
 )
-from dingda.shared.runtime.settings import Settings
+from dingda.shared.runtime.settings import Settings, load_settings
 from dingda.worker.answering.admission import Admission
 from dingda.worker.answering.answerer import Answerer
 from dingda.worker.answering.help import help_skill
@@ -52,6 +55,8 @@ from dingda.worker.services.contacts import Contacts
 from dingda.worker.services.database import Databases
 from dingda.worker.services.egress import Egress
 from dingda.worker.services.http_client import Http
+
+logger = logging.getLogger(__name__)
 
 if TYPE_CHECKING:
     from dingda.worker.operations.worker_metrics import WorkerMetrics
@@ -94,6 +99,7 @@ async def run_worker(settings: Settings) -> None:
             concurrency=parts.answerer.max_concurrency,
         )
         name_worker(worker.name)
+        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, _restart, worker)
         watchdog = Watchdog(
             WatchedWorker(worker, parts.answerer.held_leases, parts.are_threads_stuck, settings)
         )
@@ -144,6 +150,19 @@ def _served(
         ),
         is_alive=lambda: responds(loop),
     )
+
+
+def _restart(worker: ConcurrentWorker) -> None:
+    """End in good order, so that the supervisor starts another with the settings on disk.
+
+    If those are wrong, the other would not start: then this one goes on.
+    """
+    try:
+        load_settings()
+    except SettingsError as error:
+        logger.error("not reloaded, as the settings are wrong: %s", error)
+        return
+    worker.stop()
 
 
 @asynccontextmanager

@@ -1,6 +1,7 @@
 """What our two HTTP servers share: how they take their port, and how uvicorn is set."""
 
 import logging
+import os
 import socket
 from typing import Any
 
@@ -11,6 +12,8 @@ from dingda.shared.errors import SettingsError
 _SHUTDOWN_S = 5
 """How long requests may go on once a server has been told to stop, in seconds."""
 _BACKLOG = 2048
+_FIRST_INHERITED = 3
+"""The file descriptor of the first socket that systemd passes on (SD_LISTEN_FDS_START)."""
 
 
 def listen(host: str, port: int, *, settings_prefix: str) -> socket.socket:
@@ -34,6 +37,29 @@ def listen(host: str, port: int, *, settings_prefix: str) -> socket.socket:
             f"cannot listen on {host}:{port} ({why}); "
             f"choose another with {settings_prefix}PORT or {settings_prefix}HOST"
         ) from None
+
+
+def inherited_listener() -> socket.socket | None:
+    """The socket that systemd listens on for us, `sd_listen_fds(3)`; None if it does not.
+
+    Raises:
+        SettingsError: if it is no TCP socket, or there are several.
+    """
+    pid, count = os.environ.pop("LISTEN_PID", ""), os.environ.pop("LISTEN_FDS", "")
+    os.environ.pop("LISTEN_FDNAMES", None)
+    if pid != str(os.getpid()):
+        return None
+    if count != "1":
+        raise SettingsError("the socket unit has several sockets; give it one ListenStream=")
+    listener = socket.socket(fileno=_FIRST_INHERITED)
+    listener.set_inheritable(False)
+    if listener.family not in (socket.AF_INET, socket.AF_INET6) or not _is_listening(listener):
+        raise SettingsError("the socket unit's ListenStream= must be a TCP port")
+    return listener
+
+
+def _is_listening(listener: socket.socket) -> bool:
+    return bool(listener.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN))
 
 
 def create_uvicorn_config(app: Any, **options: Any) -> uvicorn.Config:

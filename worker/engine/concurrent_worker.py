@@ -25,7 +25,9 @@ from dingda import __version__
 from dingda.shared.errors import DingdaError
 from dingda.shared.ledger.worker_report import HeldMessage, WorkerReport
 from dingda.shared.runtime.failpoints import failpoint
+from dingda.shared.runtime.health import Readiness
 from dingda.shared.runtime.logs import trace
+from dingda.shared.runtime.notify import READY, STOPPING, notify
 from dingda.worker.contained import STOPPED, contain_tasks, is_cancelled
 from dingda.worker.engine.completer import EndedJob, JobCompleter, ended
 from dingda.worker.engine.fetcher import JobFetcher
@@ -107,6 +109,8 @@ class ConcurrentWorker(BaseWorker):
         self._background_tasks = background_tasks
         self._concurrency = concurrency
         self._grace_s = grace_s
+        self.readiness = Readiness()
+        """It is ready while it is registered with RQ and takes jobs."""
         self._fetcher = JobFetcher(
             queue, redis, worker_name=self.name, heartbeat_s=int(_HEARTBEAT_S)
         )
@@ -149,7 +153,9 @@ class ConcurrentWorker(BaseWorker):
             self._queue.name,
         )
         for number in (signal.SIGTERM, signal.SIGINT):
-            self._loop.add_signal_handler(number, self._on_signal)
+            self._loop.add_signal_handler(number, self.stop)
+        self.readiness.begin()
+        notify(READY)
         background = [
             asyncio.create_task(each())
             for each in (self._complete_jobs, self._send_heartbeats, *self._background_tasks)
@@ -159,6 +165,8 @@ class ConcurrentWorker(BaseWorker):
             task.add_done_callback(lambda _: self._stopping.set())
         try:
             await self._run_jobs(burst=burst)
+            self.readiness.stop()
+            notify(STOPPING)
             await self._drain()
         finally:
             for task in background:
@@ -172,6 +180,12 @@ class ConcurrentWorker(BaseWorker):
                 raise result
         if self._stuck:
             raise StuckError(self._stuck)
+
+    def stop(self) -> None:
+        """Take no more jobs, and end; called again: at once. Call it on the loop."""
+        if self._stopping.is_set():
+            self._second_signal.set()
+        self._stopping.set()
 
     def give_up(self, reason: str) -> None:
         """End soon: running jobs get a few seconds only. `run` then raises a `StuckError`."""
@@ -306,11 +320,6 @@ class ConcurrentWorker(BaseWorker):
         for started, task in list(self._running.items()):
             if started.job_id == job_id:
                 STOPPED.cancel(task)
-
-    def _on_signal(self) -> None:
-        if self._stopping.is_set():
-            self._second_signal.set()
-        self._stopping.set()
 
     async def _drain(self) -> None:
         """Let running jobs end within the grace, then cancel the rest."""

@@ -389,7 +389,8 @@ async def test_a_full_backlog_is_said_in_the_callbacks_own_response(settings: Se
 
 async def test_it_is_alive_and_ready(gateway: GatewayHarness) -> None:
     assert (await gateway.client.get("/healthz")).json() == {"alive": True}
-    assert (await gateway.client.get("/readyz")).json() == {"ready": True}
+    ready = await gateway.client.get("/readyz")
+    assert (ready.status_code, ready.json()) == (200, {"ready": True, "redis": "stores"})
 
 
 async def test_another_path_is_404_in_json(gateway: GatewayHarness) -> None:
