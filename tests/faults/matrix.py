@@ -59,6 +59,8 @@ FAULTS = {
     "F57": "Redis stores a message and says so too late",
     "F58": "DingTalk turns a later part of a reply away",
     "F70": "an upgrade and a rollback: two versions on one Redis",
+    "F65": "the gateway reads settings and code again (SIGHUP)",
+    "F66": "gateways and workers are started again one after the other",
 }
 
 DOES_NOT_APPLY = {

@@ -140,13 +140,37 @@ def valkey(folder: Path, **config: str) -> Iterator[Valkey]:
         server.close()
 
 
-class Process:
-    """One of our processes, and its output so far."""
+_ACTIVATED = """
+import os, sys
+os.dup2(int(sys.argv[1]), 3)
+os.environ |= {"LISTEN_PID": str(os.getpid()), "LISTEN_FDS": "1"}
+os.execv(sys.executable, [sys.executable, *sys.argv[2:]])
+"""
+"""What systemd does with a socket that it listens on: `sd_listen_fds(3)`."""
 
-    def __init__(self, *command: str, env: Mapping[str, str], cwd: Path = ROOT) -> None:
+
+class Process:
+    """One of our processes, and its output so far.
+
+    Args:
+        command: what Python runs.
+        env: its environment, but for what every process needs.
+        cwd: its folder.
+        listener: a listening socket that it gets as from systemd.
+    """
+
+    def __init__(
+        self,
+        *command: str,
+        env: Mapping[str, str],
+        cwd: Path = ROOT,
+        listener: socket.socket | None = None,
+    ) -> None:
+        activated = ("-c", _ACTIVATED, str(listener.fileno())) if listener else ()
         self.popen = subprocess.Popen(
-            [sys.executable, *command],
+            [sys.executable, *activated, *command],
             cwd=cwd,
+            pass_fds=(listener.fileno(),) if listener else (),
             env=clean_environment() | {"PYTHONPATH": str(ROOT)} | dict(env),
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -197,9 +221,14 @@ class Process:
 
 
 @contextmanager
-def process(*command: str, env: Mapping[str, str], cwd: Path = ROOT) -> Iterator[Process]:
+def process(
+    *command: str,
+    env: Mapping[str, str],
+    cwd: Path = ROOT,
+    listener: socket.socket | None = None,
+) -> Iterator[Process]:
     """`python <command>` for one test; nothing of it outlives the test."""
-    started = Process(*command, env=env, cwd=cwd)
+    started = Process(*command, env=env, cwd=cwd, listener=listener)
     try:
         yield started
     finally:
