@@ -107,7 +107,7 @@ class Reloader:
     """
 
     def __init__(self, listener: socket.socket, stop: Callable[[], None]) -> None:
-        self._listener = listener.dup()  # uvicorn closes what it is given
+        self._listener = listener
         self._stop = stop
         self._requests: SimpleQueue[int] = SimpleQueue()  # `put` may interrupt itself
         self._standby: tuple[socket.socket, int] | None = None
@@ -143,6 +143,8 @@ class Reloader:
                     "this one goes on as it is"
                 )
                 notify(READY)
+        # The server closes what it is given. When it stops for good, nothing else must hold it.
+        self._listener = self._listener.dup()
         self._stop()
 
 

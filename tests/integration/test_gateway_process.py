@@ -106,10 +106,10 @@ def test_a_full_redis_is_said_and_nothing_half_written(tmp_path: Path) -> None:
         (["set rq:queue:dingda x"], "ResponseError"),
         ([f"set {KEYS.count} x"], "ResponseError"),
         ([f"set {KEYS.resting} x"], "ResponseError"),
-        (["replicaof 127.0.0.1 1"], "ReadOnlyError"),
+        (["replicaof 127.0.0.1 1"], "OutageError"),
         (["config set requirepass x", "client kill type normal skipme yes"], "ResponseError"),
         (["config set maxmemory 1"], "OutOfMemoryError"),
-        (["config set min-replicas-to-write 1"], "ResponseError"),
+        (["config set min-replicas-to-write 1"], "OutageError"),
     ],
     ids=["queue", "count", "resting", "read-only", "password", "full", "no replicas"],
 )
