@@ -23,6 +23,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Mount, Route
 from starlette.types import Receive, Scope, Send
 
+from dingda.shared.runtime.known_hosts import KnownHosts
 from dingda.simulator.dingtalk.change_notifier import ChangeNotifier
 from dingda.simulator.dingtalk.custom_robot import CustomRobot
 from dingda.simulator.dingtalk.faults import HANG_S, RETRY_AFTER_S, ReplyFault
@@ -30,7 +31,6 @@ from dingda.simulator.dingtalk.rules import NEEDS_POST, OK, ReplyVerdict
 from dingda.simulator.dingtalk.simulation import Simulation
 from dingda.simulator.http.api import ApiError, api_routes, error_response
 from dingda.simulator.http.callback_sender import CallbackSender
-from dingda.simulator.http.hosts import KnownHosts
 from dingda.simulator.page import page_routes
 from dingda.simulator.watch import LedgerWatch
 

@@ -16,6 +16,7 @@ from dingda.shared.errors import SettingsError
 from dingda.shared.ledger.timeline import read_timelines
 from dingda.shared.queue import JobQueue
 from dingda.shared.runtime.clock import wall_clock_ms
+from dingda.shared.runtime.known_hosts import LOOPBACK_NAMES
 from dingda.shared.runtime.redis_clients import create_bounded_redis
 from dingda.shared.runtime.server import create_uvicorn_config, listen
 from dingda.shared.runtime.settings import Settings
@@ -105,7 +106,7 @@ def _hosts(settings: SimulatorSettings) -> set[str]:
     if not is_loopback(settings.host):
         return set()
     named = (urlsplit(url).hostname for url in (settings.server_url, settings.session_base_url))
-    return {"127.0.0.1", "::1", "localhost", *filter(None, named)}
+    return {*LOOPBACK_NAMES, *filter(None, named)}
 
 
 def _log_start(settings: SimulatorSettings, bot: Settings) -> None:

@@ -7,6 +7,8 @@ from urllib.parse import urlsplit
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+LOOPBACK_NAMES = frozenset({"127.0.0.1", "::1", "localhost"})
+
 
 class KnownHosts:
     """Refuses requests that call the server by a name which is not its own.
@@ -14,7 +16,8 @@ class KnownHosts:
     Starlette's TrustedHostMiddleware splits the header at `:`, and so does not know `[::1]`.
 
     A web page elsewhere could point a name of its own at 127.0.0.1 (DNS rebinding). The browser
-    would then let it read what the simulator says, signatures by the bot's secret among it.
+    would then let it read what the server says: the simulator's signatures by the bot's secret,
+    the dashboard's list of messages.
 
     Args:
         app: the protected application.
@@ -30,7 +33,7 @@ class KnownHosts:
         if scope["type"] != "http" or _host(scope) in self._hosts:
             await self._app(scope, receive, send)
             return
-        body = {"error": "host", "detail": "The simulator is not known by this name."}
+        body = {"error": "host", "detail": "This server is not known by this name."}
         await JSONResponse(body, HTTPStatus.MISDIRECTED_REQUEST)(scope, receive, send)
 
 

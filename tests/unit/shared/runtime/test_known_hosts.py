@@ -2,7 +2,7 @@ import httpx
 import pytest
 from starlette.responses import PlainTextResponse
 
-from dingda.simulator.http.hosts import KnownHosts
+from dingda.shared.runtime.known_hosts import KnownHosts
 
 app = KnownHosts(PlainTextResponse("hello"), hosts={"127.0.0.1", "::1", "localhost"})
 
