@@ -1,6 +1,6 @@
 """Operators' queries of the ledger, and what they do with its dead letters."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from redis.asyncio import Redis
@@ -13,6 +13,7 @@ from dingda.shared.ledger.states import (
     SPOILT,
     Counts,
     DeadLetter,
+    DeadLetterHead,
     DeadReason,
     RetryResult,
     join_reason,
@@ -23,6 +24,9 @@ from dingda.shared.queue import JobQueue, job_data, rq_now
 
 _FIELDS = ("reason", "detail", "accepted_ms", "leases")
 _UNREADABLE = (DeadReason.FAILED, SPOILT, None, None)
+_HEX = frozenset("0123456789abcdef")
+_A_ROUND_TRIP = 1000
+"""Dead letters that one round trip reads, so that the server is not kept from others for long."""
 
 
 class LedgerAdmin:
@@ -76,7 +80,68 @@ class LedgerAdmin:
 
     async def dead_letters(self) -> list[DeadLetter]:
         """All dead letters, the newest first."""
-        ids: list[Any] = await self._redis.zrevrange(self._keys.dead, 0, -1, withscores=True)
+        return await self._read_dead_letters(await self._dead_ids(0, -1))
+
+    async def read_dead_letters(self, heads: Iterable[DeadLetterHead]) -> list[DeadLetter]:
+        """The dead letters with these heads, in their order."""
+        return await self._read_dead_letters([(head.id, head.ended_ms) for head in heads])
+
+    async def dead_letter_count(self) -> int:
+        """How many dead letters are on the list."""
+        return int(await self._redis.zcard(self._keys.dead))
+
+    async def dead_letter_heads(self, *, newest: int) -> list[DeadLetterHead]:
+        """Up to `newest` dead letters without their payloads, the newest first."""
+        heads: list[DeadLetterHead] = []
+        for first in range(0, newest, _A_ROUND_TRIP):
+            ids = await self._dead_ids(first, min(first + _A_ROUND_TRIP, newest) - 1)
+            heads += await self._read_heads(ids)
+            if len(ids) < _A_ROUND_TRIP:
+                break
+        # One that died meanwhile has pushed another from one round trip into the next.
+        return list({head.id: head for head in heads}.values())
+
+    async def heads_of(self, message_ids: Sequence[str]) -> list[DeadLetterHead]:
+        """Those of these messages that are on the list of dead letters, without their payloads."""
+        if not message_ids:
+            return []
+        ended: list[Any] = await self._redis.zmscore(self._keys.dead, list(message_ids))
+        listed = [each for each in zip(message_ids, ended, strict=True) if each[1] is not None]
+        return await self._read_heads(listed)
+
+    async def find_ids(self, prefix: str) -> list[str]:
+        """The open messages and dead letters whose ids begin so; [] where it can't begin an id."""
+        if not prefix or not _HEX.issuperset(prefix):
+            return []
+        found: set[str] = set()
+        for key in (self._keys.queued, self._keys.due, self._keys.dead):
+            async for message_id, _ in self._redis.zscan_iter(key, f"{prefix}*", _A_ROUND_TRIP):
+                found.add(message_id)
+        return sorted(found)
+
+    async def payload(self, message_id: str) -> bytes | None:
+        """The callback's body of a message; None once it has ended, or its session has closed."""
+        async with self._redis.pipeline(transaction=False) as pipeline:
+            pipeline.hget(self._keys.message(message_id), "payload")
+            pipeline.get(self._keys.dead_letter_payload(message_id))
+            found = await pipeline.execute(raise_on_error=False)
+        return next((each.encode() for each in found if isinstance(each, str)), None)
+
+    async def _dead_ids(self, first: int, last: int) -> list[tuple[str, float]]:
+        """Ids of dead letters, each with the time of its end, the newest first."""
+        key = self._keys.dead
+        found: list[Any] = await self._redis.zrevrange(key, first, last, withscores=True)
+        return [(message_id, ended_ms) for message_id, ended_ms in found]
+
+    async def _read_heads(self, ids: Sequence[tuple[str, float]]) -> list[DeadLetterHead]:
+        async with self._redis.pipeline(transaction=False) as pipeline:
+            for message_id, _ in ids:
+                pipeline.hmget(self._keys.message(message_id), "reason", "detail")
+                pipeline.pttl(self._keys.dead_letter_payload(message_id))
+            found = await pipeline.execute(raise_on_error=False)
+        return list(map(_dead_letter_head, ids, found[::2], found[1::2]))
+
+    async def _read_dead_letters(self, ids: Sequence[tuple[str, float]]) -> list[DeadLetter]:
         async with self._redis.pipeline(transaction=False) as pipeline:
             for message_id, _ in ids:
                 pipeline.hmget(self._keys.message(message_id), *_FIELDS)
@@ -108,6 +173,17 @@ def _dead_letter(message_id: str, ended_ms: float, record: Any, payload: Any) ->
         accepted_ms=_count_of(accepted_ms),
         ended_ms=_count_of(f"{ended_ms:.0f}"),
         payload=payload.encode() if isinstance(payload, str) else None,
+    )
+
+
+def _dead_letter_head(id_: tuple[str, float], record: Any, remaining_ms: Any) -> DeadLetterHead:
+    reason, detail = record if isinstance(record, list) else _UNREADABLE[:2]
+    is_open = isinstance(remaining_ms, int) and remaining_ms > MARGIN_MS
+    return DeadLetterHead(
+        id=id_[0],
+        reason=join_reason(reason or "", detail or ""),
+        ended_ms=_count_of(f"{id_[1]:.0f}"),
+        retry_within_ms=remaining_ms - MARGIN_MS if is_open else 0,
     )
 
 

@@ -363,3 +363,20 @@ class DeadLetter:
     ended_ms: int
     payload: bytes | None = field(repr=False)
     """The callback's body, kept while the session is open."""
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetterHead:
+    """A dead letter as a list needs it: without its payload."""
+
+    id: str
+    reason: str
+    """As `DeadLetter` has it."""
+    ended_ms: int
+    retry_within_ms: int
+    """For how long it can still be retried; 0 once its session has closed or is closing."""
+
+    @property
+    def can_retry(self) -> bool:
+        """Whether DingTalk would still take an answer."""
+        return self.retry_within_ms > 0
