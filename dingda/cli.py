@@ -67,6 +67,14 @@ SECTIONS: dict[str, dict[str, Entry]] = {
             "dingda.worker.operations.commands:metrics",
             "Tell Prometheus what Redis knows of all processes together.",
         ),
+        "top": Entry(
+            "dingda.worker.operations.commands:top",
+            "Show the dashboard's first page in this terminal; q ends it.",
+        ),
+        "dashboard": Entry(
+            "dingda.worker.operations.dashboard.command:dashboard",
+            "Show in a browser what the bot does, dead letters, one message.",
+        ),
         "dead": Entry(
             "dingda.worker.operations.commands:dead",
             "List, show, retry or drop messages that ended badly.",

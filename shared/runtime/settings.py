@@ -52,7 +52,7 @@ SKILLS_PREFIXES = tuple(
 )
 """What the names of the shipped skills' settings begin with; only the worker has the skills."""
 _OTHERS_NAME = re.compile(
-    r"DINGDA_(SIMULATOR|DEMO)_|DINGDA_FAILPOINTS$"
+    r"DINGDA_(SIMULATOR|DEMO|DASHBOARD)_|DINGDA_FAILPOINTS$"
     # What Kubernetes sets for a Service that is called dingda.
     r"|DINGDA_(\w+_)?(SERVICE_(HOST|PORT)|PORT_\d+_(TCP|UDP))"
 )

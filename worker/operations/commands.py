@@ -5,6 +5,7 @@
 
 import logging
 import socket
+import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
@@ -31,9 +32,11 @@ from dingda.worker.operations.dead_letters import (
     show_dead_letter,
     show_dead_letters,
 )
+from dingda.worker.operations.readings import Observer
 from dingda.worker.operations.settings_list import list_settings, show_settings
 from dingda.worker.operations.skills_list import list_skills, show_skills
 from dingda.worker.operations.status import NO_WORKERS, is_working, read_status, show_status
+from dingda.worker.operations.top import print_once, watch
 from dingda.worker.sdk.loader import find_skills, load_skills
 
 logger = logging.getLogger("dingda.worker")
@@ -93,6 +96,19 @@ def status(*, as_json: bool) -> int:
             return OK
         click.echo(NO_WORKERS, err=True)
         return FAILED
+
+    return _run(show)
+
+
+@click.command
+@click.option("--once", is_flag=True, help="Print it once, for scripts; so does a pipe.")
+def top(*, once: bool) -> int:
+    """Show the dashboard's first page in this terminal; q ends it."""
+
+    async def show(redis: Redis, admin: LedgerAdmin, queue: JobQueue) -> int:
+        observer = Observer(redis, admin, queue)
+        await (print_once if once or not sys.stdout.isatty() else watch)(observer)
+        return OK
 
     return _run(show)
 

@@ -73,12 +73,13 @@ def _facts(dead_letter: DeadLetter, now_s: float) -> dict[str, object]:
         "lease_count": dead_letter.lease_count,
         "age_s": round(now_s - dead_letter.ended_ms / 1000, 1),
         "waited_s": round((dead_letter.ended_ms - dead_letter.accepted_ms) / 1000, 1),
-        "conversation": _conversation(dead_letter),
+        "conversation": conversation_of(dead_letter),
         "can_retry": dead_letter.payload is not None,
     }
 
 
-def _conversation(dead_letter: DeadLetter) -> str:
+def conversation_of(dead_letter: DeadLetter) -> str:
+    """The title of the group that a dead letter is from; "" if its payload is gone."""
     try:
         message = parse_message(dead_letter.payload or b"")
     except InvalidMessageError:

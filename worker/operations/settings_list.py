@@ -12,6 +12,7 @@ from dingda.shared.runtime.command_line import to_json
 from dingda.shared.runtime.logs import printable
 from dingda.shared.runtime.secret_files import place_of, secret_variables
 from dingda.shared.runtime.settings import PlainSettings, Settings
+from dingda.worker.operations.dashboard.settings import DashboardSettings
 from dingda.worker.sdk.loader import read_settings
 from dingda.worker.sdk.skill import Skill
 
@@ -39,13 +40,14 @@ class SettingsSection:
 
 
 def list_settings(skills: Iterable[Skill]) -> list[SettingsSection]:
-    """List the bot's own settings and those of its skills."""
+    """List the bot's own settings, the dashboard's, and those of its skills."""
     declared = (
         _section(f"skill {skill.name}", kind)
         for skill in skills
         for kind in dict.fromkeys(skill.settings_types())
     )
-    return [_section("the bot", Settings), *declared]
+    own = [_section("the bot", Settings), _section("dingda dashboard", DashboardSettings)]
+    return [*own, *declared]
 
 
 def show_settings(sections: Iterable[SettingsSection], *, as_json: bool) -> str:

@@ -1,0 +1,59 @@
+"""Values as people read them."""
+
+import pytest
+
+from dingda.worker.operations.formats import clock, duration, iso, number, outside, rate, size
+
+
+@pytest.mark.parametrize(
+    ("seconds", "shown"),
+    [
+        (None, "–"),
+        (-1, "0 ms"),
+        (0, "0 ms"),
+        (0.0384, "38 ms"),
+        (2.44, "2.4 s"),
+        (59.6, "60 s"),
+        (61, "1.0 min"),
+        (5400, "1.5 h"),
+        (604_800, "7 d"),
+    ],
+)
+def test_a_span_of_time_has_its_unit(seconds: float | None, shown: str) -> None:
+    assert duration(seconds) == shown
+
+
+@pytest.mark.parametrize(
+    ("count", "shown"),
+    [
+        (None, "–"),
+        (0, "0 B"),
+        (999, "999 B"),
+        (1000, "1 kB"),
+        (6_900_000, "6.9 MB"),
+        (10**16, "10000 TB"),
+    ],
+)
+def test_a_number_of_bytes_has_its_unit(count: int | None, shown: str) -> None:
+    assert size(count) == shown
+
+
+@pytest.mark.parametrize(
+    ("per_s", "shown"), [(None, "–"), (0.0, "0"), (0.25, "0.25"), (3.14, "3.1"), (120.4, "120")]
+)
+def test_a_rate_is_short(per_s: float | None, shown: str) -> None:
+    assert rate(per_s) == shown
+
+
+def test_times_that_are_not_known_are_a_dash() -> None:
+    assert (clock(None), clock(0), iso(None)) == ("–", "–", "")
+    assert iso(1_000) == "1970-01-01T00:00:01.000+00:00"
+
+
+def test_thousands_are_apart() -> None:
+    assert number(1234567) == "1\u202f234\u202f567"
+
+
+def test_text_from_outside_is_one_line_and_cut() -> None:
+    assert outside("a\nb\u202e") == "a\\nb\\u202e"
+    assert len(outside("群" * 500)) < 200

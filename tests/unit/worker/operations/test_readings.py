@@ -1,0 +1,138 @@
+"""What happens just now is the difference between readings."""
+
+from dataclasses import replace
+from typing import Any
+
+import fakeredis
+import pytest
+
+from dingda.shared.ledger.admin import LedgerAdmin
+from dingda.shared.ledger.histograms import BUCKETS_S, Histogram, Stage
+from dingda.shared.ledger.ledger import Ledger
+from dingda.shared.ledger.states import Completion, Counts, Outcome
+from dingda.worker.operations.readings import (
+    CHART_MS,
+    Observer,
+    Reading,
+    RecentReadings,
+    RedisHealth,
+)
+from dingda.worker.operations.top import draw
+from tests.unit.worker.operations.messages import QUEUE, accepted, ended
+
+NOTHING = Counts(0, 0, 0, 0, {}, {})
+HEALTH = RedisHealth(
+    version="Valkey 9.1.2",
+    role="master",
+    memory_bytes=2_400_000,
+    max_memory_bytes=None,
+    policy="noeviction",
+    append_only=None,
+    append_only_works=True,
+)
+
+
+def a_reading(at_s: float, accepted_count: int = 0, **facts: Any) -> Reading:
+    counts = replace(NOTHING, accepted=accepted_count, answered=accepted_count)
+    histogram = Histogram((accepted_count,) * (len(BUCKETS_S) + 1), accepted_count * 0.02)
+    values: dict[str, Any] = {
+        "at_ms": round(at_s * 1000),
+        "counts": counts,
+        "histograms": dict.fromkeys(Stage, histogram),
+        "queued": 0,
+        "oldest_s": 0.0,
+        "resting": 0,
+        "dead_letters": 0,
+        "is_suspended": False,
+        "workers": (),
+        "redis": HEALTH,
+    }
+    return Reading(**values | facts)
+
+
+def recent(*readings: Reading) -> RecentReadings:
+    kept = RecentReadings()
+    for reading in readings:
+        kept.add(reading)
+    return kept
+
+
+def test_after_one_reading_there_is_no_rate_and_the_totals_are_of_all_time() -> None:
+    kept = recent(a_reading(100, 50))
+    assert kept.accepted_per_s() is None
+    assert kept.window_s() is None
+    assert kept.ends()["answered"] == (50, None)
+    assert kept.histograms()[Stage.TOTAL].count == 50
+
+
+def test_the_rate_is_of_the_last_minute() -> None:
+    kept = recent(a_reading(0, 0), a_reading(100, 1000), a_reading(160, 1120))
+    assert kept.accepted_per_s() == 2.0
+
+
+def test_the_ends_and_times_are_of_the_last_five_minutes() -> None:
+    kept = recent(a_reading(0, 0), a_reading(400, 1000), a_reading(700, 1030))
+    assert kept.window_s() == 300
+    assert kept.ends()["answered"] == (1030, 30)
+    assert kept.histograms()[Stage.SKILL].count == 30
+
+
+def test_a_few_seconds_are_no_window() -> None:
+    kept = recent(a_reading(0, 0), a_reading(5, 10))
+    assert kept.accepted_per_s() == 2.0
+    assert kept.window_s() is None
+
+
+def test_readings_older_than_the_chart_are_forgotten() -> None:
+    kept = recent(*(a_reading(n * 60) for n in range(100)))
+    assert len(kept.rates()) == CHART_MS / 60_000
+
+
+def test_a_ledger_that_was_emptied_starts_from_the_beginning() -> None:
+    kept = recent(a_reading(0, 1000), a_reading(60, 10))
+    assert kept.accepted_per_s() is None
+    assert kept.ends()["answered"] == (10, None)
+
+
+async def test_the_observer_counts_what_the_ledger_counts(
+    redis: fakeredis.FakeAsyncRedis, admin: LedgerAdmin, ledger: Ledger
+) -> None:
+    observer = Observer(redis, admin, QUEUE)
+    await observer.read()
+    await accepted(ledger, msgId="1")
+    await ended(ledger, msgId="2")
+    await ended(ledger, Completion(Outcome.ANSWERED), msgId="3")
+    reading = await observer.read()
+    assert reading.counts == await admin.counts()
+    assert (reading.counts.open, reading.dead_letters, reading.queued) == (1, 1, 3)
+    assert reading.oldest_s > 0
+    assert observer.recent.newest is reading
+
+
+@pytest.mark.parametrize("width", [80, 40, 200])
+def test_no_line_of_the_terminal_is_wider_than_it_is(width: int) -> None:
+    kept = recent(a_reading(0, 0), a_reading(30, 90))
+    newest = kept.newest
+    assert newest
+    lines = draw(newest, kept, width=width, height=50)
+    assert all(len(line.replace("\x1b[1m", "").replace("\x1b[0m", "")) <= width for line in lines)
+    text = "\n".join(lines)
+    assert "accepted/s 3" in text
+    if width >= 80:
+        assert "answered                 90" in text
+        assert "no worker is alive: nothing is answered" in text
+
+
+def test_a_terminal_that_is_too_low_is_told_what_is_left_out() -> None:
+    kept = recent(a_reading(0, 0))
+    newest = kept.newest
+    assert newest
+    lines = draw(newest, kept, width=80, height=8)
+    assert len(lines) == 7
+    assert lines[-1].endswith("lines more")
+
+
+def test_the_terminal_says_that_the_workers_are_suspended() -> None:
+    kept = recent(a_reading(0, is_suspended=True))
+    assert kept.newest
+    assert "PAUSED" in draw(kept.newest, kept, width=80, height=50)[0]

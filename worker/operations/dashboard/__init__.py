@@ -1,0 +1,1 @@
+"""`dingda dashboard`: the bot's state in a browser, and what operators do about it."""
