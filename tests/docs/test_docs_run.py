@@ -18,6 +18,7 @@ from dingda.shared.runtime.settings import Settings
 from dingda.skill import Skill
 from dingda.worker.__main__ import worker
 from dingda.worker.engine.watchdog import BLOCKED_TIMEOUT_S
+from dingda.worker.operations.dashboard.settings import DashboardSettings
 from dingda.worker.sdk.loader import load_skills
 
 ROOT = Path(__file__).parents[2]
@@ -79,6 +80,13 @@ def test_files_for_operators_name_every_setting_of_the_skills(page: str) -> None
     }
     ours = {name for name in names if name.startswith("DINGDA_")}
     assert [name for name in sorted(ours) if not re.search(rf"\b{name}\b", text)] == []
+
+
+@pytest.mark.parametrize("page", [".env.example", "docker-compose.yml", "docs/operations.md"])
+def test_pages_for_operators_name_every_setting_of_the_dashboard(page: str) -> None:
+    text = (ROOT / page).read_text("utf-8")
+    names = [f"DINGDA_DASHBOARD_{name}".upper() for name in DashboardSettings.model_fields]
+    assert [name for name in names if not re.search(rf"\b{name}\b", text)] == []
 
 
 def test_the_example_environment_shows_the_defaults() -> None:
