@@ -178,6 +178,8 @@ class Ledger:
         """Record that this worker is about to send the reply.
 
         Call it as late as possible: if the worker dies afterwards, the message ends as `unknown`.
+        A claim that too few replicas have is made again where the primary is then: a server that
+        was frozen grants it without knowing that another has its role.
 
         Raises:
             LeaseLostError: if the message is somebody else's by now.
@@ -186,8 +188,7 @@ class Ledger:
         """
         claim = secrets.token_hex(8)
         arguments = ClaimSendArguments(lease.id, lease.token, self._outcome_ms, claim)
-        granted, is_replicated = await self._scripts.durable_step(arguments)
-        _check_granted(granted)
+        is_replicated = await self._claim(arguments) or await self._claim(arguments)
         if not is_replicated and await self._requires_replicas():
             raise NotReplicatedError("no replica has the claim")
 
@@ -233,7 +234,10 @@ class Ledger:
             remembered_as="" if is_dead else OUTCOME_NUMBERS[completion.outcome],
             remember_s=REMEMBER_S,
         )
-        await self._check_and_enqueue(await self._scripts.step(arguments))
+        left, is_replicated = await self._scripts.durable_step(arguments)
+        await self._check_and_enqueue(left)
+        if not is_replicated:  # as of a claim; it is refused where the message has ended by now
+            await self._scripts.durable_step(arguments)
 
     async def park(self, lease: Lease) -> bool:
         """Put a message back until those before it of the same sender have ended.
@@ -335,6 +339,12 @@ class Ledger:
     async def ignore(self, reason: str) -> None:
         """Count a genuine callback that there is nothing to answer to."""
         await self._redis.hincrby(self._keys.count, f"ignored:{reason}", 1)
+
+    async def _claim(self, arguments: ClaimSendArguments) -> bool:
+        """Claim, and say whether enough replicas have the claim; raises if it isn't granted."""
+        granted, is_replicated = await self._scripts.durable_step(arguments)
+        _check_granted(granted)
+        return is_replicated
 
     async def _requires_replicas(self) -> bool:
         """Whether the server is set to refuse writes without replicas (`min-replicas-to-write`).

@@ -44,7 +44,8 @@ class ReplicatedConnection(KeptConnection):
             steps: how many of them must outlive the primary.
 
         Returns:
-            The results, and whether enough replicas have what was written.
+            The results, and whether enough replicas have what was written. If not, the server may
+            have been replaced while it was frozen or cut off: the next call connects again.
         """
         if not (self._replicas and steps):
             return await self.execute_all(commands), True
@@ -53,6 +54,7 @@ class ReplicatedConnection(KeptConnection):
         # An error, if our user may not call it: the check before the start says so.
         if isinstance(confirmed, int) and confirmed >= self._replicas:
             return results, True
+        await self.close()
         with suppress(RedisError, OSError):
             await self.execute("HINCRBY", self._counts_key, "unreplicated", steps)
         return results, False

@@ -50,6 +50,11 @@ class KeptConnection:
             else:
                 self._kept = connection
 
+    async def close(self) -> None:
+        """Close what is kept: the next call connects again, and so looks for the primary again."""
+        if self._kept:
+            await self._kept.disconnect()
+
     def _take(self) -> AbstractConnection | None:
         connection, self._kept = self._kept, None
         return connection
