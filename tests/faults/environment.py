@@ -4,7 +4,7 @@ import re
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,7 @@ from tests.support.processes import (
     wait_until,
     worker_of,
 )
+from tests.support.sentinels import MASTER, SentinelDeployment, sentinel_deployment
 
 EMPTY = {"msgtype": "empty"}
 BUSY = "系统繁忙"
@@ -42,21 +43,28 @@ class FaultEnvironment:
         webhook: plays DingTalk.
         address: the gateway's.
         redis_url: where workers find the Redis, if there is something in between.
+        settings: what every process is set to besides.
     """
 
     def __init__(
-        self, server: Valkey, webhook: SessionWebhook, address: str, redis_url: str
+        self,
+        server: Valkey,
+        webhook: SessionWebhook,
+        address: str,
+        redis_url: str,
+        settings: Mapping[str, str],
     ) -> None:
         self.server = server
         self.webhook = webhook
         self.address = address
         self.redis_url = redis_url
+        self.settings = settings
         self.message_count = 0
 
     @contextmanager
     def worker(self, checkout: Path = ROOT, /, **settings: str) -> Iterator[Process]:
         """A worker of a checkout, with the tests' skills."""
-        own = {"DINGDA_SKILLS": SKILLS} | settings
+        own = {"DINGDA_SKILLS": SKILLS, **self.settings, **settings}
         with worker_of(checkout, self.redis_url, self.webhook.origin, **own) as started:
             yield started
 
@@ -85,7 +93,8 @@ class FaultEnvironment:
     @contextmanager
     def gateway(self, checkout: Path = ROOT, /, **settings: str) -> Iterator[tuple[Process, str]]:
         """Another gateway, of a checkout, and its address."""
-        with gateway_of(checkout, self.redis_url, **settings) as (started, address):
+        own = {**self.settings, **settings}
+        with gateway_of(checkout, self.redis_url, **own) as (started, address):
             yield started, address
 
     def body(self, text: str, **fields: Any) -> bytes:
@@ -204,6 +213,28 @@ def environment_behind_proxy(
 
 
 @contextmanager
-def _environment(server: Valkey, redis_url: str) -> Iterator[FaultEnvironment]:
-    with SessionWebhook() as webhook, gateway(redis_url) as (_, address):
-        yield FaultEnvironment(server, webhook, address, redis_url)
+def environment_with_sentinels(
+    folder: Path, *, replicas: int, min_replicas: int
+) -> Iterator[tuple[FaultEnvironment, SentinelDeployment]]:
+    """An environment whose processes ask Sentinels for the primary.
+
+    Args:
+        folder: where the servers and the Sentinels keep their data.
+        replicas: how many replicas have what we acknowledge (`DINGDA_REDIS_REPLICAS`).
+        min_replicas: how many a primary must have to take a write (`min-replicas-to-write`).
+    """
+    config = {"min-replicas-to-write": str(min_replicas), "min-replicas-max-lag": "2"}
+    with sentinel_deployment(folder, config) as deployment:
+        settings = {
+            "DINGDA_REDIS_SENTINELS": deployment.addresses,
+            "DINGDA_REDIS_MASTER": MASTER,
+            "DINGDA_REDIS_REPLICAS": str(replicas),
+        }
+        with _environment(deployment.primary, "redis://nowhere.invalid/0", **settings) as opened:
+            yield opened, deployment
+
+
+@contextmanager
+def _environment(server: Valkey, redis_url: str, **settings: str) -> Iterator[FaultEnvironment]:
+    with SessionWebhook() as webhook, gateway(redis_url, **settings) as (_, address):
+        yield FaultEnvironment(server, webhook, address, redis_url, settings)
