@@ -6,9 +6,7 @@ Each finding has a name. One that is dangerous stops the start unless DINGDA_ALL
 import logging
 import re
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from enum import StrEnum
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, get_args
 from urllib.parse import urlsplit
 
@@ -18,11 +16,13 @@ from redis.exceptions import RedisError, ResponseError
 from dingda.shared.dingtalk.origin import is_loopback
 from dingda.shared.errors import SettingsError
 from dingda.shared.queue import JobQueue
+from dingda.shared.runtime.finding import Finding, Severity
 from dingda.shared.runtime.logs import printable
 from dingda.shared.runtime.redis_address import RedisAddress
 from dingda.shared.runtime.redis_clients import create_blocking_redis
 from dingda.shared.runtime.secret_files import is_world_readable, secret_files
 from dingda.shared.runtime.settings import Danger, Settings, unknown_names
+from dingda.shared.runtime.topology import check_kind, check_replicas, check_sentinels
 
 logger = logging.getLogger(__name__)
 
@@ -32,29 +32,6 @@ _SHORTEST_SECRET = 16
 _OLDEST_REDIS = (6, 2, 0)
 """With LMOVE, SET … PXAT and the like: nothing works on an older one."""
 _TIMEOUT_S = 1.0
-
-
-class Severity(StrEnum):
-    """How bad it is."""
-
-    OK = "ok"
-    WARNING = "warning"
-    DANGER = "danger"
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """What one check found."""
-
-    name: str
-    severity: Severity
-    what: str
-    advice: str = ""
-    """What to do about it."""
-
-    def __str__(self) -> str:
-        line = f"{self.severity}: {self.name}: {self.what}"
-        return f"{line}; {self.advice}" if self.advice else line
 
 
 def run_preflight(settings: Settings) -> None:
@@ -91,7 +68,8 @@ def check(settings: Settings) -> list[Finding]:
             *_secret_files(),
             _origins(settings),
             _open_redis(address),
-            *_redis(client, JobQueue.create(settings.queue, skill_timeout_s=1)),
+            *check_sentinels(address, timeout_s=_TIMEOUT_S),
+            *_redis(client, settings),
         ]
 
 
@@ -152,7 +130,7 @@ def _open_redis(address: RedisAddress) -> Finding:
     return Finding(name, Severity.DANGER, what, advice)
 
 
-def _redis(client: Redis, queue: JobQueue) -> Iterator[Finding]:
+def _redis(client: Redis, settings: Settings) -> Iterator[Finding]:
     """Ask Redis; what it does not let us see is a finding, and what we can't ask is none."""
     try:
         client.ping()
@@ -160,24 +138,30 @@ def _redis(client: Redis, queue: JobQueue) -> Iterator[Finding]:
         advice = "start it, or set DINGDA_REDIS_URL; until then every sender hears 'busy'"
         yield Finding("redis", Severity.WARNING, f"no answer ({type(error).__name__})", advice)
         return
-    yield Finding("redis", Severity.OK, "answers")
-    checks: tuple[Callable[[], Finding], ...] = (
-        lambda: _version(client),
-        lambda: _eviction(client),
-        lambda: _append_only(client),
-        lambda: _clock(client),
-        lambda: _one_queue(client, queue),
-    )
+    queue = JobQueue.create(settings.queue, skill_timeout_s=1)
+    checks: list[Callable[[], Iterable[Finding]]] = [
+        lambda: [check_kind(client, queue)],
+        lambda: [_version(client)],
+        lambda: [_eviction(client)],
+        lambda: [_append_only(client)],
+        lambda: [_clock(client)],
+        lambda: [_one_queue(client, queue)],
+    ]
+    if settings.redis_replicas or settings.redis_sentinels:
+        checks.append(lambda: check_replicas(client, wanted=settings.redis_replicas))
     for each in checks:
         try:
-            yield each()
+            findings = list(each())
         except ResponseError as error:
-            what = f"Redis does not say ({str(error).partition(' ')[0]})"
-            advice = "grant +info, +time and what docs/security.md lists"
-            yield Finding("redis-rights", Severity.WARNING, what, advice)
+            what = f"Redis does not say ({type(error).__name__})"
+            advice = "grant +info, +time, +wait and what docs/security.md lists"
+            findings = [Finding("redis-rights", Severity.WARNING, what, advice)]
         except (RedisError, OSError) as error:
             yield Finding("redis", Severity.WARNING, f"went away ({type(error).__name__})")
             return
+        yield from findings
+        if any(found.name == "redis" and found.severity is Severity.DANGER for found in findings):
+            return  # a Redis of another kind; what else it says would mislead
 
 
 def _version(client: Redis) -> Finding:

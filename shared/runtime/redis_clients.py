@@ -119,6 +119,16 @@ def create_blocking_redis(
     return redis.Redis.from_pool(pool)
 
 
+def create_sentinel_clients(address: RedisAddress, *, timeout_s: float) -> "list[redis.Redis]":
+    """One for each Sentinel, to be closed; each call fails within `timeout_s` seconds."""
+    options = _sentinel_options(address, retry=Retry(NoBackoff(), 0))
+    times = {"socket_timeout": timeout_s, "socket_connect_timeout": timeout_s}
+    return [
+        redis.Redis(host=host, port=port, decode_responses=True, **options | times)
+        for host, port in address.sentinels
+    ]
+
+
 _ONCE = Retry(NoBackoff(), 1)
 _ONCE_ASYNC = AsyncRetry(NoBackoff(), 1)
 """Of a connection to a Sentinel that is kept, the first call finds that it is broken."""

@@ -39,19 +39,27 @@ None of them leaves anything written: a script's first write is refused.
 
 UNBLOCKED ends a blocking command whose server becomes a replica. As `ResponseError`s, which they
 are to redis-py, they would be retried nowhere, and in a pipeline pass for the script's own."""
-_ERRORS = {**BaseParser.EXCEPTION_CLASSES, **dict.fromkeys(_OUTAGES, OutageError)}
 
 
-class OutageParser(_HiredisParser):
+class _OutageErrors(BaseParser):
+    EXCEPTION_CLASSES = BaseParser.EXCEPTION_CLASSES | dict.fromkeys(_OUTAGES, OutageError)
+
+    @classmethod
+    def parse_error(cls, response: str) -> Exception:
+        """The exception of an error's text."""
+        # Before 7, Redis wraps the error of a script's command.
+        wrapped = response.startswith("ERR Error running script")
+        if wrapped and any(f" -{code} " in response for code in _OUTAGES):
+            return OutageError(response)
+        return super().parse_error(response)  # type: ignore[no-any-return, no-untyped-call]
+
+
+class OutageParser(_OutageErrors, _HiredisParser):
     """Reads responses; those of an outage are raised as one."""
 
-    EXCEPTION_CLASSES = _ERRORS
 
-
-class AsyncOutageParser(_AsyncHiredisParser):
+class AsyncOutageParser(_OutageErrors, _AsyncHiredisParser):
     """Reads responses; those of an outage are raised as one."""
-
-    EXCEPTION_CLASSES = _ERRORS
 
 
 class PackingInC(AbstractConnection):

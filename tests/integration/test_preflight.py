@@ -12,7 +12,8 @@ import pytest
 import redis
 
 from dingda.shared.errors import SettingsError
-from dingda.shared.runtime.preflight import MAX_SKEW_S, Severity, check, run_preflight
+from dingda.shared.runtime.finding import Severity
+from dingda.shared.runtime.preflight import MAX_SKEW_S, check, run_preflight
 from dingda.shared.runtime.settings import Settings
 from dingda.simulator.testing.processes import free_port
 from tests.support.processes import SECRET, Valkey, gateway, process, valkey

@@ -7,7 +7,8 @@ import pytest
 import redis
 from redis.exceptions import NoPermissionError
 
-from dingda.shared.runtime.preflight import Severity, check
+from dingda.shared.runtime.finding import Severity
+from dingda.shared.runtime.preflight import check
 from dingda.shared.runtime.settings import Settings
 from tests.support.builders import KEYS, a_callback
 from tests.support.processes import (

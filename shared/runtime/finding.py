@@ -1,0 +1,27 @@
+"""What a check before the start has found."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Severity(StrEnum):
+    """How bad it is."""
+
+    OK = "ok"
+    WARNING = "warning"
+    DANGER = "danger"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What one check found."""
+
+    name: str
+    severity: Severity
+    what: str
+    advice: str = ""
+    """What to do about it."""
+
+    def __str__(self) -> str:
+        line = f"{self.severity}: {self.name}: {self.what}"
+        return f"{line}; {self.advice}" if self.advice else line
