@@ -1,5 +1,7 @@
 # One small image for every process; docker-compose.yml says which one runs.
-FROM python:3.13-slim AS build
+# What is built twice is the same only with a digest: docs/operations.md, *Supply chain*.
+ARG PYTHON_IMAGE=python:3.13-slim
+FROM ${PYTHON_IMAGE} AS build
 WORKDIR /build
 COPY requirements.txt requirements-demo.txt ./
 RUN python -m venv /venv \
@@ -11,7 +13,7 @@ COPY . .
 RUN /tools/bin/python -m hatchling build -t wheel \
  && /venv/bin/pip install --no-cache-dir --disable-pip-version-check --no-deps dist/*.whl
 
-FROM python:3.13-slim
+FROM ${PYTHON_IMAGE}
 RUN useradd --uid 10001 --no-create-home --shell /usr/sbin/nologin dingda
 COPY --from=build /venv /venv
 WORKDIR /app

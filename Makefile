@@ -5,7 +5,7 @@ PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 BASELINES := requirements arq
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-wheel test-chart lint format faults chaos fuzz bench screenshots build lock clean
+.PHONY: help setup demo test test-wheel test-chart sbom audit lint format faults chaos fuzz bench screenshots build lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^# ---/ {print ""} /^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -14,7 +14,7 @@ help: ## list the targets
 # that was cut short is done again; so are both once the environment's Python is gone or too old.
 MODERN := -c 'import sys; sys.exit(sys.version_info < (3, 11))'
 ifneq ($(shell $(BIN)/python $(MODERN) 2>/dev/null && echo modern),modern)
-$(shell rm -f .venv/.demo .venv/.dev)
+$(shell rm -f .venv/.demo .venv/.dev .venv/.chart/.ready .venv/.supply-chain/.ready)
 endif
 
 # A package that a killed pip has left without a RECORD could never be replaced: it is forgotten, and
@@ -65,6 +65,23 @@ $(CHART)/.ready: tests/chart/requirements.txt
 	@rm -rf $(@D)
 	@$(PYTHON) -m venv $(@D)
 	@$(@D)/bin/pip install --quiet --disable-pip-version-check --no-compile --require-hashes -r $<
+	@touch $@
+
+SUPPLY_CHAIN := .venv/.supply-chain
+sbom: $(SUPPLY_CHAIN)/.ready ## list what the image is made of, in dist/dingda.cdx.json
+	@mkdir -p dist
+	@$(SUPPLY_CHAIN)/bin/cyclonedx-py requirements requirements.txt --pyproject pyproject.toml \
+		--output-reproducible --output-file dist/dingda.cdx.json
+
+# Strict: a package that could not be looked up is not one without known weaknesses.
+audit: $(SUPPLY_CHAIN)/.ready ## look the locked packages up among known weaknesses (needs the Internet)
+	@$(SUPPLY_CHAIN)/bin/pip-audit --strict --disable-pip --require-hashes -r requirements-dev.txt
+
+$(SUPPLY_CHAIN)/.ready: scripts/supply-chain.txt
+	@echo "Setting up what lists and audits packages (once) ..."
+	@rm -rf $(@D)
+	@$(PYTHON) -m venv $(@D)
+	@$(@D)/bin/pip install --quiet --disable-pip-version-check --require-hashes -r $<
 	@touch $@
 
 # Four rows at a time, handed out one by one, and those marked `alone` by themselves at the end.
