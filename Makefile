@@ -14,7 +14,7 @@ help: ## list the targets
 # that was cut short is done again; so are both once the environment's Python is gone or too old.
 MODERN := -c 'import sys; sys.exit(sys.version_info < (3, 11))'
 ifneq ($(shell $(BIN)/python $(MODERN) 2>/dev/null && echo modern),modern)
-$(shell rm -f .venv/.demo .venv/.dev .venv/.chart/.ready .venv/.supply-chain/.ready)
+$(shell rm -f .venv/.demo .venv/.dev)
 endif
 
 # A package that a killed pip has left without a RECORD could never be replaced: it is forgotten, and
@@ -70,7 +70,7 @@ $(CHART)/.ready: tests/chart/requirements.txt
 SUPPLY_CHAIN := .venv/.supply-chain
 sbom: $(SUPPLY_CHAIN)/.ready ## list what the image is made of, in dist/dingda.cdx.json
 	@mkdir -p dist
-	@$(SUPPLY_CHAIN)/bin/cyclonedx-py requirements requirements.txt --pyproject pyproject.toml \
+	@$(SUPPLY_CHAIN)/bin/python -W ignore::UserWarning -m cyclonedx_py requirements requirements.txt --pyproject pyproject.toml \
 		--output-reproducible --output-file dist/dingda.cdx.json
 
 # Strict: a package that could not be looked up is not one without known weaknesses.
