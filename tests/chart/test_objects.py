@@ -41,8 +41,13 @@ def check(each: Object, version: str) -> None:
         import_module("kubernetes_validate").validate(each, version, strict=True)
 
 
-@pytest.mark.parametrize("version", KUBERNETES)
-@pytest.mark.parametrize("values", VALUES)
+@pytest.mark.parametrize(
+    ("values", "version"),
+    [
+        *(("all", version) for version in KUBERNETES),
+        *((values, KUBERNETES[end]) for values in VALUES for end in (0, -1) if values != "all"),
+    ],
+)
 def test_each_object_is_valid(render: Render, values: str, version: str) -> None:
     for each in render(VALUES[values]):
         check(each, version)

@@ -105,11 +105,21 @@ def test_keda_is_told_everything_as_a_string(render: Render) -> None:
             assert {type(value) for value in metadata.values()} == {str}
 
 
-def test_workers_that_all_hold_what_they_may_are_too_few(render: Render) -> None:
-    slots = Settings.model_fields["concurrency"].default
-    open_per_worker = int(triggers(render(ALL))["dingda:due"]["listLength"])
+@pytest.mark.parametrize("settings", [{}, *({"DINGDA_CONCURRENCY": n} for n in (30, 200, "200"))])
+def test_workers_that_all_hold_what_they_may_are_too_few(
+    render: Render, settings: dict[str, Any]
+) -> None:
+    objects = render({**ALL, "settings": settings})
+    slots = int(settings.get("DINGDA_CONCURRENCY", Settings.model_fields["concurrency"].default))
+    open_per_worker = int(triggers(objects)["dingda:due"]["listLength"])
     for workers in (2, 5, 8):
         assert ceil(workers * slots / open_per_worker) > workers
+
+
+def test_how_many_messages_a_worker_may_hold_can_be_given(render: Render) -> None:
+    values = {"worker": {"autoscaling": {"openPerWorker": 12, "waitingPerWorker": 34}}}
+    lengths = {key: each["listLength"] for key, each in triggers(render(ALL, values)).items()}
+    assert lengths == {"dingda:due": "12", "rq:queue:dingda": "34"}
 
 
 def test_workers_are_taken_away_slowly(render: Render) -> None:
