@@ -183,7 +183,12 @@ async def open_answerer(
         # A skill that blocks beyond its timeout can't be stopped, and must not keep us from ending.
         stack.callback(threads.shutdown, wait=False, cancel_futures=True)
 
-        ledger = Ledger(redis, _job_queue(settings), replicas=settings.redis_replicas)
+        ledger = Ledger(
+            redis,
+            _job_queue(settings),
+            replicas=settings.redis_replicas,
+            journal=settings.journal,
+        )
         cache = RedisCache(redis, prefix=settings.queue)
         token = _access_token(settings, backends, cache)
         services = Services(

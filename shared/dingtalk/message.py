@@ -99,6 +99,8 @@ class Message:
     "" where DingTalk names no sender."""
     robot_code: str = ""
     """Which robot was spoken to."""
+    msg_id: str = field(default="", repr=False)
+    """DingTalk's own id of the message."""
     sender_platform: str = ""
     """The sender's client, such as Mac, Win, iOS, Android; "" where DingTalk does not say."""
     mentions: tuple[Mention, ...] = ()
@@ -192,6 +194,7 @@ def parse_message(body: bytes) -> Message | Ignored:
         sender_id=string(fields, "senderId"),
         ordering_key=envelope.ordering_key,
         robot_code=string(fields, "robotCode"),
+        msg_id=string(fields, "msgId"),
         sender_platform=string(fields, "senderPlatform"),
         mentions=mentions,
         pictures=content.pictures,

@@ -47,6 +47,11 @@ class LedgerKeys:
         return f"{self.queue_name}:histograms"
 
     @property
+    def journal(self) -> str:
+        """The messages that ended last."""
+        return f"{self.queue_name}:journal"
+
+    @property
     def resting(self) -> str:
         """The ids of messages that wait off the queue."""
         return f"{self.queue_name}:resting"

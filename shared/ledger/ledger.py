@@ -56,6 +56,7 @@ from dingda.shared.ledger.times import (
     APART_MS,
     DEAD_LETTER_S,
     HANDOVER_MS,
+    JOURNAL_MS,
     LEASE_MS,
     LONGEST_APART_MS,
     LONGEST_SESSION_MS,
@@ -92,15 +93,17 @@ class Ledger:
         queue: the RQ queue that the messages go through.
         replicas: how many must have an accept, a claim or an end; what too few have in time is
             counted as `unreplicated`.
+        journal: about how many ended messages the journal holds; 0: none are noted.
         lease_ms, outcome_ms, handover_ms, apart_ms: see `times`; shorter in tests.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - two settings, and times that tests shorten
         self,
         redis: Redis,
         queue: JobQueue,
         *,
         replicas: int = 0,
+        journal: int = 0,
         lease_ms: int = LEASE_MS,
         outcome_ms: int = OUTCOME_MS,
         handover_ms: int = HANDOVER_MS,
@@ -109,6 +112,7 @@ class Ledger:
         self._redis = redis
         self._keys = LedgerKeys(queue.name)
         self._scripts = LedgerScripts(redis, queue, replicas=replicas)
+        self._journal = journal
         self.lease_ms = lease_ms
         self._outcome_ms = outcome_ms
         self._handover_ms = handover_ms
@@ -141,7 +145,9 @@ class Ledger:
     async def lease(self, message_id: str) -> Lease | LeaseRefusal:
         """Take a message, or say why it cannot be had."""
         token = secrets.token_hex(8)
-        arguments = LeaseArguments(message_id, token, self.lease_ms, MARGIN_MS, DEAD_LETTER_S)
+        arguments = LeaseArguments(
+            message_id, token, self.lease_ms, MARGIN_MS, DEAD_LETTER_S, self._journal
+        )
         granted, *held = await self._scripts.step(arguments)
         if not granted:
             why_not, woken = held
@@ -174,12 +180,17 @@ class Ledger:
             await self._scripts.step(RenewArguments(lease.id, lease.token, self.lease_ms))
         )
 
-    async def claim_send(self, lease: Lease) -> None:
+    async def claim_send(self, lease: Lease, *, facts: str = "") -> None:
         """Record that this worker is about to send the reply.
 
         Call it as late as possible: if the worker dies afterwards, the message ends as `unknown`.
         A claim that too few replicas have is made again where the primary is then: a server that
         was frozen grants it without knowing that another has its role.
+
+        Args:
+            lease: the hold on it.
+            facts: what has been noted of it, as JSON (`MessageFacts`), in case it ends without its
+                worker, or in a later attempt; "" where an earlier attempt noted more.
 
         Raises:
             LeaseLostError: if the message is somebody else's by now.
@@ -187,7 +198,7 @@ class Ledger:
                 no writes without replicas. The claim holds: send nothing, and `retry`.
         """
         claim = secrets.token_hex(8)
-        arguments = ClaimSendArguments(lease.id, lease.token, self._outcome_ms, claim)
+        arguments = ClaimSendArguments(lease.id, lease.token, self._outcome_ms, claim, facts)
         is_replicated = await self._claim(arguments) or await self._claim(arguments)
         if not is_replicated and await self._requires_replicas():
             raise NotReplicatedError("no replica has the claim")
@@ -217,8 +228,14 @@ class Ledger:
         """Claim the notice that tells the sender to wait; False if it has been claimed before."""
         return bool(await self._scripts.step(ClaimNoticeArguments(lease.id, lease.token)))
 
-    async def finish(self, lease: Lease, completion: Completion) -> None:
+    async def finish(self, lease: Lease, completion: Completion, *, facts: str = "") -> None:
         """End a message.
+
+        Args:
+            lease: the hold on it, which ends here.
+            completion: how it ends.
+            facts: what the journal and a dead letter say of it; "" for what was noted before, as in
+                `claim_send`.
 
         Raises:
             LeaseLostError: if it has been ended or taken over already.
@@ -233,6 +250,8 @@ class Ledger:
             record_s=DEAD_LETTER_S if is_dead else RECORD_S,
             remembered_as="" if is_dead else OUTCOME_NUMBERS[completion.outcome],
             remember_s=REMEMBER_S,
+            journal=self._journal,
+            facts=facts,
         )
         left, is_replicated = await self._scripts.durable_step(arguments)
         await self._check_and_enqueue(left)
@@ -261,6 +280,7 @@ class Ledger:
         prepared: PreparedReply | None,
         kind: str = "",
         reason: str = "",
+        facts: str = "",
     ) -> None:
         """Release a message whose reply was not delivered, to be retried after a pause.
 
@@ -270,6 +290,7 @@ class Ledger:
             prepared: the reply to send then, or None to call the skill again.
             kind: the kind of failure to count; "" where another reply is tried at once.
             reason: what a dead letter says should the session close first.
+            facts: as in `claim_send`.
 
         Raises:
             LeaseLostError: if the message is somebody else's by now.
@@ -283,6 +304,7 @@ class Ledger:
             prepared=prepared.to_json() if prepared else "",
             failures=lease.failures.plus(kind).to_json() if kind else "",
             last_failure=reason,
+            facts=facts,
         )
         await self._check_and_enqueue(await self._scripts.step(arguments))
 
@@ -320,6 +342,8 @@ class Ledger:
             recheck_ms=RECHECK_MS,
             apart_ms=self._apart_ms,
             longest_apart_ms=LONGEST_APART_MS,
+            journal=self._journal,
+            keep_journal_ms=JOURNAL_MS,
         )
         overdue, spoilt, given_up, removed = await self._scripts.run(arguments)
         for key in removed:

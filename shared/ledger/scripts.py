@@ -56,6 +56,7 @@ class LeaseArguments(NamedTuple):
     lease_ms: int
     margin_ms: int
     remember_s: int
+    journal: int
 
 
 class RenewArguments(NamedTuple):
@@ -73,6 +74,7 @@ class ClaimSendArguments(NamedTuple):
     token: str
     outcome_ms: int
     claim: str
+    facts: str
 
 
 class NextPartArguments(NamedTuple):
@@ -104,6 +106,8 @@ class FinishArguments(NamedTuple):
     remembered_as: int | str
     """Of `OUTCOME_NUMBERS`; "" for a dead letter, which its record outlives."""
     remember_s: int
+    journal: int
+    facts: str
 
 
 class ParkArguments(NamedTuple):
@@ -125,6 +129,7 @@ class RetryArguments(NamedTuple):
     prepared: str = ""
     failures: str = ""
     last_failure: str = ""
+    facts: str = ""
 
 
 class SweepArguments(NamedTuple):
@@ -138,6 +143,8 @@ class SweepArguments(NamedTuple):
     recheck_ms: int
     apart_ms: int
     longest_apart_ms: int
+    journal: int
+    keep_journal_ms: int
 
 
 class RequeueArguments(NamedTuple):
@@ -231,7 +238,7 @@ class LedgerScripts:
         # In the order in which common.lua names them.
         self._keys = (
             *(*queue.keys, keys.queued, keys.due, keys.dead, keys.count),
-            *(keys.resting, keys.histograms),
+            *(keys.resting, keys.histograms, keys.journal),
         )
         self._prefixes = (
             keys.message(""),

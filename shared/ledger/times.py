@@ -21,6 +21,8 @@ DEAD_LETTER_S = 7 * 24 * 3600
 """How long a dead letter is kept for an operator."""
 RECHECK_MS = 10_000
 """How soon the sweeper looks again at a message that is parked as the second of its sender."""
+JOURNAL_MS = 24 * 3_600_000
+"""How long an entry of the journal is kept."""
 LONGEST_WAIT_MS = 5_000
 """Later messages of a sender wait for one that rests no longer than this. After a longer one
 it loses its place: otherwise a throttled reply would hold up all others of its sender."""

@@ -239,6 +239,13 @@ class Settings(PlainSettings):
         pattern=r"^[A-Za-z0-9_-]+$",
         description="The RQ queue, and the prefix of the ledger's keys.",
     )
+    journal: int = Field(
+        10_000,
+        ge=0,
+        le=1_000_000,
+        description="About how many ended messages Redis keeps a line of, for at most a day: ids, "
+        "times, skill and calls to backends, no words. 0: none.",
+    )
     backlog_limit: int = Field(
         100_000,
         ge=1,

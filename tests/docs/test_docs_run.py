@@ -102,7 +102,7 @@ def test_all_that_a_skill_may_read_of_a_message_is_named() -> None:
     table = text.partition("\n## What was sent\n")[2].partition("\n\nAs parameters")[0]
     rows = dict(re.findall(r"^\| (`.*?`) \| (.*) \|$", table, re.MULTILINE))
     named = {name for names in rows for name in re.findall(r"`(\w+)`", names)}
-    ours = {"id", "session_webhook", "session_expires_ms", "ordering_key", "robot_code"}
+    ours = {"id", "session_webhook", "session_expires_ms", "ordering_key", "robot_code", "msg_id"}
     compared = {"sender_corp_id", "bot_corp_id"}
     properties = {name for name, each in vars(Message).items() if isinstance(each, property)}
     assert named == {each.name for each in fields(Message)} - ours - compared | properties

@@ -12,7 +12,9 @@ from redis.exceptions import ResponseError
 from dingda.shared.errors import LeaseLostError
 from dingda.shared.ledger.admin import LedgerAdmin
 from dingda.shared.ledger.histograms import Stage
+from dingda.shared.ledger.journal import read_journal
 from dingda.shared.ledger.ledger import Ledger
+from dingda.shared.ledger.message_trace import read_message
 from dingda.shared.ledger.states import Completion, DeadReason, Lease, Outcome, PreparedReply
 from dingda.shared.ledger.timeline import read_timelines
 from dingda.shared.queue import JobQueue, job_id_of, message_of_job
@@ -274,6 +276,63 @@ async def test_a_foreign_value_in_the_place_of_the_histograms_stops_no_end_and_i
     await ledger.finish(second, Completion(Outcome.ANSWERED))
     assert (await admin.counts()).open == 0
     assert (await admin.histograms())[Stage.TOTAL].count == 1
+
+
+async def test_a_foreign_value_in_the_place_of_the_journal_stops_no_end_and_is_removed(
+    redis: Redis, admin: LedgerAdmin
+) -> None:
+    ledger = Ledger(redis, QUEUE, journal=10)
+    await redis.set(KEYS.journal, "foreign")
+    first, second = await ledger.lease(SPOILT.id), await ledger.lease(HEALTHY.id)
+    assert isinstance(first, Lease)
+    assert isinstance(second, Lease)
+    await ledger.finish(first, FAILED)
+    assert await read_journal(redis, QUEUE) == []
+    await ledger.sweep()
+    await ledger.finish(second, Completion(Outcome.ANSWERED))
+    assert (await admin.counts()).open == 0
+    assert [entry.id for entry in await read_journal(redis, QUEUE)] == [HEALTHY.id]
+
+
+@by_name(ENDS | GOES_ON)
+async def test_a_record_that_is_spoilt_is_noted_in_the_journal_and_stops_no_reading(
+    redis: Redis,
+    admin: LedgerAdmin,  # noqa: ARG001 - with its messages
+    spoil: Spoil,
+) -> None:
+    ledger = Ledger(redis, QUEUE, journal=10, handover_ms=0)
+    await spoil(redis)
+    lease = await ledger.lease(SPOILT.id)
+    if isinstance(lease, Lease):
+        await ledger.finish(lease, FAILED)
+    await ledger.sweep()
+    (entry,) = await read_journal(redis, QUEUE)
+    assert (entry.id, entry.outcome) == (SPOILT.id, Outcome.DEAD)
+    assert await read_message(redis, QUEUE, SPOILT.id) is not None
+
+
+async def test_ids_that_are_no_utf8_stop_no_reading_of_the_journal(
+    redis: Redis,
+    admin: LedgerAdmin,  # noqa: ARG001 - with its messages
+) -> None:
+    ledger = Ledger(redis, QUEUE, journal=10)
+    payload = b'{"msgId": "\xff\xfe", "senderStaffId": "0001"}'
+    await redis.hset(KEY, mapping={"payload": payload, "expires_ms": "1"})
+    assert await ledger.lease(SPOILT.id) == "expired"
+    (entry,) = await read_journal(redis, QUEUE)
+    assert entry.facts.sender == "0001"
+
+
+async def test_the_journal_keeps_about_to_its_bound(redis: Redis, ledger: Ledger) -> None:
+    lease = await ledger.lease(HEALTHY.id)
+    assert isinstance(lease, Lease)
+    async with redis.pipeline(transaction=False) as pipeline:
+        for _ in range(2_000):
+            pipeline.xadd(KEYS.journal, {"id": "0" * 64, "facts": "x" * 300})
+        await pipeline.execute()
+    await Ledger(redis, QUEUE, journal=1_000).finish(lease, FAILED)
+    # Redis removes whole nodes, of a hundred entries at the most.
+    assert 1_000 <= await redis.xlen(KEYS.journal) <= 1_100
 
 
 async def test_a_foreign_value_in_the_place_of_a_job_stops_no_other_message_and_its_own_goes_on(

@@ -55,6 +55,8 @@ def test_a_message_is_answered_and_the_worker_looks_after_the_queue(
         with redis.Redis.from_url(server.url) as client:
             wait_until(lambda: client.hget(KEYS.count, "answered"))
             wait_until(lambda: client.zcard("rq:finished:dingda"))
+            assert client.xlen(KEYS.journal) == 1
+            assert client.hget(KEYS.histograms, "total:sum_ms")
     for process in (hears, answers):
         assert "NOPERM" not in process.output
         assert "Traceback" not in process.output

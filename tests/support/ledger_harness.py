@@ -24,6 +24,7 @@ from tests.support.builders import KEYS, a_callback, now_ms
 
 HANDOVER_MS = 30
 APART_MS = 300
+JOURNAL = 1_000
 ANSWERED = Completion(Outcome.ANSWERED)
 PREPARED = PreparedReply(to_body(Text("北京 9℃")), ANSWERED)
 LONG = PreparedReply(b'"1"', ANSWERED, (b'"2"', b'"3"'))
@@ -60,8 +61,11 @@ class LedgerHarness:
     def __init__(self, server: fakeredis.FakeServer) -> None:
         self.redis = fakeredis.FakeAsyncRedis(server=server, decode_responses=True)
         queue = JobQueue.create("dingda", skill_timeout_s=30)
+        self.queue = queue
         self.admin = LedgerAdmin(self.redis, queue)
-        self.ledger = Ledger(self.redis, queue, handover_ms=HANDOVER_MS, apart_ms=APART_MS)
+        self.ledger = Ledger(
+            self.redis, queue, journal=JOURNAL, handover_ms=HANDOVER_MS, apart_ms=APART_MS
+        )
 
     async def accept(self, *messages: Message, backlog_limit: int = 100) -> list[AcceptResult]:
         """Accept messages, each with a body that says its id."""

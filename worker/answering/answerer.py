@@ -153,7 +153,7 @@ class Answerer:
             case None:
                 logger.info("put back for now")
             case Completion() as completion:
-                await self._lease_keeper.finish(lease, completion)
+                await self._lease_keeper.finish(lease, completion, facts=attempt.facts)
             case OutgoingReply() as reply:
                 await self._send(attempt, reply)
 
@@ -173,7 +173,7 @@ class Answerer:
         with self._expect_reply(message, route):
             async with notice_after(self._notice_after_s, notify, age_s=lease.age_ms / 1000):
                 response = await self._responder.respond(
-                    message, route, timeout_s=attempt.remaining_s
+                    message, route, timeout_s=attempt.remaining_s, notes=attempt.notes
                 )
         return compose(response, message, max_parts=self._reply_parts) if response else UNMATCHED
 
@@ -213,7 +213,7 @@ class Answerer:
     async def _send(self, attempt: Attempt, reply: OutgoingReply) -> None:
         """Send a reply: its parts one after the other, each with a claim of its own."""
         while True:
-            claim = partial(self._ledger.claim_send, attempt.lease)
+            claim = partial(self._ledger.claim_send, attempt.lease, facts=attempt.facts)
             channel = self._private if reply.private else self._webhook
             outcome = await self._post(attempt, channel, reply.prepared.body, claim)
             self._metrics.delivery_ended(outcome)
@@ -256,17 +256,22 @@ class Answerer:
         lease = attempt.lease
         match settlement:
             case Finish(completion, sentence):
-                await self._lease_keeper.finish(lease, completion)
+                await self._lease_keeper.finish(lease, completion, facts=attempt.facts)
                 if sentence:
                     await self._send_sentence(attempt, sentence)
             case RetryLater(pause_ms, kind, reason):
                 logger.info("%s; retry in %d ms", reason, pause_ms)
                 await self._ledger.retry(
-                    lease, pause_ms=pause_ms, prepared=reply.persisted, kind=kind, reason=reason
+                    lease,
+                    pause_ms=pause_ms,
+                    prepared=reply.persisted,
+                    kind=kind,
+                    reason=reason,
+                    facts=attempt.facts,
                 )
             case SendFallback(sentence, completion):
                 fallback = PreparedReply(encode_sentence(sentence, attempt.message), completion)
-                await self._ledger.retry(lease, pause_ms=0, prepared=fallback)
+                await self._ledger.retry(lease, pause_ms=0, prepared=fallback, facts=attempt.facts)
 
     async def _send_notice(self, attempt: Attempt) -> None:
         if await self._ledger.claim_notice(attempt.lease):

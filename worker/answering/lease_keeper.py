@@ -8,8 +8,10 @@ from contextlib import asynccontextmanager, suppress
 from redis.exceptions import RedisError
 
 from dingda.shared.errors import LeaseLostError
+from dingda.shared.ledger.facts import MessageFacts
 from dingda.shared.ledger.ledger import Ledger
 from dingda.shared.ledger.states import Completion, DeadReason, Lease, Outcome
+from dingda.shared.runtime.error_place import place_of
 from dingda.shared.runtime.logs import class_name
 from dingda.worker.answering.metrics import AnsweringMetrics
 from dingda.worker.contained import STOPPED, is_cancelled
@@ -64,23 +66,36 @@ class LeaseKeeper:
                     await self._give_up(lease, stopped=STOPPED.explains(error))
             else:
                 with suppress(LeaseLostError):
-                    failed = Completion(Outcome.DEAD, DeadReason.FAILED, class_name(error))
-                    await self.finish(lease, failed)
+                    await self._fail(lease, error)
             raise
         finally:
             renewing.cancel()
             # Another attempt of this worker may have it by now, and may have ended already.
             self.held_leases.pop(lease.id, None)
 
-    async def finish(self, lease: Lease, completion: Completion) -> None:
+    async def finish(self, lease: Lease, completion: Completion, *, facts: str = "") -> None:
         """Finish a message, and log its outcome.
+
+        Args:
+            lease: the hold on it.
+            completion: how it ends.
+            facts: what was noted of it (see `Ledger.finish`).
 
         Raises:
             LeaseLostError: if it was finished or taken over before.
         """
-        await self._ledger.finish(lease, completion)
+        await self._ledger.finish(lease, completion, facts=facts)
         level = logging.WARNING if completion.outcome is Outcome.DEAD else logging.INFO
         logger.log(level, "%s", completion)
+
+    async def _fail(self, lease: Lease, error: BaseException) -> None:
+        """Finish a message whose answering raised what nothing here expects."""
+        name = class_name(error)
+        facts = MessageFacts.of_payload(
+            lease.payload, error=name, place=place_of(error, {"dingda"})
+        )
+        failed = Completion(Outcome.DEAD, DeadReason.FAILED, name)
+        await self.finish(lease, failed, facts=facts.to_json())
 
     async def _give_up(self, lease: Lease, *, stopped: bool) -> None:
         """Release a message to the next worker, or end it if an operator stopped it."""

@@ -15,10 +15,12 @@ from typing import Any, Literal
 from dingda.shared import texts
 from dingda.shared.dingtalk.message import Message
 from dingda.shared.dingtalk.reply import Text
+from dingda.shared.ledger.states import Outcome
 from dingda.shared.runtime.clock import CHINA
 from dingda.shared.runtime.logs import class_name, trace
 from dingda.shared.runtime.task_owner import TaskOwner, current_owner
 from dingda.worker.answering.admission import Admission, Places
+from dingda.worker.answering.attempt import AttemptNotes
 from dingda.worker.answering.error_replies import failed, response_to_error
 from dingda.worker.answering.metrics import AnsweringMetrics
 from dingda.worker.answering.permissions import check_allowed
@@ -26,13 +28,20 @@ from dingda.worker.answering.response import ANSWERED, DECLINED, UNMATCHED, Resp
 from dingda.worker.answering.routing import Route, Router
 from dingda.worker.answering.safe_reply import question_back
 from dingda.worker.answering.unmatched import hint
-from dingda.worker.contained import capture, contained, is_cancelled, set_task_owner
+from dingda.worker.contained import (
+    AbortedError,
+    capture,
+    contained,
+    is_cancelled,
+    set_task_owner,
+)
 from dingda.worker.errors import BackendConfigError
 from dingda.worker.language.text import clean
 from dingda.worker.sdk.context import Context
 from dingda.worker.sdk.people import Named, look_up
 from dingda.worker.sdk.services import Services
 from dingda.worker.sdk.skill import Command, Skill
+from dingda.worker.services.call_log import logging_calls
 from dingda.worker.services.skill_clock import skill_clock_paused, skill_time
 
 logger = logging.getLogger(__name__)
@@ -111,7 +120,12 @@ class Responder:
         return self._places_of(route).is_full
 
     async def respond(
-        self, message: Message, route: Route | None, *, timeout_s: float
+        self,
+        message: Message,
+        route: Route | None,
+        *,
+        timeout_s: float,
+        notes: AttemptNotes | None = None,
     ) -> Response | None:
         """Make the response to a message by the skill that `route` found for it.
 
@@ -119,10 +133,12 @@ class Responder:
             message: the message.
             route: to the skill; None where no skill wants the message.
             timeout_s: seconds until the deadline.
+            notes: where to note the skill's work; None: nowhere.
 
         Returns:
             The response; None for silence.
         """
+        notes = notes or AttemptNotes()
         try:
             ctx = Context(
                 text=route.text if route else clean(message.own_words),
@@ -132,16 +148,19 @@ class Responder:
                 names=route.names if route else (),
             )
             if route is None:
-                return await self._respond_unmatched(ctx, timeout_s)
-            return await self._ask_skill(route, ctx, timeout_s)
+                return await self._respond_unmatched(ctx, timeout_s, notes)
+            return await self._ask_skill(route, ctx, timeout_s, notes)
         except BaseException as error:
             if is_cancelled(error):
                 raise
             # A hint or a Context may raise, too.
+            notes.note_error(error, route)
             logger.error("no response: %s", trace(error))
             return Response(Text(texts.LAST_RESORT), failed(f"{class_name(error)} in the skill"))
 
-    async def _respond_unmatched(self, ctx: Context, timeout_s: float) -> Response | None:
+    async def _respond_unmatched(
+        self, ctx: Context, timeout_s: float, notes: AttemptNotes
+    ) -> Response | None:
         match self._unmatched:
             case "hint":
                 reply = hint(ctx, self._router)
@@ -151,11 +170,13 @@ class Responder:
                 similar = self._router.similar(ctx.text)
                 if similar or route is None:
                     return Response(question_back(ctx, texts.DID_YOU_MEAN, similar), DECLINED)
-                return await self._ask_skill(route, ctx, timeout_s)
+                return await self._ask_skill(route, ctx, timeout_s, notes)
             case "empty":
                 return None
 
-    async def _ask_skill(self, route: Route, ctx: Context, timeout_s: float) -> Response | None:
+    async def _ask_skill(
+        self, route: Route, ctx: Context, timeout_s: float, notes: AttemptNotes
+    ) -> Response | None:
         """Call the skill; whatever it raises becomes a sentence for the sender."""
         skill_timeout_s, deadline_s = self._timeout_s(route), _now_s() + timeout_s
         within_s = min(_MAX_WAIT * skill_timeout_s, timeout_s)
@@ -166,9 +187,12 @@ class Responder:
                 skill_time(skill_timeout_s, latest_s=deadline_s - _now_s()),
             ):
                 began_s = _now_s()
-                response = await contained(self._run_skill(route, ctx))
+                with logging_calls(notes.calls):
+                    response = await contained(self._run_skill(route, ctx, notes))
         except Exception as error:  # noqa: BLE001 - a skill may raise anything
             response = response_to_error(error, route.skill, ctx)
+            if response.completion.outcome is Outcome.DEAD:
+                notes.note_error(_raised_by_skill(error), route)
         outcome = response.completion.outcome if response else UNMATCHED.outcome
         self.metrics.skill_ended(route.skill.name, outcome, _now_s() - began_s)
         return response
@@ -180,7 +204,7 @@ class Responder:
         blocks = not inspect.iscoroutinefunction(route.command.function)
         return self.admission.places_of(route.skill.name, blocks=blocks)
 
-    async def _run_skill(self, route: Route, ctx: Context) -> Response | None:
+    async def _run_skill(self, route: Route, ctx: Context, notes: AttemptNotes) -> Response | None:
         """Run the skill's own code: its settings, its slots, its function, its reply."""
         skill, command = route.skill, route.command
         owner = current_owner.get() or TaskOwner(ctx.message.id)
@@ -197,6 +221,7 @@ class Responder:
         for name, value in arguments.items():
             if isinstance(value, Named):
                 arguments[name] = await look_up(value, ctx.message, self._services.dingtalk)
+        notes.arguments = command.signature.types_of(arguments)
         call = partial(command.function, **arguments)
         returned: Any
         if inspect.iscoroutinefunction(command.function):
@@ -222,6 +247,11 @@ class Responder:
             if kind not in self._services.settings:
                 reason = f"{kind.__name__} is missing or wrong; see dingda settings"
                 raise BackendConfigError(f"「{skill.summary}」", reason)
+
+
+def _raised_by_skill(error: BaseException) -> BaseException:
+    """What the skill raised itself, where that is no `Exception`."""
+    return error.__cause__ or error if isinstance(error, AbortedError) else error
 
 
 async def _in_thread(

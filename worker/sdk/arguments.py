@@ -25,6 +25,7 @@ from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
 from pydantic_settings import BaseSettings
 
 from dingda.shared.dingtalk.message import Message
+from dingda.shared.runtime.logs import class_name
 from dingda.shared.texts import MISSING, NOT_SENT, NOT_UNDERSTOOD
 from dingda.worker.errors import ClarificationNeeded
 from dingda.worker.language.text import FoldedText
@@ -143,6 +144,11 @@ class Signature:
             else:
                 bound[parameter.name] = parameter.default
         return bound
+
+    def types_of(self, bound: Mapping[str, Any]) -> dict[str, str]:
+        """The types of bound arguments by their names, without those that are not the sender's."""
+        given = (*self.parameters, *self.sent_parameters)
+        return {each.name: class_name(bound[each.name]) for each in given}
 
     def answers_to(self, message: Message) -> bool:
         """Whether a message carries, besides its text, everything that is required."""

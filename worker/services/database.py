@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
 from dingda.worker.errors import BackendBusyError, BackendUnavailableError
+from dingda.worker.services.call_log import logged_call
 from dingda.worker.services.database_call import Call, Rows
 from dingda.worker.services.database_driver import open_engine, read_rows
 
@@ -118,8 +119,9 @@ class Databases:
         outcome = "failed"
         database = self._databases.setdefault((url, bounds), _Database(url, bounds))
         try:
-            rows = await database.run(service, lambda: database.read(statement, values, limit))
-            outcome = f"{len(rows)} row(s)"
+            with logged_call(service) as result:
+                rows = await database.run(service, lambda: database.read(statement, values, limit))
+                outcome = result.text = f"{len(rows)} row(s)"
         finally:
             took_ms = round((time.monotonic() - began) * 1000)
             logger.info("%s (SQL) %s in %d ms", service, outcome, took_ms)

@@ -5,9 +5,10 @@ What a call has to respect at its backend is in `worker.services.endpoint`.
 
 import json
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 import httpx
@@ -21,6 +22,7 @@ from dingda.worker.errors import (
 )
 from dingda.worker.services.backend import Backend
 from dingda.worker.services.backend_client import BackendClient, HttpxClient
+from dingda.worker.services.call_log import logged_call
 from dingda.worker.services.endpoint import MAX_RETRY_PAUSE_S, Endpoint
 from dingda.worker.services.http_message import (
     HTTPRequest,
@@ -146,17 +148,26 @@ class Http:
             method, address, params=params, json=json, form=form, headers=headers
         )
         endpoint = self._endpoint(backend, request.url)
-        if request.method in _SAFE if shared is None else shared:
-            try:
-                response = await self._flights.run(
-                    (backend, request), lambda: _call(endpoint, backend, request, retries)
-                )
-            except SharedCallCancelledError as error:
-                raise BackendUnavailableError(backend.name, str(error)) from None
-        else:
-            response = await _call(endpoint, backend, request, retries)
-        # Parsed for each caller, since a skill may change what it gets.
-        return JSONResponse(response.status, _parse(backend.name, response.body))
+        is_shared = request.method in _SAFE if shared is None else shared
+        with logged_call(request.url.host or "") as result:
+            call = partial(_call, endpoint, backend, request, retries)
+            response = await (self._share(backend, request, call) if is_shared else call())
+            # Parsed for each caller, since a skill may change what it gets.
+            data = _parse(backend.name, response.body)
+            result.text = str(response.status)
+        return JSONResponse(response.status, data)
+
+    async def _share(
+        self,
+        backend: Backend,
+        request: HTTPRequest,
+        call: Callable[[], Awaitable[HTTPResponse]],
+    ) -> HTTPResponse:
+        """Make a call, or wait for an equal one that is under way."""
+        try:
+            return await self._flights.run((backend, request), call)
+        except SharedCallCancelledError as error:
+            raise BackendUnavailableError(backend.name, str(error)) from None
 
     def _endpoint(self, backend: Backend, url: URL) -> Endpoint:
         key = (backend, url.raw_authority)

@@ -1,8 +1,8 @@
 -- Claims the right to send, once: from here on a death leaves the outcome unknown.
--- Own arguments: id, token, outcome_ms (how long it may take), claim (this claim's own word). Returns 1, or 0
---   if the lease was lost.
+-- Own arguments: id, token, outcome_ms (how long it may take), claim (this claim's own word), facts
+--   (what the worker noted, should it die; or ''). Returns 1, or 0 if the lease was lost.
 
-local id, token, outcome_ms, claim = unpack(ARGV, OWN, OWN + 3)
+local id, token, outcome_ms, claim, facts = unpack(ARGV, OWN, OWN + 4)
 local held = fields_of(id, 'state', 'token', 'claim')
 if not held or held[2] ~= token then return 0 end
 -- A client that lost the response asks again with the same word: that is the same claim.
@@ -11,5 +11,6 @@ if not again and held[1] ~= 'leased' then return 0 end
 local now = now_ms()
 redis.call('ZREM', DUE, id)
 redis.call('HSET', MESSAGE .. id, 'state', 'sending', 'claim', claim, 'sending_ms', now)
+if facts ~= '' then redis.call('HSET', MESSAGE .. id, 'facts', facts) end
 redis.call('ZADD', DUE, now + outcome_ms, id)
 return 1

@@ -1,16 +1,19 @@
 -- Ends a message.
 -- Own arguments: id, token, state (answered, unmatched, refused, dead), reason (failed, expired, unknown; ''
 --   unless it is dead), detail (or ''), record_s (how long its record is kept), remembered_as (the
---   number of its state, which outlives the record; '' if it is dead), remember_s (how long that is kept)
+--   number of its state, which outlives the record; '' if it is dead), remember_s (how long that is kept), journal
+--   (how many entries it keeps), facts (what the worker noted, or '' for what is stored of that)
 -- Returns {1, whose turn it is now, or ''}, or {0} if somebody else has ended or taken it.
--- Needs: dead_letter, ended, histograms, sender_queue
+-- Needs: dead_letter, ended, histograms, journal, sender_queue
 
-local id, token, state, reason, detail, record_s, remembered_as, remember_s = unpack(ARGV, OWN, OWN + 7)
+local id, token, state, reason, detail, record_s, remembered_as, remember_s, journal,
+      facts = unpack(ARGV, OWN, OWN + 9)
 local key = MESSAGE .. id
-local held = fields_of(id, 'state', 'token', 'line', 'accepted_ms', 'leased_ms', 'sending_ms', 'leases', 'job')
+local held = fields_of(id, 'state', 'token', 'line', 'accepted_ms', 'leased_ms', 'sending_ms', 'leases', 'job',
+                       'attempts', 'facts')
 if not held or held[2] ~= token or held[1] ~= 'leased' and held[1] ~= 'sending' then return {0} end
 local now = now_ms()
-if state == 'dead' then return {1, make_dead_letter(id, reason, detail, record_s, now)} end
+if state == 'dead' then return {1, make_dead_letter(id, reason, detail, record_s, now, journal, facts)} end
 
 -- What is leased is not on the queue, so it is in no other list than this one.
 redis.call('ZREM', DUE, id)
@@ -24,4 +27,7 @@ redis.call('EXPIRE', key, record_s)
 redis.call('SET', ended_key(id), remembered_as, 'EX', remember_s)
 redis.call('HINCRBY', COUNT, state, 1)
 add_times(held[4], held[5], held[6], now)
+if facts == '' then facts = held[10] or '' end
+add_to_journal(journal, id, state, '', detail, held[4], held[5], held[6], held[7], attempts_until(held[1], held[9]),
+               held[8], facts)
 return {1, woken}

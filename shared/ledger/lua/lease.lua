@@ -1,12 +1,12 @@
 -- Leases a message to one worker; only an accepted one can be leased.
--- Own arguments: id, token, lease_ms, margin_ms (before the session's end), remember_s
+-- Own arguments: id, token, lease_ms, margin_ms (before the session's end), remember_s, journal (as in finish.lua)
 -- Returns {1, payload, ms left to answer, which attempt this is, what went wrong so far by kind or '',
 --   prepared reply or '', ms since it was accepted, 1 if no earlier message of its sender is open, 1 if it was
 --   leased and put back before}, or {0, why not, whose turn it is now or ''}: the state that prevents it, 'waiting' for
 --   a retry, 'expired', 'spoilt' or 'gone'.
 -- Needs: dead_letter, sender_queue, spoilt
 
-local id, token, lease_ms, margin_ms, remember_s = unpack(ARGV, OWN, OWN + 4)
+local id, token, lease_ms, margin_ms, remember_s, journal = unpack(ARGV, OWN, OWN + 5)
 local key = MESSAGE .. id
 local held = fields_of(id, 'state', 'payload', 'expires_ms', 'prepared', 'not_before_ms', 'token', 'attempts',
                        'failures', 'accepted_ms', 'line', 'turn', 'leases')
@@ -15,7 +15,7 @@ local now = now_ms()
 redis.call('ZSCORE', DUE, id)
 if not held or is_spoilt(held[1], held[2], held[3]) then
   redis.call('SREM', RESTING, id)
-  return {0, 'spoilt', make_dead_letter(id, 'failed', SPOILT, remember_s, now)}
+  return {0, 'spoilt', make_dead_letter(id, 'failed', SPOILT, remember_s, now, journal, '')}
 end
 
 -- A client that lost the response asks again with the same token: that is the same lease.
@@ -25,7 +25,7 @@ if (number(held[5]) or 0) > now then return {0, 'waiting', ''} end
 local rested = held[5] or held[11]
 if rested then redis.call('SREM', RESTING, id) end
 local remaining_ms = number(held[3]) - margin_ms - now
-if remaining_ms <= 0 then return {0, 'expired', expire(id, remember_s, now)} end
+if remaining_ms <= 0 then return {0, 'expired', expire(id, remember_s, now, journal)} end
 redis.call('ZREM', QUEUED, id)
 redis.call('HSET', key, 'state', 'leased', 'token', token, 'leased_ms', now,
            'leases', (number(held[12]) or 0) + (again and 0 or 1))

@@ -2,10 +2,11 @@
 -- Own arguments: id, token, pause_ms, furthest (the furthest state to give it back from: leased, or sending if
 --   the reply was definitely not shown), longest_wait_ms (the longest pause for which later messages of its
 --   sender wait), prepared (the reply, or ''), failures (what went wrong so far, by kind, or ''),
---   last_failure (this time's, or ''). Returns {1, whose turn it is now or ''}, or {0} if lost.
+--   last_failure (this time's, or ''), facts (as in claim_send.lua). Returns {1, whose turn it is now or ''}, or {0} if lost.
 -- Needs: holder, sender_queue
 
-local id, token, pause_ms, furthest, longest_wait_ms, prepared, failures, last_failure = unpack(ARGV, OWN, OWN + 7)
+local id, token, pause_ms, furthest, longest_wait_ms, prepared, failures, last_failure,
+      facts = unpack(ARGV, OWN, OWN + 8)
 if not holds(id, token, 'leased', furthest) then return {0} end
 local key, now = MESSAGE .. id, now_ms()
 local at = now + pause_ms
@@ -13,6 +14,7 @@ redis.call('HDEL', key, 'token', 'claim')
 redis.call('HSET', key, 'state', 'accepted', 'not_before_ms', at)
 if prepared ~= '' then redis.call('HSET', key, 'prepared', prepared) end
 if failures ~= '' then redis.call('HSET', key, 'failures', failures, 'trouble', last_failure) end
+if facts ~= '' then redis.call('HSET', key, 'facts', facts) end
 if furthest == 'sending' then redis.pcall('HINCRBY', key, 'attempts', 1) end
 redis.call('SADD', RESTING, id)
 redis.call('ZADD', DUE, at, id)

@@ -17,7 +17,7 @@ redis.call('DEL', payload_key)
 local expires_ms = string.format('%.0f', now_ms() + remaining_ms)
 redis.call('HSET', key, 'state', 'accepted', 'payload', payload, 'expires_ms', expires_ms)
 redis.call('HDEL', key, 'reason', 'detail', 'ended_ms', 'leased_ms', 'sending_ms', 'deaths', 'leases', 'noticed',
-           'attempts')
+           'attempts', 'facts')
 redis.call('PERSIST', key)
 redis.call('ZREM', DEAD, id)
 redis.call('HINCRBY', COUNT, 'revived', 1)

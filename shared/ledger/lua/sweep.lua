@@ -3,14 +3,14 @@
 --   (how often a worker may die over a message), remember_s, keep_dead_ms (how long dead letters are listed),
 --   recheck_ms (how soon to look again at a message that is parked as the second of its sender; those further
 --   back wait longer), apart_ms (how far apart last chances begin), longest_apart_ms (how long one may wait
---   for that)
+--   for that), journal (as in finish.lua), keep_journal_ms (how long an entry of it is kept)
 -- Returns the ids to hand to requeue.lua (should that never happen, the next sweep names them again), and
 -- the ids whose records are spoilt: ended, or passed over if the id is none of ours; and the ids of those
 -- over which too many workers died; and the names of our keys that were removed, as they were of another type.
 -- Needs: dead_letter, jobs, parking, sender_queue, spoilt
 
 local limit, handover_ms, max_deaths, remember_s, keep_dead_ms, recheck_ms, apart_ms,
-      longest_apart_ms = unpack(ARGV, OWN, OWN + 7)
+      longest_apart_ms, journal, keep_journal_ms = unpack(ARGV, OWN, OWN + 9)
 max_deaths = tonumber(max_deaths)
 local now = now_ms()
 local again, spoilt, given_up, removed = {}, {}, {}, {}
@@ -20,7 +20,7 @@ end
 
 -- A foreign value in the place of one of our keys would stop every script, so it is deleted.
 for key, kind in pairs({[QUEUED] = 'zset', [DUE] = 'zset', [DEAD] = 'zset', [COUNT] = 'hash', [RESTING] = 'set',
-                        [HISTOGRAMS] = 'hash'}) do
+                        [HISTOGRAMS] = 'hash', [JOURNAL] = 'stream'}) do
   local found = redis.call('TYPE', key).ok
   if found ~= kind and found ~= 'none' then
     redis.call('DEL', key)
@@ -59,18 +59,18 @@ for _, id in ipairs(redis.call('ZRANGEBYSCORE', DUE, '-inf', now, 'LIMIT', 0, li
   local deaths = held and (number(held[3]) or 0) + 1
   if not held or is_spoilt(state, redis.call('HEXISTS', MESSAGE .. id, 'payload') == 1, held[2]) then
     redis.call('SREM', RESTING, id)
-    hand_on(make_dead_letter(id, 'failed', SPOILT, remember_s, now))
+    hand_on(make_dead_letter(id, 'failed', SPOILT, remember_s, now, journal, ''))
     spoilt[#spoilt + 1] = id
   elseif state == 'sending' then
-    hand_on(make_dead_letter(id, 'unknown', 'the worker died while sending', remember_s, now))
+    hand_on(make_dead_letter(id, 'unknown', 'the worker died while sending', remember_s, now, journal, ''))
   elseif state ~= 'accepted' and state ~= 'leased' then
     redis.call('SREM', RESTING, id)
     redis.call('ZREM', DUE, id)
   elseif number(held[2]) <= now then
     redis.call('SREM', RESTING, id)
-    hand_on(expire(id, remember_s, now))
+    hand_on(expire(id, remember_s, now, journal))
   elseif state == 'leased' and deaths >= max_deaths then
-    hand_on(make_dead_letter(id, 'failed', 'workers died over it', remember_s, now))
+    hand_on(make_dead_letter(id, 'failed', 'workers died over it', remember_s, now, journal, ''))
     given_up[#given_up + 1] = id
   elseif held[4] == 'waiting' and not is_first(id, held[5]) then
     park(id, held[5], number(held[2]), recheck_ms, now)
@@ -94,4 +94,5 @@ for _, id in ipairs(redis.call('ZRANGEBYSCORE', QUEUED, '-inf', before, 'LIMIT',
 end
 
 redis.call('ZREMRANGEBYSCORE', DEAD, '-inf', now - keep_dead_ms)
+redis.call('XTRIM', JOURNAL, 'MINID', string.format('%.0f', math.max(0, now - keep_journal_ms)))
 return {again, spoilt, given_up, removed}

@@ -1,13 +1,12 @@
+-- Needs: job_id
+
 -- Reads a list that comes after its length in ARGV. Returns it, and where the next argument is.
 local function counted(at)
   local after = at + 1 + ARGV[at]
   return {unpack(ARGV, at + 1, after - 1)}, after
 end
 
--- A job's id, and the number in one: '0' for a job that is none of ours. `shared/queue.py` does the same.
-local function job_id_of(id, sequence)
-  return id .. '-' .. sequence
-end
+-- The number in a job's id: '0' for a job that is none of ours.
 local function number_of_job(job_id)
   return string.match(job_id, '%-(%d+)$') or '0'
 end

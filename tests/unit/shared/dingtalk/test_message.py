@@ -66,6 +66,7 @@ def test_a_message_in_a_group_is_read_whole() -> None:
         sender_id="$:LWCP_v1:$u0",
         ordering_key=message.ordering_key,
         robot_code="dingrobot",
+        msg_id="msgAAAA==",
         sender_platform="Mac",
         mentions=(Mention("0002"),),
     )
@@ -441,7 +442,7 @@ def test_half_a_surrogate_pair_is_replaced_in_every_field() -> None:
     others = KINDS | {message.id, message.ordering_key}
     assert [text for text in texts_of(message) if "a" in text and text not in others] == [
         "a\ufffd"
-    ] * 10
+    ] * 11
 
 
 @pytest.mark.parametrize("broken", [b'"half', b'"\\x"', b"\x01", b"'quoted'", b"nul"])

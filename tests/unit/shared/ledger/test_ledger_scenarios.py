@@ -79,9 +79,9 @@ class Scenario:
         if step == "claim_send":
             assert lease.id not in self.on_the_wire, "two replies"
             self.on_the_wire.add(lease.id)
-        elif step == "retry":
+        elif step in {"retry", "next_part"}:
             self.on_the_wire.discard(lease.id)
-        if step not in {"renew", "claim_send"}:
+        if step not in {"renew", "claim_send", "next_part"}:
             del self.holders[lease.id]
 
     async def _retry_dead_letter(self, message: Message) -> None:

@@ -290,7 +290,7 @@ async def test_a_swept_dead_letter_is_listed_and_remembered(
     await harness.ledger.sweep()
     stored = await harness.stored(message)
     times = {"accepted_ms", "leased_ms", "sending_ms", "ended_ms"}
-    assert stored.keys() == times | {"state", "reason", "detail", "leases", "job"}
+    assert stored.keys() == times | {"state", "reason", "detail", "leases", "job", "facts"}
     ttl_s = await harness.redis.ttl(KEYS.message(message.id))
     assert DEAD_LETTER_S - 5 < ttl_s <= DEAD_LETTER_S
     assert [letter.id for letter in await harness.admin.dead_letters()] == [message.id]
