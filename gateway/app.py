@@ -34,6 +34,7 @@ from dingda.shared.runtime.logs import configure_logging
 from dingda.shared.runtime.loop_lag import measure_loop_lag
 from dingda.shared.runtime.redis_clients import create_intake_redis
 from dingda.shared.runtime.settings import Settings
+from dingda.shared.runtime.tracing import Tracing, create_tracing
 
 logger = logging.getLogger(__name__)
 
@@ -110,11 +111,12 @@ def create_app(
     )
     ledger = Ledger(client, queue, replicas=settings.redis_replicas)
     intake = Intake(ledger, backlog_limit=settings.backlog_limit, metrics=metrics)
-    receiver = Receiver(intake, ledger)
+    tracing = create_tracing(settings.tracing, service="dingda-gateway")
+    receiver = Receiver(intake, ledger, tracing)
     return Gateway(
         Callback(secrets=settings.secrets, receiver=receiver, now_ms=now_ms, metrics=metrics),
         callback_paths=_both_spellings(settings.callback_path),
-        site=_create_site(client, ledger, intake, metrics, on_ready),
+        site=_create_site(client, ledger, intake, metrics, on_ready, tracing),
     )
 
 
@@ -130,6 +132,7 @@ def _create_site(
     intake: Intake,
     metrics: GatewayMetrics | None,
     on_ready: Callable[[], None],
+    tracing: Tracing,
 ) -> Starlette:
     """What is served besides callbacks; storing begins and ends with its lifespan."""
     readiness = Readiness()
@@ -142,6 +145,7 @@ def _create_site(
                 on_ready()
                 yield
         await client.aclose()
+        tracing.close()
 
     async def redis() -> dict[str, str]:
         """What Redis does; without it the gateway still tells senders that it is busy."""

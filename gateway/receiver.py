@@ -7,6 +7,7 @@ DingTalk what the `Ack` says. `Stored` means that the message is in Redis; it is
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
+from time import time_ns
 
 from redis.exceptions import RedisError
 
@@ -17,6 +18,7 @@ from dingda.shared.ledger.ledger import Ledger
 from dingda.shared.ledger.states import AcceptResult
 from dingda.shared.runtime.deadline import within
 from dingda.shared.runtime.task_owner import TaskOwner
+from dingda.shared.runtime.tracing import Tracing
 
 logger = logging.getLogger(__name__)
 
@@ -62,11 +64,13 @@ class Receiver:
     Args:
         intake: stores the messages.
         ledger: counts the deliveries that need no answer.
+        tracing: traces what is stored.
     """
 
-    def __init__(self, intake: Intake, ledger: Ledger) -> None:
+    def __init__(self, intake: Intake, ledger: Ledger, tracing: Tracing | None = None) -> None:
         self._intake = intake
         self._ledger = ledger
+        self._tracing = tracing or Tracing()
 
     async def receive(self, body: bytes, *, check: Callable[[str], None] = _allow) -> Ack:
         """Store the message in a body.
@@ -87,6 +91,7 @@ class Receiver:
             await self._count(envelope)
             return envelope
         check(envelope.id)
+        began_ns = time_ns()
         try:
             result = await self._intake.accept(envelope, body)
         except BusyError as error:
@@ -94,6 +99,7 @@ class Receiver:
         if result is AcceptResult.DUPLICATE:
             logger.debug("came again", extra={"task_owner": TaskOwner(envelope.id)})
             return Duplicate()
+        self._tracing.stored(envelope.id, began_ns)
         return _STORED
 
     async def _count(self, ignored: Ignored) -> None:

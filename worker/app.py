@@ -25,6 +25,7 @@ from dingda.shared.runtime.redis_clients import (
     create_worker_redis,
 )
 from dingda.shared.runtime.settings import Settings, load_settings
+from dingda.shared.runtime.tracing import create_tracing
 from dingda.worker.answering.admission import Admission
 from dingda.worker.answering.answerer import Answerer
 from dingda.worker.answering.help import help_skill
@@ -172,6 +173,8 @@ async def open_answerer(
     """Build an answerer, with connections that close at the end of the context."""
     skills = load_skills(settings.skills)
     async with AsyncExitStack() as stack:
+        tracing = create_tracing(settings.tracing, service="dingda-worker")
+        stack.callback(tracing.close)
         egress = Egress(settings.proxy_url.get_secret_value(), settings.no_proxy)
         backends = Http(await stack.enter_async_context(BackendClient(egress)))
         replies = await stack.enter_async_context(post.create_reply_transport(egress))
@@ -206,6 +209,7 @@ async def open_answerer(
             rate_limiter=_rate_limiter(settings, redis),
             notice_after_s=settings.notice_after,
             reply_parts=settings.reply_parts,
+            tracing=tracing,
         )
         alerts = _alerts(settings, redis, replies)
         yield WorkerParts(answerer, ledger, threads, databases, backends, alerts)

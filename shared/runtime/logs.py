@@ -234,6 +234,8 @@ def _facts(owner: TaskOwner) -> dict[str, object]:
         "skill": owner.skill or None,
         "attempt": owner.attempt or None,
         "duration_s": round(owner.duration_s, 6) if owner.since_s else None,
+        "trace_id": owner.trace_id or None,
+        "span_id": owner.span_id or None,
     }
 
 

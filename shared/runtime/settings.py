@@ -42,6 +42,7 @@ from dingda.shared.runtime.secret_files import (
     NamedSecretFiles,
     file_variables,
 )
+from dingda.shared.runtime.tracing import TracingSetting
 
 _QUOTES = ('""', "''", "``", "“”", "‘’")
 _PATH = re.compile(r"/|(/[A-Za-z0-9_~.:@!$&'()*+,;=-]+)+/?")
@@ -359,6 +360,11 @@ class Settings(PlainSettings):
     metrics_host: str = Field("127.0.0.1", description="The address that this port is on.")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
         "INFO", description="How much the processes say."
+    )
+    tracing: TracingSetting = Field(
+        "off",
+        description="Spans of messages for OpenTelemetry: off, or otlp (dingda[otel]); where they "
+        "go, and of how many messages, the variables OTEL_... say.",
     )
     log_format: LogFormat = Field(
         "text", description="A line of the log: text for people, or json, an object a line."

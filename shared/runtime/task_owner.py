@@ -18,6 +18,10 @@ class TaskOwner(NamedTuple):
     since_s: float = 0.0
     """When this worker took it, in seconds of `time.monotonic`."""
 
+    trace_id: str = ""
+    """Of the span that traces it (`tracing`), in hex digits; "" where none does."""
+    span_id: str = ""
+
     def __str__(self) -> str:
         return f"message {self.message_id:.8}" + (f" in the skill {self.skill}" * bool(self.skill))
 

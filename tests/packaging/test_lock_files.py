@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[2]
 LOCKS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "requirements.txt": ((), ()),
     "requirements-demo.txt": (("demo",), ("build",)),
-    "requirements-dev.txt": (("demo", "testing"), ("build", "dev")),
+    "requirements-dev.txt": (("demo", "otel", "testing"), ("build", "dev")),
 }
 """Lock file → its extras and dependency groups."""
 

@@ -15,6 +15,7 @@ from dingda.shared.ledger.ledger import Ledger
 from dingda.shared.ledger.states import Counts, Lease
 from dingda.shared.queue import JobQueue
 from dingda.shared.runtime.cancel_reason import CancelReason
+from dingda.shared.runtime.tracing import Tracing
 from dingda.skill import Skill, Text
 from dingda.testing import MemoryCache
 from dingda.worker.answering.admission import Admission
@@ -198,6 +199,7 @@ async def open_worker(
     places: int = 100,
     waiting: int = 100,
     metrics: AnsweringMetrics | None = None,
+    tracing: Tracing | None = None,
 ) -> AsyncIterator[WorkerHarness]:
     """A worker whose one skill answers `问`; at the end the ledger's invariant must hold."""
     server = fakeredis.FakeServer()
@@ -236,6 +238,7 @@ async def open_worker(
                 webhook=WebhookChannel(made.chat, origins=ORIGINS),
                 private=private_channel(made.private, token),
                 notice_after_s=notice_after_s,
+                tracing=tracing,
             )
             yield made
     counts = await made.counts()

@@ -34,7 +34,9 @@ from dingda.shared.ledger.ledger import Ledger
 from dingda.shared.ledger.states import Completion, Lease, Outcome, PreparedReply
 from dingda.shared.ledger.worker_report import MAX_DOING, HeldMessage
 from dingda.shared.runtime.failpoints import failpoint
+from dingda.shared.runtime.logs import class_name
 from dingda.shared.runtime.task_owner import TaskOwner
+from dingda.shared.runtime.tracing import Tracing
 from dingda.shared.texts import LOOKING_UP, TOO_MANY
 from dingda.worker.answering.admission import NoPlaceError
 from dingda.worker.answering.attempt import Attempt
@@ -75,7 +77,7 @@ class Answerer:
         reply_parts: how many messages one reply may be sent in.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - a room's parts, each by its name
         self,
         *,
         ledger: Ledger,
@@ -85,6 +87,7 @@ class Answerer:
         rate_limiter: RateLimiter | None = None,
         notice_after_s: float = 0.0,
         reply_parts: int = 3,
+        tracing: Tracing | None = None,
     ) -> None:
         self._ledger = ledger
         self._metrics = responder.metrics
@@ -96,6 +99,7 @@ class Answerer:
         self._admission = responder.admission
         self._notice_after_s = notice_after_s
         self._reply_parts = reply_parts
+        self._tracing = tracing or Tracing()
         self._attempts: dict[str, Attempt] = {}
 
     @property
@@ -141,7 +145,8 @@ class Answerer:
             attempt = Attempt(lease, message, route, deadline_s)
             self._attempts[lease.id] = attempt
             try:
-                await self._advance(attempt)
+                with self._tracing.processing():
+                    await self._advance(attempt)
             finally:
                 self._attempts.pop(lease.id, None)
 
@@ -215,7 +220,9 @@ class Answerer:
         while True:
             claim = partial(self._ledger.claim_send, attempt.lease, facts=attempt.facts)
             channel = self._private if reply.private else self._webhook
-            outcome = await self._post(attempt, channel, reply.prepared.body, claim)
+            with self._tracing.delivering():
+                outcome = await self._post(attempt, channel, reply.prepared.body, claim)
+                self._tracing.note(outcome=class_name(outcome))
             self._metrics.delivery_ended(outcome)
             if isinstance(outcome, Delivered):
                 failpoint("after-delivery")
