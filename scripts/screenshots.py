@@ -18,7 +18,9 @@ from playwright.async_api import (
     expect,
 )
 
+from dingda.simulator.testing.processes import a_running_valkey
 from dingda.simulator.testing.stack import a_running_stack
+from scripts.dashboard_screenshots import draw_dashboard
 
 _ROOT = Path(__file__).parents[1]
 _PICTURES = _ROOT / "docs" / "img"
@@ -45,9 +47,17 @@ def main() -> int:
     _PICTURES.mkdir(parents=True, exist_ok=True)
     with (
         tempfile.TemporaryDirectory() as folder,
-        a_running_stack(Path(folder), {"DINGDA_SKILLS": _SKILLS}) as url,
+        a_running_valkey(Path(folder) / "ledger", appendonly="yes") as redis_url,
+        a_running_stack(
+            Path(folder),
+            {
+                "DINGDA_SKILLS": f"{_SKILLS},dingda.worker.skills.weather",
+                "DINGDA_REDIS_URL": redis_url,
+            },
+        ) as url,
     ):
         asyncio.run(_draw(chromium, url))
+        asyncio.run(draw_dashboard(chromium, url, redis_url, _PICTURES))
     return 0
 
 

@@ -5,11 +5,19 @@ from collections.abc import Iterator
 import httpx
 import pytest
 import redis
+import redis.asyncio
 from redis.exceptions import NoPermissionError
 
+from dingda.shared.ledger.admin import LedgerAdmin
+from dingda.shared.ledger.ledger import Ledger
+from dingda.shared.queue import JobQueue
 from dingda.shared.runtime.finding import Severity
 from dingda.shared.runtime.preflight import check
 from dingda.shared.runtime.settings import Settings
+from dingda.worker.operations.dashboard.access import Access
+from dingda.worker.operations.dashboard.app import create_app
+from dingda.worker.operations.dashboard.settings import load_dashboard_settings
+from dingda.worker.operations.dashboard.site import Site
 from tests.support.builders import KEYS, a_callback
 from tests.support.processes import (
     ROOT,
@@ -22,6 +30,7 @@ from tests.support.processes import (
     wait_until,
     worker,
 )
+from tests.unit.worker.operations.messages import ended
 
 PASSWORD = "change-this-password"
 
@@ -65,6 +74,37 @@ def test_a_message_is_answered_and_the_worker_looks_after_the_queue(
 def test_the_self_check_finds_nothing_amiss(url: str) -> None:
     settings = Settings(_env_file=None, app_secret=SECRET, redis_url=url)  # type: ignore[call-arg, arg-type]
     assert {finding.severity for finding in check(settings)} == {Severity.OK}
+
+
+async def test_the_dashboard_can_read_retry_discard_pause_and_resume(url: str) -> None:
+    queue = JobQueue.create("dingda", skill_timeout_s=30)
+    async with redis.asyncio.from_url(url, decode_responses=True) as client:
+        admin = LedgerAdmin(client, queue)
+        chosen = load_dashboard_settings(None, act_password=PASSWORD)
+        app = create_app(Site(client, admin, queue, chosen, Access(chosen)))
+        address = "http://127.0.0.1:9109"
+        async with httpx.AsyncClient(
+            transport=httpx.ASGITransport(app), base_url=address, headers={"origin": address}
+        ) as page:
+            await page.post("/sign-in", data={"password": PASSWORD})
+            for number in range(2):
+                await ended(Ledger(client, queue), msgId=f"dead{number}")
+            group = {"reason": "failed: errcode 300001"}
+            first, second = await admin.dead_letter_heads(newest=2)
+            for response in (
+                await page.get("/"),
+                await page.get("/dead"),
+                await page.get("/dead/group", params=group),
+                await page.get("/messages"),
+                await page.get(f"/messages/{first.id}"),
+                await page.post("/dead/review", data=group),
+                await page.post("/dead/act", data={"id": first.id, "act": "retry"}),
+                await page.post("/dead/act", data={"id": second.id, "act": "discard"}),
+                await page.post("/pause"),
+                await page.post("/resume"),
+            ):
+                assert response.status_code in (200, 303)
+            assert await admin.dead_letter_count() == 0
 
 
 @pytest.mark.parametrize(

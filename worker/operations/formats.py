@@ -1,5 +1,6 @@
 """How values are written on the pages and in the terminal: times, sizes, text from outside."""
 
+from contextlib import suppress
 from datetime import UTC, datetime
 
 from dingda.shared.runtime.logs import printable
@@ -47,15 +48,20 @@ def number(count: int) -> str:
 
 
 def clock(at_ms: int | None) -> str:
-    """A moment in the time zone of this machine: `2026-11-28 10:15:02`; `–` for none."""
-    return _moment(at_ms).strftime("%Y-%m-%d %H:%M:%S") if at_ms else "–"
+    """A moment in this machine's time zone: `2026-11-28 10:15:02`; `–` for none, or no real one."""
+    moment = _moment(at_ms)
+    return moment.astimezone().strftime("%Y-%m-%d %H:%M:%S") if moment else "–"
 
 
 def iso(at_ms: int | None) -> str:
-    """The same for a program, in UTC: `2026-11-28T10:15:02.123Z`."""
-    if not at_ms:
-        return ""
-    return datetime.fromtimestamp(at_ms / 1000, UTC).isoformat(timespec="milliseconds")
+    """The same for a program, in UTC: `2026-11-28T10:15:02.123+00:00`; "" for none."""
+    moment = _moment(at_ms)
+    return moment.isoformat(timespec="milliseconds") if moment else ""
+
+
+def zone() -> str:
+    """The name of this machine's time zone."""
+    return datetime.now(UTC).astimezone().tzname() or ""
 
 
 def outside(text: object) -> str:
@@ -72,5 +78,8 @@ def _short(value: float) -> str:
     return f"{value:.0f}" if value >= _TEN or value == round(value) else f"{value:.1f}"
 
 
-def _moment(at_ms: int) -> datetime:
-    return datetime.fromtimestamp(at_ms / 1000, UTC).astimezone()
+def _moment(at_ms: int | None) -> datetime | None:
+    """A moment that a calendar has: what a foreign hand has left in a record may be none."""
+    with suppress(ValueError, OverflowError, OSError):
+        return datetime.fromtimestamp(at_ms / 1000, UTC) if at_ms else None
+    return None

@@ -7,7 +7,7 @@ which are kept in memory by whoever shows it, and nowhere else.
 import asyncio
 from collections import deque
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any
 
@@ -26,6 +26,8 @@ READ_EVERY_S = 5.0
 """How often the dashboard reads while nobody asks it to."""
 RATE_MS, WINDOW_MS, CHART_MS = 60_000, 300_000, 1_800_000
 """How far back the rate, the other figures of the present, and the chart go."""
+_APART_MS = 1_500
+"""How far apart the readings are that are kept, however many look."""
 LEAST_WINDOW_MS = 20_000
 """What happened within less than this says little; the totals since the beginning say more."""
 
@@ -178,6 +180,10 @@ class RecentReadings:
         """Keep one more, and forget those that are too old."""
         if self.newest and reading.counts.accepted < self.newest.counts.accepted:
             self._kept.clear()
+        if len(self._kept) > 1 and self._kept[-1].at_ms - self._kept[-2].at_ms < _APART_MS:
+            self._kept.pop()
+        if self._kept:  # of an older reading only the totals count
+            self._kept[-1] = replace(self._kept[-1], workers=())
         self._kept.append(reading)
         while self._kept[0].at_ms < reading.at_ms - CHART_MS:
             self._kept.popleft()
@@ -227,7 +233,11 @@ class RecentReadings:
 
     def rates(self) -> list[tuple[int, float]]:
         """Moments, and messages accepted a second between each and the one before."""
-        return [(later.at_ms, _rate(earlier, later)) for earlier, later in pairwise(self._kept)]
+        return [
+            (later.at_ms, _rate(earlier, later))
+            for earlier, later in pairwise(self._kept)
+            if later.at_ms - earlier.at_ms >= _APART_MS
+        ]
 
 
 class Observer:

@@ -1,6 +1,7 @@
 """`dingda top`: the dashboard's first page in a terminal, read again every two seconds."""
 
 import asyncio
+import os
 import shutil
 import signal
 import sys
@@ -29,6 +30,7 @@ from dingda.worker.operations.readings import Observer, Reading, RecentReadings
 EVERY_S = 2.0
 _APART_S = 1.0
 """How far apart the two readings of `--once` are: a rate is a difference."""
+_MOST_TYPED = 64
 _QUANTILES = (0.5, 0.95, 0.99)
 _ENTER, _LEAVE = "\x1b[?1049h\x1b[?25l", "\x1b[?25h\x1b[?1049l"
 """The terminal's other screen, without a cursor; and back."""
@@ -47,7 +49,8 @@ async def print_once(observer: Observer) -> None:
 async def watch(observer: Observer) -> None:
     """Draw the page again and again until `q` or Ctrl-C. Outages of Redis are shown."""
     stopped = asyncio.Event()
-    asyncio.get_running_loop().add_signal_handler(signal.SIGINT, stopped.set)
+    for each in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(each, stopped.set)
     with _keys(stopped), _other_screen():
         while not stopped.is_set():
             width, height = shutil.get_terminal_size()
@@ -161,7 +164,8 @@ def _keys(stopped: asyncio.Event) -> Iterator[None]:
         return
 
     def on_key() -> None:
-        if sys.stdin.read(1) in ("q", "Q", ""):
+        typed = os.read(sys.stdin.fileno(), _MOST_TYPED)
+        if not typed or b"q" in typed.lower():
             stopped.set()
 
     loop, before = asyncio.get_running_loop(), termios.tcgetattr(sys.stdin)

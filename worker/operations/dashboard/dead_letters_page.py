@@ -9,6 +9,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from dingda.shared.ledger.states import DeadLetterHead, DeadReason
+from dingda.shared.ledger.stored import whole_number
 from dingda.worker.operations.dashboard.guard import read_form
 from dingda.worker.operations.dashboard.site import Site, audit
 from dingda.worker.operations.dead_letters import conversation_of
@@ -107,7 +108,7 @@ class _DeadLetters:
         reason = request.query_params.get("reason", "")
         heads = await self._of_reason(reason)
         asked = request.query_params.get("page", "1")
-        number = max(1, int(asked)) if asked.isascii() and asked.isdigit() else 1
+        number = max(1, whole_number(asked) or 1)
         first = min((number - 1) * A_PAGE, max(0, len(heads) - 1) // A_PAGE * A_PAGE)
         shown = heads[first : first + A_PAGE]
         letters = await self._site.admin.read_dead_letters(shown)
@@ -163,12 +164,10 @@ class _DeadLetters:
         """The dead letters that a form names: by id, or all of a reason up to a moment."""
         if ids := form.get("id"):
             return await self._site.admin.heads_of(list(dict.fromkeys(ids)))
-        until = _only(form, "until_ms")
         heads = await self._of_reason(_only(form, "reason")) if "reason" in form else []
-        if not (until.isascii() and until.isdigit()):
-            return heads
+        until_ms = whole_number(_only(form, "until_ms"))
         # Those that died while the reader decided are not what was decided on.
-        return [head for head in heads if head.ended_ms <= int(until[:16])]
+        return [head for head in heads if until_ms is None or head.ended_ms <= until_ms]
 
     async def _of_reason(self, reason: str) -> list[DeadLetterHead]:
         heads = await self._site.admin.dead_letter_heads(newest=MOST_GROUPED)

@@ -9,10 +9,11 @@ from starlette.routing import Route
 
 from dingda.shared.ledger.histograms import BUCKETS_S
 from dingda.worker.operations.dashboard.site import Site, audit
-from dingda.worker.operations.readings import CHART_MS, Observer
+from dingda.worker.operations.readings import Observer
 
 QUANTILES = (0.5, 0.95, 0.99)
 _CHART_WIDTH, _CHART_HEIGHT = 240, 36
+_LEAST_CHART_MS = 60_000
 
 
 def routes(site: Site, observer: Observer) -> list[Route]:
@@ -26,14 +27,19 @@ def routes(site: Site, observer: Observer) -> list[Route]:
 
 
 def chart_points(rates: list[tuple[int, float]]) -> str:
-    """The points of an SVG polyline: the last half hour from left to right, the most at the top."""
+    """The points of an SVG polyline: the oldest at the left, the most at the top."""
     most = max((rate for _, rate in rates), default=0.0) or 1.0
-    newest_ms = rates[-1][0] if rates else 0
+    newest_ms, span_ms = rates[-1][0] if rates else 0, chart_ms(rates)
     return " ".join(
-        f"{_CHART_WIDTH * (1 - (newest_ms - at_ms) / CHART_MS):.1f},"
+        f"{_CHART_WIDTH * (1 - (newest_ms - at_ms) / span_ms):.1f},"
         f"{_CHART_HEIGHT - 1 - (_CHART_HEIGHT - 2) * rate / most:.1f}"
         for at_ms, rate in rates
     )
+
+
+def chart_ms(rates: list[tuple[int, float]]) -> int:
+    """How long the chart is: as long as there are readings, and a minute at the least."""
+    return max(_LEAST_CHART_MS, rates[-1][0] - rates[0][0] if rates else 0)
 
 
 class _Now:
@@ -51,6 +57,7 @@ class _Now:
             now=reading,
             accepted_per_s=recent.accepted_per_s(),
             chart=chart_points(rates),
+            chart_s=chart_ms(rates) / 1000,
             most_per_s=max((rate for _, rate in rates), default=0.0),
             ends=recent.ends(),
             window_s=recent.window_s(),

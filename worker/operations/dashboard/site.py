@@ -97,6 +97,7 @@ class Site:
             can_sign_out=request.state.role > self.access.least,
             somebody_acts=self.access.can_act,
             is_suspended=is_suspended,
+            zone=formats.zone(),
             **values,
         )
         response = HTMLResponse(html, status)

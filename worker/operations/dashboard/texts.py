@@ -41,9 +41,9 @@ TEXTS: dict[str, tuple[str, str]] = {
     "not_found": ("没有这一页", "There is no such page"),
     # now
     "accepted_per_s": ("收下 / 秒", "accepted / s"),
-    "accepted_chart": ("最近半小时每秒收下的消息", "Messages accepted a second, last half hour"),
+    "accepted_chart": ("最近 {0} 每秒收下的消息", "Messages accepted a second, last {0}"),
     "over_minute": ("最近一分钟", "over the last minute"),
-    "most": ("最多 {0}", "at most {0}"),
+    "chart": ("图：最近 {0}，最多 {1}", "chart: last {0}, at most {1}"),
     "open": ("未完", "open"),
     "open_parts": (
         "排队 {0} · 处理中 {1} · 等待 {2}",
@@ -53,6 +53,7 @@ TEXTS: dict[str, tuple[str, str]] = {
     "no_queue": ("没有排队", "nothing queued"),
     "dead_on_list": ("死信", "dead letters"),
     "dead_to_do": ("待处理", "on the list"),
+    "workers_title": ("工作进程", "Workers"),
     "workers": ("工作进程", "workers"),
     "no_workers": (
         "没有活着的工作进程：没有人回答消息。",

@@ -50,6 +50,11 @@ def test_times_that_are_not_known_are_a_dash() -> None:
     assert iso(1_000) == "1970-01-01T00:00:01.000+00:00"
 
 
+@pytest.mark.parametrize("at_ms", [10**16 - 1, 10**30, -(10**15)])
+def test_times_that_no_calendar_has_are_a_dash(at_ms: int) -> None:
+    assert (clock(at_ms), iso(at_ms)) == ("–", "")
+
+
 def test_thousands_are_apart() -> None:
     assert number(1234567) == "1\u202f234\u202f567"
 

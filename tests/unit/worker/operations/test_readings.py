@@ -88,6 +88,15 @@ def test_readings_older_than_the_chart_are_forgotten() -> None:
     assert len(kept.rates()) == CHART_MS / 60_000
 
 
+def test_however_many_look_the_readings_that_are_kept_are_apart() -> None:
+    kept = recent(*(a_reading(n / 10, n) for n in range(301)))
+    assert kept.newest
+    assert kept.newest.counts.accepted == 300
+    moments = [at_ms for at_ms, _ in kept.rates()]
+    assert len(moments) == 20
+    assert {rate for _, rate in kept.rates()} == {10.0}
+
+
 def test_a_ledger_that_was_emptied_starts_from_the_beginning() -> None:
     kept = recent(a_reading(0, 1000), a_reading(60, 10))
     assert kept.accepted_per_s() is None

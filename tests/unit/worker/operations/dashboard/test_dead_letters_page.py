@@ -231,6 +231,24 @@ async def test_a_hostile_reason_can_still_be_discarded(
     assert await admin.dead_letter_count() == 0
 
 
+@pytest.mark.parametrize("page", ["0", "-1", "x", "９", "9" * 5000])
+async def test_a_page_that_is_no_number_is_the_first_or_the_last(
+    browser: Browser, ledger: Ledger, page: str
+) -> None:
+    await ended(ledger)
+    response = await browser.get(f"/dead/group?reason=failed: errcode 300001&page={page}")
+    assert "1–1 of 1" in response.text
+
+
+async def test_a_time_that_no_calendar_has_breaks_no_page(
+    browser: Browser, ledger: Ledger, redis: fakeredis.FakeAsyncRedis
+) -> None:
+    message = await ended(ledger)
+    await redis.zadd(KEYS.dead, {message.id: 9e15})
+    for path in ("/dead", "/dead/group?reason=failed: errcode 300001", f"/messages/{message.id}"):
+        assert (await browser.get(path)).status_code == 200
+
+
 async def test_a_spoilt_record_is_listed_and_breaks_no_page(
     browser: Browser, redis: fakeredis.FakeAsyncRedis
 ) -> None:

@@ -142,7 +142,8 @@ def test_every_text_is_in_both_languages_with_the_same_blanks(name: str) -> None
 
 def test_the_chart_has_its_newest_point_at_the_right_and_the_most_at_the_top() -> None:
     assert chart_points([]) == ""
-    assert chart_points([(0, 2.0), (900_000, 1.0)]) == "120.0,1.0 240.0,18.0"
+    assert chart_points([(0, 2.0), (900_000, 1.0)]) == "0.0,1.0 240.0,18.0"
+    assert chart_points([(0, 2.0), (30_000, 1.0)]) == "120.0,1.0 240.0,18.0"
 
 
 async def test_an_unknown_page_is_a_plain_404(browser: Browser) -> None:
