@@ -24,7 +24,6 @@ from dingda.shared.queue import JobQueue, job_data, rq_now
 
 _FIELDS = ("reason", "detail", "accepted_ms", "leases")
 _UNREADABLE = (DeadReason.FAILED, SPOILT, None, None)
-_HEX = frozenset("0123456789abcdef")
 _A_ROUND_TRIP = 1000
 """Dead letters that one round trip reads, so that the server is not kept from others for long."""
 
@@ -108,16 +107,6 @@ class LedgerAdmin:
         ended: list[Any] = await self._redis.zmscore(self._keys.dead, list(message_ids))
         listed = [each for each in zip(message_ids, ended, strict=True) if each[1] is not None]
         return await self._read_heads(listed)
-
-    async def find_ids(self, prefix: str) -> list[str]:
-        """The open messages and dead letters whose ids begin so; [] where it can't begin an id."""
-        if not prefix or not _HEX.issuperset(prefix):
-            return []
-        found: set[str] = set()
-        for key in (self._keys.queued, self._keys.due, self._keys.dead):
-            async for message_id, _ in self._redis.zscan_iter(key, f"{prefix}*", _A_ROUND_TRIP):
-                found.add(message_id)
-        return sorted(found)
 
     async def payload(self, message_id: str) -> bytes | None:
         """The callback's body of a message; None once it has ended, or its session has closed."""

@@ -139,8 +139,12 @@ async def every_page(dashboard: Dashboard, dead_id: str) -> AsyncIterator[str]:
     await dashboard.open(GROUP)
     await page.get_by_role("checkbox").first.check()
     await page.get_by_role("button", name="Discard chosen").click()
+    await expect(page.get_by_role("heading", level=1)).to_have_text("Discard 1?")
+    await page.wait_for_load_state()
     yield "the question"
     await page.get_by_role("button", name="Discard 1").click()
+    await expect(page.get_by_role("heading", level=1)).to_have_text("What became of the discard")
+    await page.wait_for_load_state()
     yield "the result"
 
 

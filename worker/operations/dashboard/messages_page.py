@@ -1,7 +1,8 @@
 """One message: where it is, how it came there, and what an operator can do about it."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from http import HTTPStatus
 
 from starlette.requests import Request
@@ -10,8 +11,14 @@ from starlette.routing import Route
 
 from dingda.shared.dingtalk.message import Message, parse_message
 from dingda.shared.errors import InvalidMessageError
-from dingda.shared.ledger.timeline import MessageTimeline, read_timelines
+from dingda.shared.ledger.journal import JournalEntry, read_journal
+from dingda.shared.ledger.message_trace import read_message
+from dingda.shared.ledger.timeline import MessageTimeline
 from dingda.worker.operations.dashboard.site import Site, audit
+
+MOST_FOUND = 100
+_IDS = ("sender", "conversation")
+_TIMES = ("since", "until")
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,17 +65,43 @@ def _steps(timeline: MessageTimeline) -> Iterator[tuple[str, int, str]]:
         yield "ended", timeline.ended_ms, timeline.state
 
 
+def moment_ms(typed: str) -> int | None:
+    """A field `datetime-local`, in the time zone of this machine; None where it is empty or wrong.
+
+    >>> moment_ms("")
+    """
+    try:
+        return round(datetime.fromisoformat(typed).astimezone().timestamp() * 1000)
+    except (ValueError, OverflowError, OSError):
+        return None
+
+
 class _Messages:
     def __init__(self, site: Site) -> None:
         self._site = site
 
     async def find(self, request: Request) -> Response:
-        prefix = request.query_params.get("id", "").strip().lower()
-        found = await self._site.admin.find_ids(prefix) if prefix else []
-        if len(found) == 1:
-            return RedirectResponse(f"/messages/{found[0]}", HTTPStatus.SEE_OTHER)
+        """Lead to the message with an id; else list those that ended and fit the other fields."""
+        asked = {name: value.strip() for name, value in request.query_params.items()}
+        fields = {name: asked.get(name, "") for name in ("id", *_IDS, *_TIMES)}
+        if fields["id"]:
+            trace = await read_message(self._site.redis, self._site.queue, fields["id"])
+            if trace:
+                return RedirectResponse(f"/messages/{trace.id}", HTTPStatus.SEE_OTHER)
+        entries = [] if fields["id"] else await self._journal(fields)
         return await self._site.page(
-            request, "messages.html", prefix=prefix, found=found, asked=bool(prefix)
+            request, "messages.html", fields=fields, entries=entries, most=MOST_FOUND
+        )
+
+    async def _journal(self, fields: Mapping[str, str]) -> list[JournalEntry]:
+        return await read_journal(
+            self._site.redis,
+            self._site.queue,
+            since_ms=moment_ms(fields["since"]),
+            until_ms=moment_ms(fields["until"]),
+            sender=fields["sender"],
+            conversation=fields["conversation"],
+            limit=MOST_FOUND,
         )
 
     async def show(self, request: Request) -> Response:
@@ -85,26 +118,25 @@ class _Messages:
 
     async def _page(self, request: Request, *, words: str | None) -> Response:
         message_id = request.path_params["id"]
-        timeline = await self._timeline(message_id)
-        if timeline is None:
+        trace = await read_message(self._site.redis, self._site.queue, message_id)
+        if trace is None:
             return await self._site.page(request, "message_gone.html", status=HTTPStatus.NOT_FOUND)
-        heads = await self._site.admin.heads_of([message_id])
+        heads = await self._site.admin.heads_of([trace.id])
+        message = _parsed(await self._site.admin.payload(trace.id))
         return await self._site.page(
             request,
             "message.html",
-            id=message_id,
-            timeline=timeline,
-            steps=steps_of(timeline),
-            message=_parsed(await self._site.admin.payload(message_id)),
+            trace=trace,
+            timeline=trace.timeline,
+            facts=trace.facts,
+            steps=steps_of(trace.timeline),
+            conversation=message.conversation_title if message else "",
+            has_words=message is not None,
             retry_within_s=heads[0].retry_within_ms / 1000 if heads else 0.0,
             is_listed=bool(heads),
             words=words,
             words_allowed=self._site.settings.show_words,
         )
-
-    async def _timeline(self, message_id: str) -> MessageTimeline | None:
-        (timeline,) = await read_timelines(self._site.redis, self._site.queue, [message_id])
-        return timeline
 
 
 def _parsed(payload: bytes | None) -> Message | None:

@@ -29,7 +29,6 @@ TEXTS: dict[str, tuple[str, str]] = {
     ),
     "back": ("返回", "Back"),
     "cancel": ("取消", "Cancel"),
-    "ago": ("{0} 前", "{0} ago"),
     "no_redis": ("连不上 Redis", "Redis cannot be reached"),
     "no_redis_why": (
         "看板读不到账本（DINGDA_REDIS_URL）。网关这时对每条消息答“系统繁忙”。页面会自己再试。",
@@ -60,7 +59,6 @@ TEXTS: dict[str, tuple[str, str]] = {
         "No worker is alive: nothing is answered.",
     ),
     "slots": ("占用的位置", "slots in use"),
-    "slots_of": ("共 {0}", "of {0}"),
     "ends": ("结局", "Ends"),
     "kind": ("结局", "end"),
     "lately": ("最近 {0}", "last {0}"),
@@ -159,8 +157,6 @@ TEXTS: dict[str, tuple[str, str]] = {
     "discard_group": ("丢弃整组…", "Discard the group…"),
     "retry_one": ("重试…", "Retry…"),
     "discard_one": ("丢弃…", "Discard…"),
-    "whole_group": ("整组", "The whole group"),
-    "chosen_ones": ("选中的", "Those chosen"),
     "older": ("更早", "Older"),
     "newer": ("更新", "Newer"),
     "page_of": ("第 {0}–{1} 条，共 {2} 条", "{0}–{1} of {2}"),
@@ -241,29 +237,28 @@ TEXTS: dict[str, tuple[str, str]] = {
     ),
     # messages
     "find_why": (
-        "一条消息用它的 id，开头几位就行；结束了的还可以用其他任意几项。",
+        "填 id 就打开那一条，没有结束的也行；不填就列出最近结束的，其他几项缩小范围。",
         (
-            "One message by its id, of which the beginning is enough; or those that have ended, by "
-            "any of the other fields."
+            "An id opens its message, which may be open as well. Without one, those that ended "
+            "lately are listed, as the other fields say."
         ),
     ),
-    "field_id": ("id（开头即可）", "id, or its beginning"),
-    "field_msg_id": ("钉钉的 msgId", "DingTalk's msgId"),
+    "field_id": ("id 的开头，或钉钉的 msgId", "beginning of the id, or DingTalk's msgId"),
     "field_sender": ("发送者 staffId", "sender's staffId"),
-    "field_conversation": ("会话（id 或名称）", "conversation, id or title"),
+    "field_conversation": ("会话 conversationId", "conversation's id"),
     "field_since": ("从", "from"),
     "field_until": ("到", "until"),
     "search": ("查找", "Find"),
     "found": ("找到 {0} 条，最新的在先", "{0} found, the newest first"),
-    "found_most": (
-        "只显示最新的 {0} 条，请缩小范围。",
-        "Only the newest {0} are shown: narrow it down.",
-    ),
+    "found_most": ("最新的 {0} 条，请缩小范围", "The newest {0}: narrow it down"),
     "nothing_found": (
         "没有找到。日志只保留最近结束的消息（DINGDA_JOURNAL）。",
         "Nothing found. The journal keeps the latest ended messages only (DINGDA_JOURNAL).",
     ),
-    "accepted_at": ("收下", "accepted"),
+    "host": ("主机", "host"),
+    "result": ("结果", "result"),
+    "error": ("错误", "error"),
+    "robot": ("机器人", "robot"),
     "sender": ("发送者", "sender"),
     "skill": ("技能", "skill"),
     "outcome": ("结局", "end"),

@@ -1,6 +1,7 @@
 """The first page: figures of the present, pause and resume, languages, an outage."""
 
 import re
+from pathlib import Path
 from typing import Any
 
 import fakeredis
@@ -11,6 +12,7 @@ from rq.suspension import WORKERS_SUSPENDED
 from dingda.shared.ledger.ledger import Ledger
 from dingda.shared.ledger.states import Completion, Outcome
 from dingda.shared.ledger.worker_report import HeldMessage, WorkerReport
+from dingda.worker.operations.dashboard import texts
 from dingda.worker.operations.dashboard.now_page import chart_points
 from dingda.worker.operations.dashboard.texts import LANGUAGES, TEXTS, choose_language
 from tests.support.builders import KEYS, now_ms
@@ -138,6 +140,15 @@ def test_every_text_is_in_both_languages_with_the_same_blanks(name: str) -> None
     assert all(texts)
     blanks = [sorted(re.findall(r"\{\d\}", text)) for text in texts]
     assert blanks[0] == blanks[1]
+
+
+def test_every_text_is_used() -> None:
+    folder = Path(texts.__file__).parent
+    files = [*folder.glob("templates/*.html"), *folder.glob("*_page.py")]
+    source = "".join(path.read_text("utf-8") for path in files)
+    built = ("stage_", "step_", "result_")  # their ends are states and stages
+    unused = [name for name in TEXTS if not re.search(rf"[\"']{name}[\"']", source)]
+    assert [name for name in unused if not name.startswith(built)] == []
 
 
 def test_the_chart_has_its_newest_point_at_the_right_and_the_most_at_the_top() -> None:
