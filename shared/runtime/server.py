@@ -54,6 +54,7 @@ def inherited_listener() -> socket.socket | None:
     listener = socket.socket(fileno=_FIRST_INHERITED)
     listener.set_inheritable(False)
     if listener.family not in (socket.AF_INET, socket.AF_INET6) or not _is_listening(listener):
+        listener.close()
         raise SettingsError("the socket unit's ListenStream= must be a TCP port")
     return listener
 
