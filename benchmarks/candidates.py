@@ -73,6 +73,7 @@ class Server:
             "DINGDA_REDIS_URL": self._url,
             "DINGDA_QUEUE": QUEUE,
             "DINGDA_APP_SECRET": SECRET,
+            "DINGDA_NO_WORKERS": "wait",  # the gateway is measured without any
             "DINGDA_BACKLOG_LIMIT": "100000000",
             "DINGDA_LOG_LEVEL": "WARNING",
             "DINGDA_SKILLS": "benchmarks.baselines.lookup_skill",

@@ -5,10 +5,11 @@ import logging
 import multiprocessing
 import signal
 import threading
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from types import FrameType
+from typing import Any
 
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
@@ -23,8 +24,10 @@ from dingda.gateway.http.callback import Callback
 from dingda.gateway.intake import Intake
 from dingda.gateway.metrics import CountedGatewayMetrics, GatewayMetrics
 from dingda.gateway.receiver import Receiver
+from dingda.gateway.worker_presence import WorkerPresence
 from dingda.shared.errors import SettingsError
 from dingda.shared.ledger.ledger import Ledger
+from dingda.shared.ledger.worker_report import is_any_worker_alive
 from dingda.shared.queue import JobQueue
 from dingda.shared.runtime.clock import wall_clock_ms
 from dingda.shared.runtime.deadline import within
@@ -46,6 +49,9 @@ HOW_TO_SET_UP = """\
 DINGDA_APP_SECRET is not set: without it anybody could speak to the bot in DingTalk's name.
 Find it at open-dev.dingtalk.com, under 应用开发 > your application > 凭证与基础信息 > Client Secret
 (formerly AppSecret), then set DINGDA_APP_SECRET in the environment or in .env."""
+
+
+BackgroundTask = Callable[[], Coroutine[Any, Any, None]]
 
 
 def _nothing() -> None:
@@ -111,12 +117,24 @@ def create_app(
     )
     ledger = Ledger(client, queue, replicas=settings.redis_replicas)
     intake = Intake(ledger, backlog_limit=settings.backlog_limit, metrics=metrics)
+    workers = WorkerPresence(lambda: is_any_worker_alive(client, queue))
     tracing = create_tracing(settings.tracing, service="dingda-gateway")
-    receiver = Receiver(intake, ledger, tracing)
+    receiver = Receiver(
+        intake,
+        ledger,
+        tracing,
+        workers=workers,
+        stores_without_workers=settings.no_workers == "notice",
+    )
+    background: list[BackgroundTask] = []
+    if settings.no_workers != "wait":
+        background.append(workers.watch)
+    if metrics:
+        background.append(lambda: measure_loop_lag(metrics.loop_lagged))
     return Gateway(
         Callback(secrets=settings.secrets, receiver=receiver, now_ms=now_ms, metrics=metrics),
         callback_paths=_both_spellings(settings.callback_path),
-        site=_create_site(client, ledger, intake, metrics, on_ready, tracing),
+        site=_create_site(client, ledger, intake, background, on_ready, tracing),
     )
 
 
@@ -130,7 +148,7 @@ def _create_site(
     client: Redis,
     ledger: Ledger,
     intake: Intake,
-    metrics: GatewayMetrics | None,
+    background: Sequence[BackgroundTask],
     on_ready: Callable[[], None],
     tracing: Tracing,
 ) -> Starlette:
@@ -139,7 +157,7 @@ def _create_site(
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
-        async with intake.running(), _loop_lag_measured(metrics):
+        async with intake.running(), _running(background):
             with _told_of_sigterm(readiness.stop):
                 readiness.begin()
                 on_ready()
@@ -163,15 +181,14 @@ def _create_site(
 
 
 @asynccontextmanager
-async def _loop_lag_measured(metrics: GatewayMetrics | None) -> AsyncIterator[None]:
-    if metrics is None:
-        yield
-        return
-    measuring = asyncio.create_task(measure_loop_lag(metrics.loop_lagged))
+async def _running(background: Sequence[BackgroundTask]) -> AsyncIterator[None]:
+    """Run background tasks for as long as the context is open."""
+    tasks = [asyncio.create_task(each()) for each in background]
     try:
         yield
     finally:
-        measuring.cancel()
+        for task in tasks:
+            task.cancel()
 
 
 @contextmanager

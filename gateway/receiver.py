@@ -12,6 +12,7 @@ from time import time_ns
 from redis.exceptions import RedisError
 
 from dingda.gateway.intake import ROUND_TRIP_S, Intake
+from dingda.gateway.worker_presence import WorkerPresence
 from dingda.shared.dingtalk.message import Ignored, read_envelope
 from dingda.shared.errors import BusyError, InvalidMessageError
 from dingda.shared.ledger.ledger import Ledger
@@ -26,6 +27,11 @@ logger = logging.getLogger(__name__)
 @dataclass(frozen=True, slots=True)
 class Stored:
     """The message is in Redis."""
+
+
+@dataclass(frozen=True, slots=True)
+class Delayed:
+    """The message is in Redis, and its sender must be told that the answer comes late."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,11 +53,12 @@ class Invalid:
     reason: str
 
 
-Ack = Stored | Duplicate | Ignored | Busy | Invalid
+Ack = Stored | Delayed | Duplicate | Ignored | Busy | Invalid
 """What became of a delivery. `Ignored`: it was genuine, and there is nothing to answer."""
 
 
-_STORED = Stored()
+_STORED, _DELAYED = Stored(), Delayed()
+_NO_WORKERS = Busy("no worker is alive (DINGDA_NO_WORKERS)")
 
 
 def _allow(_: str) -> None:
@@ -65,12 +72,24 @@ class Receiver:
         intake: stores the messages.
         ledger: counts the deliveries that need no answer.
         tracing: traces what is stored.
+        workers: whether all workers are gone; None: that is no matter.
+        stores_without_workers: whether messages are stored while they are; else the bot is busy.
     """
 
-    def __init__(self, intake: Intake, ledger: Ledger, tracing: Tracing | None = None) -> None:
+    def __init__(
+        self,
+        intake: Intake,
+        ledger: Ledger,
+        tracing: Tracing | None = None,
+        *,
+        workers: WorkerPresence | None = None,
+        stores_without_workers: bool = True,
+    ) -> None:
         self._intake = intake
         self._ledger = ledger
         self._tracing = tracing or Tracing()
+        self._workers = workers
+        self._stores_without_workers = stores_without_workers
 
     async def receive(self, body: bytes, *, check: Callable[[str], None] = _allow) -> Ack:
         """Store the message in a body.
@@ -91,6 +110,9 @@ class Receiver:
             await self._count(envelope)
             return envelope
         check(envelope.id)
+        is_delayed = self._workers is not None and self._workers.are_gone
+        if is_delayed and not self._stores_without_workers:
+            return _NO_WORKERS
         began_ns = time_ns()
         try:
             result = await self._intake.accept(envelope, body)
@@ -100,7 +122,7 @@ class Receiver:
             logger.debug("came again", extra={"task_owner": TaskOwner(envelope.id)})
             return Duplicate()
         self._tracing.stored(envelope.id, began_ns)
-        return _STORED
+        return _DELAYED if is_delayed else _STORED
 
     async def _count(self, ignored: Ignored) -> None:
         if ignored.reason == "over_quota":

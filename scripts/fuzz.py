@@ -107,6 +107,7 @@ def _fuzz_gateway(seed: int, for_s: float) -> bool:
 def _settings(redis_url: str, port: int) -> dict[str, str]:
     return {
         "DINGDA_APP_SECRET": _SECRET,
+        "DINGDA_NO_WORKERS": "wait",
         "DINGDA_REDIS_URL": redis_url,
         "DINGDA_PORT": str(port),
         "DINGDA_BACKLOG_LIMIT": "1000000",

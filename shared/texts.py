@@ -5,6 +5,7 @@ The worker converts them to traditional characters for senders who write those
 """
 
 BUSY = "系统繁忙，请稍后再试"
+LATE = "已收到，回复会晚一些，请稍等"
 FAILED = "抱歉，处理「{skill}」时出错了，已记录下来，请稍后再试"
 LAST_RESORT = "抱歉，这个问题现在答不上来，请稍后再试"
 TIMED_OUT = "抱歉，「{skill}」太久没有结果，请稍后再试"

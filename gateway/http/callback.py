@@ -19,17 +19,18 @@ from dingda.gateway.http.body import MAX_BODY_BYTES, BodyReader, drain, too_larg
 from dingda.gateway.http.rejection import RejectedError, RejectionLog
 from dingda.gateway.http.replay import ReplayGuard
 from dingda.gateway.metrics import CallbackOutcome, GatewayMetrics
-from dingda.gateway.receiver import Ack, Busy, Duplicate, Invalid, Receiver, Stored
+from dingda.gateway.receiver import Ack, Busy, Delayed, Duplicate, Invalid, Receiver, Stored
 from dingda.shared.dingtalk.message import EVENT_SUBSCRIPTION, Ignored
 from dingda.shared.dingtalk.reply import EMPTY, Text
 from dingda.shared.dingtalk.signature import verify
 from dingda.shared.errors import InvalidSignatureError
-from dingda.shared.texts import BUSY
+from dingda.shared.texts import BUSY, LATE
 
 logger = logging.getLogger(__name__)
 
 _EMPTY = JSONResponse(EMPTY)
 _BUSY = JSONResponse(Text(BUSY).to_payload())
+_LATE = JSONResponse(Text(LATE).to_payload())
 _ADDRESS = PlainTextResponse("This is a robot's message-receiving address. DingTalk POSTs to it.\n")
 _READS = ("GET", "HEAD")
 """How DingTalk's console is said to try an address when it is saved; it wants any 200."""
@@ -118,6 +119,8 @@ def _acknowledge(ack: Ack) -> tuple[CallbackOutcome, Response]:
     match ack:
         case Stored():
             return CallbackOutcome.STORED, _EMPTY
+        case Delayed():
+            return CallbackOutcome.STORED, _LATE
         case Duplicate():
             return CallbackOutcome.DUPLICATE, _EMPTY
         case Ignored():

@@ -78,8 +78,7 @@ async def read_worker_reports(redis: Redis, queue: JobQueue) -> list[WorkerRepor
     Raises:
         RedisError: what the client raises; what a foreign hand has spoilt is left out.
     """
-    members: Any = await redis.smembers(queue.workers_key)
-    names = [key.removeprefix(queue.worker_prefix) for key in members]
+    names = await _registered(redis, queue)
     if not names:
         return []
     keys = LedgerKeys(queue.name)
@@ -89,6 +88,21 @@ async def read_worker_reports(redis: Redis, queue: JobQueue) -> list[WorkerRepor
         for name, text in zip(names, stored, strict=True)
     ]
     return sorted(filter(None, reports), key=lambda report: (report.host, report.name))
+
+
+async def is_any_worker_alive(redis: Redis, queue: JobQueue) -> bool:
+    """Whether `read_worker_reports` would find one; cheaper, and raises the same."""
+    names = await _registered(redis, queue)
+    keys = LedgerKeys(queue.name)
+    if names and await redis.exists(*(keys.worker(name) for name in names)):
+        return True
+    return any([await _from_rq(redis, queue, name) for name in names])
+
+
+async def _registered(redis: Redis, queue: JobQueue) -> list[str]:
+    """The names in RQ's set of workers, which keeps those that were killed for a while."""
+    members: Any = await redis.smembers(queue.workers_key)
+    return [key.removeprefix(queue.worker_prefix) for key in members]
 
 
 def _parse(text: str) -> WorkerReport | None:

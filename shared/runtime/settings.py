@@ -253,6 +253,12 @@ class Settings(PlainSettings):
         description="Messages that may wait, on the queue or for another attempt; above it the "
         "gateway says that the bot is busy.",
     )
+    no_workers: Literal["notice", "busy", "wait"] = Field(
+        "notice",
+        description="What senders get from the gateway once no worker has been alive for half a "
+        "minute: a notice that the answer comes late, a line that the bot is busy (the message is "
+        "not stored), or nothing until a worker is back.",
+    )
     sender_limit: int = Field(
         0, ge=0, description="Messages a minute that one person may send; 0: any number."
     )

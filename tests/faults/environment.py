@@ -236,5 +236,7 @@ def environment_with_sentinels(
 
 @contextmanager
 def _environment(server: Valkey, redis_url: str, **settings: str) -> Iterator[FaultEnvironment]:
-    with SessionWebhook() as webhook, gateway(redis_url, **settings) as (_, address):
+    # Many rows leave messages without a worker for longer than senders would be left unaware.
+    own = {"DINGDA_NO_WORKERS": "wait"} | settings
+    with SessionWebhook() as webhook, gateway(redis_url, **own) as (_, address):
         yield FaultEnvironment(server, webhook, address, redis_url, settings)

@@ -66,6 +66,7 @@ FAULTS = {
     "F70": "an upgrade and a rollback: two versions on one Redis",
     "F65": "the gateway reads settings and code again (SIGHUP)",
     "F66": "gateways and workers are started again one after the other",
+    "F67": "all workers die",
     "F71": "Redis is put back to an earlier state, or begins empty",
 }
 

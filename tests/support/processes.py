@@ -195,6 +195,12 @@ class Process:
         self._reader.join()
         return status
 
+    def wait(self, *, within_s: float = _WITHIN_S) -> int:
+        """Wait until it ends by itself, and return the exit status."""
+        status = self.popen.wait(within_s)
+        self._reader.join()
+        return status
+
     def kill(self) -> None:
         """`kill -9`."""
         self.popen.kill()

@@ -35,7 +35,8 @@ LEVELS: dict[str, dict[str, set[str]]] = {
         "handover": set(),
         "metrics": set(),
         "intake": {"metrics"},
-        "receiver": {"intake"},
+        "worker_presence": set(),
+        "receiver": {"intake", "worker_presence"},
         "http": {"receiver", "metrics"},
     },
     "worker": {

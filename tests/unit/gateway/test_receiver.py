@@ -8,7 +8,8 @@ import pytest
 from redis.exceptions import ConnectionError as RedisConnectionError
 
 from dingda.gateway.intake import Intake
-from dingda.gateway.receiver import Busy, Duplicate, Invalid, Receiver, Stored
+from dingda.gateway.receiver import Busy, Delayed, Duplicate, Invalid, Receiver, Stored
+from dingda.gateway.worker_presence import WorkerPresence
 from dingda.shared.dingtalk.message import Ignored
 from dingda.shared.ledger.admin import LedgerAdmin
 from dingda.shared.ledger.ledger import Ledger
@@ -120,4 +121,38 @@ async def test_a_transport_may_check_a_messages_id_before_it_is_stored(
     with pytest.raises(PermissionError):
         await receiver.receive(a_callback(msgId="m1"), check=forbid)
     assert checked == [a_message(msgId="m1").id]
+    assert await queued(redis) == 0
+
+
+# Without workers ----------------------------------------------------------------------------
+
+
+def gone() -> WorkerPresence:
+    presence = WorkerPresence(never)
+    presence.are_gone = True
+    return presence
+
+
+async def never() -> bool:
+    return False
+
+
+async def test_a_message_that_comes_while_no_worker_is_alive_is_stored_and_delayed(
+    ledger: Ledger, redis: fakeredis.FakeAsyncRedis
+) -> None:
+    intake = Intake(ledger, backlog_limit=2)
+    async with intake.running():
+        receiver = Receiver(intake, ledger, workers=gone())
+        assert await receiver.receive(a_callback()) == Delayed()
+        assert await receiver.receive(a_callback()) == Duplicate()
+    assert await queued(redis) == 1
+
+
+async def test_it_is_not_stored_where_senders_hear_that_the_bot_is_busy(
+    ledger: Ledger, redis: fakeredis.FakeAsyncRedis
+) -> None:
+    intake = Intake(ledger, backlog_limit=2)
+    async with intake.running():
+        receiver = Receiver(intake, ledger, workers=gone(), stores_without_workers=False)
+        assert isinstance(await receiver.receive(a_callback()), Busy)
     assert await queued(redis) == 0
