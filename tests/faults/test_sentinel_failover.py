@@ -4,13 +4,19 @@ Every row counts what was acknowledged and is gone, and what was answered twice.
 that has what is acknowledged, both are none.
 """
 
+import asyncio
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
+from redis.exceptions import RedisError
 
 from dingda.shared.dingtalk.message import Message, parse_message
+from dingda.shared.ledger.ledger import Ledger
+from dingda.shared.queue import JobQueue
+from dingda.shared.runtime.redis_address import RedisAddress
+from dingda.shared.runtime.redis_clients import create_bounded_redis
 from tests.faults.conftest import Figure
 from tests.faults.environment import (
     BUSY,
@@ -19,8 +25,8 @@ from tests.faults.environment import (
     session_of,
 )
 from tests.faults.load import Ack, Load, load
-from tests.support.builders import KEYS
-from tests.support.processes import wait_until
+from tests.support.builders import KEYS, a_callback
+from tests.support.processes import Valkey, valkey, wait_until
 from tests.support.sentinels import SentinelDeployment
 
 ACK_WITHIN_S = 2.0
@@ -30,6 +36,7 @@ ENDS_WITHIN_S = 90.0
 PER_S = 40.0
 BEFORE, AFTER = 80, 200
 """How many messages are stored before something breaks, and after it."""
+KILLS = 8
 SLOW = "慢 0.5"
 """Some twenty such messages are under way at any moment: claims and ends fall into the failover."""
 
@@ -126,10 +133,56 @@ def running_row(folder: Path, *, replicas: int = 1, min_replicas: int = 1) -> It
         yield Row(env, redis)
 
 
-def _message(ack: Ack) -> Message:
-    message = parse_message(ack.body)
+@contextmanager
+def pair(folder: Path) -> Iterator[tuple[Valkey, Valkey]]:
+    """A primary and a replica that is in step."""
+    prompt = {"repl-diskless-sync-delay": "0"}
+    with valkey(folder / "primary", **prompt) as primary:
+        follow = {"replicaof": f"127.0.0.1 {primary.port}"}
+        with valkey(folder / "replica", **prompt, **follow) as replica, replica.client() as client:
+            wait_until(lambda: client.info("replication")["master_link_status"] == "up")
+            yield primary, replica
+
+
+async def accept_until_killed(primary: Valkey, *, replicas: int) -> list[str]:
+    """Accept messages two by two, from four sides, until the primary is killed amid them.
+
+    Returns:
+        The ids of those that were acknowledged.
+    """
+    bodies = [a_callback(msgId=f"msg{number}") for number in range(4_000)]
+    messages = [(parse(body), body) for body in bodies]
+    couples = iter(list(zip(messages[::2], messages[1::2], strict=True)))
+    acknowledged: list[str] = []
+
+    async def accept(ledger: Ledger) -> None:
+        with suppress(RedisError):
+            for couple in couples:
+                await ledger.accept(couple, backlog_limit=len(messages))
+                acknowledged.extend(message.id for message, _ in couple)
+                if len(acknowledged) > len(messages) // 3:
+                    primary.kill()
+
+    async with create_bounded_redis(RedisAddress(primary.url), timeout_s=1.0) as redis:
+        queue = JobQueue.create("dingda", skill_timeout_s=30)
+        ledgers = [Ledger(redis, queue, replicas=replicas) for _ in range(4)]
+        await asyncio.gather(*map(accept, ledgers))
+    return acknowledged
+
+
+def count_stored(server: Valkey, message_ids: list[str]) -> int:
+    with server.client() as client:
+        return int(client.exists(*map(KEYS.message, message_ids)))
+
+
+def parse(body: bytes) -> Message:
+    message = parse_message(body)
     assert isinstance(message, Message)
     return message
+
+
+def _message(ack: Ack) -> Message:
+    return parse(ack.body)
 
 
 def _session(ack: Ack) -> str:
@@ -148,6 +201,25 @@ def test_a_primary_that_dies_takes_no_message_with_it(tmp_path: Path, figure: Fi
             row.redis.wait_for_other_primary(old)
         row.expect_everything_answered_once()
         row.note(figure, "killed")
+
+
+@pytest.mark.alone
+@pytest.mark.slow
+@pytest.mark.timeout(240)
+@pytest.mark.fault("F59")
+async def test_what_a_replica_has_confirmed_outlives_a_kill_amid_thousands_of_writes(
+    tmp_path: Path, figure: Figure
+) -> None:
+    for replicas in (0, 1):
+        acknowledged = lost = 0
+        for kill in range(KILLS):
+            with pair(tmp_path / f"{replicas}-{kill}") as (primary, replica):
+                ids = await accept_until_killed(primary, replicas=replicas)
+                acknowledged += len(ids)
+                lost += len(ids) - count_stored(replica, ids)
+        words = f"{lost} of {acknowledged} acknowledged lost in {KILLS} kills"
+        figure(f"DINGDA_REDIS_REPLICAS={replicas}, without a pause", words)
+    assert lost == 0
 
 
 @pytest.mark.alone
