@@ -6,6 +6,7 @@ from typing import Any
 from redis.asyncio import Redis
 from redis.exceptions import ResponseError
 
+from dingda.shared.ledger.facts import read_facts
 from dingda.shared.ledger.histograms import Histogram, Stage, read_histograms
 from dingda.shared.ledger.keys import LedgerKeys
 from dingda.shared.ledger.scripts import DiscardArguments, LedgerScripts, RetryDeadLetterArguments
@@ -22,8 +23,8 @@ from dingda.shared.ledger.stored import whole_number
 from dingda.shared.ledger.times import MARGIN_MS
 from dingda.shared.queue import JobQueue, job_data, rq_now
 
-_FIELDS = ("reason", "detail", "accepted_ms", "leases")
-_UNREADABLE = (DeadReason.FAILED, SPOILT, None, None)
+_FIELDS = ("reason", "detail", "accepted_ms", "leases", "facts")
+_UNREADABLE = (DeadReason.FAILED, SPOILT, None, None, None)
 _A_ROUND_TRIP = 1000
 """Dead letters that one round trip reads, so that the server is not kept from others for long."""
 
@@ -154,7 +155,8 @@ class LedgerAdmin:
 
 
 def _dead_letter(message_id: str, ended_ms: float, record: Any, payload: Any) -> DeadLetter:
-    reason, detail, accepted_ms, leases = record if isinstance(record, list) else _UNREADABLE
+    fields = record if isinstance(record, list) else _UNREADABLE
+    reason, detail, accepted_ms, leases, facts = fields
     return DeadLetter(
         id=message_id,
         reason=join_reason(reason or "", detail or ""),
@@ -162,6 +164,7 @@ def _dead_letter(message_id: str, ended_ms: float, record: Any, payload: Any) ->
         accepted_ms=_count_of(accepted_ms),
         ended_ms=_count_of(f"{ended_ms:.0f}"),
         payload=payload.encode() if isinstance(payload, str) else None,
+        facts=read_facts(facts),
     )
 
 

@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from dingda.shared.ledger.facts import MessageFacts
+
 
 class AcceptResult(StrEnum):
     """What became of a message that was to be accepted."""
@@ -363,6 +365,8 @@ class DeadLetter:
     ended_ms: int
     payload: bytes | None = field(repr=False)
     """The callback's body, kept while the session is open."""
+    facts: MessageFacts = field(default=MessageFacts())
+    """What the worker noted of it: the skill, the error's class and place, and so on."""
 
 
 @dataclass(frozen=True, slots=True)

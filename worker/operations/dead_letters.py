@@ -30,7 +30,8 @@ def show_dead_letters(dead_letters: Sequence[DeadLetter], *, as_json: bool, now_
         return "no dead letters"
     return "\n".join(
         f"{_short_id(fact['id'])}  {fact['age_s']:>7.0f} s ago  leased {fact['lease_count']}×  "
-        f"{_shown(fact['conversation'] or '-')}  {_shown(fact['reason'])}"
+        f"{_shown(fact['skill'] or '-')}  {_shown(fact['conversation'] or '-')}  "
+        f"{_shown(fact['reason'])}"
         for fact in facts
     )
 
@@ -73,6 +74,9 @@ def _facts(dead_letter: DeadLetter, now_s: float) -> dict[str, object]:
         "lease_count": dead_letter.lease_count,
         "age_s": round(now_s - dead_letter.ended_ms / 1000, 1),
         "waited_s": round((dead_letter.ended_ms - dead_letter.accepted_ms) / 1000, 1),
+        "skill": dead_letter.facts.skill,
+        "error": dead_letter.facts.error,
+        "place": dead_letter.facts.place,
         "conversation": conversation_of(dead_letter),
         "can_retry": dead_letter.payload is not None,
     }

@@ -127,6 +127,14 @@ async def test_it_is_shown_with_its_steps_skill_arguments_and_backend_calls(
         assert part in html, part
 
 
+async def test_a_group_of_dead_letters_names_the_skill_and_the_errors_class(
+    browser: Browser, ledger: Ledger
+) -> None:
+    await answered(ledger, FAILED, noted={"skill": "leave", "error": "KeyError"})
+    html = (await browser.get("/dead/group?reason=failed: errcode 300001")).text
+    assert "leave <code>KeyError</code>" in html
+
+
 async def test_what_others_named_becomes_no_html(browser: Browser, ledger: Ledger) -> None:
     noted = {
         "skill": EVIL,
