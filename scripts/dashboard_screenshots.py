@@ -51,7 +51,8 @@ async def draw_dashboard(chromium: str, simulator: str, redis_url: str, folder: 
             await _sign_in(page, url)
             await _save(page, folder / "dashboard-dead-letters.png")
             await page.locator(".group h2 a").first.click()
-            await page.locator("a.id").first.click()
+            await page.locator("tr", has_text="weather").locator("a.id").first.click()
+            await page.wait_for_url("**/messages/*")
             await _save(page, folder / "dashboard-message.png")
         async with _page(browser, "zh-CN", _PHONE) as page:
             await page.emulate_media(color_scheme="dark")
@@ -106,10 +107,13 @@ async def _save(page: Page, path: Path) -> None:
 async def _talk(simulator: str) -> None:
     """Have people speak to the bot for a while; DingTalk has two bad moments."""
     chance = random.Random(7)  # noqa: S311 - the same pictures every time, as far as that goes
+    bad_places = ["西宁", "兰州"]
     bad = {8: ReplyFault.REFUSE, 16: ReplyFault.CLOSE}
     async with SimulatorClient(simulator) as dingtalk:
         for second in range(_SECONDS):
             await dingtalk.set_faults(FaultSettings(replies=bad.get(second)))
+            if second in bad:  # about a place that no answer is cached of
+                await dingtalk.send(UserMessage(f"{bad_places.pop()}天气", "周八"))
             for _ in range(chance.randint(1, 6)):
                 await dingtalk.send(UserMessage(chance.choice(_TEXTS), chance.choice(_SENDERS)))
             await asyncio.sleep(1)
