@@ -148,8 +148,12 @@ class _DeadLetters:
         ids = [head.id for head in heads]
         # Before the act: it is to be known even if the act is cut short.
         audit(request, f"{'retries' if is_retry else 'discards'} {len(ids)} dead letters", ids)
-        results = Counter([await (self._retry if is_retry else self._discard)(id_) for id_ in ids])
-        audit(request, "result: " + ", ".join(f"{n} {what}" for what, n in results.items()))
+        act, results = self._retry if is_retry else self._discard, Counter[str]()
+        try:
+            for message_id in ids:
+                results[await act(message_id)] += 1
+        finally:  # also where Redis fails half-way
+            audit(request, "result: " + ", ".join(f"{n} {what}" for what, n in results.items()))
         return await self._site.page(
             request, "dead_letters_done.html", is_retry=is_retry, results=results
         )

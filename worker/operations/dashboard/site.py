@@ -92,6 +92,7 @@ class Site:
             language=language,
             other_language=_in_language(request, _other(language)),
             path=request.url.path,
+            is_get=request.method == "GET",
             may_act=request.state.role >= Role.ACT,
             can_sign_in=self.access.can_sign_in,
             can_sign_out=request.state.role > self.access.least,

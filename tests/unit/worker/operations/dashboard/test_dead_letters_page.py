@@ -6,6 +6,7 @@ from typing import Any
 
 import fakeredis
 import pytest
+from redis.exceptions import ConnectionError as RedisConnectionError
 from rq.suspension import WORKERS_SUSPENDED
 
 from dingda.shared.dingtalk.message import Message
@@ -183,6 +184,30 @@ async def test_an_act_is_logged_with_its_messages_and_its_result(
     assert lines[0] == "retries 25 dead letters"
     assert lines[-1] == "result: 25 accepted"
     assert {word for line in lines[1:-1] for word in line.split()} == {m.id for m in messages}
+
+
+async def test_an_act_that_redis_cuts_short_is_logged_as_far_as_it_came(
+    operator: Browser,
+    ledger: Ledger,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    await several(ledger, 3)
+    asked = list[str]()
+
+    async def discard(_: LedgerAdmin, message_id: str) -> bool:
+        if asked:
+            raise RedisConnectionError
+        asked.append(message_id)
+        return True
+
+    monkeypatch.setattr(LedgerAdmin, "discard", discard)
+    with caplog.at_level(logging.INFO, "dingda.dashboard"):
+        group = {"reason": "failed: errcode 300001", "act": "discard"}
+        response = await operator.post("/dead/act", group)
+    assert response.status_code == 503
+    assert '<meta http-equiv="refresh" content="5; url=/">' in response.text
+    assert "audit: act at 192.0.2.7: result: 1 discarded" in caplog.messages
 
 
 async def test_a_reader_is_shown_no_button_that_acts(browser: Browser, ledger: Ledger) -> None:
