@@ -127,11 +127,10 @@ def address_of(request: Request) -> str:
 
 
 def _in_language(request: Request, language: str) -> str:
-    """The address of the same page in another language; of the first one after a POST."""
+    """The same page in another language, as a relative address; after a POST the first page."""
     if request.method != "GET":
         return f"/?lang={language}"
-    url = request.url.include_query_params(lang=language)
-    return f"{url.path}?{url.query}"
+    return f"?{request.url.include_query_params(lang=language).query}"
 
 
 def _other(language: str) -> str:

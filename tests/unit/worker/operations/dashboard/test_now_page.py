@@ -120,6 +120,17 @@ async def test_the_language_is_the_browsers_until_one_is_chosen(browser: Browser
 
 
 @pytest.mark.parametrize(
+    "path", ["//evil.example/", "/\\evil.example/", "/dead/group?reason=a%26b"]
+)
+async def test_the_other_language_is_a_link_to_the_same_page(browser: Browser, path: str) -> None:
+    html = (await browser.get(f"http://127.0.0.1:9109{path}")).text
+    (link,) = re.findall(r'<a href="([^"]*)" lang="zh-CN">', html)
+    assert link.startswith("?")
+    assert 'href="//' not in html
+    assert 'href="/\\' not in html
+
+
+@pytest.mark.parametrize(
     ("kept", "accepted_languages", "chosen"),
     [
         ("", "", "zh-CN"),
