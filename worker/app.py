@@ -150,6 +150,7 @@ def _served(
             parts.answerer.max_concurrency, worker.slots_used, parts.backends.circuits
         ),
         is_alive=lambda: responds(loop),
+        why_not_ready=lambda: worker.readiness.why_not,
     )
 
 

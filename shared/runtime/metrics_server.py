@@ -1,4 +1,4 @@
-"""`/metrics` and `/healthz` on a port of a process's own, served from threads.
+"""`/metrics`, `/healthz` and `/readyz` on a port of a process's own, served from threads.
 
 Not from the event loop: a worker whose loop is blocked still says so. The port is for Prometheus
 and for health checks, never for the public. Import this only where metrics are on: it loads
@@ -112,15 +112,17 @@ def serve_metrics(
     registry: Collector | CollectorRegistry,
     *,
     is_alive: Callable[[], bool] = lambda: True,
+    why_not_ready: Callable[[], str] = lambda: "",
 ) -> Iterator[None]:
-    """Serve `/metrics` and `/healthz` as long as the context lasts.
+    """Serve `/metrics`, `/healthz` and `/readyz` as long as the context lasts.
 
     Args:
         listener: where to listen.
         registry: what to expose; it is asked from a thread.
         is_alive: what `/healthz` says, 200 or 503; called from a thread.
+        why_not_ready: what `/readyz` says, 200 for "" or 503; called from a thread.
     """
-    server = _Server(listener, registry, is_alive)
+    server = _Server(listener, registry, is_alive, why_not_ready)
     thread = threading.Thread(target=server.serve_forever, name="metrics", daemon=True)
     thread.start()
     try:
@@ -134,13 +136,18 @@ class _Server(ThreadingHTTPServer):
     daemon_threads = True
 
     def __init__(
-        self, listener: socket.socket, registry: Collector, is_alive: Callable[[], bool]
+        self,
+        listener: socket.socket,
+        registry: Collector,
+        is_alive: Callable[[], bool],
+        why_not_ready: Callable[[], str],
     ) -> None:
         super().__init__(listener.getsockname()[:2], _Handler, bind_and_activate=False)
         self.socket.close()
         self.socket = listener
         self.registry = registry
         self.is_alive = is_alive
+        self.why_not_ready = why_not_ready
         self._places = threading.BoundedSemaphore(_MAX_REQUESTS)
 
     def verify_request(self, request: object, client_address: object) -> bool:  # noqa: ARG002
@@ -169,10 +176,16 @@ class _Handler(BaseHTTPRequestHandler):
             self._respond(HTTPStatus.OK, CONTENT_TYPE, generate_latest(self.server.registry))
         elif path == "/healthz":
             alive = self.server.is_alive()
-            status = HTTPStatus.OK if alive else HTTPStatus.SERVICE_UNAVAILABLE
-            self._respond(status, "application/json", json.dumps({"alive": alive}).encode())
+            self._respond_well(alive, {"alive": alive})
+        elif path == "/readyz":
+            why = self.server.why_not_ready()
+            self._respond_well(not why, {"ready": False, "why": why} if why else {"ready": True})
         else:
             self._respond(HTTPStatus.NOT_FOUND, "application/json", b'{"error": "http"}')
+
+    def _respond_well(self, is_well: bool, facts: Mapping[str, object]) -> None:  # noqa: FBT001
+        status = HTTPStatus.OK if is_well else HTTPStatus.SERVICE_UNAVAILABLE
+        self._respond(status, "application/json", json.dumps(facts).encode())
 
     def _respond(self, status: HTTPStatus, content_type: str, body: bytes) -> None:
         self.send_response(status)

@@ -350,6 +350,42 @@ def test_systemd_hears_when_it_is_ready_reloads_works_and_stops(
             wait_for("^STOPPING=1$")
 
 
+@pytest.mark.fault("F66")
+@pytest.mark.timeout(180)
+def test_systemd_hears_when_a_worker_takes_jobs_and_when_it_stops(
+    env: FaultEnvironment, tmp_path: Path
+) -> None:
+    with systemd(tmp_path) as (address, wait_for), env.worker(NOTIFY_SOCKET=address) as works:
+        wait_for("^READY=1$")
+        wait_for("^WATCHDOG=1$")
+        works.popen.send_signal(signal.SIGTERM)
+        wait_for("^STOPPING=1$")
+        assert works.wait() == 0
+
+
+@pytest.mark.fault("F66")
+@pytest.mark.timeout(180)
+def test_a_worker_ends_on_sighup_in_good_order_unless_the_settings_on_disk_are_wrong(
+    env: FaultEnvironment, tmp_path: Path
+) -> None:
+    settings = {
+        "DINGDA_REDIS_URL": env.redis_url,
+        "DINGDA_SESSION_WEBHOOK_ORIGINS": env.webhook.origin,
+        "DINGDA_SKILLS": "tests.e2e.slow_skill",
+    }
+    with process("-m", "dingda", "worker", env=settings, cwd=tmp_path) as works:
+        works.wait_for("takes up to", within_s=WITHIN_S)
+        (tmp_path / ".env").write_text("DINGDA_CONCURRENCY=canary\n")
+        works.popen.send_signal(signal.SIGHUP)
+        works.wait_for("not reloaded, as the settings are wrong: DINGDA_CONCURRENCY: Input")
+        assert "canary" not in works.output
+        env.accept("慢 2")
+        env.wait_for_state("leased")
+        (tmp_path / ".env").write_text("DINGDA_CONCURRENCY=10\n")
+        assert works.stop(signal.SIGHUP, within_s=WITHIN_S) == 0
+        env.expect_ends(answered=1)
+
+
 def children(gateway: Gateway) -> list[int]:
     """The processes that serve."""
     return [pid for pid, command in descendants(gateway).items() if b"spawn_main" in command]

@@ -115,6 +115,7 @@ class WorkerMetrics(AnsweringMetrics):
         state: Callable[[], WorkerState],
         *,
         is_alive: Callable[[], bool],
+        why_not_ready: Callable[[], str],
     ) -> Iterator[None]:
         """Serve the metrics, and the worker's health, as long as the context lasts.
 
@@ -122,6 +123,7 @@ class WorkerMetrics(AnsweringMetrics):
             settings: where to listen.
             state: reads what the worker is like now; called from a thread.
             is_alive: whether the worker is well; called from a thread.
+            why_not_ready: why it takes no jobs; "" if it does. Called from a thread.
 
         Raises:
             SettingsError: if the port is taken.
@@ -131,7 +133,7 @@ class WorkerMetrics(AnsweringMetrics):
         listener = listen(
             settings.metrics_host, settings.metrics_port, settings_prefix="DINGDA_METRICS_"
         )
-        with serve_metrics(listener, self.registry, is_alive=is_alive):
+        with serve_metrics(listener, self.registry, is_alive=is_alive, why_not_ready=why_not_ready):
             yield
 
 

@@ -15,11 +15,12 @@ from dingda.shared.runtime.metrics_server import Collected, build_info, serve_me
 def served(
     read: Callable[[], Iterator[Metric]] = lambda: iter([build_info("worker")]),
     is_alive: Callable[[], bool] = lambda: True,
+    why_not_ready: Callable[[], str] = lambda: "",
 ) -> Iterator[httpx.Client]:
     listener = socket.create_server(("127.0.0.1", 0))
     address = f"http://127.0.0.1:{listener.getsockname()[1]}"
     with (
-        serve_metrics(listener, Collected(read), is_alive=is_alive),
+        serve_metrics(listener, Collected(read), is_alive=is_alive, why_not_ready=why_not_ready),
         httpx.Client(base_url=address, timeout=10) as client,
     ):
         yield client
@@ -44,6 +45,14 @@ def test_health_is_yes_or_no() -> None:
         assert client.get("/healthz").status_code == 200
         ill = client.get("/healthz")
     assert (ill.status_code, ill.json()) == (503, {"alive": False})
+
+
+def test_readiness_says_why_not() -> None:
+    answers = iter(("", "stopping"))
+    with served(why_not_ready=lambda: next(answers)) as client:
+        assert client.get("/readyz").json() == {"ready": True}
+        stopping = client.get("/readyz")
+    assert (stopping.status_code, stopping.json()) == (503, {"ready": False, "why": "stopping"})
 
 
 def test_there_is_nothing_else() -> None:
