@@ -16,6 +16,7 @@ from dingda.worker.operations.readings import (
     Reading,
     RecentReadings,
     RedisHealth,
+    Replica,
 )
 from dingda.worker.operations.top import draw
 from tests.unit.worker.operations.messages import QUEUE, accepted, ended
@@ -116,6 +117,39 @@ async def test_the_observer_counts_what_the_ledger_counts(
     assert (reading.counts.open, reading.dead_letters, reading.queued) == (1, 1, 3)
     assert reading.oldest_s > 0
     assert observer.recent.newest is reading
+
+
+async def test_redis_says_how_full_it_is_and_how_far_its_replicas_are(
+    redis: fakeredis.FakeAsyncRedis, admin: LedgerAdmin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    info = {
+        "redis_version": "7.2.0",
+        "valkey_version": "9.1.2",
+        "role": "master",
+        "used_memory": 500,
+        "maxmemory": 1000,
+        "maxmemory_policy": "noeviction",
+        "aof_enabled": 1,
+        "aof_last_write_status": "err",
+        "connected_slaves": 1,
+        "master_repl_offset": 900,
+        "slave0": {"ip": "10.0.0.2", "port": 6379, "state": "online", "offset": 800, "lag": 1},
+    }
+
+    async def told(_: object) -> dict[str, object]:
+        return info
+
+    monkeypatch.setattr(fakeredis.FakeAsyncRedis, "info", told)
+    health = (await Observer(redis, admin, QUEUE).read()).redis
+    assert (health.version, health.memory_bytes, health.max_memory_bytes) == (
+        "Valkey 9.1.2",
+        500,
+        1000,
+    )
+    assert (health.append_only, health.append_only_works) == (True, False)
+    assert health.replicas == (Replica("10.0.0.2:6379", "online", 1, 100),)
+    lines = draw(a_reading(0, redis=health), recent(a_reading(0)), width=80, height=50)
+    assert lines[2].startswith("Valkey 9.1.2  master  500 B of 1 kB  aof FAILING  replicas 1 (")
 
 
 @pytest.mark.parametrize("width", [80, 40, 200])
