@@ -146,7 +146,8 @@ def metrics(*, host: str, port: int) -> int:
 
     async def serve() -> None:
         async with _admin(settings, timeout_s=_SCRAPE_TIMEOUT_S) as (redis, admin, queue):
-            exporter = create_exporter(partial(read_cluster_state, redis, admin, queue))
+            read = partial(read_cluster_state, redis, admin, queue)
+            exporter = create_exporter(read, wanted_replicas=settings.redis_replicas)
             logger.info("telling Prometheus on http://%s:%d/metrics", host, port)
             await uvicorn.Server(create_uvicorn_config(exporter)).serve(sockets=[listener])
 

@@ -170,6 +170,11 @@ def _totals(counts: Counts) -> Iterator[Metric]:
         "Dead letters that an operator had answered again.",
         value=counts.revived,
     )
+    yield CounterMetricFamily(
+        "dingda_redis_unreplicated",
+        "Steps of messages that too few replicas had in time.",
+        value=counts.unreplicated,
+    )
     ended = CounterMetricFamily(
         "dingda_messages_ended",
         "Messages that came to an end; a revived one ends again.",

@@ -177,6 +177,7 @@ async def test_redis_tells_its_memory_its_replicas_and_its_file(exporter: Export
         "dingda_redis_replicas": 2,
         "dingda_redis_replicas_wanted": 1,
         "dingda_redis_replica_lag_seconds": 4,
+        "dingda_redis_unreplicated_total": 0,
         "dingda_redis_aof_enabled": 1,
         "dingda_redis_aof_write_ok": 0,
         "dingda_redis_cpu_seconds_total": 4,
