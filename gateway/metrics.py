@@ -4,6 +4,8 @@ All processes of a gateway count into files of one folder; the first process add
 the sums (`shared.runtime.counter_files`, `shared.runtime.metrics_server`).
 """
 
+import logging
+import socket
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,6 +13,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from dingda.shared.errors import SettingsError
 from dingda.shared.runtime.counter_files import CounterFile, Measure, read_counter_files
 from dingda.shared.runtime.loop_lag import LAG_BOUNDS_S
 from dingda.shared.runtime.server import listen
@@ -18,6 +21,8 @@ from dingda.shared.runtime.settings import Settings
 
 if TYPE_CHECKING:
     from prometheus_client.core import Metric
+
+logger = logging.getLogger(__name__)
 
 
 class CallbackOutcome(StrEnum):
@@ -108,8 +113,13 @@ class CountedGatewayMetrics(GatewayMetrics):
 
 
 @contextmanager
-def served_metrics(settings: Settings) -> Iterator[Path | None]:
+def served_metrics(settings: Settings, *, is_reload: bool = False) -> Iterator[Path | None]:
     """Serve what the gateway's processes count, as long as the context lasts.
+
+    Args:
+        settings: where to listen.
+        is_reload: whether the gateway has served before. It then goes on without metrics if it
+            can't have the port: what was reloaded must not end it.
 
     Returns:
         The folder where they count; None where metrics are off.
@@ -117,7 +127,8 @@ def served_metrics(settings: Settings) -> Iterator[Path | None]:
     Raises:
         SettingsError: if the port is taken.
     """
-    if not settings.metrics_port:
+    listener = _listen(settings, is_reload=is_reload) if settings.metrics_port else None
+    if listener is None:
         yield None
         return
     from dingda.shared.runtime.metrics_server import (  # noqa: PLC0415 - loads prometheus_client
@@ -127,9 +138,6 @@ def served_metrics(settings: Settings) -> Iterator[Path | None]:
         serve_metrics,
     )
 
-    listener = listen(
-        settings.metrics_host, settings.metrics_port, settings_prefix="DINGDA_METRICS_"
-    )
     with tempfile.TemporaryDirectory(prefix="dingda-metrics-") as name:
         folder = Path(name)
 
@@ -139,3 +147,17 @@ def served_metrics(settings: Settings) -> Iterator[Path | None]:
 
         with serve_metrics(listener, Collected(read)):
             yield folder
+
+
+def _listen(settings: Settings, *, is_reload: bool) -> socket.socket | None:
+    try:
+        return listen(
+            settings.metrics_host,
+            settings.metrics_port,
+            chosen_with="DINGDA_METRICS_PORT or DINGDA_METRICS_HOST",
+        )
+    except SettingsError as error:
+        if not is_reload:
+            raise
+        logger.error("there are no metrics from here on: %s", error)
+        return None

@@ -49,14 +49,17 @@ def serve(settings: Settings) -> None:
             handover.complete()
 
     # A stand-by serves for a moment only, and the port of the metrics is taken.
-    with nullcontext() if is_standby else served_metrics(settings) as counters:
+    serving = served_metrics(settings, is_reload=handover is not None)
+    with nullcontext() if is_standby else serving as counters:
         is_alone = is_standby or settings.gateway_processes == 1
         metrics = CountedGatewayMetrics(counters) if counters and is_alone else None
         app = create_app(settings, metrics=metrics, on_ready=on_ready)
         run_preflight(settings)
         listener = handover.listener if handover else inherited_listener()
         if listener is None:
-            listener = listen(settings.host, settings.port, settings_prefix="DINGDA_")
+            listener = listen(
+                settings.host, settings.port, chosen_with="DINGDA_PORT or DINGDA_HOST"
+            )
         host, port = listener.getsockname()[:2]
         logger.info("listening on http://%s:%d%s", host, port, settings.callback_path)
         server = _Server(app) if is_alone else _Children(settings, counters, on_ready)

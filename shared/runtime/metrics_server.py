@@ -30,6 +30,8 @@ _MAX_VALUES = 100
 _MAX_REQUESTS = 8
 """How many may be served at once; one more is closed."""
 _TIMEOUT_S = 2.0
+_POLL_S = 0.1
+"""How long `shutdown` may take, in seconds."""
 
 
 class ClosedLabel:
@@ -123,7 +125,9 @@ def serve_metrics(
         why_not_ready: what `/readyz` says, 200 for "" or 503; called from a thread.
     """
     server = _Server(listener, registry, is_alive, why_not_ready)
-    thread = threading.Thread(target=server.serve_forever, name="metrics", daemon=True)
+    thread = threading.Thread(
+        target=server.serve_forever, args=(_POLL_S,), name="metrics", daemon=True
+    )
     thread.start()
     try:
         yield

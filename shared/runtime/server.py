@@ -16,13 +16,13 @@ _FIRST_INHERITED = 3
 """The file descriptor of the first socket that systemd passes on (SD_LISTEN_FDS_START)."""
 
 
-def listen(host: str, port: int, *, settings_prefix: str) -> socket.socket:
+def listen(host: str, port: int, *, chosen_with: str) -> socket.socket:
     """Listen on a TCP port.
 
     Args:
         host: a name or an IP address, of either version.
         port: the port; 0 for any that is free.
-        settings_prefix: what precedes `HOST` and `PORT` in the settings' names, for the error.
+        chosen_with: the names of the settings or options that choose them, for the error.
 
     Raises:
         SettingsError: if the address cannot be had; it names the address and the settings.
@@ -34,8 +34,7 @@ def listen(host: str, port: int, *, settings_prefix: str) -> socket.socket:
         # Python adds "(while attempting to bind on address …)", which repeats the address.
         why = str(error.strerror).partition(" (while")[0]
         raise SettingsError(
-            f"cannot listen on {host}:{port} ({why}); "
-            f"choose another with {settings_prefix}PORT or {settings_prefix}HOST"
+            f"cannot listen on {host}:{port} ({why}); choose another with {chosen_with}"
         ) from None
 
 

@@ -206,6 +206,8 @@ def _settings() -> dict[str, str]:
         "DINGDA_APP_KEY": APP_KEY,
         "DINGDA_ROBOT_CODE": "",
         "DINGDA_PROXY_URL": "",
+        # The gateway and the worker could not both have the port.
+        "DINGDA_METRICS_PORT": "0",
         "DINGDA_RESULT_TTL": value_set("DINGDA_RESULT_TTL") or "60",
         "DINGDA_OPENAPI_URL": f"{simulator}/openapi",
         "DINGDA_OAPI_URL": f"{simulator}/openapi",

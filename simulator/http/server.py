@@ -48,7 +48,9 @@ def serve(settings: SimulatorSettings, bot: Settings) -> None:
     changes = ChangeNotifier()
     ledger = create_bounded_redis(bot.redis_address, timeout_s=_LEDGER_TIMEOUT_S)
     app = _build(settings, bot, changes, ledger)
-    listener = listen(settings.host, settings.port, settings_prefix="DINGDA_SIMULATOR_")
+    listener = listen(
+        settings.host, settings.port, chosen_with="DINGDA_SIMULATOR_PORT or DINGDA_SIMULATOR_HOST"
+    )
     _log_start(settings, bot)
     server = _Server(create_uvicorn_config(app), changes, ledger)
     # uvicorn raises it again once it has shut down on Ctrl-C.

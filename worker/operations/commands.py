@@ -142,7 +142,7 @@ def metrics(*, host: str, port: int) -> int:
 
     join_demo("DINGDA_REDIS_URL")
     settings = _load()
-    listener = listen(host, port, settings_prefix="--")
+    listener = listen(host, port, chosen_with="--port or --host")
 
     async def serve() -> None:
         async with _admin(settings, timeout_s=_SCRAPE_TIMEOUT_S) as (redis, admin, queue):

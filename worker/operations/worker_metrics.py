@@ -131,7 +131,9 @@ class WorkerMetrics(AnsweringMetrics):
         services = ClosedLabel()
         self.registry.register(Collected(lambda: state_metrics(state(), services)))
         listener = listen(
-            settings.metrics_host, settings.metrics_port, settings_prefix="DINGDA_METRICS_"
+            settings.metrics_host,
+            settings.metrics_port,
+            chosen_with="DINGDA_METRICS_PORT or DINGDA_METRICS_HOST",
         )
         with serve_metrics(listener, self.registry, is_alive=is_alive, why_not_ready=why_not_ready):
             yield

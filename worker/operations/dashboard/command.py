@@ -41,7 +41,9 @@ def dashboard(*, host: str | None, port: int | None) -> None:
         bot.queue, skill_timeout_s=bot.skill_timeout, result_ttl_s=bot.result_ttl
     )
     site = Site(redis, LedgerAdmin(redis, queue), queue, settings, Access(settings))
-    listener = listen(settings.host, settings.port, settings_prefix="DINGDA_DASHBOARD_")
+    listener = listen(
+        settings.host, settings.port, chosen_with="DINGDA_DASHBOARD_PORT or DINGDA_DASHBOARD_HOST"
+    )
     address = f"[{settings.host}]" if ":" in settings.host else settings.host
     logger.info("the dashboard is at %s", settings.url or f"http://{address}:{settings.port}/")
     if not site.access.can_act:
