@@ -24,9 +24,10 @@ from prometheus_client.registry import Collector
 
 from dingda import __version__
 from dingda.shared.runtime.counter_files import Measure
+from dingda.shared.runtime.logs import printable
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
-_MAX_VALUES = 100
+_MAX_VALUES, _MAX_CHARS = 100, 60
 _MAX_REQUESTS = 8
 """How many may be served at once; one more is closed."""
 _TIMEOUT_S = 2.0
@@ -44,12 +45,13 @@ class ClosedLabel:
         self._values: set[str] = set()
 
     def value(self, name: str) -> str:
-        """What to call it."""
-        if name not in self._values:
+        """What to call it: as a log would, since it is from outside."""
+        value = printable(name, _MAX_CHARS)
+        if value not in self._values:
             if len(self._values) == _MAX_VALUES:
                 return "other"
-            self._values.add(name)
-        return name
+            self._values.add(value)
+        return value
 
 
 class Collected(Collector):

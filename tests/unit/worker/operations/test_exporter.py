@@ -168,6 +168,18 @@ async def test_no_more_than_a_hundred_services_are_told_apart(exporter: Exporter
     assert samples['dingda_cluster_open_circuits{"service": "other"}'] == 50
 
 
+@pytest.mark.parametrize("name", ['a"b', "a\n# HELP dingda_up no", "\ud800", "a\\", "x" * 5000])
+async def test_whatever_a_service_is_called_the_rest_can_be_read(
+    exporter: Exporter, name: str
+) -> None:
+    await report(exporter.redis, open_circuits=[name])
+    samples = await exporter.scrape()
+    circuits = [each for each in samples if each.startswith("dingda_cluster_open_circuits")]
+    assert len(circuits) <= 1  # a report that can't be read is left out
+    assert max(map(len, samples)) < 200
+    assert samples["dingda_up"] == 1
+
+
 async def test_redis_tells_its_memory_its_replicas_and_its_file(exporter: Exporter) -> None:
     samples = await exporter.scrape(wanted_replicas=1)
     told = {name: value for name, value in samples.items() if name.startswith("dingda_redis_")}
