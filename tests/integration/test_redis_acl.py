@@ -18,6 +18,7 @@ from dingda.worker.operations.dashboard.access import Access
 from dingda.worker.operations.dashboard.app import create_app
 from dingda.worker.operations.dashboard.settings import load_dashboard_settings
 from dingda.worker.operations.dashboard.site import Site
+from dingda.worker.operations.exporter import read_cluster_state
 from tests.support.builders import KEYS, a_callback
 from tests.support.processes import (
     ROOT,
@@ -74,6 +75,19 @@ def test_a_message_is_answered_and_the_worker_looks_after_the_queue(
 def test_the_self_check_finds_nothing_amiss(url: str) -> None:
     settings = Settings(_env_file=None, app_secret=SECRET, redis_url=url)  # type: ignore[call-arg, arg-type]
     assert {finding.severity for finding in check(settings)} == {Severity.OK}
+
+
+async def test_the_exporter_can_read_all_that_it_tells(url: str) -> None:
+    client = redis.asyncio.Redis.from_url(url, decode_responses=True)
+    queue = JobQueue.create("dingda", skill_timeout_s=30)
+    state = await read_cluster_state(client, LedgerAdmin(client, queue), queue)
+    await client.aclose()
+    assert {
+        "used_memory",
+        "maxmemory",
+        "connected_slaves",
+        "aof_enabled",
+    } <= state.redis_info.keys()
 
 
 async def test_the_dashboard_can_read_retry_discard_pause_and_resume(url: str) -> None:
