@@ -88,7 +88,7 @@ class WorkerParts(NamedTuple):
 async def run_worker(settings: Settings) -> None:
     """Work until told to stop."""
     fetching = create_fetching_redis(settings.redis_address)
-    metrics = create_metrics(settings)
+    metrics = _create_metrics(settings)
     async with open_answerer(settings, metrics) as parts, fetching:
         asyncio.get_running_loop().set_default_executor(parts.threads)
         worker = ConcurrentWorker(
@@ -112,7 +112,7 @@ async def run_worker(settings: Settings) -> None:
             watchdog.close()
 
 
-def create_metrics(settings: Settings) -> "WorkerMetrics | None":
+def _create_metrics(settings: Settings) -> "WorkerMetrics | None":
     """What counts the worker's work; None, and nothing is loaded for it, where metrics are off."""
     if not settings.metrics_port:
         return None

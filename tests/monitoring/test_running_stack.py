@@ -3,7 +3,6 @@
 import re
 import shutil
 import subprocess
-import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -258,9 +257,7 @@ def query(server: str, expression: str) -> list[str]:
     return [result["value"][1] for result in found["data"]["result"]]
 
 
-def test_without_redis_the_exporter_still_answers_within_a_second(stack: Stack) -> None:
+def test_while_redis_hangs_the_exporter_still_answers(stack: Stack) -> None:
     with stack.redis.frozen():
-        began = time.process_time()
-        text = stack.scrape("exporter")
-    assert "dingda_up 0.0\n" in text
-    assert time.process_time() - began < 5
+        assert "dingda_up 0.0\n" in stack.scrape("exporter")
+    wait_until(lambda: "dingda_up 1.0\n" in stack.scrape("exporter"))
