@@ -63,6 +63,10 @@ SECTIONS: dict[str, dict[str, Entry]] = {
             "dingda.worker.operations.commands:status",
             "Show the totals, the queue and the workers.",
         ),
+        "trace": Entry(
+            "dingda.worker.operations.commands:trace_command",
+            "Show what became of messages.",
+        ),
         "metrics": Entry(
             "dingda.worker.operations.commands:metrics",
             "Tell Prometheus what Redis knows of all processes together.",

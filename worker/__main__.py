@@ -25,6 +25,7 @@ from dingda.worker.operations.commands import (
     metrics,
     settings,
     status,
+    trace_command,
 )
 
 logger = logging.getLogger("dingda.worker")
@@ -38,7 +39,7 @@ def main() -> int:
 @click.group(
     invoke_without_command=True,
     context_settings=HELP_OPTIONS,
-    commands=[alive, status, metrics, dead, settings],
+    commands=[alive, status, trace_command, metrics, dead, settings],
 )
 @click.pass_context
 def worker(context: click.Context) -> None:

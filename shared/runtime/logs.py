@@ -29,6 +29,15 @@ _MAX_CHAINED = 10
 _MAX_NAME_CHARS = 100
 
 
+Event = Literal["message.ended", "message.retried", "message.put_back", "message.taken_over"]
+"""The steps of a message's life that a line of the log tells of."""
+
+
+def event(name: Event, **facts: str | float | None) -> dict[str, object]:
+    """What logging's `extra` takes for a line that tells of a step: facts for its JSON form."""
+    return {"line_facts": {"event": name, **facts}}
+
+
 class Trace(str):
     """An exception's class and where it was raised; see `trace`.
 
@@ -74,7 +83,7 @@ class JSONFormatter(logging.Formatter):
     """Formats a line for machines: a JSON object, its strings cut and redacted before.
 
     Its names follow OpenTelemetry's log data model and semantic conventions where those have one
-    (`error.type`). Facts of a single line come from `extra={"line_facts": {...}}`.
+    (`error.type`). Facts of a single line come from `event`.
     """
 
     worker = ""

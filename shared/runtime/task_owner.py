@@ -18,6 +18,8 @@ class TaskOwner(NamedTuple):
     since_s: float = 0.0
     """When this worker took it, in seconds of `time.monotonic`."""
 
+    sending_s: float = 0.0
+    """When it claimed the right to send the reply, on the same clock; 0 before."""
     trace_id: str = ""
     """Of the span that traces it (`tracing`), in hex digits; "" where none does."""
     span_id: str = ""

@@ -34,8 +34,8 @@ from dingda.shared.ledger.ledger import Ledger
 from dingda.shared.ledger.states import Completion, Lease, Outcome, PreparedReply
 from dingda.shared.ledger.worker_report import MAX_DOING, HeldMessage
 from dingda.shared.runtime.failpoints import failpoint
-from dingda.shared.runtime.logs import class_name
-from dingda.shared.runtime.task_owner import TaskOwner
+from dingda.shared.runtime.logs import class_name, event
+from dingda.shared.runtime.task_owner import TaskOwner, current_owner
 from dingda.shared.runtime.tracing import Tracing
 from dingda.shared.texts import LOOKING_UP, TOO_MANY
 from dingda.worker.answering.admission import NoPlaceError
@@ -156,7 +156,7 @@ class Answerer:
         persisted = OutgoingReply(lease.prepared) if lease.prepared else None
         match persisted or await self._respond(attempt):
             case None:
-                logger.info("put back for now")
+                logger.info("put back for now", extra=event("message.put_back"))
             case Completion() as completion:
                 await self._lease_keeper.finish(lease, completion, facts=attempt.facts)
             case OutgoingReply() as reply:
@@ -218,7 +218,7 @@ class Answerer:
     async def _send(self, attempt: Attempt, reply: OutgoingReply) -> None:
         """Send a reply: its parts one after the other, each with a claim of its own."""
         while True:
-            claim = partial(self._ledger.claim_send, attempt.lease, facts=attempt.facts)
+            claim = partial(self._claim_send, attempt)
             channel = self._private if reply.private else self._webhook
             with self._tracing.delivering():
                 outcome = await self._post(attempt, channel, reply.prepared.body, claim)
@@ -236,6 +236,11 @@ class Answerer:
             lease = await self._ledger.next_part(attempt.lease, reply.prepared)
             attempt = replace(attempt, lease=lease)
             failpoint("between-parts")
+
+    async def _claim_send(self, attempt: Attempt) -> None:
+        await self._ledger.claim_send(attempt.lease, facts=attempt.facts)
+        if owner := current_owner.get():
+            set_task_owner(owner._replace(sending_s=time.monotonic()))
 
     async def _post(
         self, attempt: Attempt, channel: SendChannel | None, body: bytes, before_send: BeforeSend
@@ -267,7 +272,8 @@ class Answerer:
                 if sentence:
                     await self._send_sentence(attempt, sentence)
             case RetryLater(pause_ms, kind, reason):
-                logger.info("%s; retry in %d ms", reason, pause_ms)
+                retried = event("message.retried", reason=reason, pause_s=pause_ms / 1000)
+                logger.info("%s; retry in %d ms", reason, pause_ms, extra=retried)
                 await self._ledger.retry(
                     lease,
                     pause_ms=pause_ms,

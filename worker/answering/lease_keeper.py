@@ -4,15 +4,18 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from time import monotonic
 
 from redis.exceptions import RedisError
 
 from dingda.shared.errors import LeaseLostError
 from dingda.shared.ledger.facts import MessageFacts
+from dingda.shared.ledger.histograms import Stage
 from dingda.shared.ledger.ledger import Ledger
 from dingda.shared.ledger.states import Completion, DeadReason, Lease, Outcome
 from dingda.shared.runtime.error_place import place_of
-from dingda.shared.runtime.logs import class_name
+from dingda.shared.runtime.logs import class_name, event
+from dingda.shared.runtime.task_owner import current_owner
 from dingda.worker.answering.metrics import AnsweringMetrics
 from dingda.worker.contained import STOPPED, is_cancelled
 
@@ -56,7 +59,7 @@ class LeaseKeeper:
             yield
         except LeaseLostError:
             self._metrics.lease_lost()
-            logger.warning("was taken over by another worker")
+            logger.warning("was taken over by another worker", extra=event("message.taken_over"))
         except (RedisError, OSError):
             # The sweeper ends or requeues the message by the state that the ledger last stored.
             raise
@@ -86,7 +89,15 @@ class LeaseKeeper:
         """
         await self._ledger.finish(lease, completion, facts=facts)
         level = logging.WARNING if completion.outcome is Outcome.DEAD else logging.INFO
-        logger.log(level, "%s", completion)
+        stages_s = _stages_s(lease)
+        took = ", ".join(f"{stage} {seconds:.3f} s" for stage, seconds in stages_s.items())
+        ended = event(
+            "message.ended",
+            outcome=completion.outcome,
+            reason=completion.full_reason or None,
+            **{f"{stage}_s": round(seconds, 6) for stage, seconds in stages_s.items()},
+        )
+        logger.log(level, "%s: %s", completion, took, extra=ended)
 
     async def _fail(self, lease: Lease, error: BaseException) -> None:
         """Finish a message whose answering raised what nothing here expects."""
@@ -116,3 +127,13 @@ class LeaseKeeper:
                 except (RedisError, OSError):
                     logger.warning("the lease could not be renewed")
                 await asyncio.sleep(self._renewal_s)
+
+
+def _stages_s(lease: Lease) -> dict[Stage, float]:
+    """How long a message that ends now took by stage, in seconds, by this process's clock."""
+    stages_s, owner, now_s = {Stage.QUEUE: lease.age_ms / 1000}, current_owner.get(), monotonic()
+    if owner and owner.since_s:
+        stages_s[Stage.SKILL] = (owner.sending_s or now_s) - owner.since_s
+    if owner and owner.sending_s:
+        stages_s[Stage.DELIVERY] = now_s - owner.sending_s
+    return stages_s

@@ -1,6 +1,6 @@
 """The commands for operators and authors.
 
-`status`, `alive`, `metrics`, `dead`, `skills`, `settings`.
+`status`, `alive`, `trace`, `metrics`, `dead`, `skills`, `settings`.
 """
 
 import logging
@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
+from datetime import datetime
 from functools import partial
 
 import click
@@ -18,6 +19,8 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from dingda.shared.ledger.admin import LedgerAdmin
+from dingda.shared.ledger.journal import read_journal
+from dingda.shared.ledger.message_trace import read_message
 from dingda.shared.ledger.states import DeadLetter
 from dingda.shared.queue import JobQueue
 from dingda.shared.runtime.command_line import FAILED, OK, WRONG_USAGE, as_json_option
@@ -37,6 +40,12 @@ from dingda.worker.operations.settings_list import list_settings, show_settings
 from dingda.worker.operations.skills_list import list_skills, show_skills
 from dingda.worker.operations.status import NO_WORKERS, is_working, read_status, show_status
 from dingda.worker.operations.top import print_once, watch
+from dingda.worker.operations.trace import (
+    parse_since,
+    show_entries,
+    show_message,
+    why_nothing_fits,
+)
 from dingda.worker.sdk.loader import find_skills, load_skills
 
 logger = logging.getLogger("dingda.worker")
@@ -154,6 +163,68 @@ def metrics(*, host: str, port: int) -> int:
     with suppress(KeyboardInterrupt):  # uvicorn raises it again after it has shut down
         uvloop.run(serve())
     return OK
+
+
+def _since(_: click.Context, __: click.Parameter, text: str | None) -> datetime | None:
+    try:
+        return parse_since(text, datetime.now().astimezone()) if text else None
+    except ValueError:
+        raise click.BadParameter("write it as 90s, 30m, 2h, 1d or 2026-11-28T10:00") from None
+
+
+@click.command("trace")
+@click.argument("id_prefix", metavar="[ID]", default="")
+@click.option("--msg-id", metavar="ID", default="", help="DingTalk's msgId of the message.")
+@click.option("--sender", metavar="ID", default="", help="Only a sender's: the staff id.")
+@click.option("--conversation", metavar="ID", default="", help="Only a conversation's.")
+@click.option("--skill", metavar="NAME", default="", help="Only a skill's.")
+@click.option(
+    "--since", metavar="WHEN", callback=_since, help="Only later ones: 2h, or 2026-11-28T10:00."
+)
+@click.option("--limit", type=click.IntRange(1, 10_000), default=20, help="How many (20).")
+@as_json_option
+def trace_command(  # noqa: PLR0913 - what an operator may know of a message
+    *,
+    id_prefix: str,
+    msg_id: str,
+    sender: str,
+    conversation: str,
+    skill: str,
+    since: datetime | None,
+    limit: int,
+    as_json: bool,
+) -> int:
+    """Show what became of messages.
+
+    Of one, by ID or --msg-id, all that is known: its steps, its skill, the backends that were
+    called. Else a line for each that has ended, the newest first. Exit status: 1 if none fits.
+    """
+
+    async def show_one(redis: Redis, _: LedgerAdmin, queue: JobQueue) -> int:
+        found = await read_message(redis, queue, id_prefix or msg_id)
+        if found is None:
+            click.echo(await why_nothing_fits(redis, queue), err=True)
+            return FAILED
+        click.echo(show_message(found, as_json=as_json))
+        return OK
+
+    async def show_some(redis: Redis, _: LedgerAdmin, queue: JobQueue) -> int:
+        entries = await read_journal(
+            redis,
+            queue,
+            since_ms=round(since.timestamp() * 1000) if since else None,
+            sender=sender,
+            conversation=conversation,
+            skill=skill,
+            limit=limit,
+        )
+        if entries or as_json:
+            click.echo(show_entries(entries, as_json=as_json))
+        if not entries:
+            click.echo(await why_nothing_fits(redis, queue), err=True)
+        return OK if entries else FAILED
+
+    return _run(show_one if id_prefix or msg_id else show_some)
 
 
 @click.group

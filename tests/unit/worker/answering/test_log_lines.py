@@ -146,3 +146,46 @@ async def test_a_line_that_is_about_no_message_names_none(lines: LogLines) -> No
 
 async def _accepted_and_answered(worker: Any) -> Any:
     return await worker.asked()
+
+
+async def test_the_end_of_a_message_is_one_line_with_its_outcome_and_what_took_how_long(
+    lines: LogLines,
+) -> None:
+    async with open_worker(on_the_loop) as worker:
+        message = await worker.asked()
+    (line,) = [line for line in lines.all if line.get("event") == "message.ended"]
+    assert (line["message_id"], line["skill"], line["attempt"]) == (message.id, "test", 1)
+    assert (line["severity"], line["outcome"]) == ("INFO", "answered")
+    assert "reason" not in line
+    assert {"queue_s", "skill_s", "delivery_s"} <= set(line)
+    assert all(line[stage] >= 0 for stage in ("queue_s", "skill_s", "delivery_s"))
+    assert line["skill_s"] + line["delivery_s"] <= line["duration_s"]
+    assert line["message"].startswith("answered: queue 0.")
+
+
+async def test_one_that_ends_badly_says_why_in_that_line(lines: LogLines) -> None:
+    def fails() -> str:
+        raise ValueError("我的工资")
+
+    async with open_worker(fails) as worker:
+        await worker.asked()
+    (line,) = [line for line in lines.all if line.get("event") == "message.ended"]
+    assert (line["severity"], line["outcome"]) == ("WARNING", "dead")
+    assert line["reason"] == "failed: ValueError in the skill"
+
+
+async def test_one_that_nothing_was_sent_for_has_no_delivery(lines: LogLines) -> None:
+    async with open_worker(on_the_loop) as worker:
+        await worker.asked("吃了吗")
+    (line,) = [line for line in lines.all if line.get("event") == "message.ended"]
+    assert line["outcome"] == "unmatched"
+    assert "delivery_s" not in line
+
+
+async def test_a_delivery_that_is_tried_again_is_an_event_too(lines: LogLines) -> None:
+    async with open_worker(on_the_loop) as worker:
+        worker.chat.script = [{"errcode": -1}]
+        await worker.asked()
+    (line,) = [line for line in lines.all if line.get("event") == "message.retried"]
+    assert line["reason"] == "errcode -1"
+    assert line["pause_s"] > 0
