@@ -112,6 +112,7 @@ class Ledger:
         self._redis = redis
         self._keys = LedgerKeys(queue.name)
         self._scripts = LedgerScripts(redis, queue, replicas=replicas)
+        self._replicas = replicas
         self._journal = journal
         self.lease_ms = lease_ms
         self._outcome_ms = outcome_ms
@@ -194,13 +195,13 @@ class Ledger:
 
         Raises:
             LeaseLostError: if the message is somebody else's by now.
-            NotReplicatedError: if too few replicas have the claim, on a server that is set to take
-                no writes without replicas. The claim holds: send nothing, and `retry`.
+            NotReplicatedError: if too few replicas have the claim, though enough follow a server
+                that insists on replicas. The claim holds: send nothing, and `retry`.
         """
         claim = secrets.token_hex(8)
         arguments = ClaimSendArguments(lease.id, lease.token, self._outcome_ms, claim, facts)
         is_replicated = await self._claim(arguments) or await self._claim(arguments)
-        if not is_replicated and await self._requires_replicas():
+        if not is_replicated and await self._has_enough_replicas():
             raise NotReplicatedError("no replica has the claim")
 
     async def next_part(self, lease: Lease, rest: PreparedReply) -> Lease:
@@ -370,12 +371,13 @@ class Ledger:
         _check_granted(granted)
         return is_replicated
 
-    async def _requires_replicas(self) -> bool:
-        """Whether the server is set to refuse writes without replicas (`min-replicas-to-write`).
+    async def _has_enough_replicas(self) -> bool:
+        """Whether as many follow as we wait for, on a server that insists on any.
 
-        One that is not goes on alone when its replicas are away, and then so do we.
+        One without `min-replicas-to-write`, or with a lower one, goes on with fewer; so do we then.
         """
-        return "min_slaves_good_slaves" in await self._redis.info("replication")
+        found = await self._redis.info("replication")
+        return int(found.get("min_slaves_good_slaves", 0)) >= self._replicas
 
     async def _check_and_enqueue(self, left: Sequence[Any]) -> None:
         """Check that a step succeeded, and enqueue the message whose turn it made it."""

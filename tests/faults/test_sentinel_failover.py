@@ -294,13 +294,14 @@ def test_a_primary_is_moved_for_maintenance_without_a_loss(tmp_path: Path, figur
 @pytest.mark.slow
 @pytest.mark.timeout(240)
 @pytest.mark.fault("F63")
-def test_of_two_replicas_one_may_be_lost(tmp_path: Path, figure: Figure) -> None:
-    with running_row(tmp_path) as row:
+@pytest.mark.parametrize("replicas", [1, 2])
+def test_of_two_replicas_one_may_be_lost(tmp_path: Path, figure: Figure, replicas: int) -> None:
+    with running_row(tmp_path, replicas=replicas) as row:
         with row.under_load():
             row.redis.replicas[0].kill()
         row.expect_everything_answered_once()
         assert set(row.sent.outcomes) == {"stored"}
-        row.note(figure, "one replica killed")
+        row.note(figure, f"one replica killed, DINGDA_REDIS_REPLICAS={replicas}")
 
 
 @pytest.mark.alone

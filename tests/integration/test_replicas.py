@@ -164,6 +164,15 @@ async def test_a_reply_is_sent_while_replicas_are_away_where_the_server_goes_on_
     assert await unreplicated(redis) == 2  # claimed once more, where the primary might be by then
 
 
+async def test_a_reply_is_sent_with_fewer_replicas_than_we_wait_for_if_they_do_for_the_server(
+    pair: Pair, redis: Redis
+) -> None:
+    pair.require_replicas(1)
+    ledger = Ledger(redis, QUEUE, replicas=2)
+    await ledger.claim_send(await leased(ledger, "a"))
+    assert await unreplicated(redis) > 0
+
+
 async def test_a_user_who_may_not_call_wait_has_everything_counted(
     pair: Pair, redis: Redis, ledger: Ledger
 ) -> None:
