@@ -7,6 +7,7 @@ import click
 import pytest
 
 from dingda.cli import dingda as command_line
+from dingda.gateway import handover
 from dingda.shared.runtime import server
 from dingda.worker.engine import concurrent_worker
 from tests.chart.rendering import ALL, MINIMAL, ROOT, Object, Objects, Render, strings
@@ -140,7 +141,8 @@ def test_a_gateway_goes_on_until_others_have_taken_over_and_then_ends_its_reques
     gateway = render(ALL).pods()["gateway"]
     sleeps_s = gateway["containers"][0]["lifecycle"]["preStop"]["sleep"]["seconds"]
     assert sleeps_s >= 5
-    assert gateway["terminationGracePeriodSeconds"] > sleeps_s + server._SHUTDOWN_S
+    ends_s = max(server._SHUTDOWN_S, handover._END_TIMEOUT_S)
+    assert gateway["terminationGracePeriodSeconds"] > sleeps_s + ends_s
 
 
 def test_a_rollout_takes_no_gateway_away_before_another_is_ready(render: Render) -> None:
