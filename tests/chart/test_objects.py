@@ -97,18 +97,6 @@ def test_kinds_that_a_cluster_may_not_have_are_off_by_default(render: Render) ->
     assert {each["apiVersion"] for each in render(MINIMAL)} & set(OTHERS) == set()
 
 
-def test_the_alerts_and_the_dashboard_are_those_of_the_folder_deploy(render: Render) -> None:
-    objects = render(ALL)
-    rules = {each["metadata"]["name"]: each["spec"] for each in objects.of_kind("PrometheusRule")}
-    files = sorted((ROOT / "deploy" / "prometheus").glob("*.rules.yml"))
-    assert rules == {f"bot-dingda-{f.name.partition('.')[0]}": render.read_yaml(f) for f in files}
-    (dashboard,) = (
-        each["data"] for each in objects.of_kind("ConfigMap") if "dingda.json" in each["data"]
-    )
-    written = (ROOT / "deploy" / "grafana" / "dingda.json").read_text("utf-8")
-    assert dashboard == {"dingda.json": written}
-
-
 def test_helm_finds_no_fault_with_the_chart() -> None:
     lint: Any = import_module("helm_python").lint
     found = lint(CHART, values=ALL, strict=True)
