@@ -11,6 +11,7 @@ import redis.asyncio
 from redis.asyncio.retry import Retry as AsyncRetry
 from redis.backoff import ExponentialBackoff, NoBackoff
 from redis.connection import SSLConnection, parse_url
+from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.retry import Retry
 
 from dingda.shared.errors import SettingsError
@@ -129,9 +130,10 @@ def create_sentinel_clients(address: RedisAddress, *, timeout_s: float) -> "list
     ]
 
 
-_ONCE = Retry(NoBackoff(), 1)
-_ONCE_ASYNC = AsyncRetry(NoBackoff(), 1)
-"""Of a connection to a Sentinel that is kept, the first call finds that it is broken."""
+_ONCE = Retry(NoBackoff(), 1, supported_errors=(RedisConnectionError,))
+_ONCE_ASYNC = AsyncRetry(NoBackoff(), 1, supported_errors=(RedisConnectionError,))
+"""Of a connection to a Sentinel that is kept, the first call finds that it is broken. One that is
+silent is not asked again: the others are."""
 
 
 def _async(

@@ -173,17 +173,19 @@ def connections(deployment: SentinelDeployment) -> int:
     return found
 
 
-async def test_a_sentinel_that_is_away_costs_a_moment_and_no_more(
+async def test_sentinels_that_are_silent_or_away_are_asked_once_and_then_the_next(
     calm: SentinelDeployment,
 ) -> None:
     address = address_of(calm)
-    with socket.socket() as silent:
-        silent.bind(("127.0.0.1", 0))
-        silent.listen()
-        dead = ("127.0.0.1", silent.getsockname()[1])
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        dead = silent.getsockname()
         theirs = RedisAddress(NOWHERE, (dead, ("127.0.0.1", 1), *address.sentinels), MASTER)
         async with create_intake_redis(theirs, connect_timeout_s=0.5) as client:
             assert await client.ping()
+        silent.settimeout(0)
+        silent.accept()[0].close()
+        with pytest.raises(BlockingIOError):
+            silent.accept()
 
 
 async def test_a_name_that_no_sentinel_knows_is_said_without_a_list_of_clients(
