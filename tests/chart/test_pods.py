@@ -101,6 +101,14 @@ def test_each_long_running_pod_is_asked_whether_it_lives(render: Render) -> None
         assert {"startupProbe", "livenessProbe"} <= set(container)
 
 
+def test_a_rollout_waits_until_gateways_and_workers_say_that_they_are_ready(
+    render: Render,
+) -> None:
+    for component, port in (("gateway", "http"), ("worker", "metrics")):
+        (container,) = render(ALL).pods()[component]["containers"]
+        assert container["readinessProbe"]["httpGet"] == {"path": "/readyz", "port": port}
+
+
 def test_no_probe_starts_an_interpreter(render: Render) -> None:
     probes = ("startupProbe", "livenessProbe", "readinessProbe")
     for container in render(ALL).containers():
