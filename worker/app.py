@@ -147,7 +147,10 @@ def _served(
     return metrics.served(
         settings,
         lambda: WorkerState(
-            parts.answerer.max_concurrency, worker.slots_used, parts.backends.circuits
+            slots=parts.answerer.max_concurrency,
+            slots_used=worker.slots_used,
+            tasks=len(asyncio.all_tasks(loop)),
+            circuits=parts.backends.circuits,
         ),
         is_alive=lambda: responds(loop),
         why_not_ready=lambda: worker.readiness.why_not,

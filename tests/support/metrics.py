@@ -81,4 +81,4 @@ def _workers() -> Iterable[Metric]:
     metrics = WorkerMetrics()
     metrics.skill_ended("demo", Outcome.ANSWERED, 0.1)
     yield from metrics.registry.collect()
-    yield from state_metrics(WorkerState(100, 7, {"weather": True}), ClosedLabel())
+    yield from state_metrics(WorkerState(100, 7, 12, {"weather": True}), ClosedLabel())

@@ -43,6 +43,8 @@ class WorkerState:
 
     slots: int
     slots_used: int
+    tasks: int
+    """What runs on its event loop, its own background tasks included."""
     circuits: dict[str, bool]
     """Whether each backend's circuit is open, by its name; of those that were ever called."""
 
@@ -149,6 +151,9 @@ def state_metrics(state: WorkerState, services: ClosedLabel) -> Iterator[Metric]
         "dingda_worker_slots_used",
         "Messages that this worker is answering.",
         value=state.slots_used,
+    )
+    yield GaugeMetricFamily(
+        "dingda_loop_tasks", "Tasks on this worker's event loop.", value=state.tasks
     )
     circuits = GaugeMetricFamily(
         "dingda_backend_circuit_open",
