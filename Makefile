@@ -5,7 +5,7 @@ PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 BASELINES := requirements arq
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-wheel test-chart sbom audit lint format faults chaos fuzz bench screenshots build lock clean
+.PHONY: help setup demo test test-wheel test-chart sbom audit lint format faults chaos soak fuzz bench screenshots build lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^# ---/ {print ""} /^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -92,6 +92,9 @@ MINUTES := 2
 SEED := 1
 chaos: setup ## break everything at once (MINUTES=2, SEED=1), and write docs/faults.md
 	@$(BIN)/python -m tests.chaos --minutes $(MINUTES) --seed $(SEED) --record
+
+soak: setup ## a steady load, restarts and a failover (MINUTES=20, SEED=1): does anything grow? writes docs/faults.md
+	@$(BIN)/python -m tests.soak --minutes $(if $(filter command line,$(origin MINUTES)),$(MINUTES),20) --seed $(SEED) --record
 
 lint: setup ## ruff and mypy
 	@$(BIN)/ruff check .

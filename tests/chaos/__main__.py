@@ -57,8 +57,8 @@ async def run(minutes: float, seed: int, folder: Path, *, record: bool) -> int:
         seconds = minutes * 60
         await asyncio.gather(injector.run(seconds), callers.ask(seconds=seconds, per_s=PER_S))
         print("the faults are over; waiting for the last message's end ...", flush=True)
-        settled_s = await _settle(redis)
-        result = await evaluate(redis, callers, dingtalk, monitor)
+        settled_s = await settle(redis)
+        result = await evaluate(redis, callers, dingtalk, noticed_s=monitor.noticed_s)
     finally:
         for task in background:
             task.cancel()
@@ -107,7 +107,7 @@ def _client(url: str) -> Redis:
     )
 
 
-async def _settle(redis: Redis) -> float:
+async def settle(redis: Redis) -> float:
     """Wait until nothing is open, and return how long that took, in seconds."""
     admin = LedgerAdmin(redis, JobQueue.create("dingda", skill_timeout_s=30))
     began = time.monotonic()

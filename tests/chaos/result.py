@@ -8,7 +8,6 @@ from redis.asyncio import Redis
 from dingda.shared.ledger.admin import LedgerAdmin
 from dingda.shared.ledger.states import read_outcome
 from dingda.shared.queue import JobQueue
-from tests.chaos.abandonment import AbandonmentMonitor
 from tests.chaos.callers import Callers, SentMessage
 from tests.chaos.dingtalk import FaultyDingTalk
 from tests.chaos.fault_injector import FaultInjector
@@ -68,9 +67,16 @@ class ChaosResult:
 
 
 async def evaluate(
-    redis: Redis, callers: Callers, dingtalk: FaultyDingTalk, monitor: AbandonmentMonitor
+    redis: Redis, callers: Callers, dingtalk: FaultyDingTalk, *, noticed_s: list[float]
 ) -> ChaosResult:
-    """Compare what was asked, what the ledger holds, and what was shown."""
+    """Compare what was asked, what the ledger holds, and what was shown.
+
+    Args:
+        redis: a client that decodes responses.
+        callers: what was asked, and how it was acknowledged.
+        dingtalk: what was shown.
+        noticed_s: after how long each abandoned message was noticed, in seconds.
+    """
     records = await _records(redis, callers.asked)
     counts = await LedgerAdmin(redis, JobQueue.create("dingda", skill_timeout_s=30)).counts()
     ends: Counter[str] = Counter()
@@ -107,7 +113,7 @@ async def evaluate(
         twice=sum(times > 1 for times in dingtalk.shown.values()),
         unknown=unknown,
         failed=failed,
-        noticed_s=monitor.noticed_s,
+        noticed_s=noticed_s,
         acks_s=callers.acks_s,
         awake_acks_s=callers.awake_acks_s,
         unanswered=callers.unanswered,
