@@ -20,7 +20,7 @@ from dingda.shared.ledger.timeline import read_timelines
 from dingda.shared.queue import JobQueue, job_id_of, message_of_job
 from dingda.shared.runtime.redis_address import RedisAddress
 from dingda.shared.runtime.redis_clients import create_worker_redis
-from dingda.worker.operations.status import read_status
+from dingda.worker.operations.cluster_state import read_cluster_state
 from tests.support.builders import KEYS, a_callback, a_message
 from tests.support.processes import Valkey, valkey
 
@@ -229,7 +229,7 @@ async def test_a_record_that_is_spoilt_is_listed_and_stops_no_listing(
     await redis.rpush(QUEUE.keys[1], f"{SPOILT.id}-1")
     await redis.hset(KEYS.count, "dead:failed", "x")
     assert {letter.id for letter in await admin.dead_letters()} == {SPOILT.id, "nobody\n"}
-    assert (await read_status(redis, admin, QUEUE)).queued == 1
+    assert (await read_cluster_state(redis, admin, QUEUE)).queued == 1
     timelines = await read_timelines(redis, QUEUE, [SPOILT.id, HEALTHY.id])
     assert timelines[1] is not None
     await admin.retry_dead_letter(SPOILT.id)

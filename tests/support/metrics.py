@@ -11,7 +11,9 @@ from dingda.shared.ledger.states import Counts, Outcome
 from dingda.shared.ledger.worker_report import WorkerReport
 from dingda.shared.runtime.counter_files import Measure
 from dingda.shared.runtime.metrics_server import ClosedLabel, build_info, counted
-from dingda.worker.operations.exporter import ClusterState, cluster_metrics
+from dingda.worker.operations.cluster_state import ClusterState
+from dingda.worker.operations.exporter import cluster_metrics
+from dingda.worker.operations.redis_health import redis_health
 from dingda.worker.operations.worker_metrics import WorkerMetrics, WorkerState, state_metrics
 
 INFO = {
@@ -56,14 +58,17 @@ def _by_exporter() -> Mapping[str, Iterable[Metric]]:
 def _clusters() -> Iterable[Metric]:
     report = WorkerReport("w", "h", 1, "1", 1, 2, 100, 7, open_circuits=("weather",))
     state = ClusterState(
+        at_ms=1,
         counts=Counts(1, 1, 0, 0, {}, {}),
         queued=0,
         oldest_s=0.0,
         due=0,
+        resting=0,
         dead_letters=0,
+        is_suspended=False,
         histograms=read_histograms({}),
-        workers=[report],
-        redis_info=INFO,
+        workers=(report,),
+        redis=redis_health(INFO),
     )
     return cluster_metrics(state, ClosedLabel(), wanted_replicas=1)
 

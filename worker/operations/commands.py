@@ -29,6 +29,7 @@ from dingda.shared.runtime.redis_clients import create_bounded_redis
 from dingda.shared.runtime.running_demo import join_demo
 from dingda.shared.runtime.server import create_uvicorn_config, listen
 from dingda.shared.runtime.settings import Settings, load_settings
+from dingda.worker.operations.cluster_state import read_cluster_state
 from dingda.worker.operations.dead_letters import (
     find_dead_letter,
     retry_dead_letter,
@@ -38,7 +39,7 @@ from dingda.worker.operations.dead_letters import (
 from dingda.worker.operations.readings import Observer
 from dingda.worker.operations.settings_list import list_settings, show_settings
 from dingda.worker.operations.skills_list import list_skills, show_skills
-from dingda.worker.operations.status import NO_WORKERS, is_working, read_status, show_status
+from dingda.worker.operations.status import NO_WORKERS, is_working, show_status, status_of
 from dingda.worker.operations.top import print_once, watch
 from dingda.worker.operations.trace import (
     parse_since,
@@ -99,7 +100,7 @@ def status(*, as_json: bool) -> int:
     """
 
     async def show(redis: Redis, admin: LedgerAdmin, queue: JobQueue) -> int:
-        found = await read_status(redis, admin, queue)
+        found = status_of(await read_cluster_state(redis, admin, queue))
         click.echo(show_status(found, as_json=as_json))
         if found.workers:
             return OK
@@ -144,10 +145,8 @@ def metrics(*, host: str, port: int) -> int:
     read it, so it belongs on no public address. What only one process knows that process tells
     itself, on DINGDA_METRICS_PORT.
     """
-    from dingda.worker.operations.exporter import (  # noqa: PLC0415 - loads prometheus_client
-        create_exporter,
-        read_cluster_state,
-    )
+    # Loads prometheus_client.
+    from dingda.worker.operations.exporter import create_exporter  # noqa: PLC0415
 
     join_demo("DINGDA_REDIS_URL")
     settings = _load()

@@ -6,7 +6,6 @@ knows it tells on a port of its own (`DINGDA_METRICS_PORT`).
 
 import logging
 from collections.abc import Callable, Coroutine, Iterator, Mapping
-from dataclasses import dataclass, field
 from typing import Any, get_args
 
 from prometheus_client.core import (
@@ -15,20 +14,15 @@ from prometheus_client.core import (
     HistogramMetricFamily,
     Metric,
 )
-from redis.asyncio import Redis
-from redis.exceptions import RedisError, ResponseError
+from redis.exceptions import RedisError
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from dingda.shared.dingtalk.message import IgnoredReason
-from dingda.shared.ledger.admin import LedgerAdmin
 from dingda.shared.ledger.histograms import BUCKETS_S, Histogram, Stage
-from dingda.shared.ledger.keys import LedgerKeys
 from dingda.shared.ledger.states import Counts, DeadReason
-from dingda.shared.ledger.worker_report import WorkerReport, read_worker_reports
-from dingda.shared.queue import JobQueue, message_of_job
 from dingda.shared.runtime.deadline import within
 from dingda.shared.runtime.metrics_server import (
     CONTENT_TYPE,
@@ -36,63 +30,13 @@ from dingda.shared.runtime.metrics_server import (
     build_info,
     expose,
 )
+from dingda.worker.operations.cluster_state import ClusterState
+from dingda.worker.operations.redis_health import RedisHealth
 
 logger = logging.getLogger(__name__)
 
 READ_WITHIN_S = 0.9
 """How long Redis may take to tell everything: a scrape is answered within a second."""
-
-
-@dataclass(frozen=True, slots=True)
-class ClusterState:
-    """What Redis knows of all processes at one moment."""
-
-    counts: Counts
-    queued: int
-    oldest_s: float
-    due: int
-    dead_letters: int
-    histograms: Mapping[Stage, Histogram]
-    workers: list[WorkerReport]
-    redis_info: Mapping[str, Any] = field(default_factory=dict)
-    """What INFO says; empty where it may not be asked."""
-
-
-async def read_cluster_state(redis: Redis, admin: LedgerAdmin, queue: JobQueue) -> ClusterState:
-    """Read it all.
-
-    Args:
-        redis: a client that decodes responses.
-        admin: the operators' view of the ledger.
-        queue: the RQ queue.
-
-    Raises:
-        RedisError: what the client raises.
-    """
-    keys, (_, queue_key) = LedgerKeys(queue.name), queue.keys
-    async with redis.pipeline(transaction=False) as pipeline:
-        pipeline.llen(queue_key)
-        pipeline.lindex(queue_key, 0)
-        pipeline.zcard(keys.due)
-        pipeline.zcard(keys.dead)
-        queued, head, due, dead_letters = await pipeline.execute()
-    return ClusterState(
-        counts=await admin.counts(),
-        queued=queued,
-        oldest_s=await admin.age_s(message_of_job(head)) if head else 0.0,
-        due=due,
-        dead_letters=dead_letters,
-        histograms=await admin.histograms(),
-        workers=await read_worker_reports(redis, queue),
-        redis_info=await _info(redis),
-    )
-
-
-async def _info(redis: Redis) -> Mapping[str, Any]:
-    try:
-        return dict(await redis.info())
-    except ResponseError:  # our user may not ask
-        return {}
 
 
 def create_exporter(
@@ -157,8 +101,8 @@ def cluster_metrics(
         value=state.dead_letters,
     )
     yield _durations(state.histograms)
-    yield from _workers(state.workers, services)
-    yield from _redis(state.redis_info, wanted_replicas)
+    yield from _workers(state, services)
+    yield from _redis(state.redis, wanted_replicas)
 
 
 def _totals(counts: Counts) -> Iterator[Metric]:
@@ -215,19 +159,19 @@ def _durations(histograms: Mapping[Stage, Histogram]) -> Metric:
     return family
 
 
-def _workers(workers: list[WorkerReport], services: ClosedLabel) -> Iterator[Metric]:
+def _workers(state: ClusterState, services: ClosedLabel) -> Iterator[Metric]:
     yield GaugeMetricFamily(
-        "dingda_workers", "Workers that have reported in the last 30 s.", value=len(workers)
+        "dingda_workers", "Workers that have reported in the last 30 s.", value=len(state.workers)
     )
     yield GaugeMetricFamily(
         "dingda_cluster_slots",
         "Messages that all workers together answer at once.",
-        value=sum(worker.slots for worker in workers),
+        value=state.slots,
     )
     yield GaugeMetricFamily(
         "dingda_cluster_slots_used",
         "Messages that all workers together were answering at their last reports.",
-        value=sum(worker.slots_used for worker in workers),
+        value=state.slots_used,
     )
     circuits = GaugeMetricFamily(
         "dingda_cluster_open_circuits",
@@ -235,57 +179,49 @@ def _workers(workers: list[WorkerReport], services: ClosedLabel) -> Iterator[Met
         labels=["service"],
     )
     found: dict[str, int] = {}
-    for worker in workers:
-        for service in worker.open_circuits:
-            name = services.value(service)
-            found[name] = found.get(name, 0) + 1
+    for service, number in state.open_circuits.items():
+        name = services.value(service)
+        found[name] = found.get(name, 0) + number
     for name, number in found.items():
         circuits.add_metric([name], number)
     yield circuits
 
 
-_INFO: tuple[tuple[str, str, str], ...] = (
-    ("used_memory", "dingda_redis_memory_bytes", "Memory that Redis uses."),
-    ("maxmemory", "dingda_redis_max_memory_bytes", "Memory that Redis may use; 0: no limit."),
-    ("connected_slaves", "dingda_redis_replicas", "Replicas that are connected to the primary."),
-    ("aof_enabled", "dingda_redis_aof_enabled", "Whether the append-only file is on."),
-)
-"""A field of INFO with a number, and its metric's name and meaning."""
-
-
-def _redis(info: Mapping[str, Any], wanted_replicas: int) -> Iterator[Metric]:
-    """What INFO says; a managed service may leave out some of it."""
+def _redis(health: RedisHealth, wanted_replicas: int) -> Iterator[Metric]:
+    """What Redis says of itself; what it does not say is left out."""
     yield GaugeMetricFamily(
         "dingda_redis_replicas_wanted",
         "Replicas that are to hold what is acknowledged (DINGDA_REDIS_REPLICAS).",
         value=wanted_replicas,
     )
-    for name, metric, meaning in _INFO:
-        if isinstance(value := info.get(name), int):
-            yield GaugeMetricFamily(metric, meaning, value=value)
-    if status := info.get("aof_last_write_status"):
-        yield GaugeMetricFamily(
-            "dingda_redis_aof_write_ok",
-            "Whether the last write to the append-only file succeeded.",
-            value=status == "ok",
-        )
-    lags = [replica["lag"] for replica in _replicas(info) if isinstance(replica.get("lag"), int)]
-    if lags:
-        yield GaugeMetricFamily(
-            "dingda_redis_replica_lag_seconds",
+    replicas = health.replicas
+    lags = [each.lag_s for each in replicas or () if each.lag_s is not None]
+    gauges: tuple[tuple[str, str, float | None], ...] = (
+        ("memory_bytes", "Memory that Redis uses.", health.memory_bytes),
+        ("max_memory_bytes", "Memory that Redis may use; 0: no limit.", health.max_memory_bytes),
+        (
+            "replicas",
+            "Replicas that are connected to the primary.",
+            None if replicas is None else len(replicas),
+        ),
+        (
+            "replica_lag_seconds",
             "How long ago the slowest replica was last heard of.",
-            value=max(lags),
-        )
-    cpu = [info.get(f"used_cpu_{kind}_main_thread") for kind in ("sys", "user")]
-    if all(isinstance(each, int | float) for each in cpu):
+            max(lags, default=None),
+        ),
+        ("aof_enabled", "Whether the append-only file is on.", health.append_only),
+        (
+            "aof_write_ok",
+            "Whether the last write to the append-only file succeeded.",
+            health.append_only_works,
+        ),
+    )
+    for name, meaning, value in gauges:
+        if value is not None:
+            yield GaugeMetricFamily(f"dingda_redis_{name}", meaning, value=value)
+    if health.cpu_s is not None:
         yield CounterMetricFamily(
             "dingda_redis_cpu_seconds",
             "CPU time of Redis's main thread, which has one core.",
-            value=sum(cpu),  # type: ignore[arg-type]
+            value=health.cpu_s,
         )
-
-
-def _replicas(info: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
-    for name, value in info.items():
-        if name.startswith("slave") and isinstance(value, Mapping):
-            yield value

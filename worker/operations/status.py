@@ -4,12 +4,11 @@ from dataclasses import asdict, dataclass
 
 from redis.asyncio import Redis
 
-from dingda.shared.ledger.admin import LedgerAdmin
-from dingda.shared.ledger.keys import LedgerKeys
 from dingda.shared.ledger.worker_report import WorkerReport, read_worker_reports
-from dingda.shared.queue import JobQueue, message_of_job
+from dingda.shared.queue import JobQueue
 from dingda.shared.runtime.command_line import to_json
 from dingda.shared.runtime.logs import printable
+from dingda.worker.operations.cluster_state import ClusterState
 
 NO_WORKERS = "No worker is alive, so nothing is answered: start one with dingda worker."
 
@@ -34,22 +33,9 @@ class Status:
     workers_alive: tuple[WorkerReport, ...]
 
 
-async def read_status(redis: Redis, admin: LedgerAdmin, queue: JobQueue) -> Status:
-    """Read the totals, the queue and the workers.
-
-    Args:
-        redis: a client that decodes responses.
-        admin: the operators' view of the ledger.
-        queue: the RQ queue.
-    """
-    counts = await admin.counts()
-    _, queue_key = queue.keys
-    async with redis.pipeline(transaction=False) as pipeline:
-        pipeline.llen(queue_key)
-        pipeline.lindex(queue_key, 0)
-        pipeline.zcard(LedgerKeys(queue.name).due)
-        queued, head, due = await pipeline.execute()
-    reports = await read_worker_reports(redis, queue)
+def status_of(state: ClusterState) -> Status:
+    """What `dingda status` shows of a state."""
+    counts = state.counts
     return Status(
         accepted=counts.accepted,
         answered=counts.answered,
@@ -60,11 +46,11 @@ async def read_status(redis: Redis, admin: LedgerAdmin, queue: JobQueue) -> Stat
         revived=counts.revived,
         unreplicated=counts.unreplicated,
         open=counts.open,
-        queued=queued,
-        oldest_s=await admin.age_s(message_of_job(head)) if head else 0.0,
-        in_flight=due,
-        workers=len(reports),
-        workers_alive=tuple(reports),
+        queued=state.queued,
+        oldest_s=state.oldest_s,
+        in_flight=state.due,
+        workers=len(state.workers),
+        workers_alive=state.workers,
     )
 
 

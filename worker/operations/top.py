@@ -17,6 +17,7 @@ from redis.exceptions import RedisError
 
 from dingda.shared.ledger.histograms import BUCKETS_S
 from dingda.shared.runtime.logs import class_name
+from dingda.worker.operations.cluster_state import ClusterState
 from dingda.worker.operations.formats import (
     duration,
     number,
@@ -25,7 +26,7 @@ from dingda.worker.operations.formats import (
     short_id,
     size,
 )
-from dingda.worker.operations.readings import Observer, Reading, RecentReadings
+from dingda.worker.operations.readings import Observer, RecentReadings
 
 EVERY_S = 2.0
 _APART_S = 1.0
@@ -66,7 +67,7 @@ async def watch(observer: Observer) -> None:
                 continue
 
 
-def draw(reading: Reading, recent: RecentReadings, *, width: int, height: int) -> list[str]:
+def draw(reading: ClusterState, recent: RecentReadings, *, width: int, height: int) -> list[str]:
     """The page as lines of at most `width` characters, and at most `height` of them."""
     lines = [*_summary(reading, recent), "", *_tables(recent), "", *_workers(reading)]
     if len(lines) > height - 1:
@@ -85,7 +86,7 @@ def _cut(line: str, width: int) -> str:
     return line
 
 
-def _summary(reading: Reading, recent: RecentReadings) -> Iterator[str]:
+def _summary(reading: ClusterState, recent: RecentReadings) -> Iterator[str]:
     now = datetime.fromtimestamp(reading.at_ms / 1000, UTC).astimezone()
     suspended = "   PAUSED: workers take no messages" if reading.is_suspended else ""
     yield f"Dingda  {now:%Y-%m-%d %H:%M:%S}{suspended}"
@@ -97,7 +98,7 @@ def _summary(reading: Reading, recent: RecentReadings) -> Iterator[str]:
     )
     health = reading.redis
     limit = f" of {size(health.max_memory_bytes)}" if health.max_memory_bytes else ""
-    lags = [duration(replica.lag_s) for replica in health.replicas]
+    lags = [duration(replica.lag_s) for replica in health.replicas or ()]
     yield (
         f"{outside(health.version) or 'Redis'}  {outside(health.role)}  "
         f"{size(health.memory_bytes)}{limit}  "
@@ -107,12 +108,12 @@ def _summary(reading: Reading, recent: RecentReadings) -> Iterator[str]:
     yield f"open circuits: {', '.join(circuits) or 'none'}"
 
 
-def _append_only(reading: Reading) -> str:
+def _append_only(reading: ClusterState) -> str:
     if reading.redis.append_only is None:
         return "–"
     if not reading.redis.append_only:
         return "off"
-    return "on" if reading.redis.append_only_works else "FAILING"
+    return "FAILING" if reading.redis.append_only_works is False else "on"
 
 
 def _in_brackets(lags: list[str]) -> str:
@@ -139,7 +140,7 @@ def _tables(recent: RecentReadings) -> Iterator[str]:
         yield f"{left:38}    {right}".rstrip()
 
 
-def _workers(reading: Reading) -> Iterator[str]:
+def _workers(reading: ClusterState) -> Iterator[str]:
     slots = f"{number(reading.slots_used)} of {number(reading.slots)} slots in use"
     yield f"workers {len(reading.workers)}   {slots}"
     if not reading.workers:

@@ -7,13 +7,14 @@ import fakeredis
 from dingda.shared.ledger.admin import LedgerAdmin
 from dingda.shared.ledger.ledger import Ledger
 from dingda.shared.ledger.states import Completion, DeadLetter, Lease, Outcome
+from dingda.worker.operations.cluster_state import read_cluster_state
 from dingda.worker.operations.dead_letters import (
     find_dead_letter,
     retry_dead_letter,
     show_dead_letter,
     show_dead_letters,
 )
-from dingda.worker.operations.status import read_status, show_status
+from dingda.worker.operations.status import show_status, status_of
 from tests.support.builders import KEYS, now_ms
 from tests.unit.worker.operations.messages import QUEUE, ended
 
@@ -184,7 +185,7 @@ async def test_a_planted_reason_id_or_total_commands_no_terminal(
     await redis.zadd(KEYS.dead, {planted: 1})
     await redis.hset(KEYS.count, "dead:\x1b[2J\nanswered   9", 1)
     letter = await only_dead_letter(admin)
-    status = await read_status(redis, admin, QUEUE)
+    status = status_of(await read_cluster_state(redis, admin, QUEUE))
     _, sentence = await retry_dead_letter(admin, letter)
     for shown in (
         show_dead_letters([letter], as_json=False, now_s=NOW_S),

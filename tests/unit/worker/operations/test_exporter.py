@@ -15,11 +15,8 @@ from dingda.shared.ledger.admin import LedgerAdmin
 from dingda.shared.ledger.ledger import Ledger
 from dingda.shared.ledger.states import Completion, Outcome
 from dingda.shared.ledger.worker_report import WorkerReport
-from dingda.worker.operations.exporter import (
-    ClusterState,
-    create_exporter,
-    read_cluster_state,
-)
+from dingda.worker.operations.cluster_state import ClusterState, read_cluster_state
+from dingda.worker.operations.exporter import create_exporter
 from tests.support.builders import KEYS, now_ms
 from tests.support.metrics import INFO
 from tests.unit.worker.operations.messages import QUEUE, accepted, ended

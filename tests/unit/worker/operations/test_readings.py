@@ -10,14 +10,9 @@ from dingda.shared.ledger.admin import LedgerAdmin
 from dingda.shared.ledger.histograms import BUCKETS_S, Histogram, Stage
 from dingda.shared.ledger.ledger import Ledger
 from dingda.shared.ledger.states import Completion, Counts, Outcome
-from dingda.worker.operations.readings import (
-    CHART_MS,
-    Observer,
-    Reading,
-    RecentReadings,
-    RedisHealth,
-    Replica,
-)
+from dingda.worker.operations.cluster_state import ClusterState
+from dingda.worker.operations.readings import CHART_MS, Observer, RecentReadings
+from dingda.worker.operations.redis_health import RedisHealth, Replica
 from dingda.worker.operations.top import draw
 from tests.unit.worker.operations.messages import QUEUE, accepted, ended
 
@@ -26,14 +21,14 @@ HEALTH = RedisHealth(
     version="Valkey 9.1.2",
     role="master",
     memory_bytes=2_400_000,
-    max_memory_bytes=None,
+    max_memory_bytes=0,
     policy="noeviction",
     append_only=None,
     append_only_works=True,
 )
 
 
-def a_reading(at_s: float, accepted_count: int = 0, **facts: Any) -> Reading:
+def a_reading(at_s: float, accepted_count: int = 0, **facts: Any) -> ClusterState:
     counts = replace(NOTHING, accepted=accepted_count, answered=accepted_count)
     histogram = Histogram((accepted_count,) * (len(BUCKETS_S) + 1), accepted_count * 0.02)
     values: dict[str, Any] = {
@@ -42,16 +37,17 @@ def a_reading(at_s: float, accepted_count: int = 0, **facts: Any) -> Reading:
         "histograms": dict.fromkeys(Stage, histogram),
         "queued": 0,
         "oldest_s": 0.0,
+        "due": 0,
         "resting": 0,
         "dead_letters": 0,
         "is_suspended": False,
         "workers": (),
         "redis": HEALTH,
     }
-    return Reading(**values | facts)
+    return ClusterState(**values | facts)
 
 
-def recent(*readings: Reading) -> RecentReadings:
+def recent(*readings: ClusterState) -> RecentReadings:
     kept = RecentReadings()
     for reading in readings:
         kept.add(reading)

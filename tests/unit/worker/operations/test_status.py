@@ -10,11 +10,16 @@ from dingda.shared.ledger.admin import LedgerAdmin
 from dingda.shared.ledger.ledger import Ledger
 from dingda.shared.ledger.states import Completion, Outcome
 from dingda.shared.ledger.worker_report import REPORT_TTL_MS, WorkerReport
-from dingda.worker.operations.status import is_working, read_status, show_status
+from dingda.worker.operations.cluster_state import read_cluster_state
+from dingda.worker.operations.status import Status, is_working, show_status, status_of
 from tests.support.builders import KEYS, now_ms
 from tests.unit.worker.operations.messages import QUEUE, accepted, ended
 
 HERE = "here"
+
+
+async def read_status(redis: fakeredis.FakeAsyncRedis, admin: LedgerAdmin) -> Status:
+    return status_of(await read_cluster_state(redis, admin, QUEUE))
 
 
 async def test_the_status_counts_every_end(
@@ -24,7 +29,7 @@ async def test_the_status_counts_every_end(
     await ended(ledger, Completion(Outcome.ANSWERED), msgId="2")
     await ended(ledger, Completion(Outcome.UNMATCHED), msgId="3")
     await accepted(ledger, msgId="4")
-    status = await read_status(redis, admin, QUEUE)
+    status = await read_status(redis, admin)
     assert (status.accepted, status.answered, status.unmatched, status.open) == (4, 1, 1, 1)
     assert status.dead == {"failed": 1}
 
@@ -35,7 +40,7 @@ async def test_the_status_tells_how_many_wait_and_the_oldest_age(
     message = await accepted(ledger, msgId="1")
     await accepted(ledger, msgId="2")
     await redis.hset(KEYS.message(message.id), "accepted_ms", now_ms() - 5_000)
-    status = await read_status(redis, admin, QUEUE)
+    status = await read_status(redis, admin)
     assert status.queued == 2
     assert status.oldest_s == pytest.approx(5.0, abs=0.5)
 
@@ -43,14 +48,14 @@ async def test_the_status_tells_how_many_wait_and_the_oldest_age(
 async def test_an_empty_system_has_a_status_too(
     redis: fakeredis.FakeAsyncRedis, admin: LedgerAdmin
 ) -> None:
-    status = await read_status(redis, admin, QUEUE)
+    status = await read_status(redis, admin)
     assert (status.accepted, status.queued, status.oldest_s, status.workers) == (0, 0, 0.0, 0)
 
 
 async def test_the_status_as_json_has_the_keys_that_others_rely_on(
     redis: fakeredis.FakeAsyncRedis, admin: LedgerAdmin
 ) -> None:
-    shown = json.loads(show_status(await read_status(redis, admin, QUEUE), as_json=True))
+    shown = json.loads(show_status(await read_status(redis, admin), as_json=True))
     keys = {"accepted", "answered", "unmatched", "refused", "dead", "open", "queued"}
     assert keys | {"oldest_s", "workers"} <= set(shown)
 
@@ -59,7 +64,7 @@ async def test_the_status_in_lines_has_a_line_for_each_figure(
     redis: fakeredis.FakeAsyncRedis, ledger: Ledger, admin: LedgerAdmin
 ) -> None:
     await ended(ledger)
-    lines = show_status(await read_status(redis, admin, QUEUE), as_json=False).splitlines()
+    lines = show_status(await read_status(redis, admin), as_json=False).splitlines()
     assert "accepted   1" in lines
     assert "dead       failed 1" in lines
     assert "revived    0" in lines
@@ -89,7 +94,7 @@ async def test_the_status_lists_the_workers_that_are_alive(
     await alive(redis, REPORT)
     await alive(redis, replace(REPORT, name="w2", host="there", open_circuits=("天气\x1b",)))
     await redis.sadd(QUEUE.workers_key, QUEUE.worker_prefix + "gone")
-    lines = show_status(await read_status(redis, admin, QUEUE), as_json=False).splitlines()
+    lines = show_status(await read_status(redis, admin), as_json=False).splitlines()
     assert "workers    2" in lines
     assert lines[-2:] == [
         "  here  pid 7  version 0.1  3 of 100 slots used",
@@ -101,7 +106,7 @@ async def test_the_status_as_json_has_what_each_worker_reports(
     redis: fakeredis.FakeAsyncRedis, admin: LedgerAdmin
 ) -> None:
     await alive(redis, REPORT)
-    shown = json.loads(show_status(await read_status(redis, admin, QUEUE), as_json=True))
+    shown = json.loads(show_status(await read_status(redis, admin), as_json=True))
     assert shown["workers"] == 1
     (worker,) = shown["workers_alive"]
     assert {"name": "w1", "host": HERE, "slots": 100, "slots_used": 3}.items() <= worker.items()
