@@ -5,6 +5,7 @@ escaped.
 """
 
 from collections.abc import Sequence
+from datetime import UTC, datetime
 
 from dingda.shared.dingtalk.message import Message, parse_message
 from dingda.shared.errors import InvalidMessageError
@@ -29,8 +30,8 @@ def show_dead_letters(dead_letters: Sequence[DeadLetter], *, as_json: bool, now_
     if not facts:
         return "no dead letters"
     return "\n".join(
-        f"{_short_id(fact['id'])}  {fact['age_s']:>7.0f} s ago  leased {fact['lease_count']}×  "
-        f"{_shown(fact['skill'] or '-')}  {_shown(fact['conversation'] or '-')}  "
+        f"{_short_id(fact['id'])}  {fact['died']}  {fact['age_s']:>7.0f} s ago  "
+        f"leased {fact['lease_count']}×  {_shown(fact['skill'] or '-')}  {_shown(fact['conversation'] or '-')}  "
         f"{_shown(fact['reason'])}"
         for fact in facts
     )
@@ -72,6 +73,8 @@ def _facts(dead_letter: DeadLetter, now_s: float) -> dict[str, object]:
         "id": dead_letter.id,
         "reason": dead_letter.reason,
         "lease_count": dead_letter.lease_count,
+        "accepted": local_time(dead_letter.accepted_ms),
+        "died": local_time(dead_letter.ended_ms),
         "age_s": round(now_s - dead_letter.ended_ms / 1000, 1),
         "waited_s": round((dead_letter.ended_ms - dead_letter.accepted_ms) / 1000, 1),
         "skill": dead_letter.facts.skill,
@@ -80,6 +83,15 @@ def _facts(dead_letter: DeadLetter, now_s: float) -> dict[str, object]:
         "conversation": conversation_of(dead_letter),
         "can_retry": dead_letter.payload is not None,
     }
+
+
+def local_time(at_ms: int) -> str:
+    """A time, in ms since 1970, as the clock here shows it: ISO 8601 with the offset; "" for 0."""
+    try:
+        moment = datetime.fromtimestamp(at_ms / 1000, UTC).astimezone()
+    except (ValueError, OverflowError, OSError):  # a foreign hand has written it
+        return ""
+    return moment.isoformat(timespec="seconds") if at_ms else ""
 
 
 def conversation_of(dead_letter: DeadLetter) -> str:

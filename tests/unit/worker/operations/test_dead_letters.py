@@ -1,22 +1,26 @@
 """An operator sees what became of the dead letters, and retries or drops them."""
 
 import json
+from datetime import UTC, datetime
 
 import fakeredis
+import pytest
 
 from dingda.shared.ledger.admin import LedgerAdmin
+from dingda.shared.ledger.facts import MessageFacts
 from dingda.shared.ledger.ledger import Ledger
-from dingda.shared.ledger.states import Completion, DeadLetter, Lease, Outcome
+from dingda.shared.ledger.states import Completion, DeadLetter, DeadReason, Lease, Outcome
 from dingda.worker.operations.cluster_state import read_cluster_state
 from dingda.worker.operations.dead_letters import (
     find_dead_letter,
+    local_time,
     retry_dead_letter,
     show_dead_letter,
     show_dead_letters,
 )
 from dingda.worker.operations.status import show_status, status_of
 from tests.support.builders import KEYS, now_ms
-from tests.unit.worker.operations.messages import QUEUE, ended
+from tests.unit.worker.operations.messages import QUEUE, accepted, ended
 
 NOW_S = 1_800_000_000.0
 
@@ -194,3 +198,47 @@ async def test_a_planted_reason_id_or_total_commands_no_terminal(
         *show_status(status, as_json=False).splitlines(),
     ):
         assert shown.isprintable()
+
+
+async def test_a_dead_letter_tells_its_skill_its_error_and_where_that_was_raised(
+    ledger: Ledger, admin: LedgerAdmin
+) -> None:
+    facts = MessageFacts(skill="weather", error="KeyError", place="/app/w.py:12 in forecast")
+    message = await accepted(ledger)
+    lease = await ledger.lease(message.id)
+    assert isinstance(lease, Lease)
+    failed = Completion(Outcome.DEAD, DeadReason.FAILED, "KeyError in the skill")
+    await ledger.finish(lease, failed, facts=facts.to_json())
+    letter = await only_dead_letter(admin)
+    shown = json.loads(show_dead_letter(letter, as_json=True, now_s=NOW_S))
+    assert (shown["skill"], shown["error"]) == ("weather", "KeyError")
+    assert shown["place"] == "/app/w.py:12 in forecast"
+    assert "weather" in show_dead_letters([letter], as_json=False, now_s=NOW_S)
+
+
+async def test_a_dead_letter_tells_the_time_by_the_clock_here(
+    ledger: Ledger, admin: LedgerAdmin
+) -> None:
+    await ended(ledger)
+    letter = await only_dead_letter(admin)
+    for as_json in (True, False):
+        shown = show_dead_letter(letter, as_json=as_json, now_s=NOW_S)
+        for at_ms in (letter.accepted_ms, letter.ended_ms):
+            moment = datetime.fromtimestamp(at_ms // 1000, UTC).astimezone()
+            assert moment.isoformat() in shown
+    assert datetime.fromisoformat(local_time(letter.ended_ms)).utcoffset() is not None
+
+
+@pytest.mark.parametrize("at_ms", [0, 10**15, 9_999_999_999_999_999])
+def test_a_time_that_is_none_is_not_shown(at_ms: int) -> None:
+    assert local_time(at_ms) == ""
+
+
+async def test_a_dead_letter_of_the_version_before_has_no_facts(
+    redis: fakeredis.FakeAsyncRedis, ledger: Ledger, admin: LedgerAdmin
+) -> None:
+    message = await ended(ledger)
+    await redis.hdel(KEYS.message(message.id), "facts")
+    letter = await only_dead_letter(admin)
+    assert letter.facts == MessageFacts()
+    assert "failed: errcode 300001" in show_dead_letters([letter], as_json=False, now_s=NOW_S)
