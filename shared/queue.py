@@ -11,7 +11,9 @@ from zlib import adler32
 
 from redis import Redis
 from rq import Queue
+from rq.intermediate_queue import IntermediateQueue
 from rq.job import Job, JobStatus
+from rq.registry import FailedJobRegistry
 from rq.serializers import JSONSerializer
 from rq.utils import utcformat
 from rq.worker import BaseWorker
@@ -76,6 +78,16 @@ class JobQueue:
         return Queue.redis_queues_keys, Queue.redis_queue_namespace_prefix + self.name
 
     @property
+    def failed_key(self) -> str:
+        """RQ's registry of this queue's failed jobs."""
+        return str(FailedJobRegistry.key_template.format(self.name))
+
+    @property
+    def intermediate_key(self) -> str:
+        """RQ's list of the jobs that are taken off this queue and not started yet."""
+        return IntermediateQueue.get_intermediate_queue_key(self.keys[1])
+
+    @property
     def workers_key(self) -> str:
         """RQ's set of the workers that listen to this queue."""
         return str(WORKERS_BY_QUEUE_KEY % self.name)
@@ -98,7 +110,7 @@ class JobQueue:
 def job_id_of(message_id: str, number: int | str) -> str:
     """The id of a message's job; jobs are numbered in the order in which they were enqueued.
 
-    `shared/ledger/lua/parts/jobs.lua` makes and reads the same ids.
+    `shared/ledger/lua/parts/job_id.lua` makes the same ids.
     """
     return f"{message_id}-{number}"
 

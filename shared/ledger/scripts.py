@@ -239,6 +239,7 @@ class LedgerScripts:
         self._keys = (
             *(*queue.keys, keys.queued, keys.due, keys.dead, keys.count),
             *(keys.resting, keys.histograms, keys.journal),
+            *(queue.failed_key, queue.intermediate_key),
         )
         self._prefixes = (
             keys.message(""),

@@ -31,8 +31,8 @@ def show_dead_letters(dead_letters: Sequence[DeadLetter], *, as_json: bool, now_
         return "no dead letters"
     return "\n".join(
         f"{_short_id(fact['id'])}  {fact['died']}  {fact['age_s']:>7.0f} s ago  "
-        f"leased {fact['lease_count']}×  {_shown(fact['skill'] or '-')}  {_shown(fact['conversation'] or '-')}  "
-        f"{_shown(fact['reason'])}"
+        f"leased {fact['lease_count']}×  {_shown(fact['skill'] or '-')}  "
+        f"{_shown(fact['conversation'] or '-')}  {_shown(fact['reason'])}"
         for fact in facts
     )
 

@@ -21,6 +21,8 @@
 --   7 RESTING (set): the ids of accepted messages that are off the queue, waiting for a retry or their turn
 --   8 HISTOGRAMS (hash): how long ended messages took, see `parts/histograms.lua`
 --   9 JOURNAL (stream): the messages that ended last, see `parts/journal.lua`
+--  10 FAILED (sorted set): RQ's registry of failed jobs
+--  11 INTERMEDIATE (list): RQ's list of the jobs that are taken off the queue and not started yet
 -- ARGV, the same in every script, begin with prefixes of keys, since a script learns ids on its way:
 --   1 MESSAGE .. id (hash): one message, see below; expires some minutes after its end, as a dead letter after a week
 --   2 JOB .. id (hash): RQ's record of a job
@@ -63,7 +65,7 @@
 --
 -- A cluster would want every key in KEYS. RQ itself needs a single primary, so nothing is lost by prefixes.
 
-local QUEUES, QUEUE, QUEUED, DUE, DEAD, COUNT, RESTING, HISTOGRAMS, JOURNAL = unpack(KEYS)
+local QUEUES, QUEUE, QUEUED, DUE, DEAD, COUNT, RESTING, HISTOGRAMS, JOURNAL, FAILED, INTERMEDIATE = unpack(KEYS)
 local MESSAGE, JOB, DEAD_LETTER_PAYLOAD, LINE, ENDED = unpack(ARGV, 1, 5)
 local OWN = 6
 

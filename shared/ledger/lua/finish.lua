@@ -4,7 +4,7 @@
 --   number of its state, which outlives the record; '' if it is dead), remember_s (how long that is kept), journal
 --   (how many entries it keeps), facts (what the worker noted, or '' for what is stored of that)
 -- Returns {1, whose turn it is now, or ''}, or {0} if somebody else has ended or taken it.
--- Needs: dead_letter, ended, histograms, journal, sender_queue
+-- Needs: dead_letter, ended, histograms, job_end, journal, sender_queue
 
 local id, token, state, reason, detail, record_s, remembered_as, remember_s, journal,
       facts = unpack(ARGV, OWN, OWN + 9)
@@ -29,5 +29,5 @@ redis.call('HINCRBY', COUNT, state, 1)
 add_times(held[4], held[5], held[6], now)
 if facts == '' then facts = held[10] or '' end
 add_to_journal(journal, id, state, '', detail, held[4], held[5], held[6], held[7], attempts_until(held[1], held[9]),
-               held[8], facts)
+               finish_job(id, held[8] or ''), facts)
 return {1, woken}

@@ -29,7 +29,11 @@ for at = OWN + 4, #ARGV, 7 do
     try('ZREM', WIP, both)
     try('ZREM', REGISTRY .. job_id, execution_id)
     try('SREM', EXECUTIONS, both)
-    local kept = try('HMGET', key, 'result_ttl', 'failure_ttl')
+    local kept = try('HMGET', key, 'result_ttl', 'failure_ttl', 'status')
+    -- The ledger has told RQ that the message ended well; what went wrong afterwards is no failure of its job.
+    if kept[3] == 'finished' then status = 'finished' end
+    -- Nor is that of a job in whose place the ledger has put another.
+    local is_replaced = kept[3] == 'canceled' and status ~= 'finished'
     local ttl, registry, result
     if status == 'finished' then
       ttl, registry = seconds(kept[1], 0, result_ttl_s), FINISHED
@@ -39,7 +43,9 @@ for at = OWN + 4, #ARGV, 7 do
       ttl, registry = seconds(kept[2], 1, failure_ttl_s), FAILED
       result, failed = {'type', 2, 'worker_name', name, 'exc_string', failure}, failed + 1
     end
-    if ttl == 0 then
+    if is_replaced then
+      redis.call('EXPIRE', key, result_ttl_s)
+    elseif ttl == 0 then
       redis.call('DEL', key, results_prefix .. job_id)
     else
       try('HSET', key, 'status', status, 'ended_at', ended_at)

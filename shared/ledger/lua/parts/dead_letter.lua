@@ -1,4 +1,4 @@
--- Needs: histograms, journal, sender_queue
+-- Needs: histograms, job_id, journal, sender_queue
 
 -- What a worker would have noted of a message by its callback's body alone: whose it is, as the JSON of `MessageFacts`;
 -- '' where the body can't be read.
@@ -40,8 +40,9 @@ local function make_dead_letter(id, reason, detail, remember_s, now, journal, fa
   redis.call('ZADD', DEAD, now, id)
   redis.call('HINCRBY', COUNT, 'dead:' .. reason, 1)
   add_times(held[4], held[5], held[6], now)
+  local worker = redis.pcall('HGET', JOB .. job_id_of(id, held[10] or ''), 'worker_name')
   add_to_journal(journal, id, 'dead', reason, detail, held[4], held[5], held[6], held[8],
-                 attempts_until(held[7], held[9]), held[10], facts)
+                 attempts_until(held[7], held[9]), type(worker) == 'string' and worker or '', facts)
   return leave(id, line, now)
 end
 

@@ -1,4 +1,4 @@
--- Needs: job_id
+-- Needs: job_end, job_id
 
 -- Reads a list that comes after its length in ARGV. Returns it, and where the next argument is.
 local function counted(at)
@@ -35,8 +35,9 @@ local function push(job_ids, numbered)
   redis.call('ZADD', QUEUED, unpack(numbered))
 end
 
--- Puts a job for a message that has a record on RQ's queue.
+-- Puts a job for a message that has a record on RQ's queue, in place of the one that it had.
 local function enqueue(id, job_fields, data, created_at)
+  replace_job(id, redis.call('HGET', MESSAGE .. id, 'job') or '')
   local sequence = number_jobs(1) + 1
   push({record_job(id, sequence, job_fields, data, created_at)}, {sequence, id})
   redis.call('HSET', MESSAGE .. id, 'job', sequence)
