@@ -23,6 +23,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from queue import SimpleQueue
 
+from dingda.shared.runtime.logs import trace
 from dingda.shared.runtime.notify import (
     READY,
     notify,
@@ -71,8 +72,7 @@ class Handover:
             self._channel.sendall(_READY)
             return
         self._channel.close()
-        reap = threading.Thread(target=os.waitpid, args=(self._standby_pid, 0), daemon=True)
-        reap.start()
+        threading.Thread(target=_reap, args=(self._standby_pid,), daemon=True).start()
 
 
 def take_handover() -> Handover | None:
@@ -87,6 +87,12 @@ def take_handover() -> Handover | None:
     if standby_pid:
         _reap_children()
     return Handover(listener, channel, standby_pid)
+
+
+def _reap(pid: int) -> None:
+    """Wait for a child to end; it may have, and be forgotten, before the gateway served again."""
+    with suppress(ChildProcessError):
+        os.waitpid(pid, 0)
 
 
 def _reap_children() -> None:
@@ -110,11 +116,17 @@ class Reloader:
         self._listener = listener
         self._stop = stop
         self._requests: SimpleQueue[int] = SimpleQueue()  # `put` may interrupt itself
+        self._starting: subprocess.Popen[bytes] | None = None
         self._standby: tuple[socket.socket, int] | None = None
         self._had_terminal = os.isatty(0)
         signal.signal(signal.SIGHUP, lambda number, _: self._requests.put(number))
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGHUP})
         threading.Thread(target=self._run, name="reload", daemon=True).start()
+
+    def end_standby(self) -> None:
+        """End the stand-by, if there is one: the gateway stops for good, and the port is free."""
+        if self._starting is not None:
+            self._starting.terminate()
 
     def exec_if_reloading(self) -> None:
         """Replace this program by a new start of it, if that is why the server has stopped."""
@@ -136,7 +148,7 @@ class Reloader:
                 return
             logger.info("reloading: another gateway reads the settings and the code")
             notify_reloading()
-            self._standby = _start_standby(self._listener)
+            self._standby = self._start_standby()
             if self._standby is None:
                 logger.error(
                     "not reloaded: with what is on disk now a gateway does not start (see above); "
@@ -147,25 +159,35 @@ class Reloader:
         self._listener = self._listener.dup()
         self._stop()
 
+    def _start_standby(self) -> tuple[socket.socket, int] | None:
+        """Start one; returns what connects us, and its process id. None if it can't serve."""
+        try:
+            ours, standby = _popen_standby(self._listener)
+        except (OSError, ValueError) as error:
+            # No memory, file or interpreter any more; or no socket, as the gateway is ending.
+            logger.error("a stand-by cannot be started: %s", trace(error))
+            return None
+        self._starting = standby
+        ours.settimeout(_START_TIMEOUT_S)
+        with suppress(OSError):
+            if ours.recv(1) == _READY:
+                return ours, standby.pid
+        standby.kill()
+        standby.wait()
+        ours.close()
+        return None
 
-def _start_standby(listener: socket.socket) -> tuple[socket.socket, int] | None:
-    """Start a stand-by; returns what connects us, and its process id. None if it can't serve."""
+
+def _popen_standby(listener: socket.socket) -> "tuple[socket.socket, subprocess.Popen[bytes]]":
     ours, its = socket.socketpair()
     with its:
-        environment = without_notifications(dict(os.environ))
+        handed = {_VARIABLE: _handed_over(listener, its, 0)}
         standby = subprocess.Popen(  # noqa: S603 - what this process was started with
             _command(),
-            env=environment | {_VARIABLE: _handed_over(listener, its, 0)},
+            env=without_notifications(dict(os.environ)) | handed,
             pass_fds=(listener.fileno(), its.fileno()),
         )
-    ours.settimeout(_START_TIMEOUT_S)
-    with suppress(OSError):
-        if ours.recv(1) == _READY:
-            return ours, standby.pid
-    standby.kill()
-    standby.wait()
-    ours.close()
-    return None
+    return ours, standby
 
 
 def _command() -> list[str]:

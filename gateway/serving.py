@@ -31,6 +31,8 @@ from dingda.shared.runtime.settings import Settings
 
 logger = logging.getLogger("dingda.gateway")
 
+_ENDING = (signal.SIGTERM, signal.SIGINT)
+
 
 def serve(settings: Settings) -> None:
     """Listen for callbacks until told to stop.
@@ -65,7 +67,10 @@ def serve(settings: Settings) -> None:
         server = _Server(app) if is_alone else _Children(settings, counters, on_ready)
         reloader = Reloader(listener, server.stop)
         server.serve_on(listener)
-    reloader.exec_if_reloading()
+    if server.is_told_to_end():  # which a reload that is under way must not undo
+        reloader.end_standby()
+    else:
+        reloader.exec_if_reloading()
     with suppress(KeyboardInterrupt):
         server.raise_signals()
 
@@ -92,6 +97,10 @@ class _Server(uvicorn.Server):
     def stop(self) -> None:
         """Stop in good order; from any thread."""
         self.should_exit = True
+
+    def is_told_to_end(self) -> bool:
+        """Whether a signal has stopped it, or came while it stopped."""
+        return bool(self._stopped_by)
 
     def raise_signals(self) -> None:
         """Let the signals that stopped it have their usual effect."""
@@ -130,6 +139,7 @@ class _Children(Multiprocess):
         super().__init__(_uvicorn_config(app, factory=True, workers=settings.gateway_processes), [])
         self._on_ready = on_ready
         self._is_ready = False
+        self._is_told_to_end = False
 
     def serve_on(self, listener: socket.socket) -> None:
         """Serve until told to stop."""
@@ -139,6 +149,12 @@ class _Children(Multiprocess):
     def stop(self) -> None:
         """Stop in good order; from any thread."""
         self.should_exit.set()
+
+    def is_told_to_end(self) -> bool:
+        """Whether a signal has stopped it, or came while it stopped."""
+        for number in _ENDING:  # one that comes from here on ends the process
+            signal.signal(number, signal.SIG_DFL)
+        return self._is_told_to_end or any(each in _ENDING for each in self.signal_queue)
 
     def raise_signals(self) -> None:
         """Signals have no other effect than to stop it."""
@@ -153,11 +169,13 @@ class _Children(Multiprocess):
 
     def handle_term(self) -> None:
         """Stop on SIGTERM."""
+        self._is_told_to_end = True
         notify(STOPPING)
         super().handle_term()
 
     def handle_int(self) -> None:
         """Stop on SIGINT."""
+        self._is_told_to_end = True
         notify(STOPPING)
         super().handle_int()
 

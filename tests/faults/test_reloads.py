@@ -2,6 +2,7 @@
 
 import os
 import re
+import resource
 import signal
 import socket
 import threading
@@ -32,6 +33,8 @@ from tests.support.processes import (
 
 STORED = '{"msgtype":"empty"}'
 WITHIN_S = 60.0
+ENDED = (0, -signal.SIGTERM)
+"""The exit statuses of a gateway that SIGTERM has ended, with several processes and with one."""
 NOT_RELOADED = "not reloaded: with what is on disk now a gateway does not start"
 
 
@@ -293,6 +296,70 @@ def test_a_gateway_killed_over_a_reload_leaves_nobody_on_its_port(
         wait_until(lambda: is_free(gateway.port), within_s=WITHIN_S)
 
 
+@pytest.mark.fault("F65")
+@pytest.mark.timeout(180)
+@SEVERAL
+def test_a_gateway_told_to_end_while_a_stand_by_starts_ends_both(
+    server: Valkey, tmp_path: Path, processes: str
+) -> None:
+    with a_gateway(server, tmp_path, DINGDA_GATEWAY_PROCESSES=processes) as gateway:
+        gateway.hang_up()
+        gateway.process.wait_for("reloading", within_s=WITHIN_S)
+        assert gateway.process.stop() in ENDED
+        wait_until(lambda: is_free(gateway.port), within_s=WITHIN_S)
+
+
+@pytest.mark.fault("F65")
+@pytest.mark.timeout(180)
+@SEVERAL
+def test_a_gateway_told_to_end_while_it_hands_over_ends(
+    server: Valkey, tmp_path: Path, processes: str
+) -> None:
+    with (
+        a_gateway(server, tmp_path, DINGDA_GATEWAY_PROCESSES=processes) as gateway,
+        connected(gateway) as line,
+        connected(gateway),  # to end this one takes the gateway a second
+    ):
+        gateway.hang_up()
+        wait_until(lambda: is_last_response(line), within_s=WITHIN_S)
+        assert gateway.process.stop() in ENDED
+        wait_until(lambda: is_free(gateway.port), within_s=WITHIN_S)
+
+
+@pytest.mark.slow
+@pytest.mark.fault("F65")
+@pytest.mark.timeout(180)
+@pytest.mark.parametrize("processes", ["1", "2"])
+def test_a_gateway_that_is_ending_does_not_reload(
+    server: Valkey, tmp_path: Path, processes: str
+) -> None:
+    with (
+        a_gateway(server, tmp_path, DINGDA_GATEWAY_PROCESSES=processes) as gateway,
+        connected(gateway) as line,
+    ):
+        line.sendall(request(a_callback("text"))[:-20])
+        gateway.process.popen.send_signal(signal.SIGTERM)
+        gateway.hang_up()
+        assert gateway.process.wait() in ENDED
+        wait_until(lambda: is_free(gateway.port), within_s=WITHIN_S)
+
+
+@pytest.mark.fault("F65")
+@pytest.mark.timeout(180)
+def test_a_reload_for_which_no_process_can_be_started_is_refused_and_the_next_is_not(
+    server: Valkey, tmp_path: Path
+) -> None:
+    with a_gateway(server, tmp_path) as gateway:
+        pid = gateway.process.popen.pid
+        soft, hard = resource.prlimit(pid, resource.RLIMIT_NOFILE)
+        resource.prlimit(pid, resource.RLIMIT_NOFILE, (5, hard))
+        gateway.hang_up()
+        gateway.process.wait_for(NOT_RELOADED, within_s=WITHIN_S)
+        resource.prlimit(pid, resource.RLIMIT_NOFILE, (soft, hard))
+        gateway.reload()
+        assert gateway.is_stored("1")
+
+
 @pytest.mark.slow
 @pytest.mark.fault("F65")
 @pytest.mark.timeout(180)
@@ -412,6 +479,12 @@ def connected(gateway: Gateway) -> Iterator[socket.socket]:
     with ExitStack() as stack:
         line = stack.enter_context(socket.create_connection(("127.0.0.1", gateway.port), 30))
         yield line
+
+
+def is_last_response(line: socket.socket) -> bool:
+    """Whether a gateway that one sends a request to closes the connection after its response."""
+    line.sendall(b"GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n")
+    return b"connection: close" in line.recv(4096)
 
 
 def request(body: bytes) -> bytes:
