@@ -8,6 +8,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from dingda.shared.dingtalk.message import Message, parse_message
 from dingda.shared.errors import InvalidMessageError
+from dingda.shared.ledger.stored import WholeNumber
 
 MAX_CALLS = 10
 """How many of its calls to backends are noted of an attempt: the last ones."""
@@ -22,7 +23,7 @@ class BackendCall:
     """The backend's host; a database's name as users know it."""
     result: str
     """The HTTP status, such as `200`; else why there was no response, such as `TimeoutError`."""
-    took_ms: int
+    took_ms: WholeNumber
     """How long the skill waited for it, with the time that it waited behind others."""
 
 

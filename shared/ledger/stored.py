@@ -1,6 +1,12 @@
 """Reading numbers from Redis, where a foreign hand may have left anything."""
 
+from typing import Annotated
+
+from pydantic import Field
+
 _MAX_DIGITS = 16
+WholeNumber = Annotated[int, Field(ge=0, lt=10**_MAX_DIGITS)]
+"""A number in a record of JSON, with the same bounds: beyond them it could not be counted with."""
 
 
 def whole_number(stored: object) -> int | None:

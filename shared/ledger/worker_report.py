@@ -16,6 +16,7 @@ from redis.exceptions import ResponseError
 from rq.utils import utcparse
 
 from dingda.shared.ledger.keys import LedgerKeys
+from dingda.shared.ledger.stored import WholeNumber
 from dingda.shared.queue import JobQueue
 
 REPORT_TTL_MS = 30_000
@@ -33,7 +34,7 @@ class HeldMessage:
     id: str
     skill: str
     """The skill's name; "" if no skill wants the message."""
-    since_ms: int
+    since_ms: WholeNumber
     """When the worker leased it, in ms since 1970."""
 
 
@@ -44,14 +45,14 @@ class WorkerReport:
     name: str
     """RQ's name of it."""
     host: str
-    pid: int
+    pid: WholeNumber
     version: str
     """Dingda's; "" of a worker that writes no reports (see `read_worker_reports`)."""
-    started_ms: int
-    seen_ms: int
-    slots: int
+    started_ms: WholeNumber
+    seen_ms: WholeNumber
+    slots: WholeNumber
     """How many jobs it runs at once; 0 of a worker that writes no reports."""
-    slots_used: int
+    slots_used: WholeNumber
     doing: tuple[HeldMessage, ...] = ()
     """The messages that it has held longest, `MAX_DOING` at the most."""
     open_circuits: tuple[str, ...] = ()

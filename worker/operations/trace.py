@@ -5,6 +5,7 @@ shown on one line, with its control characters escaped.
 """
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -187,4 +188,7 @@ def _plain(fields: dict[str, Any], facts: MessageFacts) -> dict[str, Any]:
 
 
 def _time(ms: int) -> str:
-    return datetime.fromtimestamp(ms / 1000).astimezone().isoformat(" ", "milliseconds")
+    """A moment, or what a foreign hand has left in a record that is none."""
+    with suppress(ValueError, OverflowError, OSError):
+        return datetime.fromtimestamp(ms / 1000).astimezone().isoformat(" ", "milliseconds")
+    return f"{ms} ms"

@@ -320,7 +320,12 @@ def test_facts_are_read_as_they_were_written() -> None:
     assert MessageFacts().to_json() == "{}"
 
 
-@pytest.mark.parametrize("stored", [None, "", "{", "[1]", '{"calls": 5}', b"x", "9" * 5000])
+ENDLESS_CALL = f'{{"calls": [{{"host": "h", "result": "200", "took_ms": {10**400}}}]}}'
+
+
+@pytest.mark.parametrize(
+    "stored", [None, "", "{", "[1]", '{"calls": 5}', b"x", "9" * 5000, ENDLESS_CALL]
+)
 def test_facts_that_cannot_be_read_are_none(stored: object) -> None:
     assert read_facts(stored) == MessageFacts()
 

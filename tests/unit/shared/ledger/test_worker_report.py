@@ -1,5 +1,6 @@
 """What workers say of themselves is read back, and workers that say nothing any more are gone."""
 
+import json
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from typing import Any
@@ -70,6 +71,15 @@ async def test_a_spoilt_report_is_left_out(redis: fakeredis.FakeAsyncRedis, stor
     await registered(redis, "w0", stored)
     await registered(redis, "w1", REPORT.to_json())
     assert await read_worker_reports(redis, QUEUE) == [REPORT]
+
+
+@pytest.mark.parametrize("field", ["pid", "started_ms", "seen_ms", "slots", "slots_used"])
+@pytest.mark.parametrize("number", [-1, 10**400])
+async def test_a_report_whose_numbers_cannot_be_counted_with_is_left_out(
+    redis: fakeredis.FakeAsyncRedis, field: str, number: int
+) -> None:
+    await registered(redis, "w1", json.dumps(json.loads(REPORT.to_json()) | {field: number}))
+    assert await read_worker_reports(redis, QUEUE) == []
 
 
 async def test_a_report_of_a_later_version_is_read_without_what_it_adds(

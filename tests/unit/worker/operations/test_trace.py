@@ -2,6 +2,7 @@
 
 import json
 from datetime import UTC, datetime
+from typing import Any
 
 import fakeredis
 import pytest
@@ -179,3 +180,15 @@ def test_anything_else_is_refused(text: str) -> None:
 
 def test_a_claim_by_an_earlier_attempt_is_no_step_of_the_last() -> None:
     assert Times(1_000, 5_000, 2_000, 6_000).stages_s == {"queue": 4.0, "skill": 1.0, "total": 5.0}
+
+
+async def test_a_moment_that_no_calendar_has_is_shown_as_a_number(
+    redis: fakeredis.FakeAsyncRedis, ledger: Ledger
+) -> None:
+    message = await ended(ledger)
+    await redis.hset(KEYS.message(message.id), "accepted_ms", "9" * 16)
+    rows: list[tuple[str, dict[Any, Any]]] = await redis.xrange(KEYS.journal)  # type: ignore[assignment]
+    ((_, row),) = rows
+    await redis.xadd(KEYS.journal, row | {"accepted_ms": "9" * 16}, id=f"{'9' * 16}-0")
+    assert f"{'9' * 16} ms" in await listed(redis)
+    assert f"{'9' * 16} ms" in await whole(redis, message.id)
