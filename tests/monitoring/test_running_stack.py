@@ -198,7 +198,7 @@ def test_prometheus_scrapes_all_parts_and_evaluates_every_rule(
     settings = (PROMETHEUS / "prometheus.yml").read_text("utf-8")
     for example, real in (
         ("127.0.0.1:9108", stack.exporter),
-        ("127.0.0.1:9109", stack.gateway),
+        ("127.0.0.1:9110", stack.gateway),
         ('"127.0.0.1:9111", "127.0.0.1:9112"', f'"{stack.worker}"'),
         ("15s", "1s"),
         ("[recording", f"[{PROMETHEUS}/recording"),
