@@ -10,6 +10,7 @@ from dingda.shared.runtime.command_line import to_json
 from dingda.shared.runtime.logs import printable
 from dingda.worker.operations.cluster_state import ClusterState
 
+PAUSED = "workers take no messages until rq resume, or Resume on the dashboard"
 NO_WORKERS = "No worker is alive, so nothing is answered: start one with dingda worker."
 
 
@@ -29,6 +30,8 @@ class Status:
     queued: int
     oldest_s: float
     in_flight: int
+    paused: bool
+    """Whether an operator has suspended the workers: they are alive, and take no messages."""
     workers: int
     workers_alive: tuple[WorkerReport, ...]
 
@@ -49,6 +52,7 @@ def status_of(state: ClusterState) -> Status:
         queued=state.queued,
         oldest_s=state.oldest_s,
         in_flight=state.due,
+        paused=state.is_suspended,
         workers=len(state.workers),
         workers_alive=state.workers,
     )
@@ -71,6 +75,7 @@ def show_status(status: Status, *, as_json: bool) -> str:
     if as_json:
         return to_json(facts)
     del facts["workers_alive"]
+    facts["paused"] = PAUSED if status.paused else "no"
     lines = []
     for name, value in facts.items():
         shown = value

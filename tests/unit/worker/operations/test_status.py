@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import fakeredis
 import pytest
+from rq.suspension import WORKERS_SUSPENDED
 
 from dingda.shared.ledger.admin import LedgerAdmin
 from dingda.shared.ledger.ledger import Ledger
@@ -68,6 +69,20 @@ async def test_the_status_in_lines_has_a_line_for_each_figure(
     assert "accepted   1" in lines
     assert "dead       failed 1" in lines
     assert "revived    0" in lines
+
+
+async def test_the_status_says_that_the_workers_are_suspended(
+    redis: fakeredis.FakeAsyncRedis, admin: LedgerAdmin
+) -> None:
+    running = await read_status(redis, admin)
+    await redis.set(WORKERS_SUSPENDED, 1)
+    paused = await read_status(redis, admin)
+    assert "paused     no" in show_status(running, as_json=False).splitlines()
+    assert "workers take no messages until rq resume" in show_status(paused, as_json=False)
+    assert [json.loads(show_status(of, as_json=True))["paused"] for of in (running, paused)] == [
+        False,
+        True,
+    ]
 
 
 REPORT = WorkerReport(
