@@ -19,6 +19,11 @@ exactly one worker through each step. The way of one message:
 10. `settlement.py: settle` decides what follows.
 11. `answerer.py: Answerer._carry_out` does it: `LeaseKeeper.finish`, a retry later, or a plain
     sentence instead.
+
+What is observed meanwhile goes to four readers, and decides nothing: `Attempt.notes` to the ledger
+(its journal and its dead letters), with the steps that it takes anyway; the `TaskOwner` of the task
+to whatever line of the log is written for the message; `Tracing` to spans; `AnsweringMetrics` to
+Prometheus.
 """
 
 import asyncio
@@ -75,6 +80,7 @@ class Answerer:
         rate_limiter: bounds what one person or conversation may send; None: no bounds.
         notice_after_s: seconds until the sender is told that the answer takes a while; 0: never.
         reply_parts: how many messages one reply may be sent in.
+        tracing: makes spans; None: traces nothing.
     """
 
     def __init__(  # noqa: PLR0913 - a room's parts, each by its name
@@ -117,7 +123,7 @@ class Answerer:
         return tuple(
             HeldMessage(
                 id=message_id,
-                skill=_name_of(attempt.route),
+                skill=attempt.skill,
                 since_ms=now_ms - int((now_s - attempt.since_s) * 1000),
             )
             for message_id, attempt in islice(self._attempts.items(), MAX_DOING)
@@ -140,9 +146,8 @@ class Answerer:
         deadline_s = asyncio.get_running_loop().time() + lease.remaining_ms / 1000
         async with self._lease_keeper.keep(lease):
             message = _parse(lease)
-            route = self._responder.route(message)
-            set_task_owner(owner._replace(skill=_name_of(route), attempt=lease.delivery_attempt))
-            attempt = Attempt(lease, message, route, deadline_s)
+            attempt = Attempt(lease, message, self._responder.route(message), deadline_s)
+            set_task_owner(owner._replace(skill=attempt.skill, attempt=lease.delivery_attempt))
             self._attempts[lease.id] = attempt
             try:
                 with self._tracing.processing():
@@ -252,9 +257,7 @@ class Answerer:
             return OutOfTime()
         # A burst of one skill's replies must not delay those of another.
         try:
-            async with self._admission.posts.place(
-                _name_of(attempt.route), within_s=attempt.remaining_s
-            ):
+            async with self._admission.posts.place(attempt.skill, within_s=attempt.remaining_s):
                 return await channel.send(
                     attempt.message, body, before_send=before_send, timeout_s=attempt.remaining_s
                 )
@@ -296,10 +299,6 @@ class Answerer:
         outcome = await self._post(attempt, self._webhook, body, _unclaimed)
         if not isinstance(outcome, Delivered | OutOfTime):
             logger.info("a notice was not delivered: %s", outcome.reason)
-
-
-def _name_of(route: Route | None) -> str:
-    return route.skill.name if route else ""
 
 
 def _parse(lease: Lease) -> Message:

@@ -43,6 +43,11 @@ class Attempt:
     notes: AttemptNotes = field(default_factory=AttemptNotes)
 
     @property
+    def skill(self) -> str:
+        """The skill's name; "" where no skill wants the message."""
+        return self.route.skill.name if self.route else ""
+
+    @property
     def remaining_s(self) -> float:
         """Seconds until the deadline; negative after it. Read it on the event loop."""
         return self.deadline_s - asyncio.get_running_loop().time()
@@ -64,7 +69,7 @@ class Attempt:
         notes = self.notes
         return MessageFacts.of(
             self.message,
-            skill=self.route.skill.name if self.route else "",
+            skill=self.skill,
             arguments=notes.arguments,
             calls=tuple(notes.calls),
             error=notes.error,
