@@ -1,5 +1,6 @@
 """`dingda status` and `dingda worker alive`: the totals, the queue and the workers."""
 
+from collections import Counter
 from dataclasses import asdict, dataclass
 
 from redis.asyncio import Redis
@@ -91,6 +92,9 @@ def _show_worker(report: WorkerReport) -> str:
     if report.slots:
         shown += f"  version {printable(report.version)}"
         shown += f"  {report.slots_used} of {report.slots} slots used"
+    if report.doing:
+        skills = Counter(held.skill or "no skill" for held in report.doing)
+        shown += f"  doing: {', '.join(f'{printable(k)} {n}' for k, n in skills.items())}"
     if report.open_circuits:
         shown += f"  does not call: {', '.join(map(printable, report.open_circuits))}"
     return shown

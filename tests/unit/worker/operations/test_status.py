@@ -10,7 +10,7 @@ from rq.suspension import WORKERS_SUSPENDED
 from dingda.shared.ledger.admin import LedgerAdmin
 from dingda.shared.ledger.ledger import Ledger
 from dingda.shared.ledger.states import Completion, Outcome
-from dingda.shared.ledger.worker_report import REPORT_TTL_MS, WorkerReport
+from dingda.shared.ledger.worker_report import REPORT_TTL_MS, HeldMessage, WorkerReport
 from dingda.worker.operations.cluster_state import read_cluster_state
 from dingda.worker.operations.status import Status, is_working, show_status, status_of
 from tests.support.builders import KEYS, now_ms
@@ -115,6 +115,15 @@ async def test_the_status_lists_the_workers_that_are_alive(
         "  here  pid 7  version 0.1  3 of 100 slots used",
         "  there  pid 7  version 0.1  3 of 100 slots used  does not call: 天气\\x1b",
     ]
+
+
+async def test_the_status_counts_by_skill_what_each_worker_is_doing(
+    redis: fakeredis.FakeAsyncRedis, admin: LedgerAdmin
+) -> None:
+    held = tuple(HeldMessage(skill, skill, 1_500) for skill in ("weather", "a\x1b", "weather", ""))
+    await alive(redis, replace(REPORT, doing=held))
+    lines = show_status(await read_status(redis, admin), as_json=False).splitlines()
+    assert lines[-1].endswith("3 of 100 slots used  doing: weather 2, a\\x1b 1, no skill 1")
 
 
 async def test_the_status_as_json_has_what_each_worker_reports(
