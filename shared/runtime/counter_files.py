@@ -1,4 +1,4 @@
-"""Numbers that several processes count up and another one reads: a mapped file for each process.
+"""Histograms that several processes fill and another one reads: a mapped file for each process.
 
 A callback takes a process 50 µs. To count in prometheus_client's own files for several processes
 takes 1.6 µs a time, here 0.2: an addition to a number in memory. A file outlives its process: what
@@ -29,36 +29,22 @@ _Cells: TypeAlias = "memoryview[float]"
 
 @dataclass(frozen=True, slots=True)
 class Measure:
-    """What is counted: a counter, or a histogram if it has bounds."""
+    """What a histogram measures."""
 
     name: str
-    """As Prometheus has it, without `_total`."""
+    """As Prometheus has it."""
     help: str
+    bounds: tuple[float, ...]
+    """The upper bounds of the buckets; one more bucket is for what exceeds them all."""
     label: str = ""
     """The name of its label; "" for none."""
     values: tuple[str, ...] = ("",)
     """All values that the label can have."""
-    bounds: tuple[float, ...] = ()
-    """The upper bounds of a histogram's buckets; one more bucket is for what exceeds them all."""
 
     @property
     def size(self) -> int:
-        """How many numbers it takes for one value of the label: a histogram's buckets and sum."""
-        return len(self.bounds) + 2 if self.bounds else 1
-
-
-class Counter:
-    """One number that only grows."""
-
-    __slots__ = ("_cells", "_offset")
-
-    def __init__(self, cells: _Cells, offset: int) -> None:
-        self._cells = cells
-        self._offset = offset
-
-    def inc(self, by: float = 1) -> None:
-        """Add to it."""
-        self._cells[self._offset] += by
+        """How many numbers it takes for one value of the label: the buckets and the sum."""
+        return len(self.bounds) + 2
 
 
 class Histogram:
@@ -84,7 +70,7 @@ class CounterFile:
 
     Args:
         folder: where the files of all processes are.
-        measures: what is counted.
+        measures: what is measured.
     """
 
     def __init__(self, folder: Path, measures: Sequence[Measure]) -> None:
@@ -103,10 +89,6 @@ class CounterFile:
             for value in measure.values:
                 self._offsets[measure.name, value] = offset
                 offset += measure.size
-
-    def counter(self, name: str, value: str = "") -> Counter:
-        """The counter of a measure, for one value of its label."""
-        return Counter(self._cells, self._offsets[name, value])
 
     def histogram(self, name: str, value: str = "") -> Histogram:
         """The histogram of a measure, for one value of its label."""

@@ -14,12 +14,7 @@ from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from prometheus_client import CollectorRegistry, generate_latest
-from prometheus_client.core import (
-    CounterMetricFamily,
-    GaugeMetricFamily,
-    HistogramMetricFamily,
-    Metric,
-)
+from prometheus_client.core import GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from dingda import __version__
@@ -87,12 +82,6 @@ def counted(totals: Mapping[Measure, Mapping[str, list[float]]]) -> Iterator[Met
     """Make metrics of what `read_counter_files` has read."""
     for measure, by_value in totals.items():
         labels = [measure.label] if measure.label else []
-        if not measure.bounds:
-            counter = CounterMetricFamily(measure.name, measure.help, labels=labels)
-            for value, (total,) in by_value.items():
-                counter.add_metric([value] if labels else [], total)
-            yield counter
-            continue
         histogram = HistogramMetricFamily(measure.name, measure.help, labels=labels)
         for value, (*counts, sum_value) in by_value.items():
             histogram.add_metric(
