@@ -89,6 +89,14 @@ def test_pages_for_operators_name_every_setting_of_the_dashboard(page: str) -> N
     assert [name for name in names if not re.search(rf"\b{name}\b", text)] == []
 
 
+def test_containers_get_the_variables_of_opentelemetry_that_operators_are_told_of() -> None:
+    told = (ROOT / "docs" / "operations.md").read_text("utf-8")
+    compose = (ROOT / "docker-compose.yml").read_text("utf-8")
+    names = set(re.findall(r"OTEL_[A-Z_]+", told))
+    assert len(names) == 3
+    assert {name for name in names if f"\n  {name}:\n" not in compose} == set()
+
+
 def test_the_example_environment_shows_the_defaults() -> None:
     text = (ROOT / ".env.example").read_text("utf-8")
     shown = dict(re.findall(r"^#?(DINGDA_[A-Z_]+)=(.*)$", text, re.MULTILINE))
