@@ -1,4 +1,4 @@
-# ruff: noqa: INP001
+# ruff: noqa: INP001 - a folder to copy, not a package of ours
 """For RQ's own tools on a Redis with Sentinel: `rq info -c rq_sentinel`, in this file's folder.
 
 `rq info -u URL` knows no Sentinels. What a Sentinel asks for is in SENTINEL_KWARGS.

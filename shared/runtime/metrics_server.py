@@ -85,12 +85,12 @@ def counted(totals: Mapping[Measure, Mapping[str, list[float]]]) -> Iterator[Met
         histogram = HistogramMetricFamily(measure.name, measure.help, labels=labels)
         for value, (*counts, sum_value) in by_value.items():
             histogram.add_metric(
-                [value] if labels else [], buckets(measure.bounds, counts), sum_value
+                [value] if labels else [], _buckets(measure.bounds, counts), sum_value
             )
         yield histogram
 
 
-def buckets(bounds: Iterable[float], counts: Iterable[float]) -> list[tuple[str, float]]:
+def _buckets(bounds: Iterable[float], counts: Iterable[float]) -> list[tuple[str, float]]:
     """Pair the bounds of a histogram with cumulative counts, as prometheus_client wants them."""
     below, pairs = 0.0, []
     for bound, number in zip((*map(str, map(float, bounds)), "+Inf"), counts, strict=True):
@@ -145,7 +145,7 @@ class _Server(ThreadingHTTPServer):
         self.why_not_ready = why_not_ready
         self._places = threading.BoundedSemaphore(_MAX_REQUESTS)
 
-    def verify_request(self, request: object, client_address: object) -> bool:  # noqa: ARG002
+    def verify_request(self, *_: object) -> bool:
         return self._places.acquire(blocking=False)
 
     def process_request_thread(self, request: socket.socket, client_address: object) -> None:  # type: ignore[override]
@@ -171,14 +171,15 @@ class _Handler(BaseHTTPRequestHandler):
             self._respond(HTTPStatus.OK, CONTENT_TYPE, generate_latest(self.server.registry))
         elif path == "/healthz":
             alive = self.server.is_alive()
-            self._respond_well(alive, {"alive": alive})
+            self._respond_well({"alive": alive}, is_well=alive)
         elif path == "/readyz":
             why = self.server.why_not_ready()
-            self._respond_well(not why, {"ready": False, "why": why} if why else {"ready": True})
+            facts = {"ready": False, "why": why} if why else {"ready": True}
+            self._respond_well(facts, is_well=not why)
         else:
             self._respond(HTTPStatus.NOT_FOUND, "application/json", b'{"error": "http"}')
 
-    def _respond_well(self, is_well: bool, facts: Mapping[str, object]) -> None:  # noqa: FBT001
+    def _respond_well(self, facts: Mapping[str, object], *, is_well: bool) -> None:
         status = HTTPStatus.OK if is_well else HTTPStatus.SERVICE_UNAVAILABLE
         self._respond(status, "application/json", json.dumps(facts).encode())
 

@@ -22,6 +22,7 @@ they win over what we set: patience, decoding, the number of connections. Then o
 and another doesn't."""
 _SENTINEL_PORT = 26379
 _HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,253}[A-Za-z0-9])?|\[[0-9A-Fa-f:.]{2,45}\]")
+_MAX_PORT = 65535
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +52,11 @@ def read_sentinel(text: str) -> tuple[str, int]:
     host, port = text, str(_SENTINEL_PORT)
     if not text.endswith("]") and ":" in text:
         host, _, port = text.rpartition(":")
-    if not _HOST.fullmatch(host) or not re.fullmatch(r"[1-9]\d{0,4}", port) or int(port) > 65535:  # noqa: PLR2004
+    if (
+        not _HOST.fullmatch(host)
+        or not re.fullmatch(r"[1-9]\d{0,4}", port)
+        or int(port) > _MAX_PORT
+    ):
         raise ValueError(
             "a Sentinel is written as host:26379, several with commas between them, without a "
             "scheme or a password (that is DINGDA_REDIS_SENTINEL_PASSWORD)"
