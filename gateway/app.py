@@ -22,7 +22,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from dingda.gateway.handover import end_process_after
 from dingda.gateway.http.callback import Callback
 from dingda.gateway.intake import Intake
-from dingda.gateway.metrics import CountedGatewayMetrics, GatewayMetrics
+from dingda.gateway.metrics import GatewayMetrics, count_in
 from dingda.gateway.receiver import Receiver
 from dingda.gateway.worker_presence import WorkerPresence
 from dingda.shared.errors import SettingsError
@@ -224,7 +224,7 @@ def create_app_in_child(settings: Settings, counters: Path | None) -> Gateway:
         # started again.
         end_process_after(parent.join, "the gateway's first process is gone, so this one ends too")
     configure_logging(settings.log_level, settings.log_format)
-    app = create_app(settings, metrics=CountedGatewayMetrics(counters) if counters else None)
+    app = create_app(settings, metrics=count_in(counters) if counters else None)
     relax_garbage_collection()
     return app
 

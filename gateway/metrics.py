@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from dingda.shared.errors import SettingsError
 from dingda.shared.runtime.counter_files import CounterFile, Measure, read_counter_files
+from dingda.shared.runtime.logs import trace
 from dingda.shared.runtime.loop_lag import LAG_BOUNDS_S
 from dingda.shared.runtime.server import listen
 from dingda.shared.runtime.settings import Settings
@@ -112,6 +113,15 @@ class CountedGatewayMetrics(GatewayMetrics):
         self._loop_lag.observe(lag_s)
 
 
+def count_in(folder: Path) -> GatewayMetrics:
+    """Count in a file of this process; nothing, where there is no room for it."""
+    try:
+        return CountedGatewayMetrics(folder)
+    except OSError as error:
+        logger.error("this process counts nothing: %s", trace(error))
+        return GatewayMetrics()
+
+
 @contextmanager
 def served_metrics(settings: Settings, *, is_reload: bool = False) -> Iterator[Path | None]:
     """Serve what the gateway's processes count, as long as the context lasts.
@@ -138,7 +148,14 @@ def served_metrics(settings: Settings, *, is_reload: bool = False) -> Iterator[P
         serve_metrics,
     )
 
-    with tempfile.TemporaryDirectory(prefix="dingda-metrics-") as name:
+    try:
+        temporary = tempfile.TemporaryDirectory(prefix="dingda-metrics-")
+    except OSError as error:
+        logger.error("there are no metrics from here on: %s", trace(error))
+        listener.close()
+        yield None
+        return
+    with temporary as name:
         folder = Path(name)
 
         def read() -> "Iterator[Metric]":

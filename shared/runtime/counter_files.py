@@ -71,6 +71,9 @@ class CounterFile:
     Args:
         folder: where the files of all processes are.
         measures: what is measured.
+
+    Raises:
+        OSError: if there is no room for it.
     """
 
     def __init__(self, folder: Path, measures: Sequence[Measure]) -> None:
@@ -78,7 +81,7 @@ class CounterFile:
         size = _HEADER_BYTES + _NUMBER_BYTES * sum(len(m.values) * m.size for m in measures)
         # It stays open, and so locked, until the process ends.
         file = _open_free_file(folder, header)
-        os.truncate(file, size)
+        _allocate(file, size)
         mapped = mmap.mmap(file, size)
         mapped[:_HEADER_BYTES] = header
         self._cells: _Cells = memoryview(mapped)[_HEADER_BYTES:].cast("d")
@@ -94,6 +97,18 @@ class CounterFile:
         """The histogram of a measure, for one value of its label."""
         bounds = self._measures[name].bounds
         return Histogram(self._cells, self._offsets[name, value], bounds)
+
+
+def _allocate(file: int, size: int) -> None:
+    """Take the room on the disk: counting would end the process later if that is full by then."""
+    missing = bytes(max(0, size - os.fstat(file).st_size))
+    try:
+        with open(file, "ab", closefd=False) as end:
+            end.write(missing)
+    except OSError:
+        os.ftruncate(file, 0)
+        os.close(file)
+        raise
 
 
 def _header(measures: Sequence[Measure]) -> bytes:

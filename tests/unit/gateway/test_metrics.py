@@ -1,15 +1,27 @@
 """What a gateway counts of its own work: every callback once, by what became of it."""
 
+import errno
+import resource
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from dingda.gateway.metrics import BATCHES, CALLBACKS, ROUND_TRIPS, CountedGatewayMetrics
+from dingda.gateway.metrics import (
+    BATCHES,
+    CALLBACKS,
+    ROUND_TRIPS,
+    CallbackOutcome,
+    CountedGatewayMetrics,
+    count_in,
+    served_metrics,
+)
 from dingda.shared.runtime.counter_files import read_counter_files
 from dingda.shared.runtime.settings import Settings
+from dingda.simulator.testing.processes import free_port
 from tests.support.builders import a_callback
 from tests.unit.gateway.conftest import CALLBACK, GatewayHarness, a_gateway
 
@@ -94,3 +106,30 @@ def test_where_metrics_are_off_nothing_is_loaded_for_them(module: str) -> None:
         [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
     )
     assert done.stdout.strip() == "False"
+
+
+def test_without_room_on_the_disk_nothing_is_counted(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100, limits[1]))  # as a disk that is full
+    try:
+        metrics = count_in(tmp_path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    metrics.callback_ended(CallbackOutcome.STORED, 0.1)
+    assert "this process counts nothing" in caplog.text
+    assert not read_counter_files(tmp_path)
+
+
+def test_without_room_for_a_folder_the_gateway_goes_on_without_metrics(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(tempfile, "TemporaryDirectory", no_room)
+    with served_metrics(settings.model_copy(update={"metrics_port": free_port()})) as counters:
+        assert counters is None
+    assert "there are no metrics from here on" in caplog.text
+
+
+def no_room(**_: str) -> None:
+    raise OSError(errno.ENOSPC, "No space left on device")

@@ -85,3 +85,13 @@ def test_a_file_that_has_only_just_begun_is_passed_over(tmp_path: Path, content:
     (tmp_path / "000000").write_bytes(content)
     CounterFile(tmp_path, MEASURES).histogram("rests").observe(1)
     assert read_counter_files(tmp_path)[RESTS] == {"": [1, 0, 1]}
+
+
+def test_a_file_takes_its_room_at_once_as_a_disk_that_is_full_later_would_kill_its_process(
+    tmp_path: Path,
+) -> None:
+    values = tuple(map(str, range(1500)))
+    many = Measure("many", "Many.", label="value", values=values, bounds=(1, 2))
+    CounterFile(tmp_path, [many])
+    (file,) = tmp_path.iterdir()
+    assert file.stat().st_blocks * 512 >= file.stat().st_size
