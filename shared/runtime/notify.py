@@ -9,6 +9,8 @@ READY = "READY=1"
 STOPPING = "STOPPING=1"
 WATCHDOG = "WATCHDOG=1"
 
+_TIMEOUT_S = 0.5
+"""The gateway's event loop waits for it, should systemd not read what it is sent."""
 _VARIABLES = ("NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID")
 
 
@@ -17,6 +19,7 @@ def notify(*states: str) -> None:
     address = os.environ.get("NOTIFY_SOCKET")
     if address:
         with suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
+            systemd.settimeout(_TIMEOUT_S)
             systemd.sendto("\n".join(states).encode(), address.replace("@", "\0", 1))
 
 

@@ -50,7 +50,12 @@ def inherited_listener() -> socket.socket | None:
         return None
     if count != "1":
         raise SettingsError("the socket unit has several sockets; give it one ListenStream=")
-    listener = socket.socket(fileno=_FIRST_INHERITED)
+    try:
+        listener = socket.socket(fileno=_FIRST_INHERITED)
+    except OSError as error:
+        raise SettingsError(
+            f"LISTEN_FDS is set, but there is no socket: {error.strerror}"
+        ) from None
     listener.set_inheritable(False)
     if listener.family not in (socket.AF_INET, socket.AF_INET6) or not _is_listening(listener):
         listener.close()

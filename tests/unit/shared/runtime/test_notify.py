@@ -4,7 +4,7 @@ import os
 import socket
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -41,6 +41,20 @@ def test_where_systemd_does_not_listen_nothing_happens(monkeypatch: pytest.Monke
     notify("WATCHDOG=1")
     monkeypatch.setenv("NOTIFY_SOCKET", "/nowhere/at/all")
     notify("WATCHDOG=1")
+
+
+@pytest.mark.timeout(30)
+def test_a_systemd_that_reads_nothing_is_not_waited_for(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    name = str(tmp_path / "notify")
+    with systemd_at(name), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as other:
+        other.settimeout(0)
+        with suppress(BlockingIOError):
+            while True:
+                other.sendto(b"x", name)
+        monkeypatch.setenv("NOTIFY_SOCKET", name)
+        notify("WATCHDOG=1")
 
 
 def test_a_reload_is_told_with_its_time(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 import os
 import socket
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -69,3 +70,14 @@ def test_what_is_no_tcp_port_is_refused(pass_on: Pass, make: Callable[[], socket
     pass_on(make())
     with pytest.raises(SettingsError, match="must be a TCP port"):
         inherited_listener()
+
+
+@pytest.mark.parametrize("is_open", [True, False])
+def test_what_is_no_socket_is_refused(
+    pass_on: Pass, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, *, is_open: bool
+) -> None:
+    os.close(pass_on(socket.socket()))
+    with (tmp_path / "file").open("w") as file:
+        monkeypatch.setattr(server, "_FIRST_INHERITED", file.fileno() if is_open else 1_000_000)
+        with pytest.raises(SettingsError, match="there is no socket"):
+            inherited_listener()
