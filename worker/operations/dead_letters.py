@@ -5,7 +5,6 @@ escaped.
 """
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
 
 from dingda.shared.dingtalk.message import Message, parse_message
 from dingda.shared.errors import InvalidMessageError
@@ -13,6 +12,7 @@ from dingda.shared.ledger.admin import LedgerAdmin
 from dingda.shared.ledger.states import DeadLetter, RetryResult
 from dingda.shared.runtime.command_line import to_json
 from dingda.shared.runtime.logs import printable
+from dingda.worker.operations.formats import local_time
 
 _ID_CHARS = 12
 """How much of an id is shown; any prefix that fits one dead letter identifies it."""
@@ -83,15 +83,6 @@ def _facts(dead_letter: DeadLetter, now_s: float) -> dict[str, object]:
         "conversation": conversation_of(dead_letter),
         "can_retry": dead_letter.payload is not None,
     }
-
-
-def local_time(at_ms: int) -> str:
-    """A time, in ms since 1970, as the clock here shows it: ISO 8601 with the offset; "" for 0."""
-    try:
-        moment = datetime.fromtimestamp(at_ms / 1000, UTC).astimezone()
-    except (ValueError, OverflowError, OSError):  # a foreign hand has written it
-        return ""
-    return moment.isoformat(timespec="seconds") if at_ms else ""
 
 
 def conversation_of(dead_letter: DeadLetter) -> str:

@@ -1,7 +1,7 @@
 """How values are written on the pages and in the terminal: times, sizes, text from outside."""
 
 from contextlib import suppress
-from datetime import UTC, datetime
+from datetime import UTC, datetime, tzinfo
 
 from dingda.shared.runtime.logs import printable
 
@@ -50,12 +50,18 @@ def number(count: int) -> str:
 def clock(at_ms: int | None) -> str:
     """A moment in this machine's time zone: `2026-11-28 10:15:02`; `–` for none, or no real one."""
     moment = _moment(at_ms)
-    return moment.astimezone().strftime("%Y-%m-%d %H:%M:%S") if moment else "–"
+    return moment.strftime("%Y-%m-%d %H:%M:%S") if moment else "–"
+
+
+def local_time(at_ms: int) -> str:
+    """A moment in this machine's time zone: `2026-11-28T10:15:02+08:00`; "" for none."""
+    moment = _moment(at_ms)
+    return moment.isoformat(timespec="seconds") if moment else ""
 
 
 def iso(at_ms: int | None) -> str:
-    """The same for a program, in UTC: `2026-11-28T10:15:02.123+00:00`; "" for none."""
-    moment = _moment(at_ms)
+    """A moment for a program, in UTC: `2026-11-28T10:15:02.123+00:00`; "" for none."""
+    moment = _moment(at_ms, UTC)
     return moment.isoformat(timespec="milliseconds") if moment else ""
 
 
@@ -78,8 +84,8 @@ def _short(value: float) -> str:
     return f"{value:.0f}" if value >= _TEN or value == round(value) else f"{value:.1f}"
 
 
-def _moment(at_ms: int | None) -> datetime | None:
+def _moment(at_ms: int | None, zone: tzinfo | None = None) -> datetime | None:
     """A moment that a calendar has: what a foreign hand has left in a record may be none."""
     with suppress(ValueError, OverflowError, OSError):
-        return datetime.fromtimestamp(at_ms / 1000, UTC) if at_ms else None
+        return datetime.fromtimestamp(at_ms / 1000, UTC).astimezone(zone) if at_ms else None
     return None

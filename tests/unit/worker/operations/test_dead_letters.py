@@ -13,11 +13,11 @@ from dingda.shared.ledger.states import Completion, DeadLetter, DeadReason, Leas
 from dingda.worker.operations.cluster_state import read_cluster_state
 from dingda.worker.operations.dead_letters import (
     find_dead_letter,
-    local_time,
     retry_dead_letter,
     show_dead_letter,
     show_dead_letters,
 )
+from dingda.worker.operations.formats import local_time
 from dingda.worker.operations.status import show_status, status_of
 from tests.support.builders import KEYS, now_ms
 from tests.unit.worker.operations.messages import QUEUE, accepted, ended

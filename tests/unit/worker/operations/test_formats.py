@@ -1,8 +1,19 @@
 """Values as people read them."""
 
+import time
+
 import pytest
 
-from dingda.worker.operations.formats import clock, duration, iso, number, outside, rate, size
+from dingda.worker.operations.formats import (
+    clock,
+    duration,
+    iso,
+    local_time,
+    number,
+    outside,
+    rate,
+    size,
+)
 
 
 @pytest.mark.parametrize(
@@ -62,3 +73,14 @@ def test_thousands_are_apart() -> None:
 def test_text_from_outside_is_one_line_and_cut() -> None:
     assert outside("a\nb\u202e") == "a\\nb\\u202e"
     assert len(outside("群" * 500)) < 200
+
+
+def test_a_moment_that_no_calendar_has_here_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    last_second_in_utc_ms = 253_402_300_799_000
+    with monkeypatch.context() as patched:
+        patched.setenv("TZ", "Asia/Shanghai")
+        time.tzset()
+        shown = clock(last_second_in_utc_ms), local_time(last_second_in_utc_ms)
+    time.tzset()
+    assert shown == ("–", "")
+    assert iso(last_second_in_utc_ms) == "9999-12-31T23:59:59.000+00:00"
