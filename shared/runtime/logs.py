@@ -185,11 +185,19 @@ def configure_logging(level: str, log_format: LogFormat = "text") -> None:
         logging.getLogger(chatty).setLevel(max(logging.WARNING, logging.getLevelName(level)))
     # It says that something is tried again, and not what; the call that failed has its own line.
     logging.getLogger("stamina").setLevel(logging.ERROR)
+    logging.getLogger("asyncio").addFilter(_without_objects)
     # Python would print these itself, and what an exception says with them.
     logging.captureWarnings(capture=True)
     sys.excepthook = _log_end
     threading.excepthook = _log_thread_failure
     sys.unraisablehook = _log_unraisable
+
+
+def _without_objects(record: logging.LogRecord) -> bool:
+    """Cut what asyncio shows of objects: a callback's arguments, what a task's exception says."""
+    record.msg = record.getMessage().partition("\n")[0].partition("(")[0]
+    record.args = ()
+    return True
 
 
 def name_worker(name: str) -> None:

@@ -1,3 +1,5 @@
+import asyncio
+import gc
 import logging
 import sys
 import threading
@@ -191,6 +193,29 @@ def test_a_configured_process_logs_no_token(capsys: pytest.CaptureFixture[str]) 
     out, err = capsys.readouterr()
     assert out == ""
     assert err.endswith(f" INFO some.library: POST {REDACTED_WEBHOOK}\n")
+
+
+@pytest.mark.usefixtures("root_logger")
+def test_what_fails_on_an_event_loop_is_logged_without_words_and_arguments(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    async def fail() -> None:
+        raise KeyError("canary")
+
+    async def leave_to_fail() -> None:
+        tasks = [asyncio.create_task(fail())]
+        asyncio.get_running_loop().call_soon(int, "canary")
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        tasks.clear()
+        gc.collect()
+
+    configure_logging("INFO")
+    asyncio.run(leave_to_fail())
+    logged = capsys.readouterr().err
+    assert "asyncio: Task exception was never retrieved\nKeyError\n" in logged
+    assert "asyncio: Exception in callback int\nValueError\n" in logged
+    assert "canary" not in logged
 
 
 @pytest.mark.usefixtures("root_logger")
