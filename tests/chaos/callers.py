@@ -72,7 +72,8 @@ class Callers:
                     group.create_task(self._ask_once(client))
                 await asyncio.sleep(0.01)
 
-    async def _ask_once(self, client: aiohttp.ClientSession) -> None:
+    def next_message(self) -> tuple[SentMessage, bytes]:
+        """Make another message; its body is for the caller to deliver."""
         session = str(len(self.asked))
         address = f"http://127.0.0.1:{self.webhook_port}/robot/sendBySession?session={session}"
         ends_ms = now_ms() + (_SHORT_MS if self.rng.random() < _SHORT_SHARE else SESSION_MS)
@@ -87,6 +88,10 @@ class Callers:
         assert isinstance(message, Message)
         asked = SentMessage(session, message.id)
         self.asked.append(asked)
+        return asked, body
+
+    async def _ask_once(self, client: aiohttp.ClientSession) -> None:
+        asked, body = self.next_message()
         for _ in range(_DELIVERIES):
             heard = await self._deliver(client, body)
             if heard:

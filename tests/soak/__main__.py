@@ -20,6 +20,7 @@ from tests.soak.deployment import SoakDeployment
 from tests.soak.growth import Sampler
 from tests.soak.keys import count_keys
 from tests.soak.result import SoakResult, table
+from tests.soak.warm_up import warm_up
 from tests.support.sentinels import MASTER, SentinelDeployment, sentinel_deployment
 
 PER_S = 40.0
@@ -40,7 +41,7 @@ async def run(minutes: float, seed: int, folder: Path, *, record: bool) -> int:
     dingtalk = FaultyDingTalk(random.Random(seed))  # noqa: S311 - must be repeatable
     webhook_port = await dingtalk.start()
     with ExitStack() as stack:
-        sentinels = stack.enter_context(sentinel_deployment(folder, _CONFIG))
+        sentinels = stack.enter_context(sentinel_deployment(folder, _CONFIG, down_after_ms=5_000))
         origin = f"http://127.0.0.1:{webhook_port}"
         bot = stack.enter_context(SoakDeployment(_settings(sentinels), origin=origin))
         callers = Callers(
@@ -51,6 +52,7 @@ async def run(minutes: float, seed: int, folder: Path, *, record: bool) -> int:
         )
         sampler = Sampler()
         tasks_before = await bot.read_tasks()
+        await warm_up(callers)
         await _load(callers, bot, sentinels, sampler, seconds=minutes * 60)
         print("the load is over; waiting for the last message's end ...", flush=True)
         async with Redis.from_url(sentinels.primary.url, decode_responses=True) as redis:
@@ -142,6 +144,8 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--record", action="store_true", help="write docs/faults.md")
     options = parser.parse_args()
+    if options.minutes < 1:
+        parser.error("less than a minute holds too few samples to compare")
     folder = Path(tempfile.mkdtemp(prefix="dingda-soak-"))
     return asyncio.run(run(options.minutes, options.seed, folder, record=options.record))
 
