@@ -24,7 +24,7 @@ class SeenSignature:
 
     def __init__(self) -> None:
         self._bytes_left = BYTES_A_SIGNATURE
-        self._messages: set[str] = set()
+        self._messages: tuple[str, ...] = ()  # of one id: a set takes 170 bytes more
 
     def admit(self, size: int) -> None:
         """Let a body of so many bytes be parsed.
@@ -47,7 +47,7 @@ class SeenSignature:
             if len(self._messages) >= MESSAGES_A_SIGNATURE:
                 detail = f"this signature came with {MESSAGES_A_SIGNATURE} other messages already"
                 raise RejectedError(HTTPStatus.UNAUTHORIZED, "replay", detail)
-            self._messages.add(message_id)
+            self._messages += (message_id,)
 
 
 class ReplayGuard:
