@@ -28,7 +28,10 @@ _NAMES = ("chromium", "chromium-browser", "google-chrome")
 
 @pytest.fixture(scope="session")
 def dingda_settings() -> dict[str, str]:
-    return {"DINGDA_SKILLS": "dingda.worker.skills.demo,tests.e2e.slow_skill"}
+    return {
+        "DINGDA_SKILLS": "dingda.worker.skills.demo,tests.e2e.slow_skill",
+        "DINGDA_RESULT_TTL": "60",  # as the demo: RQ's record of a job says whose it was
+    }
 
 
 @pytest.fixture(scope="session")
