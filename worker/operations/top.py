@@ -9,7 +9,6 @@ import termios
 import tty
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from unicodedata import east_asian_width
 
 import click
@@ -19,6 +18,7 @@ from dingda.shared.ledger.histograms import BUCKETS_S
 from dingda.shared.runtime.logs import class_name
 from dingda.worker.operations.cluster_state import ClusterState
 from dingda.worker.operations.formats import (
+    clock,
     duration,
     number,
     outside,
@@ -87,9 +87,8 @@ def _cut(line: str, width: int) -> str:
 
 
 def _summary(reading: ClusterState, recent: RecentReadings) -> Iterator[str]:
-    now = datetime.fromtimestamp(reading.at_ms / 1000, UTC).astimezone()
     suspended = "   PAUSED: workers take no messages" if reading.is_suspended else ""
-    yield f"Dingda  {now:%Y-%m-%d %H:%M:%S}{suspended}"
+    yield f"Dingda  {clock(reading.at_ms)}{suspended}"
     yield (
         f"accepted/s {rate(recent.accepted_per_s())}   open {number(reading.counts.open)}   "
         f"queued {number(reading.queued)}   "
