@@ -1,7 +1,8 @@
 """A fake of DingTalk's OpenAPI: the address book, and private messages from the robot.
 
-Facts: DingTalk's pages on accessToken, user/get, department/get, contact/users/search and
-oToMessages/batchSend, and the errors that their callers report.
+Facts: DingTalk's pages on accessToken, user/get, department/get, contact/users/search,
+oToMessages/batchSend, oToMessages/readStatus, robot/plugins/query and add-api-permission, and the
+errors that their callers report.
 """
 
 import json
@@ -17,46 +18,46 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 
+from dingda.simulator.backends.dingtalk_errors import (
+    BAD_MESSAGE,
+    EXPIRED,
+    FORGOTTEN,
+    INVALID_USERID,
+    NO_BODY,
+    NO_DEPARTMENT,
+    NO_MESSAGE_KEY,
+    NO_PERMISSION,
+    NO_ROBOT_CODE,
+    NO_SUCH_DEPARTMENT,
+    NO_SUCH_STAFF,
+    NO_SUCH_USER,
+    OTHER_ROBOT,
+    UNAUTHORIZED,
+    UNKNOWN_MESSAGE,
+    UNKNOWN_ROBOT,
+    WRONG_SECRET,
+    Error,
+    without,
+)
+from dingda.simulator.backends.private_message import PrivateMessage, values_of
+
 TOKEN_S = 7200
 ROOT = 1
 """The department that is the organisation itself."""
 _MAX_PAGE = 100
 _HEADER = "x-acs-dingtalk-access-token"
 
-QPS_LIMIT = (403, {"code": "Forbidden.AccessDenied.QpsLimitForApi", "message": "too fast"})
-NO_PERMISSION = (200, {"errcode": 88, "sub_code": "60011", "sub_msg": "没有调用该接口的权限"})
-BUSY = (200, {"errcode": -1, "errmsg": "系统繁忙"})
-# Captured so, the status of the second as well, which is elsewhere said to be 401.
-FORGOTTEN = (200, {"errcode": 88, "sub_code": "40014", "sub_msg": "不合法的access_token"})
-UNAUTHORIZED = (400, {"code": "InvalidAuthentication", "message": "不合法的access_token"})
-EXPIRED = (200, {"errcode": 88, "sub_code": "42001", "sub_msg": "access_token已过期"})
-NO_SUCH_USER = (200, {"errcode": 60121, "errmsg": "找不到该用户"})
-NO_SUCH_DEPARTMENT = (200, {"errcode": 60003, "errmsg": "部门不存在"})
-NO_DEPARTMENT = (200, {"errcode": 400002, "errmsg": "无效的参数"})
-INVALID_USERID = (200, {"errcode": 33012, "errmsg": "无效的USERID"})
-NO_BODY = (400, {"code": "Missingbody", "message": "body is mandatory for this action."})
-WRONG_SECRET = (
-    400,
-    {"code": "invalidClientIdOrSecret", "message": "无效的clientId或者clientSecret"},
+SEND = "qyapi_robot_sendmsg"
+PERMISSIONS = frozenset(
+    {
+        SEND,
+        "qyapi_get_member",
+        "qyapi_get_department_list",
+        "qyapi_addresslist_search",
+        "Robot.SingleChat.ReadWrite",
+    }
 )
-NO_SUCH_STAFF = (400, {"code": "staffId.notExisted", "message": "员工ID不存在"})
-# DingTalk documents no error for this.
-BAD_MESSAGE = (400, {"code": "invalidParameter.msgParam", "message": "msgParam 不合法"})
-OVERLOADED = (503, {"code": "ServiceUnavailable", "message": "try later"})
-
-_TEMPLATES = {
-    "sampleText": ("content",),
-    "sampleMarkdown": ("title", "text"),
-    "sampleActionCard": ("title", "text", "singleTitle", "singleURL"),
-    **{
-        f"sampleActionCard{count}": (
-            *("title", "text"),
-            *(f"action{what}{n}" for n in range(1, count + 1) for what in ("Title", "URL")),
-        )
-        for count in range(2, 6)
-    },
-}
-"""The message templates that a bot fills, and what each needs."""
+"""What an application may be granted here; "权限管理" in the console."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,34 +83,6 @@ class Department:
     name: str
 
 
-@dataclass(frozen=True, slots=True)
-class PrivateMessage:
-    """A message from the robot in a single chat."""
-
-    userid: str
-    key: str
-    """The template, such as sampleText."""
-    values: dict[str, str]
-
-    def to_payload(self) -> dict[str, Any]:
-        """The same as a reply to a sessionWebhook, which the chat can show."""
-        values = self.values
-        title_and_text = {name: values.get(name, "") for name in ("title", "text")}
-        if self.key == "sampleText":
-            return {"msgtype": "text", "text": {"content": values["content"]}}
-        if self.key == "sampleMarkdown":
-            return {"msgtype": "markdown", "markdown": title_and_text}
-        if "singleURL" in values:
-            link = {name: values[name] for name in ("singleTitle", "singleURL")}
-            return {"msgtype": "actionCard", "actionCard": title_and_text | link}
-        count = sum(name.startswith("actionURL") for name in values)
-        buttons = [
-            {"title": values[f"actionTitle{n}"], "actionURL": values[f"actionURL{n}"]}
-            for n in range(1, count + 1)
-        ]
-        return {"msgtype": "actionCard", "actionCard": {**title_and_text, "btns": buttons}}
-
-
 async def _ignore(_: PrivateMessage) -> None:
     """The default of `on_private`: do nothing."""
 
@@ -122,6 +95,7 @@ class FakeOpenAPI:
         departments: its parts besides the root.
         app_key: the application's AppKey.
         app_secret: its AppSecret.
+        robot_code: of the application's robot; "": the AppKey.
         on_private: called with each private message.
         now_s: the clock, in seconds.
     """
@@ -133,21 +107,25 @@ class FakeOpenAPI:
         app_key: str,
         app_secret: str,
         departments: Iterable[Department] = (),
+        robot_code: str = "",
         on_private: Callable[[PrivateMessage], Awaitable[None]] = _ignore,
         now_s: Callable[[], float] = time.time,
     ) -> None:
         self._people = people
         self._departments = {each.id: each.name for each in departments} | {ROOT: "公司"}
         self._app = (app_key, app_secret)
+        self._robot_code = robot_code or app_key
         self._on_private = on_private
         self._now_s = now_s
         self._tokens: dict[str, float] = {}
         self.asked: list[str] = []
         """The paths, in order."""
         self.sent: list[PrivateMessage] = []
-        self.faults: deque[tuple[int, dict[str, Any]]] = deque()
+        self.permissions = set(PERMISSIONS)
+        """What the application has been granted: all, until a test takes some away."""
+        self.faults: deque[Error] = deque()
         """Status and body of the next responses but for tokens, one each; then it works again."""
-        self.token_faults: deque[tuple[int, dict[str, Any]]] = deque()
+        self.token_faults: deque[Error] = deque()
         """The same for tokens."""
 
     def forget_tokens(self) -> None:
@@ -157,13 +135,15 @@ class FakeOpenAPI:
     def routes(self) -> list[Route]:
         """Its routes."""
         return [
-            Route(path, endpoint, methods=["POST"])
-            for path, endpoint in (
-                ("/v1.0/oauth2/accessToken", self._access_token),
-                ("/topapi/v2/user/get", self._user),
-                ("/topapi/v2/department/get", self._department),
-                ("/v1.0/contact/users/search", self._search),
-                ("/v1.0/robot/oToMessages/batchSend", self._send),
+            Route(path, endpoint, methods=[method])
+            for method, path, endpoint in (
+                ("POST", "/v1.0/oauth2/accessToken", self._access_token),
+                ("POST", "/topapi/v2/user/get", self._user),
+                ("POST", "/topapi/v2/department/get", self._department),
+                ("POST", "/v1.0/contact/users/search", self._search),
+                ("POST", "/v1.0/robot/oToMessages/batchSend", self._send),
+                ("GET", "/v1.0/robot/oToMessages/readStatus", self._read_status),
+                ("POST", "/v1.0/robot/plugins/query", self._shortcuts),
             )
         ]
 
@@ -187,7 +167,7 @@ class FakeOpenAPI:
         return JSONResponse({"accessToken": token, "expireIn": TOKEN_S})
 
     async def _user(self, request: Request) -> JSONResponse:
-        if error := self._older_api_error(request):
+        if error := self._older_api_error(request, "qyapi_get_member"):
             return _respond(error)
         userid = (await _fields(request) or {}).get("userid")
         if not isinstance(userid, str) or not userid or userid.startswith("$:LWCP"):
@@ -207,7 +187,7 @@ class FakeOpenAPI:
         return JSONResponse({"errcode": 0, "errmsg": "ok", "result": result})
 
     async def _department(self, request: Request) -> JSONResponse:
-        if error := self._older_api_error(request):
+        if error := self._older_api_error(request, "qyapi_get_department_list"):
             return _respond(error)
         id_ = (await _fields(request) or {}).get("dept_id")
         if not isinstance(id_, int) or isinstance(id_, bool):
@@ -218,22 +198,28 @@ class FakeOpenAPI:
         result = {"dept_id": id_, "name": self._departments[id_], **parent}
         return JSONResponse({"errcode": 0, "errmsg": "ok", "result": result})
 
-    def _older_api_error(self, request: Request) -> tuple[int, dict[str, Any]] | None:
-        """The older API's error for a call; None if there is none."""
+    def _older_api_error(self, request: Request, permission: str) -> Error | None:
+        """The older API's error for a call that needs a permission; None if there is none."""
         self.asked.append(request.url.path)
         if self.faults:
             return self.faults.popleft()
         token = request.query_params.get("access_token", "")
-        if self._is_known(token):
-            return None
-        return EXPIRED if token in self._tokens else FORGOTTEN
+        if not self._is_known(token):
+            return EXPIRED if token in self._tokens else FORGOTTEN
+        return None if permission in self.permissions else NO_PERMISSION
 
-    async def _search(self, request: Request) -> JSONResponse:
+    def _newer_api_error(self, request: Request, permission: str) -> Error | None:
+        """The same for the newer API."""
         self.asked.append(request.url.path)
         if self.faults:
-            return _respond(self.faults.popleft())
+            return self.faults.popleft()
         if not self._is_known(request.headers.get(_HEADER, "")):
-            return _respond(UNAUTHORIZED)
+            return UNAUTHORIZED
+        return None if permission in self.permissions else without(permission)
+
+    async def _search(self, request: Request) -> JSONResponse:
+        if error := self._newer_api_error(request, "qyapi_addresslist_search"):
+            return _respond(error)
         fields = await _fields(request) or {}
         word, first = str(fields.get("queryWord") or ""), int(fields.get("offset", 0))
         is_whole = fields.get("fullMatchField") == 1
@@ -249,15 +235,12 @@ class FakeOpenAPI:
         )
 
     async def _send(self, request: Request) -> JSONResponse:
-        self.asked.append(request.url.path)
-        if self.faults:
-            return _respond(self.faults.popleft())
-        if not self._is_known(request.headers.get(_HEADER, "")):
-            return _respond(UNAUTHORIZED)
+        if error := self._newer_api_error(request, SEND):
+            return _respond(error)
         fields = await _fields(request)
         if fields is None:
             return _respond(NO_BODY)
-        values = _values_of(fields)
+        values = values_of(fields)
         if values is None:
             return _respond(BAD_MESSAGE)
         userids = fields.get("userIds") or []
@@ -275,6 +258,24 @@ class FakeOpenAPI:
                 "flowControlledStaffIdList": [],
             }
         )
+
+    async def _read_status(self, request: Request) -> JSONResponse:
+        """Whether a message has been read; none is remembered here."""
+        if error := self._newer_api_error(request, SEND):
+            return _respond(error)
+        if not request.query_params.get("robotCode"):
+            return _respond(NO_ROBOT_CODE)
+        if not request.query_params.get("processQueryKey"):
+            return _respond(NO_MESSAGE_KEY)
+        is_ours = request.query_params["robotCode"] == self._robot_code
+        return _respond(UNKNOWN_MESSAGE if is_ours else UNKNOWN_ROBOT)
+
+    async def _shortcuts(self, request: Request) -> JSONResponse:
+        if error := self._newer_api_error(request, "Robot.SingleChat.ReadWrite"):
+            return _respond(error)
+        if (await _fields(request) or {}).get("robotCode") != self._robot_code:
+            return _respond(OTHER_ROBOT)
+        return JSONResponse({"pluginInfoList": []})
 
     def _person(self, userid: str) -> Person | None:
         members = (person for person in self._people if not person.is_external)
@@ -295,18 +296,6 @@ async def _fields(request: Request) -> dict[str, Any] | None:
     return fields if isinstance(fields, dict) else None
 
 
-def _values_of(fields: dict[str, Any]) -> dict[str, str] | None:
-    """Read the msgParam, which is JSON in a string; None where it can't fill the template."""
-    needed = _TEMPLATES.get(str(fields.get("msgKey")))
-    try:
-        values = json.loads(fields.get("msgParam") or "")
-    except (TypeError, ValueError):
-        return None
-    if needed is None or not isinstance(values, dict):
-        return None
-    return values if all(values.get(name) for name in needed) else None
-
-
-def _respond(fault: tuple[int, dict[str, Any]]) -> JSONResponse:
+def _respond(fault: Error) -> JSONResponse:
     status, body = fault
     return JSONResponse(body, status)

@@ -7,8 +7,8 @@ from dingda.simulator.backends.dingtalk_openapi import (
     Department,
     FakeOpenAPI,
     Person,
-    PrivateMessage,
 )
+from dingda.simulator.backends.private_message import PrivateMessage
 from dingda.simulator.dingtalk.callback import staff_id_of
 from dingda.simulator.dingtalk.change_notifier import ChangeNotifier
 from dingda.simulator.dingtalk.record_store import RecordStore

@@ -6,14 +6,13 @@ from typing import Any
 import httpx
 import pytest
 
+from dingda.simulator.backends.dingtalk_errors import BUSY, QPS_LIMIT
 from dingda.simulator.backends.dingtalk_openapi import (
-    BUSY,
-    QPS_LIMIT,
     Department,
     FakeOpenAPI,
     Person,
-    PrivateMessage,
 )
+from dingda.simulator.backends.private_message import PrivateMessage
 
 TOKEN = "/v1.0/oauth2/accessToken"
 USER_GET = "/topapi/v2/user/get"
@@ -25,6 +24,8 @@ PEOPLE = (
     Person("u3", "张三"),
     Person("out", "陈外", is_external=True),
 )
+READ_STATUS = "/v1.0/robot/oToMessages/readStatus"
+SHORTCUTS = "/v1.0/robot/plugins/query"
 DEPARTMENT_GET = "/topapi/v2/department/get"
 TEXT = {"msgKey": "sampleText", "msgParam": '{"content":"你好"}'}
 
@@ -69,6 +70,15 @@ class Caller:
     async def v1(self, path: str, body: Any, token: str | None = None) -> httpx.Response:
         known = await self.token() if token is None else token
         return await self.post(path, body, headers={"x-acs-dingtalk-access-token": known})
+
+    async def read_status(self, **params: str) -> str:
+        headers = {"x-acs-dingtalk-access-token": await self.token()}
+        transport = httpx.ASGITransport(self.api.app())
+        async with httpx.AsyncClient(transport=transport, base_url="https://openapi") as client:
+            answer = await client.get(READ_STATUS, params=params, headers=headers)
+        assert answer.status_code in (400, 403)
+        code: str = answer.json()["code"]
+        return code
 
     async def send(self, *userids: str, **fields: Any) -> httpx.Response:
         body = {"robotCode": "ding", "userIds": list(userids), **TEXT, **fields}
@@ -208,6 +218,51 @@ async def test_a_template_that_cannot_be_filled_is_refused(
     answer = await caller.send("u1", **fields)
     assert (answer.status_code, answer.json()["code"]) == (400, "invalidParameter.msgParam")
     assert caller.api.sent == []
+
+
+@pytest.mark.parametrize(
+    ("params", "code"),
+    [
+        ({"robotCode": "ding", "processQueryKey": "nothing"}, "invalid.processQueryKey"),
+        ({"robotCode": "other", "processQueryKey": "k"}, "invalidParameter.robotCode.notExsit"),
+        ({"processQueryKey": "k"}, "invalidParameter.robotCode.missing"),
+        ({"robotCode": "ding"}, "invalidParameter.processQueryKey.missing"),
+    ],
+)
+async def test_whether_a_message_was_read_is_asked_with_the_robots_code_and_the_messages_key(
+    caller: Caller, params: dict[str, str], code: str
+) -> None:
+    assert await caller.read_status(**params) == code
+
+
+async def test_the_shortcuts_of_another_applications_robot_are_refused(caller: Caller) -> None:
+    assert (await caller.v1(SHORTCUTS, {"robotCode": "ding"})).json() == {"pluginInfoList": []}
+    other = await caller.v1(SHORTCUTS, {"robotCode": "other"})
+    assert (other.status_code, other.json()["code"]) == (400, "invalidRequest.robotCodeNotMatch")
+
+
+@pytest.mark.parametrize(
+    ("path", "permission"),
+    [
+        (USER_SEARCH, "qyapi_addresslist_search"),
+        (BATCH_SEND, "qyapi_robot_sendmsg"),
+        (SHORTCUTS, "Robot.SingleChat.ReadWrite"),
+    ],
+)
+async def test_without_its_permission_a_call_of_the_newer_api_is_403_and_names_it(
+    caller: Caller, path: str, permission: str
+) -> None:
+    caller.api.permissions.remove(permission)
+    answer = await caller.v1(path, {})
+    assert answer.status_code == 403
+    assert answer.json()["code"] == "Forbidden.AccessDenied.AccessTokenPermissionDenied"
+    assert answer.json()["accessdenieddetail"] == {"requiredScopes": [permission]}
+
+
+async def test_without_its_permission_a_call_of_the_older_api_is_60011(caller: Caller) -> None:
+    caller.api.permissions -= {"qyapi_get_member", "qyapi_get_department_list"}
+    assert (await caller.person("u1"))["sub_code"] == "60011"
+    assert (await caller.department(7))["sub_code"] == "60011"
 
 
 async def test_a_fault_happens_once(caller: Caller) -> None:

@@ -18,7 +18,7 @@ from dingda.shared.dingtalk.reply import (
     Reply,
     Text,
 )
-from dingda.simulator.backends import dingtalk_openapi
+from dingda.simulator.backends import dingtalk_errors, dingtalk_openapi
 from dingda.simulator.backends.dingtalk_openapi import Department, FakeOpenAPI, Person
 from dingda.testing import MemoryCache
 from dingda.worker.delivery.outcome import Delivered, DeliveryOutcome, Rejected, Retry, Unknown
@@ -101,7 +101,7 @@ async def test_a_department_has_a_name(here: Organisation) -> None:
 
 
 async def test_departments_need_a_permission(here: Organisation) -> None:
-    here.api.faults.append(dingtalk_openapi.NO_PERMISSION)
+    here.api.faults.append(dingtalk_errors.NO_PERMISSION)
     with pytest.raises(BackendConfigError):
         await here.contacts().department(7)
 
@@ -130,8 +130,8 @@ async def test_everybody_of_a_name_is_found(here: Organisation) -> None:
 @pytest.mark.parametrize(
     ("fault", "error"),
     [
-        (dingtalk_openapi.NO_PERMISSION, BackendConfigError),
-        (dingtalk_openapi.OVERLOADED, BackendUnavailableError),
+        (dingtalk_errors.NO_PERMISSION, BackendConfigError),
+        (dingtalk_errors.OVERLOADED, BackendUnavailableError),
         ((200, {"errmsg": "no errcode"}), BackendProtocolError),
         ((200, {"errcode": False}), BackendProtocolError),
         ((200, {"errcode": 0.5}), BackendProtocolError),
@@ -148,14 +148,14 @@ async def test_what_the_older_api_refuses_is_an_error(
 
 
 async def test_a_busy_address_book_is_asked_again(here: Organisation) -> None:
-    here.api.faults.append(dingtalk_openapi.BUSY)
+    here.api.faults.append(dingtalk_errors.BUSY)
     assert await here.contacts().person("u1")
 
 
 async def test_too_many_questions_a_second_are_asked_again_a_few_times(here: Organisation) -> None:
-    here.api.faults.append(dingtalk_openapi.QPS_LIMIT)
+    here.api.faults.append(dingtalk_errors.QPS_LIMIT)
     assert await here.contacts().find("李四") == ["u2"]
-    here.api.faults.extend([dingtalk_openapi.QPS_LIMIT] * 3)
+    here.api.faults.extend([dingtalk_errors.QPS_LIMIT] * 3)
     with pytest.raises(BackendUnavailableError):
         await here.contacts().find("张三")
 
@@ -265,9 +265,9 @@ async def test_every_kind_of_reply_has_a_private_form(
         ((200, {"flowControlledStaffIdList": ["u1"]}), Retry),
         ((200, {}), Unknown),
         ((400, {"code": "staffId.notExisted"}), Rejected),
-        (dingtalk_openapi.QPS_LIMIT, Retry),
-        (dingtalk_openapi.UNAUTHORIZED, Retry),
-        (dingtalk_openapi.OVERLOADED, Retry),
+        (dingtalk_errors.QPS_LIMIT, Retry),
+        (dingtalk_errors.UNAUTHORIZED, Retry),
+        (dingtalk_errors.OVERLOADED, Retry),
     ],
 )
 async def test_each_answer_to_a_private_message_has_its_outcome(
@@ -285,7 +285,7 @@ async def test_a_userid_outside_the_organisation_gets_nothing(here: Organisation
 async def test_without_a_token_nothing_is_claimed_and_it_is_tried_again(
     here: Organisation,
 ) -> None:
-    here.api.token_faults.extend([dingtalk_openapi.OVERLOADED] * 4)
+    here.api.token_faults.extend([dingtalk_errors.OVERLOADED] * 4)
     assert isinstance(await here.send(), Retry)
     assert here.claimed == 0
 
@@ -296,7 +296,7 @@ async def test_no_token_secret_or_name_is_logged_or_raised(
     with caplog.at_level(logging.DEBUG), caplog.at_level(logging.WARNING, logger="httpx"):
         await here.contacts().person("u1")
         await here.send()
-        here.api.faults.extend([dingtalk_openapi.NO_PERMISSION] * 2)
+        here.api.faults.extend([dingtalk_errors.NO_PERMISSION] * 2)
         with pytest.raises(BackendConfigError) as refusal:
             await here.contacts().person("u1")
     _, (_, token) = next(iter(here.cache.entries.items()))

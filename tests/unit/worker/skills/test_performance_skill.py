@@ -22,7 +22,7 @@ from dingda.shared.dingtalk.content import Kind, Quoted
 from dingda.shared.dingtalk.message import Mention
 from dingda.shared.dingtalk.reply import Markdown, Text
 from dingda.shared.ledger.states import Outcome
-from dingda.simulator.backends import dingtalk_openapi
+from dingda.simulator.backends import dingtalk_errors
 from dingda.simulator.backends.dingtalk_openapi import FakeOpenAPI, Person
 from dingda.simulator.demo.performance import create
 from dingda.simulator.dingtalk.callback import staff_id_of
@@ -296,7 +296,7 @@ async def test_no_right_no_data_and_nobody_are_refused_in_the_same_words(
 
 
 async def test_an_address_book_that_cannot_be_asked_opens_nothing(office: Office) -> None:
-    office.api.faults.extend([dingtalk_openapi.OVERLOADED] * 8)
+    office.api.faults.extend([dingtalk_errors.OVERLOADED] * 8)
     said = await office.asked("绩效 张三", WANG)
     assert "钉钉暂时连不上" in str(said.reply)
     assert not any(number in str(said.reply) for number in NUMBERS)
