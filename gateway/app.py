@@ -48,7 +48,8 @@ _PROBE_S = 0.3
 HOW_TO_SET_UP = """\
 DINGDA_APP_SECRET is not set: without it anybody could speak to the bot in DingTalk's name.
 Find it at open-dev.dingtalk.com, under 应用开发 > your application > 凭证与基础信息 > Client Secret
-(formerly AppSecret), then set DINGDA_APP_SECRET in the environment or in .env."""
+(formerly AppSecret), then set DINGDA_APP_SECRET in the environment or in .env. For several robots
+set DINGDA_ROBOTS instead (docs/robots.md)."""
 
 
 BackgroundTask = Callable[[], Coroutine[Any, Any, None]]

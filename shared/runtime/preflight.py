@@ -7,6 +7,7 @@ import logging
 import re
 import time
 from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
 from typing import Any, get_args
 from urllib.parse import urlsplit
 
@@ -16,11 +17,18 @@ from redis.exceptions import RedisError, ResponseError
 from dingda.shared.dingtalk.origin import is_loopback
 from dingda.shared.errors import SettingsError
 from dingda.shared.queue import JobQueue
+from dingda.shared.runtime.environment import value_set
 from dingda.shared.runtime.finding import Finding, Severity
 from dingda.shared.runtime.logs import printable
 from dingda.shared.runtime.redis_address import RedisAddress
 from dingda.shared.runtime.redis_clients import create_blocking_redis
-from dingda.shared.runtime.secret_files import is_world_readable, secret_files
+from dingda.shared.runtime.robots_file import robots_files
+from dingda.shared.runtime.secret_files import (
+    is_world_readable,
+    place_of,
+    read_secret,
+    secret_files,
+)
 from dingda.shared.runtime.settings import Danger, Settings, unknown_names
 from dingda.shared.runtime.topology import check_kind, check_replicas, check_sentinels
 
@@ -32,6 +40,7 @@ _SHORTEST_SECRET = 16
 _OLDEST_REDIS = (6, 2, 0)
 """With LMOVE, SET … PXAT and the like: nothing works on an older one."""
 _TIMEOUT_S = 1.0
+_ROBOTS = "DINGDA_ROBOTS"
 
 
 def run_preflight(settings: Settings) -> None:
@@ -87,8 +96,12 @@ def _names() -> Finding:
 
 
 def _secret(settings: Settings) -> Finding:
-    if any(len(secret) < _SHORTEST_SECRET for secret in settings.secrets):
-        what = f"DINGDA_APP_SECRET is shorter than {_SHORTEST_SECRET} characters"
+    robots = settings.robots
+    short = [robot for robot in robots if any(len(s) < _SHORTEST_SECRET for s in robot.secrets)]
+    if short:
+        labels = ", ".join(robot.label for robot in short)
+        which = "DINGDA_APP_SECRET" if robots.takes_any_code else f"a secret of {labels}"
+        what = f"{which} is shorter than {_SHORTEST_SECRET} characters"
         return Finding("secret", Severity.WARNING, what, "DingTalk's own have 64: copy it whole")
     count = len(settings.secrets)
     what = f"{count} set" if count else "none set, which is enough for most workers"
@@ -97,13 +110,20 @@ def _secret(settings: Settings) -> Finding:
 
 def _secret_files() -> Iterator[Finding]:
     """Which files of secrets anybody on the machine may read; that they can be read is known."""
-    for variable, path in secret_files().items():
+    for variable, path in (secret_files() | _robots_files()).items():
         if is_world_readable(path):
             what = (
                 f"anybody on this machine may read {printable(str(path))}, of {printable(variable)}"
             )
             advice = "chmod 600 (in Kubernetes, defaultMode: 0400)"
             yield Finding("secret-files", Severity.WARNING, what, advice)
+
+
+def _robots_files() -> dict[str, Path]:
+    """The files that DINGDA_ROBOTS names, and those that its entries name."""
+    place = place_of(_ROBOTS)
+    value = read_secret(_ROBOTS, place) if isinstance(place, Path) else value_set(_ROBOTS)
+    return robots_files(value.strip()) if value.strip() else {}
 
 
 def _origins(settings: Settings) -> Finding:

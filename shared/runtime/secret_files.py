@@ -16,6 +16,7 @@ from typing import Any, get_args
 from pydantic import SecretStr
 from pydantic_settings import BaseSettings, EnvSettingsSource
 
+from dingda.shared.dingtalk.robots import Robots
 from dingda.shared.errors import SettingsError
 from dingda.shared.runtime.environment import ENV_FILE, names_set, written
 
@@ -69,7 +70,11 @@ def read_secret(variable: str, path: Path) -> str:
     Raises:
         SettingsError: if it is missing, empty, larger than `MAX_BYTES`, not UTF-8, or no file.
     """
-    what = f"{variable}: the file {path}"
+    return read_text(f"{variable}: the file {path}", path)
+
+
+def read_text(what: str, path: Path) -> str:
+    """Read a file that holds secrets, as `read_secret` does; `what` it is begins the errors."""
     try:
         with open(path, "rb", opener=_open_at_once) as file:
             if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
@@ -155,4 +160,4 @@ def _open_at_once(path: str, flags: int) -> int:
 
 
 def _holds_secrets(annotation: Any) -> bool:
-    return annotation is SecretStr or any(map(_holds_secrets, get_args(annotation)))
+    return annotation in (SecretStr, Robots) or any(map(_holds_secrets, get_args(annotation)))

@@ -16,6 +16,7 @@ from pydantic import (
     AfterValidator,
     BeforeValidator,
     Field,
+    InstanceOf,
     SecretStr,
     ValidationError,
     ValidationInfo,
@@ -32,11 +33,13 @@ from pydantic_settings import (
 
 from dingda.shared.dingtalk.origin import origin_of
 from dingda.shared.dingtalk.reply import MAX_PARTS
+from dingda.shared.dingtalk.robots import Robot, Robots
 from dingda.shared.errors import InvalidOriginError, SettingsError
 from dingda.shared.runtime.environment import ENV_FILE, check_env_file, names_set
 from dingda.shared.runtime.limits import LIMITS_MEANING, NO_LIMITS, LimitsSetting
 from dingda.shared.runtime.logs import LogFormat
 from dingda.shared.runtime.redis_address import RedisAddress, read_sentinel, url_fault
+from dingda.shared.runtime.robots_file import read_robots
 from dingda.shared.runtime.secret_files import (
     MountedSecretFiles,
     NamedSecretFiles,
@@ -314,6 +317,13 @@ class Settings(PlainSettings):
         "",
         description="The robot's code, for private answers. Empty: the AppKey, as DingTalk has it.",
     )
+    robots: Annotated[InstanceOf[Robots], NoDecode] = Field(
+        Robots(()),
+        validate_default=True,
+        exclude=True,  # a dump of the settings would hold the secrets
+        description="Several robots in one deployment: a TOML file's path, or JSON "
+        "(docs/robots.md). Then no DINGDA_APP_SECRET, DINGDA_APP_KEY and DINGDA_ROBOT_CODE.",
+    )
     openapi_url: Annotated[str, AfterValidator(_base_url)] = Field(
         "https://api.dingtalk.com", description="DingTalk's OpenAPI."
     )
@@ -376,6 +386,18 @@ class Settings(PlainSettings):
         "text", description="A line of the log: text for people, or json, an object a line."
     )
 
+    @field_validator("robots", mode="before")
+    @classmethod
+    def _robots(cls, value: Any, info: ValidationInfo) -> Any:
+        """The robots as they are written, or the one of the settings for one robot."""
+        single = {name: info.data.get(name) for name in ("app_secret", "app_key", "robot_code")}
+        value = _bare(value) if isinstance(value, str) else value
+        if not value:
+            return _only_robot(**single)
+        if spare := [f"DINGDA_{name.upper()}" for name, given in single.items() if given]:
+            raise ValueError(f"the robots have their own: leave out {' and '.join(spare)}")
+        return read_robots(value) if isinstance(value, str) else value
+
     @field_validator("alert_webhook")
     @classmethod
     def _dingtalks(cls, webhook: SecretStr, info: ValidationInfo) -> SecretStr:
@@ -426,8 +448,20 @@ class Settings(PlainSettings):
 
     @property
     def secrets(self) -> tuple[str, ...]:
-        """The active secrets, in the clear: hand them to the verifier and nowhere else."""
-        return tuple(secret.get_secret_value() for secret in self.app_secret)
+        """The active secrets of all robots, in the clear: for the verifier and nowhere else."""
+        return tuple(secret for robot in self.robots for secret in robot.secrets)
+
+
+def _only_robot(
+    app_secret: tuple[SecretStr, ...] | None, app_key: str | None, robot_code: str | None
+) -> Robots:
+    """The robot of the settings for one; None is what is wrong, which is said already."""
+    robot = Robot(
+        code=robot_code or app_key or "",
+        app_key=app_key or "",
+        secrets=tuple(secret.get_secret_value() for secret in app_secret or ()),
+    )
+    return Robots((robot,), takes_any_code=True)
 
 
 def load_settings(env_file: Path | None = ENV_FILE) -> Settings:

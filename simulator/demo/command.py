@@ -34,6 +34,8 @@ _REACHED_WITHIN_S = 2.0
 _READY_WITHIN_S = 30.0
 _STOPPED_WITHIN_S = 15.0
 _LAST_PORT = 65535
+_UNSET = " "
+"""A value that is the default, and wins over a `.env`: one without a character would not."""
 
 _READY = """
   Dingda is ready. Talk to it in a browser: {page}/
@@ -204,8 +206,9 @@ def _settings() -> dict[str, str]:
         "DINGDA_SIMULATOR_PORT": str(SIMULATOR.number),
         "DINGDA_SESSION_WEBHOOK_ORIGINS": simulator,
         "DINGDA_APP_KEY": APP_KEY,
-        "DINGDA_ROBOT_CODE": "",
-        "DINGDA_PROXY_URL": "",
+        "DINGDA_ROBOT_CODE": _UNSET,
+        "DINGDA_ROBOTS": _UNSET,
+        "DINGDA_PROXY_URL": _UNSET,
         # The gateway and the worker could not both have the port.
         "DINGDA_METRICS_PORT": "0",
         "DINGDA_RESULT_TTL": value_set("DINGDA_RESULT_TTL") or "60",

@@ -1,5 +1,6 @@
 """The names of all settings, as the environment has them."""
 
+import re
 from typing import TYPE_CHECKING
 
 from dingda.shared.runtime.settings import Settings
@@ -17,5 +18,5 @@ def variables(*, secret: bool) -> set[str]:
         f"{kind.model_config.get('env_prefix', '')}{name}".upper()
         for kind in kinds
         for name, field in kind.model_fields.items()
-        if ("SecretStr" in repr(field.annotation)) is secret
+        if bool({"SecretStr", "Robots"} & set(re.findall(r"\w+", repr(field.annotation)))) is secret
     }

@@ -8,6 +8,8 @@ import pytest
 from click.testing import CliRunner
 
 from dingda.shared.errors import DingdaError, SettingsError
+from dingda.shared.runtime.settings import load_settings
+from dingda.simulator.backends.organisation import APP_KEY
 from dingda.simulator.demo import command
 from dingda.simulator.demo.coupons import OFFERS
 from dingda.worker.language.text import fold
@@ -93,6 +95,18 @@ def test_its_processes_look_for_no_library_in_the_current_folder(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     assert command._python_settings() == {"PYTHONUNBUFFERED": "1", "PYTHONSAFEPATH": "1"}
+
+
+def test_the_robots_of_a_real_bot_beside_it_are_none_of_its(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    of_a_real_bot = ('DINGDA_ROBOTS=[{"code":"a","secret":"b"}]', "DINGDA_ROBOT_CODE=dingreal")
+    Path(".env").write_text("\n".join(of_a_real_bot), "utf-8")
+    for name, value in command._settings().items():
+        monkeypatch.setenv(name, value)
+    (robot,) = load_settings().robots
+    assert (robot.code, robot.secrets) == (APP_KEY, ("only-the-demo-uses-this",))
 
 
 @pytest.mark.parametrize(("chosen", "kept"), [(None, "60"), ("0", "0"), ("600", "600")])
