@@ -4,7 +4,7 @@ Each is an environment variable that begins with `DINGDA_SIMULATOR_`, or a line 
 """
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, ValidationError
 from pydantic_settings import SettingsConfigDict
@@ -59,6 +59,37 @@ class SimulatorSettings(PlainSettings):
     )
     replies_per_minute: int = Field(
         20, ge=0, description="Replies that one conversation takes in a minute; 0 for any number."
+    )
+
+    mode: Literal["http", "stream"] = Field(
+        "http",
+        description="How messages go to the bot: as callbacks to the gateway, or through the "
+        "connections that `dingda stream` opens. DingTalk: one setting of the robot's.",
+    )
+    stream_ping_s: float = Field(
+        25,
+        gt=0,
+        le=3600,
+        description="Seconds between two pings of a Stream connection.",
+    )
+    stream_ack_s: float = Field(
+        3,
+        gt=0,
+        le=600,
+        description="Seconds that a push waits for its acknowledgement.",
+    )
+    stream_redeliver_s: float = Field(
+        13,
+        gt=0,
+        le=3600,
+        description="Seconds after that until a push comes again.",
+    )
+    stream_redeliveries: int = Field(3, ge=0, le=1000, description="How often a push comes again.")
+    stream_cut_s: float = Field(
+        10,
+        gt=0,
+        le=3600,
+        description="Seconds that a connection lives which was told to disconnect.",
     )
 
     @property

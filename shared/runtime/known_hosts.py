@@ -1,4 +1,4 @@
-"""The Host check: a server on loopback answers to its own names only."""
+"""The Host check: a server on loopback answers to its own names and its own pages only."""
 
 from collections.abc import Collection
 from http import HTTPStatus
@@ -6,6 +6,7 @@ from urllib.parse import urlsplit
 
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.websockets import WebSocket
 
 LOOPBACK_NAMES = frozenset({"127.0.0.1", "::1", "localhost"})
 
@@ -17,7 +18,8 @@ class KnownHosts:
 
     A web page elsewhere could point a name of its own at 127.0.0.1 (DNS rebinding). The browser
     would then let it read what the server says: the simulator's signatures by the bot's secret,
-    the dashboard's list of messages.
+    the dashboard's list of messages. A page elsewhere may also open a WebSocket to any address,
+    under our own name; of that the browser tells in the Origin header, which programs don't send.
 
     Args:
         app: the protected application.
@@ -30,16 +32,27 @@ class KnownHosts:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one request."""
-        if scope["type"] != "http" or _host(scope) in self._hosts:
-            await self._app(scope, receive, send)
-            return
-        body = {"error": "host", "detail": "This server is not known by this name."}
-        await JSONResponse(body, HTTPStatus.MISDIRECTED_REQUEST)(scope, receive, send)
+        match scope["type"]:
+            case "http" if not self._is_ours(_header(scope, b"host")):
+                body = {"error": "host", "detail": "This server is not known by this name."}
+                await JSONResponse(body, HTTPStatus.MISDIRECTED_REQUEST)(scope, receive, send)
+            case "websocket" if not self._may_connect(scope):
+                await WebSocket(scope, receive, send).close()
+            case _:
+                await self._app(scope, receive, send)
+
+    def _may_connect(self, scope: Scope) -> bool:
+        origin = _header(scope, b"origin").partition("://")[2]
+        named = _header(scope, b"host")
+        return self._is_ours(named) and (b"origin" not in dict(scope["headers"]) or origin == named)
+
+    def _is_ours(self, host: str) -> bool:
+        try:
+            return urlsplit(f"//{host}").hostname in self._hosts
+        except ValueError:
+            return False
 
 
-def _host(scope: Scope) -> str | None:
-    header = dict(scope["headers"]).get(b"host", b"").decode("latin-1")
-    try:
-        return urlsplit(f"//{header}").hostname
-    except ValueError:
-        return None
+def _header(scope: Scope, name: bytes) -> str:
+    value: bytes = dict(scope["headers"]).get(name, b"")
+    return value.decode("latin-1")

@@ -9,6 +9,8 @@ import httpx
 
 from dingda.simulator.dingtalk.faults import FaultSettings
 from dingda.simulator.dingtalk.record import Record
+from dingda.simulator.dingtalk.stream_faults import StreamFaults
+from dingda.simulator.dingtalk.stream_state import StreamState
 from dingda.simulator.dingtalk.user_message import UserMessage
 from dingda.simulator.errors import RequestRejectedError, SimulatorUnreachableError
 
@@ -104,6 +106,27 @@ class SimulatorClient:
     async def set_faults(self, faults: FaultSettings) -> None:
         """Choose what goes wrong from now on."""
         await self._fetch(FaultSettings.from_json, "PUT", "/api/bad-day", faults.to_json())
+
+    async def stream_state(self) -> StreamState:
+        """The Stream connections, and what became of the pushes."""
+        return await self._fetch(StreamState.from_json, "GET", "/api/stream")
+
+    async def disconnect_streams(self, reason: str) -> None:
+        """Tell every Stream connection to disconnect, as DingTalk does before it cuts it."""
+        body = json.dumps({"reason": reason}).encode()
+        await self._fetch(bytes, "POST", "/api/stream/disconnect", body)
+
+    async def cut_streams(self) -> None:
+        """Cut the TCP connection of every Stream connection, without a word."""
+        await self._fetch(bytes, "POST", "/api/stream/cut", b"{}")
+
+    async def stream_faults(self) -> StreamFaults:
+        """What goes wrong with Stream connections at present."""
+        return await self._fetch(StreamFaults.from_json, "GET", "/api/stream/faults")
+
+    async def set_stream_faults(self, faults: StreamFaults) -> None:
+        """Choose what goes wrong with Stream connections from now on."""
+        await self._fetch(StreamFaults.from_json, "PUT", "/api/stream/faults", faults.to_json())
 
     async def follow(self) -> AsyncIterator[Record]:
         """Every record that is remembered, and then each again whenever it changes, without end."""

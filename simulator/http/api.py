@@ -23,7 +23,7 @@ from dingda.simulator.dingtalk.record import Record
 from dingda.simulator.dingtalk.simulation import SignedCallback, Simulation
 from dingda.simulator.dingtalk.user_message import UserMessage
 from dingda.simulator.errors import CallbackUnansweredError
-from dingda.simulator.http.callback_sender import CallbackSender
+from dingda.simulator.http.callback_sender import Sender
 from dingda.simulator.http.schema import describe
 
 logger = logging.getLogger(__name__)
@@ -48,13 +48,13 @@ class ApiError(Exception):
 
 
 def api_routes(
-    dingtalk: Simulation, callback_sender: CallbackSender, changes: ChangeNotifier
+    dingtalk: Simulation, callback_sender: Sender, changes: ChangeNotifier
 ) -> list[BaseRoute]:
     """Build the API's routes.
 
     Args:
         dingtalk: the simulation.
-        callback_sender: sends the callbacks to the gateway.
+        callback_sender: sends the callbacks to the bot.
         changes: wakes the requests that wait for a change.
     """
     endpoints = _Endpoints(dingtalk, callback_sender, changes)
@@ -79,7 +79,7 @@ def api_routes(
 
 class _Endpoints:
     def __init__(
-        self, dingtalk: Simulation, callback_sender: CallbackSender, changes: ChangeNotifier
+        self, dingtalk: Simulation, callback_sender: Sender, changes: ChangeNotifier
     ) -> None:
         self._dingtalk = dingtalk
         self._callback_sender = callback_sender
@@ -91,7 +91,7 @@ class _Endpoints:
         return Response(records, media_type="application/json")
 
     async def send_message(self, request: Request) -> Response:
-        message = await _read(request, UserMessage.from_json)
+        message = await read_body(request, UserMessage.from_json)
         callback = self._dingtalk.send(message)
         if message.reaches_the_bot:
             await self._deliver(callback)
@@ -101,7 +101,7 @@ class _Endpoints:
         return _show(self._record(callback.msg_id))
 
     async def send_callback(self, request: Request) -> Response:
-        _check_json(request)
+        check_json(request)
         verbatim = request.query_params.get("verbatim", "0")
         if verbatim not in ("0", "1"):
             raise ApiError(HTTPStatus.BAD_REQUEST, "request", "verbatim: must be 0 or 1.")
@@ -110,12 +110,12 @@ class _Endpoints:
         return _show(self._record(callback.msg_id))
 
     async def redeliver(self, request: Request) -> Response:
-        _check_json(request)
+        check_json(request)
         await self._deliver(self._signed_again(request))
         return _show(self._record(request.path_params["msg_id"]))
 
     async def expire(self, request: Request) -> Response:
-        _check_json(request)
+        check_json(request)
         msg_id = self._record(request.path_params["msg_id"]).msg_id
         self._dingtalk.expire(msg_id)
         await self._changes.announce()
@@ -138,7 +138,7 @@ class _Endpoints:
         return Response(self._dingtalk.faults.to_json(), media_type="application/json")
 
     async def set_faults(self, request: Request) -> Response:
-        self._dingtalk.faults = await _read(request, FaultSettings.from_json)
+        self._dingtalk.faults = await read_body(request, FaultSettings.from_json)
         await self._changes.announce()
         return await self.show_faults(request)
 
@@ -225,7 +225,12 @@ def _found(value: T | None) -> T:
     return value
 
 
-def _check_json(request: Request) -> None:
+def check_json(request: Request) -> None:
+    """See that a request says that its body is JSON.
+
+    Raises:
+        ApiError: if it does not.
+    """
     # A web page elsewhere can make a browser POST here, but not as JSON without being asked first.
     content_type = request.headers.get("content-type", "")
     if content_type.partition(";")[0].strip().lower() != "application/json":
@@ -234,8 +239,13 @@ def _check_json(request: Request) -> None:
         )
 
 
-async def _read(request: Request, parse: Callable[[bytes], T]) -> T:
-    _check_json(request)
+async def read_body(request: Request, parse: Callable[[bytes], T]) -> T:
+    """Read a request's JSON body.
+
+    Raises:
+        ApiError: if the body is not what it should be; it names the field.
+    """
+    check_json(request)
     try:
         return parse(await request.body())
     except ValidationError as error:

@@ -3,6 +3,7 @@
 POST /robot/sendBySession?session=…  a reply; answered with DingTalk's errcodes
 POST /robot/send?access_token=…      a message of a custom robot, answered likewise
 /openapi/…, /open-meteo/…            other services, see `simulator.backends`
+/openapi/v1.0/gateway/…, /connect    Stream mode, see `simulator.http.stream`
 /api/…                               see `simulator.http.api` and `/openapi.json`
 /                                    see `simulator.page`
 """
@@ -13,14 +14,13 @@ import logging
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from http import HTTPStatus
-from types import MappingProxyType
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
-from starlette.routing import Mount, Route
+from starlette.routing import BaseRoute, Route
 from starlette.types import Receive, Scope, Send
 
 from dingda.shared.runtime.known_hosts import KnownHosts
@@ -30,34 +30,32 @@ from dingda.simulator.dingtalk.faults import HANG_S, RETRY_AFTER_S, ReplyFault
 from dingda.simulator.dingtalk.rules import NEEDS_POST, OK, ReplyVerdict
 from dingda.simulator.dingtalk.simulation import Simulation
 from dingda.simulator.http.api import ApiError, api_routes, error_response
-from dingda.simulator.http.callback_sender import CallbackSender
+from dingda.simulator.http.callback_sender import Sender
 from dingda.simulator.page import page_routes
 from dingda.simulator.watch import LedgerWatch
 
 logger = logging.getLogger(__name__)
 
-NOTHING: Mapping[str, Sequence[Route]] = MappingProxyType({})
-
 
 def create_app(
     *,
     dingtalk: Simulation,
-    callback_sender: CallbackSender,
+    callback_sender: Sender,
     changes: ChangeNotifier,
     watch: LedgerWatch | None = None,
     custom_robot: CustomRobot | None = None,
-    mounts: Mapping[str, Sequence[Route]] = NOTHING,
+    routes: Sequence[BaseRoute] = (),
     hosts: Collection[str] = (),
 ) -> Starlette:
     """Build the simulator's server.
 
     Args:
         dingtalk: the simulation.
-        callback_sender: sends the callbacks to the gateway; closed with the application.
+        callback_sender: sends the callbacks to the bot; closed with the application.
         changes: wakes waiting requests; close it before the server stops.
         watch: reads the ledger, where there is one.
         custom_robot: the one that has a webhook here, if any.
-        mounts: fakes of other services, by the path that each is under.
+        routes: Stream mode's, and those of fakes of other services.
         hosts: the only names that it answers to; none for any name.
     """
 
@@ -77,7 +75,7 @@ def create_app(
                 methods=["GET", "POST"],
             ),
             *([_custom_robot_route(custom_robot, changes)] if custom_robot else ()),
-            *(Mount(path, routes=routes) for path, routes in mounts.items()),
+            *routes,
             *api_routes(dingtalk, callback_sender, changes),
             *page_routes(),
         ],

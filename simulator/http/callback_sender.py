@@ -2,6 +2,7 @@
 
 import asyncio
 from dataclasses import dataclass
+from typing import Protocol
 
 import httpx
 
@@ -20,6 +21,23 @@ class GatewayResponse:
 
     status: int
     body: str
+
+
+class Sender(Protocol):
+    """Carries callbacks to the bot, over HTTP or over its Stream connections."""
+
+    callback_url: str
+    """Where the gateway takes callbacks over HTTP."""
+
+    async def deliver(self, callback: SignedCallback) -> GatewayResponse:
+        """Deliver a callback and return the response, whatever it is.
+
+        Raises:
+            CallbackUnansweredError: if there is none in time.
+        """
+
+    async def aclose(self) -> None:
+        """End what goes on."""
 
 
 class CallbackSender:

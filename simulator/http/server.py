@@ -2,14 +2,18 @@
 
 import logging
 import socket
+import time
 from contextlib import suppress
 from datetime import UTC, datetime
 from functools import partial
+from importlib.util import find_spec
+from random import SystemRandom
 from urllib.parse import urlsplit
 
 import uvicorn
 from redis.asyncio import Redis
 from starlette.applications import Starlette
+from starlette.routing import Mount
 
 from dingda.shared.dingtalk.origin import is_loopback, origin_of
 from dingda.shared.errors import SettingsError
@@ -21,29 +25,42 @@ from dingda.shared.runtime.redis_clients import create_bounded_redis
 from dingda.shared.runtime.server import create_uvicorn_config, listen
 from dingda.shared.runtime.settings import Settings
 from dingda.simulator.backends.open_meteo import FakeOpenMeteo
-from dingda.simulator.backends.organisation import create_openapi
+from dingda.simulator.backends.organisation import APP_KEY, create_openapi
 from dingda.simulator.dingtalk.change_notifier import ChangeNotifier
 from dingda.simulator.dingtalk.custom_robot import CustomRobot
 from dingda.simulator.dingtalk.simulation import Simulation
+from dingda.simulator.dingtalk.stream import Stream
+from dingda.simulator.dingtalk.stream_rules import StreamRules
 from dingda.simulator.http.app import create_app
-from dingda.simulator.http.callback_sender import CallbackSender
+from dingda.simulator.http.callback_sender import CallbackSender, GatewayResponse, Sender
+from dingda.simulator.http.stream import stream_routes
+from dingda.simulator.http.stream_api import stream_api_routes
+from dingda.simulator.http.stream_sender import StreamSender
 from dingda.simulator.settings import SimulatorSettings
 from dingda.simulator.watch import LedgerWatch
 
 logger = logging.getLogger(__name__)
 
 _LEDGER_TIMEOUT_S = 1.0
+_LONGEST_ACK_BYTES = 1024 * 1024
+_WEBSOCKETS = "websockets"
+"""The package that uvicorn's WebSockets need."""
 
 CANNOT_SIGN = """\
 DINGDA_APP_SECRET is not set: the simulator signs its callbacks with it, as DingTalk does.
 Set it in the environment or in .env. Any text will do for a trial; the gateway needs the same."""
+
+NO_WEBSOCKETS = """\
+DINGDA_SIMULATOR_MODE=stream needs the package websockets, which the bot does not: pip install \
+'dingda[demo]'"""
 
 
 def serve(settings: SimulatorSettings, bot: Settings) -> None:
     """Run the server until it is told to stop.
 
     Raises:
-        SettingsError: if there is no secret, or the port cannot be had.
+        SettingsError: if there is no secret, the port cannot be had, or Stream mode lacks a
+            package.
     """
     changes = ChangeNotifier()
     ledger = create_bounded_redis(bot.redis_address, timeout_s=_LEDGER_TIMEOUT_S)
@@ -52,10 +69,21 @@ def serve(settings: SimulatorSettings, bot: Settings) -> None:
         settings.host, settings.port, chosen_with="DINGDA_SIMULATOR_PORT or DINGDA_SIMULATOR_HOST"
     )
     _log_start(settings, bot)
-    server = _Server(create_uvicorn_config(app), changes, ledger)
+    server = _Server(_uvicorn_config(app), changes, ledger)
     # uvicorn raises it again once it has shut down on Ctrl-C.
     with suppress(KeyboardInterrupt):
         server.run(sockets=[listener])
+
+
+def _uvicorn_config(app: Starlette) -> uvicorn.Config:
+    """Set uvicorn as DingTalk's server is: it sends no WebSocket pings, and compresses nothing."""
+    return create_uvicorn_config(
+        app,
+        ws="websockets-sansio" if find_spec(_WEBSOCKETS) else "none",
+        ws_max_size=_LONGEST_ACK_BYTES,
+        ws_ping_interval=None,
+        ws_per_message_deflate=False,
+    )
 
 
 class _Server(uvicorn.Server):
@@ -77,6 +105,8 @@ def _build(
 ) -> Starlette:
     if not bot.secrets:
         raise SettingsError(CANNOT_SIGN)
+    if settings.mode == "stream" and not find_spec(_WEBSOCKETS):
+        raise SettingsError(NO_WEBSOCKETS)
     dingtalk = Simulation(
         secret=bot.secrets[0],
         public_url=settings.session_base_url,
@@ -84,22 +114,68 @@ def _build(
         session_life_ms=round(settings.session_life_s * 1000),
         replies_per_minute=settings.replies_per_minute or None,
     )
-    callback_sender = CallbackSender(settings.gateway_callback_url(bot))
+    client_id = bot.app_key or APP_KEY
+    stream = Stream(
+        {client_id: bot.secrets},
+        rng=SystemRandom(),
+        now_ms=wall_clock_ms,
+        now_s=time.perf_counter,
+        rules=stream_rules(settings),
+        mode=settings.mode,
+    )
     queue = JobQueue.create(bot.queue, skill_timeout_s=bot.skill_timeout)
     watch = LedgerWatch(partial(read_timelines, ledger, queue), dingtalk, changes, wall_clock_ms)
     return create_app(
         dingtalk=dingtalk,
-        callback_sender=callback_sender,
+        callback_sender=_sender(settings, bot, dingtalk, changes, stream),
         changes=changes,
         watch=watch,
         custom_robot=CustomRobot(
             dingtalk, secret=bot.alert_secret.get_secret_value(), now_ms=wall_clock_ms
         ),
-        mounts={
-            "/openapi": create_openapi(dingtalk, changes, app_secret=bot.secrets[0]).routes(),
-            "/open-meteo": FakeOpenMeteo(lambda: datetime.now(UTC)).routes(),
-        },
+        routes=[
+            # Before the mount that would take it for one of its own.
+            *stream_routes(stream, base_url=settings.session_base_url, changes=changes),
+            *stream_api_routes(stream, changes),
+            Mount(
+                "/openapi",
+                routes=create_openapi(dingtalk, changes, app_secret=bot.secrets[0]).routes(),
+            ),
+            Mount("/open-meteo", routes=FakeOpenMeteo(lambda: datetime.now(UTC)).routes()),
+        ],
         hosts=_hosts(settings),
+    )
+
+
+def stream_rules(settings: SimulatorSettings) -> StreamRules:
+    """The times of Stream mode, as the settings say."""
+    return StreamRules(
+        ping_every_s=settings.stream_ping_s,
+        ack_timeout_s=settings.stream_ack_s,
+        redeliver_after_s=settings.stream_redeliver_s,
+        redeliveries=settings.stream_redeliveries,
+        cut_after_s=settings.stream_cut_s,
+    )
+
+
+def _sender(
+    settings: SimulatorSettings,
+    bot: Settings,
+    dingtalk: Simulation,
+    changes: ChangeNotifier,
+    stream: Stream,
+) -> Sender:
+    """What carries the user's messages to the bot, by the mode."""
+    callback_url = settings.gateway_callback_url(bot)
+    if settings.mode == "http":
+        return CallbackSender(callback_url)
+
+    async def note(msg_id: str, response: GatewayResponse) -> None:
+        dingtalk.note_ack(msg_id, status=response.status, body=response.body)
+        await changes.announce()
+
+    return StreamSender(
+        stream, client_id=bot.app_key or APP_KEY, callback_url=callback_url, note=note
     )
 
 

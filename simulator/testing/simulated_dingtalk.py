@@ -10,6 +10,7 @@ from dingda.simulator.client.client import SimulatorClient
 from dingda.simulator.dingtalk.faults import NO_FAULTS, CallbackFault, FaultSettings, ReplyFault
 from dingda.simulator.dingtalk.record import Record
 from dingda.simulator.dingtalk.user_message import UserMessage
+from dingda.simulator.testing.simulated_stream import SimulatedStream
 
 WAIT_S = 20.0
 """How long to wait for a reply, unless a test says otherwise."""
@@ -32,6 +33,7 @@ class SimulatedDingTalk:
     def __init__(self, client: SimulatorClient, portal: BlockingPortal) -> None:
         self._client = client
         self._portal = portal
+        self.stream = SimulatedStream(client, portal)
 
     @classmethod
     @contextmanager
@@ -87,6 +89,10 @@ class SimulatedDingTalk:
             return await self._client.record(record.msg_id, wait_s=wait_s)
 
         return self._portal.call(look)
+
+    def records(self) -> list[Record]:
+        """What became of every message so far, the oldest first."""
+        return self._portal.call(self._client.records)
 
     def redeliver(self, record: Record) -> Record:
         """Send the same callback again, as DingTalk does."""

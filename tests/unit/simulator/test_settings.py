@@ -4,6 +4,8 @@ import pytest
 
 from dingda.shared.errors import SettingsError
 from dingda.shared.runtime.settings import load_settings
+from dingda.simulator.dingtalk.stream_rules import DEFAULT_RULES
+from dingda.simulator.http.server import stream_rules
 from dingda.simulator.settings import load_simulator_settings
 
 
@@ -23,6 +25,12 @@ def test_without_settings_everything_is_on_this_machine() -> None:
     assert settings.gateway_callback_url(bot) == "http://127.0.0.1:8000/dd_robot/"
     assert settings.session_life_s == 5400
     assert settings.replies_per_minute == 20
+
+
+def test_the_times_of_stream_mode_are_the_servers_own() -> None:
+    settings = load_simulator_settings(env_file=None)
+    assert settings.mode == "http"
+    assert stream_rules(settings) == DEFAULT_RULES
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,70 @@
+"""Carries callbacks to the bot over its Stream connections."""
+
+from collections.abc import Awaitable, Callable
+
+from dingda.simulator.dingtalk.simulation import SignedCallback
+from dingda.simulator.dingtalk.stream import Outcome, Stream, Undelivered
+from dingda.simulator.dingtalk.stream_frames import ROBOT_TOPIC, Push, StreamAck
+from dingda.simulator.errors import CallbackUnansweredError
+from dingda.simulator.http.callback_sender import GatewayResponse
+
+_NO_CONNECTION = """\
+No Stream connection is open. Start one with `dingda stream`, or everything with \
+`dingda demo --stream`; DINGDA_SIMULATOR_MODE=http sends callbacks to the gateway instead."""
+_NO_ACK = """\
+The Stream connection that was picked did not acknowledge it in time. It comes again, and what \
+becomes of that is added here. The log of `dingda stream` may say why."""
+
+
+class StreamSender:
+    """Sends callbacks to one application's connections, as `CallbackSender` does over HTTP.
+
+    Args:
+        stream: the connections.
+        client_id: the application.
+        callback_url: where the gateway takes the same callbacks over HTTP.
+        note: called with what each redelivery of a message ended with.
+    """
+
+    def __init__(
+        self,
+        stream: Stream,
+        *,
+        client_id: str,
+        callback_url: str,
+        note: Callable[[str, GatewayResponse], Awaitable[None]],
+    ) -> None:
+        self.callback_url = callback_url
+        self._stream = stream
+        self._client_id = client_id
+        self._note = note
+
+    async def deliver(self, callback: SignedCallback) -> GatewayResponse:
+        """Push a callback and return its ack: the code as status, and the whole frame.
+
+        Raises:
+            CallbackUnansweredError: if there is none in time.
+        """
+
+        async def note(outcome: Outcome) -> None:
+            if isinstance(outcome, StreamAck):
+                await self._note(callback.msg_id, _response(outcome))
+
+        # A frame is text; what is not has no form in it.
+        push = Push("CALLBACK", ROBOT_TOPIC, callback.body.decode("utf-8", "replace"))
+        match await self._stream.deliver(self._client_id, push, on_redelivery=note):
+            case StreamAck() as ack:
+                return _response(ack)
+            case Undelivered.NO_CONNECTION:
+                raise CallbackUnansweredError(_NO_CONNECTION)
+            case Undelivered.NO_ACK:
+                raise CallbackUnansweredError(_NO_ACK)
+
+    async def aclose(self) -> None:
+        """End the redeliveries."""
+        await self._stream.close()
+
+
+def _response(ack: StreamAck) -> GatewayResponse:
+    # Not only its data, which is no reply whatever it holds: replies never go through an ack.
+    return GatewayResponse(ack.code, ack.text)
