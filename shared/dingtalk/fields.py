@@ -27,6 +27,14 @@ def read_object(body: bytes) -> dict[str, Any]:
     return fields
 
 
+def read_array(body: bytes) -> list[Any]:
+    """Read a body that must be a JSON array; args and raises as `read_object`."""
+    items = _read(body)
+    if not isinstance(items, list):
+        raise InvalidMessageError("the body is not a JSON array")
+    return items
+
+
 def _read(body: bytes | str) -> Any:
     try:
         return from_json(body, allow_inf_nan=False)
@@ -83,6 +91,20 @@ def string(fields: dict[str, Any], name: str) -> str:
     """The field if it is a string, else ""."""
     value = fields.get(name)
     return value if isinstance(value, str) else ""
+
+
+def required(fields: dict[str, Any], name: str, max_chars: int) -> str:
+    """The field, which must be a string with something in it.
+
+    Raises:
+        InvalidMessageError: if it is not, or is longer than *max_chars* characters.
+    """
+    value = string(fields, name)
+    if not value:
+        raise InvalidMessageError(f"{name} is missing or not a string")
+    if len(value) > max_chars:
+        raise InvalidMessageError(f"{name} is longer than {max_chars} characters")
+    return value
 
 
 def first_string(fields: dict[str, Any], *names: str) -> str:

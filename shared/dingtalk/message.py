@@ -19,7 +19,7 @@ from dingda.shared.dingtalk.content import (
     read_quoted,
     without_mentions,
 )
-from dingda.shared.dingtalk.fields import integer, objects, read_object, string
+from dingda.shared.dingtalk.fields import integer, objects, read_object, required, string
 from dingda.shared.errors import InvalidMessageError
 
 OVER_QUOTA = 20001
@@ -34,9 +34,10 @@ EVENT_SUBSCRIPTION = (
 SESSION_LIFE_MS = 5_400_000
 """DingTalk: a session stays open for about 90 minutes."""
 
-_MAX_ID_CHARS = 512
+MAX_ID_CHARS = 512
+"""DingTalk's ids are much shorter."""
 _MAX_URL_CHARS = 2048
-_ORDERING_KEY_CHARS = 16
+ORDERING_KEY_CHARS = 16
 _GROUP = "2"
 
 
@@ -216,16 +217,16 @@ def _envelope_in(fields: dict[str, Any]) -> Envelope | Ignored:
     if bot and sender == bot:
         return Ignored("own_message")
     robot = f"{string(fields, 'robotCode')}\n{bot}"
-    conversation_id = _required(fields, "conversationId", _MAX_ID_CHARS)
-    message_id = _required(fields, "msgId", _MAX_ID_CHARS)
-    _required(fields, "sessionWebhook", _MAX_URL_CHARS)
+    conversation_id = required(fields, "conversationId", MAX_ID_CHARS)
+    message_id = required(fields, "msgId", MAX_ID_CHARS)
+    required(fields, "sessionWebhook", _MAX_URL_CHARS)
     staff_id = string(fields, "senderStaffId")
     return Envelope(
         # Two robots mentioned in one message share its msgId; and a real msgId holds +/=, which RQ
         # refuses in a job's id.
-        id=_hash(robot, message_id),
+        id=hash_of(robot, message_id),
         ordering_key=(
-            _hash(robot, conversation_id, staff_id, sender)[:_ORDERING_KEY_CHARS]
+            hash_of(robot, conversation_id, staff_id, sender)[:ORDERING_KEY_CHARS]
             if staff_id or sender
             else ""
         ),
@@ -249,14 +250,6 @@ def _text_and_mentions(
     return "".join(runs), tuple(Mention(string(user, "staffId"), name) for user in others)
 
 
-def _required(fields: dict[str, Any], name: str, max_chars: int) -> str:
-    value = string(fields, name)
-    if not value:
-        raise InvalidMessageError(f"{name} is missing or not a string")
-    if len(value) > max_chars:
-        raise InvalidMessageError(f"{name} is longer than {max_chars} characters")
-    return value
-
-
-def _hash(*parts: str) -> str:
+def hash_of(*parts: str) -> str:
+    """SHA-256 over the parts, in hex."""
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()

@@ -71,3 +71,42 @@ def a_message(text: str = "天气 北京", **fields: Any) -> Message:
     message = parse_message(a_callback(text, **fields))
     assert isinstance(message, Message)
     return message
+
+
+def event_headers(event_type: str = "chat_add_member", **headers: str) -> dict[str, str]:
+    """The headers of an event's frame; `headers` replace or add some."""
+    return {
+        "eventType": event_type,
+        "eventId": "e1",
+        "eventCorpId": "dingcorp",
+        "eventBornTime": "1700000000000",
+        "eventUnifiedAppId": "app1",
+        "messageId": "frame1",
+        "topic": "*",
+        **headers,
+    }
+
+
+def an_event(**data: Any) -> bytes:
+    """The data of an event's frame."""
+    return json.dumps({"chatId": "chat1", "userId": ["0002"], **data}).encode()
+
+
+def a_card_callback(
+    action_id: str = "approve", *, params: dict[str, Any] | None = None, **fields: Any
+) -> bytes:
+    """The callback of a press of a card's button; `fields` replace or add some."""
+    private = {"actionIds": [action_id], "params": {"jobId": "42"} if params is None else params}
+    return json.dumps(
+        {
+            "type": "actionCallback",
+            "outTrackId": "card1",
+            "corpId": "dingcorp",
+            "userId": "0001",
+            "userIdType": 1,
+            "spaceType": "IM_GROUP",
+            "spaceId": "cidAAAA==",
+            "content": json.dumps({"cardPrivateData": private}),
+            **fields,
+        }
+    ).encode()

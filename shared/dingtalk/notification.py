@@ -1,0 +1,145 @@
+"""What DingTalk tells a robot besides messages, as the ledger keeps it until hooks are called.
+
+A payload is an array of JSON, `["event", robotCode, {headers}, "data"]` or
+`["card action", robotCode, {}, "data"]`; that of a message is an object, always: so neither is ever
+taken for the other, whatever a callback's body holds.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from dingda.shared.dingtalk.card_action import CardAction, parse_card_action
+from dingda.shared.dingtalk.event import EVENT_HEADERS, Event, parse_event
+from dingda.shared.dingtalk.fields import read_array
+from dingda.shared.dingtalk.message import ORDERING_KEY_CHARS, Envelope, hash_of
+from dingda.shared.errors import InvalidMessageError
+
+LIFE_MS = 24 * 3_600_000
+"""How long a hook may be called for what happened, with all its retries and an operator's."""
+MAX_DATA_BYTES = 256 * 1024
+"""As much as of a callback over HTTP."""
+_EVENT, _CARD_ACTION = "event", "card action"
+
+
+@dataclass(frozen=True, slots=True)
+class Notification:
+    """An event or a card action, and which robot was told."""
+
+    robot_code: str
+    subject: Event | CardAction
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What hooks are found by: the event's type, or the ids of the actions."""
+        subject = self.subject
+        return (subject.type,) if isinstance(subject, Event) else subject.action_ids
+
+    @property
+    def title(self) -> str:
+        """What operators read: `event: chat_add_member`, `card action: approve`."""
+        kind = _EVENT if isinstance(self.subject, Event) else _CARD_ACTION
+        return f"{kind}: {', '.join(self.names)}"
+
+    @property
+    def dingtalk_id(self) -> str:
+        """DingTalk's id of an event; of a card action the card's, for it has none of its own."""
+        subject = self.subject
+        return subject.id if isinstance(subject, Event) else subject.out_track_id
+
+
+class Press(NamedTuple):
+    """A press of a card's button, as far as the same press would be told again in the same way."""
+
+    by: str
+    """Who pressed on which card, as a hash."""
+    what: str
+    """Which button with which parameters, as a hash."""
+
+
+def press_of(robot_code: str, action: CardAction) -> Press:
+    """What a press is known by, as DingTalk gives it no id of its own.
+
+    Raises:
+        InvalidMessageError: if its parameters are nested too deeply.
+    """
+    try:
+        what = json.dumps([action.action_ids, action.params], sort_keys=True)
+    except RecursionError:
+        raise InvalidMessageError("the body is nested too deeply") from None
+    by = _identity(_CARD_ACTION, robot_code, action.out_track_id, action.user_id)
+    return Press(by, hash_of(what))
+
+
+def event_envelope(robot_code: str, event: Event, *, now_ms: int) -> Envelope:
+    """What it takes to store an event. Its identity is its own id, not its frame's.
+
+    Args:
+        robot_code: whose it is.
+        event: as `parse_event` returns it.
+        now_ms: the present, in ms since 1970.
+    """
+    # DingTalk promises no order of events, so none waits for another.
+    return Envelope(_identity(_EVENT, robot_code, event.id), "", now_ms + LIFE_MS)
+
+
+def card_action_envelope(
+    robot_code: str, action: CardAction, press_name: str, *, now_ms: int
+) -> Envelope:
+    """What it takes to store a card action. Those of one card are handled one after the other.
+
+    Args:
+        robot_code: whose it is.
+        action: as `parse_card_action` returns it.
+        press_name: what `Ledger.name_press` calls it.
+        now_ms: the present, in ms since 1970.
+    """
+    card = _identity(_CARD_ACTION, robot_code, action.out_track_id)
+    message_id = _identity(_CARD_ACTION, robot_code, press_name)
+    return Envelope(message_id, card[:ORDERING_KEY_CHARS], now_ms + LIFE_MS)
+
+
+def event_payload(robot_code: str, headers: Mapping[str, Any], data: bytes) -> bytes:
+    """What the ledger keeps of an event: its headers, and its data as it came."""
+    told = {name: headers[name] for name in EVENT_HEADERS if name in headers}
+    return _payload(_EVENT, robot_code, told, data)
+
+
+def card_action_payload(robot_code: str, data: bytes) -> bytes:
+    """What the ledger keeps of a card action: its data as it came."""
+    return _payload(_CARD_ACTION, robot_code, {}, data)
+
+
+def is_notification(payload: bytes) -> bool:
+    """Whether a payload of the ledger is a notification's, and not a message's."""
+    return payload.startswith(b"[")
+
+
+def parse_notification(payload: bytes) -> Notification:
+    """Parse what `event_payload` or `card_action_payload` made.
+
+    Raises:
+        InvalidMessageError: if it is neither.
+    """
+    match read_array(payload):
+        case [kind, str(robot_code), dict(headers), str(data)]:
+            pass
+        case _:
+            raise InvalidMessageError("the ledger holds a payload that is no notification")
+    if kind == _CARD_ACTION:
+        return Notification(robot_code, parse_card_action(data.encode()))
+    event = parse_event(headers, data.encode())
+    if kind != _EVENT or not isinstance(event, Event):
+        raise InvalidMessageError("the ledger holds a payload that is no notification")
+    return Notification(robot_code, event)
+
+
+def _identity(*parts: str) -> str:
+    """A hash that no message has: what is hashed of a message has several lines."""
+    return hash_of(json.dumps(parts))
+
+
+def _payload(kind: str, robot_code: str, headers: Mapping[str, Any], data: bytes) -> bytes:
+    stored = [kind, robot_code, headers, data.decode()]
+    return json.dumps(stored, ensure_ascii=False, separators=(",", ":")).encode()
