@@ -6,7 +6,13 @@ from typing import Any, Self
 
 from pydantic import TypeAdapter, ValidationError
 
+from dingda.shared.dingtalk.card_action import CardAction
 from dingda.shared.dingtalk.message import Message, parse_message
+from dingda.shared.dingtalk.notification import (
+    Notification,
+    is_notification,
+    parse_notification,
+)
 from dingda.shared.errors import InvalidMessageError
 from dingda.shared.ledger.stored import WholeNumber
 
@@ -32,7 +38,9 @@ class MessageFacts:
     """What a worker notes of a message while it answers it: ids, names and types, no words."""
 
     msg_id: str = ""
-    """DingTalk's id of the message."""
+    """DingTalk's id of the message or event; of a card action the card's `outTrackId`."""
+    kind: str = ""
+    """Of what is no message, `event: chat_add_member` or `card action: approve`."""
     robot: str = ""
     """The robot's code."""
     sender: str = ""
@@ -61,9 +69,25 @@ class MessageFacts:
         )
 
     @classmethod
+    def of_notification(cls, told: Notification, **noted: Any) -> Self:
+        """The facts of an event or a card action, with what was noted besides."""
+        subject = told.subject
+        action = subject if isinstance(subject, CardAction) else None
+        return cls(
+            msg_id=told.dingtalk_id[:_MAX_ID_CHARS],
+            kind=told.title[:_MAX_ID_CHARS],
+            robot=told.robot_code[:_MAX_ID_CHARS],
+            sender=action.user_id[:_MAX_ID_CHARS] if action else "",
+            conversation=action.space_id[:_MAX_ID_CHARS] if action else "",
+            **noted,
+        )
+
+    @classmethod
     def of_payload(cls, payload: bytes, **noted: Any) -> Self:
-        """The same by a callback's body; without ids where that can't be read."""
+        """The same by what the ledger keeps; without ids where that can't be read."""
         try:
+            if is_notification(payload):
+                return cls.of_notification(parse_notification(payload), **noted)
             message = parse_message(payload)
         except InvalidMessageError:
             return cls(**noted)

@@ -77,6 +77,10 @@ class LedgerKeys:
         """The open messages of one sender in one conversation; "" for the prefix of all."""
         return f"{self.queue_name}:line:{ordering_key}"
 
+    def press(self, by: str) -> str:
+        """What somebody pressed last on a card, by the hash of both; "" for the prefix of all."""
+        return f"{self.queue_name}:press:{by}"
+
     def worker(self, name: str) -> str:
         """What a worker last said of itself; "" for the prefix of all."""
         return f"{self.queue_name}:worker:{name}"

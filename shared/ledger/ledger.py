@@ -22,6 +22,7 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from dingda.shared.dingtalk.message import Envelope, Message
+from dingda.shared.dingtalk.notification import Press
 from dingda.shared.errors import LeaseLostError, NotReplicatedError
 from dingda.shared.ledger.keys import LedgerKeys
 from dingda.shared.ledger.scripts import (
@@ -32,6 +33,7 @@ from dingda.shared.ledger.scripts import (
     FinishArguments,
     LeaseArguments,
     LedgerScripts,
+    NamePressArguments,
     NextPartArguments,
     ParkArguments,
     RenewArguments,
@@ -66,6 +68,7 @@ from dingda.shared.ledger.times import (
     RECHECK_MS,
     RECORD_S,
     REMEMBER_S,
+    REPEATED_PRESS_MS,
     UNSTATED_SESSION_MS,
 )
 from dingda.shared.queue import JobQueue, rq_now
@@ -142,6 +145,17 @@ class Ledger:
         )
         outcomes = await self._scripts.run(arguments, entries)
         return [_ACCEPT_RESULTS[outcome] for outcome in outcomes]
+
+    async def name_press(self, press: Press) -> str:
+        """Name a press of a card's button: as the last one, if it repeats that.
+
+        DingTalk gives a press no id, and a press that it delivers again looks like somebody's
+        second one. So the same button with the same parameters, pressed by the same person and
+        nothing else on that card since, is the same press for `REPEATED_PRESS_MS`.
+        """
+        name, key = secrets.token_hex(8), self._keys.press(press.by)
+        arguments = NamePressArguments(key, press.what, name, REPEATED_PRESS_MS)
+        return str(await self._scripts.run(arguments))
 
     async def lease(self, message_id: str) -> Lease | LeaseRefusal:
         """Take a message, or say why it cannot be had."""

@@ -169,6 +169,15 @@ class RetryDeadLetterArguments(NamedTuple):
     created_at: str
 
 
+class NamePressArguments(NamedTuple):
+    """Name a press of a card's button."""
+
+    key: str
+    what: str
+    name: str
+    remember_ms: int
+
+
 class DiscardArguments(NamedTuple):
     """Take a dead letter off the list."""
 
@@ -188,6 +197,7 @@ Arguments = (
     | SweepArguments
     | RequeueArguments
     | RetryDeadLetterArguments
+    | NamePressArguments
     | DiscardArguments
 )
 
@@ -205,6 +215,7 @@ SCRIPTS: dict[type[Arguments], str] = {
     RequeueArguments: "requeue",
     RetryDeadLetterArguments: "retry_dead_letter",
     DiscardArguments: "discard",
+    NamePressArguments: "name_press",
 }
 """The script that takes each kind of arguments."""
 ENQUEUES = frozenset({AcceptArguments, RequeueArguments, RetryDeadLetterArguments})

@@ -30,3 +30,6 @@ LONGEST_SESSION_MS = 24 * 3_600_000
 """A session's stated end is believed up to this, so that nothing is kept for ever."""
 UNSTATED_SESSION_MS = 600_000
 """How long a session is taken to last when DingTalk does not say."""
+REPEATED_PRESS_MS = 90_000
+"""How long the same press of a card's button again counts as the same: DingTalk delivers once more
+after up to a minute, and tells it apart from a second press by nothing."""

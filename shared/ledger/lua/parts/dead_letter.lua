@@ -1,18 +1,35 @@
 -- Needs: histograms, job_id, journal, sender_queue
 
--- What a worker would have noted of a message by its callback's body alone: whose it is, as the JSON of `MessageFacts`;
--- '' where the body can't be read.
+-- A field of an object of JSON if it is a string of an id's length, else ''.
+local function id_in(object, name)
+  local value = type(object) == 'table' and object[name]
+  return type(value) == 'string' and #value <= 256 and value or ''
+end
+
+local function decoded(text)
+  local is_read, found = pcall(cjson.decode, text or '')
+  return is_read and type(found) == 'table' and found or nil
+end
+
+-- What a worker would have noted of a message by its payload alone: whose it is, as the JSON of `MessageFacts`;
+-- '' where the payload can't be read.
 local function facts_in(payload)
-  local is_read, callback = pcall(cjson.decode, payload or '')
-  if not is_read or type(callback) ~= 'table' then return '' end
-  local function id_of(name)
-    local value = callback[name]
-    return type(value) == 'string' and #value <= 256 and value or ''
+  local callback = decoded(payload)
+  if not callback then return '' end
+  if type(callback[1]) == 'string' then  -- an event or a card action: see `shared/dingtalk/notification.py`
+    local kind, robot, headers = callback[1], id_in(callback, 2), callback[3]
+    if kind == 'event' then
+      kind = kind .. ': ' .. id_in(headers, 'eventType')
+      return cjson.encode({kind = kind, robot = robot, msg_id = id_in(headers, 'eventId')})
+    end
+    local action = type(callback[4]) == 'string' and decoded(callback[4])
+    return cjson.encode({kind = kind, robot = robot, msg_id = id_in(action, 'outTrackId'),
+                         sender = id_in(action, 'userId')})
   end
-  local sender = id_of('senderStaffId')
-  if sender == '' then sender = id_of('senderId') end
-  return cjson.encode({msg_id = id_of('msgId'), robot = id_of('robotCode'), sender = sender,
-                       conversation = id_of('conversationId')})
+  local sender = id_in(callback, 'senderStaffId')
+  if sender == '' then sender = id_in(callback, 'senderId') end
+  return cjson.encode({msg_id = id_in(callback, 'msgId'), robot = id_in(callback, 'robotCode'), sender = sender,
+                       conversation = id_in(callback, 'conversationId')})
 end
 
 -- Ends a message as a dead letter: what it prepared is deleted, the rest stays for `remember_s` seconds, and its
