@@ -1,22 +1,35 @@
-"""Stores a message that DingTalk delivered, whichever transport brought it.
+"""Stores what DingTalk delivered, whichever transport brought it: messages, events, card actions.
 
 A transport (`gateway.http`) authenticates a delivery, hands its body to the receiver, and tells
-DingTalk what the `Ack` says. `Stored` means that the message is in Redis; it is never said earlier.
+DingTalk what the `Ack` says. `Stored` means that it is in Redis; it is never said earlier.
 """
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from time import time_ns
+from typing import Any
 
 from redis.exceptions import RedisError
 
 from dingda.gateway.intake import ROUND_TRIP_S, Intake
 from dingda.gateway.worker_presence import WorkerPresence
-from dingda.shared.dingtalk.message import Ignored, read_envelope
+from dingda.shared.dingtalk.card_action import parse_card_action
+from dingda.shared.dingtalk.event import parse_event
+from dingda.shared.dingtalk.message import Envelope, Ignored, read_envelope
+from dingda.shared.dingtalk.notification import (
+    MAX_DATA_BYTES,
+    card_action_envelope,
+    card_action_payload,
+    event_envelope,
+    event_payload,
+    press_of,
+)
+from dingda.shared.dingtalk.robots import Robot
 from dingda.shared.errors import BusyError, InvalidMessageError
 from dingda.shared.ledger.ledger import Ledger
 from dingda.shared.ledger.states import AcceptResult
+from dingda.shared.runtime.clock import wall_clock_ms
 from dingda.shared.runtime.deadline import within
 from dingda.shared.runtime.task_owner import TaskOwner
 from dingda.shared.runtime.tracing import Tracing
@@ -66,7 +79,7 @@ def _allow(_: str) -> None:
 
 
 class Receiver:
-    """Reads the envelopes of messages and stores them. It knows no transport.
+    """Reads the envelopes of what is delivered, and stores it. It knows no transport.
 
     Args:
         intake: stores the messages.
@@ -74,6 +87,7 @@ class Receiver:
         tracing: traces what is stored.
         workers: whether all workers are gone; None: that is no matter.
         stores_without_workers: whether messages are stored while they are; else the bot is busy.
+        now_ms: the clock, in ms since 1970.
     """
 
     def __init__(
@@ -84,12 +98,14 @@ class Receiver:
         *,
         workers: WorkerPresence | None = None,
         stores_without_workers: bool = True,
+        now_ms: Callable[[], int] = wall_clock_ms,
     ) -> None:
         self._intake = intake
         self._ledger = ledger
         self._tracing = tracing or Tracing()
         self._workers = workers
         self._stores_without_workers = stores_without_workers
+        self._now_ms = now_ms
 
     async def receive(self, body: bytes, *, check: Callable[[str], None] = _allow) -> Ack:
         """Store the message in a body.
@@ -110,6 +126,54 @@ class Receiver:
             await self._count(envelope)
             return envelope
         check(envelope.id)
+        return await self._store(envelope, body)
+
+    async def receive_event(self, headers: Mapping[str, Any], data: bytes, robot: Robot) -> Ack:
+        """Store an event for the worker to call hooks for.
+
+        Args:
+            headers: of the frame that brought it, as `read_object` reads them.
+            data: the frame's data, JSON.
+            robot: the one whose connection it came by.
+
+        Returns:
+            What became of it, after a second at the most. `Busy`: DingTalk should push it again.
+        """
+        try:
+            _check_size(data)
+            event = parse_event(headers, data)
+        except InvalidMessageError as error:
+            return Invalid(str(error))
+        if isinstance(event, Ignored):
+            await self._count(event)
+            return event
+        envelope = event_envelope(robot.code, event, now_ms=self._now_ms())
+        return await self._store(envelope, event_payload(robot.code, headers, data))
+
+    async def receive_card_action(self, data: bytes, robot: Robot) -> Ack:
+        """Store a card action for the worker to call hooks for.
+
+        Args:
+            data: the callback's JSON.
+            robot: the one whose connection or callback it came by.
+
+        Returns:
+            What became of it, after a second and a half at the most: DingTalk waits for two.
+        """
+        try:
+            _check_size(data)
+            action = parse_card_action(data)
+            press = press_of(robot.code, action)
+        except InvalidMessageError as error:
+            return Invalid(str(error))
+        try:
+            name = await within(ROUND_TRIP_S, self._ledger.name_press(press))
+        except (RedisError, OSError, TimeoutError):
+            return Busy("the press could not be looked up")
+        envelope = card_action_envelope(robot.code, action, name, now_ms=self._now_ms())
+        return await self._store(envelope, card_action_payload(robot.code, data))
+
+    async def _store(self, envelope: Envelope, body: bytes) -> Ack:
         is_delayed = self._workers is not None and self._workers.are_gone
         if is_delayed and not self._stores_without_workers:
             return _NO_WORKERS
@@ -127,10 +191,16 @@ class Receiver:
     async def _count(self, ignored: Ignored) -> None:
         if ignored.reason == "over_quota":
             logger.error(
-                "DingTalk sends messages without their text: this organisation's monthly quota is "
-                "used up (errorCode 20001). Raise it in the console, under resource management."
+                "DingTalk sends messages and events without what they say: this organisation's "
+                "monthly quota is used up (20001). Raise it in the console, under resource "
+                "management."
             )
         try:
             await within(ROUND_TRIP_S, self._ledger.ignore(ignored.reason))
         except (RedisError, OSError, TimeoutError):
             logger.warning("could not count an ignored callback (%s)", ignored.reason)
+
+
+def _check_size(data: bytes) -> None:
+    if len(data) > MAX_DATA_BYTES:
+        raise InvalidMessageError(f"longer than {MAX_DATA_BYTES} bytes")
