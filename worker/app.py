@@ -3,9 +3,10 @@
 import asyncio
 import logging
 import signal
-from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import AbstractContextManager, AsyncExitStack, asynccontextmanager, nullcontext
 from functools import partial
+from itertools import chain
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from redis.asyncio import Redis
@@ -28,15 +29,11 @@ from dingda.shared.runtime.settings import Settings, load_settings
 from dingda.shared.runtime.tracing import create_tracing
 from dingda.worker.answering.admission import Admission
 from dingda.worker.answering.answerer import Answerer
-from dingda.worker.answering.help import help_skill
+from dingda.worker.answering.composition import SharedParts, create_robots, load_robots_skills
 from dingda.worker.answering.metrics import AnsweringMetrics
-from dingda.worker.answering.rate_limit import RateLimiter
-from dingda.worker.answering.responder import Responder
-from dingda.worker.answering.routing import Router
 from dingda.worker.delivery import post
 from dingda.worker.delivery.custom_robot import CustomRobot
 from dingda.worker.delivery.outcome import Rejected, Retry
-from dingda.worker.delivery.private import PrivateChannel
 from dingda.worker.delivery.transport import ReplyTransport
 from dingda.worker.delivery.webhook import WebhookChannel
 from dingda.worker.engine.answer_job import AnswerJob, message_id_of
@@ -46,13 +43,10 @@ from dingda.worker.engine.watchdog import Watchdog
 from dingda.worker.engine.watched_worker import WatchedWorker
 from dingda.worker.maintenance.alerts import tell_forever
 from dingda.worker.maintenance.sweeper import sweep_forever
-from dingda.worker.sdk.loader import load_skill_settings, load_skills
+from dingda.worker.sdk.loader import load_skill_settings
 from dingda.worker.sdk.services import Services
-from dingda.worker.sdk.skill import Skill
-from dingda.worker.services.access_token import AccessToken
 from dingda.worker.services.backend_client import BackendClient
 from dingda.worker.services.cache import RedisCache
-from dingda.worker.services.contacts import Contacts
 from dingda.worker.services.database import Databases
 from dingda.worker.services.egress import Egress
 from dingda.worker.services.http_client import Http
@@ -175,7 +169,8 @@ async def open_answerer(
     settings: Settings, metrics: AnsweringMetrics | None = None
 ) -> AsyncIterator[WorkerParts]:
     """Build an answerer, with connections that close at the end of the context."""
-    skills = load_skills(settings.skills)
+    skills = load_robots_skills(settings)
+    each_skill = list(chain.from_iterable(skills.values()))
     async with AsyncExitStack() as stack:
         tracing = create_tracing(settings.tracing, service="dingda-worker")
         stack.callback(tracing.close)
@@ -196,24 +191,30 @@ async def open_answerer(
             replicas=settings.redis_replicas,
             journal=settings.journal,
         )
-        cache = RedisCache(redis, prefix=settings.queue)
-        token = _access_token(settings, backends, cache)
         services = Services(
             http=backends,
-            cache=cache,
+            cache=RedisCache(redis, prefix=settings.queue),
             databases=databases,
-            dingtalk=_contacts(settings, backends, token) if token else None,
-            settings=load_skill_settings(skills),
+            dingtalk=None,
+            settings=load_skill_settings(each_skill),
+        )
+        shared = SharedParts(
+            redis,
+            replies,
+            services,
+            threads,
+            Admission(settings.concurrency, skills=len({skill.name for skill in each_skill}) + 1),
+            metrics or AnsweringMetrics(),
         )
         answerer = Answerer(
             ledger=ledger,
-            responder=_responder(settings, skills, services, threads, metrics),
+            find_robot=create_robots(settings, skills, shared),
             webhook=WebhookChannel(replies, origins=settings.session_webhook_origins),
-            private=_private_channel(settings, replies, token) if token else None,
-            rate_limiter=_rate_limiter(settings, redis),
+            admission=shared.admission,
             notice_after_s=settings.notice_after,
             reply_parts=settings.reply_parts,
             tracing=tracing,
+            metrics=shared.metrics,
         )
         alerts = _alerts(settings, redis, replies)
         yield WorkerParts(answerer, ledger, threads, databases, backends, alerts)
@@ -231,24 +232,6 @@ def _job_queue(settings: Settings) -> JobQueue:
         settings.queue,
         skill_timeout_s=settings.skill_timeout,
         result_ttl_s=settings.result_ttl,
-    )
-
-
-def _responder(
-    settings: Settings,
-    skills: Sequence[Skill],
-    services: Services,
-    threads: SkillThreads,
-    metrics: AnsweringMetrics | None,
-) -> Responder:
-    return Responder(
-        router=Router([*skills, help_skill(skills)]),
-        services=services,
-        threads=threads,
-        skill_timeout_s=settings.skill_timeout,
-        unmatched=settings.unmatched,
-        admission=Admission(settings.concurrency, skills=len(skills) + 1),
-        metrics=metrics,
     )
 
 
@@ -271,47 +254,3 @@ def _alerts(
 
     queue = _job_queue(settings)
     return (partial(tell_forever, redis, queue, tell, after_s=settings.alert_after),)
-
-
-def _rate_limiter(settings: Settings, redis: Redis) -> RateLimiter:
-    return RateLimiter(
-        redis,
-        prefix=settings.queue,
-        per_sender=settings.sender_limit,
-        per_conversation=settings.conversation_limit,
-    )
-
-
-def _access_token(settings: Settings, backends: Http, cache: RedisCache) -> AccessToken | None:
-    """The token for DingTalk's OpenAPI, if there is an account for it."""
-    if not (settings.app_key and settings.secrets):
-        return None
-    return AccessToken(
-        backends,
-        cache,
-        app_key=settings.app_key,
-        app_secret=settings.secrets[0],
-        openapi_url=settings.openapi_url,
-        limits=settings.openapi_limits,
-    )
-
-
-def _contacts(settings: Settings, backends: Http, token: AccessToken) -> Contacts:
-    return Contacts(
-        backends,
-        token,
-        openapi_url=settings.openapi_url,
-        oapi_url=settings.oapi_url,
-        limits=settings.openapi_limits,
-    )
-
-
-def _private_channel(
-    settings: Settings, replies: ReplyTransport, token: AccessToken
-) -> PrivateChannel:
-    return PrivateChannel(
-        replies,
-        token,
-        robot_code=settings.robot_code or settings.app_key,
-        openapi_url=settings.openapi_url,
-    )

@@ -323,12 +323,13 @@ class Ledger:
         )
         await self._check_and_enqueue(await self._scripts.step(arguments))
 
-    async def release(self, lease: Lease, *, pause_ms: int = 0) -> None:
+    async def release(self, lease: Lease, *, pause_ms: int = 0, reason: str = "") -> None:
         """Release a message untouched, for another worker to lease.
 
         Args:
             lease: the hold on it, which ends here.
             pause_ms: how long it rests, in milliseconds. It keeps its place in its sender's queue.
+            reason: what a dead letter says should the session close first.
 
         Raises:
             LeaseLostError: if it is somebody else's, or its reply may be on the wire already.
@@ -339,6 +340,7 @@ class Ledger:
             pause_ms,
             furthest=MessageState.LEASED,
             longest_wait_ms=LONGEST_SESSION_MS,
+            last_failure=reason,
         )
         await self._check_and_enqueue(await self._scripts.step(arguments))
 

@@ -22,6 +22,7 @@ from dingda.worker.answering.admission import Admission
 from dingda.worker.answering.answerer import Answerer
 from dingda.worker.answering.metrics import AnsweringMetrics
 from dingda.worker.answering.responder import Responder
+from dingda.worker.answering.robots import AnsweringRobot
 from dingda.worker.answering.routing import Router
 from dingda.worker.delivery.transport import BeforeSend, Request, Response
 from dingda.worker.delivery.webhook import WebhookChannel
@@ -200,8 +201,12 @@ async def open_worker(
     waiting: int = 100,
     metrics: AnsweringMetrics | None = None,
     tracing: Tracing | None = None,
+    known: str | None = None,
 ) -> AsyncIterator[WorkerHarness]:
-    """A worker whose one skill answers `问`; at the end the ledger's invariant must hold."""
+    """A worker whose one skill answers `问`; at the end the ledger's invariant must hold.
+
+    It knows one robot: the one with the code `known`, or for None whichever is spoken to.
+    """
     server = fakeredis.FakeServer()
     redis = fakeredis.FakeAsyncRedis(server=server, decode_responses=True)
     queue = JobQueue.create("dingda", skill_timeout_s=30)
@@ -224,9 +229,8 @@ async def open_worker(
                 databases=Databases(),
                 dingtalk=contacts_of(backends, token),
             )
-            made.answerer = Answerer(
-                ledger=made.ledger,
-                responder=Responder(
+            robot = AnsweringRobot(
+                Responder(
                     router=Router([skill]),
                     services=services,
                     threads=threads,
@@ -235,10 +239,16 @@ async def open_worker(
                     admission=admission,
                     metrics=metrics,
                 ),
-                webhook=WebhookChannel(made.chat, origins=ORIGINS),
                 private=private_channel(made.private, token),
+            )
+            made.answerer = Answerer(
+                ledger=made.ledger,
+                find_robot=lambda code: robot if known in (None, code) else None,
+                webhook=WebhookChannel(made.chat, origins=ORIGINS),
+                admission=admission,
                 notice_after_s=notice_after_s,
                 tracing=tracing,
+                metrics=metrics,
             )
             yield made
     counts = await made.counts()

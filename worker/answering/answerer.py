@@ -4,7 +4,8 @@ A message may come here more than once (RQ may deliver a job twice, workers die)
 exactly one worker through each step. The way of one message:
 
 1. `engine/concurrent_worker.py: ConcurrentWorker` takes a job off the queue: a message's id.
-2. `answerer.py: Answerer.answer` takes a lease on the message, which `lease_keeper.py` renews.
+2. `answerer.py: Answerer.answer` takes a lease on the message, which `lease_keeper.py` renews, and
+   finds the robot that it was said to: the parts that are that robot's own (`robots.py`).
 3. `answerer.py: Answerer._respond` checks the rate limit (`rate_limit.py`), the message's turn and
    the skill's room (`admission.py`).
 4. `responder.py: Responder` finds the skill (`routing.py`), and calls it for senders who may use it
@@ -43,15 +44,15 @@ from dingda.shared.runtime.logs import class_name, event
 from dingda.shared.runtime.task_owner import TaskOwner, current_owner
 from dingda.shared.runtime.tracing import Tracing
 from dingda.shared.texts import LOOKING_UP, TOO_MANY
-from dingda.worker.answering.admission import NoPlaceError
+from dingda.worker.answering.admission import Admission, NoPlaceError
 from dingda.worker.answering.attempt import Attempt
 from dingda.worker.answering.lease_keeper import LeaseKeeper
+from dingda.worker.answering.metrics import AnsweringMetrics
 from dingda.worker.answering.notice import notice_after
 from dingda.worker.answering.outgoing import OutgoingReply, compose, encode_sentence
-from dingda.worker.answering.rate_limit import RateDecision, RateLimiter
-from dingda.worker.answering.responder import Responder
+from dingda.worker.answering.rate_limit import RateDecision
 from dingda.worker.answering.response import UNMATCHED
-from dingda.worker.answering.routing import Route
+from dingda.worker.answering.robots import FindRobot
 from dingda.worker.answering.settlement import (
     Finish,
     RetryLater,
@@ -59,6 +60,7 @@ from dingda.worker.answering.settlement import (
     SendNext,
     settle,
 )
+from dingda.worker.answering.unknown_robots import UnknownRobots
 from dingda.worker.contained import set_task_owner
 from dingda.worker.delivery.channel import SendChannel
 from dingda.worker.delivery.outcome import Delivered, DeliveryOutcome, OutOfTime, Rejected
@@ -74,35 +76,34 @@ class Answerer:
 
     Args:
         ledger: the truth about every message.
-        responder: makes the response.
+        find_robot: finds the parts of the robot that a message was said to.
         webhook: sends replies to the conversation that the message came from.
-        private: sends replies to the sender alone; None where it is not set up.
-        rate_limiter: bounds what one person or conversation may send; None: no bounds.
+        admission: the places of each skill, and those on the wire.
         notice_after_s: seconds until the sender is told that the answer takes a while; 0: never.
         reply_parts: how many messages one reply may be sent in.
         tracing: makes spans; None: traces nothing.
+        metrics: counts what is no single robot's.
     """
 
     def __init__(  # noqa: PLR0913 - a room's parts, each by its name
         self,
         *,
         ledger: Ledger,
-        responder: Responder,
+        find_robot: FindRobot,
         webhook: SendChannel,
-        private: SendChannel | None = None,
-        rate_limiter: RateLimiter | None = None,
+        admission: Admission,
         notice_after_s: float = 0.0,
         reply_parts: int = 3,
         tracing: Tracing | None = None,
+        metrics: AnsweringMetrics | None = None,
     ) -> None:
+        metrics = metrics or AnsweringMetrics()
         self._ledger = ledger
-        self._metrics = responder.metrics
-        self._lease_keeper = LeaseKeeper(ledger, responder.metrics)
-        self._responder = responder
+        self._lease_keeper = LeaseKeeper(ledger, metrics)
+        self._find_robot = find_robot
+        self._unknown_robots = UnknownRobots(ledger, metrics)
         self._webhook = webhook
-        self._private = private
-        self._rate_limiter = rate_limiter
-        self._admission = responder.admission
+        self._admission = admission
         self._notice_after_s = notice_after_s
         self._reply_parts = reply_parts
         self._tracing = tracing or Tracing()
@@ -146,7 +147,12 @@ class Answerer:
         deadline_s = asyncio.get_running_loop().time() + lease.remaining_ms / 1000
         async with self._lease_keeper.keep(lease):
             message = _parse(lease)
-            attempt = Attempt(lease, message, self._responder.route(message), deadline_s)
+            robot = self._find_robot(message.robot_code)
+            if robot is None:
+                await self._unknown_robots.put_back(lease, message.robot_code)
+                return
+            route = robot.responder.route(message)
+            attempt = Attempt(lease, message, robot, route, deadline_s)
             set_task_owner(owner._replace(skill=attempt.skill, attempt=lease.delivery_attempt))
             self._attempts[lease.id] = attempt
             try:
@@ -174,34 +180,35 @@ class Answerer:
             A completion where nothing is to be sent; None if the message was put back, because it
             is not its turn or its skill is full.
         """
-        message, lease, route = attempt.message, attempt.lease, attempt.route
+        message, age_s = attempt.message, attempt.lease.age_ms / 1000
         if limited := await self._rate_limited(attempt):
             return limited
-        if await self._put_back(lease, route):
+        if await self._put_back(attempt):
             return None
         notify = partial(self._send_notice, attempt)
-        with self._expect_reply(message, route):
-            async with notice_after(self._notice_after_s, notify, age_s=lease.age_ms / 1000):
-                response = await self._responder.respond(
-                    message, route, timeout_s=attempt.remaining_s, notes=attempt.notes
+        with self._expect_reply(attempt):
+            async with notice_after(self._notice_after_s, notify, age_s=age_s):
+                response = await attempt.robot.responder.respond(
+                    message, attempt.route, timeout_s=attempt.remaining_s, notes=attempt.notes
                 )
         return compose(response, message, max_parts=self._reply_parts) if response else UNMATCHED
 
-    def _expect_reply(self, message: Message, route: Route | None) -> AbstractContextManager[None]:
+    def _expect_reply(self, attempt: Attempt) -> AbstractContextManager[None]:
         """Let the channel that the reply will most likely take open a connection meanwhile."""
+        message, route = attempt.message, attempt.route
         if route is None:
             return nullcontext()
         is_private = route.skill.private and message.is_group
-        channel = self._private if is_private else self._webhook
+        channel = attempt.robot.private if is_private else self._webhook
         return channel.expect(message) if channel else nullcontext()
 
     async def _rate_limited(self, attempt: Attempt) -> OutgoingReply | Completion | None:
         """What ends a message that is over the rate limit; None if it is not."""
-        lease, message = attempt.lease, attempt.message
+        lease, message, limiter = attempt.lease, attempt.message, attempt.robot.rate_limiter
         # A message is counted once, however many attempts it takes.
-        if not self._rate_limiter or lease.delivery_attempt > 1 or lease.was_put_back:
+        if not limiter or lease.delivery_attempt > 1 or lease.was_put_back:
             return None
-        match await self._rate_limiter.judge(message, age_s=lease.age_ms / 1000):
+        match await limiter.judge(message, age_s=lease.age_ms / 1000):
             case RateDecision.WARN:
                 warning = encode_sentence(TOO_MANY, message)
                 return OutgoingReply(PreparedReply(warning, _RATE_LIMITED))
@@ -210,12 +217,13 @@ class Answerer:
             case RateDecision.PASS:
                 return None
 
-    async def _put_back(self, lease: Lease, route: Route | None) -> bool:
+    async def _put_back(self, attempt: Attempt) -> bool:
         """Put a message back if it is not its turn, or its skill's waiting room is full."""
+        lease, route = attempt.lease, attempt.route
         overtakes = route is None or route.skill.overtakes
         if not (lease.is_first or overtakes) and await self._ledger.park(lease):
             return True
-        if self._responder.is_crowded(route, age_s=lease.age_ms / 1000):
+        if attempt.robot.responder.is_crowded(route, age_s=lease.age_ms / 1000):
             await self._ledger.release(lease, pause_ms=self._admission.pause_ms())
             return True
         return False
@@ -224,11 +232,11 @@ class Answerer:
         """Send a reply: its parts one after the other, each with a claim of its own."""
         while True:
             claim = partial(self._claim_send, attempt)
-            channel = self._private if reply.private else self._webhook
+            channel = attempt.robot.private if reply.private else self._webhook
             with self._tracing.delivering():
                 outcome = await self._post(attempt, channel, reply.prepared.body, claim)
                 self._tracing.note(outcome=class_name(outcome))
-            self._metrics.delivery_ended(outcome)
+            attempt.robot.responder.metrics.delivery_ended(outcome)
             if isinstance(outcome, Delivered):
                 failpoint("after-delivery")
             settlement = settle(

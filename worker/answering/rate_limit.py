@@ -34,6 +34,7 @@ class RateLimiter:
         prefix: what their keys begin with.
         per_sender: messages a minute that one person may send; 0: any number.
         per_conversation: messages a minute that one conversation may hold; 0: any number.
+        robot: the code of the robot that they are sent to, where several are counted apart.
         now_s: the clock, in seconds.
     """
 
@@ -44,12 +45,14 @@ class RateLimiter:
         prefix: str,
         per_sender: int,
         per_conversation: int,
+        robot: str = "",
         now_s: Callable[[], float] = time.time,
     ) -> None:
         self._redis = redis
         self._prefix = prefix
         self._per_sender = per_sender
         self._per_conversation = per_conversation
+        self._robot = f"{robot}\n" if robot else ""
         self._now_s = now_s
 
     async def judge(self, message: Message, *, age_s: float = 0.0) -> RateDecision:
@@ -91,5 +94,5 @@ class RateLimiter:
             return list((await pipeline.execute())[::2])
 
     def _key(self, subject: str, age_s: float) -> str:
-        name = hashlib.sha256(subject.encode()).hexdigest()[:32]
+        name = hashlib.sha256(f"{self._robot}{subject}".encode()).hexdigest()[:32]
         return f"{self._prefix}:rate:{name}:{int((self._now_s() - age_s) // _WINDOW_S)}"

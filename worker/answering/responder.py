@@ -20,7 +20,7 @@ from dingda.shared.runtime.clock import CHINA
 from dingda.shared.runtime.logs import class_name, trace
 from dingda.shared.runtime.task_owner import TaskOwner, current_owner
 from dingda.worker.answering.admission import Admission, Places
-from dingda.worker.answering.attempt import AttemptNotes
+from dingda.worker.answering.attempt_notes import AttemptNotes
 from dingda.worker.answering.error_replies import failed, response_to_error
 from dingda.worker.answering.metrics import AnsweringMetrics
 from dingda.worker.answering.permissions import check_allowed
@@ -87,7 +87,7 @@ class Responder:
         self._threads = threads
         self._skill_timeout_s = skill_timeout_s
         self._unmatched = unmatched
-        self.admission = admission or Admission()
+        self._admission = admission or Admission()
         self._now = now
         self.metrics = metrics or AnsweringMetrics()
 
@@ -202,7 +202,7 @@ class Responder:
 
     def _places_of(self, route: Route) -> Places:
         blocks = not inspect.iscoroutinefunction(route.command.function)
-        return self.admission.places_of(route.skill.name, blocks=blocks)
+        return self._admission.places_of(route.skill.name, blocks=blocks)
 
     async def _run_skill(self, route: Route, ctx: Context, notes: AttemptNotes) -> Response | None:
         """Run the skill's own code: its settings, its slots, its function, its reply."""

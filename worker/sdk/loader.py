@@ -4,9 +4,10 @@ import importlib
 import logging
 import pkgutil
 import traceback
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import entry_points
+from itertools import chain
 
 from pydantic import ValidationError
 from pydantic_settings import BaseSettings
@@ -50,12 +51,7 @@ def find_skills(modules: Sequence[str]) -> list[FoundModule]:
         modules: names of modules, or of entry points of the group `dingda.skills`; if empty, all
             modules of `dingda.worker.skills`, then every entry point.
     """
-    offered = {point.name: point.value for point in entry_points(group=ENTRY_POINTS)}
-    names = [offered.get(name, _current(name)) for name in modules] or [
-        *_shipped(),
-        *offered.values(),
-    ]
-    return list(map(_find, names))
+    return list(map(_find, _names(modules)))
 
 
 def load_skills(modules: Sequence[str]) -> list[Skill]:
@@ -63,11 +59,27 @@ def load_skills(modules: Sequence[str]) -> list[Skill]:
 
     A module that can't be loaded is logged with the reason; the rest still works.
     """
-    found = find_skills(modules)
-    for module in found:
+    return load_skills_of({"": modules})[""]
+
+
+def load_skills_of(modules: Mapping[str, Sequence[str]]) -> dict[str, list[Skill]]:
+    """Load the skills of several robots; they share the skill of a module that several name.
+
+    Args:
+        modules: the modules of each robot's skills, as `load_skills` takes them, by any name of it.
+
+    Returns:
+        The skills by the same names.
+    """
+    names = {robot: _names(each) for robot, each in modules.items()}
+    found = {name: _find(name) for name in dict.fromkeys(chain.from_iterable(names.values()))}
+    for module in found.values():
         if module.problem:
             logger.error("skills of %s are missing: %s", module.name, module.problem)
-    return [module.skill for module in found if module.skill]
+    return {
+        robot: [skill for name in each if (skill := found[name].skill)]
+        for robot, each in names.items()
+    }
 
 
 def load_skill_settings(skills: Iterable[Skill]) -> dict[type[BaseSettings], BaseSettings]:
@@ -111,6 +123,13 @@ def read_settings(kind: type[BaseSettings]) -> BaseSettings:
     except UnreadableSettingsError as error:
         # Invalid JSON for a list or an object: pydantic-settings names the field, not its value.
         raise SettingsError(f"{kind.__name__}: {error}") from None
+
+
+def _names(modules: Sequence[str]) -> list[str]:
+    """The full names of modules: of those that are named, else of all that there are."""
+    offered = {point.name: point.value for point in entry_points(group=ENTRY_POINTS)}
+    named = [offered.get(name, _current(name)) for name in modules]
+    return named or [*_shipped(), *offered.values()]
 
 
 def _shipped() -> list[str]:

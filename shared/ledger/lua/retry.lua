@@ -13,7 +13,8 @@ local at = now + pause_ms
 redis.call('HDEL', key, 'token', 'claim')
 redis.call('HSET', key, 'state', 'accepted', 'not_before_ms', at)
 if prepared ~= '' then redis.call('HSET', key, 'prepared', prepared) end
-if failures ~= '' then redis.call('HSET', key, 'failures', failures, 'trouble', last_failure) end
+if failures ~= '' then redis.call('HSET', key, 'failures', failures) end
+if last_failure ~= '' then redis.call('HSET', key, 'trouble', last_failure) end
 if facts ~= '' then redis.call('HSET', key, 'facts', facts) end
 if furthest == 'sending' then redis.pcall('HINCRBY', key, 'attempts', 1) end
 redis.call('SADD', RESTING, id)

@@ -47,6 +47,18 @@ async def test_a_message_is_enqueued_again_after_its_pause(
     assert await harness.waiting() == [message.id]
 
 
+async def test_a_session_that_closes_after_a_release_says_why_it_was_released(
+    harness: LedgerHarness, message: Message
+) -> None:
+    lease = await harness.leased(message)
+    await harness.ledger.release(lease, pause_ms=60_000, reason="nobody knows its robot")
+    await harness.redis.hset(KEYS.message(message.id), "expires_ms", 1)
+    await harness.make_overdue(message)
+    await harness.ledger.sweep()
+    (dead_letter,) = await harness.admin.dead_letters()
+    assert dead_letter.reason == "expired: nobody knows its robot"
+
+
 @pytest.mark.parametrize("sending", [True, False])
 async def test_a_retry_sends_the_same_reply(
     harness: LedgerHarness, message: Message, *, sending: bool

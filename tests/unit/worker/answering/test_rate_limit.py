@@ -23,8 +23,8 @@ async def redis() -> AsyncIterator[fakeredis.FakeAsyncRedis]:
 
 @pytest.fixture
 def limited(redis: fakeredis.FakeAsyncRedis) -> Limited:
-    def limited(now_s: Callable[[], float] = lambda: 0.0, **limits: int) -> RateLimiter:
-        given: Any = {"per_sender": 0, "per_conversation": 0} | limits
+    def limited(now_s: Callable[[], float] = lambda: 0.0, **limits: Any) -> RateLimiter:
+        given = {"per_sender": 0, "per_conversation": 0} | limits
         return RateLimiter(redis, prefix="dingda", now_s=now_s, **given)
 
     return limited
@@ -122,3 +122,8 @@ async def test_an_outage_of_redis_lets_messages_pass(
     rate_limiter = limited(per_sender=1)
     monkeypatch.setattr(redis.connection_pool, "get_connection", broken)
     assert await rate_limiter.judge(a_message()) is PASS
+
+
+async def test_what_is_said_to_one_robot_is_not_counted_for_another(limited: Limited) -> None:
+    first, second = limited(per_sender=1, robot="ding1"), limited(per_sender=1, robot="ding2")
+    assert [await each.judge(a_message()) for each in (first, second, first)] == [PASS, PASS, WARN]

@@ -16,7 +16,12 @@ from dingda.shared.runtime.settings import SKILLS_PREFIXES
 from dingda.skill import Skill
 from dingda.worker import skills as shipped
 from dingda.worker.sdk import loader
-from dingda.worker.sdk.loader import ENTRY_POINTS, load_skill_settings, load_skills
+from dingda.worker.sdk.loader import (
+    ENTRY_POINTS,
+    load_skill_settings,
+    load_skills,
+    load_skills_of,
+)
 
 GOOD = """
 from dingda.skill import Skill
@@ -99,6 +104,23 @@ def test_without_names_the_skills_of_packages_come_after_the_shipped_ones(
     loaded = names(load_skills(()))
     assert loaded[-1] == "offered"
     assert "demo" in loaded[:-1]
+
+
+def test_robots_share_the_skill_of_a_module_that_both_name(modules: Folder) -> None:
+    modules(shared_a=GOOD.format(name="a"), shared_b=GOOD.format(name="b"))
+    loaded = load_skills_of({"ding1": ["shared_a", "shared_b"], "ding2": ["shared_b"]})
+    assert {robot: names(skills) for robot, skills in loaded.items()} == {
+        "ding1": ["a", "b"],
+        "ding2": ["b"],
+    }
+    assert loaded["ding1"][1] is loaded["ding2"][0]
+
+
+def test_a_module_that_several_robots_name_in_vain_is_logged_once(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    load_skills_of({"ding1": ["acme.nowhere"], "ding2": ["acme.nowhere"]})
+    assert caplog.text.count("skills of acme.nowhere are missing") == 1
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,127 @@
+"""What each robot's messages are answered with, put together from the settings."""
+
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass, replace
+
+from redis.asyncio import Redis
+
+from dingda.shared.dingtalk.robots import Robot
+from dingda.shared.runtime.settings import Settings
+from dingda.worker.answering.admission import Admission
+from dingda.worker.answering.help import help_skill
+from dingda.worker.answering.metrics import AnsweringMetrics
+from dingda.worker.answering.rate_limit import RateLimiter
+from dingda.worker.answering.responder import Responder
+from dingda.worker.answering.robots import AnsweringRobot, FindRobot
+from dingda.worker.answering.routing import Router
+from dingda.worker.delivery.private import PrivateChannel
+from dingda.worker.delivery.transport import Transport
+from dingda.worker.sdk.loader import load_skills_of
+from dingda.worker.sdk.services import Services
+from dingda.worker.sdk.skill import Skill
+from dingda.worker.services.access_token import AccessToken
+from dingda.worker.services.contacts import Contacts
+
+
+@dataclass(frozen=True, slots=True)
+class SharedParts:
+    """What the robots of one worker share."""
+
+    redis: Redis
+    replies: Transport
+    services: Services
+    """Those of a robot without an account for the OpenAPI."""
+    threads: Executor
+    admission: Admission
+    """A skill has the same places whichever robot is asked."""
+    metrics: AnsweringMetrics
+
+
+def load_robots_skills(settings: Settings) -> dict[str, list[Skill]]:
+    """Load each robot's skills, by its code; one that names none has those of DINGDA_SKILLS."""
+    return load_skills_of(
+        {robot.code: robot.skills or settings.skills for robot in settings.robots}
+    )
+
+
+def create_robots(
+    settings: Settings, skills: Mapping[str, Sequence[Skill]], shared: SharedParts
+) -> FindRobot:
+    """Put together what each robot's messages are answered with.
+
+    Args:
+        settings: the worker's.
+        skills: what `load_robots_skills` has loaded.
+        shared: what all of them use.
+    """
+    robots = settings.robots
+    parts = {robot.code: _create(settings, robot, skills[robot.code], shared) for robot in robots}
+
+    def find(robot_code: str) -> AnsweringRobot | None:
+        robot = robots.find(robot_code)
+        return parts[robot.code] if robot else None
+
+    return find
+
+
+def _create(
+    settings: Settings, robot: Robot, skills: Sequence[Skill], shared: SharedParts
+) -> AnsweringRobot:
+    token = _access_token(settings, robot, shared.services)
+    return AnsweringRobot(
+        Responder(
+            router=Router([*skills, help_skill(skills)]),
+            services=_services(settings, shared.services, token) if token else shared.services,
+            threads=shared.threads,
+            skill_timeout_s=settings.skill_timeout,
+            unmatched=settings.unmatched,
+            admission=shared.admission,
+            metrics=shared.metrics.of_robot(robot.label),
+        ),
+        private=_private_channel(settings, robot, shared.replies, token) if token else None,
+        rate_limiter=RateLimiter(
+            shared.redis,
+            prefix=settings.queue,
+            robot="" if settings.robots.takes_any_code else robot.code,
+            per_sender=settings.sender_limit,
+            per_conversation=settings.conversation_limit,
+        ),
+    )
+
+
+def _access_token(settings: Settings, robot: Robot, services: Services) -> AccessToken | None:
+    """The token for DingTalk's OpenAPI, if there is an account for it."""
+    if not (robot.app_key and robot.secrets):
+        return None
+    return AccessToken(
+        services.http,
+        services.cache,
+        app_key=robot.app_key,
+        app_secret=robot.secrets[0],
+        openapi_url=settings.openapi_url,
+        limits=settings.openapi_limits,
+    )
+
+
+def _services(settings: Settings, services: Services, token: AccessToken) -> Services:
+    """The services with the address book that a robot's application may read."""
+    contacts = Contacts(
+        services.http,
+        token,
+        openapi_url=settings.openapi_url,
+        oapi_url=settings.oapi_url,
+        limits=settings.openapi_limits,
+    )
+    return replace(services, dingtalk=contacts)
+
+
+def _private_channel(
+    settings: Settings, robot: Robot, replies: Transport, token: AccessToken
+) -> PrivateChannel:
+    return PrivateChannel(
+        replies,
+        token,
+        robot_code=robot.code or robot.app_key,
+        openapi_url=settings.openapi_url,
+    )

@@ -1,0 +1,25 @@
+"""The robots that a worker answers for: the parts that are each robot's own."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from dingda.worker.answering.rate_limit import RateLimiter
+from dingda.worker.answering.responder import Responder
+from dingda.worker.delivery.channel import SendChannel
+
+
+@dataclass(frozen=True, slots=True)
+class AnsweringRobot:
+    """What the messages to one robot are answered with, and no other robot's messages."""
+
+    responder: Responder
+    """Makes the response: with its skills, its address book, and its metrics."""
+    private: SendChannel | None = None
+    """Sends replies to the sender alone; None where that is not set up."""
+    rate_limiter: RateLimiter | None = None
+    """Bounds what one person or conversation may send to it; None: no bounds."""
+
+
+FindRobot = Callable[[str], AnsweringRobot | None]
+"""Finds the robot of a message by its code (`Message.robot_code`), once for each attempt; None if
+this worker does not know it."""
