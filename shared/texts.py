@@ -24,6 +24,7 @@ CROWDED = "现在查{service}的人太多了，没有轮到你，请过几分钟
 USED_UP = "{service}的查询次数用完了，{until} 才会恢复，不是你的问题"
 MISCONFIGURED = "{service}的配置有问题，不是你的问题，请联系管理员"
 NOT_ALLOWED = "抱歉，你没有使用「{skill}」的权限"
+NOT_IN_THIS_GROUP = "抱歉，我还不能在这个群里回答。想在这里用我，请联系机器人的管理员"
 GROUP_ONLY = "「{skill}」只能在群里用"
 SINGLE_ONLY = "「{skill}」只能在与我的单聊里用"
 SENT_PRIVATELY = "结果已私聊发给你"

@@ -71,13 +71,14 @@ def _create(
     token = _access_token(settings, robot, shared.services)
     return AnsweringRobot(
         Responder(
-            router=Router([*skills, help_skill(skills)]),
+            router=Router([*skills, help_skill(skills)], own_name=robot.name),
             services=_services(settings, shared.services, token) if token else shared.services,
             threads=shared.threads,
             skill_timeout_s=settings.skill_timeout,
             unmatched=settings.unmatched,
             admission=shared.admission,
             metrics=shared.metrics.of_robot(robot.label),
+            conversations=frozenset(robot.conversations),
         ),
         private=_private_channel(settings, robot, shared.replies, token) if token else None,
         rate_limiter=RateLimiter(

@@ -1,8 +1,9 @@
 """Mentions that a client left in the text: the bot's own name, or somebody's.
 
 DingTalk takes the bot's mention out of a text, but some clients leave it in, and people type an @
-by hand. Nothing tells the bot's name from a colleague's. So a text is read without possible
-mentions at either edge, and the names are kept for skills that are asked about people.
+by hand. Unless the settings name the bot, nothing tells its name from a colleague's. So a text is
+read without possible mentions at either edge, and the names are kept for skills that are asked
+about people.
 """
 
 from collections.abc import Iterator, Sequence
@@ -20,6 +21,7 @@ _LEADING = (*_SIGNS, "「")
 _NAME = r"[@＠][^\s\p{Z}@＠/.:,，]{1,40}"
 _EVERYBODY = Pattern(r"^[@＠](?:所有人|全体成员|all(?:[\s\p{Z}]|$))[\s\p{Z}]*")
 _FIRST = Pattern(rf"^(?:{_NAME}[\s\p{{Z}}]+)+")
+_AFTER_NAME = Pattern(r"^[\s\p{Z},，、:：.。!！?？~～]+")
 _LAST = Pattern(rf"(?:[\s\p{{Z}}]+(?:{_NAME}|[@＠]))+$")
 _LAST_GLUED = Pattern(rf"(?:[\s\p{{Z}}]*(?:{_NAME}|[@＠]))+$")
 _OTHER_FIRST = Pattern(r"^[@＠][^\s\p{Z}]+[\s\p{Z}]+")
@@ -43,6 +45,27 @@ class Reading:
     def of(cls, text: str, names: Sequence[str] = (), kept: str = "") -> "Reading":
         """Read a text that has been cleaned."""
         return cls(text, FoldedText.of(text), tuple(names), kept)
+
+
+def without_own_name(text: str, name: FoldedText, *, needs_sign: bool) -> str:
+    """The text without the robot's own name at its beginning: 小钉 天气, or @小钉 天气.
+
+    Args:
+        text: what was typed, cleaned.
+        name: the robot's; an empty one is nowhere.
+        needs_sign: whether it counts only behind an @: it is a command as well.
+    """
+    if not name.folded or (needs_sign and not text.startswith(_SIGNS)):
+        return text
+    begin = int(text.startswith(_SIGNS))
+    end = begin + len(name.original)
+    if FoldedText.of(text[begin:end]).folded != name.folded:
+        return text
+    rest = text[end:]
+    found = _AFTER_NAME.search(rest)
+    if rest and not found:  # a longer name, or one that is glued to the command
+        return text
+    return rest[found.span[1] :] if found else ""
 
 
 def without_leading_mentions(whole: Reading) -> Reading:

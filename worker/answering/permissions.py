@@ -1,10 +1,29 @@
-"""Permissions: which senders may use a skill, and in which chats."""
+"""Permissions: in which groups a robot answers, which senders may use a skill, in which chats."""
+
+from collections.abc import Collection
 
 from dingda.shared.dingtalk.message import Message
-from dingda.shared.texts import ASK_PRIVATELY, GROUP_ONLY, NOT_ALLOWED, SINGLE_ONLY
+from dingda.shared.texts import (
+    ASK_PRIVATELY,
+    GROUP_ONLY,
+    NOT_ALLOWED,
+    NOT_IN_THIS_GROUP,
+    SINGLE_ONLY,
+)
 from dingda.worker.errors import RefusalError
 from dingda.worker.sdk.context import Context
 from dingda.worker.sdk.skill import Skill
+
+
+def refusal_in_group(message: Message, conversations: Collection[str]) -> str:
+    """Why a robot answers nothing in this group; "" if it does, and in every single chat.
+
+    Args:
+        message: to the robot.
+        conversations: the groups that it answers in, by their ids; empty: all.
+    """
+    anywhere = not conversations or not message.is_group
+    return "" if anywhere or message.conversation_id in conversations else NOT_IN_THIS_GROUP
 
 
 def refusal_of(skill: Skill, message: Message) -> str:

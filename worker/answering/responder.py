@@ -6,7 +6,7 @@ Nothing is stored or sent here: the worker delivers the response, and tests read
 import asyncio
 import inspect
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from concurrent.futures import Executor
 from datetime import datetime
 from functools import partial
@@ -15,7 +15,7 @@ from typing import Any, Literal
 from dingda.shared import texts
 from dingda.shared.dingtalk.message import Message
 from dingda.shared.dingtalk.reply import Text
-from dingda.shared.ledger.states import Outcome
+from dingda.shared.ledger.states import Completion, Outcome
 from dingda.shared.runtime.clock import CHINA
 from dingda.shared.runtime.logs import class_name, trace
 from dingda.shared.runtime.task_owner import TaskOwner, current_owner
@@ -23,10 +23,10 @@ from dingda.worker.answering.admission import Admission, Places
 from dingda.worker.answering.attempt_notes import AttemptNotes
 from dingda.worker.answering.error_replies import failed, response_to_error
 from dingda.worker.answering.metrics import AnsweringMetrics
-from dingda.worker.answering.permissions import check_allowed
+from dingda.worker.answering.permissions import check_allowed, refusal_in_group
 from dingda.worker.answering.response import ANSWERED, DECLINED, UNMATCHED, Response, as_reply
 from dingda.worker.answering.routing import Route, Router
-from dingda.worker.answering.safe_reply import question_back
+from dingda.worker.answering.safe_reply import question_back, sentence
 from dingda.worker.answering.unmatched import hint
 from dingda.worker.contained import (
     AbortedError,
@@ -36,7 +36,6 @@ from dingda.worker.contained import (
     set_task_owner,
 )
 from dingda.worker.errors import BackendConfigError
-from dingda.worker.language.text import clean
 from dingda.worker.sdk.context import Context
 from dingda.worker.sdk.people import Named, look_up
 from dingda.worker.sdk.services import Services
@@ -48,6 +47,7 @@ logger = logging.getLogger(__name__)
 
 _MAX_WAIT = 2
 """How long a message may wait for a place of its skill, as a multiple of the skill's timeout."""
+_GROUP_NOT_LISTED = Completion(Outcome.DECLINED, detail="the group is not among the robot's")
 
 
 def china_now() -> datetime:
@@ -68,6 +68,7 @@ class Responder:
         admission: the places of each skill.
         now: the clock.
         metrics: counts the calls of skills, and what the answerer does.
+        conversations: the groups to answer in, by their ids; empty: all.
     """
 
     def __init__(  # noqa: PLR0913 - a room's parts, each by its name
@@ -81,6 +82,7 @@ class Responder:
         admission: Admission | None = None,
         now: Callable[[], datetime] = china_now,
         metrics: AnsweringMetrics | None = None,
+        conversations: Collection[str] = (),
     ) -> None:
         self._router = router
         self._services = services
@@ -90,6 +92,7 @@ class Responder:
         self._admission = admission or Admission()
         self._now = now
         self.metrics = metrics or AnsweringMetrics()
+        self._conversations = conversations
 
     def route(self, message: Message) -> Route | None:
         """Find the skill by the message's words, else by what it carries, else by its quotation.
@@ -141,12 +144,14 @@ class Responder:
         notes = notes or AttemptNotes()
         try:
             ctx = Context(
-                text=route.text if route else clean(message.own_words),
+                text=route.text if route else self._router.words_in(message.own_words),
                 message=message,
                 now=self._now(),
                 services=self._services,
                 names=route.names if route else (),
             )
+            if refusal := refusal_in_group(message, self._conversations):
+                return Response(sentence(ctx, refusal), _GROUP_NOT_LISTED)
             if route is None:
                 return await self._respond_unmatched(ctx, timeout_s, notes)
             return await self._ask_skill(route, ctx, timeout_s, notes)

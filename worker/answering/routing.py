@@ -9,6 +9,7 @@ from dingda.worker.answering.mentions import (
     Reading,
     other_leading_names,
     without_leading_mentions,
+    without_own_name,
     without_trailing_mentions,
 )
 from dingda.worker.language.patterns import Pattern
@@ -48,9 +49,13 @@ class Router:
 
     Exact commands are tried first, then commands with arguments behind them (the longest first),
     then patterns, in the order of the skills.
+
+    Args:
+        skills: in this order.
+        own_name: the robot's, as people type it; "" where that is not known.
     """
 
-    def __init__(self, skills: Sequence[Skill]) -> None:
+    def __init__(self, skills: Sequence[Skill], *, own_name: str = "") -> None:
         self._commands: dict[str, tuple[Skill, Command]] = {}
         self._all = [(skill, command) for skill in skills for command in skill.commands]
         self._patterns = [
@@ -75,13 +80,15 @@ class Router:
             reverse=True,
         )
         self._names = tuple(self._commands)
+        self._own_name = FoldedText.of(own_name)
+        self._own_name_is_command = self._own_name.normalized in self._commands
         self._looked_at_chars = 2 * max(map(len, self._names), default=0)
 
     def route(self, text: str) -> Route | None:
         """Find the command for a text; None if there is none, or if the text is too long."""
         if len(text.strip()) > MAX_RAW_CHARS:
             return None
-        typed = clean(text)
+        typed = self.words_in(text)
         if len(typed) > MAX_CHARS:
             return None
         whole = Reading.of(typed)
@@ -96,6 +103,11 @@ class Router:
             or self._after_another_name(typed)
             or self._by_pattern(first)
         )
+
+    def words_in(self, text: str) -> str:
+        """A text as skills see it: cleaned, and without the robot's own name before it."""
+        needs_sign = self._own_name_is_command
+        return without_own_name(clean(text), self._own_name, needs_sign=needs_sign)
 
     def route_sent(self, message: Message) -> Route | None:
         """Find the command for a picture, a file or a quotation that comes without words."""

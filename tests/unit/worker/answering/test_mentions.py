@@ -17,12 +17,12 @@ def plain() -> str:
     return "好"
 
 
-def a_router() -> Router:
+def a_router(own_name: str = "") -> Router:
     skill = Skill("work", summary="干活")
     skill.command("装")(install)
     skill.command("天气", "weather", pattern="天气")(install)
     skill.command("帮助", "help")(plain)
-    return Router([skill])
+    return Router([skill], own_name=own_name)
 
 
 ROUTER = a_router()
@@ -115,6 +115,58 @@ def test_an_address_a_package_or_a_name_that_is_asked_about_is_kept(typed: str, 
 )
 def test_the_names_beside_the_words_are_known(typed: str, names: tuple[str, ...]) -> None:
     assert routed(typed).names == names
+
+
+NAMED = a_router(own_name="小钉 Bot")
+
+
+@pytest.mark.parametrize(
+    "typed",
+    [
+        "小钉 bot 天气 北京",
+        "小钉 Bot，天气 北京",
+        "小釘 ＢＯＴ\u2005天气 北京",
+        "@小钉 Bot 天气 北京",
+        "＠小钉 Bot: 天气 北京",
+        "\u200b@小钉 Bot\u2005@小灰 天气 北京",
+        "@小灰 天气 北京",
+        "天气 北京",
+    ],
+)
+def test_the_robots_own_name_is_taken_off_the_beginning(typed: str) -> None:
+    route = NAMED.route(typed)
+    assert route is not None
+    assert (route.command.names[0], route.arguments.rest) == ("天气", "北京")
+
+
+@pytest.mark.parametrize(
+    ("typed", "words"),
+    [
+        ("小钉 Bot", ""),
+        ("@小钉 bot", ""),
+        ("小钉 Bot？", ""),
+        ("小钉 Bot 你好", "你好"),
+        ("小钉 Bots 你好", "小钉 Bots 你好"),
+        ("@小灰", "@小灰"),
+        ("", ""),
+    ],
+)
+def test_what_no_command_is_found_in_is_read_without_it_as_well(typed: str, words: str) -> None:
+    assert NAMED.words_in(typed) == words
+
+
+def test_the_robots_own_name_is_nobody_who_is_asked_about() -> None:
+    route = NAMED.route("@小钉 Bot @李四 天气 北京")
+    assert route is not None
+    assert route.names == ("李四",)
+
+
+def test_a_name_that_is_a_command_as_well_counts_behind_an_at_sign_alone() -> None:
+    router = a_router(own_name="天气")
+    for typed in ("天气 北京", "@天气 天气 北京"):
+        route = router.route(typed)
+        assert route is not None
+        assert route.arguments.rest == "北京"
 
 
 @pytest.mark.parametrize("typed", ["@钉答", "@", "@@@@", "@钉答 @李四", "a@b.c 是谁", "@钉答 你好"])

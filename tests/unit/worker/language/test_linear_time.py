@@ -203,7 +203,7 @@ SKILLS = load_skills(())
 SETTINGS = load_skill_settings(SKILLS)
 AUTHORS = Skill("author", summary="别人写的")
 AUTHORS.command("甲", pattern=r"(?:a+)+b|(?:x|xx)*y$|(?P<taken>\w+)(?:\s|$)")(authors_function)
-ROUTER = Router([*SKILLS, AUTHORS])
+ROUTER = Router([*SKILLS, AUTHORS], own_name="小钉")
 PATTERNS = all_patterns()
 FUNCTIONS = all_functions()
 # OpenCC takes 2 µs for a character; typed text is cut before, our own text is at most 20,000 bytes.
