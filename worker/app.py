@@ -112,7 +112,7 @@ def _create_metrics(settings: Settings) -> "WorkerMetrics | None":
         return None
     from dingda.worker.operations.worker_metrics import WorkerMetrics  # noqa: PLC0415
 
-    return WorkerMetrics()
+    return WorkerMetrics(by_robot=len(settings.robots) > 1)
 
 
 def _background_tasks(

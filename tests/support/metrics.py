@@ -83,7 +83,7 @@ def _nothing(measure: Measure) -> dict[str, list[float]]:
 
 
 def _workers() -> Iterable[Metric]:
-    metrics = WorkerMetrics()
-    metrics.skill_ended("demo", Outcome.ANSWERED, 0.1)
+    metrics = WorkerMetrics(by_robot=True)
+    metrics.of_robot("小钉").skill_ended("demo", Outcome.ANSWERED, 0.1)
     yield from metrics.registry.collect()
     yield from state_metrics(WorkerState(100, 7, 12, {"weather": True}), ClosedLabel())

@@ -50,27 +50,36 @@ class WorkerState:
 
 
 class WorkerMetrics(AnsweringMetrics):
-    """Counts what one worker does."""
+    """Counts what one worker does.
 
-    def __init__(self) -> None:
+    Args:
+        by_robot: whether skills and deliveries are counted for each robot apart: `of_robot` then
+            says which, by a label that there is only where there are several.
+    """
+
+    def __init__(self, *, by_robot: bool = False) -> None:
+        self._by_robot = by_robot
+        robot = ["robot"] if by_robot else []
         disable_created_metrics()  # type: ignore[no-untyped-call]
         self.registry = CollectorRegistry()
         self._skills = Histogram(
             "dingda_skill_duration_seconds",
             "Time that a skill took, by what its message is to end as.",
-            ["skill", "outcome"],
+            ["skill", "outcome", *robot],
             buckets=_SKILL_BOUNDS_S,
             registry=self.registry,
         )
-        deliveries = Counter(
+        self._deliveries = Counter(
             "dingda_delivery_attempts",
             "Attempts to deliver a reply, by outcome.",
-            ["outcome"],
+            ["outcome", *robot],
             registry=self.registry,
         )
-        self._deliveries = {
-            kind: deliveries.labels(outcome) for kind, outcome in _DELIVERIES.items()
-        }
+        self._robots_unknown = Counter(
+            "dingda_unknown_robot",
+            "Messages put back because this worker does not know their robot.",
+            registry=self.registry,
+        )
         self._leases_lost = Counter(
             "dingda_leases_lost",
             "Messages that another worker had taken over.",
@@ -89,14 +98,14 @@ class WorkerMetrics(AnsweringMetrics):
         )
         self._skill_names = ClosedLabel()
 
-    def skill_ended(self, skill: str, outcome: Outcome, duration_s: float) -> None:
-        """Count a call of a skill."""
-        name = self._skill_names.value(skill)
-        self._skills.labels(name, outcome.name.lower()).observe(duration_s)
+    def of_robot(self, label: str) -> AnsweringMetrics:
+        """The same for one robot; see `AnsweringMetrics.of_robot`."""
+        labels = (label,) if self._by_robot else ()
+        return _RobotMetrics(self._skills, self._deliveries, self._skill_names, labels)
 
-    def delivery_ended(self, outcome: DeliveryOutcome | OutOfTime) -> None:
-        """Count an attempt to deliver a reply, or a part of one."""
-        self._deliveries[type(outcome)].inc()
+    def robot_unknown(self) -> None:
+        """Count a message that was put back, because this worker does not know its robot."""
+        self._robots_unknown.inc()
 
     def lease_lost(self) -> None:
         """Count a message that another worker had taken over."""
@@ -139,6 +148,33 @@ class WorkerMetrics(AnsweringMetrics):
         )
         with serve_metrics(listener, self.registry, is_alive=is_alive, why_not_ready=why_not_ready):
             yield
+
+
+class _RobotMetrics(AnsweringMetrics):
+    """Counts what a worker does for one robot."""
+
+    def __init__(
+        self,
+        skills: Histogram,
+        deliveries: Counter,
+        skill_names: ClosedLabel,
+        labels: tuple[str, ...],
+    ) -> None:
+        self._skills = skills
+        self._skill_names = skill_names
+        self._labels = labels
+        self._deliveries = {
+            kind: deliveries.labels(outcome, *labels) for kind, outcome in _DELIVERIES.items()
+        }
+
+    def skill_ended(self, skill: str, outcome: Outcome, duration_s: float) -> None:
+        """Count a call of a skill."""
+        name = self._skill_names.value(skill)
+        self._skills.labels(name, outcome.name.lower(), *self._labels).observe(duration_s)
+
+    def delivery_ended(self, outcome: DeliveryOutcome | OutOfTime) -> None:
+        """Count an attempt to deliver a reply, or a part of one."""
+        self._deliveries[type(outcome)].inc()
 
 
 def state_metrics(state: WorkerState, services: ClosedLabel) -> Iterator[Metric]:
