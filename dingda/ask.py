@@ -11,6 +11,7 @@ from dingda.shared.runtime.logs import configure_logging
 from dingda.shared.runtime.settings import load_settings
 from dingda.simulator.client.rendering import render_payload
 from dingda.worker.operations.offline import OfflineAnswer, answer_offline
+from dingda.worker.operations.robot_option import find_robot, robot_option
 
 _MARGIN = " " * 9
 
@@ -20,18 +21,22 @@ _MARGIN = " " * 9
 @click.option("--as", "staff_id", metavar="ID", default="0001", help="The sender's userid (0001).")
 @click.option("--nick", metavar="NAME", default="张三", help="The sender's nickname (张三).")
 @click.option("--single", is_flag=True, help="In a single chat, not in the group.")
+@robot_option
 @as_json_option
-def ask(text: str, *, staff_id: str, nick: str, single: bool, as_json: bool) -> int:
+def ask(
+    text: str, *, staff_id: str, nick: str, single: bool, robot_name: str, as_json: bool
+) -> int:
     """Ask the skills one thing in this process, without a Redis.
 
-    TEXT is without the mention. The skills are those that the worker would load, and they reach
-    their backends; DingTalk is not spoken to. Exit status: 1 if no skill wants the text, or its
-    skill fails.
+    TEXT is without the mention. The skills are those that the worker would load (of several robots,
+    --robot's or the first one's), and they reach their backends; DingTalk is not spoken to. Exit
+    status: 1 if no skill wants the text, or its skill fails.
     """
     settings = load_settings()
     configure_logging(settings.log_level, settings.log_format)
+    robot = find_robot(settings.robots, robot_name) if robot_name else next(iter(settings.robots))
     answer = asyncio.run(
-        answer_offline(text, settings, staff_id=staff_id, nick=nick, single=single)
+        answer_offline(text, settings, robot, staff_id=staff_id, nick=nick, single=single)
     )
     if as_json:
         click.echo(to_json(_facts(answer)))

@@ -208,6 +208,38 @@ def test_ask_ends_a_silent_skills_message_as_the_ledger_does(tmp_path: Path) -> 
     assert (done.returncode, done.stdout) == (0, "skill    silent: unmatched\nno reply\n")
 
 
+ROBOTS = json.dumps(
+    [
+        {"name": name, "app_key": code, "secret": code, "skills": [f"dingda.worker.skills.{skill}"]}
+        for name, code, skill in (("小钉", "ding1", "demo"), ("小红", "ding2", "coupons"))
+    ]
+)
+
+
+def test_the_skills_of_several_robots_are_listed_for_each(tmp_path: Path) -> None:
+    of_both = run("skills", "--json", cwd=tmp_path, DINGDA_ROBOTS=ROBOTS)
+    listed = json.loads(of_both.stdout)
+    assert [(robot, listed[robot]["skills"][0]["name"]) for robot in listed] == [
+        ("小钉", "demo"),
+        ("小红", "coupons"),
+    ]
+    of_one = run("skills", "--robot", "ding2", cwd=tmp_path, DINGDA_ROBOTS=ROBOTS)
+    assert of_one.stdout.startswith("coupons ")
+
+
+def test_ask_asks_the_first_of_several_robots_or_the_one_that_is_named(tmp_path: Path) -> None:
+    first = run("ask", "小钉 feed", "--json", cwd=tmp_path, DINGDA_ROBOTS=ROBOTS)
+    assert json.loads(first.stdout)["skill"] == "demo"
+    other = run("ask", "feed", "--robot", "小红", "--json", cwd=tmp_path, DINGDA_ROBOTS=ROBOTS)
+    assert json.loads(other.stdout)["skill"] == ""
+
+
+def test_a_robot_that_there_is_not_is_a_wrong_argument(tmp_path: Path) -> None:
+    done = run("ask", "feed", "--robot", "小灰", cwd=tmp_path, DINGDA_ROBOTS=ROBOTS)
+    assert done.returncode == 2
+    assert "there is no robot of this name or code: 小钉, 小红" in done.stderr
+
+
 def test_settings_fail_if_a_skills_setting_is_missing(tmp_path: Path) -> None:
     (tmp_path / "unset.py").write_text(
         "from dingda.skill import Skill, SkillSettings\n"

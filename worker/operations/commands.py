@@ -29,6 +29,7 @@ from dingda.shared.runtime.redis_clients import create_bounded_redis
 from dingda.shared.runtime.running_demo import join_demo
 from dingda.shared.runtime.server import create_uvicorn_config, listen
 from dingda.shared.runtime.settings import Settings, load_settings
+from dingda.worker.answering.composition import load_robots_skills
 from dingda.worker.operations.cluster_state import read_cluster_state
 from dingda.worker.operations.dead_letters import (
     find_dead_letter,
@@ -37,8 +38,9 @@ from dingda.worker.operations.dead_letters import (
     show_dead_letters,
 )
 from dingda.worker.operations.readings import Observer
+from dingda.worker.operations.robot_option import find_robot, robot_option
 from dingda.worker.operations.settings_list import list_settings, show_settings
-from dingda.worker.operations.skills_list import list_skills, show_skills
+from dingda.worker.operations.skills_list import list_skills, show_robots_skills
 from dingda.worker.operations.status import NO_WORKERS, is_working, show_status, status_of
 from dingda.worker.operations.top import print_once, watch
 from dingda.worker.operations.trace import (
@@ -47,7 +49,7 @@ from dingda.worker.operations.trace import (
     show_message,
     why_nothing_fits,
 )
-from dingda.worker.sdk.loader import find_skills, load_skills
+from dingda.worker.sdk.loader import find_skills
 
 logger = logging.getLogger("dingda.worker")
 
@@ -73,22 +75,28 @@ def settings(*, as_json: bool) -> int:
     The skills' own are among them. Secrets show only whether they are set. Exit status: 2 if one is
     wrong or missing.
     """
-    sections = list_settings(load_skills(_load().skills))
+    skills = {skill.name: skill for each in load_robots_skills(_load()).values() for skill in each}
+    sections = list_settings(skills.values())
     click.echo(show_settings(sections, as_json=as_json))
     return WRONG_USAGE if any(section.problem for section in sections) else OK
 
 
 @click.command
+@robot_option
 @as_json_option
-def skills(*, as_json: bool) -> int:
+def skills(*, robot_name: str, as_json: bool) -> int:
     """List the skills, their modules and what one types.
 
-    Words that two skills claim are named, with the one that has them. Exit status: 1 if a module
-    can't be loaded.
+    Of several robots, each robot's. Words that two skills claim are named, with the one that has
+    them. Exit status: 1 if a module can't be loaded.
     """
-    found = list_skills(find_skills(_load().skills))
-    click.echo(show_skills(found, as_json=as_json))
-    return FAILED if found.failures else OK
+    settings = _load()
+    robots = [find_robot(settings.robots, robot_name)] if robot_name else settings.robots
+    found = {
+        robot.label: list_skills(find_skills(robot.skills or settings.skills)) for robot in robots
+    }
+    click.echo(show_robots_skills(found, as_json=as_json))
+    return FAILED if any(each.failures for each in found.values()) else OK
 
 
 @click.command

@@ -4,6 +4,7 @@ import time
 from dataclasses import dataclass, field
 
 from dingda.shared.dingtalk.message import SESSION_LIFE_MS, Message
+from dingda.shared.dingtalk.robots import Robot
 from dingda.shared.runtime.settings import Settings
 from dingda.worker.answering.help import help_skill
 from dingda.worker.answering.responder import Responder
@@ -32,26 +33,28 @@ class OfflineAnswer:
 
 
 async def answer_offline(
-    text: str, settings: Settings, *, staff_id: str, nick: str, single: bool
+    text: str, settings: Settings, robot: Robot, *, staff_id: str, nick: str, single: bool
 ) -> OfflineAnswer:
     """Answer a text.
 
-    The skills are those that a worker with these settings loads. They reach their backends; what
-    they cache is forgotten afterwards, and DingTalk's address book is out of reach.
+    The skills are those that a worker with these settings loads for the robot. They reach their
+    backends; what they cache is forgotten afterwards, and DingTalk's address book is out of reach.
+    The group is one of the robot's.
 
     Args:
         text: the text, without the mention.
         settings: the worker's.
+        robot: the one that is asked.
         staff_id: the sender's userid; "" as before the robot is published.
         nick: the sender's nickname.
         single: whether the chat is a single one rather than a group.
     """
-    skills = load_skills(settings.skills)
+    skills = load_skills(robot.skills or settings.skills)
     databases, threads = Databases(), SkillThreads()
     egress = Egress(settings.proxy_url.get_secret_value(), settings.no_proxy)
     async with BackendClient(egress) as backends:
         responder = Responder(
-            router=Router([*skills, help_skill(skills)]),
+            router=Router([*skills, help_skill(skills)], own_name=robot.name),
             services=Services(
                 http=Http(backends),
                 cache=MemoryCache(),
@@ -63,7 +66,7 @@ async def answer_offline(
             skill_timeout_s=settings.skill_timeout,
             unmatched=settings.unmatched,
         )
-        message = _message(text, staff_id=staff_id, nick=nick, single=single)
+        message = _message(text, robot, staff_id=staff_id, nick=nick, single=single)
         try:
             began_s = time.monotonic()
             route = responder.route(message)
@@ -75,7 +78,7 @@ async def answer_offline(
             databases.close()
 
 
-def _message(text: str, *, staff_id: str, nick: str, single: bool) -> Message:
+def _message(text: str, robot: Robot, *, staff_id: str, nick: str, single: bool) -> Message:
     return Message(
         id="0" * 64,
         conversation_id="cidOFFLINE==",
@@ -86,4 +89,5 @@ def _message(text: str, *, staff_id: str, nick: str, single: bool) -> Message:
         text=text,
         session_webhook="",
         session_expires_ms=None,
+        robot_code=robot.code,
     )

@@ -1,6 +1,6 @@
 """`dingda skills`: what one types for each, words that two claim, and modules that fail."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 
 from dingda.shared.runtime.command_line import to_json
@@ -90,6 +90,18 @@ def show_skills(listed: SkillsList, *, as_json: bool) -> str:
     ]
     parts += [f"cannot be loaded: {each.module}: {each.reason}" for each in listed.failures]
     return "\n\n".join(parts)
+
+
+def show_robots_skills(listed: Mapping[str, SkillsList], *, as_json: bool) -> str:
+    """The same of each robot, by its label; without the label where there is only one."""
+    if len(listed) == 1:
+        (only,) = listed.values()
+        return show_skills(only, as_json=as_json)
+    if as_json:
+        return to_json({label: asdict(each) for label, each in listed.items()})
+    return "\n\n".join(
+        f"# {label}\n\n{show_skills(each, as_json=False)}" for label, each in listed.items()
+    )
 
 
 def _listed(module: str, skill: Skill) -> ListedSkill:

@@ -1,0 +1,22 @@
+"""The option `--robot` of commands that concern one of several robots."""
+
+import click
+
+from dingda.shared.dingtalk.robots import Robot, Robots
+
+robot_option = click.option(
+    "--robot", "robot_name", metavar="NAME", default="", help="Of several robots: its name or code."
+)
+
+
+def find_robot(robots: Robots, name: str) -> Robot:
+    """The robot of a name or a code.
+
+    Raises:
+        click.BadParameter: if there is none.
+    """
+    for robot in robots:
+        if name in (robot.name, robot.code):
+            return robot
+    labels = ", ".join(robot.label for robot in robots)
+    raise click.BadParameter(f"there is no robot of this name or code: {labels}")
