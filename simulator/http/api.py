@@ -4,16 +4,14 @@ An error is `{"error": a short name, "detail": a sentence}`.
 """
 
 import logging
-import secrets
-from collections.abc import AsyncIterator, Callable
-from functools import partial
+from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from typing import TypeVar
 
 from pydantic import ValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
+from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from dingda.simulator.dingtalk.change_notifier import ChangeNotifier
@@ -24,6 +22,7 @@ from dingda.simulator.dingtalk.simulation import SignedCallback, Simulation
 from dingda.simulator.dingtalk.user_message import UserMessage
 from dingda.simulator.errors import CallbackUnansweredError
 from dingda.simulator.http.callback_sender import Sender
+from dingda.simulator.http.events import Events, View
 from dingda.simulator.http.schema import describe
 
 logger = logging.getLogger(__name__)
@@ -33,8 +32,6 @@ MAX_WAIT_S = 60.0
 NOT_MENTIONED = "From a group DingTalk delivers only what mentions the bot."
 _LAST_PARTS_S = 1.0
 """How long to wait for a reply's other parts, once one shows: the ledger may be unreachable."""
-_HEARTBEAT_S = 15.0
-"""How often a stream without news sends something, so that a dead connection is noticed."""
 
 
 class ApiError(Exception):
@@ -48,7 +45,10 @@ class ApiError(Exception):
 
 
 def api_routes(
-    dingtalk: Simulation, callback_sender: Sender, changes: ChangeNotifier
+    dingtalk: Simulation,
+    callback_sender: Sender,
+    changes: ChangeNotifier,
+    views: Mapping[str, View],
 ) -> list[BaseRoute]:
     """Build the API's routes.
 
@@ -56,8 +56,10 @@ def api_routes(
         dingtalk: the simulation.
         callback_sender: sends the callbacks to the bot.
         changes: wakes the requests that wait for a change.
+        views: what the events tell besides, by their names.
     """
     endpoints = _Endpoints(dingtalk, callback_sender, changes)
+    events = Events(dingtalk.records, {"bad_day": lambda: dingtalk.faults, **views}, changes)
     # A msgId holds slashes, and they arrive decoded.
     message = "/api/messages/{msg_id:path}"
     return [
@@ -71,7 +73,7 @@ def api_routes(
         Route(message, endpoints.show_message, methods=["GET"]),
         Route("/api/bad-day", endpoints.show_faults, methods=["GET"]),
         Route("/api/bad-day", endpoints.set_faults, methods=["PUT"]),
-        Route("/api/events", endpoints.follow, methods=["GET"]),
+        Route("/api/events", events.follow, methods=["GET"]),
         Route("/api/health", _healthy, methods=["GET"]),
         Route("/openapi.json", _describe, methods=["GET"]),
     ]
@@ -84,7 +86,6 @@ class _Endpoints:
         self._dingtalk = dingtalk
         self._callback_sender = callback_sender
         self._changes = changes
-        self._server_id = secrets.token_hex(4)
 
     async def list_messages(self, _: Request) -> Response:
         records = Record.list_to_json(self._dingtalk.records.since(0))
@@ -141,34 +142,6 @@ class _Endpoints:
         self._dingtalk.faults = await read_body(request, FaultSettings.from_json)
         await self._changes.announce()
         return await self.show_faults(request)
-
-    async def follow(self, request: Request) -> Response:
-        """Everything that is remembered and then every change, as server-sent events."""
-        server_id, _, revision = request.headers.get("last-event-id", "").partition("-")
-        resumes = server_id == self._server_id and revision.isdigit()
-        return StreamingResponse(
-            self._events(int(revision) if resumes else 0),
-            media_type="text/event-stream",
-            headers={"Cache-Control": "no-store"},
-        )
-
-    async def _events(self, revision: int) -> AsyncIterator[bytes]:
-        store = self._dingtalk.records
-        if revision == 0:
-            yield b"event: beginning\ndata: {}\n\n"
-        faults: FaultSettings | None = None
-        while not self._changes.closed:
-            records, revision = store.since(revision), store.revision
-            if faults != self._dingtalk.faults:
-                faults = self._dingtalk.faults
-                yield b"event: bad_day\ndata: %b\n\n" % faults.to_json()
-            for record in records:
-                yield b"event: record\ndata: %b\n\n" % record.to_json()
-            # The id is last, so that a client that resumes has had everything before it.
-            yield b"event: revision\nid: %b-%d\ndata: {}\n\n" % (self._server_id.encode(), revision)
-            await self._changes.wait_until(
-                partial(store.has_changed_since, revision), wait_s=_HEARTBEAT_S
-            )
 
     async def _deliver(self, callback: SignedCallback) -> None:
         try:

@@ -14,6 +14,7 @@ import logging
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from http import HTTPStatus
+from types import MappingProxyType
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -31,10 +32,13 @@ from dingda.simulator.dingtalk.rules import NEEDS_POST, OK, ReplyVerdict
 from dingda.simulator.dingtalk.simulation import Simulation
 from dingda.simulator.http.api import ApiError, api_routes, error_response
 from dingda.simulator.http.callback_sender import Sender
+from dingda.simulator.http.events import View
 from dingda.simulator.page import page_routes
 from dingda.simulator.watch import LedgerWatch
 
 logger = logging.getLogger(__name__)
+
+NO_VIEWS: Mapping[str, View] = MappingProxyType({})
 
 
 def create_app(
@@ -43,8 +47,8 @@ def create_app(
     callback_sender: Sender,
     changes: ChangeNotifier,
     watch: LedgerWatch | None = None,
-    custom_robot: CustomRobot | None = None,
     routes: Sequence[BaseRoute] = (),
+    views: Mapping[str, View] = NO_VIEWS,
     hosts: Collection[str] = (),
 ) -> Starlette:
     """Build the simulator's server.
@@ -54,8 +58,8 @@ def create_app(
         callback_sender: sends the callbacks to the bot; closed with the application.
         changes: wakes waiting requests; close it before the server stops.
         watch: reads the ledger, where there is one.
-        custom_robot: the one that has a webhook here, if any.
-        routes: Stream mode's, and those of fakes of other services.
+        routes: Stream mode's, a custom robot's, and those of fakes of other services.
+        views: what the events tell besides records and faults, by their names.
         hosts: the only names that it answers to; none for any name.
     """
 
@@ -74,9 +78,8 @@ def create_app(
                 _ReplyEndpoint(dingtalk, changes).receive,
                 methods=["GET", "POST"],
             ),
-            *([_custom_robot_route(custom_robot, changes)] if custom_robot else ()),
             *routes,
-            *api_routes(dingtalk, callback_sender, changes),
+            *api_routes(dingtalk, callback_sender, changes, views),
             *page_routes(),
         ],
         middleware=[Middleware(KnownHosts, hosts=hosts)] if hosts else [],
@@ -87,7 +90,9 @@ def create_app(
     return app
 
 
-def _custom_robot_route(robot: CustomRobot, changes: ChangeNotifier) -> Route:
+def custom_robot_route(robot: CustomRobot, changes: ChangeNotifier) -> Route:
+    """Build the route of a custom robot's webhook."""
+
     async def receive(request: Request) -> Response:
         verdict = robot.receive(
             request.query_params,

@@ -31,10 +31,10 @@ from dingda.simulator.dingtalk.custom_robot import CustomRobot
 from dingda.simulator.dingtalk.simulation import Simulation
 from dingda.simulator.dingtalk.stream import Stream
 from dingda.simulator.dingtalk.stream_rules import StreamRules
-from dingda.simulator.http.app import create_app
+from dingda.simulator.http.app import create_app, custom_robot_route
 from dingda.simulator.http.callback_sender import CallbackSender, GatewayResponse, Sender
 from dingda.simulator.http.stream import stream_routes
-from dingda.simulator.http.stream_api import stream_api_routes
+from dingda.simulator.http.stream_api import stream_api_routes, stream_views
 from dingda.simulator.http.stream_sender import StreamSender
 from dingda.simulator.settings import SimulatorSettings
 from dingda.simulator.watch import LedgerWatch
@@ -123,6 +123,7 @@ def _build(
         rules=stream_rules(settings),
         mode=settings.mode,
     )
+    robot = CustomRobot(dingtalk, secret=bot.alert_secret.get_secret_value(), now_ms=wall_clock_ms)
     queue = JobQueue.create(bot.queue, skill_timeout_s=bot.skill_timeout)
     watch = LedgerWatch(partial(read_timelines, ledger, queue), dingtalk, changes, wall_clock_ms)
     return create_app(
@@ -130,10 +131,8 @@ def _build(
         callback_sender=_sender(settings, bot, dingtalk, changes, stream),
         changes=changes,
         watch=watch,
-        custom_robot=CustomRobot(
-            dingtalk, secret=bot.alert_secret.get_secret_value(), now_ms=wall_clock_ms
-        ),
         routes=[
+            custom_robot_route(robot, changes),
             # Before the mount that would take it for one of its own.
             *stream_routes(stream, base_url=settings.session_base_url, changes=changes),
             *stream_api_routes(stream, changes),
@@ -143,6 +142,7 @@ def _build(
             ),
             Mount("/open-meteo", routes=FakeOpenMeteo(lambda: datetime.now(UTC)).routes()),
         ],
+        views=stream_views(stream),
         hosts=_hosts(settings),
     )
 
@@ -188,11 +188,16 @@ def _hosts(settings: SimulatorSettings) -> set[str]:
 
 
 def _log_start(settings: SimulatorSettings, bot: Settings) -> None:
-    logger.info(
-        "playing DingTalk at %s, for the bot at %s",
-        settings.server_url,
-        settings.gateway_callback_url(bot),
-    )
+    if settings.mode == "stream":
+        logger.info(
+            "playing DingTalk in Stream mode at %s: bots connect to it", settings.server_url
+        )
+    else:
+        logger.info(
+            "playing DingTalk at %s, for the bot at %s",
+            settings.server_url,
+            settings.gateway_callback_url(bot),
+        )
     if not is_loopback(settings.host):
         logger.warning(
             "%s is not loopback: whoever reaches port %d can speak to the bot in DingTalk's name",

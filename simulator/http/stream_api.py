@@ -9,6 +9,7 @@ from dingda.simulator.dingtalk.stream import Stream
 from dingda.simulator.dingtalk.stream_commands import Disconnection
 from dingda.simulator.dingtalk.stream_faults import StreamFaults
 from dingda.simulator.http.api import check_json, read_body
+from dingda.simulator.http.events import View
 
 
 def stream_api_routes(stream: Stream, changes: ChangeNotifier) -> list[BaseRoute]:
@@ -26,6 +27,11 @@ def stream_api_routes(stream: Stream, changes: ChangeNotifier) -> list[BaseRoute
         Route("/api/stream/faults", endpoints.show_faults, methods=["GET"]),
         Route("/api/stream/faults", endpoints.set_faults, methods=["PUT"]),
     ]
+
+
+def stream_views(stream: Stream) -> dict[str, View]:
+    """What the events tell of Stream mode, by their names."""
+    return {"stream": lambda: stream.state, "stream_faults": lambda: stream.faults}
 
 
 class _Endpoints:

@@ -19,13 +19,16 @@ export const sendRaw = ({ callback, verbatim, msg_id: msgId }) =>
 export const redeliver = (msgId) => request("POST", path(msgId, "/redeliver"), {});
 export const expire = (msgId) => request("POST", path(msgId, "/expire"), {});
 export const setFaults = (faults) => request("PUT", "/api/bad-day", faults);
+export const disconnect = (reason) => request("POST", "/api/stream/disconnect", { reason });
+export const cut = () => request("POST", "/api/stream/cut", {});
+export const setStreamFaults = (faults) => request("PUT", "/api/stream/faults", faults);
 export const asCurl = async (msgId) => (await request("GET", path(msgId, "/curl"))).text();
 export const asTest = async (msgId) => (await request("GET", path(msgId, "/test"))).text();
 
 /**
  * Follows everything, from the beginning and over a restart of the server.
  * @param {{beginning(): void, record(record: object): void, faults(faults: object): void,
- *   upToDate(): void, connection(isUp: boolean): void}} listener
+ *   stream(stream: object): void, streamFaults(faults: object): void, upToDate(): void, connection(isUp: boolean): void}} listener
  */
 export function follow(listener) {
   const source = new EventSource("/api/events");
@@ -34,6 +37,8 @@ export function follow(listener) {
   on("beginning", () => listener.beginning());
   on("record", (record) => listener.record(record));
   on("bad_day", (faults) => listener.faults(faults));
+  on("stream", (stream) => listener.stream(stream));
+  on("stream_faults", (faults) => listener.streamFaults(faults));
   on("revision", () => listener.upToDate());
   source.addEventListener("open", () => listener.connection(true));
   source.addEventListener("error", () => listener.connection(false));

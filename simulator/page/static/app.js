@@ -8,6 +8,7 @@ import { drawConversations } from "./conversations.js";
 import { Details } from "./details.js";
 import { byId } from "./dom.js";
 import { GROUP, personOf, Store, titleOf } from "./store.js";
+import { drawMode } from "./stream.js";
 import { switchLanguage, texts, writeTexts } from "./texts.js";
 
 const opened = () => {
@@ -36,6 +37,7 @@ function redraw() {
   chat.draw(store);
   composer.draw();
   drawPanel();
+  drawMode(byId("mode"), store);
   byId("line").textContent = isUp ? "" : texts.lineDown;
 }
 
@@ -108,6 +110,14 @@ api.follow({
   },
   faults(faults) {
     store.faults = faults;
+    redrawSoon();
+  },
+  stream(stream) {
+    store.stream = stream;
+    redrawSoon();
+  },
+  streamFaults(faults) {
+    store.streamFaults = faults;
     redrawSoon();
   },
   upToDate() {

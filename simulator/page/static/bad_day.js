@@ -3,6 +3,7 @@
 import * as api from "./api.js";
 import { element, refill } from "./dom.js";
 import { wordsOf } from "./store.js";
+import { isStream, streamFaultsOn, streamParts } from "./stream.js";
 import { texts } from "./texts.js";
 import { closeButton } from "./widgets.js";
 
@@ -13,6 +14,9 @@ const FAULTS = {
   ],
   callbacks: ["wrong_signature", "clock_off", "quota"],
 };
+
+/** A frame is not signed. */
+const OF_SIGNATURES = ["wrong_signature", "clock_off"];
 
 /**
  * @param {HTMLElement} panel
@@ -25,6 +29,7 @@ export function drawBadDay(panel, store, page) {
     element("h2", { id: "bad-day-title", tabindex: "-1", "data-key": "title" }, texts.badDay),
     closeButton(page.close),
     element("p", { class: "hint" }, texts.badDayHint),
+    ...streamParts(store, page),
     switches("replies", texts.replyFaults, store, page),
     switches("callbacks", texts.callbackFaults, store, page),
     unpublished(store, page),
@@ -33,7 +38,8 @@ export function drawBadDay(panel, store, page) {
 }
 
 function switches(side, legend, store, { attempt }) {
-  const options = [null, ...FAULTS[side]].map((fault) =>
+  const faults = FAULTS[side].filter((fault) => !isStream(store) || !OF_SIGNATURES.includes(fault));
+  const options = [null, ...faults].map((fault) =>
     element(
       "label",
       {},
@@ -78,16 +84,21 @@ function newest(store, { attempt }) {
   );
 }
 
+/** Ends those of Stream mode where there are any. */
+const endFaults = (store) =>
+  Promise.all([api.setFaults({}), streamFaultsOn(store).length ? api.setStreamFaults({}) : null]);
+
 /** The faults that are on, above the chat, and a button that ends them. */
 export function drawBanner(banner, store, { attempt }) {
   const faults = Object.values(store.faults).filter(Boolean);
-  banner.hidden = !faults.length;
+  const on = [...faults.map((fault) => texts.faults[fault]), ...streamFaultsOn(store)];
+  banner.hidden = !on.length;
   refill(
     banner,
-    element("span", {}, texts.badDayOn(faults.map((fault) => texts.faults[fault]).join(" · "))),
+    element("span", {}, texts.badDayOn(on.join(" · "))),
     element(
       "button",
-      { type: "button", "data-key": "good", onclick: () => attempt(api.setFaults({})) },
+      { type: "button", "data-key": "good", onclick: () => attempt(endFaults(store)) },
       texts.goodDay,
     ),
   );

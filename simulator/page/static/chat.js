@@ -132,8 +132,10 @@ function silence(record) {
     },
   ];
   const state = stateOf(record);
-  if (state === "undelivered") return note(`${texts.notDelivered}: ${whyUndelivered(record)}`, "bad");
-  if (state.startsWith("HTTP")) return note(texts.notAcknowledged(state.slice(5)), "bad");
+  if (state === "undelivered") {
+    return note(`${texts.undelivered[record.mode]}: ${whyUndelivered(record)}`, "bad");
+  }
+  if (/^(HTTP|code) /.test(state)) return note(texts.notAcknowledged[record.mode](state), "bad");
   if (timeline && ENDED.includes(timeline.state)) {
     const why = timeline.reason ? ` · ${timeline.reason}` : "";
     if (timeline.state === "dead") return note(`${timeline.state}${why}`, "bad");

@@ -49,7 +49,7 @@ function drawRecord(panel, record, page) {
     actions(record, page, output),
     output,
     raw("raw-callback", texts.rawCallback, record.callback, opened),
-    raw("raw-headers", texts.rawHeaders, record.headers, opened),
+    record.mode === "http" ? raw("raw-headers", texts.rawHeaders, record.headers, opened) : null,
     ...[record.in_callback_reply, ...record.replies]
       .filter(Boolean)
       .map(({ payload }, at) => raw(`raw-reply-${at}`, texts.rawReply(at + 1), payload, opened)),
@@ -92,7 +92,8 @@ function actions(record, { attempt }, output) {
     button(texts.sendAgain, () => (record.raw ? api.sendRaw(record) : api.say(record.said))),
     button(texts.redeliver, () => api.redeliver(msgId)),
     button(texts.expire, () => api.expire(msgId)),
-    button(texts.copyCurl, async () => copied(await api.asCurl(msgId))),
+    // A frame is no request that a command could repeat.
+    record.mode === "http" ? button(texts.copyCurl, async () => copied(await api.asCurl(msgId))) : null,
     button(texts.copyTest, async () => copied(await api.asTest(msgId))),
   );
 }

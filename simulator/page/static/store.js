@@ -9,6 +9,9 @@ const SINGLE = "single/";
 export class Store {
   records = new Map();
   faults = { callbacks: null, replies: null };
+  /** The mode of DingTalk's pushes, and in Stream mode the connections; null until it is known. */
+  stream = null;
+  streamFaults = {};
   people = [...PEOPLE];
   /** The sender of messages in the group. */
   speaker = PEOPLE[0];
@@ -23,13 +26,18 @@ export class Store {
     this.open = open;
   }
 
+  /** How messages go to the bot: "stream", or "http", also until the server has said it. */
+  get mode() {
+    return this.stream?.mode ?? "http";
+  }
+
   forget() {
     this.records.clear();
     this.unread.clear();
   }
 
   put(record, isNew) {
-    this.records.set(record.msg_id, record);
+    this.records.set(record.msg_id, { ...record, mode: this.mode });
     const { sender } = record.said;
     if (!this.people.includes(sender)) this.people.push(sender);
     const staffId = record.callback.senderStaffId;
@@ -73,7 +81,7 @@ export function stateOf(record) {
   if (timeline) return timeline.state;
   const acks = [record.ack, ...record.redeliveries].filter(Boolean);
   if (acks.some((ack) => ack.status >= 200 && ack.status < 300)) return "acknowledged";
-  if (acks.length) return `HTTP ${acks.at(-1).status}`;
+  if (acks.length) return `${record.mode === "stream" ? "code" : "HTTP"} ${acks.at(-1).status}`;
   return record.undelivered ? "undelivered" : "sent";
 }
 

@@ -8,11 +8,11 @@ import { texts } from "./texts.js";
  * @returns {{name: string, at_ms: number, words: string, detail: string, tone: string}[]} in order.
  */
 export function stepsOf(record) {
-  const sent = record.sent_at_ms;
+  const { sent_at_ms: sent, mode } = record;
   const steps = [
-    step("sent", sent, texts.steps.sent),
-    ...(record.ack ? [ackStep("acknowledged", sent, record.ack)] : []),
-    ...record.redeliveries.map((ack) => ackStep("redelivered", sent, ack)),
+    step("sent", sent, texts.steps[mode].sent),
+    ...(record.ack ? [ackStep("acknowledged", sent, record.ack, mode)] : []),
+    ...record.redeliveries.map((ack) => ackStep("redelivered", sent, ack, mode)),
     ...record.stories.flatMap((timeline, at) => ledgerSteps(timeline, at === 0)),
     ...record.replies.map((reply) => replyStep("posted", sent, reply)),
   ];
@@ -22,17 +22,27 @@ export function stepsOf(record) {
   }
   steps.sort((a, b) => a.at_ms - b.at_ms);
   if (record.undelivered) {
-    steps.push(step("undelivered", sent, texts.steps.undelivered, whyUndelivered(record), "bad"));
+    const words = texts.steps[mode].undelivered;
+    steps.push(step("undelivered", sent, words, whyUndelivered(record), "bad"));
   }
   return steps;
 }
 
 const step = (name, at_ms, words, detail = "", tone = "") => ({ name, at_ms, words, detail, tone });
 
-function ackStep(name, sent, { status, body, after_ms: after }) {
+function ackStep(name, sent, { status, body, after_ms: after }, mode) {
   const isTaken = status >= 200 && status < 300;
-  const detail = `HTTP ${status} ${body}`.trim();
-  return step(name, sent + after, texts.steps[name], detail, isTaken ? "good" : "bad");
+  const detail = mode === "stream" ? `code ${status} · ${texts.frame(frameOf(body))}` : `HTTP ${status} ${body}`;
+  return step(name, sent + after, texts.steps[mode][name], detail.trim(), isTaken ? "good" : "bad");
+}
+
+/** The id of the frame that an ack is of. */
+function frameOf(ack) {
+  try {
+    return JSON.parse(ack).headers.messageId;
+  } catch {
+    return "?";
+  }
 }
 
 function replyStep(name, sent, { errcode, errmsg, trouble, after_ms: after }) {

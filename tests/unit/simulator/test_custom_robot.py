@@ -11,7 +11,7 @@ from dingda.shared.dingtalk.signature import sign
 from dingda.simulator.dingtalk.change_notifier import ChangeNotifier
 from dingda.simulator.dingtalk.custom_robot import CHAT, CustomRobot
 from dingda.simulator.dingtalk.simulation import Simulation
-from dingda.simulator.http.app import create_app
+from dingda.simulator.http.app import create_app, custom_robot_route
 from dingda.simulator.http.callback_sender import CallbackSender
 from tests.support.simulator_harness import CALLBACK_URL, SIMULATOR_URL, Clock
 
@@ -30,11 +30,12 @@ def dingtalk(clock: Clock) -> Simulation:
 
 async def post(dingtalk: Simulation, clock: Clock, query: str, *, secret: str = "") -> Any:
     robot = CustomRobot(dingtalk, secret=secret, now_ms=clock)
+    changes = ChangeNotifier()
     app = create_app(
         dingtalk=dingtalk,
         callback_sender=CallbackSender(CALLBACK_URL),
-        changes=ChangeNotifier(),
-        custom_robot=robot,
+        changes=changes,
+        routes=[custom_robot_route(robot, changes)],
     )
     transport = httpx.ASGITransport(app)
     async with httpx.AsyncClient(transport=transport, base_url=SIMULATOR_URL) as client:

@@ -1,6 +1,7 @@
 import json
+import re
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import httpx
 import pytest
@@ -11,6 +12,8 @@ from dingda.shared.dingtalk.signature import verify
 from dingda.shared.errors import InvalidSignatureError
 from dingda.simulator.dingtalk.faults import NO_FAULTS, CallbackFault, FaultSettings, ReplyFault
 from dingda.simulator.dingtalk.simulation import SignedCallback, Simulation
+from dingda.simulator.dingtalk.stream_faults import OpenFault
+from dingda.simulator.dingtalk.stream_state import ConnectionKind
 from dingda.simulator.dingtalk.user_message import UserMessage
 from tests.support.simulator_harness import NOW_MS, SECRET, Bot
 
@@ -170,8 +173,21 @@ async def test_a_packed_response_is_gzip_whatever_was_asked_for(
 
 
 def test_the_page_has_every_fault_in_both_languages() -> None:
-    texts = (PAGE / "texts.js").read_text("utf-8")
+    texts = "".join((PAGE / f"texts.{it}.js").read_text("utf-8") for it in ("zh", "en"))
     switches = (PAGE / "bad_day.js").read_text("utf-8")
     for fault in (*ReplyFault, *CallbackFault):
         assert f'"{fault}"' in switches
         assert texts.count(f"    {fault}: ") >= 2
+
+
+def test_the_page_has_every_fault_of_stream_mode_in_both_languages() -> None:
+    texts = "".join((PAGE / f"texts.{it}.js").read_text("utf-8") for it in ("zh", "en"))
+    switches = (PAGE / "stream.js").read_text("utf-8")
+    for refusal in OpenFault:
+        assert f'"{refusal}"' in switches
+    for fault in ("zombie", "lost_acks", "ignores_closes", "stale"):
+        assert f"  {fault}: [" in switches
+    for name in (*OpenFault, "zombie", "lost_acks", "ignores_closes", "stale"):
+        assert texts.count(f"    {name}: {{\n      what: ") == 2
+    for state in get_args(ConnectionKind):
+        assert len(re.findall(rf"connectionStates: {{[^}}]*\b{state}: \"", texts)) == 2

@@ -1,0 +1,81 @@
+"""Server-sent events: everything that is remembered, and then every change."""
+
+import secrets
+from collections.abc import AsyncIterator, Callable, Mapping
+from typing import Protocol
+
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+
+from dingda.simulator.dingtalk.change_notifier import ChangeNotifier
+from dingda.simulator.dingtalk.record_store import RecordStore
+
+_HEARTBEAT_S = 15.0
+"""How often a stream without news sends something, so that a dead connection is noticed."""
+
+
+class Told(Protocol):
+    """A value that an event holds."""
+
+    def to_json(self) -> bytes:
+        """Write it as JSON."""
+
+
+View = Callable[[], Told]
+"""What there is to tell of something at present."""
+
+
+class Events:
+    """Tells of records, and of views whenever they have changed.
+
+    Args:
+        records: the records.
+        views: what is told besides, by the events' names.
+        changes: announces changes of both.
+    """
+
+    def __init__(
+        self, records: RecordStore, views: Mapping[str, View], changes: ChangeNotifier
+    ) -> None:
+        self._records = records
+        self._views = views
+        self._changes = changes
+        self._server_id = secrets.token_hex(4)
+
+    async def follow(self, request: Request) -> Response:
+        """Tell from the beginning, or from where a client of this server left off."""
+        server_id, _, revision = request.headers.get("last-event-id", "").partition("-")
+        resumes = server_id == self._server_id and revision.isdigit()
+        return StreamingResponse(
+            self._events(int(revision) if resumes else 0),
+            media_type="text/event-stream",
+            headers={"Cache-Control": "no-store"},
+        )
+
+    async def _events(self, revision: int) -> AsyncIterator[bytes]:
+        told: dict[str, Told] = {}
+        if revision == 0:
+            yield _event("beginning", b"{}")
+
+        def is_news() -> bool:
+            return self._records.has_changed_since(revision) or self._news(told) != {}
+
+        while not self._changes.closed:
+            records, revision = self._records.since(revision), self._records.revision
+            news = self._news(told)
+            told |= news
+            for name, value in news.items():
+                yield _event(name, value.to_json())
+            for record in records:
+                yield _event("record", record.to_json())
+            # The id is last, so that a client that resumes has had everything before it.
+            yield b"event: revision\nid: %b-%d\ndata: {}\n\n" % (self._server_id.encode(), revision)
+            await self._changes.wait_until(is_news, wait_s=_HEARTBEAT_S)
+
+    def _news(self, told: Mapping[str, Told]) -> dict[str, Told]:
+        values = {name: view() for name, view in self._views.items()}
+        return {name: value for name, value in values.items() if value != told.get(name)}
+
+
+def _event(name: str, data: bytes) -> bytes:
+    return b"event: %b\ndata: %b\n\n" % (name.encode(), data)
