@@ -17,6 +17,7 @@ from dingda.shared.errors import SettingsError
 from dingda.shared.ledger.ledger import Ledger
 from dingda.shared.queue import JobQueue
 from dingda.shared.runtime.clock import wall_clock_ms
+from dingda.shared.runtime.egress import Egress
 from dingda.shared.runtime.garbage import relax_garbage_collection
 from dingda.shared.runtime.logs import name_worker
 from dingda.shared.runtime.loop_lag import measure_loop_lag, responds
@@ -48,7 +49,6 @@ from dingda.worker.sdk.services import Services
 from dingda.worker.services.backend_client import BackendClient
 from dingda.worker.services.cache import RedisCache
 from dingda.worker.services.database import Databases
-from dingda.worker.services.egress import Egress
 from dingda.worker.services.http_client import Http
 
 logger = logging.getLogger(__name__)

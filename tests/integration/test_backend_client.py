@@ -9,6 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
+from dingda.shared.runtime.egress import Egress
 from dingda.worker.errors import (
     BackendConfigError,
     BackendProtocolError,
@@ -16,7 +17,6 @@ from dingda.worker.errors import (
 )
 from dingda.worker.services.backend import Backend
 from dingda.worker.services.backend_client import BackendClient
-from dingda.worker.services.egress import Egress
 from dingda.worker.services.http_client import Http
 
 OK = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}"

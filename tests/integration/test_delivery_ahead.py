@@ -11,13 +11,13 @@ from typing import Any
 import pytest
 import uvloop
 
+from dingda.shared.runtime.egress import DIRECT, Egress
 from dingda.simulator.testing.processes import free_port
 from dingda.worker.delivery import accept_queue, ready, tls
 from dingda.worker.delivery.outcome import Delivered, DeliveryOutcome, FailureKind, Retry, Unknown
 from dingda.worker.delivery.ready import MOST_READY
 from dingda.worker.delivery.transport import ReplyTransport
 from dingda.worker.delivery.webhook import WebhookChannel
-from dingda.worker.services.egress import DIRECT, Egress
 from tests.integration.test_delivery_proxy import Tunnels
 from tests.integration.test_delivery_sockets import (
     BODY,

@@ -10,13 +10,13 @@ from pathlib import Path
 
 import pytest
 
+from dingda.shared.runtime.egress import Egress
 from dingda.simulator.testing.processes import free_port
 from dingda.worker.delivery.outcome import Delivered, DeliveryOutcome, FailureKind, Retry
 from dingda.worker.delivery.post import create_reply_transport
 from dingda.worker.delivery.transport import ReplyTransport
 from dingda.worker.delivery.webhook import WebhookChannel
 from dingda.worker.services.backend_client import BackendClient
-from dingda.worker.services.egress import Egress
 from dingda.worker.services.http_client import Http
 from tests.integration.test_delivery_sockets import (
     BODY,

@@ -13,9 +13,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
-import httpx
-
 from dingda.shared.errors import InvalidOriginError, LeaseLostError, NotReplicatedError
+from dingda.shared.runtime.egress import DIRECT, USER_AGENT, Egress, create_tls_context
 from dingda.worker.delivery.classify import MAX_RESPONSE_BYTES
 from dingda.worker.delivery.connector import ProxyRefusedError
 from dingda.worker.delivery.outcome import FailureKind, Rejected, Retry, Unknown
@@ -26,7 +25,6 @@ from dingda.worker.delivery.transport import (
     Request,
     Transport,
 )
-from dingda.worker.services.egress import DIRECT, USER_AGENT, Egress
 from dingda.worker.services.retry_after import parse_retry_after
 
 POST_TIMEOUT_S = 15.0
@@ -54,8 +52,8 @@ class PostResponse:
 
 
 def create_reply_transport(egress: Egress = DIRECT) -> ReplyTransport:
-    """The transport of replies, which trusts the certificate authorities that httpx trusts."""
-    return ReplyTransport(egress, httpx.create_ssl_context(trust_env=False))
+    """The transport of replies."""
+    return ReplyTransport(egress, create_tls_context())
 
 
 async def post(

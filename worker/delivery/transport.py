@@ -18,12 +18,12 @@ from urllib.parse import urlsplit
 
 from dingda.shared.dingtalk.origin import origin_of
 from dingda.shared.errors import DingdaError
+from dingda.shared.runtime.egress import Egress
 from dingda.shared.runtime.failpoints import failpoint
 from dingda.worker.delivery.connector import Connector
 from dingda.worker.delivery.ready import ReadyConnections
 from dingda.worker.delivery.response import ResponseReader
 from dingda.worker.delivery.stream import Stream
-from dingda.worker.services.egress import Egress
 
 BeforeSend = Callable[[], Awaitable[None]]
 """Awaited when the connection is open and nothing has been written; raising stops the request."""

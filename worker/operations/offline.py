@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from dingda.shared.dingtalk.message import SESSION_LIFE_MS, Message
 from dingda.shared.dingtalk.robots import Robot
+from dingda.shared.runtime.egress import Egress
 from dingda.shared.runtime.settings import Settings
 from dingda.worker.answering.help import help_skill
 from dingda.worker.answering.responder import Responder
@@ -15,7 +16,6 @@ from dingda.worker.sdk.loader import load_skill_settings, load_skills
 from dingda.worker.sdk.services import Services
 from dingda.worker.services.backend_client import BackendClient
 from dingda.worker.services.database import Databases
-from dingda.worker.services.egress import Egress
 from dingda.worker.services.http_client import Http
 from dingda.worker.services.memory_cache import MemoryCache
 

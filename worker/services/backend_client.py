@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Protocol, Self
 import aiohttp
 import httpx
 
+from dingda.shared.runtime.egress import DIRECT, USER_AGENT, Egress, create_tls_context
 from dingda.worker.errors import BackendUnavailableError
 from dingda.worker.services.backend import Backend
-from dingda.worker.services.egress import DIRECT, USER_AGENT, Egress
 from dingda.worker.services.http_message import HTTPRequest, HTTPResponse, read_body
 
 if TYPE_CHECKING:
@@ -140,7 +140,7 @@ class _PacedConnector(aiohttp.TCPConnector):
 
 def _open_session() -> aiohttp.ClientSession:
     return aiohttp.ClientSession(
-        connector=_PacedConnector(httpx.create_ssl_context(trust_env=False)),
+        connector=_PacedConnector(create_tls_context()),
         cookie_jar=aiohttp.DummyCookieJar(),
         headers={"User-Agent": USER_AGENT},
         # None for a request without a body.

@@ -1,6 +1,6 @@
 import pytest
 
-from dingda.worker.services.egress import DIRECT, Egress
+from dingda.shared.runtime.egress import DIRECT, Egress
 
 PROXY = "http://proxy.example:3128"
 
