@@ -55,6 +55,10 @@ SECTIONS: dict[str, dict[str, Entry]] = {
             "dingda.gateway.__main__:check_command", "Look for what could break a promise."
         ),
         "gateway": Entry("dingda.gateway.__main__:gateway", "Listen for DingTalk's callbacks."),
+        "stream": Entry(
+            "dingda.gateway.stream.command:stream",
+            "Hear DingTalk over a Stream connection: no public address needed.",
+        ),
         "worker": Entry("dingda.worker.__main__:worker", "Answer messages."),
         "simulator": Entry("dingda.simulator.__main__:simulator", "Play DingTalk on this machine."),
     },

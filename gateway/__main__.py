@@ -22,12 +22,18 @@ def main() -> int:
 
 
 @click.group(invoke_without_command=True, context_settings=HELP_OPTIONS)
+@click.option("--stream", "over_stream", is_flag=True, help="Do what `dingda stream` does instead.")
 @click.pass_context
-def gateway(context: click.Context) -> None:
+def gateway(context: click.Context, *, over_stream: bool) -> None:
     """Listen for DingTalk's callbacks."""
-    if context.invoked_subcommand is None:
-        join_demo("DINGDA_REDIS_URL")
-        serve(load_settings())
+    if context.invoked_subcommand is not None:
+        return
+    if over_stream:
+        from dingda.gateway.stream.command import stream  # noqa: PLC0415 - loads aiohttp
+
+        context.invoke(stream)
+    join_demo("DINGDA_REDIS_URL")
+    serve(load_settings())
 
 
 @gateway.command("check")

@@ -1,15 +1,13 @@
 """The gateway as an ASGI application: its routes, and what lives as long as it does."""
 
-import asyncio
 import logging
 import multiprocessing
 import signal
 import threading
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from types import FrameType
-from typing import Any
 
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
@@ -19,29 +17,20 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from dingda.gateway.composition import Storing, compose
 from dingda.gateway.handover import end_process_after
 from dingda.gateway.http.callback import Callback
-from dingda.gateway.intake import Intake
 from dingda.gateway.metrics import GatewayMetrics, count_in
-from dingda.gateway.receiver import Receiver
-from dingda.gateway.worker_presence import WorkerPresence
 from dingda.shared.errors import SettingsError
-from dingda.shared.ledger.ledger import Ledger
-from dingda.shared.ledger.worker_report import is_any_worker_alive
-from dingda.shared.queue import JobQueue
 from dingda.shared.runtime.clock import wall_clock_ms
 from dingda.shared.runtime.deadline import within
 from dingda.shared.runtime.garbage import relax_garbage_collection
 from dingda.shared.runtime.health import Readiness, health_routes
 from dingda.shared.runtime.logs import configure_logging
-from dingda.shared.runtime.loop_lag import measure_loop_lag
-from dingda.shared.runtime.redis_clients import create_intake_redis
 from dingda.shared.runtime.settings import Settings
-from dingda.shared.runtime.tracing import Tracing, create_tracing
 
 logger = logging.getLogger(__name__)
 
-_CONNECT_TIMEOUT_S = 0.5
 _PROBE_S = 0.3
 """How long `/readyz` waits for Redis, in seconds: Kubernetes gives a probe one."""
 
@@ -50,9 +39,6 @@ DINGDA_APP_SECRET is not set: without it anybody could speak to the bot in DingT
 Find it at open-dev.dingtalk.com, under 应用开发 > your application > 凭证与基础信息 > Client Secret
 (formerly AppSecret), then set DINGDA_APP_SECRET in the environment or in .env. For several robots
 set DINGDA_ROBOTS instead (docs/robots.md)."""
-
-
-BackgroundTask = Callable[[], Coroutine[Any, Any, None]]
 
 
 def _nothing() -> None:
@@ -108,34 +94,13 @@ def create_app(
     """
     if not settings.secrets:
         raise SettingsError(HOW_TO_SET_UP)
-    client = redis or create_intake_redis(
-        settings.redis_address, connect_timeout_s=_CONNECT_TIMEOUT_S
-    )
-    queue = JobQueue.create(
-        settings.queue,
-        skill_timeout_s=settings.skill_timeout,
-        result_ttl_s=settings.result_ttl,
-    )
-    ledger = Ledger(client, queue, replicas=settings.redis_replicas)
-    intake = Intake(ledger, backlog_limit=settings.backlog_limit, metrics=metrics)
-    workers = WorkerPresence(lambda: is_any_worker_alive(client, queue))
-    tracing = create_tracing(settings.tracing, service="dingda-gateway")
-    receiver = Receiver(
-        intake,
-        ledger,
-        tracing,
-        workers=workers,
-        stores_without_workers=settings.no_workers == "notice",
-    )
-    background: list[BackgroundTask] = []
-    if settings.no_workers != "wait":
-        background.append(workers.watch)
-    if metrics:
-        background.append(lambda: measure_loop_lag(metrics.loop_lagged))
+    storing = compose(settings, service="dingda-gateway", redis=redis, metrics=metrics)
     return Gateway(
-        Callback(secrets=settings.secrets, receiver=receiver, now_ms=now_ms, metrics=metrics),
+        Callback(
+            secrets=settings.secrets, receiver=storing.receiver, now_ms=now_ms, metrics=metrics
+        ),
         callback_paths=_both_spellings(settings.callback_path),
-        site=_create_site(client, ledger, intake, background, on_ready, tracing),
+        site=_create_site(storing, on_ready),
     )
 
 
@@ -145,31 +110,22 @@ def _both_spellings(path: str) -> frozenset[str]:
     return frozenset({bare or "/", bare + "/"})
 
 
-def _create_site(
-    client: Redis,
-    ledger: Ledger,
-    intake: Intake,
-    background: Sequence[BackgroundTask],
-    on_ready: Callable[[], None],
-    tracing: Tracing,
-) -> Starlette:
+def _create_site(storing: Storing, on_ready: Callable[[], None]) -> Starlette:
     """What is served besides callbacks; storing begins and ends with its lifespan."""
     readiness = Readiness()
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
-        async with intake.running(), _running(background):
+        async with storing.running():
             with _told_of_sigterm(readiness.stop):
                 readiness.begin()
                 on_ready()
                 yield
-        await client.aclose()
-        tracing.close()
 
     async def redis() -> dict[str, str]:
         """What Redis does; without it the gateway still tells senders that it is busy."""
         try:
-            await within(_PROBE_S, ledger.probe())
+            await within(_PROBE_S, storing.ledger.probe())
         except (RedisError, OSError, TimeoutError) as error:
             return {"redis": f"does not store ({type(error).__name__})"}
         return {"redis": "stores"}
@@ -179,17 +135,6 @@ def _create_site(
         lifespan=lifespan,
         exception_handlers={HTTPException: _as_json},
     )
-
-
-@asynccontextmanager
-async def _running(background: Sequence[BackgroundTask]) -> AsyncIterator[None]:
-    """Run background tasks for as long as the context is open."""
-    tasks = [asyncio.create_task(each()) for each in background]
-    try:
-        yield
-    finally:
-        for task in tasks:
-            task.cancel()
 
 
 @contextmanager

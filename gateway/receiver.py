@@ -66,6 +66,10 @@ class Invalid:
     reason: str
 
 
+MAX_BODY_BYTES = 256 * 1024
+"""The largest message that a transport may bring. Room for a quoted reply of ours (20,000 bytes),
+which DingTalk quotes as a tree of short runs."""
+
 Ack = Stored | Delayed | Duplicate | Ignored | Busy | Invalid
 """What became of a delivery. `Ignored`: it was genuine, and there is nothing to answer."""
 

@@ -9,10 +9,9 @@ from starlette.requests import ClientDisconnect
 from starlette.types import Receive
 
 from dingda.gateway.http.rejection import RejectedError
+from dingda.gateway.receiver import MAX_BODY_BYTES
 from dingda.shared.runtime.cancel_reason import CancelReason
 
-MAX_BODY_BYTES = 256 * 1024
-"""Room for a quoted reply of ours (20,000 bytes), which DingTalk quotes as a tree of short runs."""
 BODY_TIMEOUT_S = 3.0
 _CHECK_EVERY_S = 0.25
 _DRAIN_BYTES = 1024 * 1024

@@ -15,11 +15,20 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.types import Receive, Scope, Send
 
-from dingda.gateway.http.body import MAX_BODY_BYTES, BodyReader, drain, too_large
+from dingda.gateway.http.body import BodyReader, drain, too_large
 from dingda.gateway.http.rejection import RejectedError, RejectionLog
 from dingda.gateway.http.replay import ReplayGuard
 from dingda.gateway.metrics import CallbackOutcome, GatewayMetrics
-from dingda.gateway.receiver import Ack, Busy, Delayed, Duplicate, Invalid, Receiver, Stored
+from dingda.gateway.receiver import (
+    MAX_BODY_BYTES,
+    Ack,
+    Busy,
+    Delayed,
+    Duplicate,
+    Invalid,
+    Receiver,
+    Stored,
+)
 from dingda.shared.dingtalk.message import EVENT_SUBSCRIPTION, Ignored
 from dingda.shared.dingtalk.reply import EMPTY, Text
 from dingda.shared.dingtalk.signature import verify

@@ -335,9 +335,9 @@ class Settings(PlainSettings):
     )
     proxy_url: Annotated[SecretStr, AfterValidator(_proxy_url)] = Field(
         SecretStr(""),
-        description="An HTTP proxy through which workers reach DingTalk and HTTP backends, such as "
-        "http://proxy.example:3128, perhaps with a user and a password. Never taken from "
-        "HTTPS_PROXY.",
+        description="An HTTP proxy through which workers, and Stream connections, reach DingTalk "
+        "and HTTP backends, such as http://proxy.example:3128, perhaps with a user and a password. "
+        "Never taken from HTTPS_PROXY.",
     )
     no_proxy: Annotated[tuple[Annotated[str, AfterValidator(_host)], ...], NoDecode, _Commas] = (
         Field(

@@ -36,8 +36,11 @@ LEVELS: dict[str, dict[str, set[str]]] = {
         "metrics": set(),
         "intake": {"metrics"},
         "worker_presence": set(),
+        "throttled_log": set(),
         "receiver": {"intake", "worker_presence"},
-        "http": {"receiver", "metrics"},
+        "composition": {"receiver", "intake", "worker_presence", "metrics"},
+        "http": {"receiver", "metrics", "throttled_log"},
+        "stream": {"composition", "receiver", "metrics", "throttled_log"},
     },
     "worker": {
         "errors": set(),

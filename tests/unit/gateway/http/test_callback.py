@@ -11,9 +11,9 @@ from hypothesis import settings as examples
 from hypothesis import strategies as st
 
 from dingda.gateway.app import create_app
-from dingda.gateway.http.body import MAX_BODY_BYTES
 from dingda.gateway.http.replay import BYTES_A_SIGNATURE
 from dingda.gateway.http.replay import MESSAGES_A_SIGNATURE as MOST
+from dingda.gateway.receiver import MAX_BODY_BYTES
 from dingda.shared.errors import SettingsError
 from dingda.shared.runtime.settings import Settings
 from dingda.shared.texts import BUSY

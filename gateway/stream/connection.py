@@ -1,0 +1,178 @@
+"""One open Stream connection: its frames are read, handled side by side, and acknowledged.
+
+A frame is acknowledged at most once, over the connection that it came by, and only when what it
+holds is stored. What is not acknowledged comes again, as another frame with the same content.
+"""
+
+import asyncio
+import logging
+import struct
+from contextlib import suppress
+from time import perf_counter
+
+import aiohttp
+from aiohttp import WSMsgType
+
+from dingda.gateway.stream import frames
+from dingda.gateway.stream.frames import Frame, read_frame
+from dingda.gateway.stream.metrics import DisconnectReason, FrameOutcome, StreamMetrics, Topic
+from dingda.gateway.stream.opening import OpenSocket
+from dingda.gateway.stream.topics import FrameHandler, topic_of
+from dingda.gateway.throttled_log import ThrottledLog
+from dingda.shared.dingtalk.fields import mapping, string
+from dingda.shared.dingtalk.robots import Robot
+from dingda.shared.errors import InvalidMessageError
+from dingda.shared.runtime.logs import identifier, trace
+
+logger = logging.getLogger(__name__)
+
+SILENCE_S = 75.0
+"""How long nothing may come, in seconds. DingTalk pings every 20 to 30 s. The failure that is
+reported most is a connection that is open, answers our pings, and brings nothing any more
+(soimy/openclaw-channel-dingtalk#308, open-dingtalk/dingtalk-stream-sdk-python#63)."""
+FRAMES_AT_ONCE = 256
+"""How many are handled at once: as many as are stored in one round trip to Redis. Beyond that
+nothing more is read, so TCP lets DingTalk wait."""
+LAST_ACKS_S = 2.0
+"""How long the last acknowledgements may take: what is being stored is, or is not, within one."""
+CLOSE_S = 1.0
+"""How long DingTalk may take to close its side."""
+_NORMAL_CLOSURE = struct.pack("!H", aiohttp.WSCloseCode.OK)
+
+
+class Connection:
+    """An open connection of one robot. `run` reads it, until it ends.
+
+    Args:
+        opened: its socket; it is closed at the end.
+        robot: whose it is.
+        handle: handles a frame.
+        metrics: counts the frames.
+    """
+
+    def __init__(
+        self,
+        opened: OpenSocket,
+        robot: Robot,
+        handle: FrameHandler,
+        metrics: StreamMetrics,
+    ) -> None:
+        self._session = opened.session
+        self._socket = opened.socket
+        self._robot = robot
+        self._handle = handle
+        self._metrics = metrics
+        self._log = ThrottledLog(logger)
+        self._in_hand: set[asyncio.Task[None]] = set()
+        self._places = asyncio.Semaphore(FRAMES_AT_ONCE)
+        self._silence = asyncio.timeout(SILENCE_S)
+        self._is_reading = False
+        self._may_write = True
+        self.told: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        """Done once DingTalk asks us to leave, with its reason, fit for a log. It stops delivering
+        at once, and closes after about ten seconds (protocol)."""
+
+    async def run(self) -> DisconnectReason:
+        """Read and acknowledge frames until the connection ends; returns why."""
+        try:
+            return await self._read()
+        finally:
+            await self._finish()
+
+    async def leave(self) -> None:
+        """Close it in good order: first the last acknowledgements, then the close handshake.
+
+        `run` ends soon after, `LAST_ACKS_S` and `CLOSE_S` later at the most. Until DingTalk closes
+        its side it goes on delivering: that is stored, although it can't be acknowledged any more.
+        """
+        with suppress(TimeoutError):
+            async with asyncio.timeout(LAST_ACKS_S):
+                while self._in_hand:
+                    await asyncio.wait(self._in_hand)
+        if self._is_reading and self._may_write:
+            self._may_write = False
+            self._silence.reschedule(asyncio.get_running_loop().time() + CLOSE_S)
+            with suppress(OSError, aiohttp.ClientError):
+                await self._socket.send_frame(_NORMAL_CLOSURE, WSMsgType.CLOSE)
+
+    async def _read(self) -> DisconnectReason:
+        self._is_reading = True
+        loop = asyncio.get_running_loop()
+        try:
+            async with self._silence:
+                while True:
+                    message = await self._socket.receive()
+                    if message.type not in (WSMsgType.TEXT, WSMsgType.BINARY):
+                        is_error = message.type is WSMsgType.ERROR
+                        return DisconnectReason.ERROR if is_error else DisconnectReason.CLOSED
+                    if self._may_write:
+                        self._silence.reschedule(loop.time() + SILENCE_S)
+                    await self._take(message.data)
+        except TimeoutError:
+            return DisconnectReason.SILENCE
+        finally:
+            self._is_reading = False
+
+    async def _finish(self) -> None:
+        """Write the last acknowledgements, and close the socket."""
+        try:
+            if self._in_hand:
+                await asyncio.wait(self._in_hand, timeout=LAST_ACKS_S)
+            self._may_write = False
+            await self._socket.close()
+        finally:
+            for task in self._in_hand:
+                task.cancel()
+            await self._session.close()
+
+    async def _take(self, text: bytes) -> None:
+        """Begin to handle a WebSocket message."""
+        began_s = perf_counter()
+        try:
+            frame = read_frame(text)
+        except InvalidMessageError as error:
+            self._log.note("frame", "what came is no frame (%d so far): %s", str(error))
+            self._metrics.frame_ended(Topic.OTHER, FrameOutcome.INVALID)
+            return
+        if frame.type == frames.SYSTEM:
+            await self._obey(frame, began_s)
+            return
+        await self._places.acquire()
+        task = asyncio.create_task(self._respond(frame, began_s))
+        self._in_hand.add(task)
+        task.add_done_callback(self._let_go)
+
+    def _let_go(self, task: "asyncio.Task[None]") -> None:
+        self._in_hand.discard(task)
+        self._places.release()
+
+    async def _obey(self, frame: Frame, began_s: float) -> None:
+        """Do what a SYSTEM frame asks for."""
+        topic = topic_of(frame)
+        self._metrics.frame_ended(topic, FrameOutcome.IGNORED)
+        if topic is Topic.PING:
+            await self._write(frames.pong(frame), began_s)
+            return
+        await self._write(frames.system_done(frame), began_s)
+        if topic is Topic.DISCONNECT and not self.told.done():
+            self.told.set_result(identifier(string(mapping(frame.data), "reason")))
+
+    async def _respond(self, frame: Frame, began_s: float) -> None:
+        """Have a frame handled, and acknowledge it."""
+        try:
+            reaction = await self._handle(frame, self._robot)
+        except Exception as error:  # noqa: BLE001 - the connection lives on
+            logger.error("a frame was not handled, so it is not acknowledged: %s", trace(error))
+            self._metrics.frame_ended(topic_of(frame), FrameOutcome.FAILED)
+            return
+        self._metrics.frame_ended(topic_of(frame), reaction.outcome)
+        if reaction.acknowledgement is not None:
+            await self._write(reaction.acknowledgement, began_s)
+
+    async def _write(self, acknowledgement: bytes, began_s: float) -> None:
+        """Write an acknowledgement; where that can't be done any more, the frame comes again."""
+        if not self._may_write:
+            return
+        with suppress(OSError, aiohttp.ClientError):
+            await self._socket.send_frame(acknowledgement, WSMsgType.TEXT)
+            self._metrics.acknowledged(perf_counter() - began_s)

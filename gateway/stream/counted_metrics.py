@@ -1,0 +1,130 @@
+"""What a Stream process tells Prometheus of itself; imported only where metrics are on."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from prometheus_client import CollectorRegistry, Counter, Histogram, disable_created_metrics
+from prometheus_client.core import GaugeMetricFamily, Metric
+
+from dingda.gateway.metrics import BATCHES, LOOP_LAG, ROUND_TRIPS
+from dingda.gateway.stream.metrics import (
+    ConnectResult,
+    DisconnectReason,
+    FrameOutcome,
+    StreamMetrics,
+    Topic,
+)
+from dingda.shared.runtime.counter_files import Measure
+from dingda.shared.runtime.metrics_server import Collected, build_info, serve_metrics
+from dingda.shared.runtime.server import listen
+from dingda.shared.runtime.settings import Settings
+
+_ACK_BOUNDS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5)
+
+
+class CountedStreamMetrics(StreamMetrics):
+    """Counts what one Stream process does."""
+
+    def __init__(self) -> None:
+        disable_created_metrics()  # type: ignore[no-untyped-call]
+        self.registry = CollectorRegistry()
+        frames = Counter(
+            "dingda_stream_frames",
+            "Frames that came, by what they are about and what became of them.",
+            ["topic", "outcome"],
+            registry=self.registry,
+        )
+        self._frames = {
+            (topic, outcome): frames.labels(topic, outcome)
+            for topic in Topic
+            for outcome in FrameOutcome
+        }
+        self._acknowledged = Histogram(
+            "dingda_stream_ack_duration_seconds",
+            "Time from a frame's arrival to its acknowledgement.",
+            buckets=_ACK_BOUNDS_S,
+            registry=self.registry,
+        )
+        connects = Counter(
+            "dingda_stream_connects",
+            "Attempts to open a connection, by result.",
+            ["result"],
+            registry=self.registry,
+        )
+        self._connects = {result: connects.labels(result) for result in ConnectResult}
+        disconnects = Counter(
+            "dingda_stream_disconnects",
+            "Connections that have ended, by why.",
+            ["reason"],
+            registry=self.registry,
+        )
+        self._disconnects = {reason: disconnects.labels(reason) for reason in DisconnectReason}
+        self._batches = self._histogram(BATCHES)
+        self._round_trips = self._histogram(ROUND_TRIPS)
+        self._loop_lag = self._histogram(LOOP_LAG)
+
+    def frame_ended(self, topic: Topic, outcome: FrameOutcome) -> None:
+        """Count a frame."""
+        self._frames[topic, outcome].inc()
+
+    def acknowledged(self, duration_s: float) -> None:
+        """Count an acknowledgement, written so long after its frame came."""
+        self._acknowledged.observe(duration_s)
+
+    def connect_ended(self, result: ConnectResult) -> None:
+        """Count an attempt to open a connection."""
+        self._connects[result].inc()
+
+    def disconnected(self, reason: DisconnectReason) -> None:
+        """Count a connection that has ended."""
+        self._disconnects[reason].inc()
+
+    def batch_ended(self, size: int, duration_s: float) -> None:
+        """Count a round trip that was to store `size` messages."""
+        self._batches.observe(size)
+        self._round_trips.observe(duration_s)
+
+    def loop_lagged(self, lag_s: float) -> None:
+        """Count how late the event loop was."""
+        self._loop_lag.observe(lag_s)
+
+    @contextmanager
+    def served(
+        self,
+        settings: Settings,
+        connections: Callable[[], int],
+        *,
+        is_alive: Callable[[], bool],
+        why_not_ready: Callable[[], str],
+    ) -> Iterator[None]:
+        """Serve the metrics, and the process's health, as long as the context lasts.
+
+        Args:
+            settings: where to listen.
+            connections: how many are open; called from a thread.
+            is_alive: whether the process is well; called from a thread.
+            why_not_ready: why it hears nothing; "" if it does. Called from a thread.
+
+        Raises:
+            SettingsError: if the port is taken.
+        """
+
+        def state() -> Iterator[Metric]:
+            yield build_info("stream")
+            yield GaugeMetricFamily(
+                "dingda_stream_connections",
+                "Connections that are open: one for each robot, two while one is replaced.",
+                value=connections(),
+            )
+
+        self.registry.register(Collected(state))
+        listener = listen(
+            settings.metrics_host,
+            settings.metrics_port,
+            chosen_with="DINGDA_METRICS_PORT or DINGDA_METRICS_HOST",
+        )
+        with serve_metrics(listener, self.registry, is_alive=is_alive, why_not_ready=why_not_ready):
+            yield
+
+    def _histogram(self, measure: Measure) -> Histogram:
+        return Histogram(measure.name, measure.help, buckets=measure.bounds, registry=self.registry)

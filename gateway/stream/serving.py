@@ -1,0 +1,166 @@
+"""The Stream process: a connection for each robot that is to have one, until told to stop."""
+
+import asyncio
+import logging
+import os
+import signal
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
+from random import SystemRandom
+from typing import TYPE_CHECKING, NoReturn
+
+import uvloop
+
+from dingda.gateway.composition import compose
+from dingda.gateway.stream.kept_connection import KeptConnection
+from dingda.gateway.stream.metrics import StreamMetrics
+from dingda.gateway.stream.opening import Opener
+from dingda.gateway.stream.topics import Topics
+from dingda.shared.dingtalk.robots import Robot, Robots
+from dingda.shared.errors import SettingsError
+from dingda.shared.runtime.egress import Egress, create_tls_context
+from dingda.shared.runtime.failpoints import warn_of_failpoints
+from dingda.shared.runtime.garbage import relax_garbage_collection
+from dingda.shared.runtime.health import Readiness
+from dingda.shared.runtime.logs import configure_logging
+from dingda.shared.runtime.loop_lag import responds
+from dingda.shared.runtime.notify import READY, STOPPING, WATCHDOG, notify, watchdog_interval_s
+from dingda.shared.runtime.preflight import run_preflight
+from dingda.shared.runtime.settings import Settings, load_settings
+
+if TYPE_CHECKING:
+    from dingda.gateway.stream.counted_metrics import CountedStreamMetrics
+
+logger = logging.getLogger("dingda.stream")
+
+_WHERE = """\
+Find both at open-dev.dingtalk.com, under 应用开发 > your application > 凭证与基础信息: Client ID
+(formerly AppKey) and Client Secret (formerly AppSecret). Under 机器人 choose Stream mode."""
+
+
+def serve(settings: Settings) -> NoReturn:
+    """Hear DingTalk until told to stop, then end the process.
+
+    Raises:
+        SettingsError: if a setting is missing or dangerous, or the port of the metrics is taken.
+    """
+    configure_logging(settings.log_level, settings.log_format)
+    warn_of_failpoints()
+    robots = stream_robots(settings.robots)
+    run_preflight(settings)
+    uvloop.run(_hear(settings, robots))
+    # At once: Python would wait for a look-up of DingTalk's name that hangs.
+    logging.shutdown()
+    os._exit(0)
+
+
+def stream_robots(robots: Robots) -> list[Robot]:
+    """The robots to be connected: those of mode "stream"; of the plain settings the only one.
+
+    Raises:
+        SettingsError: if there is none, or one lacks what it needs to sign in.
+    """
+    chosen = [robot for robot in robots if robots.takes_any_code or robot.mode == "stream"]
+    if not chosen:
+        raise SettingsError('no robot of DINGDA_ROBOTS has mode = "stream"')
+    for robot in chosen:
+        if robot.app_key and robot.secrets:
+            continue
+        if robots.takes_any_code:
+            what = "DINGDA_APP_KEY and DINGDA_APP_SECRET must both be set: a Stream connection"
+        else:
+            what = f"robot {robot.label} needs an app_key and a secret: its Stream connection"
+        raise SettingsError(f"{what} signs in with them.\n{_WHERE}")
+    return chosen
+
+
+async def _hear(settings: Settings, robots: Sequence[Robot]) -> None:
+    metrics = _create_metrics(settings)
+    storing = compose(settings, service="dingda-stream", metrics=metrics)
+    topics = Topics(storing.receiver, settings.robots)
+    egress = Egress(settings.proxy_url.get_secret_value(), settings.no_proxy)
+    opener = Opener(settings.openapi_url, egress, create_tls_context())
+    kept = {
+        robot: KeptConnection(
+            robot, opener, topics.handle, metrics or StreamMetrics(), random=SystemRandom()
+        )
+        for robot in robots
+    }
+    readiness = Readiness()
+    stopping = _told_to_stop()
+    relax_garbage_collection()
+    with _served(metrics, settings, kept, readiness):
+        async with storing.running(), asyncio.TaskGroup() as group:
+            tasks = [group.create_task(each.run()) for each in kept.values()]
+            if interval_s := watchdog_interval_s():
+                tasks.append(group.create_task(_feed_watchdog(interval_s)))
+            readiness.begin()
+            notify(READY)
+            await stopping.wait()
+            notify(STOPPING)
+            readiness.stop()
+            for task in tasks:
+                task.cancel()
+    logger.info("every connection is closed, and what came by them is stored")
+
+
+def _told_to_stop() -> asyncio.Event:
+    """Set once a signal asks the process to end in good order."""
+    stopping = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopping.set)
+    loop.add_signal_handler(signal.SIGHUP, _restart, stopping)
+    return stopping
+
+
+def _restart(stopping: asyncio.Event) -> None:
+    """End in good order, so that the supervisor starts another with the settings on disk.
+
+    If those are wrong, the other would not start: then this one goes on.
+    """
+    try:
+        stream_robots(load_settings().robots)
+    except SettingsError as error:
+        logger.error("not reloaded, as the settings are wrong: %s", error)
+        return
+    stopping.set()
+
+
+async def _feed_watchdog(interval_s: float) -> NoReturn:
+    """Tell systemd that the loop runs, until cancelled."""
+    while True:
+        notify(WATCHDOG)
+        await asyncio.sleep(interval_s)
+
+
+def _create_metrics(settings: Settings) -> "CountedStreamMetrics | None":
+    """What counts; None, and nothing is loaded for it, where metrics are off."""
+    if not settings.metrics_port:
+        return None
+    from dingda.gateway.stream.counted_metrics import CountedStreamMetrics  # noqa: PLC0415
+
+    return CountedStreamMetrics()
+
+
+def _served(
+    metrics: "CountedStreamMetrics | None",
+    settings: Settings,
+    kept: dict[Robot, KeptConnection],
+    readiness: Readiness,
+) -> AbstractContextManager[None]:
+    """Serve metrics and health while the context lasts, if they are on."""
+    if metrics is None:
+        return nullcontext()
+    loop = asyncio.get_running_loop()
+
+    def why_not_ready() -> str:
+        away = [robot.label for robot, each in kept.items() if not each.open_count]
+        return readiness.why_not or (f"no connection to DingTalk of {', '.join(away)}" * bool(away))
+
+    return metrics.served(
+        settings,
+        lambda: sum(each.open_count for each in kept.values()),
+        is_alive=lambda: responds(loop),
+        why_not_ready=why_not_ready,
+    )

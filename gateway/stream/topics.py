@@ -1,0 +1,116 @@
+"""What is done with a frame: which receiver takes its topic, and how it is acknowledged."""
+
+import logging
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from dingda.gateway.receiver import (
+    MAX_BODY_BYTES,
+    Ack,
+    Busy,
+    Delayed,
+    Duplicate,
+    Invalid,
+    Receiver,
+    Stored,
+)
+from dingda.gateway.stream import frames
+from dingda.gateway.stream.frames import Frame
+from dingda.gateway.stream.metrics import FrameOutcome, Topic
+from dingda.gateway.throttled_log import ThrottledLog
+from dingda.shared.dingtalk.message import Ignored
+from dingda.shared.dingtalk.robots import Robot, Robots
+from dingda.shared.runtime.logs import identifier
+
+logger = logging.getLogger(__name__)
+
+_SYSTEM_TOPICS = {frames.PING: Topic.PING, frames.DISCONNECT: Topic.DISCONNECT}
+_CALLBACK_TOPICS = {frames.ROBOT_MESSAGE: Topic.MESSAGE, frames.CARD_ACTION: Topic.CARD}
+
+
+@dataclass(frozen=True, slots=True)
+class Reaction:
+    """What became of a frame, and its acknowledgement; None: DingTalk shall send it again."""
+
+    outcome: FrameOutcome
+    acknowledgement: bytes | None
+
+
+FrameHandler = Callable[[Frame, Robot], Awaitable[Reaction]]
+"""Handles a frame that came over a robot's connection, within a second or so."""
+
+
+def topic_of(frame: Frame) -> Topic:
+    """What a frame is about."""
+    match frame.type:
+        case frames.CALLBACK:
+            return _CALLBACK_TOPICS.get(frame.topic, Topic.OTHER)
+        case frames.EVENT:
+            return Topic.EVENT
+        case frames.SYSTEM:
+            return _SYSTEM_TOPICS.get(frame.topic, Topic.OTHER)
+        case _:
+            return Topic.OTHER
+
+
+def _leave_unacknowledged(_: Frame) -> None:
+    """Say nothing: the frame comes again."""
+
+
+class Topics:
+    """Hands each frame on to what takes its topic.
+
+    Args:
+        receiver: stores messages.
+        robots: all robots, to tell whose message a frame holds.
+    """
+
+    def __init__(self, receiver: Receiver, robots: Robots) -> None:
+        self._receiver = receiver
+        self._robots = robots
+        self._log = ThrottledLog(logger)
+
+    async def handle(self, frame: Frame, robot: Robot) -> Reaction:
+        """Handle a frame that came over a robot's connection; see `FrameHandler`."""
+        data = frame.data.encode()
+        match topic_of(frame):
+            case Topic.MESSAGE:
+                ack = await self._receive_message(data)
+                return self._react(ack, frame, done=frames.message_done)
+            case Topic.CARD:
+                ack = await self._receiver.receive_card_action(data, robot)
+                return self._react(ack, frame, done=frames.card_done)
+            case Topic.EVENT:
+                ack = await self._receiver.receive_event(frame.headers, data, robot)
+                return self._react(ack, frame, done=frames.event_done, later=frames.event_later)
+            case _:
+                kind = f"{identifier(frame.type)} {identifier(frame.topic)}"
+                self._log.note("unknown", "nothing takes a frame like it (%d so far): %s", kind)
+                return Reaction(FrameOutcome.UNKNOWN, frames.unknown(frame))
+
+    async def _receive_message(self, data: bytes) -> Ack:
+        if len(data) > MAX_BODY_BYTES:
+            return Invalid(f"the message is larger than {MAX_BODY_BYTES} bytes")
+        return await self._receiver.receive(data)
+
+    def _react(
+        self,
+        ack: Ack,
+        frame: Frame,
+        *,
+        done: Callable[[Frame], bytes],
+        later: Callable[[Frame], bytes | None] = _leave_unacknowledged,
+    ) -> Reaction:
+        match ack:
+            case Stored() | Delayed():
+                return Reaction(FrameOutcome.STORED, done(frame))
+            case Duplicate():
+                return Reaction(FrameOutcome.DUPLICATE, done(frame))
+            case Ignored():
+                return Reaction(FrameOutcome.IGNORED, done(frame))
+            case Invalid(reason):
+                self._log.note("invalid", "a frame was refused (%d so far): %s", reason)
+                return Reaction(FrameOutcome.INVALID, frames.refused(frame))
+            case Busy(reason):
+                self._log.note("busy", "not stored, so it shall come again (%d so far): %s", reason)
+                return Reaction(FrameOutcome.BUSY, later(frame))
