@@ -10,8 +10,8 @@ from dingda.shared.runtime.command_line import FAILED, OK, as_json_option, to_js
 from dingda.shared.runtime.logs import configure_logging
 from dingda.shared.runtime.settings import load_settings
 from dingda.simulator.client.rendering import render_payload
+from dingda.worker.operations.named_robots import find_robot, robot_option
 from dingda.worker.operations.offline import OfflineAnswer, answer_offline
-from dingda.worker.operations.robot_option import find_robot, robot_option
 
 _MARGIN = " " * 9
 

@@ -42,11 +42,11 @@ SECTIONS: dict[str, dict[str, Entry]] = {
             "dingda.ask:ask", "Ask the skills one thing in this process, without a Redis."
         ),
         "skills": Entry(
-            "dingda.worker.operations.commands:skills",
+            "dingda.worker.operations.author_commands:skills",
             "List the skills, their modules and what one types.",
         ),
         "settings": Entry(
-            "dingda.worker.operations.commands:settings",
+            "dingda.worker.operations.author_commands:settings",
             "List every setting, what it means and what it is now.",
         ),
     },

@@ -18,12 +18,12 @@ from dingda.shared.runtime.preflight import run_preflight
 from dingda.shared.runtime.running_demo import join_demo
 from dingda.shared.runtime.settings import Settings, load_settings
 from dingda.worker.app import run_worker
+from dingda.worker.operations.author_commands import settings
 from dingda.worker.operations.commands import (
     alive,
     dead,
     exiting_without_redis,
     metrics,
-    settings,
     status,
     trace_command,
 )

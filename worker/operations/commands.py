@@ -1,7 +1,4 @@
-"""The commands for operators and authors.
-
-`status`, `alive`, `trace`, `metrics`, `dead`, `skills`, `settings`.
-"""
+"""The commands for operators: `status`, `top`, `alive`, `trace`, `metrics`, `dead`."""
 
 import logging
 import socket
@@ -23,13 +20,12 @@ from dingda.shared.ledger.journal import read_journal
 from dingda.shared.ledger.message_trace import read_message
 from dingda.shared.ledger.states import DeadLetter
 from dingda.shared.queue import JobQueue
-from dingda.shared.runtime.command_line import FAILED, OK, WRONG_USAGE, as_json_option
+from dingda.shared.runtime.command_line import FAILED, OK, as_json_option
 from dingda.shared.runtime.logs import configure_logging, printable
 from dingda.shared.runtime.redis_clients import create_bounded_redis
 from dingda.shared.runtime.running_demo import join_demo
 from dingda.shared.runtime.server import create_uvicorn_config, listen
 from dingda.shared.runtime.settings import Settings, load_settings
-from dingda.worker.answering.composition import load_robots_skills
 from dingda.worker.operations.cluster_state import read_cluster_state
 from dingda.worker.operations.dead_letters import (
     find_dead_letter,
@@ -37,10 +33,8 @@ from dingda.worker.operations.dead_letters import (
     show_dead_letter,
     show_dead_letters,
 )
+from dingda.worker.operations.named_robots import labels_of
 from dingda.worker.operations.readings import Observer
-from dingda.worker.operations.robot_option import find_robot, robot_option
-from dingda.worker.operations.settings_list import list_settings, show_settings
-from dingda.worker.operations.skills_list import list_skills, show_robots_skills
 from dingda.worker.operations.status import NO_WORKERS, is_working, show_status, status_of
 from dingda.worker.operations.top import print_once, watch
 from dingda.worker.operations.trace import (
@@ -49,7 +43,6 @@ from dingda.worker.operations.trace import (
     show_message,
     why_nothing_fits,
 )
-from dingda.worker.sdk.loader import find_skills
 
 logger = logging.getLogger("dingda.worker")
 
@@ -65,38 +58,6 @@ def exiting_without_redis() -> Iterator[None]:
     except RedisError as error:
         logger.error("Redis (DINGDA_REDIS_URL) cannot be used: %s", error)
         raise click.exceptions.Exit(FAILED) from None
-
-
-@click.command
-@as_json_option
-def settings(*, as_json: bool) -> int:
-    """List every setting, what it means and what it is now.
-
-    The skills' own are among them. Secrets show only whether they are set. Exit status: 2 if one is
-    wrong or missing.
-    """
-    skills = {skill.name: skill for each in load_robots_skills(_load()).values() for skill in each}
-    sections = list_settings(skills.values())
-    click.echo(show_settings(sections, as_json=as_json))
-    return WRONG_USAGE if any(section.problem for section in sections) else OK
-
-
-@click.command
-@robot_option
-@as_json_option
-def skills(*, robot_name: str, as_json: bool) -> int:
-    """List the skills, their modules and what one types.
-
-    Of several robots, each robot's. Words that two skills claim are named, with the one that has
-    them. Exit status: 1 if a module can't be loaded.
-    """
-    settings = _load()
-    robots = [find_robot(settings.robots, robot_name)] if robot_name else settings.robots
-    found = {
-        robot.label: list_skills(find_skills(robot.skills or settings.skills)) for robot in robots
-    }
-    click.echo(show_robots_skills(found, as_json=as_json))
-    return FAILED if any(each.failures for each in found.values()) else OK
 
 
 @click.command
@@ -212,7 +173,7 @@ def trace_command(  # noqa: PLR0913 - what an operator may know of a message
         if found is None:
             click.echo(await why_nothing_fits(redis, queue), err=True)
             return FAILED
-        click.echo(show_message(found, as_json=as_json))
+        click.echo(show_message(found, as_json=as_json, labels=labels_of(load_settings().robots)))
         return OK
 
     async def show_some(redis: Redis, _: LedgerAdmin, queue: JobQueue) -> int:
@@ -226,7 +187,8 @@ def trace_command(  # noqa: PLR0913 - what an operator may know of a message
             limit=limit,
         )
         if entries or as_json:
-            click.echo(show_entries(entries, as_json=as_json))
+            labels = labels_of(load_settings().robots)
+            click.echo(show_entries(entries, as_json=as_json, labels=labels))
         if not entries:
             click.echo(await why_nothing_fits(redis, queue), err=True)
         return OK if entries else FAILED

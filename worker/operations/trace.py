@@ -4,7 +4,7 @@ Ids, times, names and types; nothing that anybody wrote. What others have chosen
 shown on one line, with its control characters escaped.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
@@ -23,6 +23,7 @@ from dingda.shared.runtime.logs import printable
 from dingda.shared.runtime.task_owner import SHORT_ID_CHARS
 
 _MAX_DIGITS = 5
+_NO_LABELS: Mapping[str, str] = {}
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
 
@@ -69,18 +70,28 @@ def parse_since(text: str, now: datetime) -> datetime:
     return datetime.fromisoformat(text).astimezone()
 
 
-def show_entries(entries: Sequence[JournalEntry], *, as_json: bool) -> str:
-    """A line for each message that has ended, or a JSON list."""
+def show_entries(
+    entries: Sequence[JournalEntry], *, as_json: bool, labels: Mapping[str, str] = _NO_LABELS
+) -> str:
+    """A line for each message that has ended, or a JSON list.
+
+    Args:
+        entries: the messages.
+        as_json: whether it is to be JSON.
+        labels: of several robots, by their codes.
+    """
     if as_json:
         return to_json([_entry_facts(entry) for entry in entries])
-    return "\n".join(map(_line, entries))
+    return "\n".join(_line(entry, labels) for entry in entries)
 
 
-def show_message(trace: MessageTrace, *, as_json: bool) -> str:
-    """The way of one message, or all of it as a JSON object."""
+def show_message(
+    trace: MessageTrace, *, as_json: bool, labels: Mapping[str, str] = _NO_LABELS
+) -> str:
+    """The way of one message, or all of it as a JSON object; `labels` as in `show_entries`."""
     if as_json:
         return to_json(_trace_facts(trace))
-    return "\n".join(_described(trace))
+    return "\n".join(_described(trace, labels))
 
 
 async def why_nothing_fits(redis: Redis, queue: JobQueue) -> str:
@@ -104,7 +115,7 @@ async def why_nothing_fits(redis: Redis, queue: JobQueue) -> str:
     )
 
 
-def _line(entry: JournalEntry) -> str:
+def _line(entry: JournalEntry, labels: Mapping[str, str]) -> str:
     stages_s = _times(entry).stages_s
     took = "  ".join(f"{stage} {took_s:.3f} s" for stage, took_s in stages_s.items())
     facts = entry.facts
@@ -115,12 +126,13 @@ def _line(entry: JournalEntry) -> str:
         facts.skill or "-",
         took,
         f"from {facts.sender or '-'}",
+        f"to {labels.get(facts.robot, facts.robot) or '-'}" if labels else "",
         f"{facts.error} at {facts.place}" if facts.error else "",
     )
     return "  ".join(map(printable, filter(None, words)))
 
 
-def _described(trace: MessageTrace) -> Iterator[str]:
+def _described(trace: MessageTrace, labels: Mapping[str, str]) -> Iterator[str]:
     timeline, facts = trace.timeline, trace.facts
     outcome = f"{timeline.state} ({timeline.reason})" if timeline.reason else timeline.state
     arguments = ", ".join(f"{name}: {kind}" for name, kind in facts.arguments.items())
@@ -129,7 +141,7 @@ def _described(trace: MessageTrace) -> Iterator[str]:
     for name, value in (
         ("message", trace.id),
         ("msg-id", facts.msg_id),
-        ("robot", facts.robot),
+        ("robot", " ".join(filter(None, (labels.get(facts.robot), facts.robot)))),
         ("conversation", facts.conversation),
         ("sender", facts.sender),
         ("state", outcome),

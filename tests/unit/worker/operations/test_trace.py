@@ -89,6 +89,18 @@ async def test_the_whole_way_of_one_has_its_steps_in_order_with_the_backends_bet
     assert [step.split("  ")[-1] for step in steps[4:]] == ["reply claimed", "answered"]
 
 
+async def test_of_several_robots_the_one_that_was_spoken_to_is_named(
+    redis: fakeredis.FakeAsyncRedis, ledger: Ledger
+) -> None:
+    labels = {"dingrobot": "小钉", "dingother": "小红"}
+    await ended(ledger)
+    (entry,) = await read_journal(redis, QUEUE)
+    assert show_entries([entry], as_json=False, labels=labels).endswith("  to 小钉")
+    found = await read_message(redis, QUEUE, entry.id)
+    assert found
+    assert "robot         小钉 dingrobot" in show_message(found, as_json=False, labels=labels)
+
+
 async def test_one_is_found_by_dingtalks_own_id_too(
     redis: fakeredis.FakeAsyncRedis, ledger: Ledger
 ) -> None:

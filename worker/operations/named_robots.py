@@ -1,4 +1,4 @@
-"""The option `--robot` of commands that concern one of several robots."""
+"""Several robots on the command line: the option that names one, and their labels."""
 
 import click
 
@@ -20,3 +20,8 @@ def find_robot(robots: Robots, name: str) -> Robot:
             return robot
     labels = ", ".join(robot.label for robot in robots)
     raise click.BadParameter(f"there is no robot of this name or code: {labels}")
+
+
+def labels_of(robots: Robots) -> dict[str, str]:
+    """The robots' labels by their codes; none where there is only one to show."""
+    return {robot.code: robot.label for robot in robots} if len(robots) > 1 else {}
