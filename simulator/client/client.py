@@ -10,6 +10,7 @@ import httpx
 from dingda.simulator.dingtalk.faults import FaultSettings
 from dingda.simulator.dingtalk.record import Record
 from dingda.simulator.dingtalk.stream_faults import StreamFaults
+from dingda.simulator.dingtalk.stream_pushes import PushRecord
 from dingda.simulator.dingtalk.stream_state import StreamState
 from dingda.simulator.dingtalk.user_message import UserMessage
 from dingda.simulator.errors import RequestRejectedError, SimulatorUnreachableError
@@ -119,6 +120,25 @@ class SimulatorClient:
     async def cut_streams(self) -> None:
         """Cut the TCP connection of every Stream connection, without a word."""
         await self._fetch(bytes, "POST", "/api/stream/cut", b"{}")
+
+    async def push_event(self, event_type: str, data: Mapping[str, Any]) -> PushRecord:
+        """Push an event; returns once the first delivery has ended."""
+        body = json.dumps({"eventType": event_type, "data": data}).encode()
+        return await self._fetch(PushRecord.from_json, "POST", "/api/stream/events", body)
+
+    async def push_card_callback(self, press: Mapping[str, Any]) -> PushRecord:
+        """Push the press of a card's button, by the fields of `CardPress`."""
+        body = json.dumps(press).encode()
+        return await self._fetch(PushRecord.from_json, "POST", "/api/stream/card-callbacks", body)
+
+    async def push_frame(self, frame: Mapping[str, Any]) -> PushRecord:
+        """Push any frame, by the fields of `FramePush`."""
+        body = json.dumps(frame).encode()
+        return await self._fetch(PushRecord.from_json, "POST", "/api/stream/frames", body)
+
+    async def pushes(self) -> list[PushRecord]:
+        """What became of the latest events, card callbacks and other frames, the oldest first."""
+        return await self._fetch(PushRecord.list_from_json, "GET", "/api/stream/pushes")
 
     async def stream_faults(self) -> StreamFaults:
         """What goes wrong with Stream connections at present."""

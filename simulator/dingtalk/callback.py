@@ -27,7 +27,10 @@ MENTION = "@钉答"
 ENCRYPTED_ID = "$:LWCP_v1:$"
 """What DingTalk's encrypted user ids begin with. They are no userids and cannot be mentioned."""
 
-_CORP_ID, _OTHER_CORP_ID = "dingsimulatedcorp", "dingothercorp"
+CORP_ID = "dingsimulatedcorp"
+QUOTA_MESSAGE = "受调用量超量影响，当前我的消息服务已经暂停"
+
+_OTHER_CORP_ID = "dingothercorp"
 _ROBOT_CODE = "dingsimulatedrobot"
 _SINGLE, _GROUP = "1", "2"
 # Base64 makes +/+/ of it. In real msgIds these turn up by chance; here every one has them, so that
@@ -60,7 +63,7 @@ def build_callback(
         "senderPlatform": message.client,
         "conversationId": _conversation_id(message),
         **({} if message.single else _group_fields(message)),
-        "chatbotCorpId": _CORP_ID,
+        "chatbotCorpId": CORP_ID,
         "chatbotUserId": ROBOT_ID,
         "msgId": new_msg_id(),
         "senderNick": message.sender,
@@ -68,7 +71,7 @@ def build_callback(
         **({"senderStaffId": staff_id_of(message.sender)} if known else {}),
         "sessionWebhookExpiredTime": expires_ms,
         "createAt": created_ms,
-        "senderCorpId": _OTHER_CORP_ID if message.external else _CORP_ID,
+        "senderCorpId": _OTHER_CORP_ID if message.external else CORP_ID,
         "conversationType": _SINGLE if message.single else _GROUP,
         "senderId": sender_id_of(message.sender),
         "sessionWebhook": session_webhook,
@@ -189,7 +192,7 @@ def over_quota(callback: dict[str, Any]) -> dict[str, Any]:
     return {
         **{name: value for name, value in callback.items() if name not in ("text", "content")},
         "errorCode": 20001,
-        "errorMessage": "受调用量超量影响，当前我的消息服务已经暂停",
+        "errorMessage": QUOTA_MESSAGE,
     }
 
 

@@ -18,7 +18,7 @@ ANY_EVENT = "*"
 """The one topic of events; which of them come is chosen in the console."""
 KNOWN_TOPICS = frozenset({ROBOT_TOPIC, CARD_TOPIC, ANY_EVENT})
 
-_OK = 200
+_SERVER_ERROR = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,8 +80,12 @@ class StreamAck:
 
     @property
     def taken(self) -> bool:
-        """Whether the push is over; an event is sent again after `LATER`."""
-        return self.code == _OK and self.data.get("status") != "LATER"
+        """Whether the push is over: it comes again after a 500, or an event's `LATER`.
+
+        No source says what follows a 400 or 404; to push again what a client does not know would
+        be no use.
+        """
+        return self.code < _SERVER_ERROR and self.data.get("status") != "LATER"
 
 
 def parse_ack(text: str) -> StreamAck | None:

@@ -6,7 +6,17 @@ from pydantic import TypeAdapter
 
 from dingda.simulator.dingtalk.faults import FaultSettings
 from dingda.simulator.dingtalk.record import Record
+from dingda.simulator.dingtalk.stream_commands import (
+    CardPress,
+    Disconnection,
+    EventPush,
+    FramePush,
+)
+from dingda.simulator.dingtalk.stream_faults import StreamFaults
+from dingda.simulator.dingtalk.stream_pushes import PushRecord
+from dingda.simulator.dingtalk.stream_state import StreamState
 from dingda.simulator.dingtalk.user_message import UserMessage
+from dingda.simulator.http.stream import OPEN_PATH
 
 _Json = dict[str, Any]
 
@@ -44,6 +54,36 @@ _ERROR: _Json = {
         "error": {"type": "string", "description": "A short name, for programs."},
         "detail": {"type": "string", "description": "A sentence, for people."},
     },
+}
+_OPENING: _Json = {
+    "type": "object",
+    "required": ["clientId", "clientSecret", "subscriptions"],
+    "properties": {
+        "clientId": {"type": "string"},
+        "clientSecret": {"type": "string"},
+        "subscriptions": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "required": ["type", "topic"],
+                "properties": {"type": {"type": "string"}, "topic": {"type": "string"}},
+            },
+        },
+    },
+}
+_OPENED: _Json = {
+    "type": "object",
+    "required": ["endpoint", "ticket"],
+    "properties": {
+        "endpoint": {"type": "string", "description": "Where to connect, with `?ticket=`."},
+        "ticket": {"type": "string", "description": "Good for 90 s and for one connection."},
+    },
+}
+_NO_BODY: _Json = {"type": "object"}
+_CONNECTIONS: _Json = {
+    "type": "object",
+    "required": ["connections"],
+    "properties": {"connections": {"type": "integer", "description": "How many there were."}},
 }
 _VERDICT: _Json = {
     "type": "object",
@@ -108,6 +148,7 @@ def _paths() -> _Json:
                 "Choose what goes wrong", _json(_ref("FaultSettings")), body="FaultSettings"
             ),
         },
+        **_stream_paths(),
         "/api/events": {
             "get": _operation(
                 "Everything remembered, then every change: server-sent events named `beginning`, "
@@ -124,6 +165,73 @@ def _paths() -> _Json:
                 body={"type": "object"},
                 parameters=[_SESSION],
             )
+        },
+    }
+
+
+def _stream_paths() -> _Json:
+    record = _json(_ref("PushRecord"))
+    return {
+        OPEN_PATH: {
+            "post": _operation(
+                "Open a Stream connection, as a bot does; errors have DingTalk's own form",
+                _json(_OPENED),
+                body=_OPENING,
+            )
+        },
+        "/api/stream": {
+            "get": _operation(
+                "The Stream connections, and what became of the pushes", _json(_ref("StreamState"))
+            )
+        },
+        "/api/stream/disconnect": {
+            "post": _operation(
+                "Tell every Stream connection to disconnect; it gets nothing more, and is cut "
+                "ten seconds later",
+                _json(_CONNECTIONS),
+                body="Disconnection",
+            )
+        },
+        "/api/stream/cut": {
+            "post": _operation(
+                "Cut the TCP connection of every Stream connection",
+                _json(_CONNECTIONS),
+                body=_NO_BODY,
+            )
+        },
+        "/api/stream/faults": {
+            "get": _operation(
+                "What goes wrong with Stream at present", _json(_ref("StreamFaults"))
+            ),
+            "put": _operation(
+                "Choose what goes wrong with Stream",
+                _json(_ref("StreamFaults")),
+                body="StreamFaults",
+            ),
+        },
+        "/api/stream/pushes": {
+            "get": _operation(
+                "What became of the latest events, card callbacks and other frames, the oldest "
+                "first",
+                _json(_list("PushRecord")),
+            )
+        },
+        "/api/stream/events": {
+            "post": _operation(
+                "Push an event; returns once its first delivery has ended",
+                record,
+                body="EventPush",
+            )
+        },
+        "/api/stream/card-callbacks": {
+            "post": _operation(
+                "Press a card's button, or submit its form; returns as above",
+                record,
+                body="CardPress",
+            )
+        },
+        "/api/stream/frames": {
+            "post": _operation("Push any frame; returns as above", record, body="FramePush")
         },
     }
 
@@ -166,10 +274,22 @@ def _list(name: str) -> _Json:
     return {"type": "array", "items": _ref(name)}
 
 
+_KINDS = (
+    UserMessage,
+    FaultSettings,
+    Record,
+    StreamState,
+    StreamFaults,
+    PushRecord,
+    Disconnection,
+    EventPush,
+    CardPress,
+    FramePush,
+)
+
+
 def _schemas() -> _Json:
-    inputs = [
-        (kind, "validation", TypeAdapter(kind)) for kind in (UserMessage, FaultSettings, Record)
-    ]
+    inputs = [(kind, "validation", TypeAdapter(kind)) for kind in _KINDS]
     _, document = TypeAdapter.json_schemas(
         inputs,  # type: ignore[arg-type]
         ref_template="#/components/schemas/{model}",

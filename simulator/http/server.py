@@ -30,6 +30,7 @@ from dingda.simulator.dingtalk.change_notifier import ChangeNotifier
 from dingda.simulator.dingtalk.custom_robot import CustomRobot
 from dingda.simulator.dingtalk.simulation import Simulation
 from dingda.simulator.dingtalk.stream import Stream
+from dingda.simulator.dingtalk.stream_pushes import StreamPushes
 from dingda.simulator.dingtalk.stream_rules import StreamRules
 from dingda.simulator.http.app import create_app, custom_robot_route
 from dingda.simulator.http.callback_sender import CallbackSender, GatewayResponse, Sender
@@ -124,6 +125,9 @@ def _build(
         mode=settings.mode,
     )
     robot = CustomRobot(dingtalk, secret=bot.alert_secret.get_secret_value(), now_ms=wall_clock_ms)
+    pushes = StreamPushes(
+        stream, client_id=client_id, now_ms=wall_clock_ms, announce=changes.announce
+    )
     queue = JobQueue.create(bot.queue, skill_timeout_s=bot.skill_timeout)
     watch = LedgerWatch(partial(read_timelines, ledger, queue), dingtalk, changes, wall_clock_ms)
     return create_app(
@@ -135,7 +139,7 @@ def _build(
             custom_robot_route(robot, changes),
             # Before the mount that would take it for one of its own.
             *stream_routes(stream, base_url=settings.session_base_url, changes=changes),
-            *stream_api_routes(stream, changes),
+            *stream_api_routes(dingtalk, stream, pushes, changes),
             Mount(
                 "/openapi",
                 routes=create_openapi(dingtalk, changes, app_secret=bot.secrets[0]).routes(),

@@ -1,14 +1,16 @@
 """The Stream mode of a simulated DingTalk, for tests that may be `async` or not."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 from anyio.from_thread import BlockingPortal
 
 from dingda.simulator.client.client import SimulatorClient
 from dingda.simulator.dingtalk.stream_faults import NO_STREAM_FAULTS, StreamFaults
+from dingda.simulator.dingtalk.stream_pushes import PushRecord
 from dingda.simulator.dingtalk.stream_state import StreamState
 
 
@@ -36,6 +38,23 @@ class SimulatedStream:
     def cut(self) -> None:
         """Cut every TCP connection without a word."""
         self._portal.call(self._client.cut_streams)
+
+    def push_event(self, event_type: str, data: Mapping[str, Any] | None = None) -> PushRecord:
+        """Push an event; returns once the first delivery has ended."""
+        return self._portal.call(partial(self._client.push_event, event_type, data or {}))
+
+    def push_card_callback(self, **press: Any) -> PushRecord:
+        """Push the press of a card's button, by the fields of `CardPress`."""
+        return self._portal.call(partial(self._client.push_card_callback, press))
+
+    def push_frame(self, **frame: Any) -> PushRecord:
+        """Push any frame, by the fields of `FramePush`."""
+        return self._portal.call(partial(self._client.push_frame, frame))
+
+    def look(self, push: PushRecord) -> PushRecord:
+        """What has become of a push by now, of the latest hundred."""
+        pushes = self._portal.call(self._client.pushes)
+        return next(each for each in pushes if each.id == push.id)
 
     def set_faults(self, **faults: Any) -> None:
         """Choose what goes wrong; see `StreamFaults`. What is left out is off."""

@@ -8,7 +8,7 @@ from typing import Any, get_args
 
 import pytest
 
-from dingda.simulator.dingtalk.stream_frames import ROBOT_TOPIC
+from dingda.simulator.dingtalk.stream_frames import CARD_TOPIC, ROBOT_TOPIC
 from dingda.simulator.dingtalk.user_message import WORDLESS, Kind, Quotation, UserMessage
 from dingda.simulator.errors import RequestRejectedError
 from dingda.simulator.testing.simulated_dingtalk import SimulatedDingTalk
@@ -127,3 +127,25 @@ def test_it_connects_again_after_a_disconnect(dingtalk: SimulatedDingTalk) -> No
 def test_it_is_told_of_a_wrong_secret(simulator: StreamSimulator) -> None:
     with the_sdk(replace(simulator, client_secret="wrong")) as sdk:
         sdk.wait_for("401 Client Error.*authFailed")
+
+
+def test_it_receives_an_event_with_its_headers(sdk: Process, dingtalk: SimulatedDingTalk) -> None:
+    push = dingtalk.stream.push_event("chat_add_member", {"chatid": "chat1", "userId": ["0001"]})
+    (frame,) = wait_until(lambda: [each for each in received(sdk) if each["topic"] == "*"])
+    assert frame["data"] == {"chatid": "chat1", "userId": ["0001"]}
+    headers = frame["headers"]
+    assert headers["event_type"] == "chat_add_member"
+    assert headers["event_id"] == push.id
+    assert headers["event_born_time"] <= push.sent_at_ms
+    # It acknowledges an event with the event itself, and without DingTalk's `status`.
+    assert [(ack.code, ack.data) for ack in push.acks] == [(200, frame["data"])]
+
+
+def test_it_receives_a_card_callback(sdk: Process, dingtalk: SimulatedDingTalk) -> None:
+    push = dingtalk.stream.push_card_callback(
+        outTrackId="card1", userId="0001", actionIds=["approve"], params={"jobId": "42"}
+    )
+    (frame,) = wait_until(lambda: [each for each in received(sdk) if each["topic"] == CARD_TOPIC])
+    content = json.loads(frame["data"]["content"])
+    assert content == {"cardPrivateData": {"actionIds": ["approve"], "params": {"jobId": "42"}}}
+    assert [(ack.code, ack.data) for ack in push.acks] == [(200, {"response": "OK"})]

@@ -9,9 +9,14 @@ from starlette.applications import Starlette
 from dingda.simulator.client.client import SimulatorClient
 from dingda.simulator.dingtalk.change_notifier import ChangeNotifier
 from dingda.simulator.dingtalk.simulation import Simulation
+from dingda.simulator.dingtalk.stream import Stream
+from dingda.simulator.dingtalk.stream_pushes import StreamPushes
 from dingda.simulator.http.app import create_app
 from dingda.simulator.http.callback_sender import CallbackSender
+from dingda.simulator.http.stream import stream_routes
+from dingda.simulator.http.stream_api import stream_api_routes
 from tests.support.simulator_harness import CALLBACK_URL, SECRET, SIMULATOR_URL, Bot, Clock
+from tests.support.stream_harness import CLIENT_ID, a_stream
 
 
 @pytest.fixture
@@ -35,11 +40,25 @@ def changes() -> ChangeNotifier:
 
 
 @pytest.fixture
+def stream() -> Stream:
+    return a_stream()
+
+
+@pytest.fixture
 async def simulator(
-    dingtalk: Simulation, bot: Bot, changes: ChangeNotifier
+    dingtalk: Simulation, bot: Bot, changes: ChangeNotifier, stream: Stream, clock: Clock
 ) -> AsyncIterator[Starlette]:
     callback_sender = CallbackSender(CALLBACK_URL, transport=httpx.ASGITransport(bot.app))
-    app = create_app(dingtalk=dingtalk, callback_sender=callback_sender, changes=changes)
+    pushes = StreamPushes(stream, client_id=CLIENT_ID, now_ms=clock, announce=changes.announce)
+    app = create_app(
+        dingtalk=dingtalk,
+        callback_sender=callback_sender,
+        changes=changes,
+        routes=[
+            *stream_routes(stream, base_url=SIMULATOR_URL, changes=changes),
+            *stream_api_routes(dingtalk, stream, pushes, changes),
+        ],
+    )
     bot.transport = httpx.ASGITransport(app)
     async with app.router.lifespan_context(app):
         yield app

@@ -174,7 +174,7 @@ async def test_what_found_no_connection_goes_to_one_that_opens_in_time() -> None
 
 
 @pytest.mark.parametrize(
-    ("code", "data"), [(500, "{}"), (404, "{}"), (200, '{"status": "LATER", "message": "busy"}')]
+    ("code", "data"), [(500, "{}"), (503, "{}"), (200, '{"status": "LATER", "message": "busy"}')]
 )
 @virtual_time
 async def test_an_error_or_later_is_no_ack(code: int, data: str) -> None:
