@@ -39,8 +39,8 @@ endif
 	@$(PIP) install --require-hashes -r requirements-dev.txt
 	@touch $@
 
-demo: .venv/.demo ## start a server, the gateway, a worker and a simulated DingTalk; Ctrl-C ends all
-	@exec $(BIN)/dingda demo
+demo: .venv/.demo ## start a server, the bot and a simulated DingTalk (STREAM=1: in Stream mode); Ctrl-C ends all
+	@exec $(BIN)/dingda demo $(if $(STREAM),--stream)
 
 # Most tests wait for processes, leases and outages: two files at a time take half as long as one.
 test: setup lint ## ruff, mypy and every test but the slow ones

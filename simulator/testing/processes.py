@@ -68,9 +68,9 @@ def a_running_valkey(folder: Path, **config: str) -> Iterator[str]:
 
 @contextmanager
 def a_running_process(
-    name: str, folder: Path, environment: Mapping[str, str]
+    name: str, folder: Path, environment: Mapping[str, str], *arguments: str
 ) -> Iterator[tuple[Process, Path]]:
-    """Run `python -m <name>` in a folder for as long as the context is open.
+    """Run `python -m <name> <arguments>` in a folder for as long as the context is open.
 
     Yields:
         The process, and the file in the folder that it writes its log to.
@@ -78,7 +78,7 @@ def a_running_process(
     path = folder / f"{name}.log"
     with path.open("wb") as log:
         process = subprocess.Popen(  # noqa: S603 - our own processes
-            [sys.executable, "-m", name],
+            [sys.executable, "-m", name, *arguments],
             cwd=folder,  # away from anybody's .env
             env=environment,
             stdout=log,

@@ -1,5 +1,6 @@
 """Everything at once, for tests: a server for the ledger, a gateway, a worker and a simulator.
 
+With `DINGDA_SIMULATOR_MODE=stream` among the settings `dingda stream` runs instead of the gateway.
 The simulator fakes DingTalk's OpenAPI and the weather service as well. The bot is started by name
 (`python -m dingda.gateway`), which works in a checkout and where the package is installed.
 """
@@ -11,6 +12,7 @@ from pathlib import Path
 from dingda.simulator.backends.organisation import APP_KEY
 from dingda.simulator.errors import StackError
 from dingda.simulator.testing.processes import (
+    Process,
     a_running_process,
     a_running_valkey,
     clean_environment,
@@ -35,13 +37,13 @@ def a_running_stack(folder: Path, settings: Mapping[str, str]) -> Iterator[str]:
     Raises:
         StackError: if something does not start; it quotes the logs.
     """
-    gateway, simulator = free_port(), free_port()
+    receiver, simulator = free_port(), free_port()
     url = f"http://127.0.0.1:{simulator}"
     with ExitStack() as stack:
         environment = clean_environment() | {
             "DINGDA_APP_SECRET": _SECRET,
             "DINGDA_REDIS_URL": stack.enter_context(a_running_valkey(folder / "valkey")),
-            "DINGDA_PORT": str(gateway),
+            "DINGDA_PORT": str(receiver),
             "DINGDA_SESSION_WEBHOOK_ORIGINS": url,
             "DINGDA_SIMULATOR_PORT": str(simulator),
             "DINGDA_SIMULATOR_REPLIES_PER_MINUTE": "0",
@@ -53,11 +55,19 @@ def a_running_stack(folder: Path, settings: Mapping[str, str]) -> Iterator[str]:
             "DINGDA_OPEN_METEO_GEOCODING_URL": f"{url}/open-meteo",
             **settings,
         }
+
+        def start(module: str, *arguments: str, **settings: str) -> Process:
+            running = a_running_process(module, folder, environment | settings, *arguments)
+            return stack.enter_context(running)[0]
+
         processes = [
-            stack.enter_context(a_running_process(f"dingda.{name}", folder, environment))[0]
-            for name in ("simulator", "gateway", "worker")
+            start("dingda.simulator"),
+            start("dingda", "stream", DINGDA_METRICS_PORT=str(receiver))
+            if environment.get("DINGDA_SIMULATOR_MODE") == "stream"
+            else start("dingda.gateway"),
+            start("dingda.worker"),
         ]
-        for address in (f"{url}/api/health", f"http://127.0.0.1:{gateway}/readyz"):
+        for address in (f"{url}/api/health", f"http://127.0.0.1:{receiver}/readyz"):
             if not is_ready(address, processes):
                 raise StackError(f"nothing is ready at {address}\n{_log_tails(folder)}")
         yield url

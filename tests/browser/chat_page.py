@@ -49,6 +49,16 @@ class ChatPage:
         return self.mine.locator("button.state")
 
     @property
+    def mode(self) -> Locator:
+        """What the head says of the mode."""
+        return self.page.locator("#mode")
+
+    @property
+    def connections(self) -> Locator:
+        """The Stream connections that the panel of faults lists."""
+        return self.page.locator(".connections li")
+
+    @property
     def details(self) -> Locator:
         """A message's details."""
         return self.page.locator("#details")
@@ -68,3 +78,14 @@ class ChatPage:
         await self.page.locator(f'input[name="{side}"][value="{fault}"]').check()
         await expect(self.page.locator("#banner")).to_be_visible()
         await self.page.keyboard.press("Escape")
+
+    async def choose_switch(self, name: str) -> None:
+        """Turn a fault of Stream mode on, and wait until the server has it."""
+        await self.page.locator("#bad-day-button").click()
+        await self.page.locator(f'input[name="{name}"]').check()
+        await expect(self.page.locator("#banner")).to_be_visible()
+        await self.page.keyboard.press("Escape")
+
+    async def press(self, words: str) -> None:
+        """Press a button, by what it says."""
+        await self.page.get_by_role("button", name=words, exact=True).click()

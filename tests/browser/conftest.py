@@ -3,8 +3,9 @@
 import asyncio
 import shutil
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +19,10 @@ from dingda.simulator.dingtalk.change_notifier import ChangeNotifier
 from dingda.simulator.dingtalk.simulation import Simulation
 from dingda.simulator.http.app import create_app
 from dingda.simulator.http.callback_sender import CallbackSender
+from dingda.simulator.testing.stack import a_running_stack
 from tests.browser.chat_page import ChatPage
 from tests.support.builders import now_ms
+from tests.support.processes import wait_until
 from tests.support.simulator_harness import CALLBACK_URL, SECRET, Bot, Clock
 
 PICTURE = Path(__file__).with_name("picture.svg")
@@ -82,6 +85,34 @@ async def chat(page: Page, dingtalk_url: str) -> AsyncIterator[ChatPage]:
     yield ChatPage(page, dingtalk_url)
     async with httpx.AsyncClient(trust_env=False) as client:
         await client.put(f"{dingtalk_url}/api/bad-day", json={})
+
+
+@pytest.fixture(scope="session")
+def streaming_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    settings = {
+        "DINGDA_SKILLS": "dingda.worker.skills.demo",
+        "DINGDA_SIMULATOR_MODE": "stream",
+        # What is not acknowledged comes again soon.
+        "DINGDA_SIMULATOR_STREAM_ACK_S": "1",
+        "DINGDA_SIMULATOR_STREAM_REDELIVER_S": "1",
+        "DINGDA_SIMULATOR_STREAM_CUT_S": "2",
+    }
+    with a_running_stack(tmp_path_factory.mktemp("streaming"), settings) as url:
+        yield url
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def streaming(page: Page, streaming_url: str) -> AsyncIterator[ChatPage]:
+    """The page in Stream mode, with the real bot; every day begins with one sound connection."""
+    await asyncio.to_thread(wait_until, partial(_has_one_sound_connection, streaming_url))
+    yield ChatPage(page, streaming_url)
+    async with httpx.AsyncClient(trust_env=False) as client:
+        await client.put(f"{streaming_url}/api/stream/faults", json={})
+
+
+def _has_one_sound_connection(url: str) -> bool:
+    stream = httpx.get(f"{url}/api/stream", trust_env=False).json()
+    return [each["state"] for each in stream["connections"]] == ["open"]
 
 
 @pytest_asyncio.fixture(loop_scope="session")

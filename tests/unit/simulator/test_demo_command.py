@@ -1,6 +1,7 @@
 """`dingda demo` says in a sentence why it can't start, and how its commands are typed."""
 
 import os
+import socket
 import sys
 from pathlib import Path
 
@@ -12,6 +13,8 @@ from dingda.shared.runtime.settings import load_settings
 from dingda.simulator.backends.organisation import APP_KEY
 from dingda.simulator.demo import command
 from dingda.simulator.demo.coupons import OFFERS
+from dingda.simulator.demo.ingress import GATEWAY, HTTP, REDIS, SIMULATOR, STREAM, Ingress
+from dingda.simulator.testing.processes import free_port
 from dingda.worker.language.text import fold
 
 
@@ -43,12 +46,11 @@ def test_a_port_may_be_chosen_in_the_env_file_and_the_environment_wins(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    for port in (command.GATEWAY, command.SIMULATOR, command.REDIS):
+    for port in (GATEWAY, SIMULATOR, REDIS):
         monkeypatch.delenv(port.variable, raising=False)
     (tmp_path / ".env").write_text("DINGDA_PORT=8010\nDINGDA_SIMULATOR_PORT=8110\n", "utf-8")
     monkeypatch.setenv("DINGDA_SIMULATOR_PORT", "8120")
-    ports = (command.GATEWAY, command.SIMULATOR, command.REDIS)
-    assert [port.number for port in ports] == [8010, 8120, 6380]
+    assert [port.number for port in (GATEWAY, SIMULATOR, REDIS)] == [8010, 8120, 6380]
 
 
 @pytest.mark.parametrize(
@@ -103,7 +105,7 @@ def test_the_robots_of_a_real_bot_beside_it_are_none_of_its(
     monkeypatch.chdir(tmp_path)
     of_a_real_bot = ('DINGDA_ROBOTS=[{"code":"a","secret":"b"}]', "DINGDA_ROBOT_CODE=dingreal")
     Path(".env").write_text("\n".join(of_a_real_bot), "utf-8")
-    for name, value in command._settings().items():
+    for name, value in command._settings(HTTP).items():
         monkeypatch.setenv(name, value)
     (robot,) = load_settings().robots
     assert (robot.code, robot.secrets) == (APP_KEY, ("only-the-demo-uses-this",))
@@ -117,7 +119,7 @@ def test_jobs_that_ended_well_are_kept_for_a_minute_unless_somebody_chose(
     monkeypatch.delenv("DINGDA_RESULT_TTL", raising=False)
     if chosen is not None:
         monkeypatch.setenv("DINGDA_RESULT_TTL", chosen)
-    assert command._settings()["DINGDA_RESULT_TTL"] == kept
+    assert command._settings(HTTP)["DINGDA_RESULT_TTL"] == kept
 
 
 @pytest.mark.parametrize(
@@ -139,6 +141,47 @@ def test_it_offers_what_the_loaded_skills_understand(
     words = ("整体跳转", "天气", "优惠券", "绩效")
     examples = command._examples("dingda")
     assert [word for word in words if word in examples] == offered
+
+
+def test_stream_mode_needs_no_port_for_the_gateway(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for port in (REDIS, SIMULATOR):
+        monkeypatch.setenv(port.variable, str(free_port()))
+    with socket.create_server(("127.0.0.1", 0)) as somebody:
+        monkeypatch.setenv(GATEWAY.variable, str(somebody.getsockname()[1]))
+        command._check_ports(STREAM)
+        with pytest.raises(DingdaError, match="the gateway"):
+            command._check_ports(HTTP)
+
+
+def test_a_taken_port_is_told_with_the_option_that_was_typed(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv(REDIS.variable, str(free_port()))
+    with socket.create_server(("127.0.0.1", 0)) as somebody:
+        port = somebody.getsockname()[1]
+        monkeypatch.setenv(SIMULATOR.variable, str(port))
+        with pytest.raises(DingdaError, match=rf"={port + 10} \S+( -m dingda)? demo --stream$"):
+            command._check_ports(STREAM)
+
+
+@pytest.mark.parametrize("ingress", [HTTP, STREAM])
+def test_the_simulator_of_a_demo_is_in_the_demos_mode_whatever_the_env_file_says(
+    ingress: Ingress, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / ".env").write_text("DINGDA_SIMULATOR_MODE=other\n", "utf-8")
+    assert command._settings(ingress)["DINGDA_SIMULATOR_MODE"] == ingress.mode
+
+
+def test_in_stream_mode_it_names_no_address_of_the_bot() -> None:
+    told = command._ready(STREAM, "http://127.0.0.1:8100", "")
+    assert "the bot listens on no port" in told
+    assert "dd_robot" not in told
+    assert "dd_robot" in command._ready(HTTP, "http://127.0.0.1:8100", "")
 
 
 def test_the_demos_offers_are_folded_as_a_feed_folds_them() -> None:
