@@ -96,9 +96,7 @@ def create_app(
         raise SettingsError(HOW_TO_SET_UP)
     storing = compose(settings, service="dingda-gateway", redis=redis, metrics=metrics)
     return Gateway(
-        Callback(
-            secrets=settings.secrets, receiver=storing.receiver, now_ms=now_ms, metrics=metrics
-        ),
+        Callback(robots=settings.robots, receiver=storing.receiver, now_ms=now_ms, metrics=metrics),
         callback_paths=_both_spellings(settings.callback_path),
         site=_create_site(storing, on_ready),
     )

@@ -83,6 +83,7 @@ def compose(
         tracing,
         workers=workers,
         stores_without_workers=settings.no_workers == "notice",
+        robots=settings.robots,
     )
     background: list[BackgroundTask] = []
     if settings.no_workers != "wait":

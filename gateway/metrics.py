@@ -37,6 +37,8 @@ class CallbackOutcome(StrEnum):
     """It was not stored, and its sender was told that the bot is busy."""
     REFUSED = "refused"
     """A status from 400 to 499: no signature that is right, or no message."""
+    MISDIRECTED = "misdirected"
+    """Status 403: signed with one robot's secret, and it names another robot."""
     PROBE = "probe"
     """A console or a person tried the address."""
     DISCONNECTED = "disconnected"

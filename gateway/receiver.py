@@ -16,7 +16,7 @@ from dingda.gateway.intake import ROUND_TRIP_S, Intake
 from dingda.gateway.worker_presence import WorkerPresence
 from dingda.shared.dingtalk.card_action import parse_card_action
 from dingda.shared.dingtalk.event import parse_event
-from dingda.shared.dingtalk.message import Envelope, Ignored, read_envelope
+from dingda.shared.dingtalk.message import Envelope, Ignored, read_envelope, with_robot_code
 from dingda.shared.dingtalk.notification import (
     MAX_DATA_BYTES,
     card_action_envelope,
@@ -25,7 +25,7 @@ from dingda.shared.dingtalk.notification import (
     event_payload,
     press_of,
 )
-from dingda.shared.dingtalk.robots import Robot
+from dingda.shared.dingtalk.robots import ANY_ROBOT, NO_CODES, Robot, Robots
 from dingda.shared.errors import BusyError, InvalidMessageError
 from dingda.shared.ledger.ledger import Ledger
 from dingda.shared.ledger.states import AcceptResult
@@ -66,11 +66,18 @@ class Invalid:
     reason: str
 
 
+@dataclass(frozen=True, slots=True)
+class Misdirected:
+    """The message is not stored: it names another robot than the one that it came to."""
+
+    reason: str
+
+
 MAX_BODY_BYTES = 256 * 1024
 """The largest message that a transport may bring. Room for a quoted reply of ours (20,000 bytes),
 which DingTalk quotes as a tree of short runs."""
 
-Ack = Stored | Delayed | Duplicate | Ignored | Busy | Invalid
+Ack = Stored | Delayed | Duplicate | Ignored | Busy | Invalid | Misdirected
 """What became of a delivery. `Ignored`: it was genuine, and there is nothing to answer."""
 
 
@@ -78,7 +85,7 @@ _STORED, _DELAYED = Stored(), Delayed()
 _NO_WORKERS = Busy("no worker is alive (DINGDA_NO_WORKERS)")
 
 
-def _allow(_: str) -> None:
+def _allow(_: Envelope) -> None:
     """Let every message be stored."""
 
 
@@ -92,6 +99,7 @@ class Receiver:
         workers: whether all workers are gone; None: that is no matter.
         stores_without_workers: whether messages are stored while they are; else the bot is busy.
         now_ms: the clock, in ms since 1970.
+        robots: all robots; a message to one of several is told from one to another.
     """
 
     def __init__(
@@ -103,6 +111,7 @@ class Receiver:
         workers: WorkerPresence | None = None,
         stores_without_workers: bool = True,
         now_ms: Callable[[], int] = wall_clock_ms,
+        robots: Robots = ANY_ROBOT,
     ) -> None:
         self._intake = intake
         self._ledger = ledger
@@ -110,14 +119,18 @@ class Receiver:
         self._workers = workers
         self._stores_without_workers = stores_without_workers
         self._now_ms = now_ms
+        self._robots = robots
 
-    async def receive(self, body: bytes, *, check: Callable[[str], None] = _allow) -> Ack:
+    async def receive(
+        self, body: bytes, robot: Robot, *, check: Callable[[Envelope], None] = _allow
+    ) -> Ack:
         """Store the message in a body.
 
         Args:
             body: a callback's JSON, from a delivery that has been authenticated.
-            check: called with the message's id before it is stored. It may raise to prevent that:
-                the exception passes through.
+            robot: the one whose secret signed it, or whose connection it came by.
+            check: called with the message's envelope before it is stored. It may raise to prevent
+                that: the exception passes through.
 
         Returns:
             What became of it, after a second at the most.
@@ -129,7 +142,11 @@ class Receiver:
         if isinstance(envelope, Ignored):
             await self._count(envelope)
             return envelope
-        check(envelope.id)
+        if not self._robots.is_said_to(robot, envelope.robot_code):
+            return Misdirected(f"it came to {robot.label}, and its robotCode is another's")
+        if envelope.robot_code in NO_CODES and not self._robots.takes_any_code:
+            return await self.receive(with_robot_code(body, robot.code), robot, check=check)
+        check(envelope)
         return await self._store(envelope, body)
 
     async def receive_event(self, headers: Mapping[str, Any], data: bytes, robot: Robot) -> Ack:

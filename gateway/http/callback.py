@@ -26,11 +26,13 @@ from dingda.gateway.receiver import (
     Delayed,
     Duplicate,
     Invalid,
+    Misdirected,
     Receiver,
     Stored,
 )
 from dingda.shared.dingtalk.message import EVENT_SUBSCRIPTION, Ignored
 from dingda.shared.dingtalk.reply import EMPTY, Text
+from dingda.shared.dingtalk.robots import Robot, Robots
 from dingda.shared.dingtalk.signature import verify
 from dingda.shared.errors import InvalidSignatureError
 from dingda.shared.texts import BUSY, LATE
@@ -52,7 +54,7 @@ class Callback:
     """An ASGI endpoint; plain, because it is called once a message.
 
     Args:
-        secrets: every active AppSecret.
+        robots: those whose callbacks are taken.
         receiver: stores the messages.
         now_ms: the clock, in ms since 1970.
         metrics: counts the requests.
@@ -61,12 +63,14 @@ class Callback:
     def __init__(
         self,
         *,
-        secrets: tuple[str, ...],
+        robots: Robots,
         receiver: Receiver,
         now_ms: Callable[[], int],
         metrics: GatewayMetrics | None = None,
     ) -> None:
-        self._secrets = secrets
+        signers = [(secret, robot) for robot in robots for secret in robot.secrets]
+        self._secrets = [secret for secret, _ in signers]
+        self._signers = [robot for _, robot in signers]
         self._receiver = receiver
         self._now_ms = now_ms
         self._bodies = BodyReader()
@@ -84,7 +88,7 @@ class Callback:
         except RejectedError as rejected:
             self._rejections.note(rejected)
             response = await _reject(rejected, receive)
-            outcome = CallbackOutcome.REFUSED
+            outcome = rejected.outcome
         except ClientDisconnect:
             outcome = CallbackOutcome.DISCONNECTED
         finally:
@@ -103,18 +107,19 @@ class Callback:
         if _is_probe(headers):
             self._rejections.note_probe()
             return CallbackOutcome.PROBE, _ADDRESS
-        self._check_signature(headers, scope.get("query_string", b""))
+        robot = self._find_signer(headers, scope.get("query_string", b""))
         body = await self._bodies.read(receive)
         signature = self._replays.find(headers[b"sign"])
         signature.admit(len(body))
-        return _acknowledge(await self._receiver.receive(body, check=signature.check))
+        return _acknowledge(await self._receiver.receive(body, robot, check=signature.check))
 
-    def _check_signature(self, headers: Headers, query: bytes) -> None:
+    def _find_signer(self, headers: Headers, query: bytes) -> Robot:
+        """The robot whose secret signed the request."""
         if b"sign" not in headers and b"signature=" in query and b"nonce=" in query:
             reason = "event_subscription"
             raise RejectedError(HTTPStatus.UNAUTHORIZED, reason, EVENT_SUBSCRIPTION)
         try:
-            verify(
+            index = verify(
                 headers.get(b"timestamp", b""),
                 headers.get(b"sign", b""),
                 secrets=self._secrets,
@@ -122,6 +127,7 @@ class Callback:
             )
         except InvalidSignatureError as error:
             raise RejectedError(HTTPStatus.UNAUTHORIZED, error.reason, str(error)) from None
+        return self._signers[index]
 
 
 def _acknowledge(ack: Ack) -> tuple[CallbackOutcome, Response]:
@@ -139,6 +145,9 @@ def _acknowledge(ack: Ack) -> tuple[CallbackOutcome, Response]:
             return CallbackOutcome.BUSY, _BUSY
         case Invalid(reason):
             raise RejectedError(HTTPStatus.BAD_REQUEST, "body", reason)
+        case Misdirected(reason):
+            outcome = CallbackOutcome.MISDIRECTED
+            raise RejectedError(HTTPStatus.FORBIDDEN, "robot", reason, outcome)
 
 
 def _check_method(method: str) -> None:

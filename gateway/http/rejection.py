@@ -3,6 +3,7 @@
 import logging
 from http import HTTPStatus
 
+from dingda.gateway.metrics import CallbackOutcome
 from dingda.gateway.throttled_log import ThrottledLog
 
 logger = logging.getLogger(__name__)
@@ -11,11 +12,18 @@ logger = logging.getLogger(__name__)
 class RejectedError(Exception):
     """A request that gets a 4xx; `reason` is a short name, `detail` a sentence for its client."""
 
-    def __init__(self, status: HTTPStatus, reason: str, detail: str) -> None:
+    def __init__(
+        self,
+        status: HTTPStatus,
+        reason: str,
+        detail: str,
+        outcome: CallbackOutcome = CallbackOutcome.REFUSED,
+    ) -> None:
         super().__init__(detail)
         self.status = status
         self.reason = reason
         self.detail = detail
+        self.outcome = outcome
 
 
 class RejectionLog:

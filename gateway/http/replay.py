@@ -8,6 +8,7 @@ do not.
 from http import HTTPStatus
 
 from dingda.gateway.http.rejection import RejectedError
+from dingda.shared.dingtalk.message import Envelope
 
 MESSAGES_A_SIGNATURE = 10
 """Distinct messages that one signature vouches for, in one gateway process."""
@@ -37,17 +38,17 @@ class SeenSignature:
             raise RejectedError(HTTPStatus.UNAUTHORIZED, "replay", detail)
         self._bytes_left -= size
 
-    def check(self, message_id: str) -> None:
+    def check(self, envelope: Envelope) -> None:
         """Let a message be stored that the signature may vouch for; it may come again.
 
         Raises:
             RejectedError: if the signature has come with too many others.
         """
-        if message_id not in self._messages:
+        if envelope.id not in self._messages:
             if len(self._messages) >= MESSAGES_A_SIGNATURE:
                 detail = f"this signature came with {MESSAGES_A_SIGNATURE} other messages already"
                 raise RejectedError(HTTPStatus.UNAUTHORIZED, "replay", detail)
-            self._messages += (message_id,)
+            self._messages += (envelope.id,)
 
 
 class ReplayGuard:

@@ -77,7 +77,7 @@ def stream_robots(robots: Robots) -> list[Robot]:
 async def _hear(settings: Settings, robots: Sequence[Robot]) -> None:
     metrics = _create_metrics(settings)
     storing = compose(settings, service="dingda-stream", metrics=metrics)
-    topics = Topics(storing.receiver, settings.robots)
+    topics = Topics(storing.receiver)
     egress = Egress(settings.proxy_url.get_secret_value(), settings.no_proxy)
     opener = Opener(settings.openapi_url, egress, create_tls_context())
     kept = {

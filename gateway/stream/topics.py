@@ -11,6 +11,7 @@ from dingda.gateway.receiver import (
     Delayed,
     Duplicate,
     Invalid,
+    Misdirected,
     Receiver,
     Stored,
 )
@@ -19,7 +20,7 @@ from dingda.gateway.stream.frames import Frame
 from dingda.gateway.stream.metrics import FrameOutcome, Topic
 from dingda.gateway.throttled_log import ThrottledLog
 from dingda.shared.dingtalk.message import Ignored
-from dingda.shared.dingtalk.robots import Robot, Robots
+from dingda.shared.dingtalk.robots import Robot
 from dingda.shared.runtime.logs import identifier
 
 logger = logging.getLogger(__name__)
@@ -62,12 +63,10 @@ class Topics:
 
     Args:
         receiver: stores messages.
-        robots: all robots, to tell whose message a frame holds.
     """
 
-    def __init__(self, receiver: Receiver, robots: Robots) -> None:
+    def __init__(self, receiver: Receiver) -> None:
         self._receiver = receiver
-        self._robots = robots
         self._log = ThrottledLog(logger)
 
     async def handle(self, frame: Frame, robot: Robot) -> Reaction:
@@ -75,7 +74,7 @@ class Topics:
         data = frame.data.encode()
         match topic_of(frame):
             case Topic.MESSAGE:
-                ack = await self._receive_message(data)
+                ack = await self._receive_message(data, robot)
                 return self._react(ack, frame, done=frames.message_done)
             case Topic.CARD:
                 ack = await self._receiver.receive_card_action(data, robot)
@@ -88,10 +87,10 @@ class Topics:
                 self._log.note("unknown", "nothing takes a frame like it (%d so far): %s", kind)
                 return Reaction(FrameOutcome.UNKNOWN, frames.unknown(frame))
 
-    async def _receive_message(self, data: bytes) -> Ack:
+    async def _receive_message(self, data: bytes, robot: Robot) -> Ack:
         if len(data) > MAX_BODY_BYTES:
             return Invalid(f"the message is larger than {MAX_BODY_BYTES} bytes")
-        return await self._receiver.receive(data)
+        return await self._receiver.receive(data, robot)
 
     def _react(
         self,
@@ -108,7 +107,7 @@ class Topics:
                 return Reaction(FrameOutcome.DUPLICATE, done(frame))
             case Ignored():
                 return Reaction(FrameOutcome.IGNORED, done(frame))
-            case Invalid(reason):
+            case Invalid(reason) | Misdirected(reason):
                 self._log.note("invalid", "a frame was refused (%d so far): %s", reason)
                 return Reaction(FrameOutcome.INVALID, frames.refused(frame))
             case Busy(reason):

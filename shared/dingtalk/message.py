@@ -5,6 +5,7 @@ is required; an unknown field is ignored, and an optional one of the wrong type 
 """
 
 import hashlib
+import json
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
@@ -150,6 +151,8 @@ class Envelope(NamedTuple):
     id: str
     ordering_key: str
     session_expires_ms: int | None
+    robot_code: str = ""
+    """Which robot was spoken to, as far as the message says."""
 
 
 def read_envelope(body: bytes) -> Envelope | Ignored:
@@ -194,7 +197,7 @@ def parse_message(body: bytes) -> Message | Ignored:
         bot_corp_id=string(fields, "chatbotCorpId"),
         sender_id=string(fields, "senderId"),
         ordering_key=envelope.ordering_key,
-        robot_code=string(fields, "robotCode"),
+        robot_code=envelope.robot_code,
         msg_id=string(fields, "msgId"),
         sender_platform=string(fields, "senderPlatform"),
         mentions=mentions,
@@ -216,7 +219,8 @@ def _envelope_in(fields: dict[str, Any]) -> Envelope | Ignored:
     sender, bot = string(fields, "senderId"), string(fields, "chatbotUserId")
     if bot and sender == bot:
         return Ignored("own_message")
-    robot = f"{string(fields, 'robotCode')}\n{bot}"
+    robot_code = string(fields, "robotCode")
+    robot = f"{robot_code}\n{bot}"
     conversation_id = required(fields, "conversationId", MAX_ID_CHARS)
     message_id = required(fields, "msgId", MAX_ID_CHARS)
     required(fields, "sessionWebhook", _MAX_URL_CHARS)
@@ -231,7 +235,18 @@ def _envelope_in(fields: dict[str, Any]) -> Envelope | Ignored:
             else ""
         ),
         session_expires_ms=integer(fields.get("sessionWebhookExpiredTime")),
+        robot_code=robot_code,
     )
+
+
+def with_robot_code(body: bytes, code: str) -> bytes:
+    """A message's body that names a robot, made of one that names none.
+
+    Args:
+        body: as `read_envelope` takes it for a message.
+        code: the robot's; of a key that occurs twice, the last value counts (`read_object`).
+    """
+    return body.rstrip()[:-1] + b',"robotCode":' + json.dumps(code).encode() + b"}"
 
 
 def _text_and_mentions(

@@ -10,7 +10,8 @@ from typing import Literal
 
 NO_CODES = ("", "normal")
 """The `robotCode` of messages that name no robot: absent in old ones, "normal" of legacy and debug
-robots. Then the secret that signed the message says which robot it was said to."""
+robots. Then the secret that signed the message says which robot it was said to, and the gateway
+writes that robot's code into it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,3 +80,7 @@ class Robots:
         if self.takes_any_code:
             return ""
         return ", ".join(f"{robot.label} ({robot.mode})" for robot in self.robots)
+
+
+ANY_ROBOT = Robots((Robot(""),), takes_any_code=True)
+"""The one robot where nothing is set."""

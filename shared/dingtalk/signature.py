@@ -32,14 +32,17 @@ def sign(timestamp: str, secret: str) -> str:
     return _sign(timestamp.encode(), secret).decode()
 
 
-def verify(timestamp: bytes, signature: bytes, *, secrets: Sequence[str], now_ms: int) -> None:
+def verify(timestamp: bytes, signature: bytes, *, secrets: Sequence[str], now_ms: int) -> int:
     """Check a callback's two headers, given as the raw bytes that arrived.
 
     Args:
         timestamp: the `timestamp` header; exactly 13 ASCII digits.
         signature: the `sign` header.
-        secrets: every active AppSecret; several while one is being rotated.
+        secrets: every active AppSecret of every robot.
         now_ms: the present, in milliseconds since 1970.
+
+    Returns:
+        Which of the secrets signed it, as an index.
 
     Raises:
         InvalidSignatureError: with a `reason` to count by; nothing in it depends on a secret.
@@ -53,6 +56,7 @@ def verify(timestamp: bytes, signature: bytes, *, secrets: Sequence[str], now_ms
     matches = [hmac.compare_digest(_sign(timestamp, secret), signature) for secret in secrets]
     if not any(matches):
         raise InvalidSignatureError("signature", "the sign header is not this robot's")
+    return matches.index(True)
 
 
 def _sign(timestamp: bytes, secret: str) -> bytes:
@@ -61,7 +65,7 @@ def _sign(timestamp: bytes, secret: str) -> bytes:
     return b64encode(keyed.digest())
 
 
-@lru_cache(maxsize=16)
+@lru_cache(maxsize=1024)
 def _keyed(secret: str) -> hmac.HMAC:
     """An HMAC to be copied: the key has been taken in, once and not for every callback."""
     return hmac.new(secret.encode(), digestmod="sha256")

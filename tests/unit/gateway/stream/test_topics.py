@@ -6,12 +6,21 @@ from typing import Any
 
 import pytest
 
-from dingda.gateway.receiver import MAX_BODY_BYTES, Ack, Busy, Delayed, Duplicate, Invalid, Stored
+from dingda.gateway.receiver import (
+    MAX_BODY_BYTES,
+    Ack,
+    Busy,
+    Delayed,
+    Duplicate,
+    Invalid,
+    Misdirected,
+    Stored,
+)
 from dingda.gateway.stream.frames import CARD_ACTION, EVENT, SYSTEM, read_frame
 from dingda.gateway.stream.metrics import FrameOutcome, Topic
 from dingda.gateway.stream.topics import Reaction, Topics, topic_of
 from dingda.shared.dingtalk.message import Ignored
-from dingda.shared.dingtalk.robots import Robot, Robots
+from dingda.shared.dingtalk.robots import Robot
 from tests.support.log_lines import log_lines
 from tests.support.stream_server import a_frame
 
@@ -25,22 +34,23 @@ class FakeReceiver:
         self.bodies: list[bytes] = []
         self._ack = ack
 
-    async def receive(self, body: bytes, **_: Any) -> Ack:
+    async def receive(self, body: bytes, robot: Robot) -> Ack:
+        assert robot == ROBOT
         self.bodies.append(body)
         return self._ack
 
     async def receive_event(self, headers: Mapping[str, Any], data: bytes, robot: Robot) -> Ack:
         assert (headers["topic"], robot) == ("*", ROBOT)
-        return await self.receive(data)
+        return await self.receive(data, robot)
 
     async def receive_card_action(self, data: bytes, robot: Robot) -> Ack:
         assert robot == ROBOT
-        return await self.receive(data)
+        return await self.receive(data, robot)
 
 
 async def handled(frame: dict[str, Any], ack: Ack | None = None) -> tuple[Reaction, FakeReceiver]:
     receiver = FakeReceiver(ack or Stored())
-    topics = Topics(receiver, Robots((ROBOT,)))  # type: ignore[arg-type]
+    topics = Topics(receiver)  # type: ignore[arg-type]
     return await topics.handle(read_frame(json.dumps(frame).encode()), ROBOT), receiver
 
 
@@ -59,6 +69,7 @@ def code_of(reaction: Reaction) -> int | None:
         (Duplicate(), FrameOutcome.DUPLICATE, 200),
         (Ignored("own_message"), FrameOutcome.IGNORED, 200),
         (Invalid("msgId is missing"), FrameOutcome.INVALID, 400),
+        (Misdirected("another robot's"), FrameOutcome.INVALID, 400),
         (Busy("Redis is away"), FrameOutcome.BUSY, None),
     ],
 )

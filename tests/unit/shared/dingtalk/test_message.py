@@ -510,7 +510,9 @@ def test_whatever_comes_is_a_message_or_ignored_or_invalid(body: bytes) -> None:
         assert envelope == parsed
         assert parsed.reason in {"over_quota", "own_message", "probe"}
         return
-    assert envelope == Envelope(parsed.id, parsed.ordering_key, parsed.session_expires_ms)
+    assert envelope == Envelope(
+        parsed.id, parsed.ordering_key, parsed.session_expires_ms, parsed.robot_code
+    )
     assert parsed.conversation_id
     assert parsed.session_webhook
     assert all(text.encode().decode() == text for text in texts_of(parsed))

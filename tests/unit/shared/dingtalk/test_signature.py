@@ -95,6 +95,13 @@ def test_refuses_what_was_signed_with_another_secret(
     assert why_refused(request) == "signature"
 
 
+def test_it_says_which_of_the_secrets_signed() -> None:
+    timestamp, secrets = b"%d" % SENT_MS, [f"secret-{number}" for number in range(30)]
+    signatures = [signature_of(timestamp, secret) for secret in secrets]
+    found = [verify(timestamp, each, secrets=secrets, now_ms=SENT_MS) for each in signatures]
+    assert found == list(range(30))
+
+
 def test_the_signature_counts_in_its_header_form_only() -> None:
     timestamp, secret, signature = VECTORS[1]
     query_form = quote(signature, safe="")

@@ -14,6 +14,7 @@ from opentelemetry.trace import SpanContext, SpanKind, StatusCode
 
 from dingda.gateway.intake import Intake
 from dingda.gateway.receiver import Receiver
+from dingda.shared.dingtalk.robots import ANY_ROBOT
 from dingda.shared.errors import SettingsError
 from dingda.shared.runtime.otel import MessageIds, OTelTracing
 from dingda.shared.runtime.task_owner import TaskOwner, current_owner
@@ -62,11 +63,12 @@ def _nobodys_message() -> Iterator[None]:
 
 async def test_a_message_is_one_trace_from_the_gateway_to_the_delivery(here: Traced) -> None:
     gateway = Traced()
+    (robot,) = ANY_ROBOT
     async with open_worker(lambda: "好", tracing=here.tracing) as worker:
         receiver = Receiver(Intake(worker.ledger, backlog_limit=9), worker.ledger, gateway.tracing)
         async with receiver._intake.running():
-            await receiver.receive(a_callback("问"))
-            await receiver.receive(a_callback("问"))
+            await receiver.receive(a_callback("问"), robot)
+            await receiver.receive(a_callback("问"), robot)
         message = a_message("问")
         await worker.answer(message)
     sent = gateway.span("send")
