@@ -5,7 +5,6 @@ from dataclasses import dataclass, field
 
 from dingda.shared.runtime.error_place import place_of
 from dingda.shared.runtime.logs import class_name
-from dingda.worker.answering.routing import Route
 from dingda.worker.services.call_log import CallLog, new_call_log
 
 
@@ -19,8 +18,8 @@ class AttemptNotes:
     error: str = ""
     place: str = ""
 
-    def note_error(self, error: BaseException, route: Route | None) -> None:
-        """Note an error's class, and its innermost place in the skill or in Dingda."""
-        module = getattr(route.command.function, "__module__", "") if route else ""
+    def note_error(self, error: BaseException, function: object) -> None:
+        """Note an error's class, and its innermost place in Dingda or the skill of a function."""
+        module = getattr(function, "__module__", "")
         self.error = class_name(error)
         self.place = place_of(error, {"dingda", str(module).partition(".")[0]})

@@ -36,14 +36,28 @@ def response_to_error(error: BaseException, skill: Skill, ctx: Context) -> Respo
         return Response(Text(texts.LAST_RESORT), failed(f"{name} in the skill"))
 
 
+def completion_of_error(error: BaseException, skill: Skill) -> Completion:
+    """The completion of what has no sender to tell: declined by a refusal, else dead.
+
+    Args:
+        error: what a hook of the skill raised, or what kept it from being called.
+        skill: the hook's.
+    """
+    try:
+        is_refusal = isinstance(error, SkillError) and not isinstance(error, BackendError)
+        return DECLINED if is_refusal else failed(_reason_for_operators(error, skill))
+    except BaseException as another:  # noqa: BLE001 - as above
+        name = class_name(error)
+        logger.error("skill %s: %s can't be shown: %s", skill.name, name, trace(another))
+        return failed(f"{name} in the skill")
+
+
 def _response(error: BaseException, skill: Skill, ctx: Context) -> Response:
     match error:
         case ClarificationNeeded():
             return Response(question_back(ctx, error, error.suggestions), DECLINED)
         case BackendError():
-            detail = safe_detail(f"{error.service}: {error.reason}")
-            logger.warning("skill %s: a backend failed: %s", skill.name, detail)
-            return _apology(ctx, error, detail)
+            words: object = error
         case SkillError():
             return Response(sentence(ctx, error), DECLINED)
         case NoPlaceError():
@@ -52,21 +66,32 @@ def _response(error: BaseException, skill: Skill, ctx: Context) -> Response:
                 sentence(ctx, words), Completion(Outcome.DECLINED, detail=f"busy: {error}")
             )
         case TimeoutError():
+            words = texts.TIMED_OUT.format(skill=skill.summary)
+        case _:
+            words = texts.FAILED.format(skill=skill.summary)
+    return Response(sentence(ctx, words), failed(_reason_for_operators(error, skill)))
+
+
+def _reason_for_operators(error: BaseException, skill: Skill) -> str:
+    """Why a skill failed, in a few words that quote nobody; the log has more."""
+    match error:
+        case BackendError():
+            detail = safe_detail(f"{error.service}: {error.reason}")
+            logger.warning("skill %s: a backend failed: %s", skill.name, detail)
+        case NoPlaceError():
+            detail = f"busy: {error}"
+            logger.warning("skill %s: %s", skill.name, detail)
+        case TimeoutError():
             logger.warning("skill %s took too long", skill.name)
-            words, detail = texts.TIMED_OUT, "the skill took too long"
+            detail = "the skill took too long"
         case InvalidReplyError():
             detail = safe_detail(f"invalid reply: {error}")
             logger.error("skill %s made an %s", skill.name, detail)
-            words = texts.FAILED
         case _:
             logger.error("skill %s failed: %s", skill.name, trace(error))
             name = error.name if isinstance(error, AbortedError) else class_name(error)
-            words, detail = texts.FAILED, f"{name} in the skill"
-    return _apology(ctx, words.format(skill=skill.summary), detail)
-
-
-def _apology(ctx: Context, words: object, detail: str) -> Response:
-    return Response(sentence(ctx, words), failed(detail))
+            detail = f"{name} in the skill"
+    return detail
 
 
 def failed(detail: str) -> Completion:

@@ -4,13 +4,11 @@ Nothing is stored or sent here: the worker delivers the response, and tests read
 """
 
 import asyncio
-import inspect
 import logging
 from collections.abc import Callable, Collection
 from concurrent.futures import Executor
 from datetime import datetime
-from functools import partial
-from typing import Any, Literal
+from typing import Literal
 
 from dingda.shared import texts
 from dingda.shared.dingtalk.message import Message
@@ -21,6 +19,12 @@ from dingda.shared.runtime.logs import class_name, trace
 from dingda.shared.runtime.task_owner import TaskOwner, current_owner
 from dingda.worker.answering.admission import Admission, Places
 from dingda.worker.answering.attempt_notes import AttemptNotes
+from dingda.worker.answering.calling import (
+    blocks,
+    call_function,
+    check_settings,
+    raised_by_skill,
+)
 from dingda.worker.answering.error_replies import failed, response_to_error
 from dingda.worker.answering.metrics import AnsweringMetrics
 from dingda.worker.answering.permissions import check_allowed, refusal_in_group
@@ -28,20 +32,12 @@ from dingda.worker.answering.response import ANSWERED, DECLINED, UNMATCHED, Resp
 from dingda.worker.answering.routing import Route, Router
 from dingda.worker.answering.safe_reply import question_back, sentence
 from dingda.worker.answering.unmatched import hint
-from dingda.worker.contained import (
-    AbortedError,
-    capture,
-    contained,
-    is_cancelled,
-    set_task_owner,
-)
-from dingda.worker.errors import BackendConfigError
+from dingda.worker.contained import contained, is_cancelled, set_task_owner
 from dingda.worker.sdk.context import Context
 from dingda.worker.sdk.people import Named, look_up
 from dingda.worker.sdk.services import Services
-from dingda.worker.sdk.skill import Command, Skill
 from dingda.worker.services.call_log import logging_calls
-from dingda.worker.services.skill_clock import skill_clock_paused, skill_time
+from dingda.worker.services.skill_clock import skill_time
 
 logger = logging.getLogger(__name__)
 
@@ -159,7 +155,7 @@ class Responder:
             if is_cancelled(error):
                 raise
             # A hint or a Context may raise, too.
-            notes.note_error(error, route)
+            notes.note_error(error, route and route.command.function)
             logger.error("no response: %s", trace(error))
             return Response(Text(texts.LAST_RESORT), failed(f"{class_name(error)} in the skill"))
 
@@ -197,7 +193,7 @@ class Responder:
         except Exception as error:  # noqa: BLE001 - a skill may raise anything
             response = response_to_error(error, route.skill, ctx)
             if response.completion.outcome is Outcome.DEAD:
-                notes.note_error(_raised_by_skill(error), route)
+                notes.note_error(raised_by_skill(error), route.command.function)
         outcome = response.completion.outcome if response else UNMATCHED.outcome
         self.metrics.skill_ended(route.skill.name, outcome, _now_s() - began_s)
         return response
@@ -206,8 +202,7 @@ class Responder:
         return route.skill.timeout_s or self._skill_timeout_s
 
     def _places_of(self, route: Route) -> Places:
-        blocks = not inspect.iscoroutinefunction(route.command.function)
-        return self._admission.places_of(route.skill.name, blocks=blocks)
+        return self._admission.places_of(route.skill.name, blocks=blocks(route.command.function))
 
     async def _run_skill(self, route: Route, ctx: Context, notes: AttemptNotes) -> Response | None:
         """Run the skill's own code: its settings, its slots, its function, its reply."""
@@ -215,7 +210,7 @@ class Responder:
         owner = current_owner.get() or TaskOwner(ctx.message.id)
         set_task_owner(owner._replace(skill=skill.name))
         private = check_allowed(skill, ctx)
-        self._check_settings(skill, command)
+        check_settings(command.signature.settings, skill, self._services)
         arguments = command.signature.bind(
             route.arguments,
             usage=command.usage,
@@ -227,56 +222,10 @@ class Responder:
             if isinstance(value, Named):
                 arguments[name] = await look_up(value, ctx.message, self._services.dingtalk)
         notes.arguments = command.signature.types_of(arguments)
-        call = partial(command.function, **arguments)
-        returned: Any
-        if inspect.iscoroutinefunction(command.function):
-            returned = call()
-        else:
-            returned, error = await _in_thread(self._threads, call)
-            if error is not None:
-                raise error
-        # A function that is not `async` may return an awaitable: a wrapped one does.
-        if inspect.isawaitable(returned):
-            returned = await returned
+        returned = await call_function(command.function, arguments, self._threads)
         if returned is None:
             return None
         return Response(as_reply(returned), ANSWERED, private=private, persist=not skill.private)
-
-    def _check_settings(self, skill: Skill, command: Command) -> None:
-        """See that the command's settings could be read; the log of the start names what is wrong.
-
-        Raises:
-            BackendConfigError: if not.
-        """
-        for kind in command.signature.settings:
-            if kind not in self._services.settings:
-                reason = f"{kind.__name__} is missing or wrong; see dingda settings"
-                raise BackendConfigError(f"「{skill.summary}」", reason)
-
-
-def _raised_by_skill(error: BaseException) -> BaseException:
-    """What the skill raised itself, where that is no `Exception`."""
-    return error.__cause__ or error if isinstance(error, AbortedError) else error
-
-
-async def _in_thread(
-    threads: Executor, call: Callable[[], Any]
-) -> tuple[Any, BaseException | None]:
-    """Call something in a thread; the skill's clock stops until one is free."""
-    loop = asyncio.get_running_loop()
-    begun = asyncio.Event()
-
-    def run() -> tuple[Any, BaseException | None]:
-        loop.call_soon_threadsafe(begun.set)
-        return capture(call)
-
-    future = loop.run_in_executor(threads, run)
-    try:
-        with skill_clock_paused():
-            await begun.wait()
-        return await future
-    finally:
-        future.cancel()
 
 
 def _now_s() -> float:
