@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from dingda.shared.dingtalk.card_action import CardAction, parse_card_action
 from dingda.shared.dingtalk.event import EVENT_HEADERS, Event, parse_event
 from dingda.shared.dingtalk.fields import read_array
-from dingda.shared.dingtalk.message import ORDERING_KEY_CHARS, Envelope, hash_of
+from dingda.shared.dingtalk.message import ORDERING_KEY_CHARS, Envelope, Ignored, hash_of
 from dingda.shared.errors import InvalidMessageError
 
 LIFE_MS = 24 * 3_600_000
@@ -21,6 +21,7 @@ LIFE_MS = 24 * 3_600_000
 MAX_DATA_BYTES = 256 * 1024
 """As much as of a callback over HTTP."""
 _EVENT, _CARD_ACTION = "event", "card action"
+_NEITHER = "the ledger holds a payload that is neither an event nor a card action"
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,16 +124,15 @@ def parse_notification(payload: bytes) -> Notification:
         InvalidMessageError: if it is neither.
     """
     match read_array(payload):
-        case [kind, str(robot_code), dict(headers), str(data)]:
-            pass
+        case ["event", str(robot_code), dict(headers), str(data)]:
+            subject: Event | CardAction | Ignored = parse_event(headers, data.encode())
+        case ["card action", str(robot_code), dict(), str(data)]:
+            subject = parse_card_action(data.encode())
         case _:
-            raise InvalidMessageError("the ledger holds a payload that is no notification")
-    if kind == _CARD_ACTION:
-        return Notification(robot_code, parse_card_action(data.encode()))
-    event = parse_event(headers, data.encode())
-    if kind != _EVENT or not isinstance(event, Event):
-        raise InvalidMessageError("the ledger holds a payload that is no notification")
-    return Notification(robot_code, event)
+            raise InvalidMessageError(_NEITHER)
+    if isinstance(subject, Ignored):
+        raise InvalidMessageError(_NEITHER)
+    return Notification(robot_code, subject)
 
 
 def _identity(*parts: str) -> str:
