@@ -16,7 +16,9 @@ being handled, a subclass of `SkillSettings` the skill's settings. The returned 
 ordinary function. docs/skills.md has the rest, and `dingda.testing` calls a skill in a test.
 """
 
+from dingda.shared.dingtalk.card_action import CardAction
 from dingda.shared.dingtalk.content import File, Picture, Quoted, Voice
+from dingda.shared.dingtalk.event import Event
 from dingda.shared.dingtalk.markdown import link, plain
 from dingda.shared.dingtalk.message import Mention, Message
 from dingda.shared.dingtalk.reply import (
@@ -47,7 +49,7 @@ from dingda.worker.errors import (
     RefusalError,
     SkillError,
 )
-from dingda.worker.sdk.context import Context
+from dingda.worker.sdk.context import Context, HookContext
 from dingda.worker.sdk.services import Services
 from dingda.worker.sdk.settings import SkillSettings
 from dingda.worker.sdk.skill import Allow, Skill
@@ -77,12 +79,15 @@ __all__ = [
     "Bounds",
     "Button",
     "Cache",
+    "CardAction",
     "ClarificationNeeded",
     "Context",
     "Databases",
+    "Event",
     "FeedCard",
     "FeedLink",
     "File",
+    "HookContext",
     "Http",
     "InvalidReplyError",
     "JSONResponse",

@@ -1,7 +1,8 @@
 """Two kits for the tests of skills. Neither needs a DingTalk, and only the fixture needs pytest.
 
 `ask` calls a skill in this process, with no Redis and no network, and returns the reply. `listen`
-does the same, and returns the whole `Response`, with its `Outcome`.
+does the same, and returns the whole `Response`, with its `Outcome`. `fire` calls its hooks for an
+event or a card action, and returns how that would end.
 
     async def test_coffee_is_served() -> None:
         assert await ask(skill, "咖啡") == Text("咖啡好了")
@@ -25,7 +26,7 @@ from dingda.simulator.dingtalk.user_message import Mentioned, Quotation, UserMes
 from dingda.simulator.testing.simulated_dingtalk import SimulatedDingTalk
 from dingda.worker.answering.response import Response
 from dingda.worker.services.memory_cache import MemoryCache
-from dingda.worker.testing import People, ask, listen
+from dingda.worker.testing import People, ask, fire, listen
 
 __all__ = [
     "CallbackFault",
@@ -45,6 +46,7 @@ __all__ = [
     "SimulatorClient",
     "UserMessage",
     "ask",
+    "fire",
     "listen",
     "staff_id_of",
 ]

@@ -1,15 +1,22 @@
-"""A test kit for skills: ask one and see the sender's reply, with no Redis and no network."""
+"""A test kit for skills: ask one, or call its hooks, with no Redis and no network."""
 
-from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import AsyncIterator, Mapping, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
+from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import Any, Literal
 
 import httpx
 from pydantic_settings import BaseSettings
 
+from dingda.shared.dingtalk.card_action import CardAction
+from dingda.shared.dingtalk.event import Event
 from dingda.shared.dingtalk.message import SESSION_LIFE_MS, Message
+from dingda.shared.dingtalk.notification import LIFE_MS, Notification
 from dingda.shared.dingtalk.reply import Reply
+from dingda.shared.ledger.states import Completion
+from dingda.worker.answering.hook_caller import HookCaller
+from dingda.worker.answering.hooks import completion_of_hooks
 from dingda.worker.answering.responder import Responder, china_now
 from dingda.worker.answering.response import Response
 from dingda.worker.answering.routing import Router
@@ -21,6 +28,8 @@ from dingda.worker.services.cache import Cache
 from dingda.worker.services.database import Databases
 from dingda.worker.services.http_client import Http
 from dingda.worker.services.memory_cache import MemoryCache
+
+_TIMEOUT_S = 30.0
 
 
 class People:
@@ -122,10 +131,85 @@ async def listen(  # noqa: PLR0913 - the circumstances that a test may choose
         **message_fields,
     )
     skills = [skill, *beside]
+    async with _services(skills, transport, settings, dingtalk, cache) as (services, threads):
+        responder = Responder(
+            router=Router(skills),
+            services=services,
+            threads=threads,
+            skill_timeout_s=_TIMEOUT_S,
+            unmatched=unmatched,
+            now=(lambda: now) if now else china_now,
+        )
+        route = responder.route(message)
+        return await responder.respond(message, route, timeout_s=SESSION_LIFE_MS / 1000)
+
+
+async def fire(  # noqa: PLR0913 - the circumstances that a test may choose
+    skill: Skill,
+    what: Event | CardAction,
+    *,
+    robot_code: str = "dingrobot",
+    idempotency_key: str = "0" * 64,
+    now: datetime | None = None,
+    transport: httpx.AsyncBaseTransport | None = None,
+    settings: Sequence[BaseSettings] = (),
+    dingtalk: AddressBook | None = None,
+    cache: Cache | None = None,
+) -> Completion:
+    """Call a skill's hooks for an event or a card action, once each.
+
+    Args:
+        skill: the one whose hooks are called.
+        what: happened.
+        robot_code: the robot that is told.
+        idempotency_key: of the context; give it again to play another attempt.
+        now: as of `listen`, like those that follow.
+        transport: plays the backends.
+        settings: the skill's settings.
+        dingtalk: the address book.
+        cache: a new `MemoryCache` unless given.
+
+    Returns:
+        `answered` if a hook returned, `unmatched` if there is none, `declined` if it refused. What
+        it raised else makes it `dead`, where the worker would call it again a few times first.
+
+    >>> @skill.event("chat_disband")
+    ... async def note(event: Event) -> None:
+    ...     raise RuntimeError("no beans")
+    >>> print(asyncio.run(fire(skill, Event("chat_disband"))))
+    dead (failed: RuntimeError in the skill)
+    """
+    told = Notification(robot_code, what)
+    async with _services([skill], transport, settings, dingtalk, cache) as (services, threads):
+        caller = HookCaller(
+            skills=[skill],
+            services=services,
+            threads=threads,
+            skill_timeout_s=_TIMEOUT_S,
+            now=(lambda: now) if now else china_now,
+        )
+        results = [
+            await caller.call(
+                found, told, idempotency_key=idempotency_key, timeout_s=LIFE_MS / 1000
+            )
+            for found in caller.find(told)
+        ]
+    return completion_of_hooks(results)
+
+
+@asynccontextmanager
+async def _services(
+    skills: Sequence[Skill],
+    transport: httpx.AsyncBaseTransport | None,
+    settings: Sequence[BaseSettings],
+    dingtalk: AddressBook | None,
+    cache: Cache | None,
+) -> AsyncIterator[tuple[Services, Executor]]:
+    """What skills may use in a test, and a thread for those that block."""
     given = {type(each): each for each in settings}
+    databases = Databases()
     async with httpx.AsyncClient(transport=transport or httpx.MockTransport(_closed)) as client:
         with ThreadPoolExecutor(1) as threads:
-            databases = Databases()
             services = Services(
                 http=Http(client),
                 cache=cache or MemoryCache(),
@@ -133,17 +217,8 @@ async def listen(  # noqa: PLR0913 - the circumstances that a test may choose
                 dingtalk=dingtalk,
                 settings=load_skill_settings(skills) | given,
             )
-            responder = Responder(
-                router=Router(skills),
-                services=services,
-                threads=threads,
-                skill_timeout_s=30.0,
-                unmatched=unmatched,
-                now=(lambda: now) if now else china_now,
-            )
             try:
-                route = responder.route(message)
-                return await responder.respond(message, route, timeout_s=SESSION_LIFE_MS / 1000)
+                yield services, threads
             finally:
                 databases.close()
 

@@ -13,7 +13,7 @@ before it has ended, whichever worker has that one.
 
 import logging
 import secrets
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any
@@ -293,23 +293,24 @@ class Ledger:
         *,
         pause_ms: int,
         prepared: PreparedReply | None,
-        kind: str = "",
+        kinds: Iterable[str] = (),
         reason: str = "",
         facts: str = "",
     ) -> None:
-        """Release a message whose reply was not delivered, to be retried after a pause.
+        """Release a message whose reply was not delivered, or whose hook failed, for a pause.
 
         Args:
             lease: the hold on it, which ends here.
             pause_ms: how long it rests, in milliseconds.
             prepared: the reply to send then, or None to call the skill again.
-            kind: the kind of failure to count; "" where another reply is tried at once.
+            kinds: the kinds of failure to count; none where another reply is tried at once.
             reason: what a dead letter says should the session close first.
             facts: as in `claim_send`.
 
         Raises:
             LeaseLostError: if the message is somebody else's by now.
         """
+        failed = lease.failures.plus(*kinds)
         arguments = RetryArguments(
             lease.id,
             lease.token,
@@ -317,7 +318,7 @@ class Ledger:
             furthest=MessageState.SENDING,
             longest_wait_ms=LONGEST_WAIT_MS,
             prepared=prepared.to_json() if prepared else "",
-            failures=lease.failures.plus(kind).to_json() if kind else "",
+            failures=failed.to_json() if failed != lease.failures else "",
             last_failure=reason,
             facts=facts,
         )

@@ -261,7 +261,7 @@ class PreparedReply:
 
 @dataclass(frozen=True, slots=True)
 class Failures:
-    """How often a delivery has failed for now, by kind. Counting one more makes a new value."""
+    """How often a delivery has failed for now, by kind, or hooks, each by its name."""
 
     by_kind: Mapping[str, int] = field(default_factory=dict)
 
@@ -269,9 +269,9 @@ class Failures:
         """How often it was this kind."""
         return self.by_kind.get(kind, 0)
 
-    def plus(self, kind: str) -> "Failures":
-        """Count one more of a kind."""
-        return Failures({**self.by_kind, kind: self.of(kind) + 1})
+    def plus(self, *kinds: str) -> "Failures":
+        """Count one more of each of these kinds, in a new value."""
+        return Failures({**self.by_kind, **{kind: self.of(kind) + 1 for kind in kinds}})
 
     def to_json(self) -> str:
         """Write it down for the ledger."""

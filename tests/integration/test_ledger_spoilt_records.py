@@ -158,7 +158,7 @@ async def test_a_message_that_can_still_be_answered_is_leased_and_retried_and_en
     assert isinstance(other, Lease)
     await ledger.renew(lease)
     await ledger.claim_send(lease)
-    await ledger.retry(lease, pause_ms=0, prepared=PreparedReply(b"{}", FAILED), kind="busy")
+    await ledger.retry(lease, pause_ms=0, prepared=PreparedReply(b"{}", FAILED), kinds=("busy",))
     again = await ledger.lease(SPOILT.id)
     assert isinstance(again, Lease)
     await ledger.finish(again, FAILED)

@@ -184,7 +184,7 @@ class LedgerMachine(RuleBasedStateMachine):
     )
     def dingtalk_turns_it_away(self, lease: Lease, pause_ms: int, kind: str) -> None:
         prepared = lease.prepared or PREPARED
-        retry = self.ledger.retry(lease, pause_ms=pause_ms, prepared=prepared, kind=kind)
+        retry = self.ledger.retry(lease, pause_ms=pause_ms, prepared=prepared, kinds=(kind,))
         if self.granted(retry):
             self.check_it_holds(lease)
             self.failures[lease.id] = lease.failures.plus(kind)

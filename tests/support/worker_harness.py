@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import Any
 
@@ -20,6 +20,7 @@ from dingda.skill import Skill, Text
 from dingda.testing import MemoryCache
 from dingda.worker.answering.admission import Admission
 from dingda.worker.answering.answerer import Answerer
+from dingda.worker.answering.hook_caller import HookCaller
 from dingda.worker.answering.metrics import AnsweringMetrics
 from dingda.worker.answering.responder import Responder
 from dingda.worker.answering.robots import AnsweringRobot
@@ -202,10 +203,12 @@ async def open_worker(
     metrics: AnsweringMetrics | None = None,
     tracing: Tracing | None = None,
     known: str | None = None,
+    hooking: Sequence[Skill] = (),
 ) -> AsyncIterator[WorkerHarness]:
     """A worker whose one skill answers `问`; at the end the ledger's invariant must hold.
 
-    It knows one robot: the one with the code `known`, or for None whichever is spoken to.
+    It knows one robot: the one with the code `known`, or for None whichever is spoken to. The hooks
+    of the skills `hooking` are called.
     """
     server = fakeredis.FakeServer()
     redis = fakeredis.FakeAsyncRedis(server=server, decode_responses=True)
@@ -236,6 +239,14 @@ async def open_worker(
                     threads=threads,
                     skill_timeout_s=timeout_s,
                     unmatched="empty",
+                    admission=admission,
+                    metrics=metrics,
+                ),
+                HookCaller(
+                    skills=hooking,
+                    services=services,
+                    threads=threads,
+                    skill_timeout_s=timeout_s,
                     admission=admission,
                     metrics=metrics,
                 ),

@@ -18,10 +18,10 @@ NAMES = [pytest.param(m, name, id=f"{m.__name__}.{name}") for m in MODULES for n
 SKILL = """
 CHINA LIMITS_MEANING MALFORMED MAX_TITLE_CHARS NO_LIMITS ActionCard AddressBook Allow At Backend
 BackendBusyError BackendConfigError BackendError BackendProtocolError BackendQuotaError
-BackendUnavailableError Bounds Button Cache ClarificationNeeded Context Databases FeedCard FeedLink
-File Http InvalidReplyError JSONResponse Limits LimitsSetting Markdown Mention Message Person
-Picture Quoted RefusalError Reply Services Skill SkillError SkillSettings Text Voice identifier link
-plain shorten
+BackendUnavailableError Bounds Button Cache CardAction ClarificationNeeded Context Databases Event
+FeedCard FeedLink File HookContext Http InvalidReplyError JSONResponse Limits LimitsSetting Markdown
+Mention Message Person Picture Quoted RefusalError Reply Services Skill SkillError SkillSettings
+Text Voice identifier link plain shorten
 """
 SLOTS = """
 MAX_CHARS Day FoldedText FoundDays FoundPlace Match Pattern Period Place PriceLimit Slot
@@ -30,7 +30,7 @@ UnsupportedPatternError find_days find_places fold is_traditional to_simplified
 TESTING = """
 CallbackFault Completion DeadReason FaultSettings MemoryCache Mentioned MessageTimeline Outcome
 People Quotation Record ReplyFault Response SimulatedDingTalk SimulatorClient UserMessage ask
-listen staff_id_of
+fire listen staff_id_of
 """
 
 

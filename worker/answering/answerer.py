@@ -21,6 +21,9 @@ exactly one worker through each step. The way of one message:
 11. `answerer.py: Answerer._carry_out` does it: `LeaseKeeper.finish`, a retry later, or a plain
     sentence instead.
 
+An event or a card action, which has no sender to answer, leaves that way after its lease:
+`hooks.py: HookRunner` calls the skills' hooks for it (`hook_caller.py`), and again those that fail.
+
 What is observed meanwhile goes to four readers, and decides nothing: `Attempt.notes` to the ledger
 (its journal and its dead letters), with the steps that it takes anyway; the `TaskOwner` of the task
 to whatever line of the log is written for the message; `Tracing` to spans; `AnsweringMetrics` to
@@ -36,6 +39,11 @@ from functools import partial
 from itertools import islice
 
 from dingda.shared.dingtalk.message import Message, parse_message
+from dingda.shared.dingtalk.notification import (
+    Notification,
+    is_notification,
+    parse_notification,
+)
 from dingda.shared.ledger.ledger import Ledger
 from dingda.shared.ledger.states import Completion, Lease, Outcome, PreparedReply
 from dingda.shared.ledger.worker_report import MAX_DOING, HeldMessage
@@ -46,13 +54,14 @@ from dingda.shared.runtime.tracing import Tracing
 from dingda.shared.texts import LOOKING_UP, TOO_MANY
 from dingda.worker.answering.admission import Admission, NoPlaceError
 from dingda.worker.answering.attempt import Attempt
+from dingda.worker.answering.hooks import HookAttempt, HookRunner
 from dingda.worker.answering.lease_keeper import LeaseKeeper
 from dingda.worker.answering.metrics import AnsweringMetrics
 from dingda.worker.answering.notice import notice_after
 from dingda.worker.answering.outgoing import OutgoingReply, compose, encode_sentence
 from dingda.worker.answering.rate_limit import RateDecision
 from dingda.worker.answering.response import UNMATCHED
-from dingda.worker.answering.robots import FindRobot
+from dingda.worker.answering.robots import AnsweringRobot, FindRobot
 from dingda.worker.answering.settlement import (
     Finish,
     RetryLater,
@@ -107,7 +116,8 @@ class Answerer:
         self._notice_after_s = notice_after_s
         self._reply_parts = reply_parts
         self._tracing = tracing or Tracing()
-        self._attempts: dict[str, Attempt] = {}
+        self._hooks = HookRunner(ledger, self._lease_keeper, admission)
+        self._attempts: dict[str, Attempt | HookAttempt] = {}
 
     @property
     def held_leases(self) -> dict[str, Lease]:
@@ -146,18 +156,20 @@ class Answerer:
         failpoint("after-lease")
         deadline_s = asyncio.get_running_loop().time() + lease.remaining_ms / 1000
         async with self._lease_keeper.keep(lease):
-            message = _parse(lease)
-            robot = self._find_robot(message.robot_code)
+            content = _parse(lease)
+            robot = self._find_robot(content.robot_code)
             if robot is None:
-                await self._unknown_robots.put_back(lease, message.robot_code)
+                await self._unknown_robots.put_back(lease, content.robot_code)
                 return
-            route = robot.responder.route(message)
-            attempt = Attempt(lease, message, robot, route, deadline_s)
+            attempt = _attempt(lease, content, robot, deadline_s)
             set_task_owner(owner._replace(skill=attempt.skill, attempt=lease.delivery_attempt))
             self._attempts[lease.id] = attempt
             try:
                 with self._tracing.processing():
-                    await self._advance(attempt)
+                    if isinstance(attempt, HookAttempt):
+                        await self._hooks.advance(attempt)
+                    else:
+                        await self._advance(attempt)
             finally:
                 self._attempts.pop(lease.id, None)
 
@@ -289,7 +301,7 @@ class Answerer:
                     lease,
                     pause_ms=pause_ms,
                     prepared=reply.persisted,
-                    kind=kind,
+                    kinds=(kind,),
                     reason=reason,
                     facts=attempt.facts,
                 )
@@ -309,12 +321,22 @@ class Answerer:
             logger.info("a notice was not delivered: %s", outcome.reason)
 
 
-def _parse(lease: Lease) -> Message:
+def _parse(lease: Lease) -> Message | Notification:
+    if is_notification(lease.payload):
+        return parse_notification(lease.payload)
     message = parse_message(lease.payload)
     if not isinstance(message, Message):
         # The gateway stores only messages; anything else was put there by another program.
         raise TypeError("the ledger holds a payload that is no message")
     return message
+
+
+def _attempt(
+    lease: Lease, content: Message | Notification, robot: AnsweringRobot, deadline_s: float
+) -> Attempt | HookAttempt:
+    if isinstance(content, Notification):
+        return HookAttempt(lease, content, robot.hooks, deadline_s)
+    return Attempt(lease, content, robot, robot.responder.route(content), deadline_s)
 
 
 async def _unclaimed() -> None:

@@ -10,6 +10,7 @@ from dingda.shared.dingtalk.robots import Robot
 from dingda.shared.runtime.settings import Settings
 from dingda.worker.answering.admission import Admission
 from dingda.worker.answering.help import help_skill
+from dingda.worker.answering.hook_caller import HookCaller
 from dingda.worker.answering.metrics import AnsweringMetrics
 from dingda.worker.answering.rate_limit import RateLimiter
 from dingda.worker.answering.responder import Responder
@@ -69,16 +70,26 @@ def _create(
     settings: Settings, robot: Robot, skills: Sequence[Skill], shared: SharedParts
 ) -> AnsweringRobot:
     token = _access_token(settings, robot, shared.services)
+    services = _services(settings, shared.services, token) if token else shared.services
+    metrics = shared.metrics.of_robot(robot.label)
     return AnsweringRobot(
         Responder(
             router=Router([*skills, help_skill(skills)], own_name=robot.name),
-            services=_services(settings, shared.services, token) if token else shared.services,
+            services=services,
             threads=shared.threads,
             skill_timeout_s=settings.skill_timeout,
             unmatched=settings.unmatched,
             admission=shared.admission,
-            metrics=shared.metrics.of_robot(robot.label),
+            metrics=metrics,
             conversations=frozenset(robot.conversations),
+        ),
+        HookCaller(
+            skills=skills,
+            services=services,
+            threads=shared.threads,
+            skill_timeout_s=settings.skill_timeout,
+            admission=shared.admission,
+            metrics=metrics,
         ),
         private=_private_channel(settings, robot, shared.replies, token) if token else None,
         rate_limiter=RateLimiter(

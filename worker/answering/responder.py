@@ -41,7 +41,7 @@ from dingda.worker.services.skill_clock import skill_time
 
 logger = logging.getLogger(__name__)
 
-_MAX_WAIT = 2
+MAX_WAIT = 2
 """How long a message may wait for a place of its skill, as a multiple of the skill's timeout."""
 _GROUP_NOT_LISTED = Completion(Outcome.DECLINED, detail="the group is not among the robot's")
 
@@ -114,7 +114,7 @@ class Responder:
             age_s: how long ago the message came, in seconds. An old one never goes back: its sender
                 is to get a response.
         """
-        if route is None or age_s > _MAX_WAIT * self._timeout_s(route):
+        if route is None or age_s > MAX_WAIT * self._timeout_s(route):
             return False
         return self._places_of(route).is_full
 
@@ -180,7 +180,7 @@ class Responder:
     ) -> Response | None:
         """Call the skill; whatever it raises becomes a sentence for the sender."""
         skill_timeout_s, deadline_s = self._timeout_s(route), _now_s() + timeout_s
-        within_s = min(_MAX_WAIT * skill_timeout_s, timeout_s)
+        within_s = min(MAX_WAIT * skill_timeout_s, timeout_s)
         began_s = _now_s()
         try:
             async with (

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from dingda.worker.answering.hook_caller import HookCaller
 from dingda.worker.answering.rate_limit import RateLimiter
 from dingda.worker.answering.responder import Responder
 from dingda.worker.delivery.channel import SendChannel
@@ -14,6 +15,8 @@ class AnsweringRobot:
 
     responder: Responder
     """Makes the response: with its skills, its address book, and its metrics."""
+    hooks: HookCaller
+    """Calls the hooks of the same skills."""
     private: SendChannel | None = None
     """Sends replies to the sender alone; None where that is not set up."""
     rate_limiter: RateLimiter | None = None

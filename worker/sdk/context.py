@@ -1,4 +1,4 @@
-"""The context of a skill's function: the message being handled, and the services."""
+"""The contexts of a skill's functions: of a command the message being handled, and the services."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -17,8 +17,26 @@ from dingda.worker.sdk.services import Services
 T = TypeVar("T")
 
 
+class _WithProcesses:
+    """What every context can do."""
+
+    async def in_process(self, function: Callable[..., T], *arguments: Any) -> T:
+        """Run a CPU-bound function in another process, and return its result.
+
+        Args:
+            function: at the top level of a module, because the process imports it.
+            arguments: its arguments; they and the result are pickled.
+
+        The process is killed when the skill's time is up, which a thread can't be, and when the
+        worker ends, however it ends.
+        """
+        parent, call = child.pack(function, arguments)
+        returned: T = await to_process.run_sync(child.run, parent, call, cancellable=True)
+        return returned
+
+
 @dataclass(frozen=True)
-class Context:
+class Context(_WithProcesses):
     """The message being handled: its text, its sender, and the services a skill may use.
 
     >>> @skill.command("我是谁")
@@ -61,16 +79,24 @@ class Context:
     def _localizer(self) -> Callable[[str], str]:
         return localizer(like=self.text)
 
-    async def in_process(self, function: Callable[..., T], *arguments: Any) -> T:
-        """Run a CPU-bound function in another process, and return its result.
 
-        Args:
-            function: at the top level of a module, because the process imports it.
-            arguments: its arguments; they and the result are pickled.
+@dataclass(frozen=True)
+class HookContext(_WithProcesses):
+    """What a hook may use: there is no message, so nothing to answer to.
 
-        The process is killed when the skill's time is up, which a thread can't be, and when the
-        worker ends, however it ends.
-        """
-        parent, call = child.pack(function, arguments)
-        returned: T = await to_process.run_sync(child.run, parent, call, cancellable=True)
-        return returned
+    >>> @skill.event("chat_disband")
+    ... async def note(event: Event, ctx: HookContext) -> None:
+    ...     print(ctx.robot_code, len(ctx.idempotency_key))
+    >>> print(asyncio.run(fire(skill, Event("chat_disband"), robot_code="dingrobot")))
+    dingrobot 64
+    answered
+    """
+
+    idempotency_key: str
+    """Names the event or the press: the same whenever the hook is called for it again."""
+    robot_code: str
+    """Which robot was told; "" where the settings name no robot."""
+    now: datetime
+    """The present, in the time zone of China."""
+    services: Services = field(repr=False)
+    """`http`, `cache`, `databases`, `dingtalk`."""

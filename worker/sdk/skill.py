@@ -1,14 +1,17 @@
-"""Skills: their commands, and the functions behind them."""
+"""Skills: their commands and hooks, and the functions behind them."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeVar
 
+from dingda.shared.dingtalk.card_action import CardAction
+from dingda.shared.dingtalk.event import Event
 from dingda.shared.dingtalk.reply import Reply
 from dingda.worker.language.patterns import Pattern, UnsupportedPatternError
 from dingda.worker.language.text import fold
 from dingda.worker.sdk.arguments import Signature
 from dingda.worker.sdk.context import Context
+from dingda.worker.sdk.hooks import Hook, HookFunction, Subject
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +37,7 @@ EVERYONE = Allow()
 Answer = Reply | str | None
 SkillFunction = Callable[..., Answer | Awaitable[Answer]]
 F = TypeVar("F", bound=SkillFunction)
+H = TypeVar("H", bound=HookFunction)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +83,7 @@ class Skill:
     allow: Allow = EVERYONE
     overtakes: bool = False
     commands: list[Command] = field(default_factory=list, init=False)
+    hooks: list[Hook] = field(default_factory=list, init=False)
 
     def command(self, *names: str, pattern: str | None = None) -> Callable[[F], F]:
         """Declare a command, which calls the function below it.
@@ -108,6 +113,45 @@ class Skill:
 
         return declare
 
+    def event(self, *types: str) -> Callable[[H], H]:
+        """Declare a hook, which calls the function below it for events.
+
+        Args:
+            types: DingTalk's names of them, such as `chat_add_member`.
+
+        Raises:
+            TypeError: if the function has a parameter of another type than `Event`, `HookContext`
+                or settings, another function of the skill hooks one of them, or none is named.
+        """
+        return self._hook(Event, types, usage="@skill.event('chat_add_member')")
+
+    def card_action(self, *action_ids: str) -> Callable[[H], H]:
+        """Declare a hook, which calls the function below it when a card's button is pressed.
+
+        Args:
+            action_ids: the `actionId` of each button, as the card's template has it; `form` for a
+                form.
+
+        Raises:
+            TypeError: as `event`, but for `CardAction`.
+        """
+        return self._hook(CardAction, action_ids, usage="@skill.card_action('approve')")
+
+    def _hook(self, subject: Subject, names: tuple[str, ...], *, usage: str) -> Callable[[H], H]:
+        if {type(name) for name in names} != {str}:  # as of a decorator without its brackets
+            raise TypeError(f"a hook needs a name: {usage}")
+
+        def declare(function: H) -> H:
+            hook = Hook.of(function, subject, names)
+            for other in self.hooks:
+                if other.subject is subject and (both := set(other.names) & set(names)):
+                    which = ", ".join(sorted(both))
+                    raise TypeError(f"skill {self.name!r}: {which} has a hook already")
+            self.hooks.append(hook)
+            return function
+
+        return declare
+
     def _check_names(self, names: tuple[str, ...], function: SkillFunction) -> None:
         folded = {fold(name): name for name in names}
         for command in self.commands:
@@ -121,4 +165,5 @@ class Skill:
 
     def settings_types(self) -> list[type[Any]]:
         """The settings classes that its functions take."""
-        return [kind for command in self.commands for kind in command.signature.settings]
+        commands = [kind for command in self.commands for kind in command.signature.settings]
+        return commands + [kind for hook in self.hooks for kind in hook.settings]

@@ -112,7 +112,7 @@ async def test_what_the_first_attempt_noted_is_there_when_a_later_one_delivers(
 ) -> None:
     lease = await leased(harness, message)
     await harness.ledger.retry(
-        lease, pause_ms=0, prepared=PREPARED, kind="busy", facts=NOTED.to_json()
+        lease, pause_ms=0, prepared=PREPARED, kinds=("busy",), facts=NOTED.to_json()
     )
     second = await harness.lease(message)
     await harness.ledger.claim_send(second)

@@ -82,7 +82,7 @@ async def test_a_dead_letter_of_a_closed_session_has_no_words(
 async def test_a_retried_dead_letter_begins_again(harness: LedgerHarness, message: Message) -> None:
     first = await harness.leased(message)
     await harness.ledger.claim_notice(first)
-    await harness.ledger.retry(first, pause_ms=0, prepared=PREPARED, kind="busy", reason="why")
+    await harness.ledger.retry(first, pause_ms=0, prepared=PREPARED, kinds=("busy",), reason="why")
     await harness.ledger.finish(
         await harness.lease(message), Completion(Outcome.DEAD, DeadReason.FAILED, "130101")
     )

@@ -101,7 +101,7 @@ async def test_failures_are_counted_by_kind_over_retries_deaths_and_releases(
     await harness.accept(message)
     for kind in ("connection", "busy", "connection"):
         lease = await harness.lease(message)
-        await harness.ledger.retry(lease, pause_ms=0, prepared=PREPARED, kind=kind)
+        await harness.ledger.retry(lease, pause_ms=0, prepared=PREPARED, kinds=(kind,))
     await harness.ledger.retry(await harness.lease(message), pause_ms=0, prepared=PREPARED)
     await harness.ledger.release(await harness.lease(message))
     await harness.lease(message)
@@ -118,7 +118,7 @@ async def test_a_message_that_expires_after_a_retry_says_why_there_was_no_reply(
 ) -> None:
     lease = await harness.leased(message)
     await harness.ledger.retry(
-        lease, pause_ms=0, prepared=PREPARED, kind="busy", reason="errcode -1"
+        lease, pause_ms=0, prepared=PREPARED, kinds=("busy",), reason="errcode -1"
     )
     await harness.end_session(message)
     assert await harness.ledger.lease(message.id) == "expired"

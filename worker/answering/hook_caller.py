@@ -1,0 +1,147 @@
+"""From an event or a card action to the hooks of one robot's skills, and what comes of them.
+
+Nothing is stored here: the worker carries out what follows, and tests read it.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterable
+from concurrent.futures import Executor
+from datetime import datetime
+from typing import NamedTuple
+
+from dingda.shared.dingtalk.notification import Notification
+from dingda.shared.ledger.states import Completion, Outcome
+from dingda.shared.runtime.task_owner import TaskOwner, current_owner
+from dingda.worker.answering.admission import Admission, Places
+from dingda.worker.answering.attempt_notes import AttemptNotes
+from dingda.worker.answering.calling import (
+    blocks,
+    call_function,
+    check_settings,
+    raised_by_skill,
+)
+from dingda.worker.answering.error_replies import completion_of_error
+from dingda.worker.answering.metrics import AnsweringMetrics
+from dingda.worker.answering.responder import MAX_WAIT, china_now
+from dingda.worker.answering.response import ANSWERED
+from dingda.worker.contained import contained, set_task_owner
+from dingda.worker.sdk.context import HookContext
+from dingda.worker.sdk.hooks import Hook
+from dingda.worker.sdk.services import Services
+from dingda.worker.sdk.skill import Skill
+from dingda.worker.services.call_log import logging_calls
+from dingda.worker.services.skill_clock import skill_time
+
+
+class FoundHook(NamedTuple):
+    """A hook that is to be called, and its skill."""
+
+    skill: Skill
+    hook: Hook
+
+    @property
+    def label(self) -> str:
+        """What its failures are counted by, over attempts and versions of the skill."""
+        return f"{self.skill.name} {self.hook.names[0]}"
+
+
+class HookCaller:
+    """Calls the hooks of a robot's skills.
+
+    Args:
+        skills: in the order in which they are loaded.
+        services: what hooks may use.
+        threads: runs hooks that block.
+        skill_timeout_s: seconds that a hook may take unless its skill sets its own.
+        admission: the places of each skill, which its hooks share with its commands.
+        now: the clock.
+        metrics: counts the calls.
+    """
+
+    def __init__(
+        self,
+        *,
+        skills: Iterable[Skill],
+        services: Services,
+        threads: Executor,
+        skill_timeout_s: float,
+        admission: Admission | None = None,
+        now: Callable[[], datetime] = china_now,
+        metrics: AnsweringMetrics | None = None,
+    ) -> None:
+        self._hooks = [FoundHook(skill, hook) for skill in skills for hook in skill.hooks]
+        self._services = services
+        self._threads = threads
+        self._skill_timeout_s = skill_timeout_s
+        self._admission = admission or Admission()
+        self._now = now
+        self._metrics = metrics or AnsweringMetrics()
+
+    def find(self, told: Notification) -> list[FoundHook]:
+        """The hooks of all skills for an event or a card action."""
+        kind, names = type(told.subject), set(told.names)
+        return [
+            found
+            for found in self._hooks
+            if found.hook.subject is kind and not names.isdisjoint(found.hook.names)
+        ]
+
+    def is_crowded(self, hooks: Iterable[FoundHook]) -> bool:
+        """Whether so many wait for one of the skills that this should wait in the ledger."""
+        return any(self._places_of(found).is_full for found in hooks)
+
+    async def call(
+        self,
+        found: FoundHook,
+        told: Notification,
+        *,
+        idempotency_key: str,
+        timeout_s: float,
+        notes: AttemptNotes | None = None,
+    ) -> Completion:
+        """Call one hook; whatever it raises becomes a completion.
+
+        Args:
+            found: the hook.
+            told: what it is called for.
+            idempotency_key: names that, the same at each attempt.
+            timeout_s: seconds until the deadline.
+            notes: where to note the hook's work; None: nowhere.
+        """
+        notes, skill = notes or AttemptNotes(), found.skill
+        skill_timeout_s = skill.timeout_s or self._skill_timeout_s
+        deadline_s = _now_s() + timeout_s
+        within_s = min(MAX_WAIT * skill_timeout_s, timeout_s)
+        ctx = HookContext(idempotency_key, told.robot_code, self._now(), self._services)
+        began_s = _now_s()
+        try:
+            async with (
+                # In one queue, which leaves places for every conversation.
+                self._places_of(found).place("hooks", within_s=within_s),
+                skill_time(skill_timeout_s, latest_s=deadline_s - _now_s()),
+            ):
+                began_s = _now_s()
+                with logging_calls(notes.calls):
+                    await contained(self._run(found, told, ctx))
+            completion = ANSWERED
+        except Exception as error:  # noqa: BLE001 - a hook may raise anything
+            completion = completion_of_error(error, skill)
+            if completion.outcome is Outcome.DEAD:
+                notes.note_error(raised_by_skill(error), found.hook.function)
+        self._metrics.skill_ended(skill.name, completion.outcome, _now_s() - began_s)
+        return completion
+
+    async def _run(self, found: FoundHook, told: Notification, ctx: HookContext) -> None:
+        skill, hook = found
+        owner = current_owner.get() or TaskOwner(ctx.idempotency_key)
+        set_task_owner(owner._replace(skill=skill.name))
+        check_settings(hook.settings, skill, self._services)
+        arguments = hook.bind(told.subject, ctx, self._services.settings)
+        await call_function(hook.function, arguments, self._threads)
+
+    def _places_of(self, found: FoundHook) -> Places:
+        return self._admission.places_of(found.skill.name, blocks=blocks(found.hook.function))
+
+
+def _now_s() -> float:
+    return asyncio.get_running_loop().time()
