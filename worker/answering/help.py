@@ -38,7 +38,8 @@ def help_skill(skills: Sequence[Skill]) -> Skill:
     async def tell(ctx: Context, about: Annotated[str, "命令"] = "") -> Markdown:
         if about:
             return _explained(ctx, fold(about), found)
-        allowed = [each for each in listed if not refusal_of(each, ctx.message)]
+        typed = (each for each in listed if each.commands)
+        allowed = [each for each in typed if not refusal_of(each, ctx.message)]
         return Markdown(title=ctx.localize(HELP_TITLE), text=ctx.localize(_overview(allowed)))
 
     for each in listed:

@@ -32,7 +32,7 @@ def show_dead_letters(dead_letters: Sequence[DeadLetter], *, as_json: bool, now_
     return "\n".join(
         f"{_short_id(fact['id'])}  {fact['died']}  {fact['age_s']:>7.0f} s ago  "
         f"leased {fact['lease_count']}×  {_shown(fact['skill'] or '-')}  "
-        f"{_shown(fact['conversation'] or '-')}  {_shown(fact['reason'])}"
+        f"{_shown(fact['kind'] or fact['conversation'] or '-')}  {_shown(fact['reason'])}"
         for fact in facts
     )
 
@@ -77,6 +77,7 @@ def _facts(dead_letter: DeadLetter, now_s: float) -> dict[str, object]:
         "died": local_time(dead_letter.ended_ms),
         "age_s": round(now_s - dead_letter.ended_ms / 1000, 1),
         "waited_s": round((dead_letter.ended_ms - dead_letter.accepted_ms) / 1000, 1),
+        "kind": dead_letter.facts.kind,
         "skill": dead_letter.facts.skill,
         "error": dead_letter.facts.error,
         "place": dead_letter.facts.place,

@@ -1,12 +1,15 @@
-"""`dingda skills`: what one types for each, words that two claim, and modules that fail."""
+"""`dingda skills`: what one types for each, its hooks, words that two claim, modules that fail."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 
+from dingda.shared.dingtalk.card_action import CardAction
+from dingda.shared.dingtalk.event import Event
 from dingda.shared.runtime.command_line import to_json
 from dingda.shared.runtime.logs import printable
 from dingda.worker.answering.help import help_skill
 from dingda.worker.language.text import fold
+from dingda.worker.sdk.hooks import Subject
 from dingda.worker.sdk.loader import FoundModule
 from dingda.worker.sdk.skill import Command, Skill
 
@@ -32,6 +35,10 @@ class ListedSkill:
     module: str
     summary: str
     commands: Sequence[ListedCommand]
+    events: Sequence[str] = ()
+    """The types of the events that it hooks."""
+    card_actions: Sequence[str] = ()
+    """The ids of the card actions that it hooks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,8 +112,18 @@ def show_robots_skills(listed: Mapping[str, SkillsList], *, as_json: bool) -> st
 
 
 def _listed(module: str, skill: Skill) -> ListedSkill:
-    commands = [_command(each) for each in skill.commands]
-    return ListedSkill(skill.name, module, skill.summary, commands)
+    return ListedSkill(
+        skill.name,
+        module,
+        skill.summary,
+        commands=[_command(each) for each in skill.commands],
+        events=_hooked(skill, Event),
+        card_actions=_hooked(skill, CardAction),
+    )
+
+
+def _hooked(skill: Skill, subject: Subject) -> list[str]:
+    return [name for hook in skill.hooks if hook.subject is subject for name in hook.names]
 
 
 def _command(command: Command) -> ListedCommand:
@@ -134,3 +151,5 @@ def _lines(skill: ListedSkill) -> Iterator[str]:
             yield f"      also: {'、'.join(command.aliases)}"
         for pattern in command.patterns:
             yield f"      pattern: {printable(pattern, _MAX_CHARS)}"
+    for kind, names in (("event", skill.events), ("card action", skill.card_actions)):
+        yield from (f"  {kind}: {printable(name, _MAX_CHARS)}" for name in names)

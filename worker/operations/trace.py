@@ -125,7 +125,7 @@ def _line(entry: JournalEntry, labels: Mapping[str, str]) -> str:
         entry.full_reason or entry.outcome,
         facts.skill or "-",
         took,
-        f"from {facts.sender or '-'}",
+        facts.kind or f"from {facts.sender or '-'}",
         f"to {labels.get(facts.robot, facts.robot) or '-'}" if labels else "",
         f"{facts.error} at {facts.place}" if facts.error else "",
     )
@@ -137,10 +137,13 @@ def _described(trace: MessageTrace, labels: Mapping[str, str]) -> Iterator[str]:
     outcome = f"{timeline.state} ({timeline.reason})" if timeline.reason else timeline.state
     arguments = ", ".join(f"{name}: {kind}" for name, kind in facts.arguments.items())
     error = f"{facts.error} at {facts.place}" if facts.error else ""
+    # Of an event or a card action nothing is sent; its hooks are called again.
+    attempts = "retried" if facts.kind else "sent"
     leased = f"{timeline.lease_count}×, by worker {timeline.worker or 'unknown'}"
     for name, value in (
         ("message", trace.id),
         ("msg-id", facts.msg_id),
+        ("kind", facts.kind),
         ("robot", " ".join(filter(None, (labels.get(facts.robot), facts.robot)))),
         ("conversation", facts.conversation),
         ("sender", facts.sender),
@@ -148,7 +151,7 @@ def _described(trace: MessageTrace, labels: Mapping[str, str]) -> Iterator[str]:
         ("skill", f"{facts.skill}({arguments})" if facts.skill else ""),
         ("error", error),
         ("leased", leased if timeline.lease_count else ""),
-        ("sent", f"{trace.delivery_attempts}×" if trace.delivery_attempts else ""),
+        (attempts, f"{trace.delivery_attempts}×" if trace.delivery_attempts else ""),
     ):
         if value:
             yield f"{name:13} {printable(value)}"

@@ -145,6 +145,7 @@ TEXTS: dict[str, tuple[str, str]] = {
     "one_message": ("消息", "Message"),
     "message": ("消息", "message"),
     "conversation": ("会话", "conversation"),
+    "told": ("事件或卡片操作", "told"),
     "ended": ("结束", "ended"),
     "waited": ("从收下起", "after"),
     "leases": ("领取", "leases"),

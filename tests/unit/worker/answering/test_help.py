@@ -49,6 +49,12 @@ async def test_skills_are_listed_in_their_order_and_the_help_last() -> None:
     assert places == sorted(places)
 
 
+async def test_a_skill_that_only_has_hooks_is_not_listed() -> None:
+    hooks = Skill("hooks", summary="没有命令")
+    hooks.event("chat_disband")(lambda: None)
+    assert "没有命令" not in (await told(weather(), hooks)).text
+
+
 async def test_without_skills_the_help_lists_itself() -> None:
     assert "- 帮助" in (await told()).text
 

@@ -20,7 +20,7 @@ from dingda.worker.operations.dead_letters import (
 from dingda.worker.operations.formats import local_time
 from dingda.worker.operations.status import show_status, status_of
 from tests.support.builders import KEYS, now_ms
-from tests.unit.worker.operations.messages import QUEUE, accepted, ended
+from tests.unit.worker.operations.messages import QUEUE, accepted, ended, event_ended
 
 NOW_S = 1_800_000_000.0
 
@@ -242,3 +242,16 @@ async def test_a_dead_letter_of_the_version_before_has_no_facts(
     letter = await only_dead_letter(admin)
     assert letter.facts == MessageFacts()
     assert "failed: errcode 300001" in show_dead_letters([letter], as_json=False, now_s=NOW_S)
+
+
+async def test_a_dead_letter_of_an_event_shows_which_event_and_can_be_retried(
+    ledger: Ledger, admin: LedgerAdmin
+) -> None:
+    await event_ended(ledger)
+    letter = await only_dead_letter(admin)
+    assert "  chats  event: chat_add_member  " in show_dead_letters(
+        [letter], as_json=False, now_s=NOW_S
+    )
+    facts = json.loads(show_dead_letter(letter, as_json=True, now_s=NOW_S))
+    assert (facts["kind"], facts["can_retry"]) == ("event: chat_add_member", True)
+    assert (await retry_dead_letter(admin, letter))[0]

@@ -110,3 +110,16 @@ def test_json_has_all_of_it() -> None:
     assert shown["skills"][0]["commands"][0]["patterns"] == ["下雨" * 100]
     assert shown["conflicts"] == [{"word": "天气", "module": "acme.one", "others": ["acme.two"]}]
     assert shown["failures"] == [{"module": "acme.three", "reason": "ImportError: no"}]
+
+
+def test_the_hooks_of_a_skill_are_listed() -> None:
+    skill = Skill("approval", summary="审批")
+    skill.event("chat_add_member", "chat_disband")(lambda: None)
+    skill.card_action("approve")(lambda: None)
+    listed = list_skills([FoundModule("acme.approval", skill)])
+    shown = show_skills(listed, as_json=False)
+    for line in ("  event: chat_add_member", "  event: chat_disband", "  card action: approve"):
+        assert line in shown.splitlines()
+    facts = json.loads(show_skills(listed, as_json=True))["skills"][0]
+    assert facts["events"] == ["chat_add_member", "chat_disband"]
+    assert facts["card_actions"] == ["approve"]

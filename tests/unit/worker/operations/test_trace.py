@@ -21,7 +21,7 @@ from dingda.worker.operations.trace import (
     why_nothing_fits,
 )
 from tests.support.builders import KEYS
-from tests.unit.worker.operations.messages import FAILED, QUEUE, accepted
+from tests.unit.worker.operations.messages import FAILED, QUEUE, accepted, event_ended
 
 WORDS = "我的工资"
 NOW = datetime(2026, 11, 28, 12, tzinfo=UTC)
@@ -204,3 +204,21 @@ async def test_a_moment_that_no_calendar_has_is_shown_as_a_number(
     await redis.xadd(KEYS.journal, row | {"accepted_ms": "9" * 16}, id=f"{'9' * 16}-0")
     assert f"{'9' * 16} ms" in await listed(redis)
     assert f"{'9' * 16} ms" in await whole(redis, message.id)
+
+
+async def test_an_event_is_shown_by_its_kind_and_the_retries_of_its_hooks(
+    redis: fakeredis.FakeAsyncRedis, ledger: Ledger
+) -> None:
+    event_id = await event_ended(ledger, Completion(Outcome.ANSWERED), retries=2)
+    assert "  event: chat_add_member" in await listed(redis)
+    shown = await whole(redis, "e1")
+    for line in (
+        f"message       {event_id}",
+        "msg-id        e1",
+        "kind          event: chat_add_member",
+        "robot         dingrobot",
+        "skill         chats()",
+        "retried       2×",
+    ):
+        assert line in shown.splitlines()
+    assert "sent" not in shown

@@ -15,7 +15,7 @@ from dingda.shared.ledger.ledger import Ledger
 from dingda.shared.ledger.states import Completion, DeadReason, Lease, Outcome
 from tests.support.builders import KEYS
 from tests.unit.worker.operations.dashboard.conftest import Browser
-from tests.unit.worker.operations.messages import ended
+from tests.unit.worker.operations.messages import ended, event_ended
 
 UNKNOWN = Completion(Outcome.DEAD, DeadReason.UNKNOWN, "IncompleteReadError")
 HOSTILE = (
@@ -284,3 +284,9 @@ async def test_a_spoilt_record_is_listed_and_breaks_no_page(
     group = await browser.get("/dead/group?reason=failed: its record is spoilt")
     assert group.status_code == 200
     assert "planted<b>" not in group.text
+
+
+async def test_a_row_of_an_event_says_which(browser: Browser, ledger: Ledger) -> None:
+    await event_ended(ledger)
+    page = await browser.get("/dead/group?reason=failed: errcode 300001")
+    assert "event: chat_add_member" in page.text

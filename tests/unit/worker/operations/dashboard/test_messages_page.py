@@ -15,7 +15,7 @@ from dingda.shared.ledger.timeline import MessageTimeline
 from dingda.worker.operations.dashboard.messages_page import moment_ms, steps_of
 from tests.support.builders import KEYS
 from tests.unit.worker.operations.dashboard.conftest import ACT, Browser, Open
-from tests.unit.worker.operations.messages import FAILED, QUEUE, accepted
+from tests.unit.worker.operations.messages import FAILED, QUEUE, accepted, event_ended
 
 ANSWERED = Completion(Outcome.ANSWERED)
 EVIL = "<script>alert(1)</script>"
@@ -199,3 +199,13 @@ def test_the_steps_tell_how_long_each_took() -> None:
     timeline = MessageTimeline("dead", "expired", 1000, 1500, None, 4000, 1, None, "w1")
     steps = [(step.name, step.after_s, step.detail) for step in steps_of(timeline)]
     assert steps == [("accepted", None, ""), ("leased", 0.5, "w1"), ("ended", 2.5, "dead")]
+
+
+async def test_an_event_is_shown_by_its_kind_on_both_pages(
+    browser: Browser, ledger: Ledger
+) -> None:
+    event_id = await event_ended(ledger)
+    assert "event: chat_add_member" in await found_by(browser)
+    page = (await browser.get(f"/messages/{event_id}")).text
+    assert "event: chat_add_member" in page
+    assert "chat1" not in page
