@@ -13,9 +13,9 @@ _SPREAD = 0.1
 class Backoff:
     """Counts failures in a row, and spreads the attempts of many processes over time.
 
-    The first attempt comes at once, and so does the one after a connection that lived. After each
-    failure the pause is any number of seconds up to a limit that doubles, from 1 to 60 ("full
-    jitter").
+    The first attempt comes at once, and so does the one after a connection that lived, and after
+    one that did not: nothing is delivered meanwhile. After what fails from then on the pause is any
+    number of seconds up to a limit that doubles, from 1 to 60 ("full jitter").
 
     Args:
         random: where chance comes from.
@@ -42,7 +42,10 @@ class Backoff:
     def ended(self, lived_s: float) -> float:
         """Count a connection that is to be replaced; returns the seconds to wait."""
         self._refusals = 0
-        if lived_s < STEADY_S:
-            return self.failed()
-        self._failures = 0
-        return 0.0
+        if lived_s >= STEADY_S:
+            self._failures = 0
+            return 0.0
+        if not self._failures:
+            self._failures = 1
+            return 0.0
+        return self.failed()

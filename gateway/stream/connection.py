@@ -7,7 +7,8 @@ holds is stored. What is not acknowledged comes again, as another frame with the
 import asyncio
 import logging
 import struct
-from contextlib import suppress
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 from time import perf_counter
 
 import aiohttp
@@ -67,6 +68,7 @@ class Connection:
         self._places = asyncio.Semaphore(FRAMES_AT_ONCE)
         self._silence = asyncio.timeout(SILENCE_S)
         self._is_reading = False
+        self._is_left = False
         self._may_write = True
         self.told: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         """Done once DingTalk asks us to leave, with its reason, fit for a log. It stops delivering
@@ -85,15 +87,33 @@ class Connection:
         `run` ends soon after, `LAST_ACKS_S` and `CLOSE_S` later at the most. Until DingTalk closes
         its side it goes on delivering: that is stored, although it can't be acknowledged any more.
         """
-        with suppress(TimeoutError):
-            async with asyncio.timeout(LAST_ACKS_S):
-                while self._in_hand:
-                    await asyncio.wait(self._in_hand)
-        if self._is_reading and self._may_write:
-            self._may_write = False
-            self._silence.reschedule(asyncio.get_running_loop().time() + CLOSE_S)
-            with suppress(OSError, aiohttp.ClientError):
-                await self._socket.send_frame(_NORMAL_CLOSURE, WSMsgType.CLOSE)
+        if self._is_left:
+            return
+        self._is_left = True
+        async with self._nothing_in_hand():
+            if self._is_reading:
+                self._may_write = False
+                self._silence.reschedule(asyncio.get_running_loop().time() + CLOSE_S)
+                with suppress(OSError, aiohttp.ClientError):
+                    await self._socket.send_frame(_NORMAL_CLOSURE, WSMsgType.CLOSE)
+
+    @asynccontextmanager
+    async def _nothing_in_hand(self) -> AsyncIterator[None]:
+        """Take every place: no frame is begun as long as the context lasts, and none is under way.
+
+        What still is after `LAST_ACKS_S` goes on.
+        """
+        taken = 0
+        try:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(LAST_ACKS_S):
+                    while taken < FRAMES_AT_ONCE:
+                        await self._places.acquire()
+                        taken += 1
+            yield
+        finally:
+            for _ in range(taken):
+                self._places.release()
 
     async def _read(self) -> DisconnectReason:
         self._is_reading = True
@@ -105,7 +125,7 @@ class Connection:
                     if message.type not in (WSMsgType.TEXT, WSMsgType.BINARY):
                         is_error = message.type is WSMsgType.ERROR
                         return DisconnectReason.ERROR if is_error else DisconnectReason.CLOSED
-                    if self._may_write:
+                    if self._may_write:  # else it is closing, and has little time left
                         self._silence.reschedule(loop.time() + SILENCE_S)
                     await self._take(message.data)
         except TimeoutError:

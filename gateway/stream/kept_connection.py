@@ -110,11 +110,11 @@ class KeptConnection:
             except RefusedError as error:
                 self._metrics.connect_ended(ConnectResult.REFUSED)
                 pause_s = self._backoff.refused()
-                logger.error("%s: %s; trying again in %.0f s", self._name, error, pause_s)
+                logger.error("%s: %s; next attempt in %.0f s", self._name, error, pause_s)
             except OpeningError as error:
                 self._metrics.connect_ended(ConnectResult.FAILED)
                 pause_s = self._backoff.failed()
-                logger.warning("%s: %s; trying again in %.0f s", self._name, error, pause_s)
+                logger.warning("%s: %s; next attempt in %.0f s", self._name, error, pause_s)
             else:
                 self._metrics.connect_ended(ConnectResult.OPENED)
                 logger.info("%s: connected to DingTalk", self._name)
@@ -146,7 +146,7 @@ class KeptConnection:
         else:
             current.left_for = DisconnectReason.RENEWED
             why = "the connection is old"
-        logger.info("%s: %s; opening one in %.0f s", self._name, why, pause_s)
+        logger.info("%s: %s; the next is opened in %.1f s", self._name, why, pause_s)
         return pause_s
 
     async def _end(self, one: _Open, *, grace_s: float = 0.0) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from random import SystemRandom
 from typing import TYPE_CHECKING, NoReturn
+from urllib.parse import urlsplit
 
 import uvloop
 
@@ -16,6 +17,7 @@ from dingda.gateway.stream.kept_connection import KeptConnection
 from dingda.gateway.stream.metrics import StreamMetrics
 from dingda.gateway.stream.opening import Opener
 from dingda.gateway.stream.topics import Topics
+from dingda.shared.dingtalk.origin import is_loopback
 from dingda.shared.dingtalk.robots import Robot, Robots
 from dingda.shared.errors import SettingsError
 from dingda.shared.runtime.egress import Egress, create_tls_context
@@ -47,6 +49,7 @@ def serve(settings: Settings) -> NoReturn:
     configure_logging(settings.log_level, settings.log_format)
     warn_of_failpoints()
     robots = stream_robots(settings.robots)
+    _check_openapi(settings.openapi_url)
     run_preflight(settings)
     uvloop.run(_hear(settings, robots))
     # At once: Python would wait for a look-up of DingTalk's name that hangs.
@@ -72,6 +75,20 @@ def stream_robots(robots: Robots) -> list[Robot]:
             what = f"robot {robot.label} needs an app_key and a secret: its Stream connection"
         raise SettingsError(f"{what} signs in with them.\n{_WHERE}")
     return chosen
+
+
+def _check_openapi(url: str) -> None:
+    """Refuse to send a secret unencrypted.
+
+    Raises:
+        SettingsError: if the address is neither https nor on this machine.
+    """
+    parts = urlsplit(url)
+    if parts.scheme != "https" and not is_loopback(parts.hostname):
+        raise SettingsError(
+            "DINGDA_OPENAPI_URL must be https, or on this machine: a Stream connection sends the "
+            "application's secret there"
+        )
 
 
 async def _hear(settings: Settings, robots: Sequence[Robot]) -> None:

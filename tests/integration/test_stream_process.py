@@ -261,6 +261,34 @@ def test_without_its_credentials_it_says_where_they_are(
         assert "凭证与基础信息" in started.output
 
 
+def test_it_sends_no_secret_unencrypted() -> None:
+    env = {
+        "DINGDA_APP_KEY": "dinga",
+        "DINGDA_APP_SECRET": SECRET,
+        "DINGDA_OPENAPI_URL": "http://api.example",
+    }
+    with process(*STREAM, env=env) as started:
+        assert started.wait() == 2
+        assert "DINGDA_OPENAPI_URL must be https" in started.output
+
+
+async def test_each_robot_of_mode_stream_has_a_connection_of_its_own(tmp_path: Path) -> None:
+    robots = [
+        {"code": "dinga", "app_key": "dinga", "secret": SECRET, "mode": "stream"},
+        {"code": "dingb", "app_key": "dingb", "secret": SECRET + "-b", "mode": "stream"},
+        {"code": "dingc", "app_key": "dingc", "secret": SECRET + "-c", "mode": "http"},
+    ]
+    settings = {
+        "DINGDA_ROBOTS": json.dumps(robots),
+        "DINGDA_APP_KEY": "",
+        "DINGDA_APP_SECRET": "",
+    }
+    async with connected(tmp_path, **settings) as (stack, _):
+        await stack.dingtalk.connection(2)
+        opened = {(each["clientId"], each["clientSecret"]) for each in stack.dingtalk.opens}
+        assert opened == {("dinga", SECRET), ("dingb", SECRET + "-b")}
+
+
 async def test_a_wrong_secret_is_said_in_a_sentence(tmp_path: Path) -> None:
     async with a_stack(tmp_path) as stack:
         await stack.dingtalk.connection()

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import ssl
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -167,7 +168,9 @@ class StreamServer:
 
 
 @asynccontextmanager
-async def stream_server(*, within_s: float = 30.0) -> AsyncIterator[StreamServer]:
+async def stream_server(
+    *, within_s: float = 30.0, tls: ssl.SSLContext | None = None
+) -> AsyncIterator[StreamServer]:
     """A server for one test, on the test's loop."""
     server = StreamServer(within_s=within_s)
     app = web.Application()
@@ -175,10 +178,10 @@ async def stream_server(*, within_s: float = 30.0) -> AsyncIterator[StreamServer
     app.router.add_get("/connect", server.connect)
     runner = web.AppRunner(app, shutdown_timeout=0.1, access_log=None)
     await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
+    site = web.TCPSite(runner, "127.0.0.1", 0, ssl_context=tls)
     await site.start()
     host, port = runner.addresses[0][:2]
-    server.url = f"http://{host}:{port}"
+    server.url = f"{'https' if tls else 'http'}://{host}:{port}"
     try:
         yield server
     finally:
