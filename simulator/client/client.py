@@ -12,7 +12,7 @@ from dingda.simulator.dingtalk.record import Record
 from dingda.simulator.dingtalk.stream_faults import StreamFaults
 from dingda.simulator.dingtalk.stream_pushes import PushRecord
 from dingda.simulator.dingtalk.stream_state import StreamState
-from dingda.simulator.dingtalk.user_message import UserMessage
+from dingda.simulator.dingtalk.user_message import Burst, UserMessage
 from dingda.simulator.errors import RequestRejectedError, SimulatorUnreachableError
 
 T = TypeVar("T")
@@ -54,6 +54,15 @@ class SimulatorClient:
     async def send(self, message: UserMessage) -> Record:
         """Send a message to the bot; returns its record once the gateway has acknowledged it."""
         return await self._fetch(Record.from_json, "POST", "/api/messages", message.to_json())
+
+    async def send_burst(self, message: UserMessage, count: int) -> list[Record]:
+        """Send the same message many times at once.
+
+        Returns:
+            The records, once the bot has acknowledged each, or has not in time.
+        """
+        body = Burst(message, count).to_json()
+        return await self._fetch(Record.list_from_json, "POST", "/api/bursts", body)
 
     async def send_callback(
         self, callback: Mapping[str, Any] | bytes, *, verbatim: bool = False

@@ -28,10 +28,10 @@ ENCRYPTED_ID = "$:LWCP_v1:$"
 """What DingTalk's encrypted user ids begin with. They are no userids and cannot be mentioned."""
 
 CORP_ID = "dingsimulatedcorp"
+ROBOT_CODE = "dingsimulatedrobot"
 QUOTA_MESSAGE = "受调用量超量影响，当前我的消息服务已经暂停"
 
 _OTHER_CORP_ID = "dingothercorp"
-_ROBOT_CODE = "dingsimulatedrobot"
 _SINGLE, _GROUP = "1", "2"
 # Base64 makes +/+/ of it. In real msgIds these turn up by chance; here every one has them, so that
 # code that takes a msgId for a path or a key fails at once.
@@ -48,7 +48,12 @@ def staff_id_of(name: str) -> str:
 
 
 def build_callback(
-    message: UserMessage, *, session_webhook: str, created_ms: int, expires_ms: int
+    message: UserMessage,
+    *,
+    session_webhook: str,
+    created_ms: int,
+    expires_ms: int,
+    robot_code: str = ROBOT_CODE,
 ) -> dict[str, Any]:
     """Build the body of one callback, with a msgId of its own.
 
@@ -57,6 +62,7 @@ def build_callback(
         session_webhook: where the reply goes.
         created_ms: the time of the message, in ms since 1970.
         expires_ms: when the session closes, in ms since 1970.
+        robot_code: the robot that it is said to.
     """
     known = message.published and not message.external
     return {
@@ -75,7 +81,7 @@ def build_callback(
         "conversationType": _SINGLE if message.single else _GROUP,
         "senderId": sender_id_of(message.sender),
         "sessionWebhook": session_webhook,
-        "robotCode": _ROBOT_CODE,
+        "robotCode": robot_code,
         **content_of(message),
     }
 

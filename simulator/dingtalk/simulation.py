@@ -13,6 +13,7 @@ from dingda.shared.dingtalk.signature import sign
 from dingda.shared.errors import InvalidMessageError
 from dingda.shared.ledger.timeline import MessageTimeline
 from dingda.simulator.dingtalk.callback import (
+    ROBOT_CODE,
     build_callback,
     new_msg_id,
     over_quota,
@@ -80,6 +81,7 @@ class Simulation:
         secret: the robot's AppSecret, which signs the callbacks.
         public_url: where the gateway and the worker reach the simulator, without a last slash.
         now_ms: the clock, in ms since 1970.
+        robot_code: the robot that messages are said to.
         session_life_ms: how long after its message a session takes replies.
         replies_per_minute: how many replies a conversation takes; None for any number.
     """
@@ -90,11 +92,13 @@ class Simulation:
         secret: str,
         public_url: str,
         now_ms: Callable[[], int],
+        robot_code: str = ROBOT_CODE,
         session_life_ms: int = SESSION_LIFE_MS,
         replies_per_minute: int | None = REPLIES_PER_MINUTE,
     ) -> None:
         self._secret = secret
         self._public_url = public_url
+        self._robot_code = robot_code
         self._now_ms = now_ms
         self._session_life_ms = session_life_ms
         self._replies_per_minute = replies_per_minute
@@ -126,6 +130,7 @@ class Simulation:
             session_webhook=self._session_webhook(session),
             created_ms=now_ms,
             expires_ms=expires_ms,
+            robot_code=self._robot_code,
         )
         if self._faults.callbacks is CallbackFault.QUOTA:
             callback = over_quota(callback)

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import ConfigDict, StringConstraints, TypeAdapter
+from pydantic import ConfigDict, Field, StringConstraints, TypeAdapter
 
 Kind = Literal[
     "text",
@@ -126,4 +126,32 @@ class UserMessage:
         return _ADAPTER.validate_json(body)
 
 
+@dataclass(frozen=True, slots=True)
+class Burst:
+    """The same message many times at once.
+
+    >>> Burst(UserMessage("天气 北京"), count=30).count
+    30
+    """
+
+    __pydantic_config__: ClassVar[ConfigDict] = _STRICT
+
+    message: UserMessage
+    count: Annotated[int, Field(ge=1, le=500)]
+
+    def to_json(self) -> bytes:
+        """One JSON object, its keys being the attributes."""
+        return _BURST.dump_json(self)
+
+    @staticmethod
+    def from_json(body: bytes) -> "Burst":
+        """Read what `to_json` wrote.
+
+        Raises:
+            ValidationError: if anything is wrong or unknown.
+        """
+        return _BURST.validate_json(body)
+
+
 _ADAPTER = TypeAdapter(UserMessage)
+_BURST = TypeAdapter(Burst)

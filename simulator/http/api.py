@@ -3,8 +3,10 @@
 An error is `{"error": a short name, "detail": a sentence}`.
 """
 
+import asyncio
 import logging
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from http import HTTPStatus
 from typing import TypeVar
 
@@ -19,7 +21,7 @@ from dingda.simulator.dingtalk.export import as_curl, as_test
 from dingda.simulator.dingtalk.faults import FaultSettings
 from dingda.simulator.dingtalk.record import Record
 from dingda.simulator.dingtalk.simulation import SignedCallback, Simulation
-from dingda.simulator.dingtalk.user_message import UserMessage
+from dingda.simulator.dingtalk.user_message import Burst, UserMessage
 from dingda.simulator.errors import CallbackUnansweredError
 from dingda.simulator.http.callback_sender import Sender
 from dingda.simulator.http.events import Events, View
@@ -65,6 +67,7 @@ def api_routes(
     return [
         Route("/api/messages", endpoints.list_messages, methods=["GET"]),
         Route("/api/messages", endpoints.send_message, methods=["POST"]),
+        Route("/api/bursts", endpoints.send_burst, methods=["POST"]),
         Route("/api/callbacks", endpoints.send_callback, methods=["POST"]),
         Route(f"{message}/redeliver", endpoints.redeliver, methods=["POST"]),
         Route(f"{message}/expire", endpoints.expire, methods=["POST"]),
@@ -100,6 +103,15 @@ class _Endpoints:
             self._dingtalk.note_undelivered(callback.msg_id, NOT_MENTIONED)
             await self._changes.announce()
         return _show(self._record(callback.msg_id))
+
+    async def send_burst(self, request: Request) -> Response:
+        """Send a message many times at once; the records tell which were not acknowledged."""
+        burst = await read_body(request, Burst.from_json)
+        callbacks = [self._dingtalk.send(burst.message) for _ in range(burst.count)]
+        await asyncio.gather(*map(self._try_to_deliver, callbacks))
+        records = [self._dingtalk.record(callback.msg_id) for callback in callbacks]
+        known = [record for record in records if record]
+        return Response(Record.list_to_json(known), media_type="application/json")
 
     async def send_callback(self, request: Request) -> Response:
         check_json(request)
@@ -142,6 +154,10 @@ class _Endpoints:
         self._dingtalk.faults = await read_body(request, FaultSettings.from_json)
         await self._changes.announce()
         return await self.show_faults(request)
+
+    async def _try_to_deliver(self, callback: SignedCallback) -> None:
+        with suppress(ApiError):
+            await self._deliver(callback)
 
     async def _deliver(self, callback: SignedCallback) -> None:
         try:

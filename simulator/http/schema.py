@@ -15,7 +15,7 @@ from dingda.simulator.dingtalk.stream_commands import (
 from dingda.simulator.dingtalk.stream_faults import StreamFaults
 from dingda.simulator.dingtalk.stream_pushes import PushRecord
 from dingda.simulator.dingtalk.stream_state import StreamState
-from dingda.simulator.dingtalk.user_message import UserMessage
+from dingda.simulator.dingtalk.user_message import Burst, UserMessage
 from dingda.simulator.http.stream import OPEN_PATH
 
 _Json = dict[str, Any]
@@ -117,6 +117,14 @@ def _paths() -> _Json:
                 record,
                 body="UserMessage",
             ),
+        },
+        "/api/bursts": {
+            "post": _operation(
+                "Say the same many times at once; returns once each was acknowledged, or was not "
+                "in time",
+                _json(_list("Record")),
+                body="Burst",
+            )
         },
         "/api/callbacks": {
             "post": _operation(
@@ -276,6 +284,7 @@ def _list(name: str) -> _Json:
 
 _KINDS = (
     UserMessage,
+    Burst,
     FaultSettings,
     Record,
     StreamState,

@@ -16,6 +16,7 @@ from starlette.applications import Starlette
 from starlette.routing import Mount
 
 from dingda.shared.dingtalk.origin import is_loopback, origin_of
+from dingda.shared.dingtalk.robots import Robot, Robots
 from dingda.shared.errors import SettingsError
 from dingda.shared.ledger.timeline import read_timelines
 from dingda.shared.queue import JobQueue
@@ -26,6 +27,7 @@ from dingda.shared.runtime.server import create_uvicorn_config, listen
 from dingda.shared.runtime.settings import Settings
 from dingda.simulator.backends.open_meteo import FakeOpenMeteo
 from dingda.simulator.backends.organisation import APP_KEY, create_openapi
+from dingda.simulator.dingtalk.callback import ROBOT_CODE
 from dingda.simulator.dingtalk.change_notifier import ChangeNotifier
 from dingda.simulator.dingtalk.custom_robot import CustomRobot
 from dingda.simulator.dingtalk.simulation import Simulation
@@ -111,13 +113,13 @@ def _build(
     dingtalk = Simulation(
         secret=bot.secrets[0],
         public_url=settings.session_base_url,
+        robot_code=next(iter(bot.robots)).code or ROBOT_CODE,
         now_ms=wall_clock_ms,
         session_life_ms=round(settings.session_life_s * 1000),
         replies_per_minute=settings.replies_per_minute or None,
     )
-    client_id = bot.app_key or APP_KEY
     stream = Stream(
-        {client_id: bot.secrets},
+        {_client_id(robot): robot.secrets for robot in bot.robots},
         rng=SystemRandom(),
         now_ms=wall_clock_ms,
         now_s=time.perf_counter,
@@ -126,7 +128,10 @@ def _build(
     )
     robot = CustomRobot(dingtalk, secret=bot.alert_secret.get_secret_value(), now_ms=wall_clock_ms)
     pushes = StreamPushes(
-        stream, client_id=client_id, now_ms=wall_clock_ms, announce=changes.announce
+        stream,
+        client_id=_client_id_of(bot.robots, ""),
+        now_ms=wall_clock_ms,
+        announce=changes.announce,
     )
     queue = JobQueue.create(bot.queue, skill_timeout_s=bot.skill_timeout)
     watch = LedgerWatch(partial(read_timelines, ledger, queue), dingtalk, changes, wall_clock_ms)
@@ -179,8 +184,20 @@ def _sender(
         await changes.announce()
 
     return StreamSender(
-        stream, client_id=bot.app_key or APP_KEY, callback_url=callback_url, note=note
+        stream,
+        client_id_of=partial(_client_id_of, bot.robots),
+        callback_url=callback_url,
+        note=note,
     )
+
+
+def _client_id_of(robots: Robots, robot_code: str) -> str:
+    """The application of a robot; of a code that is nobody's, the first robot's."""
+    return _client_id(robots.find(robot_code) or next(iter(robots)))
+
+
+def _client_id(robot: Robot) -> str:
+    return robot.app_key or APP_KEY
 
 
 def _hosts(settings: SimulatorSettings) -> set[str]:

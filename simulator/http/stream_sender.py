@@ -2,6 +2,8 @@
 
 from collections.abc import Awaitable, Callable
 
+from dingda.shared.dingtalk.fields import string
+from dingda.simulator.dingtalk.rules import parse_reply
 from dingda.simulator.dingtalk.simulation import SignedCallback
 from dingda.simulator.dingtalk.stream import Outcome, Stream, Undelivered
 from dingda.simulator.dingtalk.stream_frames import ROBOT_TOPIC, Push, StreamAck
@@ -17,11 +19,11 @@ becomes of that is added here. The log of `dingda stream` may say why."""
 
 
 class StreamSender:
-    """Sends callbacks to one application's connections, as `CallbackSender` does over HTTP.
+    """Sends callbacks to their robot's connections, as `CallbackSender` does over HTTP.
 
     Args:
         stream: the connections.
-        client_id: the application.
+        client_id_of: the application of a callback's `robotCode`, which may be "".
         callback_url: where the gateway takes the same callbacks over HTTP.
         note: called with what each redelivery of a message ended with.
     """
@@ -30,13 +32,13 @@ class StreamSender:
         self,
         stream: Stream,
         *,
-        client_id: str,
+        client_id_of: Callable[[str], str],
         callback_url: str,
         note: Callable[[str, GatewayResponse], Awaitable[None]],
     ) -> None:
         self.callback_url = callback_url
         self._stream = stream
-        self._client_id = client_id
+        self._client_id_of = client_id_of
         self._note = note
 
     async def deliver(self, callback: SignedCallback) -> GatewayResponse:
@@ -52,7 +54,8 @@ class StreamSender:
 
         # A frame is text; what is not has no form in it.
         push = Push("CALLBACK", ROBOT_TOPIC, callback.body.decode("utf-8", "replace"))
-        match await self._stream.deliver(self._client_id, push, on_redelivery=note):
+        client_id = self._client_id_of(string(parse_reply(callback.body) or {}, "robotCode"))
+        match await self._stream.deliver(client_id, push, on_redelivery=note):
             case StreamAck() as ack:
                 return _response(ack)
             case Undelivered.NO_CONNECTION:

@@ -79,6 +79,14 @@ class SimulatedDingTalk:
         """Send a message, and wait for the acknowledgement only."""
         return self._portal.call(self._client.send, message)
 
+    def say_many(self, message: UserMessage, count: int) -> list[Record]:
+        """Send the same message many times at once.
+
+        Returns:
+            The records, once the bot has acknowledged each, or has not in time.
+        """
+        return self._portal.call(self._client.send_burst, message, count)
+
     def _wait(self, record: Record, wait_s: float) -> Record:
         return record if record.over else self.look(record, wait_s=wait_s)
 

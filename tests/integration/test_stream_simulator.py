@@ -4,6 +4,8 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -188,3 +190,37 @@ async def test_bytes_and_other_texts_are_no_acks(
         async with asyncio.timeout(20):
             while (await dingtalk.stream_state()).invalid < before + 2:
                 await acknowledge(websocket, await next_frame(websocket, of="ping"))
+
+
+async def test_two_robots_have_connections_of_their_own(
+    session: aiohttp.ClientSession, tmp_path: Path
+) -> None:
+    robots = [
+        {"code": code, "app_key": code, "secret": f"of-{code}", "mode": "stream"}
+        for code in ("a1", "b1")
+    ]
+    settings = {
+        "DINGDA_ROBOTS": json.dumps(robots),
+        "DINGDA_APP_SECRET": "",
+        "DINGDA_APP_KEY": "",
+    }
+    with a_stream_simulator(tmp_path, QUICK | settings) as simulator:
+        a, b = (
+            replace(simulator, client_id=robot["code"], client_secret=robot["secret"])
+            for robot in robots
+        )
+        async with (
+            connected(session, a) as of_a,
+            connected(session, b) as of_b,
+            SimulatorClient(simulator.url) as dingtalk,
+        ):
+            sending = asyncio.create_task(dingtalk.send(UserMessage("第一个")))
+            frame = await next_frame(of_a, of=ROBOT_TOPIC)
+            await acknowledge(of_a, frame)
+            assert json.loads(frame["data"])["robotCode"] == "a1"
+            record = await sending
+            raw = dict(record.callback, robotCode="b1")
+            sending = asyncio.create_task(dingtalk.send_callback(raw))
+            frame = await next_frame(of_b, of=ROBOT_TOPIC)
+            await acknowledge(of_b, frame)
+            await sending

@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 import pytest
 from starlette.applications import Starlette
-from starlette.responses import JSONResponse
+from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from dingda.simulator.dingtalk.change_notifier import ChangeNotifier
@@ -227,3 +227,22 @@ async def test_a_file_that_is_not_there_is_404(http: httpx.AsyncClient) -> None:
 
 def test_a_record_list_survives_its_json() -> None:
     assert Record.list_from_json(Record.list_to_json([])) == []
+
+
+async def test_a_burst_sends_the_same_at_once_and_lists_the_records(
+    open_client: OpenClient, bot: Bot
+) -> None:
+    async with open_client() as client:
+        records = await client.send_burst(UserMessage("天气 北京"), 30)
+    assert [record.msg_id for record in records] == [each["msgId"] for each in bot.callbacks]
+    assert len({record.msg_id for record in records}) == 30
+    assert all(record.acknowledged for record in records)
+
+
+async def test_a_burst_lists_what_was_not_acknowledged_too(
+    open_client: OpenClient, bot: Bot
+) -> None:
+    bot.response = Response(status_code=500)
+    async with open_client() as client:
+        records = await client.send_burst(UserMessage("天气 北京"), 3)
+    assert [record.acknowledged for record in records] == [False] * 3
