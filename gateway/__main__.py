@@ -41,7 +41,8 @@ def gateway(context: click.Context, *, over_stream: bool) -> None:
 def check_command(*, as_json: bool) -> int:
     """Look for what could break a promise.
 
-    Each finding says what to do about it. Exit status: 1 if one of them keeps the gateway and the
+    DingTalk is asked what its console lacks for each robot; nothing is sent to anybody. Each
+    finding says what to do about it. Exit status: 1 if one of them keeps the gateway and the
     workers from starting.
     """
     join_demo("DINGDA_REDIS_URL")
@@ -57,7 +58,9 @@ def check(settings: Settings, *, as_json: bool = False) -> int:
     Raises:
         SettingsError: if there is no secret, or `DINGDA_REDIS_URL` is no URL.
     """
-    findings = find_problems(settings)
+    from dingda.gateway.console.robot_check import check_console  # noqa: PLC0415 - loads aiohttp
+
+    findings = [*find_problems(settings), *check_console(settings)]
     if as_json:
         click.echo(json.dumps([asdict(finding) for finding in findings], ensure_ascii=False))
     else:

@@ -21,7 +21,10 @@ class Finding:
     what: str
     advice: str = ""
     """What to do about it."""
+    robot: str = ""
+    """The label of the robot that it is about; "" for what all share."""
 
     def __str__(self) -> str:
-        line = f"{self.severity}: {self.name}: {self.what}"
+        name = f"{self.robot}: {self.name}" if self.robot else self.name
+        line = f"{self.severity}: {name}: {self.what}"
         return f"{line}; {self.advice}" if self.advice else line

@@ -41,6 +41,7 @@ LEVELS: dict[str, dict[str, set[str]]] = {
         "composition": {"receiver", "intake", "worker_presence", "metrics"},
         "http": {"receiver", "metrics", "throttled_log"},
         "stream": {"composition", "receiver", "metrics", "throttled_log"},
+        "console": {"stream"},
     },
     "worker": {
         "errors": set(),
