@@ -235,6 +235,17 @@ def environment_with_sentinels(
 
 
 @contextmanager
+def environment_of_robots(folder: Path, robots: str) -> Iterator[FaultEnvironment]:
+    """An environment whose gateway hears several robots; workers know those that they are told.
+
+    What is said is signed with the tests' own secret, so it is for the robot that has that one.
+    """
+    settings = {"DINGDA_ROBOTS": robots, "DINGDA_APP_SECRET": ""}
+    with valkey(folder) as server, _environment(server, server.url, **settings) as opened:
+        yield opened
+
+
+@contextmanager
 def _environment(server: Valkey, redis_url: str, **settings: str) -> Iterator[FaultEnvironment]:
     # Many rows leave messages without a worker for longer than senders would be left unaware.
     own = {"DINGDA_NO_WORKERS": "wait"} | settings

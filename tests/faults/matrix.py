@@ -68,6 +68,7 @@ FAULTS = {
     "F66": "gateways and workers are started again one after the other",
     "F67": "all workers die",
     "F71": "Redis is put back to an earlier state, or begins empty",
+    "F80": "a robot is set up, and not all workers know it yet",
 }
 
 DOES_NOT_APPLY = {

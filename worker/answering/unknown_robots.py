@@ -18,6 +18,9 @@ logger = logging.getLogger(__name__)
 UNKNOWN_ROBOT = "no worker that took it knows its robot (DINGDA_ROBOTS)"
 """What the dead letter says if the session closes first."""
 _SHORTEST_PAUSE_MS, _LONGEST_PAUSE_MS = 2_000, 60_000
+_SHARE_OF_AGE = 8
+"""A pause is an eighth of the message's age. Which worker takes it next is chance: a minute needs a
+score of tries even where every other worker knows the robot."""
 _LOG_EVERY_S = 60.0
 _MAX_CODE_CHARS = 80
 
@@ -36,7 +39,7 @@ class UnknownRobots:
         self._quiet_until_s = 0.0
 
     async def put_back(self, lease: Lease, robot_code: str) -> None:
-        """Put a message back, for half as long again as it has waited: a minute at the most.
+        """Put a message back for a pause that grows with its age, to a minute at the most.
 
         Raises:
             LeaseLostError: if it is somebody else's by now.
@@ -49,7 +52,7 @@ class UnknownRobots:
                 "this worker knows no robot %s, and leaves its messages to others (DINGDA_ROBOTS)",
                 printable(robot_code, _MAX_CODE_CHARS) or "without a code",
             )
-        pause_ms = max(_SHORTEST_PAUSE_MS, min(lease.age_ms // 2, _LONGEST_PAUSE_MS))
+        pause_ms = max(_SHORTEST_PAUSE_MS, min(lease.age_ms // _SHARE_OF_AGE, _LONGEST_PAUSE_MS))
         await self._ledger.release(
             lease, pause_ms=min(pause_ms, lease.remaining_ms), reason=UNKNOWN_ROBOT
         )

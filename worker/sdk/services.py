@@ -30,6 +30,7 @@ class Services:
     cache: Cache
     databases: Databases
     dingtalk: AddressBook | None
-    """DingTalk's address book; None unless `DINGDA_APP_KEY` and the secret are set."""
+    """DingTalk's address book; None unless `DINGDA_APP_KEY` and the secret are set, or those of the
+    robot that was spoken to in `DINGDA_ROBOTS`."""
     settings: Mapping[type[BaseSettings], BaseSettings] = field(default_factory=dict)
     """The settings that skills declare, read once at the start."""
