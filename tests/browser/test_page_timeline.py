@@ -42,6 +42,22 @@ async def test_a_timeline_goes_on_while_it_is_looked_at(chat: ChatPage) -> None:
     await expect(chat.step("ended")).to_contain_text("answered")
 
 
+async def test_a_reply_of_the_same_millisecond_as_the_end_was_before_it(
+    chat: ChatPage, page: Page
+) -> None:
+    await chat.open()
+    names = await page.evaluate(
+        """async () => {
+             const { stepsOf } = await import("/static/timeline.js");
+             const reply = { errcode: 0, errmsg: "ok", after_ms: 9 };
+             const story = { ended_ms: 1009, state: "answered" };
+             const parts = { redeliveries: [], replies: [reply], stories: [story], callback: {} };
+             return stepsOf({ sent_at_ms: 1000, mode: "http", ...parts }).map(({ name }) => name);
+           }"""
+    )
+    assert names == ["sent", "posted", "ended"]
+
+
 async def test_an_unmatched_message_has_no_skill_in_its_timeline(chat: ChatPage) -> None:
     await chat.open_single("无人")
     await chat.say("吃了吗")

@@ -20,7 +20,8 @@ export function stepsOf(record) {
   if (record.session_expires_ms < record.callback.sessionWebhookExpiredTime) {
     steps.push(step("closed", record.session_expires_ms, texts.steps.closed, "", "bad"));
   }
-  steps.sort((a, b) => a.at_ms - b.at_ms);
+  // What happened in the end's own millisecond was before it.
+  steps.sort((a, b) => a.at_ms - b.at_ms || (a.name === "ended") - (b.name === "ended"));
   if (record.undelivered) {
     const words = texts.steps[mode].undelivered;
     steps.push(step("undelivered", sent, words, whyUndelivered(record), "bad"));
