@@ -160,7 +160,8 @@ def _paths() -> _Json:
         "/api/events": {
             "get": _operation(
                 "Everything remembered, then every change: server-sent events named `beginning`, "
-                "`record` (a Record), `bad_day` (a FaultSettings) and `revision`",
+                "`record` (a Record), `bad_day` (a FaultSettings), `stream` (a StreamState), "
+                "`stream_faults` (a StreamFaults) and `revision`",
                 {"text/event-stream": {"schema": {"type": "string"}}},
             )
         },
