@@ -1,6 +1,6 @@
 """What a Stream process tells Prometheus of itself; imported only where metrics are on."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, disable_created_metrics
@@ -92,7 +92,7 @@ class CountedStreamMetrics(StreamMetrics):
     def served(
         self,
         settings: Settings,
-        connections: Callable[[], int],
+        connections: Callable[[], Mapping[str, int]],
         *,
         is_alive: Callable[[], bool],
         why_not_ready: Callable[[], str],
@@ -101,23 +101,14 @@ class CountedStreamMetrics(StreamMetrics):
 
         Args:
             settings: where to listen.
-            connections: how many are open; called from a thread.
+            connections: how many are open for each robot, by its label; called from a thread.
             is_alive: whether the process is well; called from a thread.
             why_not_ready: why it hears nothing; "" if it does. Called from a thread.
 
         Raises:
             SettingsError: if the port is taken.
         """
-
-        def state() -> Iterator[Metric]:
-            yield build_info("stream")
-            yield GaugeMetricFamily(
-                "dingda_stream_connections",
-                "Connections that are open: one for each robot, two while one is replaced.",
-                value=connections(),
-            )
-
-        self.registry.register(Collected(state))
+        self.registry.register(Collected(lambda: state_metrics(connections())))
         listener = listen(
             settings.metrics_host,
             settings.metrics_port,
@@ -128,3 +119,20 @@ class CountedStreamMetrics(StreamMetrics):
 
     def _histogram(self, measure: Measure) -> Histogram:
         return Histogram(measure.name, measure.help, buckets=measure.bounds, registry=self.registry)
+
+
+def state_metrics(connections: Mapping[str, int]) -> Iterator[Metric]:
+    """Make metrics of what a Stream process is like at this moment.
+
+    Args:
+        connections: how many are open for each robot, by its label.
+    """
+    yield build_info("stream")
+    family = GaugeMetricFamily(
+        "dingda_stream_connections",
+        "Connections that are open: one for each robot, two while one is replaced.",
+        labels=["robot"],
+    )
+    for robot, number in connections.items():
+        family.add_metric([robot], number)
+    yield family

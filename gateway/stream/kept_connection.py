@@ -72,6 +72,8 @@ class KeptConnection:
         self._backoff = Backoff(random)
         self._name = f"robot {robot.label}"
         self._all: set[_Open] = set()
+        self.has_connected = asyncio.Event()
+        """Set once a connection has been opened for the first time."""
         self._retiring: set[asyncio.Task[None]] = set()
 
     @property
@@ -124,6 +126,7 @@ class KeptConnection:
         connection = Connection(opened, self._robot, self._handle, self._metrics)
         one = _Open(connection, asyncio.create_task(connection.run()), _now_s())
         self._all.add(one)
+        self.has_connected.set()
         one.reading.add_done_callback(lambda _: self._ended(one))
         return one
 

@@ -4,8 +4,8 @@ import asyncio
 import logging
 import os
 import signal
-from collections.abc import Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Collection, Sequence
+from contextlib import AbstractContextManager, nullcontext, suppress
 from random import SystemRandom
 from typing import TYPE_CHECKING, NoReturn
 from urllib.parse import urlsplit
@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     from dingda.gateway.stream.counted_metrics import CountedStreamMetrics
 
 logger = logging.getLogger("dingda.stream")
+
+_READY_WITHIN_S = 30.0
 
 _WHERE = """\
 Find both at open-dev.dingtalk.com, under 应用开发 > your application > 凭证与基础信息: Client ID
@@ -108,11 +110,11 @@ async def _hear(settings: Settings, robots: Sequence[Robot]) -> None:
     relax_garbage_collection()
     with _served(metrics, settings, kept, readiness):
         async with storing.running(), asyncio.TaskGroup() as group:
-            tasks = [group.create_task(each.run()) for each in kept.values()]
+            tasks = [group.create_task(_tell_ready(kept.values()))]
+            tasks += [group.create_task(each.run()) for each in kept.values()]
             if interval_s := watchdog_interval_s():
                 tasks.append(group.create_task(_feed_watchdog(interval_s)))
             readiness.begin()
-            notify(READY)
             await stopping.wait()
             notify(STOPPING)
             readiness.stop()
@@ -142,6 +144,19 @@ def _restart(stopping: asyncio.Event) -> None:
         logger.error("not reloaded, as the settings are wrong: %s", error)
         return
     stopping.set()
+
+
+async def _tell_ready(kept: Collection[KeptConnection]) -> None:
+    """Tell systemd that the process is ready, once each robot is connected.
+
+    So of two processes that are started again one after the other, one is connected all the time.
+    What can't connect is ready after a while, too: to be started again would not help it.
+    """
+    with suppress(TimeoutError):
+        async with asyncio.timeout(_READY_WITHIN_S):
+            for each in kept:
+                await each.has_connected.wait()
+    notify(READY)
 
 
 async def _feed_watchdog(interval_s: float) -> NoReturn:
@@ -177,7 +192,7 @@ def _served(
 
     return metrics.served(
         settings,
-        lambda: sum(each.open_count for each in kept.values()),
+        lambda: {robot.label: each.open_count for robot, each in kept.items()},
         is_alive=lambda: responds(loop),
         why_not_ready=why_not_ready,
     )

@@ -70,7 +70,7 @@ def expose(metrics: Iterable[Metric]) -> bytes:
 
 
 def build_info(process: str) -> GaugeMetricFamily:
-    """Which version runs in a process: `gateway`, `worker` or `exporter`."""
+    """Which version runs in a process: `gateway`, `stream`, `worker` or `exporter`."""
     family = GaugeMetricFamily(
         "dingda_build_info", "The version that runs, always 1.", labels=["process", "version"]
     )

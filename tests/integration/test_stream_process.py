@@ -4,8 +4,9 @@ import asyncio
 import json
 import re
 import signal
+import socket
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -229,6 +230,40 @@ async def test_it_is_ready_while_it_is_connected(tmp_path: Path) -> None:
         assert "no connection to DingTalk" in response.json()["why"]
 
 
+async def test_systemd_hears_that_it_is_ready_once_it_is_connected_and_that_it_stops(
+    tmp_path: Path,
+) -> None:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
+        systemd.bind(str(tmp_path / "notify"))
+        systemd.settimeout(0)
+        watched = {"NOTIFY_SOCKET": str(tmp_path / "notify"), "WATCHDOG_USEC": "1000000"}
+        async with a_stack(tmp_path, watched) as stack:
+            stack.dingtalk.refusals = [web.Response(status=503) for _ in range(99)]
+            await asyncio.to_thread(stack.process.wait_for, "gives no ticket")
+            assert heard(systemd) == {"WATCHDOG=1"}
+            stack.dingtalk.refusals.clear()
+            await hear(systemd, "READY=1")
+            assert len(stack.dingtalk.connections) == 1
+            await stack.stop()
+            await hear(systemd, "STOPPING=1")
+
+
+async def hear(systemd: socket.socket, state: str) -> None:
+    """Wait until a process tells a state, and nothing else but that it works."""
+    async with asyncio.timeout(30):
+        while (told := await asyncio.get_running_loop().sock_recv(systemd, 200)) != state.encode():
+            assert told == b"WATCHDOG=1"
+
+
+def heard(systemd: socket.socket) -> set[str]:
+    """What a process has told so far."""
+    told = set()
+    with suppress(BlockingIOError):
+        while True:
+            told.add(systemd.recv(200).decode())
+    return told
+
+
 async def test_it_counts_what_it_does(tmp_path: Path) -> None:
     async with connected(tmp_path) as (stack, connection):
         await connection.send(a_frame(message()))
@@ -241,7 +276,7 @@ async def test_it_counts_what_it_does(tmp_path: Path) -> None:
         assert 'dingda_stream_frames_total{outcome="stored",topic="message"} 1.0' in metrics
         assert "dingda_stream_ack_duration_seconds_count 3.0" in metrics
         assert 'dingda_stream_connects_total{result="opened"} 2.0' in metrics
-        assert re.search(r"^dingda_stream_connections [12]\.0$", metrics, re.MULTILINE)
+        assert re.search(r'\ndingda_stream_connections{robot="dinga"} [12]\.0\n', metrics)
         assert "dingda_intake_batch_size_count 1.0" in metrics
 
 
