@@ -22,6 +22,7 @@ ALL: dict[str, Any] = {
             "redis": {"address": "redis:6379", "existingSecret": "keda", "sentinelAuth": True},
         }
     },
+    "stream": {"enabled": True},
     "ingress": {
         "enabled": True,
         "className": "nginx",
@@ -35,6 +36,7 @@ ALL: dict[str, Any] = {
         "metricsFrom": [{"namespaceSelector": {"matchLabels": {"name": "monitoring"}}}],
         "redisTo": [{"ipBlock": {"cidr": "10.1.0.0/24"}}],
         "workerTo": [{"ports": [{"port": 5432}], "to": [{"ipBlock": {"cidr": "10.2.0.7/32"}}]}],
+        "streamTo": [{"ports": [{"port": 3128}], "to": [{"ipBlock": {"cidr": "10.2.0.8/32"}}]}],
     },
     "podMonitor": {"enabled": True, "labels": {"release": "prometheus"}},
     "prometheusRule": {"enabled": True},
@@ -44,6 +46,12 @@ ALL: dict[str, Any] = {
     "tolerations": [{"key": "bots", "operator": "Exists"}],
 }
 """Everything that the chart can make."""
+STREAM_ONLY: dict[str, Any] = {
+    **MINIMAL,
+    "gateway": {"enabled": False},
+    "stream": {"enabled": True},
+}
+"""No public address."""
 
 Object = dict[str, Any]
 

@@ -36,7 +36,7 @@ def test_prometheus_reads_every_pod_that_has_metrics(render: Render) -> None:
     objects = render(ALL)
     monitor = objects.one("PodMonitor")
     (endpoint,) = monitor["spec"]["podMetricsEndpoints"]
-    for component in ("gateway", "worker", "exporter"):
+    for component in ("gateway", "stream", "worker", "exporter"):
         template = objects.one("Deployment", component)["spec"]["template"]
         assert selects(monitor["spec"]["selector"]["matchLabels"], template["metadata"]["labels"])
         ports = {port["name"] for each in template["spec"]["containers"] for port in each["ports"]}

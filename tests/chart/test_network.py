@@ -7,7 +7,7 @@ import pytest
 
 from tests.chart.rendering import ALL, MINIMAL, Object, Render
 
-COMPONENTS = ("gateway", "worker", "exporter", "check")
+COMPONENTS = ("gateway", "stream", "worker", "exporter", "check")
 
 
 def policy(render: Render, component: str, **values: Any) -> Object:
@@ -55,8 +55,11 @@ def test_a_redis_on_another_port_is_named(render: Render) -> None:
     assert (6379, "TCP") not in reached
 
 
-def test_workers_reach_the_internet_on_443_and_no_private_address(render: Render) -> None:
-    (rule,) = [r for r in policy(render, "worker")["egress"] if (443, "TCP") in ports([r])]
+@pytest.mark.parametrize("component", ["worker", "stream"])
+def test_what_calls_dingtalk_reaches_the_internet_on_443_and_no_private_address(
+    render: Render, component: str
+) -> None:
+    (rule,) = [r for r in policy(render, component)["egress"] if (443, "TCP") in ports([r])]
     (peer,) = rule["to"]
     closed = [ip_network(each) for each in peer["ipBlock"]["except"]]
     for address in ("10.0.0.1", "172.16.5.4", "192.168.1.1", "169.254.169.254", "100.100.100.200"):
@@ -76,6 +79,18 @@ def test_workers_reach_what_is_named_for_their_skills(render: Render) -> None:
     assert ALL["networkPolicy"]["workerTo"][0] not in policy(render, "gateway")["egress"]
 
 
+def test_stream_mode_reaches_a_proxy_that_is_named_and_nothing_of_the_skills(
+    render: Render,
+) -> None:
+    egress = policy(render, "stream")["egress"]
+    assert ALL["networkPolicy"]["streamTo"][0] in egress
+    assert ports(egress) == {
+        *((53, "UDP"), (53, "TCP"), (6379, "TCP"), (26379, "TCP")),
+        *((443, "TCP"), (3128, "TCP")),
+    }
+    assert ALL["networkPolicy"]["streamTo"][0] not in policy(render, "worker")["egress"]
+
+
 def test_the_gateway_hears_the_ingress_controller_and_the_test_pod(render: Render) -> None:
     (rule,) = [r for r in policy(render, "gateway")["ingress"] if ("http", "TCP") in ports([r])]
     assert rule["from"][:-1] == ALL["networkPolicy"]["ingressFrom"]
@@ -84,7 +99,7 @@ def test_the_gateway_hears_the_ingress_controller_and_the_test_pod(render: Rende
 
 
 def test_metrics_are_for_those_that_are_named(render: Render) -> None:
-    for component in ("gateway", "worker", "exporter"):
+    for component in ("gateway", "stream", "worker", "exporter"):
         rules = policy(render, component)["ingress"]
         (rule,) = [each for each in rules if ("metrics", "TCP") in ports([each])]
         assert rule["from"] == ALL["networkPolicy"]["metricsFrom"]
@@ -92,9 +107,12 @@ def test_metrics_are_for_those_that_are_named(render: Render) -> None:
         assert ("metrics", "TCP") not in ports(without)
 
 
-def test_nobody_reaches_a_worker_but_for_its_metrics(render: Render) -> None:
-    assert ports(policy(render, "worker")["ingress"]) == {("metrics", "TCP")}
-    assert policy(render, "worker", metricsFrom=[])["ingress"] == []
+@pytest.mark.parametrize("component", ["worker", "stream"])
+def test_nobody_reaches_what_only_calls_others_but_for_its_metrics(
+    render: Render, component: str
+) -> None:
+    assert ports(policy(render, component)["ingress"]) == {("metrics", "TCP")}
+    assert policy(render, component, metricsFrom=[])["ingress"] == []
 
 
 def test_the_ingress_lets_in_the_callback_and_no_other_path(render: Render) -> None:

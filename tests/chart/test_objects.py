@@ -7,7 +7,17 @@ from typing import Any
 
 import pytest
 
-from tests.chart.rendering import ALL, CHART, MINIMAL, ROOT, Object, Render, merge, strings
+from tests.chart.rendering import (
+    ALL,
+    CHART,
+    MINIMAL,
+    ROOT,
+    STREAM_ONLY,
+    Object,
+    Render,
+    merge,
+    strings,
+)
 
 KUBERNETES = ("1.30", "1.31", "1.32", "1.33", "1.34", "1.35", "1.36", "1.37")
 SENTINELS: dict[str, Any] = {
@@ -22,6 +32,7 @@ VALUES = {
     "all": ALL,
     "sentinels": merge(ALL, SENTINELS),
     "fixed": merge(MINIMAL, FIXED),
+    "stream only": STREAM_ONLY,
 }
 OTHERS = {
     "keda.sh/v1alpha1": "cloudcoil.models.keda.v1alpha1",
@@ -156,6 +167,13 @@ def test_the_schema_names_every_value_and_no_other(render: Render) -> None:
 def test_the_notes_tell_the_address_that_dingtalk_wants(render: Render) -> None:
     notes = render.notes(ALL, {"settings": {"DINGDA_CALLBACK_PATH": "/robot"}})
     assert "https://bot.example.com/robot" in notes
+
+
+def test_the_notes_of_stream_mode_name_no_address(render: Render) -> None:
+    notes = render.notes(STREAM_ONLY)
+    assert "2 pods connect to DingTalk" in notes
+    assert "https://" not in notes
+    assert "gateway" not in notes
 
 
 def test_the_notes_hold_no_secret(render: Render) -> None:

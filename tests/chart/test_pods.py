@@ -8,9 +8,20 @@ import pytest
 
 from dingda.cli import dingda as command_line
 from dingda.gateway import handover
+from dingda.gateway.stream import connection
 from dingda.shared.runtime import server
 from dingda.worker.engine import concurrent_worker
-from tests.chart.rendering import ALL, MINIMAL, ROOT, Object, Objects, Render, strings
+from tests.chart.rendering import (
+    ALL,
+    MINIMAL,
+    ROOT,
+    STREAM_ONLY,
+    Object,
+    Objects,
+    Render,
+    component_of,
+    strings,
+)
 
 LEASE_S = 20
 DIGEST = "sha256:" + "a" * 64
@@ -90,21 +101,19 @@ def test_the_gateway_is_one_process_and_listens_beyond_loopback(render: Render) 
 
 
 def test_metrics_are_on_the_port_that_the_settings_name(render: Render) -> None:
-    for component in ("gateway", "worker"):
+    for component in ("gateway", "stream", "worker"):
         (port,) = [each for each in ports(render(ALL), component) if each["name"] == "metrics"]
         assert settings_of(render(ALL))["DINGDA_METRICS_PORT"] == str(port["containerPort"])
 
 
 def test_each_long_running_pod_is_asked_whether_it_lives(render: Render) -> None:
-    for component in ("gateway", "worker", "exporter"):
+    for component in ("gateway", "stream", "worker", "exporter"):
         (container,) = render(ALL).pods()[component]["containers"]
         assert {"startupProbe", "livenessProbe"} <= set(container)
 
 
-def test_a_rollout_waits_until_gateways_and_workers_say_that_they_are_ready(
-    render: Render,
-) -> None:
-    for component, port in (("gateway", "http"), ("worker", "metrics")):
+def test_a_rollout_waits_until_pods_say_that_they_are_ready(render: Render) -> None:
+    for component, port in (("gateway", "http"), ("stream", "metrics"), ("worker", "metrics")):
         (container,) = render(ALL).pods()[component]["containers"]
         assert container["readinessProbe"]["httpGet"] == {"path": "/readyz", "port": port}
 
@@ -125,7 +134,7 @@ def test_each_probe_asks_a_port_that_its_container_has(render: Render) -> None:
 
 
 def test_a_pod_that_is_slow_is_not_killed_before_its_leases_have_run_out(render: Render) -> None:
-    for component in ("gateway", "worker", "exporter"):
+    for component in ("gateway", "stream", "worker", "exporter"):
         (container,) = render(ALL).pods()[component]["containers"]
         probe = container["livenessProbe"]
         assert probe["periodSeconds"] * probe["failureThreshold"] > max(30, LEASE_S)
@@ -143,6 +152,16 @@ def test_a_worker_has_longer_to_stop_than_its_answers_have_to_end(render: Render
     assert "lifecycle" not in worker["containers"][0]
 
 
+def test_a_stream_pod_has_longer_to_stop_than_its_last_acknowledgements_take(
+    render: Render,
+) -> None:
+    takes_s = 2 * connection.LAST_ACKS_S + connection.CLOSE_S
+    stream = render(ALL).pods()["stream"]
+    assert stream["terminationGracePeriodSeconds"] >= takes_s + 10
+    # DingTalk gives it nothing more once its connections are closed.
+    assert "lifecycle" not in stream["containers"][0]
+
+
 def test_a_gateway_goes_on_until_others_have_taken_over_and_then_ends_its_requests(
     render: Render,
 ) -> None:
@@ -153,14 +172,17 @@ def test_a_gateway_goes_on_until_others_have_taken_over_and_then_ends_its_reques
     assert gateway["terminationGracePeriodSeconds"] > sleeps_s + ends_s
 
 
-def test_a_rollout_takes_no_gateway_away_before_another_is_ready(render: Render) -> None:
-    strategy = render(ALL).one("Deployment", "gateway")["spec"]["strategy"]["rollingUpdate"]
+@pytest.mark.parametrize("component", ["gateway", "stream"])
+def test_a_rollout_takes_no_pod_that_hears_away_before_another_is_ready(
+    render: Render, component: str
+) -> None:
+    strategy = render(ALL).one("Deployment", component)["spec"]["strategy"]["rollingUpdate"]
     assert strategy == {"maxUnavailable": 0, "maxSurge": 1}
 
 
 def test_pods_are_spread_over_machines_and_zones(render: Render) -> None:
     objects = render(ALL)
-    for component in ("gateway", "worker"):
+    for component in ("gateway", "stream", "worker"):
         template = objects.one("Deployment", component)["spec"]["template"]
         constraints = template["spec"]["topologySpreadConstraints"]
         assert {each["topologyKey"] for each in constraints} == {
@@ -197,7 +219,22 @@ def test_the_test_pod_looks_at_redis_and_at_the_gateway(render: Render) -> None:
     assert where in "".join(strings(pod["spec"]["containers"]))
 
 
-@pytest.mark.parametrize("component", ["gateway", "worker", "exporter"])
+def test_without_a_gateway_nothing_is_left_of_it(render: Render) -> None:
+    objects = render(STREAM_ONLY)
+    assert set(objects.pods()) == {"stream", "worker", "exporter", "check"}
+    assert objects.of_kind("Service", "HorizontalPodAutoscaler") == []
+    budgets = objects.of_kind("PodDisruptionBudget")
+    assert {component_of(each) for each in budgets} == {"stream", "worker"}
+    pod = objects.pods()["check"]
+    assert [each["args"] for each in pod["containers"]] == [["dingda", "check"]]
+    assert "initContainers" not in pod
+
+
+def test_stream_mode_is_off_by_default(render: Render) -> None:
+    assert "stream" not in render(MINIMAL).pods()
+
+
+@pytest.mark.parametrize("component", ["gateway", "stream", "worker", "exporter"])
 def test_a_pod_runs_a_command_that_dingda_has(
     render: Render, component: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

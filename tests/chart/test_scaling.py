@@ -54,7 +54,7 @@ def test_there_are_two_of_what_answers_at_all_times(render: Render, values: dict
         component_of(each): each["spec"].get("minReplicas") or each["spec"].get("minReplicaCount")
         for each in objects.of_kind("HorizontalPodAutoscaler", "ScaledObject")
     }
-    for component in ("gateway", "worker"):
+    for component in ("gateway", "stream", "worker"):
         fixed = objects.one("Deployment", component)["spec"].get("replicas")
         assert (fixed or least[component]) >= 2
 
@@ -78,7 +78,7 @@ def test_no_deployment_is_scaled_by_two(render: Render, values: dict[str, Any]) 
 
 def test_a_budget_always_lets_one_pod_go(render: Render) -> None:
     budgets = render(ALL).of_kind("PodDisruptionBudget")
-    assert {component_of(each) for each in budgets} == {"gateway", "worker"}
+    assert {component_of(each) for each in budgets} == {"gateway", "stream", "worker"}
     for each in budgets:
         assert each["spec"]["maxUnavailable"] == 1
         assert "minAvailable" not in each["spec"]

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tests.chart.rendering import ALL, MINIMAL, Objects, Render, strings
+from tests.chart.rendering import ALL, MINIMAL, STREAM_ONLY, Objects, Render, strings
 from tests.support.settings import variables
 
 OWN = {
@@ -74,6 +74,18 @@ def test_a_release_without_the_secrets_that_it_needs_is_refused(render: Render) 
     assert "are missing" in render.refusal({"secrets": {"DINGDA_APP_SECRET": "wordless"}})
 
 
+def test_several_robots_take_the_place_of_the_one_secret(render: Render) -> None:
+    robots = '[[robot]]\napp_key = "dingabc"\nsecret = "wordless"\nmode = "stream"\n'
+    secrets = {"DINGDA_ROBOTS": robots, "DINGDA_REDIS_URL": "redis://redis/0"}
+    assert render({"secrets": secrets}).one("Secret")["stringData"] == secrets
+
+
+def test_a_release_that_could_not_hear_dingtalk_is_refused(render: Render) -> None:
+    assert "nothing would hear" in render.refusal(MINIMAL, {"gateway": {"enabled": False}})
+    ingress = {"ingress": {"enabled": True, "host": "bot.example.com"}}
+    assert "Stream mode has no address" in render.refusal(STREAM_ONLY, ingress)
+
+
 @pytest.mark.parametrize(
     "values",
     [
@@ -81,6 +93,9 @@ def test_a_release_without_the_secrets_that_it_needs_is_refused(render: Render) 
         {"gateway": {"replica": 3}},
         {"gateway": {"replicas": 1}},
         {"gateway": {"autoscaling": {"minReplicas": 1}}},
+        {"gateway": {"enabled": "no"}},
+        {"stream": {"replicas": 1}},
+        {"stream": {"replica": 2}},
         {"worker": {"replicas": 0}},
         {"worker": {"replicas": "three"}},
         {"worker": {"autoscaling": {"minReplicas": 0}}},

@@ -26,6 +26,7 @@ READMES = ("README.md", "README.zh-CN.md")
 PAGES = (*READMES, "docs/skills.md")
 DOCS = sorted((ROOT / "docs").rglob("*.md"))
 _TYPED = re.compile(r"(?:^\$ (?:[A-Z_]+=\S+ )*|`)(?:\.venv/bin/)?dingda (.+?)(?:`|$)", re.MULTILINE)
+_DEPLOYED = re.compile(r"^(?: *command: |ExecStart=\S+/)dingda (.+)$", re.MULTILINE)
 _BLOCK = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
 
 
@@ -43,6 +44,13 @@ def typed_commands() -> list[str]:
     return sorted({line for text in texts for line in _TYPED.findall(text)})
 
 
+def deployed_commands() -> list[str]:
+    """Every call of `dingda` that a container or a unit of systemd makes."""
+    compose = (ROOT / "docker-compose.yml", ROOT / "dingda/template/docker-compose.yml.tmpl")
+    files = (*compose, *(ROOT / "deploy").glob("*.service"))
+    return sorted({line for path in files for line in _DEPLOYED.findall(path.read_text("utf-8"))})
+
+
 def variables() -> list[str]:
     return [f"DINGDA_{name}".upper() for name in Settings.model_fields]
 
@@ -57,8 +65,8 @@ def test_each_python_block_runs_and_its_tests_pass(code: str) -> None:
             asyncio.run(function())
 
 
-@pytest.mark.parametrize("typed", typed_commands())
-def test_each_command_that_a_page_shows_is_understood(
+@pytest.mark.parametrize("typed", sorted({*typed_commands(), *deployed_commands()}))
+def test_each_command_that_is_shown_or_deployed_is_understood(
     typed: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(click.Command, "invoke", lambda *_: None)
@@ -144,10 +152,10 @@ def test_both_readmes_show_the_same_commands() -> None:
     assert commands[0] == commands[1]
 
 
-def test_a_worker_that_ends_is_started_again_whatever_its_exit_status() -> None:
-    unit = (ROOT / "deploy" / "dingda-worker@.service").read_text("utf-8")
+def test_a_worker_or_a_stream_process_that_ends_is_started_again_whatever_its_exit_status() -> None:
     compose = (ROOT / "docker-compose.yml").read_text("utf-8")
-    assert "\nRestart=always\n" in unit
+    for name in ("dingda-worker@.service", "dingda-stream@.service"):
+        assert "\nRestart=always\n" in (ROOT / "deploy" / name).read_text("utf-8")
     assert re.search(r"^x-dingda:.*?^  restart: always$", compose, re.MULTILINE | re.DOTALL)
 
 

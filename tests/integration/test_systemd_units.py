@@ -21,7 +21,7 @@ from tests.support.processes import (
 )
 
 DEPLOY = ROOT / "deploy"
-SERVICES = ("dingda-gateway.service", "dingda-worker@.service")
+SERVICES = ("dingda-gateway.service", "dingda-worker@.service", "dingda-stream@.service")
 MOST_EXPOSED = 15
 """Tenths: of `systemd-analyze security`, where 100 is everything. It was 47 without hardening."""
 HARDENED = {
@@ -79,7 +79,7 @@ def test_a_service_may_do_little(name: str) -> None:
     assert found["SystemCallFilter"] == ["@system-service", "~@privileged"]
 
 
-@pytest.mark.parametrize(("name", "stops_s"), [(SERVICES[0], 5), (SERVICES[1], 45)])
+@pytest.mark.parametrize(("name", "stops_s"), [*zip(SERVICES, (5, 45, 5), strict=True)])
 def test_a_service_says_that_it_works_reloads_and_has_time_to_end(name: str, stops_s: int) -> None:
     found = directives(name)
     assert (found["Type"], found["NotifyAccess"]) == (["notify"], ["main"])
