@@ -149,6 +149,51 @@ ROWS: dict[str, tuple[Panel, ...]] = {
             width=12,
         ),
     ),
+    "Stream": (
+        Panel("Connections", (("dingda_stream_connections", "{{robot}} {{instance}}"),)),
+        Panel(
+            "Frames",
+            (
+                (
+                    "sum by (topic, outcome) (rate(dingda_stream_frames_total[5m]))",
+                    "{{topic}} {{outcome}}",
+                ),
+            ),
+            unit="reqps",
+        ),
+        Panel(
+            "Time to the acknowledgement",
+            (
+                _quantile(0.5, "dingda_stream_ack_duration_seconds"),
+                _quantile(0.99, "dingda_stream_ack_duration_seconds"),
+            ),
+            unit="s",
+        ),
+        Panel(
+            "Late acknowledgements",
+            (("dingda:stream_acks_late:ratio_rate5m", ""),),
+            unit="percentunit",
+            note="Later than a second after the frame had arrived.",
+        ),
+        Panel(
+            "Connecting",
+            (
+                (
+                    "sum by (result) (increase(dingda_stream_connects_total[5m]))",
+                    "{{result}}",
+                ),
+            ),
+        ),
+        Panel(
+            "Connections that ended",
+            (
+                (
+                    "sum by (reason) (increase(dingda_stream_disconnects_total[5m]))",
+                    "{{reason}}",
+                ),
+            ),
+        ),
+    ),
     "Workers": (
         Panel("Skills, p95", (_quantile(0.95, "dingda_skill_duration_seconds", "skill"),), "s"),
         Panel(

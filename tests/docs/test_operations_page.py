@@ -9,7 +9,7 @@ ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "operations.md").read_text("utf-8")
 _ROW = re.compile(r"^\| (`dingda_[^|]*) \| (\w+) \| ([^|]*?) ?\| ([\w, ]+) \|", re.MULTILINE)
 _NAME = re.compile(r"`(\w+)`")
-_ALL = frozenset({"exporter", "gateway", "worker"})
+_ALL = frozenset({"exporter", "gateway", "stream", "worker"})
 
 
 def described() -> dict[str, Described]:
@@ -30,5 +30,5 @@ def test_the_example_for_prometheus_has_the_ports_of_the_commands() -> None:
     _, commands, _ = PAGE.split("## Metrics and alerts", 1)[1].split("```", 2)
     scraped = (ROOT / "deploy" / "prometheus" / "prometheus.yml").read_text("utf-8")
     ports = re.findall(r"(?:--port |DINGDA_METRICS_PORT=)(\d+)", commands)
-    assert len(ports) == 3
+    assert len(ports) == 4
     assert [port for port in ports if f'"127.0.0.1:{port}"' not in scraped] == []

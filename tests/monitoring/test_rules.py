@@ -64,6 +64,7 @@ def test_what_an_alert_looks_at_is_missed_by_another_one_when_it_is_gone(alert: 
     sources = {
         "exporter": "absent(dingda_up)",
         "gateway": 'absent(dingda_build_info{process="gateway"})',
+        "stream": 'absent(dingda_build_info{process="stream"})',
         "worker": 'absent(dingda_build_info{process="worker"})',
     }
     recording = {rule.name: rule.metrics for rule in read_rules()}

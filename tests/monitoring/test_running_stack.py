@@ -3,6 +3,7 @@
 import re
 import shutil
 import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -13,10 +14,13 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families as parse
 
 from dingda.simulator.testing.processes import free_port
+from dingda.simulator.testing.simulated_dingtalk import SimulatedDingTalk
+from dingda.simulator.testing.stream_simulator import StreamSimulator, a_stream_simulator
 from tests.monitoring.rules import PROMETHEUS, named_metrics, needs_promtool, promtool
 from tests.support.builders import a_callback
 from tests.support.metrics import all_metrics
 from tests.support.processes import (
+    ROOT,
     Process,
     Script,
     SessionWebhook,
@@ -29,7 +33,11 @@ from tests.support.processes import (
     worker,
 )
 
-LABELS = {"end", "kind", "le", "outcome", "process", "reason", "service", "skill", "stage"}
+LABELS = {
+    *("end", "kind", "le", "outcome", "process", "reason", "result", "service", "skill", "stage"),
+    *("robot", "topic"),
+}
+PARTS = ("exporter", "gateway", "stream", "worker")
 CANARY = "canary-canary"
 REJECTS = Script(body=b'{"errcode": 300001, "errmsg": "session"}')
 
@@ -42,6 +50,7 @@ class Stack:
     callback: str
     exporter: str
     gateway: str
+    stream: str
     worker: str
 
     def scrape(self, part: str) -> str:
@@ -62,10 +71,18 @@ def exporter(redis_url: str, port: int) -> Iterator[Process]:
         yield started
 
 
+@contextmanager
+def stream(redis_url: str, dingtalk: StreamSimulator, port: int) -> Iterator[Process]:
+    env = {"DINGDA_REDIS_URL": redis_url, "DINGDA_METRICS_PORT": str(port)}
+    with process("-m", "gateway", "--stream", env=dingtalk.settings | env) as started:
+        started.wait_for("connected to DingTalk", within_s=60)
+        yield started
+
+
 @pytest.fixture(scope="module")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """A stack with a replica, that has answered, ignored, and failed to answer some messages."""
-    ports = [free_port() for _ in range(3)]
+    ports = [free_port() for _ in PARTS]
     with ExitStack() as parts:
         redis, replica = (
             parts.enter_context(valkey(tmp_path_factory.mktemp(name))) for name in ("one", "two")
@@ -74,6 +91,8 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
             client.replicaof("127.0.0.1", str(redis.port))
         webhook = parts.enter_context(SessionWebhook())
         parts.enter_context(exporter(redis.url, ports[0]))
+        dingtalk = parts.enter_context(a_stream_simulator(tmp_path_factory.mktemp("dingtalk")))
+        parts.enter_context(stream(redis.url, dingtalk, ports[2]))
         _, callback = parts.enter_context(
             gateway(redis.url, DINGDA_METRICS_PORT=str(ports[1]), DINGDA_GATEWAY_PROCESSES="2")
         )
@@ -81,7 +100,8 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
             worker(
                 redis.url,
                 webhook.origin,
-                DINGDA_METRICS_PORT=str(ports[2]),
+                dingtalk.url,
+                DINGDA_METRICS_PORT=str(ports[3]),
                 DINGDA_OPEN_METEO_GEOCODING_URL="http://127.0.0.1:9",
                 DINGDA_OPEN_METEO_URL="http://127.0.0.1:9",
             )
@@ -100,14 +120,16 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
             )
             post_callback(callback, body)
         post_callback(callback, b"{}")
-        wait_until(lambda: running.ended() == len(texts), within_s=30)
+        with SimulatedDingTalk.at(dingtalk.url) as people:
+            people.ask("text", sender=CANARY)
+        wait_until(lambda: running.ended() == len(texts) + 1, within_s=30)
         yield running
 
 
 def exported(stack: Stack) -> dict[str, set[str]]:
     """The names of the labels of each metric that any part exports, by the name in queries."""
     found: dict[str, set[str]] = {}
-    for part in ("exporter", "gateway", "worker"):
+    for part in PARTS:
         for family in parse(stack.scrape(part)):
             name = f"{family.name}_total" if family.type == "counter" else family.name
             found.setdefault(name, set()).update(*(sample.labels for sample in family.samples))
@@ -124,11 +146,11 @@ def test_every_metric_that_the_page_describes_is_exported_and_no_other(stack: St
 
 def test_the_exporter_tells_what_became_of_the_messages(stack: Stack) -> None:
     text = stack.scrape("exporter")
-    assert "dingda_messages_accepted_total 4.0\n" in text
+    assert "dingda_messages_accepted_total 5.0\n" in text
     # DingTalk has rejected one reply, the weather can't be reached, and one place is unknown.
     assert 'dingda_messages_ended_total{end="dead",reason="failed"} 2.0\n' in text
     assert 'dingda_messages_ended_total{end="declined",reason=""} 1.0\n' in text
-    assert 'dingda_messages_ended_total{end="answered",reason=""} 1.0\n' in text
+    assert 'dingda_messages_ended_total{end="answered",reason=""} 2.0\n' in text
     assert 'dingda_messages_ignored_total{kind="probe"} 1.0\n' in text
     assert "dingda_messages_open 0.0\n" in text
     assert "dingda_workers 1.0\n" in text
@@ -142,9 +164,30 @@ def test_the_gateways_processes_tell_their_sums(stack: Stack) -> None:
     assert "dingda_intake_batch_size_sum 4.0\n" in text
 
 
+def test_a_stream_process_tells_of_its_connection_and_of_what_came_by_it(stack: Stack) -> None:
+    text = stack.scrape("stream")
+    assert 'dingda_stream_connections{robot="dingsimulated"} 1.0\n' in text
+    assert 'dingda_stream_connects_total{result="opened"} 1.0\n' in text
+    assert 'dingda_stream_connects_total{result="refused"} 0.0\n' in text
+    assert 'dingda_stream_frames_total{outcome="stored",topic="message"} 1.0\n' in text
+    assert "dingda_intake_batch_size_sum 1.0\n" in text
+
+
+def test_the_container_of_stream_mode_is_found_healthy(stack: Stack) -> None:
+    """What docker-compose.yml has run in it."""
+    compose = (ROOT / "docker-compose.yml").read_text("utf-8")
+    service = re.search(r"^  stream:\n(?:^    .*\n|^$\n)+", compose, re.MULTILINE)
+    assert service is not None
+    code = re.search(r'^        - "(import .*)"$', service[0], re.MULTILINE)
+    assert code is not None
+    command = [sys.executable, "-c", code[1].replace('\\"', '"')]
+    port = stack.stream.rpartition(":")[2]
+    subprocess.run(command, env={"DINGDA_METRICS_PORT": port}, check=True)
+
+
 def test_a_worker_tells_what_it_did(stack: Stack) -> None:
     text = stack.scrape("worker")
-    assert 'dingda_skill_duration_seconds_count{outcome="answered",skill="demo"} 2.0\n' in text
+    assert 'dingda_skill_duration_seconds_count{outcome="answered",skill="demo"} 3.0\n' in text
     assert 'dingda_delivery_attempts_total{outcome="rejected"} 1.0\n' in text
     assert re.search(r'^dingda_backend_circuit_open\{service=".+"\} 0\.0$', text, re.MULTILINE)
 
@@ -152,14 +195,15 @@ def test_a_worker_tells_what_it_did(stack: Stack) -> None:
 def test_labels_are_few_and_hold_nobody(stack: Stack) -> None:
     labels = set().union(*exported(stack).values())
     assert labels <= LABELS | {"version"}
-    told = "".join(stack.scrape(part) for part in ("exporter", "gateway", "worker"))
+    told = "".join(map(stack.scrape, PARTS))
     assert CANARY not in told
 
 
 def test_health_is_told_beside_the_metrics(stack: Stack) -> None:
-    for part in ("exporter", "gateway", "worker"):
+    for part in PARTS:
         assert httpx.get(f"http://{getattr(stack, part)}/healthz").json() == {"alive": True}
-    assert httpx.get(f"http://{stack.worker}/readyz").json() == {"ready": True}
+    for part in ("stream", "worker"):
+        assert httpx.get(f"http://{getattr(stack, part)}/readyz").json() == {"ready": True}
 
 
 def test_what_is_told_is_not_on_the_public_port(stack: Stack) -> None:
@@ -169,7 +213,7 @@ def test_what_is_told_is_not_on_the_public_port(stack: Stack) -> None:
 
 def test_the_exposition_is_as_prometheus_wants_it(stack: Stack) -> None:
     """What `promtool check metrics` looks at, and the suffixes of the units."""
-    for part in ("exporter", "gateway", "worker"):
+    for part in PARTS:
         text = stack.scrape(part)
         families = list(parse(text))
         assert len({family.name for family in families}) == len(families)
@@ -184,7 +228,7 @@ def test_the_exposition_is_as_prometheus_wants_it(stack: Stack) -> None:
 
 
 @needs_promtool
-@pytest.mark.parametrize("part", ["exporter", "gateway", "worker"])
+@pytest.mark.parametrize("part", PARTS)
 def test_promtool_finds_nothing_to_say_of_the_exposition(stack: Stack, part: str) -> None:
     done = promtool("check", "metrics", stdin=stack.scrape(part))
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
@@ -200,6 +244,7 @@ def test_prometheus_scrapes_all_parts_and_evaluates_every_rule(
         ("127.0.0.1:9108", stack.exporter),
         ("127.0.0.1:9110", stack.gateway),
         ('"127.0.0.1:9111", "127.0.0.1:9112"', f'"{stack.worker}"'),
+        ('"127.0.0.1:9113", "127.0.0.1:9114"', f'"{stack.stream}"'),
         ("15s", "1s"),
         ("[recording", f"[{PROMETHEUS}/recording"),
         (" alerts.rules", f" {PROMETHEUS}/alerts.rules"),
@@ -208,9 +253,10 @@ def test_prometheus_scrapes_all_parts_and_evaluates_every_rule(
         settings = settings.replace(example, real)
     (tmp_path / "prometheus.yml").write_text(settings)
     with prometheus(tmp_path) as server:
-        wait_until(lambda: up(server) == {"dingda", "dingda-gateway", "dingda-worker"})
+        jobs = {"dingda", "dingda-gateway", "dingda-stream", "dingda-worker"}
+        wait_until(lambda: up(server) == jobs)
         wait_until(lambda: unhealthy_rules(server) == [])
-        assert query(server, "dingda_messages_accepted_total") == ["4"]
+        assert query(server, "dingda_messages_accepted_total") == ["5"]
 
 
 @contextmanager

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from prometheus_client.core import Metric
 
 from dingda.gateway.metrics import MEASURES
+from dingda.gateway.stream.counted_metrics import CountedStreamMetrics
+from dingda.gateway.stream.counted_metrics import state_metrics as stream_state_metrics
 from dingda.shared.ledger.histograms import read_histograms
 from dingda.shared.ledger.states import Counts, Outcome
 from dingda.shared.ledger.worker_report import WorkerReport
@@ -52,7 +54,12 @@ def all_metrics() -> dict[str, Described]:
 
 
 def _by_exporter() -> Mapping[str, Iterable[Metric]]:
-    return {"exporter": _clusters(), "gateway": _gateways(), "worker": _workers()}
+    return {
+        "exporter": _clusters(),
+        "gateway": _gateways(),
+        "stream": _streams(),
+        "worker": _workers(),
+    }
 
 
 def _clusters() -> Iterable[Metric]:
@@ -76,6 +83,11 @@ def _clusters() -> Iterable[Metric]:
 def _gateways() -> Iterable[Metric]:
     yield build_info("gateway")
     yield from counted({measure: _nothing(measure) for measure in MEASURES})
+
+
+def _streams() -> Iterable[Metric]:
+    yield from CountedStreamMetrics().registry.collect()
+    yield from stream_state_metrics({"default": 1})
 
 
 def _nothing(measure: Measure) -> dict[str, list[float]]:
