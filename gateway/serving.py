@@ -184,7 +184,6 @@ def _uvicorn_config(app: Any, **options: Any) -> uvicorn.Config:
     return create_uvicorn_config(
         app,
         http=partial(BoundedProtocol, Connections(connection_limit())),
-        ws="none",
         timeout_keep_alive=KEEP_ALIVE_S,
         **options,
     )

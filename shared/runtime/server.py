@@ -67,15 +67,17 @@ def _is_listening(listener: socket.socket) -> bool:
     return bool(listener.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN))
 
 
-def create_uvicorn_config(app: Any, **options: Any) -> uvicorn.Config:
+def create_uvicorn_config(app: Any, *, ws: Any = "none", **options: Any) -> uvicorn.Config:
     """Set uvicorn as our servers want it: no log of its own, and no header that it makes up.
 
     Args:
         app: the ASGI application, or the path of what makes it.
+        ws: what speaks WebSocket; uvicorn would take any library for it that is installed.
         options: what else uvicorn is told.
     """
     return uvicorn.Config(
         app,
+        ws=ws,
         access_log=False,
         log_config=None,
         log_level=logging.WARNING,

@@ -4,7 +4,6 @@ import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable, Collection, Coroutine, Mapping
 from dataclasses import replace
-from enum import StrEnum
 from random import Random
 from typing import Any
 from uuid import UUID
@@ -16,7 +15,16 @@ from dingda.simulator.dingtalk.stream_connection import (
     stale_connection,
 )
 from dingda.simulator.dingtalk.stream_faults import NO_STREAM_FAULTS, REFUSALS, StreamFaults
-from dingda.simulator.dingtalk.stream_frames import Push, StreamAck, disconnect, parse_ack, ping
+from dingda.simulator.dingtalk.stream_frames import (
+    Outcome,
+    Push,
+    StreamAck,
+    Undelivered,
+    disconnect,
+    is_taken,
+    parse_ack,
+    ping,
+)
 from dingda.simulator.dingtalk.stream_opening import (
     Opening,
     OpenRefusal,
@@ -27,22 +35,6 @@ from dingda.simulator.dingtalk.stream_rules import DEFAULT_RULES, StreamRules
 from dingda.simulator.dingtalk.stream_state import AckClock, Mode, StreamState, connection_state
 
 _PING_JITTER = 0.2
-
-
-class Undelivered(StrEnum):
-    """Why a push was not acknowledged."""
-
-    NO_CONNECTION = "no_connection"
-    NO_ACK = "no_ack"
-
-
-Outcome = StreamAck | Undelivered
-"""What one delivery ended with."""
-
-
-def is_taken(outcome: Outcome) -> bool:
-    """Whether a delivery was the last of its push."""
-    return isinstance(outcome, StreamAck) and outcome.taken
 
 
 class Stream:
@@ -90,8 +82,9 @@ class Stream:
         Args:
             fields: the request's body; None if it is no JSON object.
         """
-        if refusal := REFUSALS.get(self._faults.open) if self._faults.open else None:
-            return refusal
+        fault = self._faults.open
+        if fault and fault in REFUSALS:
+            return REFUSALS[fault]
         opening = check_opening(fields, self._apps)
         return self._tickets.issue(opening) if isinstance(opening, Opening) else opening
 

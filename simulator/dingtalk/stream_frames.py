@@ -8,6 +8,7 @@ which holds JSON again.
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Any, Literal
 
 FrameType = Literal["CALLBACK", "EVENT", "SYSTEM"]
@@ -86,6 +87,22 @@ class StreamAck:
         be no use.
         """
         return self.code < _SERVER_ERROR and self.data.get("status") != "LATER"
+
+
+class Undelivered(StrEnum):
+    """Why a push was not acknowledged."""
+
+    NO_CONNECTION = "no_connection"
+    NO_ACK = "no_ack"
+
+
+Outcome = StreamAck | Undelivered
+"""What one delivery ended with."""
+
+
+def is_taken(outcome: Outcome) -> bool:
+    """Whether a delivery was the last of its push."""
+    return isinstance(outcome, StreamAck) and outcome.taken
 
 
 def parse_ack(text: str) -> StreamAck | None:

@@ -6,8 +6,14 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from dingda.simulator.dingtalk.stream import Outcome, Stream, Undelivered
-from dingda.simulator.dingtalk.stream_frames import FrameType, Push, StreamAck
+from dingda.simulator.dingtalk.stream import Stream
+from dingda.simulator.dingtalk.stream_frames import (
+    FrameType,
+    Outcome,
+    Push,
+    StreamAck,
+    Undelivered,
+)
 
 _REMEMBERED = 100
 

@@ -86,9 +86,11 @@ class _Endpoints:
 
         To return without a close frame is what cuts the TCP connection.
         """
-        ways = [
+        ways: list[asyncio.Task[Any]] = [
             asyncio.create_task(self._read(websocket, connection)),
             asyncio.create_task(wire.write_to(websocket)),
+            # By itself: a client that reads nothing would hold up what is written to it.
+            asyncio.create_task(wire.is_cut.wait()),
         ]
         try:
             await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
@@ -107,17 +109,18 @@ class _QueueWire:
     """Keeps the frames of a connection until its WebSocket takes them."""
 
     def __init__(self) -> None:
-        self._texts = asyncio.Queue[str | None]()
+        self._texts = asyncio.Queue[str]()
+        self.is_cut = asyncio.Event()
 
     def send(self, text: str) -> None:
         self._texts.put_nowait(text)
 
     def cut(self) -> None:
-        self._texts.put_nowait(None)
+        self.is_cut.set()
 
     async def write_to(self, websocket: WebSocket) -> None:
-        while (text := await self._texts.get()) is not None:
-            await websocket.send_text(text)
+        while True:
+            await websocket.send_text(await self._texts.get())
 
 
 async def _read_fields(request: Request) -> dict[str, Any] | None:

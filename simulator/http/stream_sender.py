@@ -5,8 +5,14 @@ from collections.abc import Awaitable, Callable
 from dingda.shared.dingtalk.fields import string
 from dingda.simulator.dingtalk.rules import parse_reply
 from dingda.simulator.dingtalk.simulation import SignedCallback
-from dingda.simulator.dingtalk.stream import Outcome, Stream, Undelivered
-from dingda.simulator.dingtalk.stream_frames import ROBOT_TOPIC, Push, StreamAck
+from dingda.simulator.dingtalk.stream import Stream
+from dingda.simulator.dingtalk.stream_frames import (
+    ROBOT_TOPIC,
+    Outcome,
+    Push,
+    StreamAck,
+    Undelivered,
+)
 from dingda.simulator.errors import CallbackUnansweredError
 from dingda.simulator.http.callback_sender import GatewayResponse
 

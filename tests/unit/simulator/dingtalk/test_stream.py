@@ -5,9 +5,15 @@ from itertools import pairwise
 
 import pytest
 
-from dingda.simulator.dingtalk.stream import Outcome, Undelivered
 from dingda.simulator.dingtalk.stream_faults import StreamFaults
-from dingda.simulator.dingtalk.stream_frames import CARD_TOPIC, ROBOT_TOPIC, Push, StreamAck
+from dingda.simulator.dingtalk.stream_frames import (
+    CARD_TOPIC,
+    ROBOT_TOPIC,
+    Outcome,
+    Push,
+    StreamAck,
+    Undelivered,
+)
 from dingda.simulator.dingtalk.stream_opening import OpenRefusal
 from dingda.simulator.dingtalk.stream_rules import StreamRules
 from tests.support.stream_harness import (
