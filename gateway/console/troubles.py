@@ -7,7 +7,7 @@ _ADDRESS = "开发配置 > 安全中心 > 服务器出口IP: add the address tha
 _CREDENTIALS = "copy Client ID and Client Secret again, from 基础信息 > 凭证与基础信息"
 _LATER = "try again in a minute"
 
-_TROUBLES: dict[Meaning, tuple[str, str, str]] = {
+TROUBLES: dict[Meaning, tuple[str, str, str]] = {
     Meaning.CREDENTIALS: (
         "credentials",
         "DingTalk doesn't know this Client ID, or not with this Client Secret ({said})",
@@ -50,5 +50,5 @@ def trouble(call: Call, response: Answer) -> Finding:
 
     It is the same for all calls to a host, so that it is told once.
     """
-    name, what, advice = _TROUBLES.get(meaning_of(response), _TROUBLES[Meaning.REFUSED])
+    name, what, advice = TROUBLES.get(meaning_of(response), TROUBLES[Meaning.REFUSED])
     return Finding(name, Severity.WARNING, what.format(host=call.host, said=response.said), advice)
