@@ -151,7 +151,8 @@ class Connection:
         try:
             frame = read_frame(text)
         except InvalidMessageError as error:
-            self._log.note("frame", "what came is no frame (%d so far): %s", str(error))
+            what = f"robot {self._robot.label}: {error}"
+            self._log.note("frame", "what came is no frame (%d so far): %s", what)
             self._metrics.frame_ended(Topic.OTHER, FrameOutcome.INVALID)
             return
         if frame.type == frames.SYSTEM:

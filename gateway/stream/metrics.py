@@ -50,7 +50,7 @@ class DisconnectReason(StrEnum):
     SILENCE = "silence"
     """Nothing came any more."""
     CLOSED = "closed"
-    """DingTalk closed it."""
+    """DingTalk closed it, or the network did."""
     ERROR = "error"
     RENEWED = "renewed"
     """It was old."""

@@ -53,10 +53,8 @@ def serve(settings: Settings) -> NoReturn:
     robots = stream_robots(settings.robots)
     _check_openapi(settings.openapi_url)
     run_preflight(settings)
-    uvloop.run(_hear(settings, robots))
-    # At once: Python would wait for a look-up of DingTalk's name that hangs.
-    logging.shutdown()
-    os._exit(0)
+    uvloop.run(_hear_and_exit(settings, robots))
+    raise AssertionError("the process ends itself")
 
 
 def stream_robots(robots: Robots) -> list[Robot]:
@@ -91,6 +89,16 @@ def _check_openapi(url: str) -> None:
             "DINGDA_OPENAPI_URL must be https, or on this machine: a Stream connection sends the "
             "application's secret there"
         )
+
+
+async def _hear_and_exit(settings: Settings, robots: Sequence[Robot]) -> NoReturn:
+    """Hear until told to stop, and exit.
+
+    At once: Python and asyncio would wait for a look-up of DingTalk's name that hangs.
+    """
+    await _hear(settings, robots)
+    logging.shutdown()
+    os._exit(0)
 
 
 async def _hear(settings: Settings, robots: Sequence[Robot]) -> None:

@@ -215,6 +215,31 @@ async def test_a_sighup_with_wrong_settings_on_disk_changes_nothing(tmp_path: Pa
         await connection.until_acked("ping-1")
 
 
+_HANGING = """
+import asyncio, time
+from aiohttp.resolver import DefaultResolver
+
+async def hang(*_, **__):
+    print("looks up", flush=True)
+    await asyncio.get_running_loop().run_in_executor(None, time.sleep, 600)
+
+DefaultResolver.resolve = hang
+from dingda.gateway.stream.command import stream
+stream()
+"""
+
+
+def test_a_look_up_of_dingtalks_name_that_hangs_does_not_keep_it_from_ending() -> None:
+    env = {
+        "DINGDA_APP_KEY": "dinga",
+        "DINGDA_APP_SECRET": SECRET,
+        "DINGDA_OPENAPI_URL": "https://api.example",
+    }
+    with process("-c", _HANGING, env=env) as started:
+        started.wait_for("looks up")
+        assert started.stop() == 0
+
+
 async def test_it_is_ready_while_it_is_connected(tmp_path: Path) -> None:
     async with a_stack(tmp_path) as stack:
         connection = await stack.dingtalk.connection()
