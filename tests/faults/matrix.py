@@ -69,6 +69,7 @@ FAULTS = {
     "F67": "all workers die",
     "F71": "Redis is put back to an earlier state, or begins empty",
     "F80": "a robot is set up, and not all workers know it yet",
+    "F81": "a worker is killed while it calls a hook",
 }
 
 DOES_NOT_APPLY = {

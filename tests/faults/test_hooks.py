@@ -1,0 +1,74 @@
+"""Workers that are killed while they call a hook for an event from DingTalk's Stream."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from dingda.simulator.backends.organisation import APP_KEY
+from dingda.simulator.testing.processes import free_port
+from dingda.simulator.testing.simulated_dingtalk import SimulatedDingTalk
+from tests.faults.conftest import Figure
+from tests.faults.environment import FaultEnvironment
+from tests.support.processes import SECRET, process, wait_until
+
+NOTICED_WITHIN_S = 25.0
+
+
+@contextmanager
+def stream_mode(env: FaultEnvironment) -> Iterator[SimulatedDingTalk]:
+    """DingTalk, and a Stream process that stores what it pushes in the environment's Redis."""
+    url = f"http://127.0.0.1:{(port := free_port())}"
+    account = {"DINGDA_APP_KEY": APP_KEY, "DINGDA_APP_SECRET": SECRET}
+    simulated = {"DINGDA_SIMULATOR_PORT": str(port), "DINGDA_SIMULATOR_MODE": "stream"}
+    stream = {
+        "DINGDA_OPENAPI_URL": f"{url}/openapi",
+        "DINGDA_REDIS_URL": env.redis_url,
+        "DINGDA_METRICS_PORT": str(free_port()),
+    }
+    with process("-m", "simulator", env=account | simulated) as simulator:
+        simulator.wait_for(url)
+        with (
+            process("-m", "dingda", "stream", env=account | stream),
+            SimulatedDingTalk.at(url) as dingtalk,
+        ):
+            wait_until(lambda: dingtalk.stream.state.connections)
+            yield dingtalk
+
+
+@pytest.mark.slow
+@pytest.mark.fault("F81")
+def test_the_hook_is_called_again_by_another_with_the_same_key(
+    env: FaultEnvironment, figure: Figure, tmp_path: Path
+) -> None:
+    called = tmp_path / "called"
+    settings = {"DINGDA_SKILLS": "tests.e2e.hooking_skill", "TESTS_HOOKING_FILE": str(called)}
+    with stream_mode(env) as dingtalk:
+        with env.worker(**settings) as doomed:
+            push = dingtalk.stream.push_event("chat_disband")
+            assert push.acks[0].data == {"status": "SUCCESS"}
+            wait_until(called.exists)
+            doomed.kill()
+        with env.worker(**settings):
+            noticed_s = env.took_s(lambda: env.counts().answered, within_s=NOTICED_WITHIN_S)
+            env.expect_ends(answered=1)
+    begun, again, done = [line.split() for line in called.read_text().splitlines()]
+    assert (begun[0], again[0], done[0]) == ("begun", "begun", "done")
+    assert begun[1] == again[1] == done[1]
+    figure("called again and done after", f"{noticed_s:.1f} s")
+
+
+@pytest.mark.slow
+@pytest.mark.fault("F81")
+def test_a_hook_that_kills_each_of_its_workers_is_given_up_and_kept_for_a_retry(
+    env: FaultEnvironment, tmp_path: Path
+) -> None:
+    settings = {
+        "DINGDA_SKILLS": "tests.e2e.hooking_skill",
+        "TESTS_HOOKING_FILE": str(tmp_path / "called"),
+    }
+    with stream_mode(env) as dingtalk, env.supervised_worker(**settings) as workers:
+        dingtalk.stream.push_event("chat_remove_member")
+        env.expect_ends(within_s=120, dead={"failed": 1})
+    assert len(workers) > 3
