@@ -1,4 +1,4 @@
-"""A skill that writes down what its hooks are called for, for tests that break something meanwhile."""
+"""A skill that writes down what its hooks are called for, for tests that break something."""
 
 import asyncio
 import os

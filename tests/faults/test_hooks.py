@@ -6,11 +6,14 @@ from pathlib import Path
 
 import pytest
 
+from dingda.shared.ledger.facts import read_facts
+from dingda.shared.ledger.ledger import MAX_DEATHS
 from dingda.simulator.backends.organisation import APP_KEY
 from dingda.simulator.testing.processes import free_port
 from dingda.simulator.testing.simulated_dingtalk import SimulatedDingTalk
 from tests.faults.conftest import Figure
 from tests.faults.environment import FaultEnvironment
+from tests.support.builders import KEYS
 from tests.support.processes import SECRET, process, wait_until
 
 NOTICED_WITHIN_S = 25.0
@@ -61,6 +64,7 @@ def test_the_hook_is_called_again_by_another_with_the_same_key(
 
 @pytest.mark.slow
 @pytest.mark.fault("F81")
+@pytest.mark.timeout(180)
 def test_a_hook_that_kills_each_of_its_workers_is_given_up_and_kept_for_a_retry(
     env: FaultEnvironment, tmp_path: Path
 ) -> None:
@@ -71,4 +75,8 @@ def test_a_hook_that_kills_each_of_its_workers_is_given_up_and_kept_for_a_retry(
     with stream_mode(env) as dingtalk, env.supervised_worker(**settings) as workers:
         dingtalk.stream.push_event("chat_remove_member")
         env.expect_ends(within_s=120, dead={"failed": 1})
-    assert len(workers) > 3
+        with env.server.client() as client:
+            (event_id,) = client.zrange(KEYS.dead, 0, -1)
+            facts = read_facts(client.hget(KEYS.message(str(event_id)), "facts"))
+    assert len(workers) > MAX_DEATHS
+    assert facts.kind == "event: chat_remove_member"
