@@ -79,7 +79,9 @@ class Record:
     ack: Ack | None = None
     """None until the gateway responds."""
     undelivered: str | None = None
-    """Why there will be none."""
+    """Why there is none."""
+    undelivered_after_ms: int | None = None
+    """When that was known."""
     in_callback_reply: Reply | None = None
     """What the acknowledgement's own body said, unless it was `empty`."""
     replies: tuple[Reply, ...] = ()

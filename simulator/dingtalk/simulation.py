@@ -201,7 +201,8 @@ class Simulation:
         """Note that the gateway never responded to a callback."""
         record = self.record(msg_id)
         if record and record.ack is None:
-            self.records.put(replace(record, undelivered=why))
+            after_ms = self._now_ms() - record.sent_at_ms
+            self.records.put(replace(record, undelivered=why, undelivered_after_ms=after_ms))
 
     def note_timeline(self, msg_id: str, timeline: MessageTimeline) -> None:
         """Note the ledger's timeline of a message, and keep those of earlier leases."""

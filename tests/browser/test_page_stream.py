@@ -95,6 +95,10 @@ async def test_a_message_whose_ack_is_lost_comes_in_another_frame_and_is_answere
     await expect(streaming.reply).to_be_visible()
     await streaming.open_details()
     await expect(streaming.step("redelivered")).to_contain_text(FRAME)
+    steps = await streaming.details.locator("[data-step]").evaluate_all(
+        "(steps) => steps.map((step) => step.dataset.step)"
+    )
+    assert steps.index("undelivered") < steps.index("redelivered")
     await expect(streaming.state).to_have_text("answered")
     await expect(streaming.page.locator(".message.bot")).to_have_count(1)
     # It was for one ack only.

@@ -16,16 +16,16 @@ export function stepsOf(record) {
     ...record.stories.flatMap((timeline, at) => ledgerSteps(timeline, at === 0)),
     ...record.replies.map((reply) => replyStep("posted", sent, reply)),
   ];
+  if (record.undelivered) {
+    const at = sent + record.undelivered_after_ms;
+    steps.push(step("undelivered", at, texts.steps[mode].undelivered, whyUndelivered(record), "bad"));
+  }
   if (record.in_callback_reply) steps.push(replyStep("inCallback", sent, record.in_callback_reply));
   if (record.session_expires_ms < record.callback.sessionWebhookExpiredTime) {
     steps.push(step("closed", record.session_expires_ms, texts.steps.closed, "", "bad"));
   }
   // What happened in the end's own millisecond was before it.
   steps.sort((a, b) => a.at_ms - b.at_ms || (a.name === "ended") - (b.name === "ended"));
-  if (record.undelivered) {
-    const words = texts.steps[mode].undelivered;
-    steps.push(step("undelivered", sent, words, whyUndelivered(record), "bad"));
-  }
   return steps;
 }
 

@@ -230,11 +230,12 @@ def test_an_error_response_to_a_callback_shows_nothing_whatever_its_body(
     assert record.settled
 
 
-def test_a_message_that_never_got_through_is_settled(dingtalk: Simulation) -> None:
+def test_a_message_that_never_got_through_is_settled(dingtalk: Simulation, clock: Clock) -> None:
     callback = dingtalk.send(UserMessage("你好"))
+    clock.now_ms += 2500
     dingtalk.note_undelivered(callback.msg_id, "Nothing answers.")
     record = record_of(dingtalk, callback)
-    assert record.undelivered == "Nothing answers."
+    assert (record.undelivered, record.undelivered_after_ms) == ("Nothing answers.", 2500)
     assert record.settled
 
 

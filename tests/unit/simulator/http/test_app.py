@@ -70,6 +70,7 @@ async def test_sending_returns_the_record_once_the_acknowledgement_is_there(
         "ledger_id": kept.ledger_id,
         "ack": {"status": 200, "body": '{"msgtype":"empty"}', "after_ms": 0},
         "undelivered": None,
+        "undelivered_after_ms": None,
         "in_callback_reply": None,
         "replies": [],
         "redeliveries": [],
