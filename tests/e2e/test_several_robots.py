@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import httpx
 import pytest
 import uvicorn
 from starlette.requests import Request
@@ -83,6 +84,7 @@ class RunningBot(NamedTuple):
     address: str
     webhook: SessionWebhook
     openapi: OpenAPI
+    metrics: str
 
     def say(self, robot: str, sender: str, number: int) -> None:
         """Let somebody ask a robot, in the group that all share."""
@@ -135,7 +137,7 @@ def bot(tmp_path: Path) -> Iterator[RunningBot]:
         }
         for robot in ROBOTS
     ]
-    settings = {"DINGDA_ROBOTS": json.dumps(robots)}
+    settings, metrics_port = {"DINGDA_ROBOTS": json.dumps(robots)}, free_port()
     with (
         valkey(tmp_path) as server,
         SessionWebhook() as webhook,
@@ -147,9 +149,11 @@ def bot(tmp_path: Path) -> Iterator[RunningBot]:
             **settings,
             DINGDA_OPENAPI_URL=address,
             DINGDA_OAPI_URL=address,
+            DINGDA_METRICS_PORT=str(metrics_port),
         ),
     ):
-        yield RunningBot(server, callback, webhook, openapi)
+        metrics = f"http://127.0.0.1:{metrics_port}/metrics"
+        yield RunningBot(server, callback, webhook, openapi, metrics)
 
 
 def test_each_private_answer_goes_out_by_the_robot_that_was_asked_and_to_its_sender_alone(
@@ -166,3 +170,7 @@ def test_each_private_answer_goes_out_by_the_robot_that_was_asked_and_to_its_sen
     bot.webhook.wait_for(len(asked))
     said = sorted((post.path[-4:], post.payload["text"]["content"]) for post in bot.webhook.posts)
     assert said == sorted((robot[-4:].rjust(4, "="), SENT_PRIVATELY) for robot, _ in asked)
+    told = httpx.get(bot.metrics).text
+    for robot in ROBOTS:
+        labels = f'{{outcome="answered",robot="{robot}",skill="{robot}"}}'
+        assert f"dingda_skill_duration_seconds_count{labels} {EACH:.1f}" in told
