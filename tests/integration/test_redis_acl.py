@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import asdict
+from pathlib import Path
 
 import httpx
 import pytest
@@ -15,6 +16,9 @@ from dingda.shared.queue import JobQueue
 from dingda.shared.runtime.finding import Severity
 from dingda.shared.runtime.preflight import check
 from dingda.shared.runtime.settings import Settings
+from dingda.simulator.client.client import SimulatorClient
+from dingda.simulator.dingtalk.user_message import UserMessage
+from dingda.simulator.testing.stream_simulator import a_stream_simulator
 from dingda.worker.operations.cluster_state import read_cluster_state
 from dingda.worker.operations.dashboard.access import Access
 from dingda.worker.operations.dashboard.app import create_app
@@ -27,6 +31,7 @@ from tests.support.processes import (
     SessionWebhook,
     Valkey,
     gateway,
+    process,
     signed,
     valkey,
     wait_until,
@@ -68,9 +73,30 @@ def test_a_message_is_answered_and_the_worker_looks_after_the_queue(
             wait_until(lambda: client.zcard("rq:finished:dingda"))
             assert client.xlen(KEYS.journal) == 1
             assert client.hget(KEYS.histograms, "total:sum_ms")
-    for process in (hears, answers):
-        assert "NOPERM" not in process.output
-        assert "Traceback" not in process.output
+    for each in (hears, answers):
+        assert "NOPERM" not in each.output
+        assert "Traceback" not in each.output
+
+
+async def test_what_comes_over_stream_is_stored_and_acknowledged(
+    server: Valkey, url: str, tmp_path: Path
+) -> None:
+    redis_url = {"DINGDA_REDIS_URL": url}
+    with (
+        a_stream_simulator(tmp_path) as simulator,
+        process("-m", "gateway", "--stream", env=simulator.settings | redis_url) as hears,
+        redis.Redis.from_url(server.url, decode_responses=True) as client,
+    ):
+        before = int(client.hget(KEYS.count, "accepted") or 0)
+        hears.wait_for("connected to DingTalk")
+        async with SimulatorClient(simulator.url) as dingtalk:
+            await dingtalk.send(UserMessage("text"))
+            event = await dingtalk.push_event("chat_add_member", {"chatid": "chat1"})
+            press = await dingtalk.push_card_callback({"outTrackId": "card1", "userId": "0001"})
+        assert [ack.code for push in (event, press) for ack in push.acks] == [200, 200]
+        assert int(client.hget(KEYS.count, "accepted") or 0) == before + 3
+    assert "NOPERM" not in hears.output
+    assert "Traceback" not in hears.output
 
 
 def test_the_self_check_finds_nothing_amiss(url: str) -> None:

@@ -244,7 +244,7 @@ def test_prometheus_scrapes_all_parts_and_evaluates_every_rule(
         ("127.0.0.1:9108", stack.exporter),
         ("127.0.0.1:9110", stack.gateway),
         ('"127.0.0.1:9111", "127.0.0.1:9112"', f'"{stack.worker}"'),
-        ('"127.0.0.1:9113", "127.0.0.1:9114"', f'"{stack.stream}"'),
+        ('"127.0.0.1:9121", "127.0.0.1:9122"', f'"{stack.stream}"'),
         ("15s", "1s"),
         ("[recording", f"[{PROMETHEUS}/recording"),
         (" alerts.rules", f" {PROMETHEUS}/alerts.rules"),
