@@ -267,6 +267,7 @@ async def test_after_disconnect_a_connection_gets_nothing_more_and_is_cut_10_s_l
     (frame,) = client.frames
     assert (frame["type"], frame["headers"]["topic"]) == ("SYSTEM", "disconnect")
     assert json.loads(frame["data"]) == {"reason": "connection is expired"}
+    assert [each.state for each in stream.state.connections] == ["told"]
     assert await stream.deliver(CLIENT_ID, a_push()) is Undelivered.NO_CONNECTION
     await asyncio.sleep(9.9)
     assert not client.is_cut
