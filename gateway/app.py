@@ -168,7 +168,7 @@ def create_app_in_child(settings: Settings, counters: Path | None) -> Gateway:
         # started again.
         end_process_after(parent.join, "the gateway's first process is gone, so this one ends too")
     configure_logging(settings.log_level, settings.log_format)
-    app = create_app(settings, metrics=count_in(counters) if counters else None)
+    app = create_app(settings, metrics=count_in(counters, settings.robots) if counters else None)
     relax_garbage_collection()
     return app
 

@@ -84,6 +84,7 @@ def compose(
         workers=workers,
         stores_without_workers=settings.no_workers == "notice",
         robots=settings.robots,
+        metrics=metrics,
     )
     background: list[BackgroundTask] = []
     if settings.no_workers != "wait":

@@ -13,6 +13,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from dingda.shared.dingtalk.robots import Robot, Robots
 from dingda.shared.errors import SettingsError
 from dingda.shared.runtime.counter_files import CounterFile, Measure, read_counter_files
 from dingda.shared.runtime.logs import trace
@@ -69,7 +70,22 @@ LOOP_LAG = Measure(
     "How late the event loop runs what is due, measured twice a second.",
     bounds=LAG_BOUNDS_S,
 )
-MEASURES = (CALLBACKS, BATCHES, ROUND_TRIPS, LOOP_LAG)
+
+
+def robot_messages(robots: Robots) -> Measure:
+    """The counter of messages by robot; labels come from the settings, none from a message."""
+    return Measure(
+        "dingda_robot_messages",
+        "Messages that were stored, by the robot that they were said to.",
+        label="robot",
+        values=tuple(robot.label for robot in robots),
+        bounds=(),
+    )
+
+
+def measures(robots: Robots) -> tuple[Measure, ...]:
+    """All that a gateway process counts."""
+    return (CALLBACKS, BATCHES, ROUND_TRIPS, LOOP_LAG, robot_messages(robots))
 
 
 class GatewayMetrics:
@@ -77,6 +93,9 @@ class GatewayMetrics:
 
     def callback_ended(self, outcome: CallbackOutcome, duration_s: float) -> None:
         """Count a request to the message-receiving address."""
+
+    def message_stored(self, robot: Robot) -> None:
+        """Count a message to a robot that was stored."""
 
     def batch_ended(self, size: int, duration_s: float) -> None:
         """Count a round trip that was to store `size` messages."""
@@ -90,12 +109,17 @@ class CountedGatewayMetrics(GatewayMetrics):
 
     Args:
         folder: where the files of all processes are.
+        robots: those whose messages are counted.
     """
 
-    def __init__(self, folder: Path) -> None:
-        file = CounterFile(folder, MEASURES)
+    def __init__(self, folder: Path, robots: Robots) -> None:
+        file = CounterFile(folder, measures(robots))
         self._callbacks = {
             outcome: file.histogram(CALLBACKS.name, outcome) for outcome in CallbackOutcome
+        }
+        self._messages = {
+            robot.label: file.histogram(robot_messages(robots).name, robot.label)
+            for robot in robots
         }
         self._batches = file.histogram(BATCHES.name)
         self._round_trips = file.histogram(ROUND_TRIPS.name)
@@ -104,6 +128,10 @@ class CountedGatewayMetrics(GatewayMetrics):
     def callback_ended(self, outcome: CallbackOutcome, duration_s: float) -> None:
         """Count a request to the message-receiving address."""
         self._callbacks[outcome].observe(duration_s)
+
+    def message_stored(self, robot: Robot) -> None:
+        """Count a message to a robot that was stored."""
+        self._messages[robot.label].observe(0)
 
     def batch_ended(self, size: int, duration_s: float) -> None:
         """Count a round trip that was to store `size` messages."""
@@ -115,10 +143,10 @@ class CountedGatewayMetrics(GatewayMetrics):
         self._loop_lag.observe(lag_s)
 
 
-def count_in(folder: Path) -> GatewayMetrics:
+def count_in(folder: Path, robots: Robots) -> GatewayMetrics:
     """Count in a file of this process; nothing, where there is no room for it."""
     try:
-        return CountedGatewayMetrics(folder)
+        return CountedGatewayMetrics(folder, robots)
     except OSError as error:
         logger.error("this process counts nothing: %s", trace(error))
         return GatewayMetrics()

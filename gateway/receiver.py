@@ -13,6 +13,7 @@ from typing import Any
 from redis.exceptions import RedisError
 
 from dingda.gateway.intake import ROUND_TRIP_S, Intake
+from dingda.gateway.metrics import GatewayMetrics
 from dingda.gateway.worker_presence import WorkerPresence
 from dingda.shared.dingtalk.card_action import parse_card_action
 from dingda.shared.dingtalk.event import parse_event
@@ -100,9 +101,10 @@ class Receiver:
         stores_without_workers: whether messages are stored while they are; else the bot is busy.
         now_ms: the clock, in ms since 1970.
         robots: all robots; a message to one of several is told from one to another.
+        metrics: counts each robot's messages.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - its parts, each by its name
         self,
         intake: Intake,
         ledger: Ledger,
@@ -112,6 +114,7 @@ class Receiver:
         stores_without_workers: bool = True,
         now_ms: Callable[[], int] = wall_clock_ms,
         robots: Robots = ANY_ROBOT,
+        metrics: GatewayMetrics | None = None,
     ) -> None:
         self._intake = intake
         self._ledger = ledger
@@ -120,6 +123,7 @@ class Receiver:
         self._stores_without_workers = stores_without_workers
         self._now_ms = now_ms
         self._robots = robots
+        self._metrics = metrics or GatewayMetrics()
 
     async def receive(
         self, body: bytes, robot: Robot, *, check: Callable[[Envelope], None] = _allow
@@ -147,7 +151,10 @@ class Receiver:
         if envelope.robot_code in NO_CODES and not self._robots.takes_any_code:
             return await self.receive(with_robot_code(body, robot.code), robot, check=check)
         check(envelope)
-        return await self._store(envelope, body)
+        ack = await self._store(envelope, body)
+        if isinstance(ack, Stored | Delayed):
+            self._metrics.message_stored(robot)
+        return ack
 
     async def receive_event(self, headers: Mapping[str, Any], data: bytes, robot: Robot) -> Ack:
         """Store an event for the worker to call hooks for.

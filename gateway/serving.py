@@ -54,7 +54,7 @@ def serve(settings: Settings) -> None:
     serving = served_metrics(settings, is_reload=handover is not None)
     with nullcontext() if is_standby else serving as counters:
         is_alone = is_standby or settings.gateway_processes == 1
-        metrics = count_in(counters) if counters and is_alone else None
+        metrics = count_in(counters, settings.robots) if counters and is_alone else None
         app = create_app(settings, metrics=metrics, on_ready=on_ready)
         run_preflight(settings)
         listener = handover.listener if handover else inherited_listener()

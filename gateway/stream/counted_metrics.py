@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from prometheus_client import CollectorRegistry, Counter, Histogram, disable_created_metrics
 from prometheus_client.core import GaugeMetricFamily, Metric
 
-from dingda.gateway.metrics import BATCHES, LOOP_LAG, ROUND_TRIPS
+from dingda.gateway.metrics import BATCHES, LOOP_LAG, ROUND_TRIPS, robot_messages
 from dingda.gateway.stream.metrics import (
     ConnectResult,
     DisconnectReason,
@@ -14,6 +14,7 @@ from dingda.gateway.stream.metrics import (
     StreamMetrics,
     Topic,
 )
+from dingda.shared.dingtalk.robots import Robot, Robots
 from dingda.shared.runtime.counter_files import Measure
 from dingda.shared.runtime.metrics_server import Collected, build_info, serve_metrics
 from dingda.shared.runtime.server import listen
@@ -23,9 +24,13 @@ _ACK_BOUNDS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5
 
 
 class CountedStreamMetrics(StreamMetrics):
-    """Counts what one Stream process does."""
+    """Counts what one Stream process does.
 
-    def __init__(self) -> None:
+    Args:
+        robots: those whose messages are counted.
+    """
+
+    def __init__(self, robots: Robots) -> None:
         disable_created_metrics()  # type: ignore[no-untyped-call]
         self.registry = CollectorRegistry()
         frames = Counter(
@@ -59,6 +64,11 @@ class CountedStreamMetrics(StreamMetrics):
             registry=self.registry,
         )
         self._disconnects = {reason: disconnects.labels(reason) for reason in DisconnectReason}
+        of_robots = robot_messages(robots)
+        messages = Counter(
+            of_robots.name, of_robots.help, [of_robots.label], registry=self.registry
+        )
+        self._messages = {label: messages.labels(label) for label in of_robots.values}
         self._batches = self._histogram(BATCHES)
         self._round_trips = self._histogram(ROUND_TRIPS)
         self._loop_lag = self._histogram(LOOP_LAG)
@@ -78,6 +88,10 @@ class CountedStreamMetrics(StreamMetrics):
     def disconnected(self, reason: DisconnectReason) -> None:
         """Count a connection that has ended."""
         self._disconnects[reason].inc()
+
+    def message_stored(self, robot: Robot) -> None:
+        """Count a message to a robot that was stored."""
+        self._messages[robot.label].inc()
 
     def batch_ended(self, size: int, duration_s: float) -> None:
         """Count a round trip that was to store `size` messages."""

@@ -180,7 +180,7 @@ def _create_metrics(settings: Settings) -> "CountedStreamMetrics | None":
         return None
     from dingda.gateway.stream.counted_metrics import CountedStreamMetrics  # noqa: PLC0415
 
-    return CountedStreamMetrics()
+    return CountedStreamMetrics(settings.robots)
 
 
 def _served(

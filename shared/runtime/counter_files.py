@@ -1,4 +1,4 @@
-"""Histograms that several processes fill and another one reads: a mapped file for each process.
+"""Numbers that several processes count and another one reads: a mapped file for each process.
 
 A callback takes a process 50 µs. To count in prometheus_client's own files for several processes
 takes 1.6 µs a time, here 0.2: an addition to a number in memory. A file outlives its process: what
@@ -29,7 +29,7 @@ _Cells: TypeAlias = "memoryview[float]"
 
 @dataclass(frozen=True, slots=True)
 class Measure:
-    """What a histogram measures."""
+    """What a histogram measures; without bounds it is a counter, of values that don't matter."""
 
     name: str
     """As Prometheus has it."""
@@ -112,7 +112,8 @@ def _allocate(file: int, size: int) -> None:
 
 
 def _header(measures: Sequence[Measure]) -> bytes:
-    text = json.dumps([asdict(measure) for measure in measures]).encode()
+    fields = [asdict(measure) for measure in measures]
+    text = json.dumps(fields, ensure_ascii=False).encode()
     if len(text) > _HEADER_BYTES:
         raise ValueError("the measures do not fit in the header of a file of counters")
     return text.ljust(_HEADER_BYTES)

@@ -14,7 +14,12 @@ from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from prometheus_client import CollectorRegistry, generate_latest
-from prometheus_client.core import GaugeMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+    Metric,
+)
 from prometheus_client.registry import Collector
 
 from dingda import __version__
@@ -82,12 +87,26 @@ def counted(totals: Mapping[Measure, Mapping[str, list[float]]]) -> Iterator[Met
     """Make metrics of what `read_counter_files` has read."""
     for measure, by_value in totals.items():
         labels = [measure.label] if measure.label else []
-        histogram = HistogramMetricFamily(measure.name, measure.help, labels=labels)
-        for value, (*counts, sum_value) in by_value.items():
-            histogram.add_metric(
-                [value] if labels else [], _buckets(measure.bounds, counts), sum_value
-            )
-        yield histogram
+        yield (_histogram if measure.bounds else _counter)(measure, by_value, labels)
+
+
+def _histogram(
+    measure: Measure, by_value: Mapping[str, list[float]], labels: list[str]
+) -> HistogramMetricFamily:
+    family = HistogramMetricFamily(measure.name, measure.help, labels=labels)
+    for value, (*counts, sum_value) in by_value.items():
+        buckets = _buckets(measure.bounds, counts)
+        family.add_metric([value] if labels else [], buckets, sum_value)
+    return family
+
+
+def _counter(
+    measure: Measure, by_value: Mapping[str, list[float]], labels: list[str]
+) -> CounterMetricFamily:
+    family = CounterMetricFamily(measure.name, measure.help, labels=labels)
+    for value, (count, _) in by_value.items():
+        family.add_metric([value] if labels else [], count)
+    return family
 
 
 def _buckets(bounds: Iterable[float], counts: Iterable[float]) -> list[tuple[str, float]]:

@@ -21,7 +21,7 @@ from dingda.shared.runtime.secret_files import read_text
 
 MAX_ROBOTS = 100
 """Every callback's signature is tried with the secrets of all robots."""
-_MAX_NAME_CHARS = 40
+_MAX_NAME_CHARS = 32
 _MAX_CODE_CHARS = 128
 _TOML_PLACE = re.compile(r"\(at (line \d+, column \d+|end of document)\)$")
 

@@ -76,6 +76,8 @@ def test_right_pairs_are_stored_and_wrong_pairs_are_refused_and_counted(
         metrics = httpx.get(f"http://127.0.0.1:{port}/metrics").text
         refused = 'dingda_callback_duration_seconds_count{outcome="misdirected"} 3.0'
         assert refused in metrics
+        assert 'dingda_robot_messages_total{robot="小钉"} 1.0' in metrics
+        assert 'dingda_robot_messages_total{robot="dingstaff"} 2.0' in metrics
         assert stored_codes(server) == ["dingsales", "dingstaff", "dingstaff"]
         assert "its robotCode is another's" in running.output
         assert "canary-of" not in running.output + metrics

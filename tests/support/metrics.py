@@ -5,9 +5,10 @@ from dataclasses import dataclass
 
 from prometheus_client.core import Metric
 
-from dingda.gateway.metrics import MEASURES
+from dingda.gateway.metrics import measures
 from dingda.gateway.stream.counted_metrics import CountedStreamMetrics
 from dingda.gateway.stream.counted_metrics import state_metrics as stream_state_metrics
+from dingda.shared.dingtalk.robots import ANY_ROBOT
 from dingda.shared.ledger.histograms import read_histograms
 from dingda.shared.ledger.states import Counts, Outcome
 from dingda.shared.ledger.worker_report import WorkerReport
@@ -82,11 +83,11 @@ def _clusters() -> Iterable[Metric]:
 
 def _gateways() -> Iterable[Metric]:
     yield build_info("gateway")
-    yield from counted({measure: _nothing(measure) for measure in MEASURES})
+    yield from counted({measure: _nothing(measure) for measure in measures(ANY_ROBOT)})
 
 
 def _streams() -> Iterable[Metric]:
-    yield from CountedStreamMetrics().registry.collect()
+    yield from CountedStreamMetrics(ANY_ROBOT).registry.collect()
     yield from stream_state_metrics({"default": 1})
 
 

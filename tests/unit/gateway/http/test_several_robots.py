@@ -24,7 +24,7 @@ ROBOTS = [
 @pytest.fixture
 async def gateway(tmp_path: Path) -> AsyncIterator[GatewayHarness]:
     settings = Settings(_env_file=None, robots=json.dumps(ROBOTS))  # type: ignore[call-arg, arg-type]
-    async with a_gateway(settings, CountedGatewayMetrics(tmp_path)) as gateway:
+    async with a_gateway(settings, CountedGatewayMetrics(tmp_path, settings.robots)) as gateway:
         yield gateway
 
 

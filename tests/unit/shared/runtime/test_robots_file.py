@@ -148,7 +148,7 @@ def test_the_settings_of_one_robot_beside_it_are_refused(dingda: Environment, fo
         ({"robot_code": CANARY}, "robot 2: robot_code is no key: did you mean code?"),
         ({"x" * 99: CANARY}, "is no key: known are code, name, app_key, secret, secret_file"),
         ({"name": "小钉", "mode": CANARY}, "robot 2 (小钉): mode: Input should be 'http' or"),
-        ({"name": CANARY * 9}, "robot 2: name: it is longer than 40 characters"),
+        ({"name": CANARY * 9}, "robot 2: name: it is longer than 32 characters"),
         ({"name": f"a\n{CANARY}"}, "robot 2: name: it must be on one line"),
         ({"name": 5}, "robot 2: name: Input should be a valid string"),
         ({"code": "normal"}, "robot 2: code: copy it from DingTalk's console"),
