@@ -37,7 +37,7 @@ LEVELS: dict[str, dict[str, set[str]]] = {
         "intake": {"metrics"},
         "worker_presence": set(),
         "throttled_log": set(),
-        "receiver": {"intake", "worker_presence"},
+        "receiver": {"intake", "metrics", "worker_presence"},
         "composition": {"receiver", "intake", "worker_presence", "metrics"},
         "http": {"receiver", "metrics", "throttled_log"},
         "stream": {"composition", "receiver", "metrics", "throttled_log"},
