@@ -310,8 +310,8 @@ class Settings(PlainSettings):
     )
     app_key: str = Field(
         "",
-        description="The application's AppKey (Client ID): needed for private answers and for "
-        "looking up who works for whom.",
+        description="The application's AppKey (Client ID): needed for a Stream connection, for "
+        "private answers and for looking up who works for whom.",
     )
     robot_code: str = Field(
         "",

@@ -150,7 +150,7 @@ async def test_it_signs_in_asks_for_its_topics_and_connects_with_the_ticket() ->
             ("CALLBACK", "/v1.0/card/instances/callback"),
         }
         assert opening["headers"]["Accept"] == "application/json"
-        assert connection.ticket == TICKET
+        assert connection.ticket == f"{TICKET}dinga"
         assert client.metrics.connects == [ConnectResult.OPENED]
 
 

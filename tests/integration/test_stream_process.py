@@ -9,11 +9,13 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
 from aiohttp import web
 
+from dingda.gateway.stream.frames import CARD_ACTION, EVENT
 from dingda.simulator.testing.processes import free_port
 from tests.support.builders import KEYS, a_callback
 from tests.support.processes import (
@@ -38,6 +40,18 @@ from tests.support.stream_server import (
 
 STREAM = ("-m", "dingda", "stream")
 OTHER_NAME = ("-m", "gateway", "--stream")
+TWO_ROBOTS = {
+    "DINGDA_ROBOTS": json.dumps(
+        [
+            {"code": "dinga", "app_key": "dinga", "secret": SECRET, "mode": "stream"},
+            {"code": "dingb", "app_key": "dingb", "secret": SECRET + "-b", "mode": "stream"},
+            {"code": "dingc", "app_key": "dingc", "secret": SECRET + "-c", "mode": "http"},
+        ]
+    ),
+    "DINGDA_APP_KEY": "",
+    "DINGDA_APP_SECRET": "",
+}
+"""Two in Stream mode, and one that isn't."""
 
 
 @dataclass(frozen=True)
@@ -143,6 +157,49 @@ async def test_while_redis_is_away_nothing_is_acknowledged_and_what_comes_again_
         assert stack.stored() == 1
         metrics = (await stack.get("/metrics")).text
         assert 'dingda_stream_frames_total{outcome="busy",topic="message"} 1.0' in metrics
+
+
+def an_event(name: str) -> dict[str, Any]:
+    return a_frame(
+        '{"userId":["0002"]}',
+        message_id=name,
+        type_=EVENT,
+        topic="*",
+        eventType="chat_add_member",
+        eventId="event-1",
+    )
+
+
+def a_press(name: str) -> dict[str, Any]:
+    pressed = {"cardPrivateData": {"actionIds": ["approve"], "params": {}}}
+    data = {"type": "actionCallback", "outTrackId": "card-1", "userId": "0001"}
+    content = json.dumps(data | {"content": json.dumps(pressed)})
+    return a_frame(content, message_id=name, topic=CARD_ACTION)
+
+
+async def test_an_event_and_a_press_of_a_button_are_each_stored_once(tmp_path: Path) -> None:
+    async with connected(tmp_path) as (stack, connection):
+        for name in ("event", "event-again"):
+            await connection.send(an_event(name))
+            ack = await connection.until_acked(name)
+            assert json.loads(ack["data"]) == {"status": "SUCCESS"}
+        for name in ("press", "press-again"):
+            await connection.send(a_press(name))
+            ack = await connection.until_acked(name)
+            assert json.loads(ack["data"]) == {"response": {}}
+        assert stack.stored() == 2
+
+
+async def test_while_redis_is_away_an_event_is_asked_for_again(tmp_path: Path) -> None:
+    async with connected(tmp_path) as (stack, connection):
+        stack.redis.kill()
+        await connection.send(a_press("press"))
+        await connection.send(an_event("event"))
+        ack = await connection.until_acked("event")
+        assert json.loads(ack["data"]) == {"status": "LATER"}
+        await connection.send(a_ping())
+        await connection.until_acked("ping-1")
+        assert connection.acked("press") == []
 
 
 async def test_what_is_no_message_is_acknowledged_so_that_it_does_not_come_again(
@@ -333,20 +390,27 @@ def test_it_sends_no_secret_unencrypted() -> None:
 
 
 async def test_each_robot_of_mode_stream_has_a_connection_of_its_own(tmp_path: Path) -> None:
-    robots = [
-        {"code": "dinga", "app_key": "dinga", "secret": SECRET, "mode": "stream"},
-        {"code": "dingb", "app_key": "dingb", "secret": SECRET + "-b", "mode": "stream"},
-        {"code": "dingc", "app_key": "dingc", "secret": SECRET + "-c", "mode": "http"},
-    ]
-    settings = {
-        "DINGDA_ROBOTS": json.dumps(robots),
-        "DINGDA_APP_KEY": "",
-        "DINGDA_APP_SECRET": "",
-    }
-    async with connected(tmp_path, **settings) as (stack, _):
+    async with connected(tmp_path, **TWO_ROBOTS) as (stack, _):
         await stack.dingtalk.connection(2)
         opened = {(each["clientId"], each["clientSecret"]) for each in stack.dingtalk.opens}
         assert opened == {("dinga", SECRET), ("dingb", SECRET + "-b")}
+
+
+async def test_what_comes_over_one_robots_connection_and_names_another_is_not_stored(
+    tmp_path: Path,
+) -> None:
+    async with connected(tmp_path, **TWO_ROBOTS) as (stack, _):
+        await stack.dingtalk.connection(2)
+        (connection,) = (each for each in stack.dingtalk.connections if each.client_id == "dinga")
+        for name in ("dingb", "dinga", "normal"):
+            body = a_callback("在吗", msgId=f"message-{name}", robotCode=name)
+            await connection.send(a_frame(body, message_id=name))
+        codes = {
+            name: (await connection.until_acked(name))["code"]
+            for name in ("dingb", "dinga", "normal")
+        }
+        assert codes == {"dingb": 400, "dinga": 200, "normal": 200}
+        assert stack.stored() == 2
 
 
 async def test_a_wrong_secret_is_said_in_a_sentence(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from aiohttp import WSMsgType, web
 from dingda.gateway.stream.frames import CALLBACK, ROBOT_MESSAGE, SYSTEM
 
 TICKET = "the-tests-own-ticket/+="
-"""A credential with what a URL must escape."""
+"""A credential with what a URL must escape; the Client ID follows."""
 
 
 def a_frame(
@@ -62,6 +62,11 @@ class ServerConnection:
         self._socket = socket
         self._request = request
         self._changed = asyncio.Condition()
+
+    @property
+    def client_id(self) -> str:
+        """Whose it is, by its ticket."""
+        return self.ticket.removeprefix(TICKET)
 
     @property
     def is_closed(self) -> bool:
@@ -148,13 +153,14 @@ class StreamServer:
         return [each for each in self.connections if not each.is_closed]
 
     async def give_ticket(self, request: web.Request) -> web.Response:
-        self.opens.append({"headers": dict(request.headers), **await request.json()})
+        opening = {"headers": dict(request.headers), **await request.json()}
+        self.opens.append(opening)
         async with self._arrived:
             self._arrived.notify_all()
         if self.refusals:
             return self.refusals.pop(0)
         endpoint = self.endpoint or f"{self.url.replace('http', 'ws')}/connect"
-        return web.json_response({"endpoint": endpoint, "ticket": TICKET})
+        return web.json_response({"endpoint": endpoint, "ticket": TICKET + opening["clientId"]})
 
     async def connect(self, request: web.Request) -> web.WebSocketResponse:
         socket = web.WebSocketResponse(autoping=True)
