@@ -9,6 +9,7 @@ from concurrent.futures import Executor
 from datetime import datetime
 from typing import NamedTuple
 
+from dingda.shared.dingtalk.card_action import CardAction
 from dingda.shared.dingtalk.notification import Notification
 from dingda.shared.ledger.states import Completion, Outcome
 from dingda.shared.runtime.task_owner import TaskOwner, current_owner
@@ -22,6 +23,7 @@ from dingda.worker.answering.calling import (
 )
 from dingda.worker.answering.error_replies import completion_of_error
 from dingda.worker.answering.metrics import AnsweringMetrics
+from dingda.worker.answering.permissions import check_press_allowed
 from dingda.worker.answering.responder import MAX_WAIT, china_now
 from dingda.worker.answering.response import ANSWERED
 from dingda.worker.contained import contained, set_task_owner
@@ -135,6 +137,8 @@ class HookCaller:
         skill, hook = found
         owner = current_owner.get() or TaskOwner(ctx.idempotency_key)
         set_task_owner(owner._replace(skill=skill.name))
+        if isinstance(told.subject, CardAction):
+            check_press_allowed(skill, told.subject)
         check_settings(hook.settings, skill, self._services)
         arguments = hook.bind(told.subject, ctx, self._services.settings)
         await call_function(hook.function, arguments, self._threads)

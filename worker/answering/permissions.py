@@ -2,6 +2,7 @@
 
 from collections.abc import Collection
 
+from dingda.shared.dingtalk.card_action import CardAction
 from dingda.shared.dingtalk.message import Message
 from dingda.shared.texts import (
     ASK_PRIVATELY,
@@ -13,6 +14,9 @@ from dingda.shared.texts import (
 from dingda.worker.errors import RefusalError
 from dingda.worker.sdk.context import Context
 from dingda.worker.sdk.skill import Skill
+
+_SPACES = {"group": "IM_GROUP", "single": "IM_ROBOT"}
+"""DingTalk: where a card is shown."""
 
 
 def refusal_in_group(message: Message, conversations: Collection[str]) -> str:
@@ -36,6 +40,22 @@ def refusal_of(skill: Skill, message: Message) -> str:
     known = not allow.staff_ids or message.sender_staff_id in allow.staff_ids
     here = not allow.conversation_ids or message.conversation_id in allow.conversation_ids
     return "" if known and here else NOT_ALLOWED.format(skill=skill.summary)
+
+
+def check_press_allowed(skill: Skill, action: CardAction) -> None:
+    """Check that whoever did something on a card may use the skill, and where the card is shown.
+
+    What DingTalk does not say is not allowed where it counts: cards can be forwarded.
+
+    Raises:
+        RefusalError: if not.
+    """
+    allow = skill.allow
+    known = not allow.staff_ids or action.user_id in allow.staff_ids
+    here = not allow.conversation_ids or action.space_id in allow.conversation_ids
+    chat = allow.chats == "any" or action.space_type == _SPACES[allow.chats]
+    if not (known and here and chat):
+        raise RefusalError(NOT_ALLOWED.format(skill=skill.summary))
 
 
 def check_allowed(skill: Skill, ctx: Context) -> bool:

@@ -1,12 +1,15 @@
 """The test kit plays events and card actions: which hooks are called, and how it would end."""
 
+from dataclasses import replace
 from datetime import datetime
+from typing import Any
 
 import httpx
 import pytest
 
 from dingda.skill import (
     CHINA,
+    Allow,
     CardAction,
     Event,
     HookContext,
@@ -72,6 +75,36 @@ async def test_a_refusal_is_declined_and_an_error_is_dead(skill: Skill) -> None:
     assert (await fire(skill, PRESSED)).outcome is Outcome.DECLINED
     failed = Completion(Outcome.DEAD, DeadReason.FAILED, "ValueError in the skill")
     assert await fire(skill, Event("chat_disband")) == failed
+
+
+@pytest.mark.parametrize(
+    ("allow", "press", "outcome"),
+    [
+        (Allow(staff_ids=frozenset({"0001"})), {}, Outcome.ANSWERED),
+        (Allow(staff_ids=frozenset({"0001"})), {"user_id": "0002"}, Outcome.DECLINED),
+        (Allow(staff_ids=frozenset({"0001"})), {"user_id": ""}, Outcome.DECLINED),
+        (Allow(conversation_ids=frozenset({"cid"})), {"space_id": "cid"}, Outcome.ANSWERED),
+        (Allow(conversation_ids=frozenset({"cid"})), {"space_id": "other"}, Outcome.DECLINED),
+        (Allow(chats="group"), {"space_type": "IM_GROUP"}, Outcome.ANSWERED),
+        (Allow(chats="group"), {"space_type": "IM_ROBOT"}, Outcome.DECLINED),
+        (Allow(chats="single"), {"space_type": "IM_ROBOT"}, Outcome.ANSWERED),
+        (Allow(chats="single"), {}, Outcome.DECLINED),
+    ],
+)
+async def test_a_press_is_allowed_to_whom_and_where_the_skill_is(
+    allow: Allow, press: dict[str, Any], outcome: Outcome
+) -> None:
+    called, skill = [], Skill("test", summary="测试", allow=allow)
+    skill.card_action("approve")(lambda: called.append("press"))
+    pressed = replace(PRESSED, **press)
+    assert (await fire(skill, pressed)).outcome is outcome
+    assert len(called) == (outcome is Outcome.ANSWERED)
+
+
+async def test_an_event_is_allowed_as_it_has_no_sender() -> None:
+    skill = Skill("test", summary="测试", allow=Allow(staff_ids=frozenset({"0001"})))
+    skill.event("chat_disband")(lambda: None)
+    assert (await fire(skill, Event("chat_disband"))).outcome is Outcome.ANSWERED
 
 
 async def test_the_network_is_closed_unless_a_backend_is_played(skill: Skill) -> None:

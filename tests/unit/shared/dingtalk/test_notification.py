@@ -1,9 +1,14 @@
 """Events and card actions as the ledger keeps them."""
 
+import json
+from typing import Any
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from dingda.shared.dingtalk.card_action import CardAction, parse_card_action
-from dingda.shared.dingtalk.event import Event, parse_event
+from dingda.shared.dingtalk.event import EVENT_HEADERS, Event, parse_event
 from dingda.shared.dingtalk.message import parse_message, read_envelope
 from dingda.shared.dingtalk.notification import (
     LIFE_MS,
@@ -14,6 +19,7 @@ from dingda.shared.dingtalk.notification import (
     event_payload,
     is_notification,
     parse_notification,
+    press_of,
 )
 from dingda.shared.errors import InvalidMessageError
 from tests.support.builders import a_callback, a_card_callback, an_event, event_headers
@@ -89,3 +95,62 @@ def test_no_message_can_have_the_identity_of_an_event() -> None:
     for robot, bot in (("event", "dingrobot"), ("event\ndingrobot", ""), ('["event"', '"r"]')):
         forged = read_envelope(a_callback(robotCode=robot, chatbotUserId=bot, msgId="e1"))
         assert forged.id != event.id  # type: ignore[union-attr]
+
+
+_JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+    max_leaves=10,
+)
+_CONTENT = st.fixed_dictionaries(
+    {},
+    optional={
+        "cardPrivateData": st.fixed_dictionaries(
+            {}, optional={"actionIds": _JSON, "params": _JSON}
+        ),
+        "params": _JSON,
+    },
+)
+_CALLBACK = st.fixed_dictionaries(
+    {},
+    optional={
+        "userId": _JSON | st.text(min_size=1),
+        "outTrackId": _JSON | st.text(min_size=1),
+        "content": _JSON | _CONTENT | _CONTENT.map(json.dumps),
+        "value": _JSON | _CONTENT,
+        "spaceId": _JSON,
+    },
+)
+
+
+@given(fields=_CALLBACK)
+def test_whatever_a_callback_holds_is_read_or_refused_and_kept_as_it_came(fields: Any) -> None:
+    data = json.dumps(fields).encode()
+    try:
+        action = parse_card_action(data)
+    except InvalidMessageError:
+        return
+    assert parse_notification(card_action_payload("r", data)) == Notification("r", action)
+    envelope = card_action_envelope("r", action, "p", now_ms=0)
+    assert (len(envelope.id), len(press_of("r", action).what)) == (64, 64)
+
+
+@given(headers=st.dictionaries(st.sampled_from(EVENT_HEADERS), st.text()), fields=_JSON)
+def test_whatever_an_event_holds_is_read_or_refused_and_kept_as_it_came(
+    headers: dict[str, str], fields: Any
+) -> None:
+    data = json.dumps(fields).encode()
+    try:
+        event = parse_event(headers, data)
+    except InvalidMessageError:
+        return
+    assert isinstance(event, Event)
+    payload = event_payload("r", headers, data)
+    assert parse_notification(payload) == Notification("r", event)
+    assert len(event_envelope("r", event, now_ms=0).id) == 64
+
+
+@given(payload=_JSON.map(json.dumps))
+def test_whatever_else_is_in_its_place_is_refused(payload: str) -> None:
+    with pytest.raises(InvalidMessageError):
+        parse_notification(payload.encode())

@@ -13,11 +13,12 @@ import httpx
 import pytest
 
 from dingda.shared.dingtalk.message import Message
+from dingda.shared.dingtalk.notification import Notification
 from dingda.shared.dingtalk.robots import Robot, Robots
 from dingda.shared.ledger.states import Outcome
 from dingda.shared.runtime.settings import Settings
 from dingda.shared.texts import ASK_PRIVATELY, NOT_IN_THIS_GROUP
-from dingda.skill import Context, Skill, Text
+from dingda.skill import Context, Event, Skill, Text
 from dingda.testing import MemoryCache
 from dingda.worker.answering.admission import Admission
 from dingda.worker.answering.composition import SharedParts, create_robots
@@ -165,6 +166,19 @@ async def test_each_robot_has_its_own_skills_and_helps_with_no_others() -> None:
             assert help_ is not None
             assert name in str(help_.reply.to_payload())
             assert other not in str(help_.reply.to_payload())
+
+
+async def test_each_robot_calls_the_hooks_of_its_own_skills() -> None:
+    hooking = Skill("hooking", summary="钩子")
+    hooking.event("chat_disband")(lambda: None)
+    async with robots_of([BLUE, RED], skills=[("ding2", hooking)]) as find_robot:
+        found = {}
+        for code in ("ding1", "ding2"):
+            robot = find_robot(code)
+            assert robot is not None
+            told = Notification(code, Event("chat_disband"))
+            found[code] = [each.skill.name for each in robot.hooks.find(told)]
+    assert found == {"ding1": [], "ding2": ["hooking"]}
 
 
 async def test_each_robot_knows_its_own_name() -> None:
