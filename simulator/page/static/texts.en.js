@@ -116,7 +116,7 @@ export default {
   disconnectHint: "No more is pushed, and they are closed after ten seconds. The bot should open another first, then close the old one, and lose nothing.",
   cut: "Cut the line",
   cutHint: "They break without a goodbye. The bot should be back within seconds, with a new ticket.",
-  ofConnections: "Connections are ill",
+  ofConnections: "Faulty connections",
   whenOpening: "When the bot opens a connection",
   streamFaults: {
     none: { what: "All is well", then: "" },
@@ -133,8 +133,8 @@ export default {
       then: "A closed connection gets its share until it leaves a ping unanswered. Messages come late, and should be answered once.",
     },
     stale: {
-      what: "Thirty stale connections besides",
-      then: "Most messages go to nobody first, and come again later. All should be answered, each once.",
+      what: "Thirty stale connections as well",
+      then: "Most messages go to nobody each time they are pushed, and are lost. What prevents it: a bot should close its connections when it stops.",
     },
     unauthorized: {
       what: "401: the secret is wrong",

@@ -116,7 +116,7 @@ export default {
   disconnectHint: "不再推消息，十秒后关掉。机器人应当先建新连接再关旧的，一条不丢。",
   cut: "掐断",
   cutHint: "不打招呼就断。机器人应当换一张新票据，几秒内重连。",
-  ofConnections: "连接有毛病",
+  ofConnections: "连接的故障",
   whenOpening: "机器人建立连接时",
   streamFaults: {
     none: { what: "一切正常", then: "" },
@@ -134,7 +134,7 @@ export default {
     },
     stale: {
       what: "另有 30 条陈旧的连接",
-      then: "多数消息先推给没人的连接，过一会儿再来。应当都回答，都只回答一次。",
+      then: "多数消息每次都推给没人的连接，就丢了。机器人停下时应当关好自己的连接，才不会这样。",
     },
     unauthorized: {
       what: "401：密钥不对",
