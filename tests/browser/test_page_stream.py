@@ -99,6 +99,9 @@ async def test_a_message_whose_ack_is_lost_comes_in_another_frame_and_is_answere
         "(steps) => steps.map((step) => step.dataset.step)"
     )
     assert steps.index("undelivered") < steps.index("redelivered")
+    await streaming.page.locator("#bad-day-button").click()
+    panel = streaming.page.locator(".connections")
+    await expect(panel).to_contain_text(re.compile("再次推送 [1-9]\\d* 次，丢失 0 条"))
     await expect(streaming.state).to_have_text("answered")
     await expect(streaming.page.locator(".message.bot")).to_have_count(1)
     # It was for one ack only.

@@ -52,6 +52,7 @@ function connections({ stream }) {
     { class: "connections" },
     element("h3", {}, texts.connections(items.length)),
     items.length ? element("ul", {}, ...items) : element("p", { class: "bad" }, texts.howToConnect),
+    hint(texts.pushedAgain(stream.redelivered, stream.lost)),
   );
 }
 

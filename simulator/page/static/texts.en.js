@@ -110,6 +110,7 @@ export default {
   connectionStates: { open: "sound", told: "told to disconnect", zombie: "a zombie", deserted: "closed by the bot", stale: "stale" },
   openSince: (time) => `since ${time}`,
   frames: (pushed, acked) => `${pushed} pushed, ${acked} acknowledged`,
+  pushedAgain: (redelivered, lost) => `${redelivered} pushed again, ${lost} lost`,
   howToConnect: "Messages have nowhere to go. Let the bot connect: dingda stream",
   toConnections: "To the open connections",
   disconnect: (reason) => `Disconnect: ${reason}`,

@@ -110,6 +110,7 @@ export default {
   connectionStates: { open: "正常", told: "已通知断开", zombie: "僵尸", deserted: "对方已关", stale: "陈旧" },
   openSince: (time) => `${time} 建立`,
   frames: (pushed, acked) => `推送 ${pushed}，确认 ${acked}`,
+  pushedAgain: (redelivered, lost) => `再次推送 ${redelivered} 次，丢失 ${lost} 条`,
   howToConnect: "消息没处送。让机器人连上来：dingda stream",
   toConnections: "对打开的连接",
   disconnect: (reason) => `通知断开：${reason}`,
