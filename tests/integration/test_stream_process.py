@@ -413,6 +413,23 @@ async def test_what_comes_over_one_robots_connection_and_names_another_is_not_st
         assert stack.stored() == 2
 
 
+async def test_a_message_that_names_no_robot_is_one_message_over_http_and_stream(
+    tmp_path: Path,
+) -> None:
+    body = a_callback(robotCode="normal")
+    async with connected(tmp_path, **TWO_ROBOTS) as (stack, _):
+        await stack.dingtalk.connection(2)
+        (connection,) = (each for each in stack.dingtalk.connections if each.client_id == "dinga")
+        with gateway(stack.redis.url, **TWO_ROBOTS) as (_, address):
+            await connection.send(a_frame(body))
+            assert (await connection.until_acked())["code"] == 200
+            response = await asyncio.to_thread(post_callback, address, body)
+            assert response.json() == {"msgtype": "empty"}
+        assert stack.stored() == 1
+        metrics = (await stack.get("/metrics")).text
+        assert 'dingda_robot_messages_total{robot="dinga"} 1.0' in metrics
+
+
 async def test_a_wrong_secret_is_said_in_a_sentence(tmp_path: Path) -> None:
     async with a_stack(tmp_path) as stack:
         await stack.dingtalk.connection()
