@@ -18,6 +18,7 @@ import pytest
 from tests.faults.conftest import Figure
 from tests.faults.environment import EMPTY, FaultEnvironment
 from tests.faults.load import load
+from tests.faults.stream_mode import stream_mode
 from tests.support.processes import ROOT, Script, post_callback, process, wait_until
 
 pytestmark = [pytest.mark.slow, pytest.mark.fault("F70"), pytest.mark.timeout(240)]
@@ -209,3 +210,21 @@ def command(env: FaultEnvironment, checkout: Path, *words: str) -> str:
         assert run.popen.wait(30) == 0, run.output
         run.close()
         return run.output
+
+
+def test_an_event_that_the_version_before_cannot_read_is_kept_for_the_present_one(
+    env: FaultEnvironment, before: Path, tmp_path: Path
+) -> None:
+    called = tmp_path / "called"
+    settings = {"DINGDA_SKILLS": "tests.e2e.hooking_skill", "TESTS_HOOKING_FILE": str(called)}
+    with stream_mode(env) as dingtalk, env.worker(before):
+        dingtalk.stream.push_event("chat_add_member", {"userId": ["0002"]})
+        env.expect_ends(dead={"failed": 1})
+    (line,) = command(env, ROOT, "dead", "list").splitlines()
+    assert line.endswith("failed: InvalidMessageError")
+    with env.worker(**settings):
+        assert "accepted again" in command(env, ROOT, "dead", "retry", line.split()[0])
+        wait_until(called.exists)
+        env.expect_ends(answered=1, dead={"failed": 1})
+    assert called.read_text().startswith("joined 0002 ")
+    assert env.shown() == {}
