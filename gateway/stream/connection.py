@@ -7,9 +7,10 @@ holds is stored. What is not acknowledged comes again, as another frame with the
 import asyncio
 import logging
 import struct
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager, suppress
 from time import perf_counter
+from typing import Any
 
 import aiohttp
 from aiohttp import WSMsgType
@@ -94,8 +95,7 @@ class Connection:
             if self._is_reading:
                 self._may_write = False
                 self._silence.reschedule(asyncio.get_running_loop().time() + CLOSE_S)
-                with suppress(OSError, aiohttp.ClientError):
-                    await self._socket.send_frame(_NORMAL_CLOSURE, WSMsgType.CLOSE)
+                await _settle(self._socket.send_frame(_NORMAL_CLOSURE, WSMsgType.CLOSE))
 
     @asynccontextmanager
     async def _nothing_in_hand(self) -> AsyncIterator[None]:
@@ -139,7 +139,7 @@ class Connection:
             if self._in_hand:
                 await asyncio.wait(self._in_hand, timeout=LAST_ACKS_S)
             self._may_write = False
-            await self._socket.close()
+            await _settle(self._socket.close())
         finally:
             for task in self._in_hand:
                 task.cancel()
@@ -155,11 +155,9 @@ class Connection:
             self._log.note("frame", "what came is no frame (%d so far): %s", what)
             self._metrics.frame_ended(Topic.OTHER, FrameOutcome.INVALID)
             return
-        if frame.type == frames.SYSTEM:
-            await self._obey(frame, began_s)
-            return
+        act = self._obey if frame.type == frames.SYSTEM else self._respond
         await self._places.acquire()
-        task = asyncio.create_task(self._respond(frame, began_s))
+        task = asyncio.create_task(act(frame, began_s))
         self._in_hand.add(task)
         task.add_done_callback(self._let_go)
 
@@ -197,3 +195,24 @@ class Connection:
         with suppress(OSError, aiohttp.ClientError):
             await self._socket.send_frame(acknowledgement, WSMsgType.TEXT)
             self._metrics.acknowledged(perf_counter() - began_s)
+
+
+async def _settle(call: Coroutine[Any, Any, object]) -> None:
+    """Let a call of the socket's end, whatever comes of it; after `CLOSE_S` it is cancelled.
+
+    In a task of its own. Calls that wait for the server to read share a future of aiohttp's
+    (`BaseProtocol._drain_helper`): one that is cancelled cancels the others, which must not pass
+    for our own cancellation.
+    """
+    task = asyncio.ensure_future(call)
+    task.add_done_callback(_ignore_result)
+    try:
+        await asyncio.wait({task}, timeout=CLOSE_S)
+    finally:
+        task.cancel()
+
+
+def _ignore_result(task: "asyncio.Task[object]") -> None:
+    """Look at its exception, which asyncio would log otherwise."""
+    if not task.cancelled():
+        task.exception()

@@ -157,7 +157,7 @@ class KeptConnection:
         if one.left_for is DisconnectReason.TOLD:
             await asyncio.wait({one.reading}, timeout=grace_s)
         await one.connection.leave()
-        await asyncio.wait({one.reading}, timeout=LAST_ACKS_S + CLOSE_S)
+        await asyncio.wait({one.reading}, timeout=LAST_ACKS_S + 2 * CLOSE_S)
         one.reading.cancel()
 
 

@@ -119,7 +119,11 @@ async def _hear(settings: Settings, robots: Sequence[Robot]) -> None:
     with _served(metrics, settings, kept, readiness):
         async with storing.running(), asyncio.TaskGroup() as group:
             tasks = [group.create_task(_tell_ready(kept.values()))]
-            tasks += [group.create_task(each.run()) for each in kept.values()]
+            for each in kept.values():
+                keeping = group.create_task(each.run())
+                # One that ended unasked would leave its robot deaf.
+                keeping.add_done_callback(lambda _: stopping.set())
+                tasks.append(keeping)
             if interval_s := watchdog_interval_s():
                 tasks.append(group.create_task(_feed_watchdog(interval_s)))
             readiness.begin()

@@ -483,6 +483,43 @@ async def test_under_load_the_end_acknowledges_all_that_is_in_hand() -> None:
         assert len(acked) >= begun
 
 
+def clog(connection: ServerConnection) -> "asyncio.Task[None]":
+    """Read nothing more, and have so much sent that it fills every buffer on the way."""
+    connection.stop_reading()
+    large = "x" * (MAX_FRAME_BYTES - 1000)
+
+    async def send() -> None:
+        with suppress(OSError):
+            for number in range(30):
+                await connection.send(a_ping(large, message_id=f"ping-{number}"))
+
+    return asyncio.create_task(send())
+
+
+@virtual_time_with_sockets
+async def test_a_server_that_reads_nothing_any_more_is_left_for_another_connection() -> None:
+    async with a_connection() as (server, client, connection):
+        clogging = clog(connection)
+        second = await server.connection(2)
+        await second.send(a_frame())
+        await second.until_acked()
+        await asyncio.sleep(30)
+        assert client.kept.open_count == 1
+        assert client.metrics.disconnects == [DisconnectReason.ERROR]
+        await clogging
+
+
+@virtual_time_with_sockets
+async def test_the_end_does_not_wait_for_a_server_that_reads_nothing_any_more() -> None:
+    async with a_connection() as (_, client, connection):
+        clogging = clog(connection)
+        await asyncio.sleep(10)
+        began_s = asyncio.get_running_loop().time()
+        await client.stop()
+        assert asyncio.get_running_loop().time() - began_s < 10
+        await clogging
+
+
 @virtual_time_with_sockets
 async def test_the_end_does_not_wait_for_ever() -> None:
     async with a_connection() as (_, client, connection):

@@ -84,6 +84,11 @@ class ServerConnection:
         """Close it as DingTalk does."""
         await self._socket.close()
 
+    def stop_reading(self) -> None:
+        """Let what comes pile up, on the way and at its client."""
+        assert self._request.transport is not None
+        self._request.transport.pause_reading()
+
     def cut(self) -> None:
         """End it without a word."""
         assert self._request.transport is not None
