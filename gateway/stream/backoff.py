@@ -5,6 +5,8 @@ from random import Random
 MAX_PAUSE_S = 60.0
 STEADY_S = 60.0
 """How long a connection must have lived for the attempts to be counted from the start again."""
+TOLD_AT_ONCE_S = 5.0
+"""How long a connection must have lived for another to be opened at once when DingTalk asks so."""
 _REFUSED_S = (60.0, 300.0)
 """After the first refusal, and after each one that follows: only a person can mend its cause."""
 _SPREAD = 0.1
@@ -49,3 +51,11 @@ class Backoff:
             self._failures = 1
             return 0.0
         return self.failed()
+
+    def told(self, lived_s: float) -> float:
+        """Count a connection that DingTalk asks us to leave; returns the seconds to wait.
+
+        From then on it delivers nothing there: each second of a pause costs the messages of that
+        second. So there is none, however often it asks, unless it does as soon as one is open.
+        """
+        return 0.0 if TOLD_AT_ONCE_S <= lived_s < STEADY_S else self.ended(lived_s)

@@ -140,13 +140,16 @@ class KeptConnection:
         age_s = self._random.uniform(*RENEW_AFTER_S)
         ends: tuple[asyncio.Future[Any], ...] = (current.reading, told)
         await asyncio.wait(ends, timeout=age_s, return_when=asyncio.FIRST_COMPLETED)
-        pause_s = self._backoff.ended(_now_s() - current.since_s)
+        lived_s = _now_s() - current.since_s
         if told.done():
+            pause_s = self._backoff.told(lived_s)
             current.left_for = DisconnectReason.TOLD
             why = f"DingTalk wants another connection ({told.result()})"
         elif current.reading.done():
+            pause_s = self._backoff.ended(lived_s)
             why = f"the connection is lost ({current.reason()})"
         else:
+            pause_s = self._backoff.ended(lived_s)
             current.left_for = DisconnectReason.RENEWED
             why = "the connection is old"
         logger.info("%s: %s; the next is opened in %.1f s", self._name, why, pause_s)

@@ -4,7 +4,7 @@ from random import Random
 
 import pytest
 
-from dingda.gateway.stream.backoff import MAX_PAUSE_S, STEADY_S, Backoff
+from dingda.gateway.stream.backoff import MAX_PAUSE_S, STEADY_S, TOLD_AT_ONCE_S, Backoff
 
 
 class Most(Random):
@@ -42,6 +42,16 @@ def test_a_connection_that_lived_is_replaced_at_once_and_counts_from_the_start_a
 def test_connections_that_do_not_live_count_as_failures_but_for_the_first() -> None:
     backoff = Backoff(Most())
     assert [backoff.ended(STEADY_S - 1) for _ in range(4)] == [0, 2, 4, 8]
+
+
+def test_a_connection_is_left_at_once_however_often_dingtalk_asks() -> None:
+    backoff = Backoff(Most())
+    assert {backoff.told(TOLD_AT_ONCE_S) for _ in range(20)} == {0}
+
+
+def test_to_be_asked_to_leave_as_soon_as_it_is_open_counts_as_a_failure() -> None:
+    backoff = Backoff(Most())
+    assert [backoff.told(TOLD_AT_ONCE_S - 1) for _ in range(4)] == [0, 2, 4, 8]
 
 
 @pytest.mark.parametrize("chance", [Most(), Least()])
