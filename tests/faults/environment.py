@@ -5,7 +5,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -71,24 +71,8 @@ class FaultEnvironment:
     @contextmanager
     def supervised_worker(self, **settings: str) -> Iterator[list[Process]]:
         """A worker that is started again whenever it ends, as a supervisor does; all of them."""
-        started: list[Process] = []
-        over = threading.Event()
-
-        def supervise() -> None:
-            while not over.is_set():
-                with self.worker(**settings) as running:
-                    started.append(running)
-                    while not over.wait(0.1) and running.popen.poll() is None:
-                        pass
-
-        supervising = threading.Thread(target=supervise)
-        supervising.start()
-        wait_until(lambda: started)
-        try:
+        with supervised(lambda: self.worker(**settings)) as started:
             yield started
-        finally:
-            over.set()
-            supervising.join()
 
     @contextmanager
     def gateway(self, checkout: Path = ROOT, /, **settings: str) -> Iterator[tuple[Process, str]]:
@@ -190,6 +174,29 @@ def session_of(path: str) -> str:
     found = _SESSION.search(path)
     assert found is not None
     return found[1]
+
+
+@contextmanager
+def supervised(start: Callable[[], AbstractContextManager[Process]]) -> Iterator[list[Process]]:
+    """A process that is started again whenever it ends, as a supervisor does; all of them."""
+    started: list[Process] = []
+    over = threading.Event()
+
+    def supervise() -> None:
+        while not over.is_set():
+            with start() as running:
+                started.append(running)
+                while not over.wait(0.1) and running.popen.poll() is None:
+                    pass
+
+    supervising = threading.Thread(target=supervise)
+    supervising.start()
+    wait_until(lambda: started)
+    try:
+        yield started
+    finally:
+        over.set()
+        supervising.join()
 
 
 @contextmanager

@@ -16,6 +16,9 @@ import httpx
 from tests.faults.environment import BUSY, EMPTY, FaultEnvironment
 from tests.support.processes import signed, wait_until
 
+Deliver = Callable[[httpx.Client, bytes], str]
+"""Delivers a callback, and returns its outcome as `Ack` has it."""
+
 _GIVE_UP_S = 5.0
 
 
@@ -24,7 +27,7 @@ class Ack:
     """How one callback was acknowledged, and after how long."""
 
     outcome: str
-    """`stored`, `busy`, the HTTP status, or what went wrong instead."""
+    """`stored`, `busy`, the HTTP status, or whatever else."""
     took_s: float
     heard_s: float
     """When, by this process's own clock."""
@@ -75,22 +78,26 @@ def load(
     per_s: float,
     headers: Callable[[], dict[str, str]] = signed,
     senders: int = 16,
+    deliver: Deliver | None = None,
     **fields: Any,
 ) -> Iterator[Load]:
     """Say something so many times a second for as long as the context is open.
 
-    Each by somebody else, unless `fields` of the callback say otherwise.
+    Each by somebody else, unless `fields` of the callback say otherwise; over HTTP, unless
+    `deliver` does it some other way.
     """
     sent = Load()
     # One client each: threads that share one may be handed a connection that is just being closed.
     idle: SimpleQueue[httpx.Client] = SimpleQueue()
 
+    def post(client: httpx.Client, body: bytes) -> str:
+        return _outcome(client.post(env.address, content=body, headers=headers()))
+
     def send(body: bytes) -> None:
         client = idle.get()
         began = time.monotonic()
         try:
-            response = client.post(env.address, content=body, headers=headers())
-            outcome = _outcome(response)
+            outcome = (deliver or post)(client, body)
         except httpx.HTTPError as error:
             outcome = type(error).__name__
         idle.put(client)

@@ -68,8 +68,17 @@ FAULTS = {
     "F66": "gateways and workers are started again one after the other",
     "F67": "all workers die",
     "F71": "Redis is put back to an earlier state, or begins empty",
+    "F72": "a Stream process is killed between storing and acknowledging",
+    "F73": "the acknowledgement of a Stream frame is lost",
+    "F74": "DingTalk asks for another Stream connection, again and again",
+    "F75": "a Stream connection is open and brings nothing any more",
+    "F76": "the network is gone for a minute, under a Stream connection",
+    "F77": "Stream processes are started again one after the other",
+    "F78": "Redis is away while messages come over Stream",
+    "F79": "a message comes over HTTP and over Stream at once",
     "F80": "a robot is set up, and not all workers know it yet",
     "F81": "a worker is killed while it calls a hook",
+    "F82": "the Stream connections of two robots are cut, again and again",
 }
 
 DOES_NOT_APPLY = {

@@ -1,9 +1,10 @@
-"""A TCP proxy in front of a Redis, which delays, swallows, and cuts off at the worst moment."""
+"""A TCP proxy in front of a server, which delays, swallows, and cuts off at the worst moment."""
 
 import socket
 import threading
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from typing import Self
 
 _CHUNK = 64 * 1024
@@ -25,13 +26,29 @@ class Proxy:
         self.cut_answer: bytes | None = None
         """Once: drop the connection instead of passing on the answer that holds this."""
         self.was_cut = threading.Event()
+        self._passes = threading.Event()
+        self._passes.set()
         self._listener = socket.create_server(("127.0.0.1", 0), backlog=256)
         self._open: list[socket.socket] = []
         threading.Thread(target=self._accept, daemon=True).start()
 
     @property
+    def port(self) -> int:
+        port: int = self._listener.getsockname()[1]
+        return port
+
+    @property
     def url(self) -> str:
-        return f"redis://127.0.0.1:{self._listener.getsockname()[1]}/0"
+        return f"redis://127.0.0.1:{self.port}/0"
+
+    @contextmanager
+    def nothing_passes(self) -> Iterator[None]:
+        """Pass nothing on while the context is open, and say nothing of it; then all that came."""
+        self._passes.clear()
+        try:
+            yield
+        finally:
+            self._passes.set()
 
     def drop_all(self) -> None:
         """Close every connection, as a proxy does whose server is another one now."""
@@ -43,6 +60,7 @@ class Proxy:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self._passes.set()
         _close(self._listener)
         self.drop_all()
 
@@ -74,6 +92,7 @@ class Proxy:
                 if self.cut_after and self.cut_after in data:
                     self.cut_after = None
                     condemned.set()
+                self._passes.wait()
                 server.sendall(data)
         _close(server)
 
@@ -86,6 +105,7 @@ class Proxy:
                     self.cut_answer = None
                     self.was_cut.set()
                     break
+                self._passes.wait()
                 time.sleep(self.latency_s)
                 client.sendall(data)
         _close(client)
