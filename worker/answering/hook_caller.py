@@ -47,6 +47,19 @@ class FoundHook(NamedTuple):
         return f"{self.skill.name} {self.hook.names[0]}"
 
 
+class HookResult(NamedTuple):
+    """What came of one call of a hook."""
+
+    found: FoundHook
+    completion: Completion
+    notes: AttemptNotes
+
+    @property
+    def has_failed(self) -> bool:
+        """Whether the hook is to be called again."""
+        return self.completion.outcome is Outcome.DEAD
+
+
 class HookCaller:
     """Calls the hooks of a robot's skills.
 
@@ -99,8 +112,7 @@ class HookCaller:
         *,
         idempotency_key: str,
         timeout_s: float,
-        notes: AttemptNotes | None = None,
-    ) -> Completion:
+    ) -> HookResult:
         """Call one hook; whatever it raises becomes a completion.
 
         Args:
@@ -108,9 +120,8 @@ class HookCaller:
             told: what it is called for.
             idempotency_key: names that, the same at each attempt.
             timeout_s: seconds until the deadline.
-            notes: where to note the hook's work; None: nowhere.
         """
-        notes, skill = notes or AttemptNotes(), found.skill
+        notes, skill = AttemptNotes(), found.skill
         skill_timeout_s = skill.timeout_s or self._skill_timeout_s
         deadline_s = _now_s() + timeout_s
         within_s = min(MAX_WAIT * skill_timeout_s, timeout_s)
@@ -131,7 +142,7 @@ class HookCaller:
             if completion.outcome is Outcome.DEAD:
                 notes.note_error(raised_by_skill(error), found.hook.function)
         self._metrics.skill_ended(skill.name, completion.outcome, _now_s() - began_s)
-        return completion
+        return HookResult(found, completion, notes)
 
     async def _run(self, found: FoundHook, told: Notification, ctx: HookContext) -> None:
         skill, hook = found

@@ -9,16 +9,15 @@ import asyncio
 import logging
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from dingda.shared.dingtalk.notification import Notification
 from dingda.shared.ledger.facts import MessageFacts
 from dingda.shared.ledger.ledger import Ledger
-from dingda.shared.ledger.states import Completion, Lease, Outcome
+from dingda.shared.ledger.states import Completion, Lease
 from dingda.shared.runtime.logs import event
 from dingda.worker.answering.admission import Admission
-from dingda.worker.answering.attempt_notes import AttemptNotes
-from dingda.worker.answering.hook_caller import FoundHook, HookCaller
+from dingda.worker.answering.hook_caller import FoundHook, HookCaller, HookResult
 from dingda.worker.answering.lease_keeper import LeaseKeeper
 from dingda.worker.answering.response import ANSWERED, DECLINED, UNMATCHED
 from dingda.worker.answering.settlement import Draw, Finish
@@ -28,9 +27,6 @@ logger = logging.getLogger(__name__)
 PAUSES_MS = (1_000, 4_000, 30_000, 120_000, 600_000)
 """The pause after the first failure, after the second, and so on; after the last it is final. The
 first two are so short that a card's later actions wait for it (`LONGEST_WAIT_MS`)."""
-
-
-HookResult = tuple[FoundHook, Completion]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +49,6 @@ class HookAttempt:
     """Of the robot that was told."""
     deadline_s: float
     """The last moment for a hook to work, in seconds of the event loop's clock."""
-    notes: AttemptNotes = field(default_factory=AttemptNotes)
 
     @property
     def found(self) -> list[FoundHook]:
@@ -105,20 +100,18 @@ class HookRunner:
         if await self._put_back(attempt):
             logger.info("put back for now", extra=event("message.put_back"))
             return
-        due, caller, lease = attempt.due, attempt.caller, attempt.lease
-        completions = await asyncio.gather(
+        lease = attempt.lease
+        results = await asyncio.gather(
             *(
-                caller.call(
+                attempt.caller.call(
                     found,
                     attempt.told,
                     idempotency_key=lease.id,
                     timeout_s=attempt.remaining_s,
-                    notes=attempt.notes,
                 )
-                for found in due
+                for found in attempt.due
             )
         )
-        results = list(zip(due, completions, strict=True))
         facts = _facts(attempt, results)
         match settle_hooks(attempt, results):
             case Finish(completion):
@@ -159,39 +152,37 @@ def settle_hooks(
         results: of the hooks that were called.
         draw: spreads the pauses, so that not all come back at one moment.
     """
-    failures, before = _failures(results), attempt.lease.delivery_attempt - 1
+    failures = [each for each in results if each.has_failed]
+    before = attempt.lease.delivery_attempt - 1
     if failures and before < len(PAUSES_MS):
         pause_ms = round(PAUSES_MS[before] * draw(0.8, 1.2))
         if pause_ms < attempt.remaining_s * 1000:
-            labels = tuple(found.label for found, _ in failures)
-            return CallAgain(pause_ms, labels, failures[0][1].detail)
+            labels = tuple(each.found.label for each in failures)
+            return CallAgain(pause_ms, labels, failures[0].completion.detail)
     if attempt.found and not results:  # what failed before is no longer there
         return Finish(ANSWERED)
-    return Finish(completion_of_hooks([completion for _, completion in results]))
+    return Finish(completion_of_hooks(results))
 
 
-def completion_of_hooks(completions: Sequence[Completion]) -> Completion:
+def completion_of_hooks(results: Sequence[HookResult]) -> Completion:
     """How what hooks were called for ends: dead if one failed, else answered if one returned."""
-    dead = [each for each in completions if each.outcome is Outcome.DEAD]
-    if dead:
-        return dead[0]
-    if ANSWERED in completions:
+    for each in results:
+        if each.has_failed:
+            return each.completion
+    if any(each.completion == ANSWERED for each in results):
         return ANSWERED
-    return DECLINED if completions else UNMATCHED
-
-
-def _failures(results: Sequence[HookResult]) -> list[HookResult]:
-    return [each for each in results if each[1].outcome is Outcome.DEAD]
+    return DECLINED if results else UNMATCHED
 
 
 def _facts(attempt: HookAttempt, results: Sequence[HookResult]) -> str:
-    """What the ledger is told: of several skills the first that failed."""
-    failed = [found.skill.name for found, _ in _failures(results)]
-    notes = attempt.notes
+    """What the ledger is told of one hook: the first that failed, else the first."""
+    of = next((each for each in results if each.has_failed), next(iter(results), None))
+    if of is None:
+        return MessageFacts.of_notification(attempt.told).to_json()
     return MessageFacts.of_notification(
         attempt.told,
-        skill=failed[0] if failed else attempt.skill,
-        calls=tuple(notes.calls),
-        error=notes.error,
-        place=notes.place,
+        skill=of.found.skill.name,
+        calls=tuple(of.notes.calls),
+        error=of.notes.error,
+        place=of.notes.place,
     ).to_json()

@@ -252,6 +252,16 @@ async def test_a_skill_that_always_fails_keeps_no_other_from_the_event() -> None
         assert (await only_entry(worker)).facts.skill == "failing"
 
 
+async def test_of_two_that_failed_a_dead_letter_tells_of_one_and_not_of_both_mixed() -> None:
+    first, second = Counting("first", [ValueError()] * 99), Counting("second", [KeyError()] * 99)
+    async with open_worker(well, hooking=[first.skill, second.skill]) as worker:
+        await told(worker)
+        for _ in PAUSES_MS:
+            await again(worker)
+        facts = (await only_entry(worker)).facts
+        assert (facts.skill, facts.error) == ("first", "ValueError")
+
+
 async def test_a_hook_whose_skill_is_gone_at_the_next_attempt_is_no_longer_waited_for() -> None:
     failing, other = Counting("failing", [ValueError()] * 99), Counting("other")
     async with open_worker(well, hooking=[failing.skill, other.skill]) as worker:
