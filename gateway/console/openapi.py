@@ -46,7 +46,7 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """What answered; `fields` is None where the body is no JSON object."""
+    """A response; `fields` is None where the body is not a JSON object."""
 
     status: int
     fields: dict[str, Any] | None = field(repr=False)
@@ -74,12 +74,12 @@ class Response:
 
 @dataclass(frozen=True, slots=True)
 class NoResponse:
-    """Nothing that can be believed answered."""
+    """No response came, or none that can be trusted."""
 
     said: str
     """Python's name of the error."""
     is_untrusted: bool = False
-    """Whether the host could not prove who it is."""
+    """Whether the host's certificate is not valid."""
 
 
 Answer = Response | NoResponse
@@ -113,7 +113,7 @@ class Meaning(StrEnum):
     REFUSED = "refused"
     """For a reason that is not listed here."""
     NOT_DINGTALK = "not dingtalk"
-    """What answers is no API of DingTalk's: a proxy, or its shield against floods."""
+    """The response is not from an API of DingTalk's: from a proxy, or its shield against floods."""
     UNTRUSTED = "untrusted"
     UNREACHABLE = "unreachable"
 

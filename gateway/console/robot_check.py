@@ -20,10 +20,10 @@ from dingda.gateway.console.openapi import (
 )
 from dingda.gateway.console.permissions import questions
 from dingda.gateway.console.troubles import trouble
-from dingda.gateway.stream.opening import SUBSCRIPTIONS, endpoint_fault
+from dingda.gateway.stream.opening import OPEN_PATH, endpoint_fault, ticket_request
 from dingda.shared.dingtalk.fields import string
 from dingda.shared.dingtalk.robots import Robot, Robots
-from dingda.shared.runtime.egress import USER_AGENT, Egress
+from dingda.shared.runtime.egress import Egress
 from dingda.shared.runtime.finding import Finding, Severity
 from dingda.shared.runtime.settings import Settings
 
@@ -96,16 +96,7 @@ async def _check_application(robot: Robot, dingtalk: DingTalk) -> list[Finding]:
 
 async def _check_stream(robot: Robot, dingtalk: DingTalk) -> list[Finding]:
     """Whether DingTalk opens a connection, and its host is reached; the ticket stays unused."""
-    call = Call(
-        "POST",
-        f"{dingtalk.openapi_url}/v1.0/gateway/connections/open",
-        json={
-            "clientId": robot.app_key,
-            "clientSecret": robot.secrets[0],
-            "subscriptions": SUBSCRIPTIONS,
-            "ua": USER_AGENT,
-        },
-    )
+    call = Call("POST", dingtalk.openapi_url + OPEN_PATH, json=ticket_request(robot))
     response = await dingtalk.ask(call)
     if isinstance(response, Response) and _is_about_the_robot(response):
         what = f"DingTalk opens no Stream connection ({response.said}), and doesn't say why"

@@ -28,7 +28,7 @@ TROUBLES: dict[Meaning, tuple[str, str, str]] = {
     ),
     Meaning.NOT_DINGTALK: (
         "network",
-        "what answers as {host} is not DingTalk's API ({said})",
+        "a response from {host} is not DingTalk's ({said})",
         "look at DINGDA_PROXY_URL, DINGDA_OPENAPI_URL and DINGDA_OAPI_URL, and at what is between",
     ),
     Meaning.UNTRUSTED: (

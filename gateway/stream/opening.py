@@ -24,6 +24,7 @@ from dingda.shared.errors import DingdaError, InvalidMessageError, InvalidOrigin
 from dingda.shared.runtime.egress import USER_AGENT, Egress
 from dingda.shared.runtime.logs import printable
 
+OPEN_PATH = "/v1.0/gateway/connections/open"
 SUBSCRIPTIONS = (
     {"type": EVENT, "topic": "*"},
     {"type": CALLBACK, "topic": ROBOT_MESSAGE},
@@ -39,7 +40,7 @@ _CONNECT_TIMEOUT_S = 5.0
 _CLOSE_TIMEOUT_S = 1.0
 _PING_EVERY_S = 30.0
 """How long a WebSocket may be silent before we ping it; half as long it may take to answer."""
-_MAX_ANSWER_BYTES = 16 * 1024
+_MAX_RESPONSE_BYTES = 16 * 1024
 _MAX_CODE_CHARS = 80
 
 _ADVICE: dict[int, str] = {
@@ -137,13 +138,8 @@ class Opener:
         )
 
     async def _request_ticket(self, session: aiohttp.ClientSession, robot: Robot) -> Ticket:
-        url = URL(f"{self.openapi_url}/v1.0/gateway/connections/open")
-        body = {
-            "clientId": robot.app_key,
-            "clientSecret": robot.secrets[0],
-            "subscriptions": SUBSCRIPTIONS,
-            "ua": USER_AGENT,
-        }
+        url = URL(self.openapi_url + OPEN_PATH)
+        body = ticket_request(robot)
         async with session.post(url, json=body, proxy=self._proxy_for(url)) as response:
             return read_ticket(response.status, await _read_start(response))
 
@@ -168,8 +164,18 @@ class Opener:
         return self.egress.proxy_for(url.host or "") or None
 
 
+def ticket_request(robot: Robot) -> dict[str, Any]:
+    """The body of a request for a ticket, which needs no access token; it holds the secret."""
+    return {
+        "clientId": robot.app_key,
+        "clientSecret": robot.secrets[0],
+        "subscriptions": SUBSCRIPTIONS,
+        "ua": USER_AGENT,
+    }
+
+
 def read_ticket(status: int, body: bytes) -> Ticket:
-    """Read the answer to the request for a ticket.
+    """Read the response to a request for a ticket.
 
     Raises:
         RefusedError: if DingTalk refuses, and will again.
@@ -183,9 +189,9 @@ def read_ticket(status: int, body: bytes) -> Ticket:
         raise _refusal(status, fields)
     endpoint, value = string(fields or {}, "endpoint"), string(fields or {}, "ticket")
     if not (endpoint and value):
-        raise OpeningError("what answers gives no endpoint and no ticket; is it DingTalk?")
+        raise OpeningError("the response holds no endpoint and ticket; is it DingTalk's?")
     if fault := endpoint_fault(endpoint):
-        raise RefusedError(f"the endpoint that was named is not used: {fault}")
+        raise RefusedError(f"DingTalk names an endpoint that is not safe to use: {fault}")
     return Ticket(endpoint, value)
 
 
@@ -209,11 +215,11 @@ def endpoint_fault(endpoint: str) -> str:
 
 
 def _refusal(status: int, fields: dict[str, Any] | None) -> OpeningError:
-    """What an answer with another status than 200 means; only its code is shown."""
+    """What a response with another status than 200 means; only its code is shown."""
     code = printable(string(fields or {}, "code"), _MAX_CODE_CHARS)
     said = f"HTTP {status}, {code}" if code else f"HTTP {status}"
     if fields is None and status < HTTPStatus.INTERNAL_SERVER_ERROR:
-        what = "what answers is not DingTalk, but perhaps a proxy; see DINGDA_PROXY_URL"
+        what = "the response is not DingTalk's, but perhaps a proxy's; see DINGDA_PROXY_URL"
         return RefusedError(f"no connection ({said}): {what}")
     if advice := _ADVICE.get(status):
         return RefusedError(f"DingTalk refuses the connection ({said}): {advice}")
@@ -233,8 +239,8 @@ async def _read_start(response: ClientResponse) -> bytes:
     body = bytearray()
     async for chunk in response.content.iter_any():
         body += chunk
-        if len(body) > _MAX_ANSWER_BYTES:
-            raise OpeningError("what answers says too much; is it DingTalk?")
+        if len(body) > _MAX_RESPONSE_BYTES:
+            raise OpeningError("the response holds too much; is it DingTalk's?")
     return bytes(body)
 
 
