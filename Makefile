@@ -108,7 +108,7 @@ format: setup ## let ruff mend what it can
 fuzz: setup ## strange requests, texts and answers, for ten minutes (MINUTES=10, SEED=1)
 	@$(BIN)/python -m scripts.fuzz $(if $(filter command line,$(origin MINUTES)),--minutes $(MINUTES)) --seed $(SEED)
 
-bench: setup $(BASELINES:%=benchmarks/.venv/%/.ready) ## measure beside what people would use instead (about 17 minutes; QUICK=1: 3)
+bench: setup $(BASELINES:%=benchmarks/.venv/%/.ready) ## measure beside what people would use instead (about 19 minutes; QUICK=1: 3)
 	@$(BIN)/python -m benchmarks $(if $(QUICK),--quick)
 
 benchmarks/.venv/%/.ready: benchmarks/baselines/%.txt

@@ -29,6 +29,7 @@ from benchmarks import (
     profiles,
     replies,
     startup,
+    stream,
     worker,
 )
 from benchmarks.candidates import a_server
@@ -53,6 +54,7 @@ QUESTIONS: dict[str, _Measure] = {
     "replies": replies.measure,
     "distance": distance.measure,
     "backlog": backlog.measure,
+    "stream": stream.measure,
     "memory": memory.measure,
     "startup": startup.measure,
     "profiles": profiles.measure,
@@ -68,6 +70,7 @@ TABLES = (
     replies.TABLE,
     distance.TABLE,
     backlog.TABLE,
+    *stream.TABLES,
     memory.TABLE,
     startup.TABLE,
     *profiles.TABLES,

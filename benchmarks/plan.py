@@ -31,6 +31,8 @@ class Plan:
     """How many of them are in flight at once."""
     fairness_s: float
     """Seconds in which quick questions are asked beside others."""
+    stream_s: float
+    """Seconds of load on each Stream bot in each round."""
     messages: int
     """Messages sent to an idle machine, for each variant in each round."""
     backlogs: tuple[int, ...]
@@ -57,6 +59,7 @@ FULL = Plan(
     calls_s=2.0,
     calls_in_flight=(500,),
     fairness_s=8.0,
+    stream_s=3.0,
     messages=30,
     backlogs=(1_000, 100_000, 1_000_000),
     passing=4_000,
@@ -77,6 +80,7 @@ QUICK = Plan(
     calls_s=1.0,
     calls_in_flight=(500,),
     fairness_s=2.0,
+    stream_s=1.0,
     messages=6,
     backlogs=(1_000, 5_000),
     passing=1_000,

@@ -77,6 +77,7 @@ _calls = partial(
     Target, question="calls", ours=calls.DINGDA, theirs=calls.AIOHTTP, profile="profile-lookup"
 )
 _replies = partial(Target, question="replies", ours=replies.DINGDA, profile="profile-answer")
+_stream = partial(Target, question="stream", ours=DINGDA, at_most=True, unit="ms")
 _memory = partial(Target, question="memory", at_most=True)
 _startup = partial(Target, question="startup", value="first_s", at_most=True, unit="s")
 
@@ -235,6 +236,18 @@ def targets(plan: Plan) -> tuple[Target, ...]:
                 unit="/s",
             )
             for scheme in lookups.SCHEMES
+        ),
+        _stream(
+            name="stream-ack-idle",
+            what="a Stream frame's acknowledgement, stored first, on an idle machine, p99",
+            value="idle_p99_ms",
+            bound=50,
+        ),
+        _stream(
+            name="stream-ack-load",
+            what="the same under load, the slowest",
+            value="load_max_ms",
+            bound=1_000,
         ),
         _memory(
             name="memory-finished",

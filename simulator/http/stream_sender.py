@@ -16,7 +16,7 @@ from dingda.simulator.dingtalk.stream_frames import (
 from dingda.simulator.errors import CallbackUnansweredError
 from dingda.simulator.http.callback_sender import GatewayResponse
 
-_NO_CONNECTION = """\
+NO_CONNECTION = """\
 No Stream connection is open. Start one with `dingda stream`, or everything with \
 `dingda demo --stream`; DINGDA_SIMULATOR_MODE=http sends callbacks to the gateway instead."""
 _NO_ACK = """\
@@ -65,7 +65,7 @@ class StreamSender:
             case StreamAck() as ack:
                 return _response(ack)
             case Undelivered.NO_CONNECTION:
-                raise CallbackUnansweredError(_NO_CONNECTION)
+                raise CallbackUnansweredError(NO_CONNECTION)
             case Undelivered.NO_ACK:
                 raise CallbackUnansweredError(_NO_ACK)
 

@@ -10,10 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import backend, calls, distance, fairness, memory, startup
+from benchmarks import backend, calls, distance, fairness, memory, startup, stream
 from benchmarks.baselines.jobs import AT_ONCE, BEGIN, END
 from benchmarks.callbacks import SECRET, Callbacks
 from benchmarks.candidates import (
+    DINGDA,
     DINGDA_NOTHING,
     SIMPLE_WORKER,
     Candidate,
@@ -30,6 +31,7 @@ from benchmarks.load import send
 from benchmarks.plan import QUICK
 from benchmarks.processes import OURS, served
 from benchmarks.profiles import by_room
+from benchmarks.stream_bots import SDK, StreamBot, a_client, an_sdk_bot
 from benchmarks.worker import wait_for_mark, wait_for_replies
 from dingda.gateway.http.replay import MESSAGES_A_SIGNATURE
 from dingda.shared.dingtalk.message import Message, parse_message
@@ -149,6 +151,26 @@ def test_a_quick_question_is_answered_behind_a_backlog(server: Server) -> None:
 def test_every_start_ends_with_an_answer(tmp_path: Path) -> None:
     samples = list(startup.measure(replace(QUICK, rounds=0), tmp_path))
     assert samples == []  # the first start of each counts for nothing
+
+
+def test_both_stream_bots_acknowledge_and_answer(tmp_path: Path) -> None:
+    plan = replace(QUICK, messages=2, stream_s=0.05)
+    ours, sdk = stream.measure(plan, tmp_path)
+    assert (ours.variant, sdk.variant) == (DINGDA, SDK)
+    for sample in (ours, sdk):
+        assert sample.values["load_max_ms"] >= sample.values["load_p50_ms"]
+    assert sdk.values["idle_p50_ms"] >= 50  # it acknowledges what it has looked up
+
+
+def test_a_supervised_stream_bot_answers_again_after_it_was_killed(tmp_path: Path) -> None:
+    async def use(bot: StreamBot) -> None:
+        async with a_client(bot):
+            await asyncio.to_thread(bot.kill)
+        async with a_client(bot):
+            """Answered once more."""
+
+    with an_sdk_bot(tmp_path / "sdk") as bot:
+        asyncio.run(use(bot))
 
 
 def test_a_process_ends_with_its_children_that_left_its_group() -> None:
