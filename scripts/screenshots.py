@@ -58,6 +58,19 @@ def main() -> int:
     ):
         asyncio.run(_draw(chromium, url))
         asyncio.run(draw_dashboard(chromium, url, redis_url, _PICTURES))
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        a_running_valkey(Path(folder) / "ledger", appendonly="yes") as redis_url,
+        a_running_stack(
+            Path(folder),
+            {
+                "DINGDA_SIMULATOR_MODE": "stream",
+                "DINGDA_SKILLS": _SKILLS,
+                "DINGDA_REDIS_URL": redis_url,
+            },
+        ) as url,
+    ):
+        asyncio.run(_draw_stream(chromium, url))
     return 0
 
 
@@ -77,6 +90,18 @@ async def _draw(chromium: str, url: str) -> None:
             await _open_details(page, "慢 0.8")
             await _save(page, "page.png")
             await _draw_bad_day(page)
+        await browser.close()
+
+
+async def _draw_stream(chromium: str, url: str) -> None:
+    """Draw a message that came by a connection, and the faults of connections."""
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path=chromium)
+        async with _page(browser, url, "en-US") as page:
+            await _open_details(page, "text")
+            await page.locator("#bad-day-button").click()
+            await expect(page.locator(".connections li")).to_have_count(1)
+            await _save(page, "page-stream.png")
         await browser.close()
 
 
