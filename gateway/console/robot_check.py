@@ -5,6 +5,7 @@ docs/learn/stream/protocol.md, and what its callers report of HTTP 400 (docs/con
 """
 
 import asyncio
+from collections.abc import Collection, Iterable
 from dataclasses import replace
 from http import HTTPStatus
 
@@ -50,8 +51,16 @@ async def check_robots(robots: Robots, dingtalk: DingTalk) -> list[Finding]:
     return [
         replace(finding, robot=robot.label)
         for robot, findings in zip(robots, found, strict=True)
-        for finding in dict.fromkeys(findings)
+        for finding in _told_once(findings)
     ]
+
+
+def _told_once(findings: Iterable[Finding]) -> Collection[Finding]:
+    """The findings without repeats; wrong credentials are one, whatever the codes."""
+    first: dict[object, Finding] = {}
+    for each in findings:
+        first.setdefault((each.name, each.advice) if each.name == "credentials" else each, each)
+    return first.values()
 
 
 async def _check_robot(robot: Robot, robots: Robots, dingtalk: DingTalk) -> list[Finding]:

@@ -116,7 +116,7 @@ class KeptConnection:
             except OpeningError as error:
                 self._metrics.connect_ended(ConnectResult.FAILED)
                 pause_s = self._backoff.failed()
-                logger.warning("%s: %s; next attempt in %.0f s", self._name, error, pause_s)
+                logger.warning("%s: %s; next attempt in %.1f s", self._name, error, pause_s)
             else:
                 self._metrics.connect_ended(ConnectResult.OPENED)
                 logger.info("%s: connected to DingTalk", self._name)

@@ -2,7 +2,8 @@
 
 A ticket is valid for 90 seconds and one connection (open-dingtalk/developerpedia,
 docs/learn/stream/protocol.md). It is a credential, as the secret is: neither is ever in an error or
-a line of the log. aiohttp's exceptions name URLs, and so the ticket: only their classes are told.
+a line of the log. aiohttp's exceptions name URLs, and so the ticket: only their classes are told,
+and what the commonest of them mean.
 """
 
 import asyncio
@@ -55,6 +56,21 @@ _ADVICE: dict[int, str] = {
     HTTPStatus.FORBIDDEN: "look at the organisation's quota, and at the application's permissions",
     HTTPStatus.NOT_FOUND: "DINGDA_OPENAPI_URL leads to no DingTalk",
 }
+_MEANINGS: tuple[tuple[type[Exception], str], ...] = (
+    (
+        aiohttp.ClientConnectorCertificateError,
+        "its certificate is not valid: a clock, a proxy, or an attack",
+    ),
+    (
+        aiohttp.ClientConnectorDNSError,
+        "its name is not found: no network, or none but through a proxy (DINGDA_PROXY_URL)",
+    ),
+    (aiohttp.ClientProxyConnectionError, "the proxy of DINGDA_PROXY_URL does not answer"),
+    (aiohttp.ClientHttpProxyError, "the proxy of DINGDA_PROXY_URL opens no tunnel"),
+    (aiohttp.ClientConnectorError, "nothing listens there, or a firewall is in between"),
+    (TimeoutError, f"not within {_OPEN_TIMEOUT_S:.0f} s"),
+)
+"""What an exception means to an operator; the first that fits counts."""
 
 
 class OpeningError(DingdaError):
@@ -245,7 +261,7 @@ async def _read_start(response: ClientResponse) -> bytes:
 
 
 def _describe(error: Exception) -> str:
-    """An error's class, and what is wrong with a certificate."""
-    if isinstance(error, aiohttp.ClientConnectorCertificateError):
-        return "its certificate is not valid: a clock, a proxy, or an attack"
-    return type(error).__name__
+    """An error's class, and what it means where that is known."""
+    name = type(error).__name__
+    meaning = next((meaning for kind, meaning in _MEANINGS if isinstance(error, kind)), "")
+    return f"{name}: {meaning}" if meaning else name

@@ -155,7 +155,7 @@ def _redis(client: Redis, settings: Settings) -> Iterator[Finding]:
     try:
         client.ping()
     except (RedisError, OSError) as error:
-        advice = "start it, or set DINGDA_REDIS_URL; until then every sender hears 'busy'"
+        advice = "start it, or set DINGDA_REDIS_URL; until then no message is stored or answered"
         yield Finding("redis", Severity.WARNING, f"no answer ({type(error).__name__})", advice)
         return
     queue = JobQueue.create(settings.queue, skill_timeout_s=1)

@@ -137,9 +137,9 @@ def _entries(value: str) -> list[Any]:
 
 
 def _is_json(text: str) -> bool:
-    """Whether it begins as a list of objects; [robot] and [[robot]] are TOML."""
+    """Whether it begins as an object or a list of objects; [robot] and [[robot]] are TOML."""
     opening, first = text.lstrip()[:1], text.lstrip()[1:].lstrip()[:1]
-    return opening == "[" and first in ("{", "]")
+    return opening == "{" or (opening == "[" and first in ("{", "]"))
 
 
 def _json(text: str) -> Any:
@@ -167,11 +167,12 @@ def _toml(text: str) -> Any:
         # Its messages may quote what is written.
         found = _TOML_PLACE.search(str(error))
         where = f": {found[1]}" if found else ""
-        raise ValueError(
-            f"it is neither JSON ([{{...}}]), nor the path of a file *.toml, nor TOML{where}"
-        ) from None
-    if others := content.keys() - {"robot"}:
-        raise ValueError(f"there is {len(others)} key outside of the entries [[robot]]")
+        # More than a line comes from a file, and was not meant to be the path of one.
+        path = "" if "\n" in text.strip() else ", nor the path of a file *.toml"
+        raise ValueError(f"it is neither JSON ([{{...}}]){path}, nor TOML{where}") from None
+    if others := [printable(key, _MAX_NAME_CHARS) for key in content if key != "robot"]:
+        what = f"{others[0]} is outside of the entries [[robot]]"
+        raise ValueError(f"{what}: begin each robot with a line [[robot]]")
     return content.get("robot")
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from dingda.shared.dingtalk.fields import string
+from dingda.shared.dingtalk.robots import Robot
 from dingda.simulator.backends.dingtalk_openapi import (
     Department,
     FakeOpenAPI,
@@ -53,15 +54,13 @@ _MEMBERS = (
 )
 
 
-def create_openapi(
-    dingtalk: Simulation, changes: ChangeNotifier, *, app_secret: str
-) -> FakeOpenAPI:
+def create_openapi(dingtalk: Simulation, changes: ChangeNotifier, robot: Robot) -> FakeOpenAPI:
     """Build the organisation's OpenAPI.
 
     Args:
         dingtalk: shows private messages in the single chats.
         changes: announces them.
-        app_secret: the application's.
+        robot: the application's, with its secret; an AppKey that it lacks is `APP_KEY`.
     """
     people = SimulatedOrganisation(dingtalk.records)
 
@@ -72,8 +71,9 @@ def create_openapi(
 
     return FakeOpenAPI(
         people,
-        app_key=APP_KEY,
-        app_secret=app_secret,
+        app_key=robot.app_key or APP_KEY,
+        app_secret=robot.secrets[0],
+        robot_code=robot.code,
         departments=(TECHNOLOGY, MARKETING),
         on_private=show,
     )

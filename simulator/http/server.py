@@ -147,7 +147,7 @@ def _build(
             *stream_api_routes(dingtalk, stream, pushes, changes),
             Mount(
                 "/openapi",
-                routes=create_openapi(dingtalk, changes, app_secret=bot.secrets[0]).routes(),
+                routes=create_openapi(dingtalk, changes, next(iter(bot.robots))).routes(),
             ),
             Mount("/open-meteo", routes=FakeOpenMeteo(lambda: datetime.now(UTC)).routes()),
         ],

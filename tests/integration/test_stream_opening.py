@@ -13,6 +13,7 @@ from benchmarks.certificate import Certificate, a_certificate, server_context
 from dingda.gateway.stream.opening import Opener, OpeningError
 from dingda.shared.dingtalk.robots import Robot
 from dingda.shared.runtime.egress import DIRECT, Egress
+from dingda.simulator.testing.processes import free_port
 from tests.support.stream_server import TICKET, stream_server
 
 ROBOT = Robot("dinga", app_key="dinga", secrets=("the-tests-own-secret",), mode="stream")
@@ -62,6 +63,26 @@ async def test_an_endpoint_that_opens_no_websocket_is_said_without_its_address()
         with pytest.raises(OpeningError) as error:
             await Opener(server.url, DIRECT, ssl.create_default_context()).open(ROBOT)
         assert str(error.value) == "DingTalk opens no WebSocket (HTTP 404)"
+
+
+async def test_where_nothing_listens_it_says_so() -> None:
+    opener = Opener(f"http://127.0.0.1:{free_port()}", DIRECT, ssl.create_default_context())
+    with pytest.raises(OpeningError, match="nothing listens there"):
+        await opener.open(ROBOT)
+
+
+async def test_a_name_that_is_not_found_leads_to_the_setting_of_a_proxy() -> None:
+    opener = Opener("https://dingtalk.invalid", DIRECT, ssl.create_default_context())
+    with pytest.raises(OpeningError, match=r"its name is not found: .*DINGDA_PROXY_URL"):
+        await opener.open(ROBOT)
+
+
+async def test_a_proxy_that_is_not_there_is_named_by_its_setting() -> None:
+    egress = Egress(f"http://user:s3cret@127.0.0.1:{free_port()}", ())
+    opener = Opener("https://dingtalk.invalid", egress, ssl.create_default_context())
+    with pytest.raises(OpeningError, match="the proxy of DINGDA_PROXY_URL does not answer") as said:
+        await opener.open(ROBOT)
+    assert "s3cret" not in str(said.value)
 
 
 class Proxy:

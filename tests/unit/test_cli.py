@@ -237,7 +237,7 @@ def test_ask_asks_the_first_of_several_robots_or_the_one_that_is_named(tmp_path:
 def test_a_robot_that_there_is_not_is_a_wrong_argument(tmp_path: Path) -> None:
     done = run("ask", "feed", "--robot", "小灰", cwd=tmp_path, DINGDA_ROBOTS=ROBOTS)
     assert done.returncode == 2
-    assert "there is no robot of this name or code: 小钉, 小红" in done.stderr
+    assert "no robot has this name or code; there are 小钉, 小红" in done.stderr
 
 
 def test_settings_fail_if_a_skills_setting_is_missing(tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ def find_robot(robots: Robots, name: str) -> Robot:
         if name in (robot.name, robot.code):
             return robot
     labels = ", ".join(robot.label for robot in robots)
-    raise click.BadParameter(f"there is no robot of this name or code: {labels}")
+    raise click.BadParameter(f"no robot has this name or code; there are {labels}")
 
 
 def labels_of(robots: Robots) -> dict[str, str]:

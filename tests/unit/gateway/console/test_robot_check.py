@@ -99,6 +99,17 @@ async def test_wrong_credentials_are_told_once_whoever_tells_them(code: str) -> 
     assert {call.url.rpartition("example")[2] for call in script.calls} == {TOKEN, OPEN}
 
 
+async def test_wrong_credentials_are_told_once_when_both_tell_them_in_words_of_their_own() -> None:
+    script = Script(
+        **{
+            TOKEN: Response(400, {"code": "invalidClientIdOrSecret", "message": "…"}),
+            OPEN: Response(401, {"code": "authFailed", "message": "鉴权失败"}),
+        }
+    )
+    found = await script.findings(STREAM)
+    assert [each.name for each in found if each.severity is Severity.WARNING] == ["credentials"]
+
+
 @pytest.mark.parametrize(
     ("path", "response", "name", "code"),
     [

@@ -6,6 +6,7 @@ import httpx
 import pytest
 from starlette.applications import Starlette
 
+from dingda.shared.dingtalk.robots import Robot
 from dingda.simulator.backends.organisation import APP_KEY, NAMESAKE, NAMESAKES, create_openapi
 from dingda.simulator.dingtalk.callback import staff_id_of
 from dingda.simulator.dingtalk.change_notifier import ChangeNotifier
@@ -16,14 +17,14 @@ from dingda.simulator.dingtalk.user_message import UserMessage
 class OrganisationHarness:
     """The OpenAPI, and what the chat shows."""
 
-    def __init__(self) -> None:
+    def __init__(self, robot: Robot = Robot("", secrets=("s",))) -> None:  # noqa: B008 - a value
         self.dingtalk = Simulation(secret="s", public_url="http://127.0.0.1", now_ms=lambda: 7)
-        openapi = create_openapi(self.dingtalk, ChangeNotifier(), app_secret="s")
+        openapi = create_openapi(self.dingtalk, ChangeNotifier(), robot)
         transport = httpx.ASGITransport(Starlette(routes=openapi.routes()))
         self.client = httpx.AsyncClient(transport=transport, base_url="http://openapi")
 
-    async def token(self, secret: str = "s") -> httpx.Response:
-        app = {"appKey": APP_KEY, "appSecret": secret}
+    async def token(self, secret: str = "s", app_key: str = APP_KEY) -> httpx.Response:
+        app = {"appKey": app_key, "appSecret": secret}
         return await self.client.post("/v1.0/oauth2/accessToken", json=app)
 
     async def call(self, path: str, fields: Mapping[str, object]) -> dict[str, object]:
@@ -43,6 +44,13 @@ async def organisation() -> AsyncIterator[OrganisationHarness]:
     organisation = OrganisationHarness()
     async with organisation.client:
         yield organisation
+
+
+async def test_it_knows_the_app_key_that_the_bot_has() -> None:
+    organisation = OrganisationHarness(Robot("dingown", app_key="dingown", secrets=("s",)))
+    async with organisation.client:
+        assert (await organisation.token(app_key="dingown")).status_code == 200
+        assert (await organisation.token()).json()["code"] == "invalidClientIdOrSecret"
 
 
 async def test_the_bots_own_secret_opens_it_and_no_other(organisation: OrganisationHarness) -> None:
