@@ -17,7 +17,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from dingda.gateway.composition import Storing, compose
+from dingda.gateway.composition import ReceiverParts, compose
 from dingda.gateway.handover import end_process_after
 from dingda.gateway.http.callback import Callback
 from dingda.gateway.metrics import GatewayMetrics, count_in
@@ -94,11 +94,11 @@ def create_app(
     """
     if not settings.secrets:
         raise SettingsError(HOW_TO_SET_UP)
-    storing = compose(settings, service="dingda-gateway", redis=redis, metrics=metrics)
+    parts = compose(settings, service="dingda-gateway", redis=redis, metrics=metrics)
     return Gateway(
-        Callback(robots=settings.robots, receiver=storing.receiver, now_ms=now_ms, metrics=metrics),
+        Callback(robots=settings.robots, receiver=parts.receiver, now_ms=now_ms, metrics=metrics),
         callback_paths=_both_spellings(settings.callback_path),
-        site=_create_site(storing, on_ready),
+        site=_create_site(parts, on_ready),
     )
 
 
@@ -108,13 +108,13 @@ def _both_spellings(path: str) -> frozenset[str]:
     return frozenset({bare or "/", bare + "/"})
 
 
-def _create_site(storing: Storing, on_ready: Callable[[], None]) -> Starlette:
-    """What is served besides callbacks; storing begins and ends with its lifespan."""
+def _create_site(parts: ReceiverParts, on_ready: Callable[[], None]) -> Starlette:
+    """What is served besides callbacks; its lifespan is that of the receiver."""
     readiness = Readiness()
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
-        async with storing.running():
+        async with parts.running():
             with _told_of_sigterm(readiness.stop):
                 readiness.begin()
                 on_ready()
@@ -123,7 +123,7 @@ def _create_site(storing: Storing, on_ready: Callable[[], None]) -> Starlette:
     async def redis() -> dict[str, str]:
         """What Redis does; without it the gateway still tells senders that it is busy."""
         try:
-            await within(_PROBE_S, storing.ledger.probe())
+            await within(_PROBE_S, parts.ledger.probe())
         except (RedisError, OSError, TimeoutError) as error:
             return {"redis": f"does not store ({type(error).__name__})"}
         return {"redis": "stores"}

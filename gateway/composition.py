@@ -26,7 +26,7 @@ BackgroundTask = Callable[[], Coroutine[Any, Any, None]]
 
 
 @dataclass(frozen=True, slots=True)
-class Storing:
+class ReceiverParts:
     """The receiver, and the parts that it stores messages with."""
 
     receiver: Receiver
@@ -56,7 +56,7 @@ def compose(
     service: str,
     redis: Redis | None = None,
     metrics: GatewayMetrics | None = None,
-) -> Storing:
+) -> ReceiverParts:
     """Build what stores messages.
 
     Args:
@@ -91,4 +91,4 @@ def compose(
         background.append(workers.watch)
     if metrics:
         background.append(lambda: measure_loop_lag(metrics.loop_lagged))
-    return Storing(receiver, ledger, client, intake, tracing, tuple(background))
+    return ReceiverParts(receiver, ledger, client, intake, tracing, tuple(background))

@@ -19,7 +19,6 @@ from dingda.shared.dingtalk.card_action import parse_card_action
 from dingda.shared.dingtalk.event import parse_event
 from dingda.shared.dingtalk.message import Envelope, Ignored, read_envelope, with_robot_code
 from dingda.shared.dingtalk.notification import (
-    MAX_DATA_BYTES,
     card_action_envelope,
     card_action_payload,
     event_envelope,
@@ -75,7 +74,7 @@ class Misdirected:
 
 
 MAX_BODY_BYTES = 256 * 1024
-"""The largest message that a transport may bring. Room for a quoted reply of ours (20,000 bytes),
+"""The largest message, event or card action. Room for a quoted reply of ours (20,000 bytes),
 which DingTalk quotes as a tree of short runs."""
 
 Ack = Stored | Delayed | Duplicate | Ignored | Busy | Invalid | Misdirected
@@ -230,5 +229,5 @@ class Receiver:
 
 
 def _check_size(data: bytes) -> None:
-    if len(data) > MAX_DATA_BYTES:
-        raise InvalidMessageError(f"longer than {MAX_DATA_BYTES} bytes")
+    if len(data) > MAX_BODY_BYTES:
+        raise InvalidMessageError(f"longer than {MAX_BODY_BYTES} bytes")

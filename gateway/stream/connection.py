@@ -16,10 +16,10 @@ import aiohttp
 from aiohttp import WSMsgType
 
 from dingda.gateway.stream import frames
+from dingda.gateway.stream.dispatcher import FrameHandler, topic_of
 from dingda.gateway.stream.frames import Frame, read_frame
 from dingda.gateway.stream.metrics import DisconnectReason, FrameOutcome, StreamMetrics, Topic
 from dingda.gateway.stream.opening import OpenSocket
-from dingda.gateway.stream.topics import FrameHandler, topic_of
 from dingda.gateway.throttled_log import ThrottledLog
 from dingda.shared.dingtalk.fields import mapping, string
 from dingda.shared.dingtalk.robots import Robot
@@ -152,7 +152,7 @@ class Connection:
             frame = read_frame(text)
         except InvalidMessageError as error:
             what = f"robot {self._robot.label}: {error}"
-            self._log.note("frame", "what came is no frame (%d so far): %s", what)
+            self._log.note("frame", "received what is not a frame (%d so far): %s", what)
             self._metrics.frame_ended(Topic.OTHER, FrameOutcome.INVALID)
             return
         act = self._obey if frame.type == frames.SYSTEM else self._respond

@@ -13,10 +13,10 @@ from urllib.parse import urlsplit
 import uvloop
 
 from dingda.gateway.composition import compose
-from dingda.gateway.stream.kept_connection import KeptConnection
+from dingda.gateway.stream.client import StreamClient
+from dingda.gateway.stream.dispatcher import Dispatcher
 from dingda.gateway.stream.metrics import StreamMetrics
 from dingda.gateway.stream.opening import Opener
-from dingda.gateway.stream.topics import Topics
 from dingda.shared.dingtalk.origin import is_loopback
 from dingda.shared.dingtalk.robots import Robot, Robots
 from dingda.shared.errors import SettingsError
@@ -103,23 +103,23 @@ async def _hear_and_exit(settings: Settings, robots: Sequence[Robot]) -> NoRetur
 
 async def _hear(settings: Settings, robots: Sequence[Robot]) -> None:
     metrics = _create_metrics(settings)
-    storing = compose(settings, service="dingda-stream", metrics=metrics)
-    topics = Topics(storing.receiver)
+    parts = compose(settings, service="dingda-stream", metrics=metrics)
+    dispatcher = Dispatcher(parts.receiver)
     egress = Egress(settings.proxy_url.get_secret_value(), settings.no_proxy)
     opener = Opener(settings.openapi_url, egress, create_tls_context())
-    kept = {
-        robot: KeptConnection(
-            robot, opener, topics.handle, metrics or StreamMetrics(), random=SystemRandom()
+    clients = {
+        robot: StreamClient(
+            robot, opener, dispatcher.handle, metrics or StreamMetrics(), random=SystemRandom()
         )
         for robot in robots
     }
     readiness = Readiness()
     stopping = _told_to_stop()
     relax_garbage_collection()
-    with _served(metrics, settings, kept, readiness):
-        async with storing.running(), asyncio.TaskGroup() as group:
-            tasks = [group.create_task(_tell_ready(kept.values()))]
-            for each in kept.values():
+    with _served(metrics, settings, clients, readiness):
+        async with parts.running(), asyncio.TaskGroup() as group:
+            tasks = [group.create_task(_tell_ready(clients.values()))]
+            for each in clients.values():
                 keeping = group.create_task(each.run())
                 # One that ended unasked would leave its robot deaf.
                 keeping.add_done_callback(lambda _: stopping.set())
@@ -158,7 +158,7 @@ def _restart(stopping: asyncio.Event) -> None:
     stopping.set()
 
 
-async def _tell_ready(kept: Collection[KeptConnection]) -> None:
+async def _tell_ready(clients: Collection[StreamClient]) -> None:
     """Tell systemd that the process is ready, once each robot is connected.
 
     So of two processes that are started again one after the other, one is connected all the time.
@@ -166,7 +166,7 @@ async def _tell_ready(kept: Collection[KeptConnection]) -> None:
     """
     with suppress(TimeoutError):
         async with asyncio.timeout(_READY_WITHIN_S):
-            for each in kept:
+            for each in clients:
                 await each.has_connected.wait()
     notify(READY)
 
@@ -190,7 +190,7 @@ def _create_metrics(settings: Settings) -> "CountedStreamMetrics | None":
 def _served(
     metrics: "CountedStreamMetrics | None",
     settings: Settings,
-    kept: dict[Robot, KeptConnection],
+    clients: dict[Robot, StreamClient],
     readiness: Readiness,
 ) -> AbstractContextManager[None]:
     """Serve metrics and health while the context lasts, if they are on."""
@@ -199,12 +199,12 @@ def _served(
     loop = asyncio.get_running_loop()
 
     def why_not_ready() -> str:
-        away = [robot.label for robot, each in kept.items() if not each.open_count]
+        away = [robot.label for robot, each in clients.items() if not each.open_count]
         return readiness.why_not or (f"no connection to DingTalk of {', '.join(away)}" * bool(away))
 
     return metrics.served(
         settings,
-        lambda: {robot.label: each.open_count for robot, each in kept.items()},
+        lambda: {robot.label: each.open_count for robot, each in clients.items()},
         is_alive=lambda: responds(loop),
         why_not_ready=why_not_ready,
     )

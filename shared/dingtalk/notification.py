@@ -18,8 +18,6 @@ from dingda.shared.errors import InvalidMessageError
 
 LIFE_MS = 24 * 3_600_000
 """How long a hook may be called for what happened, with all its retries and an operator's."""
-MAX_DATA_BYTES = 256 * 1024
-"""As much as of a callback over HTTP."""
 _EVENT, _CARD_ACTION = "event", "card action"
 _NEITHER = "the ledger holds a payload that is neither an event nor a card action"
 

@@ -1,4 +1,4 @@
-"""A kept Stream connection and DingTalk's side of it, on real sockets and in virtual time."""
+"""A Stream client and DingTalk's side of it, on real sockets and in virtual time."""
 
 import asyncio
 import json
@@ -13,10 +13,11 @@ from random import Random
 import pytest
 from aiohttp import web
 
-from dingda.gateway.stream import frames, kept_connection
+from dingda.gateway.stream import frames
+from dingda.gateway.stream.client import RENEW_AFTER_S, StreamClient
 from dingda.gateway.stream.connection import FRAMES_AT_ONCE, SILENCE_S
+from dingda.gateway.stream.dispatcher import Reaction
 from dingda.gateway.stream.frames import Frame
-from dingda.gateway.stream.kept_connection import RENEW_AFTER_S, KeptConnection
 from dingda.gateway.stream.metrics import (
     ConnectResult,
     DisconnectReason,
@@ -25,7 +26,6 @@ from dingda.gateway.stream.metrics import (
     Topic,
 )
 from dingda.gateway.stream.opening import MAX_FRAME_BYTES, Opener
-from dingda.gateway.stream.topics import Reaction
 from dingda.shared.dingtalk.robots import Robot
 from dingda.shared.runtime.egress import DIRECT
 from tests.support.log_lines import LogLines, log_lines
@@ -70,9 +70,9 @@ class NotedMetrics(StreamMetrics):
 
 @dataclass
 class Client:
-    """Our side: a kept connection, and a handler that a test can hold back."""
+    """Our side: a Stream client, and a handler that a test can hold back."""
 
-    kept: KeptConnection
+    stream: StreamClient
     metrics: NotedMetrics
     running: "asyncio.Task[None]"
     log: LogLines
@@ -111,15 +111,15 @@ async def connected(server: StreamServer) -> AsyncIterator[Client]:
 
     metrics = NotedMetrics()
     opener = Opener(server.url, DIRECT, TLS)
-    kept = KeptConnection(ROBOT, opener, handle, metrics, random=Random(1))  # noqa: S311
+    stream = StreamClient(ROBOT, opener, handle, metrics, random=Random(1))  # noqa: S311
     with log_lines(logging.DEBUG) as lines:
-        client = Client(kept, metrics, asyncio.create_task(kept.run()), lines)
+        client = Client(stream, metrics, asyncio.create_task(stream.run()), lines)
         client.may_store.set()
         try:
             yield client
         finally:
             await client.stop()
-        assert kept.open_count == 0
+        assert stream.open_count == 0
         logged = json.dumps(lines.all, ensure_ascii=False)
         assert SECRET not in logged
         assert TICKET not in logged
@@ -331,13 +331,13 @@ async def test_there_are_never_more_than_two_connections_whatever_the_server_ask
         most = 0
         for number in range(1, 12):
             connection = await server.connection(number)
-            most = max(most, len(server.open_connections), client.kept.open_count)
+            most = max(most, len(server.open_connections), client.stream.open_count)
             await connection.send(a_disconnect())
             await connection.send(a_disconnect())
         await server.connection(12)
         assert most <= 2
         await asyncio.sleep(20)
-        assert len(server.open_connections) == client.kept.open_count == 1
+        assert len(server.open_connections) == client.stream.open_count == 1
         assert client.metrics.disconnects == [DisconnectReason.TOLD] * 11
 
 
@@ -357,7 +357,7 @@ def test_a_connection_is_renewed_at_least_daily() -> None:
 
 @virtual_time_with_sockets
 async def test_an_old_connection_is_replaced_and_closed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(kept_connection, "RENEW_AFTER_S", (300, 400))
+    monkeypatch.setattr("dingda.gateway.stream.client.RENEW_AFTER_S", (300, 400))
     async with a_connection() as (server, client, connection):
         began_s = asyncio.get_running_loop().time()
         renewing = asyncio.create_task(server.connection(2))
@@ -504,7 +504,7 @@ async def test_a_server_that_reads_nothing_any_more_is_left_for_another_connecti
         await second.send(a_frame())
         await second.until_acked()
         await asyncio.sleep(30)
-        assert client.kept.open_count == 1
+        assert client.stream.open_count == 1
         assert client.metrics.disconnects == [DisconnectReason.ERROR]
         await clogging
 

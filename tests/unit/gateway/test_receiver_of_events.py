@@ -8,9 +8,9 @@ import pytest
 from redis.exceptions import ConnectionError as RedisConnectionError
 
 from dingda.gateway.intake import Intake
-from dingda.gateway.receiver import Busy, Duplicate, Invalid, Receiver, Stored
+from dingda.gateway.receiver import MAX_BODY_BYTES, Busy, Duplicate, Invalid, Receiver, Stored
 from dingda.shared.dingtalk.message import Ignored
-from dingda.shared.dingtalk.notification import MAX_DATA_BYTES, parse_notification
+from dingda.shared.dingtalk.notification import parse_notification
 from dingda.shared.dingtalk.robots import Robot
 from dingda.shared.ledger.admin import LedgerAdmin
 from dingda.shared.ledger.ledger import Ledger
@@ -99,7 +99,7 @@ async def test_an_event_over_the_quota_is_counted_and_not_stored(
         (event_headers(eventType="x" * 129), b"{}"),
         (event_headers(), b'"canary"'),
         (event_headers(), b"\xffcanary"),
-        (event_headers(), b'{"a":"' + b"x" * MAX_DATA_BYTES + b'"}'),
+        (event_headers(), b'{"a":"' + b"x" * MAX_BODY_BYTES + b'"}'),
     ],
 )
 async def test_what_is_no_event_is_invalid_and_the_reason_quotes_nothing_of_it(

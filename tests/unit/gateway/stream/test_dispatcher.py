@@ -16,9 +16,9 @@ from dingda.gateway.receiver import (
     Misdirected,
     Stored,
 )
+from dingda.gateway.stream.dispatcher import Dispatcher, Reaction, topic_of
 from dingda.gateway.stream.frames import CARD_ACTION, EVENT, SYSTEM, read_frame
 from dingda.gateway.stream.metrics import FrameOutcome, Topic
-from dingda.gateway.stream.topics import Reaction, Topics, topic_of
 from dingda.shared.dingtalk.message import Ignored
 from dingda.shared.dingtalk.robots import Robot
 from tests.support.log_lines import log_lines
@@ -50,8 +50,8 @@ class FakeReceiver:
 
 async def handled(frame: dict[str, Any], ack: Ack | None = None) -> tuple[Reaction, FakeReceiver]:
     receiver = FakeReceiver(ack or Stored())
-    topics = Topics(receiver)  # type: ignore[arg-type]
-    return await topics.handle(read_frame(json.dumps(frame).encode()), ROBOT), receiver
+    dispatcher = Dispatcher(receiver)  # type: ignore[arg-type]
+    return await dispatcher.handle(read_frame(json.dumps(frame).encode()), ROBOT), receiver
 
 
 def code_of(reaction: Reaction) -> int | None:

@@ -1,4 +1,4 @@
-"""What is done with a frame: which receiver takes its topic, and how it is acknowledged."""
+"""From a frame to what receives its topic, and from what became of it to its acknowledgement."""
 
 import logging
 from collections.abc import Awaitable, Callable
@@ -58,11 +58,11 @@ def _leave_unacknowledged(_: Frame) -> None:
     """Say nothing: the frame comes again."""
 
 
-class Topics:
-    """Hands each frame on to what takes its topic.
+class Dispatcher:
+    """Hands frames to the receiver, by their topics.
 
     Args:
-        receiver: stores messages.
+        receiver: stores messages, events and card actions.
     """
 
     def __init__(self, receiver: Receiver) -> None:
@@ -84,7 +84,7 @@ class Topics:
                 return self._react(ack, frame, done=frames.event_done, later=frames.event_later)
             case _:
                 kind = f"{identifier(frame.type)} {identifier(frame.topic)}"
-                self._log.note("unknown", "nothing takes a frame like it (%d so far): %s", kind)
+                self._log.note("unknown", "nothing takes such a frame (%d so far): %s", kind)
                 return Reaction(FrameOutcome.UNKNOWN, frames.unknown(frame))
 
     async def _receive_message(self, data: bytes, robot: Robot) -> Ack:
@@ -108,7 +108,7 @@ class Topics:
             case Ignored():
                 return Reaction(FrameOutcome.IGNORED, done(frame))
             case Invalid(reason) | Misdirected(reason):
-                self._log.note("invalid", "a frame was refused (%d so far): %s", reason)
+                self._log.note("invalid", "refused a frame (%d so far): %s", reason)
                 return Reaction(FrameOutcome.INVALID, frames.refused(frame))
             case Busy(reason):
                 self._log.note("busy", "not stored, so it shall come again (%d so far): %s", reason)

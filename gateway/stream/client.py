@@ -1,4 +1,4 @@
-"""Keeps a Stream connection open for one robot, from the start of the process to its end.
+"""A Stream client keeps a connection open for one robot, from the process's start to its end.
 
 A connection that is to end is replaced first, where that is known before: DingTalk asks for it, or
 it is old. For the length of that hand-over there are two, never more: DingTalk delivers to any
@@ -13,9 +13,9 @@ from typing import Any, NoReturn
 
 from dingda.gateway.stream.backoff import Backoff
 from dingda.gateway.stream.connection import CLOSE_S, LAST_ACKS_S, Connection
+from dingda.gateway.stream.dispatcher import FrameHandler
 from dingda.gateway.stream.metrics import ConnectResult, DisconnectReason, StreamMetrics
 from dingda.gateway.stream.opening import Opener, OpeningError, OpenSocket, RefusedError
-from dingda.gateway.stream.topics import FrameHandler
 from dingda.shared.dingtalk.robots import Robot
 
 logger = logging.getLogger(__name__)
@@ -44,8 +44,8 @@ class _Open:
         return self.reading.result()
 
 
-class KeptConnection:
-    """A robot's connection.
+class StreamClient:
+    """Keeps a robot's connection open.
 
     Args:
         robot: whose it is.
