@@ -26,8 +26,8 @@ class Proxy:
         self.cut_answer: bytes | None = None
         """Once: drop the connection instead of passing on the answer that holds this."""
         self.was_cut = threading.Event()
-        self._passes = threading.Event()
-        self._passes.set()
+        self._loses = False
+        self._lost: set[socket.socket] = set()
         self._listener = socket.create_server(("127.0.0.1", 0), backlog=256)
         self._open: list[socket.socket] = []
         threading.Thread(target=self._accept, daemon=True).start()
@@ -43,12 +43,16 @@ class Proxy:
 
     @contextmanager
     def nothing_passes(self) -> Iterator[None]:
-        """Pass nothing on while the context is open, and say nothing of it; then all that came."""
-        self._passes.clear()
+        """Pass nothing on while the context is open, not even that an end has closed.
+
+        The connections of before and of meanwhile are lost for good, and nobody is told.
+        """
+        self._loses = True
+        self._lost.update(self._open)
         try:
             yield
         finally:
-            self._passes.set()
+            self._loses = False
 
     def drop_all(self) -> None:
         """Close every connection, as a proxy does whose server is another one now."""
@@ -60,7 +64,6 @@ class Proxy:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._passes.set()
         _close(self._listener)
         self.drop_all()
 
@@ -77,6 +80,8 @@ class Proxy:
             _close(client)
             return
         self._open += (client, server)
+        if self._loses:
+            self._lost |= {client, server}
         condemned = threading.Event()
         requests = threading.Thread(
             target=self._requests, args=(client, server, condemned), daemon=True
@@ -92,9 +97,10 @@ class Proxy:
                 if self.cut_after and self.cut_after in data:
                     self.cut_after = None
                     condemned.set()
-                self._passes.wait()
-                server.sendall(data)
-        _close(server)
+                if client not in self._lost:
+                    server.sendall(data)
+        if client not in self._lost:
+            _close(server)
 
     def _answers(
         self, client: socket.socket, server: socket.socket, condemned: threading.Event
@@ -105,11 +111,12 @@ class Proxy:
                     self.cut_answer = None
                     self.was_cut.set()
                     break
-                self._passes.wait()
                 time.sleep(self.latency_s)
-                client.sendall(data)
-        _close(client)
-        _close(server)
+                if client not in self._lost:
+                    client.sendall(data)
+        if client not in self._lost:
+            _close(client)
+            _close(server)
 
 
 def _close(end: socket.socket) -> None:
