@@ -191,8 +191,9 @@ class Settings(PlainSettings):
 
     app_secret: Annotated[tuple[SecretStr, ...], NoDecode, _Commas] = Field(
         (),
-        description="The robot's AppSecret (Client Secret), which signs callbacks. "
-        "Several, comma-separated, while a secret is rotated. The gateway needs it.",
+        description="The robot's AppSecret (Client Secret), which signs callbacks and opens Stream "
+        "connections. Several, comma-separated, while a secret is rotated. The gateway and "
+        "`dingda stream` need it.",
     )
     redis_url: Annotated[SecretStr, AfterValidator(_redis_url)] = Field(
         SecretStr("redis://127.0.0.1:6379/0"),
