@@ -8,9 +8,12 @@ from contextlib import ExitStack, asynccontextmanager, contextmanager, suppress
 from importlib.metadata import version
 from pathlib import Path
 
+from benchmarks.baselines.jobs import QUEUE
 from benchmarks.candidates import DINGDA, Server, a_server
 from benchmarks.errors import BenchmarkError
 from benchmarks.processes import OURS, Served
+from dingda.shared.ledger.keys import LedgerKeys
+from dingda.shared.ledger.states import MessageState
 from dingda.simulator.client.client import SimulatorClient
 from dingda.simulator.dingtalk.record import Record
 from dingda.simulator.dingtalk.user_message import UserMessage
@@ -97,6 +100,18 @@ class StreamBot:
             "connection": self.connection.cpu_s,
             "worker": self.worker.cpu_s if self.worker else 0.0,
             "redis": self.server.cpu_s if self.server else 0.0,
+        }
+
+    def dead_letters(self, records: Iterable[Record]) -> set[str]:
+        """The ids of those messages that are left to an operator as dead letters."""
+        if self.server is None:
+            return set()
+        keys, client = LedgerKeys(QUEUE), self.server.client
+        return {
+            record.msg_id
+            for record in records
+            if record.ledger_id
+            and client.hget(keys.message(record.ledger_id), "state") == MessageState.DEAD.encode()
         }
 
     def check(self) -> None:

@@ -8,7 +8,7 @@ conflict (`docs/delivery.md`), so each fault strikes under both rules.
 import asyncio
 import json
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, ExitStack
 from dataclasses import dataclass
 from itertools import cycle, islice
@@ -38,10 +38,11 @@ TABLE = Table(
     "Every process is supervised, and there is one of each. *Again*: DingTalk sends what it has no "
     "acknowledgement of within 3 s once more, 13 s later; *once*: it never does. *Lost*: the "
     "sender sees no reply of any kind; *unheard*: of these, what found no connection and so "
-    "reached nobody. *Twice*: the answer is shown more than once. *Sorry*: an apology instead of "
-    "it. *Last after*: the latest of the first replies. *Killed*: `kill -9` of all processes of "
-    "the bot but Redis at one moment. *Told*: a `disconnect` frame, and TCP cut 10 s later. *Cut*: "
-    "TCP cut without a word.",
+    "reached nobody; *dead letters*: of these, what an operator finds, because a worker died "
+    "while it was sending the answer. *Twice*: the answer is shown more than once. *Sorry*: an "
+    "apology instead of it. *Last after*: the latest of the first replies. *Killed*: `kill -9` of "
+    "all processes of the bot but Redis at one moment. *Told*: a `disconnect` frame, and TCP cut "
+    "10 s later. *Cut*: TCP cut without a word.",
     columns=(
         Column("messages", "messages"),
         *(
@@ -50,6 +51,7 @@ TABLE = Table(
             for name, title, digits in (
                 ("lost", "lost", 0),
                 ("unheard", "unheard", 0),
+                ("dead", "dead letters", 0),
                 ("twice", "twice", 0),
                 ("sorry", "sorry", 0),
                 ("last_s", "last after s", 1),
@@ -98,19 +100,23 @@ def measure(folder: Path) -> Iterator[Sample]:
     """Let each fault strike both bots, under both rules."""
     values: defaultdict[tuple[str, str], dict[str, float]] = defaultdict(dict)
     for rule in _REDELIVERIES:
-        for fault, bot, records in _strike_all(folder / f"stream-{rule}", rule):
+        for fault, bot, records, dead in _strike_all(folder / f"stream-{rule}", rule):
             for row, text in fault.texts.items():
                 said = [record for record in records if record.said.text == text]
                 values[row, bot]["messages"] = len(said)
-                for name, value in count_outcomes(said).items():
+                for name, value in count_outcomes(said, dead).items():
                     values[row, bot][f"{name}_{rule}"] = value
     rows = [row for fault in _FAULTS for row in fault.texts]
     for row, bot in sorted(values, key=lambda variant: rows.index(variant[0])):
         yield Sample("stream-faults", f"{row}: {bot}", 0, values[row, bot])
 
 
-def _strike_all(folder: Path, rule: str) -> list[tuple[_Fault, str, list[Record]]]:
-    """Let each fault strike both bots; returns what became of the messages to each."""
+def _strike_all(folder: Path, rule: str) -> list[tuple[_Fault, str, list[Record], Collection[str]]]:
+    """Let each fault strike both bots.
+
+    Returns:
+        For each fault and bot what became of the messages, and the ids of the dead letters.
+    """
     folder.mkdir()
     rules = {"DINGDA_SIMULATOR_STREAM_REDELIVERIES": _REDELIVERIES[rule]}
     with ExitStack() as stack:
@@ -121,7 +127,8 @@ def _strike_all(folder: Path, rule: str) -> list[tuple[_Fault, str, list[Record]
         ]
         asked = asyncio.run(_ask_all(trials))
         return [
-            (fault, bot.name, records) for (fault, bot), records in zip(trials, asked, strict=True)
+            (fault, bot.name, records, bot.dead_letters(records))
+            for (fault, bot), records in zip(trials, asked, strict=True)
         ]
 
 
@@ -144,8 +151,8 @@ async def _ask(fault: _Fault, bot: StreamBot, dingtalk: SimulatorClient) -> list
     return (await dingtalk.records())[-_MESSAGES:]
 
 
-def count_outcomes(records: Sequence[Record]) -> dict[str, float]:
-    """What the senders of some messages saw."""
+def count_outcomes(records: Sequence[Record], dead: Collection[str] = ()) -> dict[str, float]:
+    """What the senders of some messages saw; `dead` are the ids of those that are dead letters."""
     shown = [
         [json.dumps(reply.payload, ensure_ascii=False) for reply in record.shown]
         for record in records
@@ -155,6 +162,7 @@ def count_outcomes(records: Sequence[Record]) -> dict[str, float]:
     return {
         "lost": sum(not replies for replies in shown),
         "unheard": sum(not record.shown and _was_unheard(record) for record in records),
+        "dead": sum(not record.shown and record.msg_id in dead for record in records),
         "twice": sum(count > 1 for count in answers),
         "sorry": sum(any(_APOLOGY in reply for reply in replies) for replies in shown),
         **({"last_s": max(first_ms) / 1000} if first_ms else {}),

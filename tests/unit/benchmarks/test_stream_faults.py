@@ -32,6 +32,12 @@ def test_what_found_no_connection_is_unheard_unless_it_was_answered_later() -> N
     assert (counted["lost"], counted["unheard"]) == (2, 1)
 
 
+def test_a_lost_message_that_is_a_dead_letter_is_counted_as_that_too() -> None:
+    counted = count_outcomes([a_record()], dead={"msg"})
+    assert (counted["lost"], counted["dead"]) == (1, 1)
+    assert count_outcomes([a_record(a_reply(ANSWER))], dead={"msg"})["dead"] == 0
+
+
 def test_an_answer_that_shows_more_than_once_counts_once_as_twice() -> None:
     counted = count_outcomes([a_record(*[a_reply(f"{ANSWER} 1.5")] * 3), a_record(a_reply(ANSWER))])
     assert (counted["twice"], counted["lost"]) == (1, 0)
