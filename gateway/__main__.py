@@ -32,6 +32,7 @@ def gateway(context: click.Context, *, over_stream: bool) -> None:
         from dingda.gateway.stream.command import stream  # noqa: PLC0415 - loads aiohttp
 
         context.invoke(stream)
+        return
     join_demo("DINGDA_REDIS_URL")
     serve(load_settings())
 

@@ -18,7 +18,7 @@ from dingda.shared.errors import SettingsError
 from dingda.shared.runtime.counter_files import CounterFile, Measure, read_counter_files
 from dingda.shared.runtime.logs import trace
 from dingda.shared.runtime.loop_lag import LAG_BOUNDS_S
-from dingda.shared.runtime.server import listen
+from dingda.shared.runtime.server import listen_for_metrics
 from dingda.shared.runtime.settings import Settings
 
 if TYPE_CHECKING:
@@ -198,11 +198,7 @@ def served_metrics(settings: Settings, *, is_reload: bool = False) -> Iterator[P
 
 def _listen(settings: Settings, *, is_reload: bool) -> socket.socket | None:
     try:
-        return listen(
-            settings.metrics_host,
-            settings.metrics_port,
-            chosen_with="DINGDA_METRICS_PORT or DINGDA_METRICS_HOST",
-        )
+        return listen_for_metrics(settings)
     except SettingsError as error:
         if not is_reload:
             raise

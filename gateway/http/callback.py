@@ -16,7 +16,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.types import Receive, Scope, Send
 
 from dingda.gateway.http.body import BodyReader, drain, too_large
-from dingda.gateway.http.rejection import RejectedError, RejectionLog
+from dingda.gateway.http.rejection import RejectedError
 from dingda.gateway.http.replay import ReplayGuard
 from dingda.gateway.metrics import CallbackOutcome, GatewayMetrics
 from dingda.gateway.receiver import (
@@ -30,6 +30,7 @@ from dingda.gateway.receiver import (
     Receiver,
     Stored,
 )
+from dingda.gateway.throttled_log import ThrottledLog
 from dingda.shared.dingtalk.message import EVENT_SUBSCRIPTION, Ignored
 from dingda.shared.dingtalk.reply import EMPTY, Text
 from dingda.shared.dingtalk.robots import Robot, Robots
@@ -45,6 +46,8 @@ _LATE = JSONResponse(Text(LATE).to_payload())
 _ADDRESS = PlainTextResponse("This is a robot's message-receiving address. DingTalk POSTs to it.\n")
 _READS = ("GET", "HEAD")
 """How DingTalk's console is said to try an address when it is saved; it wants any 200."""
+
+_PROBE = "an empty request without a signature tries the address; no message is in it"
 
 Headers = dict[bytes, bytes]
 """As ASGI has them: names in lower case."""
@@ -75,7 +78,7 @@ class Callback:
         self._now_ms = now_ms
         self._bodies = BodyReader()
         self._replays = ReplayGuard()
-        self._rejections = RejectionLog()
+        self._log = ThrottledLog(logger)
         self._metrics = metrics or GatewayMetrics()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -86,7 +89,7 @@ class Callback:
         try:
             outcome, response = await self._respond(scope, receive)
         except RejectedError as rejected:
-            self._rejections.note(rejected)
+            self._log.note(rejected.reason, "rejected (%d so far): %s", rejected.detail)
             response = await _reject(rejected, receive)
             outcome = rejected.outcome
         except ClientDisconnect:
@@ -105,7 +108,7 @@ class Callback:
         _check_encoding(headers)
         _check_length(headers)
         if _is_probe(headers):
-            self._rejections.note_probe()
+            self._log.note("probe", "probed (%d so far): %s", _PROBE)
             return CallbackOutcome.PROBE, _ADDRESS
         robot = self._find_signer(headers, scope.get("query_string", b""))
         body = await self._bodies.read(receive)

@@ -1,7 +1,7 @@
 """What a Stream process tells Prometheus of itself; imported only where metrics are on."""
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, disable_created_metrics
 from prometheus_client.core import GaugeMetricFamily, Metric
@@ -16,8 +16,7 @@ from dingda.gateway.stream.metrics import (
 )
 from dingda.shared.dingtalk.robots import Robot, Robots
 from dingda.shared.runtime.counter_files import Measure
-from dingda.shared.runtime.metrics_server import Collected, build_info, serve_metrics
-from dingda.shared.runtime.server import listen
+from dingda.shared.runtime.metrics_server import build_info, serve_process
 from dingda.shared.runtime.settings import Settings
 
 _ACK_BOUNDS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5)
@@ -102,7 +101,6 @@ class CountedStreamMetrics(StreamMetrics):
         """Count how late the event loop was."""
         self._loop_lag.observe(lag_s)
 
-    @contextmanager
     def served(
         self,
         settings: Settings,
@@ -110,7 +108,7 @@ class CountedStreamMetrics(StreamMetrics):
         *,
         is_alive: Callable[[], bool],
         why_not_ready: Callable[[], str],
-    ) -> Iterator[None]:
+    ) -> AbstractContextManager[None]:
         """Serve the metrics, and the process's health, as long as the context lasts.
 
         Args:
@@ -122,14 +120,13 @@ class CountedStreamMetrics(StreamMetrics):
         Raises:
             SettingsError: if the port is taken.
         """
-        self.registry.register(Collected(lambda: state_metrics(connections())))
-        listener = listen(
-            settings.metrics_host,
-            settings.metrics_port,
-            chosen_with="DINGDA_METRICS_PORT or DINGDA_METRICS_HOST",
+        return serve_process(
+            settings,
+            self.registry,
+            lambda: state_metrics(connections()),
+            is_alive=is_alive,
+            why_not_ready=why_not_ready,
         )
-        with serve_metrics(listener, self.registry, is_alive=is_alive, why_not_ready=why_not_ready):
-            yield
 
     def _histogram(self, measure: Measure) -> Histogram:
         return Histogram(measure.name, measure.help, buckets=measure.bounds, registry=self.registry)

@@ -9,7 +9,7 @@ import json
 import socket
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -25,6 +25,8 @@ from prometheus_client.registry import Collector
 from dingda import __version__
 from dingda.shared.runtime.counter_files import Measure
 from dingda.shared.runtime.logs import printable
+from dingda.shared.runtime.server import listen_for_metrics
+from dingda.shared.runtime.settings import Settings
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 _MAX_VALUES, _MAX_CHARS = 100, 60
@@ -144,6 +146,32 @@ def serve_metrics(
     finally:
         server.shutdown()
         server.server_close()
+
+
+def serve_process(
+    settings: Settings,
+    registry: CollectorRegistry,
+    state: Callable[[], Iterable[Metric]],
+    *,
+    is_alive: Callable[[], bool],
+    why_not_ready: Callable[[], str],
+) -> AbstractContextManager[None]:
+    """Serve a process's metrics and health where its settings say; see `serve_metrics`.
+
+    Args:
+        settings: where to listen.
+        registry: what the process counts.
+        state: reads what it is like at this moment; called from a thread.
+        is_alive: whether it is well.
+        why_not_ready: why it does not work; "" if it does.
+
+    Raises:
+        SettingsError: if the port is taken.
+    """
+    registry.register(Collected(state))
+    return serve_metrics(
+        listen_for_metrics(settings), registry, is_alive=is_alive, why_not_ready=why_not_ready
+    )
 
 
 class _Server(ThreadingHTTPServer):

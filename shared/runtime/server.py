@@ -8,6 +8,7 @@ from typing import Any
 import uvicorn
 
 from dingda.shared.errors import SettingsError
+from dingda.shared.runtime.settings import Settings
 
 _SHUTDOWN_S = 5
 """How long requests may go on once a server has been told to stop, in seconds."""
@@ -36,6 +37,15 @@ def listen(host: str, port: int, *, chosen_with: str) -> socket.socket:
         raise SettingsError(
             f"cannot listen on {host}:{port} ({why}); choose another with {chosen_with}"
         ) from None
+
+
+def listen_for_metrics(settings: Settings) -> socket.socket:
+    """Listen where a process serves its metrics; raises as `listen`."""
+    return listen(
+        settings.metrics_host,
+        settings.metrics_port,
+        chosen_with="DINGDA_METRICS_PORT or DINGDA_METRICS_HOST",
+    )
 
 
 def inherited_listener() -> socket.socket | None:

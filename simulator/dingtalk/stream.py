@@ -74,8 +74,6 @@ class Stream:
         self._totals = Counter[str]()
         self._ack_clock = AckClock()
 
-    # --- what clients do
-
     def open(self, fields: Mapping[str, Any] | None) -> str | OpenRefusal:
         """Answer a request to open a connection: with a ticket, or with an error.
 
@@ -111,8 +109,6 @@ class Stream:
             connection.deserted = True
         else:
             self._connections.pop(connection.id, None)
-
-    # --- what DingTalk does
 
     async def deliver(
         self,

@@ -77,6 +77,16 @@ class Stack:
         return await asyncio.to_thread(self.process.stop, number)
 
 
+def environment(dingtalk: StreamServer, redis: Valkey) -> dict[str, str]:
+    """What a Stream process needs to hear, and to store."""
+    return {
+        "DINGDA_APP_KEY": "dinga",
+        "DINGDA_APP_SECRET": SECRET,
+        "DINGDA_REDIS_URL": redis.url,
+        "DINGDA_OPENAPI_URL": dingtalk.url,
+    }
+
+
 @asynccontextmanager
 async def a_stack(
     folder: Path, settings: Mapping[str, str] | None = None, *, cwd: Path = ROOT
@@ -85,14 +95,12 @@ async def a_stack(
     with valkey(folder) as redis:
         async with stream_server() as dingtalk:
             env = {
-                "DINGDA_APP_KEY": "dinga",
-                "DINGDA_APP_SECRET": SECRET,
-                "DINGDA_REDIS_URL": redis.url,
-                "DINGDA_OPENAPI_URL": dingtalk.url,
+                **environment(dingtalk, redis),
                 "DINGDA_METRICS_PORT": str(metrics_port),
                 "DINGDA_LOG_LEVEL": "DEBUG",
+                **(settings or {}),
             }
-            with process(*STREAM, env=env | dict(settings or {}), cwd=cwd) as started:
+            with process(*STREAM, env=env, cwd=cwd) as started:
                 yield Stack(dingtalk, started, redis, f"127.0.0.1:{metrics_port}")
                 output = started.output
     assert SECRET not in output
@@ -233,13 +241,7 @@ async def test_on_sigterm_what_is_in_hand_is_acknowledged_before_the_close(tmp_p
 
 async def test_a_process_that_ends_leaves_its_messages_to_the_other(tmp_path: Path) -> None:
     async with connected(tmp_path) as (stack, first):
-        env = {
-            "DINGDA_APP_KEY": "dinga",
-            "DINGDA_APP_SECRET": SECRET,
-            "DINGDA_REDIS_URL": stack.redis.url,
-            "DINGDA_OPENAPI_URL": stack.dingtalk.url,
-        }
-        with process(*OTHER_NAME, env=env):
+        with process(*OTHER_NAME, env=environment(stack.dingtalk, stack.redis)):
             second = await stack.dingtalk.connection(2)
             await first.send(a_frame(message(1), message_id="to-the-first"))
             await first.until_acked("to-the-first")
@@ -436,13 +438,7 @@ async def test_a_wrong_secret_is_said_in_a_sentence(tmp_path: Path) -> None:
         assert await stack.stop() == 0
         body = {"code": "authFailed", "message": "鉴权失败"}
         stack.dingtalk.refusals = [web.json_response(body, status=401)]
-        env = {
-            "DINGDA_APP_KEY": "dinga",
-            "DINGDA_APP_SECRET": SECRET,
-            "DINGDA_REDIS_URL": stack.redis.url,
-            "DINGDA_OPENAPI_URL": stack.dingtalk.url,
-        }
-        with process(*STREAM, env=env) as started:
+        with process(*STREAM, env=environment(stack.dingtalk, stack.redis)) as started:
             await asyncio.to_thread(started.wait_for, "HTTP 401, authFailed.*Client Secret")
             assert "鉴权失败" not in started.output
             assert await asyncio.to_thread(started.stop) == 0

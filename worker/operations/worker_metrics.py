@@ -1,7 +1,7 @@
 """What a worker tells Prometheus of itself; imported only where metrics are on."""
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, disable_created_metrics
@@ -11,11 +11,9 @@ from dingda.shared.ledger.states import Outcome
 from dingda.shared.runtime.loop_lag import LAG_BOUNDS_S
 from dingda.shared.runtime.metrics_server import (
     ClosedLabel,
-    Collected,
     build_info,
-    serve_metrics,
+    serve_process,
 )
-from dingda.shared.runtime.server import listen
 from dingda.shared.runtime.settings import Settings
 from dingda.worker.answering.metrics import AnsweringMetrics
 from dingda.worker.delivery.outcome import (
@@ -119,7 +117,6 @@ class WorkerMetrics(AnsweringMetrics):
         """Count how late the event loop was."""
         self._loop_lag.observe(lag_s)
 
-    @contextmanager
     def served(
         self,
         settings: Settings,
@@ -127,7 +124,7 @@ class WorkerMetrics(AnsweringMetrics):
         *,
         is_alive: Callable[[], bool],
         why_not_ready: Callable[[], str],
-    ) -> Iterator[None]:
+    ) -> AbstractContextManager[None]:
         """Serve the metrics, and the worker's health, as long as the context lasts.
 
         Args:
@@ -140,14 +137,13 @@ class WorkerMetrics(AnsweringMetrics):
             SettingsError: if the port is taken.
         """
         services = ClosedLabel()
-        self.registry.register(Collected(lambda: state_metrics(state(), services)))
-        listener = listen(
-            settings.metrics_host,
-            settings.metrics_port,
-            chosen_with="DINGDA_METRICS_PORT or DINGDA_METRICS_HOST",
+        return serve_process(
+            settings,
+            self.registry,
+            lambda: state_metrics(state(), services),
+            is_alive=is_alive,
+            why_not_ready=why_not_ready,
         )
-        with serve_metrics(listener, self.registry, is_alive=is_alive, why_not_ready=why_not_ready):
-            yield
 
 
 class _RobotMetrics(AnsweringMetrics):
