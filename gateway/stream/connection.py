@@ -39,6 +39,8 @@ LAST_ACKS_S = 2.0
 """How long the last acknowledgements may take: what is being stored is, or is not, within one."""
 CLOSE_S = 1.0
 """How long DingTalk may take to close its side."""
+_LATE_S = 1.0
+"""How late a timeout may be, in seconds, for it to tell of DingTalk and not of us."""
 _NORMAL_CLOSURE = struct.pack("!H", aiohttp.WSCloseCode.OK)
 
 
@@ -92,7 +94,7 @@ class Connection:
             return
         self._is_left = True
         async with self._nothing_in_hand():
-            if self._is_reading:
+            if self._is_reading and not self._silence.expired():
                 self._may_write = False
                 self._silence.reschedule(asyncio.get_running_loop().time() + CLOSE_S)
                 await _settle(self._socket.send_frame(_NORMAL_CLOSURE, WSMsgType.CLOSE))
@@ -116,22 +118,31 @@ class Connection:
                 self._places.release()
 
     async def _read(self) -> DisconnectReason:
+        """Read until the connection ends, or nothing has come for too long."""
         self._is_reading = True
-        loop = asyncio.get_running_loop()
         try:
-            async with self._silence:
-                while True:
-                    message = await self._socket.receive()
-                    if message.type not in (WSMsgType.TEXT, WSMsgType.BINARY):
-                        is_error = message.type is WSMsgType.ERROR
-                        return DisconnectReason.ERROR if is_error else DisconnectReason.CLOSED
-                    if self._may_write:  # else it is closing, and has little time left
-                        self._silence.reschedule(loop.time() + SILENCE_S)
-                    await self._take(message.data)
-        except TimeoutError:
-            return DisconnectReason.SILENCE
+            while True:
+                try:
+                    async with self._silence:
+                        return await self._read_frames()
+                except TimeoutError:
+                    if not _is_late(self._silence):
+                        return DisconnectReason.SILENCE
+                    # The process was stopped, as on a machine that sleeps: what came is not read.
+                    self._silence = asyncio.timeout(_LATE_S)
         finally:
             self._is_reading = False
+
+    async def _read_frames(self) -> DisconnectReason:
+        loop = asyncio.get_running_loop()
+        while True:
+            message = await self._socket.receive()
+            if message.type not in (WSMsgType.TEXT, WSMsgType.BINARY):
+                is_error = message.type is WSMsgType.ERROR
+                return DisconnectReason.ERROR if is_error else DisconnectReason.CLOSED
+            if self._may_write:  # else it is closing, and has little time left
+                self._silence.reschedule(loop.time() + SILENCE_S)
+            await self._take(message.data)
 
     async def _finish(self) -> None:
         """Write the last acknowledgements, and close the socket."""
@@ -195,6 +206,12 @@ class Connection:
         with suppress(OSError, aiohttp.ClientError):
             await self._socket.send_frame(acknowledgement, WSMsgType.TEXT)
             self._metrics.acknowledged(perf_counter() - began_s)
+
+
+def _is_late(expired: asyncio.Timeout) -> bool:
+    """Whether a timeout was noticed long after its time, so that it tells of us alone."""
+    now_s, when_s = asyncio.get_running_loop().time(), expired.when()
+    return when_s is not None and now_s - when_s > _LATE_S
 
 
 async def _settle(call: Coroutine[Any, Any, object]) -> None:

@@ -4,6 +4,7 @@ import asyncio
 import json
 import logging
 import ssl
+import time
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from dataclasses import dataclass, field
@@ -15,7 +16,7 @@ from aiohttp import web
 
 from dingda.gateway.stream import frames
 from dingda.gateway.stream.client import RENEW_AFTER_S, StreamClient
-from dingda.gateway.stream.connection import FRAMES_AT_ONCE, SILENCE_S
+from dingda.gateway.stream.connection import FRAMES_AT_ONCE, LAST_ACKS_S, SILENCE_S
 from dingda.gateway.stream.dispatcher import Reaction
 from dingda.gateway.stream.frames import Frame
 from dingda.gateway.stream.metrics import (
@@ -38,7 +39,7 @@ from tests.support.stream_server import (
     a_ping,
     stream_server,
 )
-from tests.support.virtual_time import virtual_time_with_sockets
+from tests.support.virtual_time import skip_s, virtual_time_with_sockets
 
 SECRET = "the-tests-own-secret"
 ROBOT = Robot("dinga", name="小助手", app_key="dinga", secrets=(SECRET,), mode="stream")
@@ -262,6 +263,18 @@ async def test_silence_is_death_although_pongs_still_come() -> None:
         assert client.metrics.disconnects == [DisconnectReason.SILENCE]
         await second.send(a_frame())
         await second.until_acked()
+
+
+@virtual_time_with_sockets
+async def test_what_came_while_the_process_was_stopped_is_read_before_silence_is_death() -> None:
+    async with a_connection() as (server, client, connection):
+        for name in ("stopped", "stopped-again"):
+            await connection.send(a_frame(message_id=name))
+            skip_s(100)
+            await connection.until_acked(name)
+        skip_s(100)
+        await server.connection(2)
+        assert client.metrics.disconnects == [DisconnectReason.SILENCE]
 
 
 @virtual_time_with_sockets
@@ -530,6 +543,18 @@ async def test_the_end_does_not_wait_for_ever() -> None:
         await client.stop()
         assert asyncio.get_running_loop().time() - began_s < 10
         assert connection.acks == []
+
+
+@virtual_time_with_sockets
+async def test_the_end_comes_at_the_moment_at_which_silence_is_death() -> None:
+    a_moment_s = time.get_clock_info("monotonic").resolution
+    async with a_connection() as (_, client, connection):
+        client.may_store.clear()
+        await connection.send(a_frame(message_id="stuck"))
+        # Both are due in one turn of the loop, the end's time first.
+        await asyncio.sleep(SILENCE_S - LAST_ACKS_S - a_moment_s / 2)
+        await client.stop()
+        assert client.running.cancelled()
 
 
 @virtual_time_with_sockets

@@ -32,6 +32,9 @@ class _Loop(asyncio.SelectorEventLoop):
     def time(self) -> float:
         return self._clock.now_s
 
+    def skip_s(self, seconds: float) -> None:
+        self._clock.now_s += seconds
+
 
 class _LoopWithSockets(_Loop):
     def __init__(self) -> None:
@@ -53,6 +56,13 @@ def virtual_time_with_sockets(
     No other process and no thread may have a part in it.
     """
     return _run_on(_LoopWithSockets, test)
+
+
+def skip_s(seconds: float) -> None:
+    """Let time pass while nothing of the running test can run, as if its process were stopped."""
+    loop = asyncio.get_running_loop()
+    assert isinstance(loop, _Loop)
+    loop.skip_s(seconds)
 
 
 def _run_on(loop: type[_Loop], test: Callable[P, Coroutine[Any, Any, None]]) -> Callable[P, None]:
