@@ -57,7 +57,8 @@ def check_settings(kinds: Iterable[type[BaseSettings]], skill: Skill, services: 
 
 def raised_by_skill(error: BaseException) -> BaseException:
     """What the skill raised itself, where that is no `Exception`."""
-    return error.__cause__ or error if isinstance(error, AbortedError) else error
+    # Not isinstance(), which asks the error itself for its class.
+    return error.__cause__ or error if issubclass(type(error), AbortedError) else error
 
 
 async def _in_thread(

@@ -162,6 +162,12 @@ async def test_what_a_hook_returns_is_ignored() -> None:
 # Called again -------------------------------------------------------------------------------
 
 
+class SecretiveError(Exception):
+    """Fails when it is asked what it is."""
+
+    __class__ = property(lambda _: 1 / 0)
+
+
 @pytest.mark.parametrize(
     ("error", "reason"),
     [
@@ -170,8 +176,9 @@ async def test_what_a_hook_returns_is_ignored() -> None:
         (TimeoutError(), "the skill took too long"),
         (SystemExit("canary"), "SystemExit in the skill"),
         (asyncio.CancelledError(), "CancelledError in the skill"),
+        (SecretiveError(), "SecretiveError in the skill"),
     ],
-    ids=lambda value: type(value).__name__ if isinstance(value, BaseException) else "",
+    ids=lambda value: "" if type(value) is str else type(value).__name__,
 )
 async def test_a_hook_that_fails_is_called_again_after_a_pause_with_the_same_key(
     error: BaseException, reason: str
