@@ -261,7 +261,7 @@ class Settings(PlainSettings):
         "notice",
         description="What senders get from the gateway once no worker has been alive for half a "
         "minute: a notice that the answer comes late, a line that the bot is busy (the message is "
-        "not stored), or nothing until a worker is back.",
+        "not stored), or nothing until a worker is back. In Stream mode they hear nothing.",
     )
     sender_limit: int = Field(
         0, ge=0, description="Messages a minute that one person may send; 0: any number."
