@@ -71,7 +71,7 @@ class Connection:
         self._places = asyncio.Semaphore(FRAMES_AT_ONCE)
         self._silence = asyncio.timeout(SILENCE_S)
         self._is_reading = False
-        self._is_left = False
+        self._is_leaving = False
         self._may_write = True
         self.told: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         """Done once DingTalk asks us to leave, with its reason, fit for a log. It stops delivering
@@ -90,14 +90,93 @@ class Connection:
         `run` ends soon after, `LAST_ACKS_S` and `CLOSE_S` later at the most. Until DingTalk closes
         its side it goes on delivering: that is stored, although it can't be acknowledged any more.
         """
-        if self._is_left:
+        if self._is_leaving:
             return
-        self._is_left = True
+        self._is_leaving = True
         async with self._nothing_in_hand():
             if self._is_reading and not self._silence.expired():
                 self._may_write = False
                 self._silence.reschedule(asyncio.get_running_loop().time() + CLOSE_S)
-                await _settle(self._socket.send_frame(_NORMAL_CLOSURE, WSMsgType.CLOSE))
+                await _bounded(self._socket.send_frame(_NORMAL_CLOSURE, WSMsgType.CLOSE))
+
+    async def _read(self) -> DisconnectReason:
+        """Read until the connection ends, or nothing has come for too long."""
+        self._is_reading = True
+        try:
+            while True:
+                try:
+                    async with self._silence:
+                        return await self._read_frames()
+                except TimeoutError:
+                    if not _is_late(self._silence):
+                        return DisconnectReason.SILENCE
+                    # The process was stopped, as when a machine sleeps: what came is still unread.
+                    self._silence = asyncio.timeout(_LATE_S)
+        finally:
+            self._is_reading = False
+
+    async def _read_frames(self) -> DisconnectReason:
+        loop = asyncio.get_running_loop()
+        while True:
+            message = await self._socket.receive()
+            if message.type not in (WSMsgType.TEXT, WSMsgType.BINARY):
+                is_error = message.type is WSMsgType.ERROR
+                return DisconnectReason.ERROR if is_error else DisconnectReason.CLOSED
+            if self._may_write:  # else it is closing, and has little time left
+                self._silence.reschedule(loop.time() + SILENCE_S)
+            await self._begin(message.data)
+
+    async def _begin(self, text: bytes) -> None:
+        """Begin to handle a WebSocket message."""
+        began_s = perf_counter()
+        try:
+            frame = read_frame(text)
+        except InvalidMessageError as error:
+            what = f"robot {self._robot.label}: {error}"
+            self._log.note("frame", "received what is not a frame (%d so far): %s", what)
+            self._metrics.frame_ended(Topic.OTHER, FrameOutcome.INVALID)
+            return
+        act = self._handle_system if frame.type == frames.SYSTEM else self._respond
+        await self._places.acquire()
+        task = asyncio.create_task(act(frame, began_s))
+        self._in_hand.add(task)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: "asyncio.Task[None]") -> None:
+        self._in_hand.discard(task)
+        self._places.release()
+
+    async def _handle_system(self, frame: Frame, began_s: float) -> None:
+        """Do what a SYSTEM frame asks for."""
+        topic = topic_of(frame)
+        self._metrics.frame_ended(topic, FrameOutcome.IGNORED)
+        if topic is Topic.PING:
+            await self._write(frames.pong(frame), began_s)
+            return
+        await self._write(frames.system_done(frame), began_s)
+        if topic is Topic.DISCONNECT and not self.told.done():
+            self.told.set_result(identifier(string(mapping(frame.data), "reason")))
+
+    async def _respond(self, frame: Frame, began_s: float) -> None:
+        """Have a frame handled, and acknowledge it."""
+        try:
+            reaction = await self._handle(frame, self._robot)
+        except Exception as error:  # noqa: BLE001 - the connection lives on
+            what = f"robot {self._robot.label}: {trace(error)}"
+            logger.error("a frame was not handled, so it is not acknowledged: %s", what)
+            self._metrics.frame_ended(topic_of(frame), FrameOutcome.FAILED)
+            return
+        self._metrics.frame_ended(topic_of(frame), reaction.outcome)
+        if reaction.acknowledgement is not None:
+            await self._write(reaction.acknowledgement, began_s)
+
+    async def _write(self, acknowledgement: bytes, began_s: float) -> None:
+        """Write an acknowledgement; where that can't be done any more, the frame comes again."""
+        if not self._may_write:
+            return
+        with suppress(OSError, aiohttp.ClientError):
+            await self._socket.send_frame(acknowledgement, WSMsgType.TEXT)
+            self._metrics.acknowledged(perf_counter() - began_s)
 
     @asynccontextmanager
     async def _nothing_in_hand(self) -> AsyncIterator[None]:
@@ -117,95 +196,17 @@ class Connection:
             for _ in range(taken):
                 self._places.release()
 
-    async def _read(self) -> DisconnectReason:
-        """Read until the connection ends, or nothing has come for too long."""
-        self._is_reading = True
-        try:
-            while True:
-                try:
-                    async with self._silence:
-                        return await self._read_frames()
-                except TimeoutError:
-                    if not _is_late(self._silence):
-                        return DisconnectReason.SILENCE
-                    # The process was stopped, as on a machine that sleeps: what came is not read.
-                    self._silence = asyncio.timeout(_LATE_S)
-        finally:
-            self._is_reading = False
-
-    async def _read_frames(self) -> DisconnectReason:
-        loop = asyncio.get_running_loop()
-        while True:
-            message = await self._socket.receive()
-            if message.type not in (WSMsgType.TEXT, WSMsgType.BINARY):
-                is_error = message.type is WSMsgType.ERROR
-                return DisconnectReason.ERROR if is_error else DisconnectReason.CLOSED
-            if self._may_write:  # else it is closing, and has little time left
-                self._silence.reschedule(loop.time() + SILENCE_S)
-            await self._take(message.data)
-
     async def _finish(self) -> None:
         """Write the last acknowledgements, and close the socket."""
         try:
             if self._in_hand:
                 await asyncio.wait(self._in_hand, timeout=LAST_ACKS_S)
             self._may_write = False
-            await _settle(self._socket.close())
+            await _bounded(self._socket.close())
         finally:
             for task in self._in_hand:
                 task.cancel()
             await self._session.close()
-
-    async def _take(self, text: bytes) -> None:
-        """Begin to handle a WebSocket message."""
-        began_s = perf_counter()
-        try:
-            frame = read_frame(text)
-        except InvalidMessageError as error:
-            what = f"robot {self._robot.label}: {error}"
-            self._log.note("frame", "received what is not a frame (%d so far): %s", what)
-            self._metrics.frame_ended(Topic.OTHER, FrameOutcome.INVALID)
-            return
-        act = self._obey if frame.type == frames.SYSTEM else self._respond
-        await self._places.acquire()
-        task = asyncio.create_task(act(frame, began_s))
-        self._in_hand.add(task)
-        task.add_done_callback(self._let_go)
-
-    def _let_go(self, task: "asyncio.Task[None]") -> None:
-        self._in_hand.discard(task)
-        self._places.release()
-
-    async def _obey(self, frame: Frame, began_s: float) -> None:
-        """Do what a SYSTEM frame asks for."""
-        topic = topic_of(frame)
-        self._metrics.frame_ended(topic, FrameOutcome.IGNORED)
-        if topic is Topic.PING:
-            await self._write(frames.pong(frame), began_s)
-            return
-        await self._write(frames.system_done(frame), began_s)
-        if topic is Topic.DISCONNECT and not self.told.done():
-            self.told.set_result(identifier(string(mapping(frame.data), "reason")))
-
-    async def _respond(self, frame: Frame, began_s: float) -> None:
-        """Have a frame handled, and acknowledge it."""
-        try:
-            reaction = await self._handle(frame, self._robot)
-        except Exception as error:  # noqa: BLE001 - the connection lives on
-            logger.error("a frame was not handled, so it is not acknowledged: %s", trace(error))
-            self._metrics.frame_ended(topic_of(frame), FrameOutcome.FAILED)
-            return
-        self._metrics.frame_ended(topic_of(frame), reaction.outcome)
-        if reaction.acknowledgement is not None:
-            await self._write(reaction.acknowledgement, began_s)
-
-    async def _write(self, acknowledgement: bytes, began_s: float) -> None:
-        """Write an acknowledgement; where that can't be done any more, the frame comes again."""
-        if not self._may_write:
-            return
-        with suppress(OSError, aiohttp.ClientError):
-            await self._socket.send_frame(acknowledgement, WSMsgType.TEXT)
-            self._metrics.acknowledged(perf_counter() - began_s)
 
 
 def _is_late(expired: asyncio.Timeout) -> bool:
@@ -214,7 +215,7 @@ def _is_late(expired: asyncio.Timeout) -> bool:
     return when_s is not None and now_s - when_s > _LATE_S
 
 
-async def _settle(call: Coroutine[Any, Any, object]) -> None:
+async def _bounded(call: Coroutine[Any, Any, object]) -> None:
     """Let a call of the socket's end, whatever comes of it; after `CLOSE_S` it is cancelled.
 
     In a task of its own. Calls that wait for the server to read share a future of aiohttp's

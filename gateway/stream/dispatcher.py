@@ -75,16 +75,17 @@ class Dispatcher:
         match topic_of(frame):
             case Topic.MESSAGE:
                 ack = await self._receive_message(data, robot)
-                return self._react(ack, frame, done=frames.message_done)
+                return self._react(ack, frame, robot, done=frames.message_done)
             case Topic.CARD:
                 ack = await self._receiver.receive_card_action(data, robot)
-                return self._react(ack, frame, done=frames.card_done)
+                return self._react(ack, frame, robot, done=frames.card_done)
             case Topic.EVENT:
                 ack = await self._receiver.receive_event(frame.headers, data, robot)
-                return self._react(ack, frame, done=frames.event_done, later=frames.event_later)
+                later = frames.event_later
+                return self._react(ack, frame, robot, done=frames.event_done, later=later)
             case _:
-                kind = f"{identifier(frame.type)} {identifier(frame.topic)}"
-                self._log.note("unknown", "nothing takes such a frame (%d so far): %s", kind)
+                what = f"{identifier(frame.type)} {identifier(frame.topic)}"
+                self._note("unknown", "nothing takes such a frame (%d so far): %s", robot, what)
                 return Reaction(FrameOutcome.UNKNOWN, frames.unknown(frame))
 
     async def _receive_message(self, data: bytes, robot: Robot) -> Ack:
@@ -96,6 +97,7 @@ class Dispatcher:
         self,
         ack: Ack,
         frame: Frame,
+        robot: Robot,
         *,
         done: Callable[[Frame], bytes],
         later: Callable[[Frame], bytes | None] = _leave_unacknowledged,
@@ -108,8 +110,12 @@ class Dispatcher:
             case Ignored():
                 return Reaction(FrameOutcome.IGNORED, done(frame))
             case Invalid(reason) | Misdirected(reason):
-                self._log.note("invalid", "refused a frame (%d so far): %s", reason)
+                self._note("invalid", "refused a frame (%d so far): %s", robot, reason)
                 return Reaction(FrameOutcome.INVALID, frames.refused(frame))
             case Busy(reason):
-                self._log.note("busy", "not stored, so it shall come again (%d so far): %s", reason)
+                line = "not stored, so it shall come again (%d so far): %s"
+                self._note("busy", line, robot, reason)
                 return Reaction(FrameOutcome.BUSY, later(frame))
+
+    def _note(self, kind: str, line: str, robot: Robot, detail: str) -> None:
+        self._log.note(kind, line, f"robot {robot.label}: {detail}")

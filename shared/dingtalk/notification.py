@@ -43,7 +43,7 @@ class Notification:
 
     @property
     def dingtalk_id(self) -> str:
-        """DingTalk's id of an event; of a card action the card's, for it has none of its own."""
+        """DingTalk's id of an event; of a card action the card's, as it has none of its own."""
         subject = self.subject
         return subject.id if isinstance(subject, Event) else subject.out_track_id
 
