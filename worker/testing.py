@@ -179,7 +179,7 @@ async def fire(  # noqa: PLR0913 - the circumstances that a test may choose
     >>> print(asyncio.run(fire(skill, Event("chat_disband"))))
     dead (failed: RuntimeError in the skill)
     """
-    told = Notification(robot_code, what)
+    notification = Notification(robot_code, what)
     async with _services([skill], transport, settings, dingtalk, cache) as (services, threads):
         caller = HookCaller(
             skills=[skill],
@@ -190,9 +190,9 @@ async def fire(  # noqa: PLR0913 - the circumstances that a test may choose
         )
         results = [
             await caller.call(
-                found, told, idempotency_key=idempotency_key, timeout_s=LIFE_MS / 1000
+                found, notification, idempotency_key=idempotency_key, timeout_s=LIFE_MS / 1000
             )
-            for found in caller.find(told)
+            for found in caller.find(notification)
         ]
     return completion_of_hooks(results)
 

@@ -200,7 +200,8 @@ def _served(
 
     def why_not_ready() -> str:
         away = [robot.label for robot, each in clients.items() if not each.open_count]
-        return readiness.why_not or (f"no connection to DingTalk of {', '.join(away)}" * bool(away))
+        disconnected = f"no connection to DingTalk of {', '.join(away)}" if away else ""
+        return readiness.why_not or disconnected
 
     return metrics.served(
         settings,

@@ -69,14 +69,14 @@ class MessageFacts:
         )
 
     @classmethod
-    def of_notification(cls, told: Notification, **noted: Any) -> Self:
+    def of_notification(cls, notification: Notification, **noted: Any) -> Self:
         """The facts of an event or a card action, with what was noted besides."""
-        subject = told.subject
+        subject = notification.subject
         action = subject if isinstance(subject, CardAction) else None
         return cls(
-            msg_id=told.dingtalk_id[:_MAX_ID_CHARS],
-            kind=told.title[:_MAX_ID_CHARS],
-            robot=told.robot_code[:_MAX_ID_CHARS],
+            msg_id=notification.dingtalk_id[:_MAX_ID_CHARS],
+            kind=notification.title[:_MAX_ID_CHARS],
+            robot=notification.robot_code[:_MAX_ID_CHARS],
             sender=action.user_id[:_MAX_ID_CHARS] if action else "",
             conversation=action.space_id[:_MAX_ID_CHARS] if action else "",
             **noted,

@@ -92,9 +92,9 @@ class HookCaller:
         self._now = now
         self._metrics = metrics or AnsweringMetrics()
 
-    def find(self, told: Notification) -> list[FoundHook]:
+    def find(self, notification: Notification) -> list[FoundHook]:
         """The hooks of all skills for an event or a card action."""
-        kind, names = type(told.subject), set(told.names)
+        kind, names = type(notification.subject), set(notification.names)
         return [
             found
             for found in self._hooks
@@ -108,7 +108,7 @@ class HookCaller:
     async def call(
         self,
         found: FoundHook,
-        told: Notification,
+        notification: Notification,
         *,
         idempotency_key: str,
         timeout_s: float,
@@ -117,7 +117,7 @@ class HookCaller:
 
         Args:
             found: the hook.
-            told: what it is called for.
+            notification: what it is called for.
             idempotency_key: names that, the same at each attempt.
             timeout_s: seconds until the deadline.
         """
@@ -125,7 +125,7 @@ class HookCaller:
         skill_timeout_s = skill.timeout_s or self._skill_timeout_s
         deadline_s = _now_s() + timeout_s
         within_s = min(MAX_WAIT * skill_timeout_s, timeout_s)
-        ctx = HookContext(idempotency_key, told.robot_code, self._now(), self._services)
+        ctx = HookContext(idempotency_key, notification.robot_code, self._now(), self._services)
         began_s = _now_s()
         try:
             async with (
@@ -135,7 +135,7 @@ class HookCaller:
             ):
                 began_s = _now_s()
                 with logging_calls(notes.calls):
-                    await contained(self._run(found, told, ctx))
+                    await contained(self._run(found, notification, ctx))
             completion = ANSWERED
         except Exception as error:  # noqa: BLE001 - a hook may raise anything
             completion = completion_of_error(error, skill)
@@ -144,14 +144,14 @@ class HookCaller:
         self._metrics.skill_ended(skill.name, completion.outcome, _now_s() - began_s)
         return HookResult(found, completion, notes)
 
-    async def _run(self, found: FoundHook, told: Notification, ctx: HookContext) -> None:
+    async def _run(self, found: FoundHook, notification: Notification, ctx: HookContext) -> None:
         skill, hook = found
         owner = current_owner.get() or TaskOwner(ctx.idempotency_key)
         set_task_owner(owner._replace(skill=skill.name))
-        if isinstance(told.subject, CardAction):
-            check_press_allowed(skill, told.subject)
+        if isinstance(notification.subject, CardAction):
+            check_press_allowed(skill, notification.subject)
         check_settings(hook.settings, skill, self._services)
-        arguments = hook.bind(told.subject, ctx, self._services.settings)
+        arguments = hook.bind(notification.subject, ctx, self._services.settings)
         await call_function(hook.function, arguments, self._threads)
 
     def _places_of(self, found: FoundHook) -> Places:

@@ -1,4 +1,4 @@
-"""One event or card action, from its lease to its end: hooks are called, and those that fail again.
+"""One event or card action, from its lease to its end: its hooks are called, and retried.
 
 A hook runs at least once. It is called again after a pause if it raised, for as many times as there
 are pauses; and if its worker died before the end was in the ledger. Of several hooks each counts
@@ -44,7 +44,7 @@ class HookAttempt:
     """An event or a card action, the lease on it, and the hooks to be called this time."""
 
     lease: Lease
-    told: Notification
+    notification: Notification
     caller: HookCaller
     """Of the robot that was told."""
     deadline_s: float
@@ -53,7 +53,7 @@ class HookAttempt:
     @property
     def found(self) -> list[FoundHook]:
         """All hooks for it."""
-        return self.caller.find(self.told)
+        return self.caller.find(self.notification)
 
     @property
     def due(self) -> list[FoundHook]:
@@ -105,7 +105,7 @@ class HookRunner:
             *(
                 attempt.caller.call(
                     found,
-                    attempt.told,
+                    attempt.notification,
                     idempotency_key=lease.id,
                     timeout_s=attempt.remaining_s,
                 )
@@ -178,9 +178,9 @@ def _facts(attempt: HookAttempt, results: Sequence[HookResult]) -> str:
     """What the ledger is told of one hook: the first that failed, else the first."""
     of = next((each for each in results if each.has_failed), next(iter(results), None))
     if of is None:
-        return MessageFacts.of_notification(attempt.told).to_json()
+        return MessageFacts.of_notification(attempt.notification).to_json()
     return MessageFacts.of_notification(
-        attempt.told,
+        attempt.notification,
         skill=of.found.skill.name,
         calls=tuple(of.notes.calls),
         error=of.notes.error,
