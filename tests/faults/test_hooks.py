@@ -22,7 +22,7 @@ def test_the_hook_is_called_again_by_another_with_the_same_key(
 ) -> None:
     called = tmp_path / "called"
     settings = {"DINGDA_SKILLS": "tests.e2e.hooking_skill", "TESTS_HOOKING_FILE": str(called)}
-    with stream_mode(env) as dingtalk:
+    with stream_mode(env, tmp_path) as dingtalk:
         with env.worker(**settings) as doomed:
             push = dingtalk.stream.push_event("chat_disband")
             assert push.acks[0].data == {"status": "SUCCESS"}
@@ -47,7 +47,7 @@ def test_a_hook_that_kills_each_of_its_workers_is_given_up_and_kept_for_a_retry(
         "DINGDA_SKILLS": "tests.e2e.hooking_skill",
         "TESTS_HOOKING_FILE": str(tmp_path / "called"),
     }
-    with stream_mode(env) as dingtalk, env.supervised_worker(**settings) as workers:
+    with stream_mode(env, tmp_path) as dingtalk, env.supervised_worker(**settings) as workers:
         dingtalk.stream.push_event("chat_remove_member")
         env.expect_ends(within_s=120, dead={"failed": 1})
         with env.server.client() as client:

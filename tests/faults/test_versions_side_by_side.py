@@ -217,7 +217,7 @@ def test_an_event_that_the_version_before_cannot_read_is_kept_for_the_present_on
 ) -> None:
     called = tmp_path / "called"
     settings = {"DINGDA_SKILLS": "tests.e2e.hooking_skill", "TESTS_HOOKING_FILE": str(called)}
-    with stream_mode(env) as dingtalk, env.worker(before):
+    with stream_mode(env, tmp_path) as dingtalk, env.worker(before):
         dingtalk.stream.push_event("chat_add_member", {"userId": ["0002"]})
         env.expect_ends(dead={"failed": 1})
     (line,) = command(env, ROOT, "dead", "list").splitlines()
