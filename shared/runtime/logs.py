@@ -21,7 +21,7 @@ from dingda.shared.runtime.task_owner import SHORT_ID_CHARS, TaskOwner, current_
 
 LogFormat = Literal["text", "json"]
 
-_TOKEN = re.compile(r"((?:session|access_token)(?:=|%3[Dd]))[^&\s\"'<>]+")
+_TOKEN = re.compile(r"((?:session|access_token|ticket)(?:=|%3[Dd]))[^&\s\"'<>]+")
 _PLAIN_ID = re.compile(r"[\w.@:$+/=-]{1,64}")
 _MAX_MESSAGE_CHARS = 2000
 _MAX_FRAMES = 20
@@ -55,7 +55,7 @@ class Trace(str):
 class RedactingFormatter(logging.Formatter):
     """Formats a line for people.
 
-    Blanks the token of a sessionWebhook, and shows of an exception where it was raised. Ours never
+    Blanks the token of a URL, and shows of an exception where it was raised. Ours never
     log a token; libraries put whole URLs into their messages. A message is one line whatever is in
     it, so nobody forges another by the name of a group, or a nickname.
     """
@@ -118,7 +118,7 @@ class _StandardError(logging.StreamHandler[TextIO]):
 
 
 def redact(text: str) -> str:
-    """Blank the token of every webhook in a text."""
+    """Blank the token of every webhook and of every Stream connection in a text."""
     return _TOKEN.sub(r"\1***", text)
 
 

@@ -120,9 +120,10 @@ def test_nothing_in_a_message_breaks_a_line_or_adds_a_field(trick: str) -> None:
         SESSION_WEBHOOK.replace("=", "%3D"),
         SESSION_WEBHOOK.replace("session=", "session=\x00"),
         f"https://oapi.dingtalk.com/robot/send?access_token={TOKEN}&sign=1",
+        f"wss://wss-open-connection.dingtalk.com:443/connect?ticket={TOKEN}",
     ],
 )
-def test_the_token_of_a_webhook_is_blanked_before_it_is_put_into_json(text: str) -> None:
+def test_the_token_of_a_url_is_blanked_before_it_is_put_into_json(text: str) -> None:
     line = a_line("POST %s", text, line_facts={"url": text}, stack_info=text)
     assert TOKEN not in json.dumps(line)
     assert "***" in line["message"]
