@@ -110,6 +110,7 @@ def test_a_worker_that_dies_between_two_attempts_takes_no_count_with_it(
         env.accept("text")
         env.webhook.wait_for(3)
         first.wait_for("retry in .* ms(?s:.*)retry in .* ms(?s:.*)retry in .* ms")
+        env.wait_for_state("accepted")  # logged before it is stored
         first.kill()
     rested_s = rests_s(env)
     assert rested_s <= 2.4  # the third pause, not a new first one

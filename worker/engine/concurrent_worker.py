@@ -146,14 +146,14 @@ class ConcurrentWorker(BaseWorker):
         self._loop = asyncio.get_running_loop()
         contain_tasks(self._loop)
         await self._in_records_thread(self._registration.open)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            self._loop.add_signal_handler(number, self.stop)
         logger.info(
             "worker %s takes up to %d jobs at once from %s",
             self.name,
             self._concurrency,
             self._queue.name,
         )
-        for number in (signal.SIGTERM, signal.SIGINT):
-            self._loop.add_signal_handler(number, self.stop)
         self.readiness.begin()
         notify(READY)
         background = [
