@@ -221,10 +221,8 @@ def _answers(address: str) -> bool:
 def _is_refused(address: str) -> bool:
     try:
         httpx.get(address)
-    except httpx.ConnectError:
-        return True
-    except httpx.TransportError:
-        return False
+    except httpx.TransportError as error:
+        return isinstance(error, httpx.ConnectError)
     return False
 
 
