@@ -125,7 +125,12 @@ class HookCaller:
         skill_timeout_s = skill.timeout_s or self._skill_timeout_s
         deadline_s = _now_s() + timeout_s
         within_s = min(MAX_WAIT * skill_timeout_s, timeout_s)
-        ctx = HookContext(idempotency_key, notification.robot_code, self._now(), self._services)
+        ctx = HookContext(
+            idempotency_key=idempotency_key,
+            robot_code=notification.robot_code,
+            now=self._now(),
+            services=self._services,
+        )
         began_s = _now_s()
         try:
             async with (

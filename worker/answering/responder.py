@@ -142,6 +142,8 @@ class Responder:
             ctx = Context(
                 text=route.text if route else self._router.words_in(message.own_words),
                 message=message,
+                idempotency_key=message.id,
+                robot_code=message.robot_code,
                 now=self._now(),
                 services=self._services,
                 names=route.names if route else (),

@@ -17,8 +17,18 @@ from dingda.worker.sdk.services import Services
 T = TypeVar("T")
 
 
-class _WithProcesses:
-    """What every context can do."""
+@dataclass(frozen=True, kw_only=True)
+class BaseContext:
+    """What the context of every function of a skill has, and what it can do."""
+
+    idempotency_key: str
+    """Names what the function is called for: the same whenever it is called for it again."""
+    robot_code: str
+    """Which robot it is; "" where neither the settings nor DingTalk name one."""
+    now: datetime
+    """The present, in the time zone of China."""
+    services: Services = field(repr=False)
+    """`http`, `cache`, `databases`, `dingtalk`."""
 
     async def in_process(self, function: Callable[..., T], *arguments: Any) -> T:
         """Run a CPU-bound function in another process, and return its result.
@@ -35,8 +45,8 @@ class _WithProcesses:
         return returned
 
 
-@dataclass(frozen=True)
-class Context(_WithProcesses):
+@dataclass(frozen=True, kw_only=True)
+class Context(BaseContext):
     """The message being handled: its text, its sender, and the services a skill may use.
 
     >>> @skill.command("我是谁")
@@ -50,10 +60,6 @@ class Context(_WithProcesses):
     """The text as typed, without the mention and invisible characters."""
     message: Message
     """Everything that DingTalk sent."""
-    now: datetime
-    """The present, in the time zone of China."""
-    services: Services = field(repr=False)
-    """`http`, `cache`, `databases`, `dingtalk`."""
     names: tuple[str, ...] = field(default=(), repr=False)
     """The names behind an @ at the text's edges, which were taken out of it: the bot's, or typed by
     hand. Whoever was really mentioned is in `message.mentions`."""
@@ -80,8 +86,8 @@ class Context(_WithProcesses):
         return localizer(like=self.text)
 
 
-@dataclass(frozen=True)
-class HookContext(_WithProcesses):
+@dataclass(frozen=True, kw_only=True)
+class HookContext(BaseContext):
     """What a hook may use: there is no message, so nothing to answer to.
 
     >>> @skill.event("chat_disband")
@@ -91,12 +97,3 @@ class HookContext(_WithProcesses):
     dingrobot 64
     answered
     """
-
-    idempotency_key: str
-    """Names the event or the press: the same whenever the hook is called for it again."""
-    robot_code: str
-    """Which robot was told; "" where the settings name no robot."""
-    now: datetime
-    """The present, in the time zone of China."""
-    services: Services = field(repr=False)
-    """`http`, `cache`, `databases`, `dingtalk`."""

@@ -51,6 +51,20 @@ for _ in range(1000):
 """
 
 
+async def test_a_command_is_called_again_with_the_same_idempotency_key() -> None:
+    skill = a_skill(lambda: None)
+    keys = []
+
+    @skill.command("钥匙")
+    def note(ctx: Context) -> str:
+        keys.append(ctx.idempotency_key)
+        return "好"
+
+    await ask(skill, "钥匙")
+    await ask(skill, "钥匙")
+    assert keys == ["0" * 64] * 2
+
+
 async def test_none_is_silence() -> None:
     assert await ask(a_skill(lambda: None), "问") is None
 

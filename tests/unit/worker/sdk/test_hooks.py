@@ -18,7 +18,8 @@ def skill() -> Skill:
 
 
 def a_context(services: Any = None) -> HookContext:
-    return HookContext("k", "dingrobot", datetime(2026, 1, 1, tzinfo=CHINA), services)
+    now = datetime(2026, 1, 1, tzinfo=CHINA)
+    return HookContext(idempotency_key="k", robot_code="dingrobot", now=now, services=services)
 
 
 def test_a_hook_is_called_with_what_its_parameters_ask_for(skill: Skill) -> None:
