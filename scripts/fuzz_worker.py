@@ -62,6 +62,7 @@ from dingda.worker.services.access_token import AccessToken
 from dingda.worker.services.contacts import Contacts
 from dingda.worker.services.database import Databases
 from dingda.worker.services.http_client import Http
+from dingda.worker.services.openapi import OpenAPI
 from dingda.worker.skills.coupons import CouponSettings
 from dingda.worker.skills.performance import PerformanceSettings, name_in
 from dingda.worker.skills.weather import WeatherSettings
@@ -258,7 +259,7 @@ class _Bot:
                 cache=MemoryCache(),
                 databases=Databases(),
                 dingtalk=Contacts(
-                    Http(client), _token(client), openapi_url=_OPENAPI, oapi_url=_OAPI
+                    OpenAPI(Http(client), _token(client), url=_OPENAPI, oapi_url=_OAPI)
                 ),
                 settings={**self._settings, WeatherSettings: weather},
             )

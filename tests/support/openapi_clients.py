@@ -11,6 +11,7 @@ from dingda.worker.services.access_token import AccessToken
 from dingda.worker.services.cache import Cache
 from dingda.worker.services.contacts import Contacts
 from dingda.worker.services.http_client import Http
+from dingda.worker.services.openapi import OpenAPI
 
 OPENAPI_URL = "https://api.dingtalk.com"
 OAPI_URL = "https://oapi.dingtalk.com"
@@ -49,9 +50,12 @@ def a_token(
 
 def contacts_of(client: httpx.AsyncClient, token: AccessToken | None = None) -> Contacts:
     """An address book, asked through a client; with a token of its own unless one is given."""
-    return Contacts(
-        Http(client), token or a_token(client), openapi_url=OPENAPI_URL, oapi_url=OAPI_URL
-    )
+    return Contacts(openapi_of(client, token))
+
+
+def openapi_of(client: httpx.AsyncClient, token: AccessToken | None = None) -> OpenAPI:
+    """The OpenAPI, called through a client; with a token of its own unless one is given."""
+    return OpenAPI(Http(client), token or a_token(client), url=OPENAPI_URL, oapi_url=OAPI_URL)
 
 
 def private_channel(transport: Transport, token: AccessToken) -> PrivateChannel:

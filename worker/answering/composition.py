@@ -23,6 +23,7 @@ from dingda.worker.sdk.services import Services
 from dingda.worker.sdk.skill import Skill
 from dingda.worker.services.access_token import AccessToken
 from dingda.worker.services.contacts import Contacts
+from dingda.worker.services.openapi import OpenAPI
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +71,10 @@ def _create(
     settings: Settings, robot: Robot, skills: Sequence[Skill], shared: SharedParts
 ) -> AnsweringRobot:
     token = _access_token(settings, robot, shared.services)
-    services = _services(settings, shared.services, token) if token else shared.services
+    services = shared.services
+    if token:
+        # With the address book that the robot's application may read.
+        services = replace(services, dingtalk=Contacts(_openapi(settings, services, token)))
     metrics = shared.metrics.of_robot(robot.label)
     return AnsweringRobot(
         Responder(
@@ -116,16 +120,14 @@ def _access_token(settings: Settings, robot: Robot, services: Services) -> Acces
     )
 
 
-def _services(settings: Settings, services: Services, token: AccessToken) -> Services:
-    """The services with the address book that a robot's application may read."""
-    contacts = Contacts(
+def _openapi(settings: Settings, services: Services, token: AccessToken) -> OpenAPI:
+    return OpenAPI(
         services.http,
         token,
-        openapi_url=settings.openapi_url,
+        url=settings.openapi_url,
         oapi_url=settings.oapi_url,
         limits=settings.openapi_limits,
     )
-    return replace(services, dingtalk=contacts)
 
 
 def _private_channel(

@@ -135,17 +135,30 @@ def is_unknown_token(status: int, fields: object) -> bool:
     return status == HTTPStatus.UNAUTHORIZED or code == "InvalidAuthentication"
 
 
+class RateLimitedError(BackendUnavailableError):
+    """There were more calls in this second than DingTalk takes; this one was not carried out."""
+
+
+class OpenAPIRefusedError(BackendConfigError):
+    """DingTalk rejects the call; `code` is its own name or number of the reason."""
+
+    def __init__(self, reason: str, code: str) -> None:
+        super().__init__(OPENAPI.name, reason)
+        self.code = code
+
+
 def refusal(response: JSONResponse) -> BackendError:
     """The error for a rejected call, with its codes only: its text may hold names and addresses."""
     fields = fields_of(response)
     code = fields.get("code", fields.get("errcode"))
     sub_code = f"/{fields['sub_code']}" if "sub_code" in fields else ""
     reason = f"HTTP {response.status}, {code!s:.{_MAX_CODE_CHARS}}{sub_code:.{_MAX_CODE_CHARS}}"
+    if "QpsLimit" in str(code):
+        return RateLimitedError(OPENAPI.name, reason)
     errcode = errcode_in(fields)
-    passes = errcode is not None and meaning_of(errcode) in (Meaning.BUSY, Meaning.THROTTLED)
-    if passes or "QpsLimit" in str(code):
+    if errcode is not None and meaning_of(errcode) in (Meaning.BUSY, Meaning.THROTTLED):
         return BackendUnavailableError(OPENAPI.name, reason)
-    return BackendConfigError(OPENAPI.name, reason)
+    return OpenAPIRefusedError(reason, str(code if errcode is None else errcode))
 
 
 def fields_of(response: JSONResponse) -> dict[str, Any]:

@@ -5,60 +5,31 @@ A person is identified by userid alone: names are not unique, and anybody may ch
 """
 
 from collections.abc import AsyncIterator, Mapping
-from http import HTTPStatus
 from typing import Any
 
 import stamina
 
 from dingda.worker.errors import BackendProtocolError, BackendUnavailableError
-from dingda.worker.services.access_token import (
-    OPENAPI,
-    TOKEN_HEADER,
-    AccessToken,
-    backend_at,
-    fields_of,
-    is_unknown_token,
-    refusal,
-)
+from dingda.worker.services.access_token import OPENAPI, OpenAPIRefusedError
 from dingda.worker.services.address_book import Person
-from dingda.worker.services.backend import NO_LIMITS, Limits
-from dingda.worker.services.errcodes import errcode_in
-from dingda.worker.services.http_client import Http, JSONResponse
+from dingda.worker.services.openapi import OpenAPI
 
 _MAX_FOUND = 20
 _MAX_ATTEMPTS = 3
 _PAUSE_S = 1.0
-# errcodes of the older API, beside those of `worker.services.errcodes`.
-_BAD_TOKEN = frozenset({40014, 42001})
-_NOT_FOUND = frozenset({33012, 60121, 60003})
-"""No such userid, user or department."""
+_NOT_FOUND = frozenset({"33012", "60121", "60003"})
+"""The errcodes for no such userid, user or department."""
 
 
 class Contacts:
     """An organisation's `AddressBook`, read through DingTalk's OpenAPI.
 
     Args:
-        http: makes the calls.
-        token: of the application in whose name they are made.
-        openapi_url: `https://api.dingtalk.com`.
-        oapi_url: `https://oapi.dingtalk.com`.
-        limits: the limits that are set for the OpenAPI.
+        openapi: of the application in whose name it is read.
     """
 
-    def __init__(
-        self,
-        http: Http,
-        token: AccessToken,
-        *,
-        openapi_url: str,
-        oapi_url: str,
-        limits: Limits = NO_LIMITS,
-    ) -> None:
-        self._http = http
-        self._token = token
-        self._openapi_url = openapi_url
-        self._oapi_url = oapi_url
-        self._limits = limits
+    def __init__(self, openapi: OpenAPI) -> None:
+        self._openapi = openapi
 
     async def person(self, staff_id: str) -> Person | None:
         """Look a person up by userid; None if the organisation has no such person.
@@ -98,44 +69,22 @@ class Contacts:
             BackendError: if DingTalk can't be reached, or rejects the call.
         """
         query = {"queryWord": name, "offset": 0, "size": _MAX_FOUND, "fullMatchField": 1}
-        url = f"{self._openapi_url}/v1.0/contact/users/search"
         async for attempt in _attempts():
             with attempt:
-                response = await self._token.call(
-                    lambda token: self._http.json(
-                        backend_at(url, self._limits),
-                        "POST",
-                        url,
-                        json=query,
-                        headers={TOKEN_HEADER: token},
-                    ),
-                    is_stale=lambda response: is_unknown_token(response.status, response.data),
-                )
-                if response.status != HTTPStatus.OK:
-                    raise refusal(response)
-        return _userids(fields_of(response))
+                fields = await self._openapi.call("POST", "/v1.0/contact/users/search", query)
+        return _userids(fields)
 
     async def _call_oapi(self, path: str, body: Mapping[str, Any]) -> dict[str, Any] | None:
-        """Call the older API, which reports its result as an errcode; None: not found."""
-        url = self._oapi_url + path
+        """Call the older API; None: not found."""
         async for attempt in _attempts():
             with attempt:
-                response = await self._token.call(
-                    lambda token: self._http.json(
-                        backend_at(url, self._limits),
-                        "POST",
-                        url,
-                        params={"access_token": token},
-                        json=body,
-                    ),
-                    is_stale=lambda response: _errcode(response) in _BAD_TOKEN,
-                )
-                code = _errcode(response)
-                if code in _NOT_FOUND:
-                    return None
-                if code != 0:
-                    raise refusal(response)
-        return fields_of(response)
+                try:
+                    return await self._openapi.call_oapi(path, body)
+                except OpenAPIRefusedError as error:
+                    if error.code in _NOT_FOUND:
+                        return None
+                    raise
+        raise AssertionError("stamina ends with a response or an exception")
 
 
 def _attempts() -> AsyncIterator[stamina.Attempt]:
@@ -166,11 +115,3 @@ def _userid(value: object) -> str:
     if not isinstance(value, str):
         raise BackendProtocolError(OPENAPI.name, "a userid that is no text")
     return value
-
-
-def _errcode(response: JSONResponse) -> int:
-    """The errcode of the older API."""
-    code = errcode_in(fields_of(response))
-    if code is None:
-        raise BackendProtocolError(OPENAPI.name, f"HTTP {response.status} without an errcode")
-    return code
