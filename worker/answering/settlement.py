@@ -32,6 +32,7 @@ _PAUSES_MS = {
     FailureKind.CERTIFICATE: _GROWING_MS,
     FailureKind.BUSY: _GROWING_MS,
     FailureKind.THROTTLED: (60_000, 600_000),
+    FailureKind.QPS: _GROWING_MS[1:],
     FailureKind.TOKEN: (1_000,),
 }
 """The pause after the first failure of a kind, after the second, and so on; the last repeats."""

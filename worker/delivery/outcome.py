@@ -15,6 +15,8 @@ class FailureKind(StrEnum):
     """DingTalk says that it failed, or that it is overloaded."""
     THROTTLED = "throttled"
     """Too many messages: 20 a minute are allowed, and more block the robot for ten minutes."""
+    QPS = "qps"
+    """More calls of the OpenAPI in one second than DingTalk takes."""
     TOKEN = "token"  # noqa: S105 - a kind of failure
     """DingTalk's OpenAPI doesn't know the access token; the next attempt gets a new one."""
 
