@@ -61,6 +61,13 @@ class SimulatorSettings(PlainSettings):
         20, ge=0, description="Replies that one conversation takes in a minute; 0 for any number."
     )
 
+    openapi_qps: int = Field(
+        20, ge=0, description="Calls that one OpenAPI takes in a second; 0 for any number."
+    )
+    openapi_monthly_calls: int = Field(
+        5000, ge=0, description="Calls that the OpenAPI takes in all; 0 for any number."
+    )
+
     mode: Literal["http", "stream"] = Field(
         "http",
         description="How messages go to the bot: as callbacks to the gateway, or through the "

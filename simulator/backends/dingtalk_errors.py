@@ -50,6 +50,19 @@ OTHER_ROBOT = (
         "message": "应用与绑定的机器人robotCode不相符",
     },
 )
+SYSTEM_BUSY = (500, {"code": "system.busy", "message": "系统繁忙"})
+NO_TEMPLATE = (400, {"code": "param.templateNotExist", "message": "模板不存在"})
+ROUTE_KEY_EXISTS = (400, {"code": "callbackRouteKeyExist", "message": "callbackRouteKey已存在"})
+FOREIGN_ROBOT = (
+    400,
+    {"code": "invalidParameter.robotCode.auth", "message": "robotCode与应用不匹配"},
+)
+FOREIGN_GROUP = (400, {"code": "conversation.org.notMatch", "message": "群不属于该组织"})
+WRONG_DOWNLOAD_CODE = (
+    400,
+    {"code": "invalidParameter.robotCode.downloadCode", "message": "downloadCode错误"},
+)
+NOT_A_MESSAGE = (500, {"code": "system.err", "message": "系统错误"})
 OVERLOADED = (503, {"code": "ServiceUnavailable", "message": "try later"})
 
 

@@ -7,7 +7,10 @@ from urllib.parse import quote
 
 import httpx
 
+from dingda.simulator.dingtalk.card import Card, Press
 from dingda.simulator.dingtalk.faults import FaultSettings
+from dingda.simulator.dingtalk.openapi_faults import OpenAPIFaults
+from dingda.simulator.dingtalk.openapi_usage import OpenAPIState
 from dingda.simulator.dingtalk.record import Record
 from dingda.simulator.dingtalk.stream_faults import StreamFaults
 from dingda.simulator.dingtalk.stream_pushes import PushRecord
@@ -157,6 +160,42 @@ class SimulatorClient:
         """Choose what goes wrong with Stream connections from now on."""
         await self._fetch(StreamFaults.from_json, "PUT", "/api/stream/faults", faults.to_json())
 
+    async def cards(self) -> list[Card]:
+        """Every card that is remembered, the oldest first."""
+        return await self._fetch(Card.list_from_json, "GET", "/api/cards")
+
+    async def card(self, out_track_id: str) -> Card:
+        """A card as it is now."""
+        return await self._fetch(Card.from_json, "GET", _card_path(out_track_id))
+
+    async def press(
+        self,
+        out_track_id: str,
+        *,
+        staff_id: str,
+        action_id: str,
+        params: Mapping[str, Any] | None = None,
+    ) -> Press:
+        """Press a card's button; returns once it is answered, or the client waits no longer.
+
+        Args:
+            out_track_id: the card.
+            staff_id: who presses.
+            action_id: the button that this person sees.
+            params: what it sends, whatever is drawn; None for what the button carries.
+        """
+        body = {"staff_id": staff_id, "action_id": action_id, "params": params}
+        path = _card_path(out_track_id, "/press")
+        return await self._fetch(Press.from_json, "POST", path, json.dumps(body).encode())
+
+    async def openapi_state(self) -> OpenAPIState:
+        """The calls of the OpenAPI so far, and what is left of the quotas."""
+        return await self._fetch(OpenAPIState.from_json, "GET", "/api/openapi")
+
+    async def set_openapi_faults(self, faults: OpenAPIFaults) -> None:
+        """Choose what goes wrong with the OpenAPI from now on."""
+        await self._fetch(OpenAPIFaults.from_json, "PUT", "/api/openapi/faults", faults.to_json())
+
     async def follow(self) -> AsyncIterator[Record]:
         """Every record that is remembered, and then each again whenever it changes, without end."""
         try:
@@ -201,6 +240,10 @@ class SimulatorClient:
             f"Nothing answers at {self._url}. Start it with `dingda demo`, or name another with "
             "DINGDA_SIMULATOR_URL."
         )
+
+
+def _card_path(out_track_id: str, what: str = "") -> str:
+    return f"/api/cards/{quote(out_track_id, safe='')}{what}"
 
 
 def _path(msg_id: str, what: str = "") -> str:

@@ -67,7 +67,7 @@ def build_callback(
     known = message.published and not message.external
     return {
         "senderPlatform": message.client,
-        "conversationId": _conversation_id(message),
+        "conversationId": conversation_id_of(message),
         **({} if message.single else _group_fields(message)),
         "chatbotCorpId": CORP_ID,
         "chatbotUserId": ROBOT_ID,
@@ -229,7 +229,8 @@ def _at_user(mentioned: Mentioned) -> dict[str, Any]:
     return {"dingtalkId": sender_id_of(name), **_without_empty(staffId=known)}
 
 
-def _conversation_id(message: UserMessage) -> str:
+def conversation_id_of(message: UserMessage) -> str:
+    """The id of the conversation that a message is said in."""
     name = f"single {message.sender}" if message.single else "group"
     return f"cid{b64encode(_digest(name)).decode()}"
 
@@ -244,3 +245,5 @@ def _digest(name: str) -> bytes:
 
 ROBOT_ID = _encrypted_id("robot")
 """The robot's id as DingTalk encrypts it."""
+GROUP_ID = conversation_id_of(UserMessage(""))
+"""The conversationId of the group."""

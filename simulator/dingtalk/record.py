@@ -89,7 +89,11 @@ class Record:
     redeliveries: tuple[Ack, ...] = ()
     """The gateway's responses to the same callback, sent again."""
     prompted: bool = True
-    """Whether it answers a message; False for a private message that the bot sends first."""
+    """Whether it answers a message; False for what the bot sends first, to a person or a group."""
+    card: str = ""
+    """The outTrackId of the card that it shows; "" for any other message."""
+    reactions: tuple[str, ...] = ()
+    """The emotions that the bot has put on the message, by their texts."""
     raw: bool = False
     """Whether the callback was given as it is, not built from `said`."""
     verbatim: bytes | None = None

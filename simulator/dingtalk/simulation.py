@@ -13,6 +13,7 @@ from dingda.shared.dingtalk.signature import sign
 from dingda.shared.errors import InvalidMessageError
 from dingda.shared.ledger.timeline import MessageTimeline
 from dingda.simulator.dingtalk.callback import (
+    GROUP_ID,
     ROBOT_CODE,
     build_callback,
     new_msg_id,
@@ -241,25 +242,58 @@ class Simulation:
             self._note(record, payload, verdict, now_ms)
         return verdict
 
-    def push(self, name: str, payload: dict[str, Any]) -> None:
-        """Show a private message that the bot sends first."""
-        now_ms = self._now_ms()
-        self.records.put(
-            Record(
-                msg_id=f"push{secrets.token_hex(8)}",
-                sent_at_ms=now_ms,
-                said=UserMessage("", sender=name, single=True),
-                headers={},
-                callback={},
-                session_expires_ms=now_ms,
-                prompted=False,
-                replies=(_record_reply(payload, OK, after_ms=0),),
-            )
+    def push(self, name: str, payload: dict[str, Any]) -> Record:
+        """Show what the bot sends first in a person's single chat."""
+        return self._begin(UserMessage("", sender=name, single=True), payload=payload)
+
+    def push_to_group(self, payload: dict[str, Any]) -> Record:
+        """Show what the bot sends first in the group."""
+        return self._begin(UserMessage("", mention=False), payload=payload)
+
+    def show_card(self, out_track_id: str, name: str) -> Record:
+        """Show a card in a person's single chat, or in the group if `name` is ""."""
+        said = UserMessage("", sender=name, single=True) if name else UserMessage("", mention=False)
+        return self._begin(said, card=out_track_id)
+
+    def is_group(self, conversation_id: str) -> bool:
+        """Whether the robot is in a group: the one of here, or one that a raw callback named."""
+        callbacks = (record.callback for record in self.records.since(0))
+        return conversation_id == GROUP_ID or any(
+            callback.get("conversationId") == conversation_id
+            and callback.get("conversationType") == "2"
+            for callback in callbacks
         )
+
+    def react(self, msg_id: str, conversation_id: str, emotion: str, *, is_on: bool) -> bool:
+        """Put an emotion on a user's message or take it away; False if there is no such message."""
+        record = self.record(msg_id)
+        if record is None or record.callback.get("conversationId") != conversation_id:
+            return False
+        others = tuple(each for each in record.reactions if each != emotion)
+        self.records.put(replace(record, reactions=(*others, emotion) if is_on else others))
+        return True
 
     def record(self, msg_id: str) -> Record | None:
         """The record of a message; None if it is unknown or forgotten."""
         return self.records.get(msg_id)
+
+    def _begin(
+        self, said: UserMessage, *, payload: dict[str, Any] | None = None, card: str = ""
+    ) -> Record:
+        now_ms = self._now_ms()
+        record = Record(
+            msg_id=f"{'card' if card else 'push'}{secrets.token_hex(8)}",
+            sent_at_ms=now_ms,
+            said=said,
+            headers={},
+            callback={},
+            session_expires_ms=now_ms,
+            prompted=False,
+            card=card,
+            replies=(_record_reply(payload, OK, after_ms=0),) if payload else (),
+        )
+        self.records.put(record)
+        return record
 
     def _session_webhook(self, session: str) -> str:
         return f"{self._public_url}/robot/sendBySession?session={session}"

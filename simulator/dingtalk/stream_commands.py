@@ -11,6 +11,7 @@ from dingda.simulator.dingtalk.stream_frames import ANY_EVENT, CARD_TOPIC, Frame
 
 EXPIRED = "connection is expired"
 """The reason that DingTalk gives most often."""
+_OVER_HTTP = ("type", "outTrackId", "corpId", "userId", "content")
 _STRICT = ConfigDict(extra="forbid", strict=True)
 _Name = Annotated[str, Field(min_length=1, max_length=200)]
 
@@ -89,10 +90,10 @@ class CardPress(_FromJson):
     clientId: str = ""  # noqa: N815 - DingTalk's name
     """Whose connections get it; "": those of the simulator's own application."""
 
-    def to_push(self) -> Push:
-        """Write the callback."""
+    def to_callback(self) -> dict[str, Any]:
+        """Write the callback's fields."""
         private = {"actionIds": list(self.actionIds), "params": self.params}
-        callback = {
+        return {
             "type": "actionCallback",
             "outTrackId": self.outTrackId,
             "corpId": CORP_ID,
@@ -103,7 +104,15 @@ class CardPress(_FromJson):
             "extension": "{}",
             "content": _to_json({"cardPrivateData": private}),
         }
-        return Push("CALLBACK", CARD_TOPIC, _to_json(callback))
+
+    def to_body(self) -> bytes:
+        """Write the callback over HTTP, which has fewer fields."""
+        callback = self.to_callback()
+        return _to_json({name: callback[name] for name in _OVER_HTTP}).encode()
+
+    def to_push(self) -> Push:
+        """Write the callback over Stream."""
+        return Push("CALLBACK", CARD_TOPIC, _to_json(self.to_callback()))
 
 
 @dataclass(frozen=True)

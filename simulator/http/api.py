@@ -5,7 +5,7 @@ An error is `{"error": a short name, "detail": a sentence}`.
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import suppress
 from http import HTTPStatus
 from typing import TypeVar
@@ -24,7 +24,7 @@ from dingda.simulator.dingtalk.simulation import SignedCallback, Simulation
 from dingda.simulator.dingtalk.user_message import Burst, UserMessage
 from dingda.simulator.errors import CallbackUnansweredError
 from dingda.simulator.http.callback_sender import Sender
-from dingda.simulator.http.events import Events, View
+from dingda.simulator.http.events import Events, Feed
 from dingda.simulator.http.schema import describe
 
 logger = logging.getLogger(__name__)
@@ -50,7 +50,7 @@ def api_routes(
     dingtalk: Simulation,
     callback_sender: Sender,
     changes: ChangeNotifier,
-    views: Mapping[str, View],
+    feed: Feed,
 ) -> list[BaseRoute]:
     """Build the API's routes.
 
@@ -58,10 +58,11 @@ def api_routes(
         dingtalk: the simulation.
         callback_sender: sends the callbacks to the bot.
         changes: wakes the requests that wait for a change.
-        views: what the events tell besides, by their names.
+        feed: what the events tell besides records and faults.
     """
     endpoints = _Endpoints(dingtalk, callback_sender, changes)
-    events = Events(dingtalk.records, {"bad_day": lambda: dingtalk.faults, **views}, changes)
+    views = {"bad_day": lambda: dingtalk.faults, **feed.views}
+    events = Events(dingtalk.records, views, changes, feed.logs)
     # A msgId holds slashes, and they arrive decoded.
     message = "/api/messages/{msg_id:path}"
     return [

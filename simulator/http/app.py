@@ -3,6 +3,7 @@
 POST /robot/sendBySession?session=…  a reply; answered with DingTalk's errcodes
 POST /robot/send?access_token=…      a message of a custom robot, answered likewise
 /openapi/…, /open-meteo/…            other services, see `simulator.backends`
+/oss/…                               files that the bot may fetch for a while
 /openapi/v1.0/gateway/…, /connect    Stream mode, see `simulator.http.stream`
 /api/…                               see `simulator.http.api` and `/openapi.json`
 /                                    see `simulator.page`
@@ -14,7 +15,6 @@ import logging
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from http import HTTPStatus
-from types import MappingProxyType
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -32,13 +32,13 @@ from dingda.simulator.dingtalk.rules import NEEDS_POST, OK, ReplyVerdict
 from dingda.simulator.dingtalk.simulation import Simulation
 from dingda.simulator.http.api import ApiError, api_routes, error_response
 from dingda.simulator.http.callback_sender import Sender
-from dingda.simulator.http.events import View
+from dingda.simulator.http.events import Feed
 from dingda.simulator.page import page_routes
 from dingda.simulator.watch import LedgerWatch
 
 logger = logging.getLogger(__name__)
 
-NO_VIEWS: Mapping[str, View] = MappingProxyType({})
+NO_FEED = Feed()
 
 
 def create_app(
@@ -48,7 +48,7 @@ def create_app(
     changes: ChangeNotifier,
     watch: LedgerWatch | None = None,
     routes: Sequence[BaseRoute] = (),
-    views: Mapping[str, View] = NO_VIEWS,
+    feed: Feed = NO_FEED,
     hosts: Collection[str] = (),
 ) -> Starlette:
     """Build the simulator's server.
@@ -59,7 +59,7 @@ def create_app(
         changes: wakes waiting requests; close it before the server stops.
         watch: reads the ledger, where there is one.
         routes: Stream mode's, a custom robot's, and those of fakes of other services.
-        views: what the events tell besides records and faults, by their names.
+        feed: what the events tell besides records and faults.
         hosts: the only names that it answers to; none for any name.
     """
 
@@ -79,7 +79,7 @@ def create_app(
                 methods=["GET", "POST"],
             ),
             *routes,
-            *api_routes(dingtalk, callback_sender, changes, views),
+            *api_routes(dingtalk, callback_sender, changes, feed),
             *page_routes(),
         ],
         middleware=[Middleware(KnownHosts, hosts=hosts)] if hosts else [],

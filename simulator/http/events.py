@@ -1,7 +1,9 @@
 """Server-sent events: everything that is remembered, and then every change."""
 
 import secrets
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Protocol
 
 from starlette.requests import Request
@@ -21,8 +23,32 @@ class Told(Protocol):
         """Write it as JSON."""
 
 
+class ChangeLog(Protocol):
+    """Values that are told again whenever they change."""
+
+    @property
+    def revision(self) -> int:
+        """The number of the latest change."""
+
+    def since(self, revision: int) -> Sequence[Told]:
+        """Those that changed after a revision; 0: all."""
+
+
 View = Callable[[], Told]
 """What there is to tell of something at present."""
+
+
+@dataclass(frozen=True, slots=True)
+class Feed:
+    """What the events tell besides records, by the events' names.
+
+    Attributes:
+        views: told again as a whole when they have changed.
+        logs: told value by value, as cards are.
+    """
+
+    views: Mapping[str, View] = field(default_factory=dict)
+    logs: Mapping[str, ChangeLog] = field(default_factory=dict)
 
 
 class Events:
@@ -31,13 +57,19 @@ class Events:
     Args:
         records: the records.
         views: what is told besides, by the events' names.
-        changes: announces changes of both.
+        changes: announces changes of all.
+        logs: what is told besides, one value an event, by the events' names.
     """
 
     def __init__(
-        self, records: RecordStore, views: Mapping[str, View], changes: ChangeNotifier
+        self,
+        records: RecordStore,
+        views: Mapping[str, View],
+        changes: ChangeNotifier,
+        logs: Mapping[str, ChangeLog] = MappingProxyType({}),
     ) -> None:
         self._records = records
+        self._logs = logs
         self._views = views
         self._changes = changes
         self._server_id = secrets.token_hex(4)
@@ -54,11 +86,17 @@ class Events:
 
     async def _events(self, revision: int) -> AsyncIterator[bytes]:
         told: dict[str, Told] = {}
+        # A client that resumes gets these from the beginning, which does no harm.
+        logged = dict.fromkeys(self._logs, 0)
         if revision == 0:
             yield _event("beginning", b"{}")
 
         def is_news() -> bool:
-            return self._records.has_changed_since(revision) or self._news(told) != {}
+            return (
+                self._records.has_changed_since(revision)
+                or self._news(told) != {}
+                or any(log.revision > logged[name] for name, log in self._logs.items())
+            )
 
         while not self._changes.closed:
             records, revision = self._records.since(revision), self._records.revision
@@ -66,6 +104,10 @@ class Events:
             told |= news
             for name, value in news.items():
                 yield _event(name, value.to_json())
+            for name, log in self._logs.items():
+                values, logged[name] = log.since(logged[name]), log.revision
+                for logged_value in values:
+                    yield _event(name, logged_value.to_json())
             for record in records:
                 yield _event("record", record.to_json())
             # The id is last, so that a client that resumes has had everything before it.

@@ -4,7 +4,10 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
+from dingda.simulator.dingtalk.card import Card, Press, PressRequest
 from dingda.simulator.dingtalk.faults import FaultSettings
+from dingda.simulator.dingtalk.openapi_faults import OpenAPIFaults
+from dingda.simulator.dingtalk.openapi_usage import OpenAPIState
 from dingda.simulator.dingtalk.record import Record
 from dingda.simulator.dingtalk.stream_commands import (
     CardPress,
@@ -25,6 +28,13 @@ _MSG_ID: _Json = {
     "in": "path",
     "required": True,
     "description": "DingTalk's msgId, percent-encoded: it holds `/`, `+` and `=`.",
+    "schema": {"type": "string"},
+}
+_OUT_TRACK_ID: _Json = {
+    "name": "out_track_id",
+    "in": "path",
+    "required": True,
+    "description": "The id that the bot gave the card, percent-encoded.",
     "schema": {"type": "string"},
 }
 _WAIT: _Json = {
@@ -156,12 +166,14 @@ def _paths() -> _Json:
                 "Choose what goes wrong", _json(_ref("FaultSettings")), body="FaultSettings"
             ),
         },
+        **_card_paths(),
         **_stream_paths(),
         "/api/events": {
             "get": _operation(
                 "Everything remembered, then every change: server-sent events named `beginning`, "
-                "`record` (a Record), `bad_day` (a FaultSettings), `stream` (a StreamState), "
-                "`stream_faults` (a StreamFaults) and `revision`",
+                "`record` (a Record), `card` (a Card), `bad_day` (a FaultSettings), `openapi` (an "
+                "OpenAPIState), `stream` (a StreamState), `stream_faults` (a StreamFaults) and "
+                "`revision`",
                 {"text/event-stream": {"schema": {"type": "string"}}},
             )
         },
@@ -174,6 +186,40 @@ def _paths() -> _Json:
                 body={"type": "object"},
                 parameters=[_SESSION],
             )
+        },
+    }
+
+
+def _card_paths() -> _Json:
+    card = "/api/cards/{out_track_id}"
+    return {
+        "/api/cards": {
+            "get": _operation("Every card remembered, the oldest first", _json(_list("Card")))
+        },
+        card: {"get": _operation("A card", _json(_ref("Card")), parameters=[_OUT_TRACK_ID])},
+        f"{card}/press": {
+            "post": _operation(
+                "Press a button; returns once the bot has answered, or two seconds are over",
+                _json(_ref("Press")),
+                body="PressRequest",
+                parameters=[_OUT_TRACK_ID],
+            )
+        },
+        "/api/openapi": {
+            "get": _operation(
+                "The calls of the OpenAPI, and what is left of the quotas",
+                _json(_ref("OpenAPIState")),
+            )
+        },
+        "/api/openapi/faults": {
+            "get": _operation(
+                "What goes wrong with the OpenAPI at present", _json(_ref("OpenAPIFaults"))
+            ),
+            "put": _operation(
+                "Choose what goes wrong with the OpenAPI",
+                _json(_ref("OpenAPIFaults")),
+                body="OpenAPIFaults",
+            ),
         },
     }
 
@@ -288,6 +334,11 @@ _KINDS = (
     Burst,
     FaultSettings,
     Record,
+    Card,
+    Press,
+    PressRequest,
+    OpenAPIState,
+    OpenAPIFaults,
     StreamState,
     StreamFaults,
     PushRecord,

@@ -26,16 +26,21 @@ from dingda.shared.runtime.redis_clients import create_bounded_redis
 from dingda.shared.runtime.server import create_uvicorn_config, listen
 from dingda.shared.runtime.settings import Settings
 from dingda.simulator.backends.open_meteo import FakeOpenMeteo
-from dingda.simulator.backends.organisation import APP_KEY, create_openapi
+from dingda.simulator.backends.open_platform import create_platform
+from dingda.simulator.backends.organisation import APP_KEY
 from dingda.simulator.dingtalk.callback import ROBOT_CODE
 from dingda.simulator.dingtalk.change_notifier import ChangeNotifier
 from dingda.simulator.dingtalk.custom_robot import CustomRobot
+from dingda.simulator.dingtalk.faults import HANG_S
 from dingda.simulator.dingtalk.simulation import Simulation
 from dingda.simulator.dingtalk.stream import Stream
 from dingda.simulator.dingtalk.stream_pushes import StreamPushes
 from dingda.simulator.dingtalk.stream_rules import StreamRules
 from dingda.simulator.http.app import create_app, custom_robot_route
 from dingda.simulator.http.callback_sender import CallbackSender, GatewayResponse, Sender
+from dingda.simulator.http.card_presses import CardPresses
+from dingda.simulator.http.cards_api import card_api_routes, openapi_api_routes, openapi_views
+from dingda.simulator.http.events import Feed
 from dingda.simulator.http.stream import stream_routes
 from dingda.simulator.http.stream_api import stream_api_routes, stream_views
 from dingda.simulator.http.stream_sender import StreamSender
@@ -133,6 +138,18 @@ def _build(
         now_ms=wall_clock_ms,
         announce=changes.announce,
     )
+    platform = create_platform(
+        dingtalk,
+        changes,
+        next(iter(bot.robots)),
+        now_ms=wall_clock_ms,
+        qps=settings.openapi_qps or None,
+        monthly_calls=settings.openapi_monthly_calls or None,
+        hang=partial(changes.wait_until, lambda: False, wait_s=HANG_S),
+    )
+    presses = CardPresses(
+        platform.cards, platform.card_api.callback_routes, pushes, changes, now_ms=wall_clock_ms
+    )
     queue = JobQueue.create(bot.queue, skill_timeout_s=bot.skill_timeout)
     watch = LedgerWatch(partial(read_timelines, ledger, queue), dingtalk, changes, wall_clock_ms)
     return create_app(
@@ -145,13 +162,15 @@ def _build(
             # Before the mount that would take it for one of its own.
             *stream_routes(stream, base_url=settings.session_base_url, changes=changes),
             *stream_api_routes(dingtalk, stream, pushes, changes),
-            Mount(
-                "/openapi",
-                routes=create_openapi(dingtalk, changes, next(iter(bot.robots))).routes(),
-            ),
+            *card_api_routes(platform.cards, presses),
+            *openapi_api_routes(platform.openapi, changes),
+            Mount("/openapi", routes=platform.routes()),
             Mount("/open-meteo", routes=FakeOpenMeteo(lambda: datetime.now(UTC)).routes()),
         ],
-        views=stream_views(stream),
+        feed=Feed(
+            views=stream_views(stream) | openapi_views(platform.openapi),
+            logs={"card": platform.cards},
+        ),
         hosts=_hosts(settings),
     )
 

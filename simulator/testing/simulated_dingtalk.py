@@ -1,19 +1,31 @@
 """The simulated DingTalk of tests, which may be `async` or not."""
 
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 from anyio.from_thread import BlockingPortal, start_blocking_portal
 
 from dingda.simulator.client.client import SimulatorClient
+from dingda.simulator.dingtalk.callback import staff_id_of
+from dingda.simulator.dingtalk.card import Card, Press
 from dingda.simulator.dingtalk.faults import NO_FAULTS, CallbackFault, FaultSettings, ReplyFault
+from dingda.simulator.dingtalk.openapi_faults import (
+    NO_OPENAPI_FAULTS,
+    OpenAPIFault,
+    OpenAPIFaults,
+)
+from dingda.simulator.dingtalk.openapi_usage import OpenAPIState
 from dingda.simulator.dingtalk.record import Record
 from dingda.simulator.dingtalk.user_message import UserMessage
 from dingda.simulator.testing.simulated_stream import SimulatedStream
 
+T = TypeVar("T")
+
 WAIT_S = 20.0
 """How long to wait for a reply, unless a test says otherwise."""
+_LOOK_EVERY_S = 0.05
 
 
 class SimulatedDingTalk:
@@ -109,6 +121,81 @@ class SimulatedDingTalk:
     def expire(self, record: Record) -> Record:
         """Close a message's session now."""
         return self._portal.call(self._client.expire, record.msg_id)
+
+    @property
+    def pushed(self) -> list[Record]:
+        """What the bot sent first: messages and cards, the oldest first."""
+        return [record for record in self.records() if not record.prompted]
+
+    @property
+    def cards(self) -> list[Card]:
+        """Every card so far, the oldest first."""
+        return self._portal.call(self._client.cards)
+
+    def card(self, out_track_id: str) -> Card:
+        """A card as it is now."""
+        return self._portal.call(self._client.card, out_track_id)
+
+    def press(
+        self,
+        card: Card,
+        action_id: str,
+        *,
+        by: str = "张三",
+        params: Mapping[str, Any] | None = None,
+    ) -> Press:
+        """Press a card's button, and wait for the answer as long as a client does.
+
+        Args:
+            card: which one.
+            action_id: the button that the presser sees.
+            by: the presser's name.
+            params: what the press sends, whatever is drawn; None for what the button carries.
+        """
+
+        async def press() -> Press:
+            return await self._client.press(
+                card.out_track_id, staff_id=staff_id_of(by), action_id=action_id, params=params
+            )
+
+        return self._portal.call(press)
+
+    def wait_until(self, happened: Callable[[], T | None], *, wait_s: float = WAIT_S) -> T:
+        """Look until something is there, such as a card or a push, and return it.
+
+        Args:
+            happened: looks; None, or anything that is false, for not yet.
+            wait_s: how long to look, in seconds.
+
+        Raises:
+            TimeoutError: if it is not there in time.
+
+        >>> dingtalk.wait_until(lambda: dingtalk.records() or None) is not None
+        True
+        """
+        until_s = time.monotonic() + wait_s
+        while not (found := happened()):
+            if time.monotonic() >= until_s:
+                raise TimeoutError(f"not within {wait_s:g} s")
+            time.sleep(_LOOK_EVERY_S)
+        return found
+
+    @property
+    def openapi(self) -> OpenAPIState:
+        """The calls of the OpenAPI so far, and what is left of the quotas."""
+        return self._portal.call(self._client.openapi_state)
+
+    @contextmanager
+    def openapi_faults(
+        self, fault: OpenAPIFault, *, apis: tuple[str, ...] = (), count: int | None = None
+    ) -> Iterator[None]:
+        """Inject a fault into the OpenAPI in a `with` block; see `OpenAPIFaults`."""
+        faults = OpenAPIFaults(fault, apis, count)
+        self._portal.call(self._client.set_openapi_faults, faults)
+        try:
+            yield
+        finally:
+            self._portal.call(self._client.set_openapi_faults, NO_OPENAPI_FAULTS)
 
     @contextmanager
     def faults(

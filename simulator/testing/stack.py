@@ -47,6 +47,8 @@ def a_running_stack(folder: Path, settings: Mapping[str, str]) -> Iterator[str]:
             "DINGDA_SESSION_WEBHOOK_ORIGINS": url,
             "DINGDA_SIMULATOR_PORT": str(simulator),
             "DINGDA_SIMULATOR_REPLIES_PER_MINUTE": "0",
+            "DINGDA_SIMULATOR_OPENAPI_QPS": "0",
+            "DINGDA_SIMULATOR_OPENAPI_MONTHLY_CALLS": "0",
             # The simulator fakes these, too.
             "DINGDA_APP_KEY": APP_KEY,
             "DINGDA_OPENAPI_URL": f"{url}/openapi",

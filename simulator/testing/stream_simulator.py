@@ -67,6 +67,8 @@ def a_stream_simulator(
             "DINGDA_SIMULATOR_PORT": str(port),
             "DINGDA_SIMULATOR_MODE": "stream",
             "DINGDA_SIMULATOR_REPLIES_PER_MINUTE": "0",
+            "DINGDA_SIMULATOR_OPENAPI_QPS": "0",
+            "DINGDA_SIMULATOR_OPENAPI_MONTHLY_CALLS": "0",
         }
         | dict(settings or {})
     )

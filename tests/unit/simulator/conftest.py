@@ -5,7 +5,10 @@ from collections.abc import AsyncIterator, Callable
 import httpx
 import pytest
 from starlette.applications import Starlette
+from starlette.routing import Mount
 
+from dingda.shared.dingtalk.robots import Robot
+from dingda.simulator.backends.open_platform import OpenPlatform, create_platform
 from dingda.simulator.client.client import SimulatorClient
 from dingda.simulator.dingtalk.change_notifier import ChangeNotifier
 from dingda.simulator.dingtalk.simulation import Simulation
@@ -13,6 +16,8 @@ from dingda.simulator.dingtalk.stream import Stream
 from dingda.simulator.dingtalk.stream_pushes import StreamPushes
 from dingda.simulator.http.app import create_app
 from dingda.simulator.http.callback_sender import CallbackSender
+from dingda.simulator.http.card_presses import CardPresses
+from dingda.simulator.http.cards_api import card_api_routes, openapi_api_routes
 from dingda.simulator.http.stream import stream_routes
 from dingda.simulator.http.stream_api import stream_api_routes
 from tests.support.simulator_harness import CALLBACK_URL, SECRET, SIMULATOR_URL, Bot, Clock
@@ -45,11 +50,30 @@ def stream() -> Stream:
 
 
 @pytest.fixture
+def platform(dingtalk: Simulation, changes: ChangeNotifier, clock: Clock) -> OpenPlatform:
+    robot = Robot("", secrets=(SECRET,))
+    return create_platform(dingtalk, changes, robot, now_ms=clock)
+
+
+@pytest.fixture
 async def simulator(
-    dingtalk: Simulation, bot: Bot, changes: ChangeNotifier, stream: Stream, clock: Clock
+    dingtalk: Simulation,
+    bot: Bot,
+    changes: ChangeNotifier,
+    stream: Stream,
+    platform: OpenPlatform,
+    clock: Clock,
 ) -> AsyncIterator[Starlette]:
     callback_sender = CallbackSender(CALLBACK_URL, transport=httpx.ASGITransport(bot.app))
     pushes = StreamPushes(stream, client_id=CLIENT_ID, now_ms=clock, announce=changes.announce)
+    presses = CardPresses(
+        platform.cards,
+        platform.card_api.callback_routes,
+        pushes,
+        changes,
+        now_ms=clock,
+        transport=httpx.ASGITransport(bot.app),
+    )
     app = create_app(
         dingtalk=dingtalk,
         callback_sender=callback_sender,
@@ -57,6 +81,9 @@ async def simulator(
         routes=[
             *stream_routes(stream, base_url=SIMULATOR_URL, changes=changes),
             *stream_api_routes(dingtalk, stream, pushes, changes),
+            *card_api_routes(platform.cards, presses),
+            *openapi_api_routes(platform.openapi, changes),
+            Mount("/openapi", routes=platform.routes()),
         ],
     )
     bot.transport = httpx.ASGITransport(app)

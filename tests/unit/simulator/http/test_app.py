@@ -78,6 +78,8 @@ async def test_sending_returns_the_record_once_the_acknowledgement_is_there(
         "raw": False,
         "verbatim": None,
         "stories": [],
+        "card": "",
+        "reactions": [],
     }
 
 

@@ -1,0 +1,80 @@
+"""The simulated application's whole OpenAPI: people, sends, cards."""
+
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from starlette.routing import Route
+
+from dingda.shared.dingtalk.robots import Robot
+from dingda.simulator.backends.card_api import CardAPI
+from dingda.simulator.backends.dingtalk_openapi import FakeOpenAPI
+from dingda.simulator.backends.openapi_access import hang_on
+from dingda.simulator.backends.organisation import create_openapi
+from dingda.simulator.backends.robot_sends import RobotSends
+from dingda.simulator.dingtalk.card import Card
+from dingda.simulator.dingtalk.card_requests import Target
+from dingda.simulator.dingtalk.card_templates import Templates
+from dingda.simulator.dingtalk.cards import Cards
+from dingda.simulator.dingtalk.change_notifier import ChangeNotifier
+from dingda.simulator.dingtalk.openapi_usage import OpenAPIUsage
+from dingda.simulator.dingtalk.simulation import Simulation
+
+
+@dataclass(frozen=True, slots=True)
+class OpenPlatform:
+    """What an application can call, and what it has made with it."""
+
+    openapi: FakeOpenAPI
+    cards: Cards
+    card_api: CardAPI
+    robot_sends: RobotSends
+
+    def routes(self) -> list[Route]:
+        """The routes of api.dingtalk.com and oapi.dingtalk.com, which share no path."""
+        return [
+            *self.openapi.routes(),
+            *self.robot_sends.routes(),
+            *self.card_api.routes(),
+        ]
+
+
+def create_platform(
+    dingtalk: Simulation,
+    changes: ChangeNotifier,
+    robot: Robot,
+    *,
+    now_ms: Callable[[], int],
+    qps: int | None = None,
+    monthly_calls: int | None = None,
+    hang: Callable[[], Awaitable[None]] = hang_on,
+) -> OpenPlatform:
+    """Build the OpenAPI of a robot's application.
+
+    Args:
+        dingtalk: shows what is sent.
+        changes: announces it.
+        robot: the application's, with its secret.
+        now_ms: the clock of the cards, in ms since 1970.
+        qps: how many calls one API takes in a second; None for any number.
+        monthly_calls: how many calls there are in a month; None for any number.
+        hang: how a call hangs; a server ends it when it stops.
+    """
+    openapi = create_openapi(dingtalk, changes, robot)
+    openapi.usage = OpenAPIUsage(qps=qps, monthly_calls=monthly_calls, now_s=time.monotonic)
+    openapi.hang = hang
+
+    def show(card: Card, target: Target) -> str:
+        if target.kind == "IM_GROUP":
+            known = dingtalk.is_group(target.id)
+            return dingtalk.show_card(card.out_track_id, "").msg_id if known else ""
+        person = openapi.person(target.id)
+        return dingtalk.show_card(card.out_track_id, person.name).msg_id if person else ""
+
+    cards = Cards(Templates(), show=show, now_ms=now_ms)
+    return OpenPlatform(
+        openapi,
+        cards,
+        CardAPI(openapi, cards, changes),
+        RobotSends(openapi, dingtalk, changes),
+    )
