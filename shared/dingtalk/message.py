@@ -39,7 +39,9 @@ MAX_ID_CHARS = 512
 """DingTalk's ids are much shorter."""
 _MAX_URL_CHARS = 2048
 ORDERING_KEY_CHARS = 16
-_GROUP = "2"
+_SINGLE, _GROUP = "1", "2"
+_SHARED_CODE = "normal"
+"""What robots of an older kind have instead of a code of their own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,8 +99,8 @@ class Message:
     sender_id: str = ""
     """The sender's id as DingTalk encrypts it: present even where `sender_staff_id` is not."""
     ordering_key: str = ""
-    """A hash of robot, conversation and sender: messages that share one are answered in order.
-    "" where DingTalk names no sender."""
+    """A hash of robot, conversation and sender: messages that share one are answered in order, and
+    a dialogue goes on in them. "" where DingTalk names no sender."""
     robot_code: str = ""
     """Which robot was spoken to."""
     msg_id: str = field(default="", repr=False)
@@ -225,18 +227,33 @@ def _envelope_in(fields: dict[str, Any]) -> Envelope | Ignored:
     message_id = required(fields, "msgId", MAX_ID_CHARS)
     required(fields, "sessionWebhook", _MAX_URL_CHARS)
     staff_id = string(fields, "senderStaffId")
+    is_single = str(fields.get("conversationType")) == _SINGLE
     return Envelope(
         # Two robots mentioned in one message share its msgId; and a real msgId holds +/=, which RQ
         # refuses in a job's id.
         id=hash_of(robot, message_id),
         ordering_key=(
-            hash_of(robot, conversation_id, staff_id, sender)[:ORDERING_KEY_CHARS]
+            (is_single and single_chat_key(robot_code, staff_id))
+            or _hashed(robot, conversation_id, staff_id, sender)
             if staff_id or sender
             else ""
         ),
         session_expires_ms=integer(fields.get("sessionWebhookExpiredTime")),
         robot_code=robot_code,
     )
+
+
+def single_chat_key(robot_code: str, staff_id: str) -> str:
+    """The ordering key of somebody's single chat with a robot; "" where these don't name it.
+
+    It needs no conversation's id, so that what was asked in a group can go on in the single chat.
+    """
+    is_named = staff_id and robot_code not in ("", _SHARED_CODE)
+    return _hashed(robot_code, staff_id) if is_named else ""
+
+
+def _hashed(*parts: str) -> str:
+    return hash_of(*parts)[:ORDERING_KEY_CHARS]
 
 
 def with_robot_code(body: bytes, code: str) -> bytes:

@@ -6,6 +6,9 @@ from typing import Any
 from redis.asyncio import Redis
 from redis.exceptions import ResponseError
 
+from dingda.shared.dingtalk.message import Envelope, read_envelope
+from dingda.shared.dingtalk.notification import is_notification
+from dingda.shared.errors import InvalidMessageError
 from dingda.shared.ledger.facts import read_facts
 from dingda.shared.ledger.histograms import Histogram, Stage, read_histograms
 from dingda.shared.ledger.keys import LedgerKeys
@@ -146,12 +149,26 @@ class LedgerAdmin:
 
     async def retry_dead_letter(self, message_id: str) -> RetryResult:
         """Accept a dead letter once more, or say why that is impossible."""
-        arguments = RetryDeadLetterArguments(message_id, MARGIN_MS, job_data(message_id), rq_now())
+        line = _ordering_key_in(await self.payload(message_id))
+        arguments = RetryDeadLetterArguments(
+            message_id, MARGIN_MS, job_data(message_id), rq_now(), line
+        )
         return RetryResult(await self._scripts.run(arguments))
 
     async def discard(self, message_id: str) -> bool:
         """Take a dead letter off the list and delete its payload; False if there is none."""
         return bool(await self._scripts.run(DiscardArguments(message_id)))
+
+
+def _ordering_key_in(payload: bytes | None) -> str:
+    """The ordering key of a message, for the dialogue that it continues; "" where it has none."""
+    if payload is None or is_notification(payload):
+        return ""
+    try:
+        envelope = read_envelope(payload)
+    except InvalidMessageError:
+        return ""
+    return envelope.ordering_key if isinstance(envelope, Envelope) else ""
 
 
 def _dead_letter(message_id: str, ended_ms: float, record: Any, payload: Any) -> DeadLetter:

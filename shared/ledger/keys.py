@@ -77,6 +77,10 @@ class LedgerKeys:
         """The open messages of one sender in one conversation; "" for the prefix of all."""
         return f"{self.queue_name}:line:{ordering_key}"
 
+    def dialogue(self, ordering_key: str) -> str:
+        """What a sender was asked and may answer; "" for the prefix of all."""
+        return f"{self.queue_name}:dialogue:{ordering_key}"
+
     def press(self, by: str) -> str:
         """What somebody pressed last on a card, by the hash of both; "" for the prefix of all."""
         return f"{self.queue_name}:press:{by}"

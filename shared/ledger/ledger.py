@@ -24,6 +24,7 @@ from redis.exceptions import RedisError
 from dingda.shared.dingtalk.message import Envelope, Message
 from dingda.shared.dingtalk.notification import Press
 from dingda.shared.errors import LeaseLostError, NotReplicatedError
+from dingda.shared.ledger.dialogues import AS_STORED
 from dingda.shared.ledger.keys import LedgerKeys
 from dingda.shared.ledger.scripts import (
     AcceptArguments,
@@ -171,7 +172,8 @@ class Ledger:
                 _log_spoilt(message_id)
             await self._enqueue(woken)
             return refusal
-        payload, remaining_ms, attempt, failures, prepared, age_ms, is_first, was_put_back = held
+        payload, remaining_ms, attempt, failures, prepared, age_ms, is_first, *others = held
+        was_put_back, dialogue = others
         return Lease(
             id=message_id,
             token=token,
@@ -183,6 +185,7 @@ class Ledger:
             age_ms=age_ms,
             is_first=bool(is_first),
             was_put_back=bool(was_put_back),
+            dialogue=dialogue,
         )
 
     async def renew(self, lease: Lease) -> None:
@@ -195,7 +198,9 @@ class Ledger:
             await self._scripts.step(RenewArguments(lease.id, lease.token, self.lease_ms))
         )
 
-    async def claim_send(self, lease: Lease, *, facts: str = "") -> None:
+    async def claim_send(
+        self, lease: Lease, *, facts: str = "", dialogue_after: str = AS_STORED
+    ) -> None:
         """Record that this worker is about to send the reply.
 
         Call it as late as possible: if the worker dies afterwards, the message ends as `unknown`.
@@ -206,6 +211,7 @@ class Ledger:
             lease: the hold on it.
             facts: what has been noted of it, as JSON (`MessageFacts`), in case it ends without its
                 worker, or in a later attempt; "" where an earlier attempt noted more.
+            dialogue_after: what this reply does to the dialogue of its sender, see `dialogues`.
 
         Raises:
             LeaseLostError: if the message is somebody else's by now.
@@ -213,7 +219,9 @@ class Ledger:
                 that insists on replicas. The claim holds: send nothing, and `retry`.
         """
         claim = secrets.token_hex(8)
-        arguments = ClaimSendArguments(lease.id, lease.token, self._outcome_ms, claim, facts)
+        arguments = ClaimSendArguments(
+            lease.id, lease.token, self._outcome_ms, claim, facts, dialogue_after
+        )
         is_replicated = await self._claim(arguments) or await self._claim(arguments)
         if not is_replicated and await self._has_enough_replicas():
             raise NotReplicatedError("no replica has the claim")
@@ -243,7 +251,14 @@ class Ledger:
         """Claim the notice that tells the sender to wait; False if it has been claimed before."""
         return bool(await self._scripts.step(ClaimNoticeArguments(lease.id, lease.token)))
 
-    async def finish(self, lease: Lease, completion: Completion, *, facts: str = "") -> None:
+    async def finish(
+        self,
+        lease: Lease,
+        completion: Completion,
+        *,
+        facts: str = "",
+        dialogue_after: str = AS_STORED,
+    ) -> None:
         """End a message.
 
         Args:
@@ -251,6 +266,8 @@ class Ledger:
             completion: how it ends.
             facts: what the journal and a dead letter say of it; "" for what was noted before, as in
                 `claim_send`.
+            dialogue_after: what it does to the dialogue of its sender. A dead letter does what was
+                claimed if its reply was most likely shown, else nothing.
 
         Raises:
             LeaseLostError: if it has been ended or taken over already.
@@ -267,6 +284,7 @@ class Ledger:
             remember_s=REMEMBER_S,
             journal=self._journal,
             facts=facts,
+            dialogue_after=dialogue_after,
         )
         left, is_replicated = await self._scripts.durable_step(arguments)
         await self._check_and_enqueue(left)
@@ -296,6 +314,7 @@ class Ledger:
         kinds: Iterable[str] = (),
         reason: str = "",
         facts: str = "",
+        dialogue_after: str = AS_STORED,
     ) -> None:
         """Release a message whose reply was not delivered, or whose hook failed, for a pause.
 
@@ -306,6 +325,7 @@ class Ledger:
             kinds: the kinds of failure to count; none where another reply is tried at once.
             reason: what a dead letter says should the session close first.
             facts: as in `claim_send`.
+            dialogue_after: as in `claim_send`.
 
         Raises:
             LeaseLostError: if the message is somebody else's by now.
@@ -321,6 +341,7 @@ class Ledger:
             failures=failed.to_json() if failed != lease.failures else "",
             last_failure=reason,
             facts=facts,
+            dialogue_after=dialogue_after,
         )
         await self._check_and_enqueue(await self._scripts.step(arguments))
 

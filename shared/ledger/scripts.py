@@ -75,6 +75,7 @@ class ClaimSendArguments(NamedTuple):
     outcome_ms: int
     claim: str
     facts: str
+    dialogue_after: str
 
 
 class NextPartArguments(NamedTuple):
@@ -108,6 +109,7 @@ class FinishArguments(NamedTuple):
     remember_s: int
     journal: int
     facts: str
+    dialogue_after: str
 
 
 class ParkArguments(NamedTuple):
@@ -130,6 +132,7 @@ class RetryArguments(NamedTuple):
     failures: str = ""
     last_failure: str = ""
     facts: str = ""
+    dialogue_after: str = ""
 
 
 class SweepArguments(NamedTuple):
@@ -167,6 +170,7 @@ class RetryDeadLetterArguments(NamedTuple):
     margin_ms: int
     data: bytes
     created_at: str
+    line: str
 
 
 class NamePressArguments(NamedTuple):
@@ -258,6 +262,7 @@ class LedgerScripts:
             keys.dead_letter_payload(""),
             keys.line(""),
             keys.ended(""),
+            keys.dialogue(""),
         )
         self._scripts = {
             kind: redis.register_script(lua_source("dingda.shared.ledger", name))

@@ -320,6 +320,9 @@ class Lease:
     """Whether no earlier message of its sender in this conversation is open."""
     was_put_back: bool
     """Whether it has been leased before, and put back to wait for something."""
+    dialogue: str = field(default="", repr=False)
+    """The question that it may answer, as a worker has written it down; `dialogues.LATE` if it came
+    too late for that; "" if its sender was asked nothing."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,6 +31,7 @@
 --     expires in two days
 --   5 ENDED .. the first ENDED_DIGITS of an id (string): that a message ended well, and how, as a number of
 --     `OUTCOME_NUMBERS` (`shared/ledger/states.py`); it outlives the record, and expires after three hours
+--   6 DIALOGUE .. ordering key (string): what a sender was asked and may answer, see `parts/dialogue.lua`; expires
 -- From OWN on come the script's own arguments. `shared/ledger/scripts.py` builds them; a test compares both sides.
 --
 -- The fields of a message:
@@ -50,6 +51,8 @@
 --   payload         the callback's body
 --   expires_ms      when its session closes
 --   line            the ordering key of its sender's queue, or ''; it is in that queue, or has left it
+--   dialogue        the dialogue that it continues, taken from that key
+--   dialogue_after  what its reply does to the dialogue: see `parts/dialogue.lua`
 --   turn            waiting while it is parked, come once its turn has come
 --   token           of the lease that holds it
 --   claim           the claim to send its reply, by its own word
@@ -66,8 +69,8 @@
 -- A cluster would want every key in KEYS. RQ itself needs a single primary, so nothing is lost by prefixes.
 
 local QUEUES, QUEUE, QUEUED, DUE, DEAD, COUNT, RESTING, HISTOGRAMS, JOURNAL, FAILED, INTERMEDIATE = unpack(KEYS)
-local MESSAGE, JOB, DEAD_LETTER_PAYLOAD, LINE, ENDED = unpack(ARGV, 1, 5)
-local OWN = 6
+local MESSAGE, JOB, DEAD_LETTER_PAYLOAD, LINE, ENDED, DIALOGUE = unpack(ARGV, 1, 6)
+local OWN = 7
 
 -- Redis's clock decides, so workers whose clocks differ agree on leases and deadlines.
 local function now_ms()

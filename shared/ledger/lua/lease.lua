@@ -2,14 +2,14 @@
 -- Own arguments: id, token, lease_ms, margin_ms (before the session's end), remember_s, journal (as in finish.lua)
 -- Returns {1, payload, ms left to answer, which attempt this is, what went wrong so far by kind or '',
 --   prepared reply or '', ms since it was accepted, 1 if no earlier message of its sender is open, 1 if it was
---   leased and put back before}, or {0, why not, whose turn it is now or ''}: the state that prevents it, 'waiting' for
---   a retry, 'expired', 'spoilt' or 'gone'.
--- Needs: dead_letter, sender_queue, spoilt
+--   leased and put back before, the dialogue that it continues, 'late' or ''}, or {0, why not, whose turn it is now or ''}:
+--   the state that prevents it, 'waiting' for a retry, 'expired', 'spoilt' or 'gone'.
+-- Needs: dead_letter, dialogue, sender_queue, spoilt
 
 local id, token, lease_ms, margin_ms, remember_s, journal = unpack(ARGV, OWN, OWN + 5)
 local key = MESSAGE .. id
 local held = fields_of(id, 'state', 'payload', 'expires_ms', 'prepared', 'not_before_ms', 'token', 'attempts',
-                       'failures', 'accepted_ms', 'line', 'turn', 'leases')
+                       'failures', 'accepted_ms', 'line', 'turn', 'leases', 'dialogue')
 local now = now_ms()
 -- Fails before anything is written where the key is of another type (see sweep.lua).
 redis.call('ZSCORE', DUE, id)
@@ -31,5 +31,10 @@ redis.call('HSET', key, 'state', 'leased', 'token', token, 'leased_ms', now,
            'leases', (number(held[12]) or 0) + (again and 0 or 1))
 redis.call('ZADD', DUE, now + lease_ms, id)
 if held[11] then redis.call('HSET', key, 'turn', 'come') end
-return {1, held[2], remaining_ms, (number(held[7]) or 0) + 1, held[8] or '', held[4] or '',
-        now - (number(held[9]) or now), is_first(id, held[10]) and 1 or 0, rested and held[12] and 1 or 0}
+local accepted_ms, first, taken = number(held[9]) or now, is_first(id, held[10]), held[13]
+if first and not taken then
+  taken = take_dialogue(id, held[10], accepted_ms)
+  if taken then redis.call('HSET', key, 'dialogue', taken) end
+end
+return {1, held[2], remaining_ms, (number(held[7]) or 0) + 1, held[8] or '', held[4] or '', now - accepted_ms,
+        first and 1 or 0, rested and held[12] and 1 or 0, taken and told_of(taken, accepted_ms) or ''}

@@ -1,4 +1,4 @@
--- Needs: histograms, job_id, journal, sender_queue
+-- Needs: dialogue, histograms, job_id, journal, sender_queue
 
 -- A field of an object of JSON if it is a string of an id's length, else ''.
 local function id_in(object, name)
@@ -34,13 +34,14 @@ end
 
 -- Ends a message as a dead letter: what it prepared is deleted, the rest stays for `remember_s` seconds, and its
 -- payload until the session closes, so that an operator can try it again. `journal` and `facts` as in finish.lua.
+-- What its reply does to a dialogue is done if that was most likely shown; else the dialogue is what it was.
 -- Returns what `wake` returns.
 local function make_dead_letter(id, reason, detail, remember_s, now, journal, facts)
   local key = MESSAGE .. id
   redis.call('ZREM', QUEUED, id)
   redis.call('ZREM', DUE, id)
   local held = fields_of(id, 'payload', 'expires_ms', 'line', 'accepted_ms', 'leased_ms', 'sending_ms',
-                         'state', 'leases', 'attempts', 'job', 'facts')
+                         'state', 'leases', 'attempts', 'job', 'facts', 'dialogue', 'dialogue_after')
   if not held then
     redis.call('DEL', key)
     held = {}
@@ -52,7 +53,10 @@ local function make_dead_letter(id, reason, detail, remember_s, now, journal, fa
   if facts == '' then facts = held[11] or facts_in(payload) end
   redis.call('HSET', key, 'state', 'dead', 'reason', reason, 'detail', detail, 'ended_ms', now, 'facts', facts)
   redis.call('HDEL', key, 'payload', 'prepared', 'token', 'claim', 'expires_ms', 'not_before_ms', 'attempts',
-             'failures', 'trouble', 'line', 'turn')
+             'failures', 'trouble', 'line', 'turn', 'dialogue', 'dialogue_after')
+  if held[12] or held[13] then
+    change_dialogue(line, held[12], reason == 'unknown' and held[13] or '', number(held[4]) or now, now)
+  end
   redis.call('EXPIRE', key, remember_s)
   redis.call('ZADD', DEAD, now, id)
   redis.call('HINCRBY', COUNT, 'dead:' .. reason, 1)
