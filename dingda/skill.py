@@ -50,6 +50,7 @@ from dingda.worker.errors import (
     SkillError,
 )
 from dingda.worker.sdk.context import Context, HookContext
+from dingda.worker.sdk.question import Question
 from dingda.worker.sdk.services import Services
 from dingda.worker.sdk.settings import SkillSettings
 from dingda.worker.sdk.skill import Allow, Skill
@@ -98,6 +99,7 @@ __all__ = [
     "Message",
     "Person",
     "Picture",
+    "Question",
     "Quoted",
     "RefusalError",
     "Reply",

@@ -2,7 +2,8 @@
 
 `ask` calls a skill in this process, with no Redis and no network, and returns the reply. `listen`
 does the same, and returns the whole `Response`, with its `Outcome`. `fire` calls its hooks for an
-event or a card action, and returns how that would end.
+event or a card action, and returns how that would end. A `Conversation` says several things to a
+skill that asks back.
 
     async def test_coffee_is_served() -> None:
         assert await ask(skill, "咖啡") == Text("咖啡好了")
@@ -26,11 +27,13 @@ from dingda.simulator.dingtalk.user_message import Mentioned, Quotation, UserMes
 from dingda.simulator.testing.simulated_dingtalk import SimulatedDingTalk
 from dingda.worker.answering.response import Response
 from dingda.worker.services.memory_cache import MemoryCache
-from dingda.worker.testing import People, ask, fire, listen
+from dingda.worker.testing.asking import People, ask, fire, listen
+from dingda.worker.testing.conversation import Conversation
 
 __all__ = [
     "CallbackFault",
     "Completion",
+    "Conversation",
     "DeadReason",
     "FaultSettings",
     "MemoryCache",

@@ -44,6 +44,7 @@ from dingda.shared.dingtalk.notification import (
     is_notification,
     parse_notification,
 )
+from dingda.shared.ledger.dialogues import AS_STORED, LEFT_ALONE
 from dingda.shared.ledger.ledger import Ledger
 from dingda.shared.ledger.states import Completion, Lease, Outcome, PreparedReply
 from dingda.shared.ledger.worker_report import MAX_DOING, HeldMessage
@@ -181,7 +182,10 @@ class Answerer:
             case None:
                 logger.info("put back for now", extra=event("message.put_back"))
             case Completion() as completion:
-                await self._lease_keeper.finish(lease, completion, facts=attempt.facts)
+                after = attempt.dialogue_after_silence if completion is UNMATCHED else AS_STORED
+                await self._lease_keeper.finish(
+                    lease, completion, facts=attempt.facts, dialogue_after=after
+                )
             case OutgoingReply() as reply:
                 await self._send(attempt, reply)
 
@@ -243,7 +247,7 @@ class Answerer:
     async def _send(self, attempt: Attempt, reply: OutgoingReply) -> None:
         """Send a reply: its parts one after the other, each with a claim of its own."""
         while True:
-            claim = partial(self._claim_send, attempt)
+            claim = partial(self._claim_send, attempt, reply.dialogue_after)
             channel = attempt.robot.private if reply.private else self._webhook
             with self._tracing.delivering():
                 outcome = await self._post(attempt, channel, reply.prepared.body, claim)
@@ -262,8 +266,10 @@ class Answerer:
             attempt = replace(attempt, lease=lease)
             failpoint("between-parts")
 
-    async def _claim_send(self, attempt: Attempt) -> None:
-        await self._ledger.claim_send(attempt.lease, facts=attempt.facts)
+    async def _claim_send(self, attempt: Attempt, dialogue_after: str) -> None:
+        await self._ledger.claim_send(
+            attempt.lease, facts=attempt.facts, dialogue_after=dialogue_after
+        )
         if owner := current_owner.get():
             set_task_owner(owner._replace(sending_s=time.monotonic()))
 
@@ -304,10 +310,17 @@ class Answerer:
                     kinds=(kind,),
                     reason=reason,
                     facts=attempt.facts,
+                    dialogue_after=reply.dialogue_after if reply.persist else LEFT_ALONE,
                 )
             case SendFallback(sentence, completion):
                 fallback = PreparedReply(encode_sentence(sentence, attempt.message), completion)
-                await self._ledger.retry(lease, pause_ms=0, prepared=fallback, facts=attempt.facts)
+                await self._ledger.retry(
+                    lease,
+                    pause_ms=0,
+                    prepared=fallback,
+                    facts=attempt.facts,
+                    dialogue_after=LEFT_ALONE,
+                )
 
     async def _send_notice(self, attempt: Attempt) -> None:
         if await self._ledger.claim_notice(attempt.lease):
@@ -336,7 +349,8 @@ def _attempt(
 ) -> Attempt | HookAttempt:
     if isinstance(content, Notification):
         return HookAttempt(lease, content, robot.hooks, deadline_s)
-    return Attempt(lease, content, robot, robot.responder.route(content), deadline_s)
+    route = robot.responder.route(content, lease.dialogue)
+    return Attempt(lease, content, robot, route, deadline_s)
 
 
 async def _unclaimed() -> None:

@@ -7,6 +7,7 @@ from dingda.shared.dingtalk.message import Message
 from dingda.shared.ledger.facts import MessageFacts
 from dingda.shared.ledger.states import Lease
 from dingda.worker.answering.attempt_notes import AttemptNotes
+from dingda.worker.answering.continuing import dialogue_after
 from dingda.worker.answering.robots import AnsweringRobot
 from dingda.worker.answering.routing import Route
 
@@ -39,6 +40,11 @@ class Attempt:
     def since_s(self) -> float:
         """When the lease was taken, in seconds of the event loop's clock."""
         return self.deadline_s - self.lease.remaining_ms / 1000
+
+    @property
+    def dialogue_after_silence(self) -> str:
+        """What it does to the dialogue of its sender that its skill stays silent."""
+        return dialogue_after(None, self.route)
 
     @property
     def facts(self) -> str:

@@ -9,6 +9,7 @@ from time import monotonic
 from redis.exceptions import RedisError
 
 from dingda.shared.errors import LeaseLostError
+from dingda.shared.ledger.dialogues import AS_STORED
 from dingda.shared.ledger.facts import MessageFacts
 from dingda.shared.ledger.histograms import Stage
 from dingda.shared.ledger.ledger import Ledger
@@ -76,18 +77,26 @@ class LeaseKeeper:
             # Another attempt of this worker may have it by now, and may have ended already.
             self.held_leases.pop(lease.id, None)
 
-    async def finish(self, lease: Lease, completion: Completion, *, facts: str = "") -> None:
+    async def finish(
+        self,
+        lease: Lease,
+        completion: Completion,
+        *,
+        facts: str = "",
+        dialogue_after: str = AS_STORED,
+    ) -> None:
         """Finish a message, and log its outcome.
 
         Args:
             lease: the hold on it.
             completion: how it ends.
             facts: what was noted of it (see `Ledger.finish`).
+            dialogue_after: what it does to the dialogue of its sender (see `Ledger.finish`).
 
         Raises:
             LeaseLostError: if it was finished or taken over before.
         """
-        await self._ledger.finish(lease, completion, facts=facts)
+        await self._ledger.finish(lease, completion, facts=facts, dialogue_after=dialogue_after)
         level = logging.WARNING if completion.outcome is Outcome.DEAD else logging.INFO
         stages_s = _stages_s(lease)
         took = ", ".join(f"{stage} {seconds:.3f} s" for stage, seconds in stages_s.items())

@@ -1,9 +1,10 @@
 """Encoding a response: as bytes, in parts of a size that DingTalk takes."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from dingda.shared.dingtalk.message import Message
 from dingda.shared.dingtalk.reply import MAX_BODY_BYTES, Reply, Text, to_body
+from dingda.shared.ledger.dialogues import AS_STORED
 from dingda.shared.ledger.states import Completion, PreparedReply
 from dingda.shared.texts import CUT_OFF
 from dingda.worker.answering.response import Response
@@ -21,6 +22,8 @@ class OutgoingReply:
     """Whether it goes by the private channel, to the sender alone."""
     persist: bool = True
     """Whether it may be kept in Redis for another attempt; else that calls the skill again."""
+    dialogue_after: str = field(default=AS_STORED, repr=False)
+    """What it does to the dialogue of its sender; see `shared.ledger.dialogues`."""
 
     @property
     def completion(self) -> Completion:
@@ -60,7 +63,12 @@ def compose(response: Response, message: Message, *, max_parts: int) -> Outgoing
         )
     first, *rest = map(encode, parts)
     prepared = PreparedReply(first, response.completion, tuple(rest))
-    return OutgoingReply(prepared, private=response.private, persist=response.persist)
+    return OutgoingReply(
+        prepared,
+        private=response.private,
+        persist=response.persist,
+        dialogue_after=response.dialogue_after,
+    )
 
 
 def encode_sentence(sentence: str, message: Message) -> bytes:

@@ -13,7 +13,7 @@ from dingda.shared.texts import (
 )
 from dingda.worker.errors import RefusalError
 from dingda.worker.sdk.context import Context
-from dingda.worker.sdk.skill import Skill
+from dingda.worker.sdk.skill import Allow, Skill
 
 _SPACES = {"group": "IM_GROUP", "single": "IM_ROBOT"}
 """DingTalk: where a card is shown."""
@@ -30,9 +30,17 @@ def refusal_in_group(message: Message, conversations: Collection[str]) -> str:
     return "" if anywhere or message.conversation_id in conversations else NOT_IN_THIS_GROUP
 
 
-def refusal_of(skill: Skill, message: Message) -> str:
-    """Why the sender may not use a skill, or not in this chat; "" if they may."""
+def refusal_of(skill: Skill, message: Message, *, moved: bool = False) -> str:
+    """Why the sender may not use a skill, or not in this chat; "" if they may.
+
+    Args:
+        skill: the skill.
+        message: the sender's.
+        moved: whether only the sender counts: as of `check_allowed`.
+    """
     allow, is_group = skill.allow, message.is_group
+    if moved:
+        allow = Allow(staff_ids=allow.staff_ids)
     if allow.chats == "group" and not is_group:
         return GROUP_ONLY.format(skill=skill.summary)
     if allow.chats == "single" and is_group:
@@ -58,13 +66,18 @@ def check_press_allowed(skill: Skill, action: CardAction) -> None:
         raise RefusalError(NOT_ALLOWED.format(skill=skill.summary))
 
 
-def check_allowed(skill: Skill, ctx: Context) -> bool:
+def check_allowed(skill: Skill, ctx: Context, *, moved: bool = False) -> bool:
     """Check that the sender may use the skill here, and return whether the answer must be private.
+
+    Args:
+        skill: the skill.
+        ctx: of the message.
+        moved: whether it goes on in the single chat with what was allowed in a group.
 
     Raises:
         RefusalError: if not, or if the answer can't be sent privately.
     """
-    if refusal := refusal_of(skill, ctx.message):
+    if refusal := refusal_of(skill, ctx.message, moved=moved):
         raise RefusalError(refusal)
     private = skill.private and ctx.message.is_group
     if private and not (ctx.staff_id and ctx.services.dingtalk):

@@ -8,7 +8,7 @@ import logging
 from collections.abc import Callable, Collection
 from concurrent.futures import Executor
 from datetime import datetime
-from typing import Literal
+from typing import Any, Literal
 
 from dingda.shared import texts
 from dingda.shared.dingtalk.message import Message
@@ -25,6 +25,8 @@ from dingda.worker.answering.calling import (
     check_settings,
     raised_by_skill,
 )
+from dingda.worker.answering.continuing import leave, respond_to_unread, route_in_dialogue
+from dingda.worker.answering.dialogue import ask
 from dingda.worker.answering.error_replies import failed, response_to_error
 from dingda.worker.answering.metrics import AnsweringMetrics
 from dingda.worker.answering.permissions import check_allowed, refusal_in_group
@@ -33,8 +35,11 @@ from dingda.worker.answering.routing import Route, Router
 from dingda.worker.answering.safe_reply import question_back, sentence
 from dingda.worker.answering.unmatched import hint
 from dingda.worker.contained import contained, is_cancelled, set_task_owner
+from dingda.worker.errors import ClarificationNeeded, RefusalError
+from dingda.worker.sdk.arguments import ArgumentNeeded
 from dingda.worker.sdk.context import Context
 from dingda.worker.sdk.people import Named, look_up
+from dingda.worker.sdk.question import Question
 from dingda.worker.sdk.services import Services
 from dingda.worker.services.call_log import logging_calls
 from dingda.worker.services.skill_clock import skill_time
@@ -90,11 +95,17 @@ class Responder:
         self.metrics = metrics or AnsweringMetrics()
         self._conversations = conversations
 
-    def route(self, message: Message) -> Route | None:
+    def route(self, message: Message, asked: str = "") -> Route | None:
         """Find the skill by the message's words, else by what it carries, else by its quotation.
 
         Only a message without words of its own is routed by the other two.
+
+        Args:
+            message: the message.
+            asked: what its sender was asked before, `Lease.dialogue`.
         """
+        if asked and (route := route_in_dialogue(self._router, message, asked)):
+            return route
         if message.own_words.strip():
             return self._router.route(message.own_words)
         if route := self._router.route_sent(message):
@@ -139,15 +150,7 @@ class Responder:
         """
         notes = notes or AttemptNotes()
         try:
-            ctx = Context(
-                text=route.text if route else self._router.words_in(message.own_words),
-                message=message,
-                idempotency_key=message.id,
-                robot_code=message.robot_code,
-                now=self._now(),
-                services=self._services,
-                names=route.names if route else (),
-            )
+            ctx = self._context(message, route)
             if refusal := refusal_in_group(message, self._conversations):
                 return Response(sentence(ctx, refusal), _GROUP_NOT_LISTED)
             if route is None:
@@ -160,6 +163,19 @@ class Responder:
             notes.note_error(error, route and route.command.function)
             logger.error("no response: %s", trace(error))
             return Response(Text(texts.LAST_RESORT), failed(f"{class_name(error)} in the skill"))
+
+    def _context(self, message: Message, route: Route | None) -> Context:
+        is_step = route and route.is_step and route.dialogue
+        return Context(
+            text=route.text if route else self._router.words_in(message.own_words),
+            message=message,
+            idempotency_key=message.id,
+            robot_code=message.robot_code,
+            now=self._now(),
+            services=self._services,
+            names=route.names if route else (),
+            kept=is_step.keep if is_step else {},
+        )
 
     async def _respond_unmatched(
         self, ctx: Context, timeout_s: float, notes: AttemptNotes
@@ -192,8 +208,18 @@ class Responder:
                 began_s = _now_s()
                 with logging_calls(notes.calls):
                     response = await contained(self._run_skill(route, ctx, notes))
+        except ArgumentNeeded as error:
+            # The step can't read it, so it may be meant for another skill after all.
+            other = route.otherwise
+            return (
+                await self._ask_skill(other, self._context(ctx.message, other), timeout_s, notes)
+                if other
+                else None
+            ) or respond_to_unread(error, route, ctx)
         except Exception as error:  # noqa: BLE001 - a skill may raise anything
             response = response_to_error(error, route.skill, ctx)
+            if isinstance(error, RefusalError):
+                response = leave(response, route)
             if response.completion.outcome is Outcome.DEAD:
                 notes.note_error(raised_by_skill(error), route.command.function)
         outcome = response.completion.outcome if response else UNMATCHED.outcome
@@ -211,11 +237,30 @@ class Responder:
         skill, command = route.skill, route.command
         owner = current_owner.get() or TaskOwner(ctx.message.id)
         set_task_owner(owner._replace(skill=skill.name))
-        private = check_allowed(skill, ctx)
+        moved = bool(route.is_step and route.dialogue and route.dialogue.moved)
+        private = check_allowed(skill, ctx, moved=moved)
         check_settings(command.signature.settings, skill, self._services)
-        arguments = command.signature.bind(
+        try:
+            arguments = await self._read_arguments(route, ctx)
+        except (ClarificationNeeded, RefusalError) as error:
+            if route.otherwise and isinstance(error, ArgumentNeeded):
+                raise
+            return respond_to_unread(error, route, ctx)
+        notes.arguments = command.signature.types_of(arguments)
+        returned = await call_function(command.function, arguments, self._threads)
+        if returned is None:
+            return None
+        if issubclass(type(returned), Question):
+            return ask(returned, skill, ctx, private=private)
+        response = Response(
+            as_reply(returned), ANSWERED, private=private, persist=not skill.private
+        )
+        return leave(response, route)
+
+    async def _read_arguments(self, route: Route, ctx: Context) -> dict[str, Any]:
+        arguments = route.command.signature.bind(
             route.arguments,
-            usage=command.usage,
+            usage=route.command.usage,
             ctx=ctx,
             now=ctx.now,
             settings=self._services.settings,
@@ -223,11 +268,7 @@ class Responder:
         for name, value in arguments.items():
             if isinstance(value, Named):
                 arguments[name] = await look_up(value, ctx.message, self._services.dingtalk)
-        notes.arguments = command.signature.types_of(arguments)
-        returned = await call_function(command.function, arguments, self._threads)
-        if returned is None:
-            return None
-        return Response(as_reply(returned), ANSWERED, private=private, persist=not skill.private)
+        return arguments
 
 
 def _now_s() -> float:

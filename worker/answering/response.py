@@ -5,6 +5,7 @@ from typing import cast
 
 from dingda.shared.dingtalk.reply import Reply, Text, to_body
 from dingda.shared.errors import InvalidReplyError
+from dingda.shared.ledger.dialogues import AS_STORED
 from dingda.shared.ledger.states import Completion, Outcome
 from dingda.shared.runtime.logs import class_name
 from dingda.worker.answering.splitting import split
@@ -32,6 +33,8 @@ class Response:
     """Whether it goes to the sender alone, though the question was asked in a group."""
     persist: bool = True
     """Whether it may be kept in Redis until it is delivered."""
+    dialogue_after: str = field(default=AS_STORED, repr=False)
+    """What it does to the dialogue of its sender; see `shared.ledger.dialogues`."""
 
 
 def as_reply(returned: object) -> Reply:

@@ -3,8 +3,10 @@
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from dingda.shared.dingtalk.message import Message
+from dingda.worker.answering.dialogue import Dialogue
 from dingda.worker.answering.mentions import (
     Reading,
     other_leading_names,
@@ -42,6 +44,22 @@ class Route:
     """What is left of the text without the command."""
     names: tuple[str, ...] = field(default=(), repr=False)
     """The names behind an @ at the text's edges; see `worker.answering.mentions`."""
+    dialogue: Dialogue | None = None
+    """The dialogue that its sender was in; None outside of one."""
+    is_step: bool = False
+    """Whether it goes on with that dialogue, rather than leaves it."""
+    otherwise: "Route | None" = field(default=None, repr=False)
+    """Where the message goes if that step can't read it; None: the question stays open."""
+
+
+class Readings(NamedTuple):
+    """The ways to read a text, by how much of what may be a mention is left out."""
+
+    whole: Reading
+    first: Reading
+    """Without those at the beginning."""
+    middle: Reading
+    """Without those at the end either."""
 
 
 class Router:
@@ -57,6 +75,7 @@ class Router:
 
     def __init__(self, skills: Sequence[Skill], *, own_name: str = "") -> None:
         self._commands: dict[str, tuple[Skill, Command]] = {}
+        self._skills = skills
         self._all = [(skill, command) for skill in skills for command in skill.commands]
         self._patterns = [
             (pattern, skill, command)
@@ -86,6 +105,11 @@ class Router:
 
     def route(self, text: str) -> Route | None:
         """Find the command for a text; None if there is none, or if the text is too long."""
+        readings = self.readings(text)
+        return (self.by_name(readings) or self.by_pattern(readings)) if readings else None
+
+    def readings(self, text: str) -> Readings | None:
+        """The ways to read a text; None if it is too long."""
         if len(text.strip()) > MAX_RAW_CHARS:
             return None
         typed = self.words_in(text)
@@ -93,16 +117,35 @@ class Router:
             return None
         whole = Reading.of(typed)
         first = without_leading_mentions(whole)
-        middle = without_trailing_mentions(first, glued=True)
+        return Readings(whole, first, without_trailing_mentions(first, glued=True))
+
+    def by_name(self, readings: Readings) -> Route | None:
+        """Find the command that a text names, with or without arguments behind it."""
+        whole, first, middle = readings
         return (
             self._exact(whole)
             or (first is not whole and self._exact(first))
             or (middle is not first and self._exact(middle, needs_nothing=True))
             or self._help_on_command(first)
             or self._by_prefix(first)
-            or self._after_another_name(typed)
-            or self._by_pattern(first)
+            or self._after_another_name(whole.text)
+            or None
         )
+
+    def by_pattern(self, readings: Readings) -> Route | None:
+        """Find the command one of whose patterns is somewhere in a text."""
+        words = readings.first.words
+        for pattern, skill, command in self._patterns:
+            if found := pattern.search(words.folded):
+                return route_to(skill, command, readings.first, words.without(*found.span))
+        return None
+
+    def find_step(self, skill_name: str, step_name: str) -> tuple[Skill, Command] | None:
+        """The step of a dialogue; None if no skill here has it."""
+        for skill in self._skills:
+            if skill.name == skill_name and (step := skill.find_step(step_name)):
+                return skill, step
+        return None
 
     def words_in(self, text: str) -> str:
         """A text as skills see it: cleaned, and without the robot's own name before it."""
@@ -154,7 +197,7 @@ class Router:
         begun = FoldedText(words.original.lstrip("/"), words.folded.lstrip("/"))
         for name in self._with_arguments:
             if begun.folded.startswith(name) and _ends_word(begun.folded, len(name)):
-                return _route(*self._commands[name], reading, begun.without(0, len(name)))
+                return route_to(*self._commands[name], reading, begun.without(0, len(name)))
         return None
 
     def _after_another_name(self, typed: str) -> Route | None:
@@ -168,21 +211,13 @@ class Router:
                 return route
         return None
 
-    def _by_pattern(self, reading: Reading) -> Route | None:
-        """Find a pattern somewhere in the text."""
-        words = reading.words
-        for pattern, skill, command in self._patterns:
-            if found := pattern.search(words.folded):
-                return _route(skill, command, reading, words.without(*found.span))
-        return None
-
     def _claim(self, name: str, skill: Skill, command: Command) -> None:
         owner, _ = self._commands.setdefault(fold(name), (skill, command))
         if owner is not skill:
             logger.warning("%s has %r, which %s claims as well", owner.name, name, skill.name)
 
 
-def _route(skill: Skill, command: Command, reading: Reading, arguments: FoldedText) -> Route:
+def route_to(skill: Skill, command: Command, reading: Reading, arguments: FoldedText) -> Route:
     """A route whose arguments end before the trailing mentions, if any arguments are left then."""
     whole = Reading(arguments.original.rstrip(), arguments, reading.names)
     rest = without_trailing_mentions(whole, glued=False)

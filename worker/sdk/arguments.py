@@ -17,7 +17,7 @@ its settings. `worker.sdk.values` finds the values.
 
 import inspect
 import types
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
@@ -26,12 +26,20 @@ from pydantic_settings import BaseSettings
 
 from dingda.shared.dingtalk.message import Message
 from dingda.shared.runtime.logs import class_name
-from dingda.shared.texts import MISSING, NOT_SENT, NOT_UNDERSTOOD
+from dingda.shared.texts import MISSING, NOT_SENT, NOT_UNDERSTOOD, USAGE_WITH_IT
 from dingda.worker.errors import ClarificationNeeded
 from dingda.worker.language.text import FoldedText
 from dingda.worker.sdk.people import extract_named
-from dingda.worker.sdk.values import SENT, TEXTS, extract_value, is_readable
+from dingda.worker.sdk.values import SENT, TEXTS, extract_value, is_readable, with_usage
 from dingda.worker.services.address_book import Person
+
+
+class ArgumentNeeded(ClarificationNeeded):
+    """A required argument was not found; `rest` is what was typed and is no argument."""
+
+    def __init__(self, sentence: str, *, rest: str) -> None:
+        super().__init__(sentence)
+        self.rest = rest
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,14 +116,15 @@ class Signature:
 
         Args:
             words: what was typed besides the command.
-            usage: how to type the command, for a sender who typed it wrong.
+            usage: how to type the command, for a sender who typed it wrong; "" in a step.
             ctx: the `Context`.
             now: the present.
             settings: an instance of each settings class.
 
         Raises:
-            ClarificationNeeded: if an argument is missing or was not understood; the text tells the
+            ArgumentNeeded: if an argument is missing or was not understood; the text tells the
                 sender which.
+            ClarificationNeeded: what a slot raises.
             RefusalError: what a slot raises.
         """
         bound: dict[str, Any] = {name: settings[kind] for name, kind in self.settings_parameters}
@@ -124,7 +133,8 @@ class Signature:
         for sent in self.sent_parameters:
             value = SENT[sent.kind](ctx.message)
             if value is None and sent.required:
-                raise ClarificationNeeded(NOT_SENT.format(label=sent.label, usage=usage))
+                sentence = NOT_SENT.format(label=sent.label)
+                raise ArgumentNeeded(with_usage(sentence, usage, USAGE_WITH_IT), rest="")
             bound[sent.name] = sent.default if value is None else value
         # Slots first: they know what they look for. Text takes what is left.
         typed = words.rest
@@ -139,8 +149,8 @@ class Signature:
                 bound[parameter.name], words = extracted
             elif parameter.required:
                 template = NOT_UNDERSTOOD if words.rest else MISSING
-                sentence = template.format(label=parameter.label, rest=words.rest, usage=usage)
-                raise ClarificationNeeded(sentence)
+                sentence = template.format(label=parameter.label, rest=words.rest)
+                raise ArgumentNeeded(with_usage(sentence, usage), rest=words.rest)
             else:
                 bound[parameter.name] = parameter.default
         return bound
@@ -156,6 +166,15 @@ class Signature:
         return bool(needed) and all(
             each.kind in SENT and SENT[each.kind](message) is not None for each in needed
         )
+
+    def is_sent_something(self, message: Message) -> bool:
+        """Whether a message carries, besides its text, anything that is asked for."""
+        return any(SENT[each.kind](message) is not None for each in self.sent_parameters)
+
+    def is_about_people(self, message: Message, names: Sequence[str]) -> bool:
+        """Whether a message names somebody, besides its text, and a `Person` is asked for."""
+        named = bool(message.mentions or names)
+        return named and any(each.kind is Person for each in self.parameters)
 
     @property
     def _texts(self) -> list[Parameter]:

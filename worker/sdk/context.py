@@ -1,6 +1,6 @@
 """The contexts of a skill's functions: of a command the message being handled, and the services."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
@@ -63,6 +63,8 @@ class Context(BaseContext):
     names: tuple[str, ...] = field(default=(), repr=False)
     """The names behind an @ at the text's edges, which were taken out of it: the bot's, or typed by
     hand. Whoever was really mentioned is in `message.mentions`."""
+    kept: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    """In a step, what the `Question` kept that this message answers; else empty."""
 
     @property
     def staff_id(self) -> str:

@@ -20,6 +20,7 @@ from dingda.shared.texts import (
 from dingda.worker.errors import BackendConfigError, ClarificationNeeded, RefusalError
 from dingda.worker.language.patterns import Pattern
 from dingda.worker.language.text import FoldedText, fold, to_simplified, to_traditional
+from dingda.worker.sdk.values import with_usage
 from dingda.worker.services.address_book import AddressBook, Person
 
 _MOST_CANDIDATES = 10
@@ -59,6 +60,10 @@ class Named:
         if self.word and self.word in self.text:
             return f"{self.command} {self.text.replace(self.word, f' {label} ', 1)}"
         return f"{self.command} {label} {'' if self.word else self.text}"
+
+    def with_usage(self, sentence: str) -> str:
+        """A sentence, and how to type the command."""
+        return with_usage(sentence, self.usage)
 
 
 def extract_named(
@@ -123,7 +128,7 @@ async def look_up(named: Named, message: Message, address_book: AddressBook | No
         raise ClarificationNeeded(ONE_PERSON, suggestions=(named.suggest(named.word),))
     person = await address_book.person(mention.staff_id)
     if person is None:
-        raise RefusalError(NOT_IN_ADDRESS_BOOK.format(name=mention.name, usage=named.usage))
+        raise RefusalError(named.with_usage(NOT_IN_ADDRESS_BOOK.format(name=mention.name)))
     return person
 
 
@@ -135,10 +140,10 @@ async def _question_about_hidden(
     A colleague may have the same name, so even a single match needs confirmation.
     """
     if not (mention.name and address_book):
-        return ClarificationNeeded(WHO.format(usage=named.usage))
+        return ClarificationNeeded(named.with_usage(WHO))
     people = await _people(address_book, await _find(address_book, mention.name))
     if not people:
-        return RefusalError(NOT_IN_ADDRESS_BOOK.format(name=mention.name, usage=named.usage))
+        return RefusalError(named.with_usage(NOT_IN_ADDRESS_BOOK.format(name=mention.name)))
     return await _which(named, people, address_book)
 
 
@@ -147,7 +152,7 @@ async def _looked_up_by_name(
 ) -> Person:
     names = tuple(dict.fromkeys(filter(None, (named.word, *named.typed))))
     if any(map(_means_nobody, names)):
-        raise ClarificationNeeded(WHO.format(usage=named.usage))
+        raise ClarificationNeeded(named.with_usage(WHO))
     own = any(fold(name) in _OWN for name in names)
     others = [name for name in names if fold(name) not in _OWN]
     if address_book is None:
@@ -162,7 +167,7 @@ async def _looked_up_by_name(
         known = await address_book.person(sender.staff_id) or sender
         people = [known, *(person for person in people if person.staff_id != sender.staff_id)]
     if not people:
-        raise RefusalError(NOT_IN_ADDRESS_BOOK.format(name=names[0], usage=named.usage))
+        raise RefusalError(named.with_usage(NOT_IN_ADDRESS_BOOK.format(name=names[0])))
     if len(people) > 1:
         raise await _which(named, people, address_book)
     return people[0]

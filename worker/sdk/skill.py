@@ -12,6 +12,7 @@ from dingda.worker.language.text import fold
 from dingda.worker.sdk.arguments import Signature
 from dingda.worker.sdk.context import Context
 from dingda.worker.sdk.hooks import Hook, HookFunction, Subject
+from dingda.worker.sdk.question import Question
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +35,7 @@ class Allow:
 
 EVERYONE = Allow()
 
-Answer = Reply | str | None
+Answer = Reply | Question | str | None
 SkillFunction = Callable[..., Answer | Awaitable[Answer]]
 F = TypeVar("F", bound=SkillFunction)
 H = TypeVar("H", bound=HookFunction)
@@ -42,7 +43,7 @@ H = TypeVar("H", bound=HookFunction)
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """A function of a skill, with the names and patterns that reach it."""
+    """A function of a skill, with the names and patterns that reach it; a step has neither."""
 
     names: tuple[str, ...]
     patterns: tuple[Pattern, ...]
@@ -51,7 +52,9 @@ class Command:
 
     @property
     def usage(self) -> str:
-        """How to type it: `天气 <城市> [日期]`."""
+        """How to type it: `天气 <城市> [日期]`; "" of a step, which answers a question."""
+        if not self.names:
+            return ""
         return " ".join((self.names[0], *self.signature.usage))
 
 
@@ -83,6 +86,7 @@ class Skill:
     allow: Allow = EVERYONE
     overtakes: bool = False
     commands: list[Command] = field(default_factory=list, init=False)
+    steps: dict[str, Command] = field(default_factory=dict, init=False)
     hooks: list[Hook] = field(default_factory=list, init=False)
 
     def command(self, *names: str, pattern: str | None = None) -> Callable[[F], F]:
@@ -112,6 +116,26 @@ class Skill:
             return function
 
         return declare
+
+    def step(self, function: F) -> F:
+        """Declare a step of a dialogue: a function that a `Question` may name as its `then`.
+
+        Its parameters are read from the answer, as a command's are from the text behind its name.
+        Another worker finds it by its name, in another version too.
+
+        Raises:
+            TypeError: as `command`, or if a step of this skill has the function's name.
+        """
+        name = function.__name__
+        if name in self.steps:
+            raise TypeError(f"skill {self.name!r}: {name!r} is a step already")
+        self.steps[name] = Command((), (), function, Signature.of(function, context_type=Context))
+        return function
+
+    def find_step(self, name: str) -> Command | None:
+        """The step of a name, or the command whose function has it; None if there is none."""
+        named = (each for each in self.commands if each.function.__name__ == name)
+        return self.steps.get(name) or next(named, None)
 
     def event(self, *types: str) -> Callable[[H], H]:
         """Declare a hook, which calls the function below it for events.
@@ -165,5 +189,6 @@ class Skill:
 
     def settings_types(self) -> list[type[Any]]:
         """The settings classes that its functions take."""
-        commands = [kind for command in self.commands for kind in command.signature.settings]
+        typed = (*self.commands, *self.steps.values())
+        commands = [kind for command in typed for kind in command.signature.settings]
         return commands + [kind for hook in self.hooks for kind in hook.settings]

@@ -8,6 +8,7 @@ from typing import Any, Literal, Protocol, Self, get_args, get_origin, runtime_c
 
 from dingda.shared.dingtalk.content import File, Picture, Quoted, Voice
 from dingda.shared.dingtalk.message import Message
+from dingda.shared.texts import USAGE
 from dingda.worker.errors import ClarificationNeeded
 from dingda.worker.language.patterns import Pattern
 from dingda.worker.language.text import FoldedText, fold
@@ -69,6 +70,11 @@ SENT: dict[type, Callable[[Message], object]] = {
 """What a message may carry besides its text, and how to get it."""
 
 
+def with_usage(sentence: str, usage: str, template: str = USAGE) -> str:
+    """A sentence to somebody who typed a command wrong, and how to type it; "" in a step."""
+    return sentence + template.format(usage=usage) if usage else sentence
+
+
 def is_readable(kind: Any) -> bool:
     """Whether a parameter of this type can be read from a message."""
     if kind in TEXTS or kind in _NUMERIC or kind in SENT or get_origin(kind) is Literal:
@@ -86,7 +92,7 @@ def extract_value(
         words: what is left of the text.
         now: the present.
         last: whether text takes all that is left, or one word of it.
-        usage: how to type the command, which suggestions begin with.
+        usage: how to type the command, which suggestions begin with; "" in a step of a dialogue.
 
     Returns:
         The value and the words that are left; None if there is none.
@@ -99,7 +105,7 @@ def extract_value(
         return _extract(kind, words, now, last=last)
     except ClarificationNeeded as unclear:
         command = usage.partition(" ")[0]
-        suggestions = tuple(f"{command} {each}" for each in unclear.suggestions)
+        suggestions = tuple(f"{command} {each}".strip() for each in unclear.suggestions)
         raise ClarificationNeeded(str(unclear), suggestions=suggestions) from None
 
 

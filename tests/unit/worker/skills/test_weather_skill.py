@@ -529,7 +529,7 @@ class Worker:
     async def ask(self, text: str, monkeypatch: pytest.MonkeyPatch, times: int) -> list[str]:
         async with httpx.AsyncClient(transport=self.sky.transport()) as client:
             http = Http(client, now=lambda: self.now)
-            monkeypatch.setattr("dingda.worker.testing.Http", lambda _: http)
+            monkeypatch.setattr("dingda.worker.testing.asking.Http", lambda _: http)
             said = [await listen(skill, text, **self.sky.circumstances) for _ in range(times)]
         return [str(each.reply.to_payload()) for each in said if each]
 

@@ -15,6 +15,7 @@ from dingda.shared.dingtalk.message import SESSION_LIFE_MS, Message
 from dingda.shared.dingtalk.notification import LIFE_MS, Notification
 from dingda.shared.dingtalk.reply import Reply
 from dingda.shared.ledger.states import Completion
+from dingda.worker.answering.continuing import dialogue_after
 from dingda.worker.answering.hook_caller import HookCaller
 from dingda.worker.answering.hooks import completion_of_hooks
 from dingda.worker.answering.responder import Responder, china_now
@@ -130,7 +131,47 @@ async def listen(  # noqa: PLR0913 - the circumstances that a test may choose
         session_expires_ms=None,
         **message_fields,
     )
-    skills = [skill, *beside]
+    response, _ = await respond_to(
+        message,
+        [skill, *beside],
+        now=now,
+        transport=transport,
+        settings=settings,
+        dingtalk=dingtalk,
+        cache=cache,
+        unmatched=unmatched,
+    )
+    return response
+
+
+async def respond_to(  # noqa: PLR0913 - as `listen`
+    message: Message,
+    skills: Sequence[Skill],
+    *,
+    asked: str = "",
+    now: datetime | None = None,
+    transport: httpx.AsyncBaseTransport | None = None,
+    settings: Sequence[BaseSettings] = (),
+    dingtalk: AddressBook | None = None,
+    cache: Cache | None = None,
+    unmatched: Literal["hint", "help", "empty"] = "empty",
+) -> tuple[Response | None, str]:
+    """Ask skills by a whole message.
+
+    Args:
+        message: the message.
+        skills: of the robot.
+        asked: what its sender was asked before, `Lease.dialogue`.
+        now: as of `listen`, like those that follow.
+        transport: plays the backends.
+        settings: the skills' settings.
+        dingtalk: the address book.
+        cache: a new `MemoryCache` unless given.
+        unmatched: what a text gets that no skill wants.
+
+    Returns:
+        The response, and what it does to the dialogue (`shared.ledger.dialogues`).
+    """
     async with _services(skills, transport, settings, dingtalk, cache) as (services, threads):
         responder = Responder(
             router=Router(skills),
@@ -140,8 +181,9 @@ async def listen(  # noqa: PLR0913 - the circumstances that a test may choose
             unmatched=unmatched,
             now=(lambda: now) if now else china_now,
         )
-        route = responder.route(message)
-        return await responder.respond(message, route, timeout_s=SESSION_LIFE_MS / 1000)
+        route = responder.route(message, asked)
+        response = await responder.respond(message, route, timeout_s=SESSION_LIFE_MS / 1000)
+        return response, dialogue_after(response, route)
 
 
 async def fire(  # noqa: PLR0913 - the circumstances that a test may choose
