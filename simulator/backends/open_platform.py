@@ -1,4 +1,4 @@
-"""The simulated application's whole OpenAPI: people, sends, cards."""
+"""The simulated application's whole OpenAPI: people, sends, cards, files."""
 
 import time
 from collections.abc import Awaitable, Callable
@@ -9,6 +9,7 @@ from starlette.routing import Route
 from dingda.shared.dingtalk.robots import Robot
 from dingda.simulator.backends.card_api import CardAPI
 from dingda.simulator.backends.dingtalk_openapi import FakeOpenAPI
+from dingda.simulator.backends.media_api import MediaAPI
 from dingda.simulator.backends.openapi_access import hang_on
 from dingda.simulator.backends.organisation import create_openapi
 from dingda.simulator.backends.robot_sends import RobotSends
@@ -17,6 +18,7 @@ from dingda.simulator.dingtalk.card_requests import Target
 from dingda.simulator.dingtalk.card_templates import Templates
 from dingda.simulator.dingtalk.cards import Cards
 from dingda.simulator.dingtalk.change_notifier import ChangeNotifier
+from dingda.simulator.dingtalk.media import MediaStore
 from dingda.simulator.dingtalk.openapi_usage import OpenAPIUsage
 from dingda.simulator.dingtalk.simulation import Simulation
 
@@ -29,6 +31,8 @@ class OpenPlatform:
     cards: Cards
     card_api: CardAPI
     robot_sends: RobotSends
+    media: MediaStore
+    media_api: MediaAPI
 
     def routes(self) -> list[Route]:
         """The routes of api.dingtalk.com and oapi.dingtalk.com, which share no path."""
@@ -36,6 +40,7 @@ class OpenPlatform:
             *self.openapi.routes(),
             *self.robot_sends.routes(),
             *self.card_api.routes(),
+            *self.media_api.routes(),
         ]
 
 
@@ -71,10 +76,13 @@ def create_platform(
         person = openapi.person(target.id)
         return dingtalk.show_card(card.out_track_id, person.name).msg_id if person else ""
 
+    media = MediaStore(dingtalk.records, now_ms=now_ms)
     cards = Cards(Templates(), show=show, now_ms=now_ms)
     return OpenPlatform(
         openapi,
         cards,
         CardAPI(openapi, cards, changes),
         RobotSends(openapi, dingtalk, changes),
+        media,
+        MediaAPI(openapi, media, dingtalk.public_url),
     )

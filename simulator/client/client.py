@@ -22,7 +22,7 @@ T = TypeVar("T")
 
 _TIMEOUT_S = 10.0
 """Longer than the server waits for the gateway."""
-_JSON = {"Content-Type": "application/json"}
+_JSON, _BYTES = "application/json", "application/octet-stream"
 
 
 class SimulatorClient:
@@ -196,6 +196,17 @@ class SimulatorClient:
         """Choose what goes wrong with the OpenAPI from now on."""
         await self._fetch(OpenAPIFaults.from_json, "PUT", "/api/openapi/faults", faults.to_json())
 
+    async def give_file(self, name: str, content: bytes) -> str:
+        """Give a file for a user's message to hold; returns its id, for `UserMessage.file`."""
+        path = f"/api/files?name={quote(name)}"
+        body = await self._fetch(bytes, "POST", path, content, content_type=_BYTES)
+        file_id: str = json.loads(body)["id"]
+        return file_id
+
+    async def media(self, media_id: str) -> bytes:
+        """A file that the bot uploaded."""
+        return await self._fetch(bytes, "GET", f"/api/media/{quote(media_id, safe='')}")
+
     async def follow(self) -> AsyncIterator[Record]:
         """Every record that is remembered, and then each again whenever it changes, without end."""
         try:
@@ -216,9 +227,10 @@ class SimulatorClient:
         path: str,
         body: bytes | None = None,
         *,
+        content_type: str = _JSON,
         timeout_s: float = _TIMEOUT_S,
     ) -> T:
-        headers = {} if body is None else _JSON
+        headers = {} if body is None else {"Content-Type": content_type}
         try:
             response = await self._http.request(
                 method, path, content=body, headers=headers, timeout=timeout_s

@@ -13,6 +13,7 @@ from typing import Any, get_args
 
 from dingda.shared.dingtalk.content import read_content
 from dingda.shared.dingtalk.fields import string
+from dingda.simulator.dingtalk.media import download_code
 from dingda.simulator.dingtalk.user_message import (
     WORDLESS,
     Kind,
@@ -100,7 +101,11 @@ def content_of(message: UserMessage) -> dict[str, Any]:
         case "richText":
             content: dict[str, Any] = {"richText": _runs(message)}
         case "audio":
-            content = {"duration": 4000, **_file(), **_without_empty(recognition=message.text)}
+            content = {
+                "duration": 4000,
+                **_file(message.file),
+                **_without_empty(recognition=message.text),
+            }
         case "markdown":
             written = {"title": message.text[:20], "text": before + message.text}
             return {"msgtype": "markdown", "markdown": written, "content": written | quotation}
@@ -108,12 +113,12 @@ def content_of(message: UserMessage) -> dict[str, Any]:
             content = _content(message.kind, message.text)
             return {"msgtype": message.kind, "content": content | quotation, "isForwardMsg": "1"}
         case _:
-            content = _content(message.kind, message.text)
+            content = _content(message.kind, message.text, message.file)
     return {"msgtype": message.kind, "content": content | quotation}
 
 
 def _runs(message: UserMessage) -> list[dict[str, Any]]:
-    pictures = [{"type": "picture", **_picture()} for _ in range(message.pictures)]
+    pictures = [{"type": "picture", **_picture(message.file)} for _ in range(message.pictures)]
     mention = () if message.single or not message.mention else (MENTION,)
     before = ("@所有人",) if message.at_all else ()
     words = message.runs or (*mention, *before, message.text)
@@ -134,19 +139,20 @@ def _quotation(quoted: Quotation) -> dict[str, Any]:
     return {"isReplyMsg": True, "repliedMsg": replied | _without_empty(content=shown)}
 
 
-def _content(kind: Kind, text: str) -> dict[str, Any]:
+def _content(kind: Kind, text: str, file: str = "") -> dict[str, Any]:
     """The `content` of a message, or of a quoted one."""
     match kind:
         case "richText":
             return {"richText": [{"text": text}]}
         case "audio":
-            return {**_file(), **_without_empty(recognition=text)}
+            return {**_file(file), **_without_empty(recognition=text)}
         case "picture":
-            return _picture()
+            return _picture(file)
         case "file":
-            return {"spaceId": "10000000001", "fileName": text, "fileId": "100000000002", **_file()}
+            ids = {"spaceId": "10000000001", "fileId": "100000000002"}
+            return {**ids, "fileName": text, **_file(file)}
         case "video":
-            return {"duration": "5", "videoType": "mp4", **_file()}
+            return {"duration": "5", "videoType": "mp4", **_file(file)}
         case "chatRecord":
             lines = [_forwarded_line(line) for line in text.splitlines()]
             return {"summary": json.dumps(lines, ensure_ascii=False), "title": "群聊的聊天记录"}
@@ -165,12 +171,12 @@ def _forwarded_line(line: str) -> dict[str, Any]:
     return {"senderNick": name, "msgType": "text", "content": words} if mark else {"content": line}
 
 
-def _file() -> dict[str, Any]:
-    return {"downloadCode": b64encode(secrets.token_bytes(24)).decode()}
+def _file(file: str) -> dict[str, Any]:
+    return {"downloadCode": download_code(file)}
 
 
-def _picture() -> dict[str, Any]:
-    return {"pictureDownloadCode": secrets.token_urlsafe(16), **_file()}
+def _picture(file: str) -> dict[str, Any]:
+    return {"pictureDownloadCode": secrets.token_urlsafe(16), **_file(file)}
 
 
 def _without_empty(**fields: Any) -> dict[str, Any]:

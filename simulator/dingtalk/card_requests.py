@@ -121,7 +121,7 @@ def read_update(fields: Mapping[str, Any]) -> Update:
     """Read an update; DingTalk's default overwrites everything."""
     data, private = fields.get("cardData"), _private(fields)
     if not isinstance(data, dict) and not private:
-        raise CardRefusedError("param.cardDataAndPrivateDataBothEmpty")
+        raise CardRefusedError("cardDataAndPrivateDataBothEmpty")
     options = _object(fields.get("cardUpdateOptions"))
     return Update(
         data=_params(data) if isinstance(data, dict) else None,

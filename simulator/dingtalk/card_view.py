@@ -11,19 +11,24 @@ _REQUEST, _LINK = "sendCardRequest", "openLink"
 _NORMAL = "normal"
 
 
-def draw(values: Mapping[str, str]) -> CardView:
+def draw(values: Mapping[str, str], *, streamed: str = "") -> CardView:
     """Draw the values that one person's client has.
 
     Args:
         values: of the template's variables, which are texts; buttons are JSON in one.
+        streamed: the variable that is streamed, whatever its name; "" for none.
     """
     drawn = {name for names in (TITLE, TEXT, PICTURE, BUTTONS) for name in names} | HIDDEN
     return CardView(
         title=_first(values, TITLE),
-        text=_first(values, TEXT),
+        text=_first(values, (streamed, *TEXT)),
         picture=_first(values, PICTURE),
         buttons=tuple(_buttons(_first(values, BUTTONS))),
-        others={name: value for name, value in values.items() if name not in drawn and value},
+        others={
+            name: value
+            for name, value in values.items()
+            if name not in (*drawn, streamed) and value
+        },
     )
 
 

@@ -79,7 +79,7 @@ class Cards:
             return card
         template = self._templates.find(creation.template_id)
         if template is None:
-            raise CardRefusedError("param.templateNotExist", "模板不存在")
+            raise CardRefusedError("templateNotExist", "模板不存在")
         now_ms = self._now_ms()
         card = Card(
             out_track_id=creation.out_track_id,
@@ -149,7 +149,8 @@ class Cards:
         if card is None:
             raise CardRefusedError("param.stream.outTrackId", "card is not exist")
         template = self._templates.find(card.template_id)
-        if template is None or not template.is_ai or template.streamed not in ("", frame.key):
+        streamed = template.streamed if template else ""
+        if card.state is CardState.PLAIN or streamed not in ("", frame.key):
             raise CardRefusedError("unknownError", "unknown error", status=500)
         if not frame.is_full:
             # DingTalk appends to plain texts only, and a template's content is Markdown.
@@ -209,7 +210,7 @@ class Cards:
     def _existing(self, out_track_id: str) -> Card:
         card = self._cards.get(out_track_id)
         if card is None:
-            raise CardRefusedError("param.cardNotExist", "卡片不存在")
+            raise CardRefusedError("cardNotExist", "卡片不存在")
         return card
 
     def _put(self, card: Card) -> Card:
@@ -227,7 +228,7 @@ class Cards:
 
 
 def _first_state(template: Template, data: Params) -> CardState:
-    if not template.is_ai:
+    if not template.is_ai and "flowStatus" not in data:
         return CardState.PLAIN
     return _FLOW.get(data.get("flowStatus", ""), CardState.PROCESSING)
 
@@ -269,7 +270,9 @@ def _without(local: Mapping[str, Params], names: Mapping[str, str]) -> dict[str,
 def _views(card: Card) -> dict[str, Any]:
     people = ["", *{**card.private, **card.local}]
     return {
-        staff_id: draw(values_for(staff_id, card.data, card.private, card.local))
+        staff_id: draw(
+            values_for(staff_id, card.data, card.private, card.local), streamed=card.stream_key
+        )
         for staff_id in people
     }
 
@@ -277,7 +280,7 @@ def _views(card: Card) -> dict[str, Any]:
 def _problem(card: Card) -> CardProblem | None:
     if card.problem is CardProblem.FOREIGN_TEMPLATE:
         return card.problem
-    is_long = len(draw(card.data).text) > MOST_DRAWN
+    is_long = len(draw(card.data, streamed=card.stream_key).text) > MOST_DRAWN
     return CardProblem.BLANK if is_long else None
 
 

@@ -1,6 +1,10 @@
 """A custom robot (自定义机器人), whose webhook takes messages from anybody who knows it."""
 
+from collections import defaultdict
 from collections.abc import Callable, Mapping
+from functools import partial
+from types import MappingProxyType
+from typing import Any
 
 from dingda.shared.dingtalk.signature import verify
 from dingda.shared.errors import InvalidSignatureError
@@ -19,45 +23,83 @@ from dingda.simulator.dingtalk.throttle import ReplyThrottle
 CHAT = "告警群"
 """What the page calls the conversation that the robot speaks in."""
 NO_TOKEN = ReplyVerdict(300005, "token is not exist")
+NO_SECRETS: Mapping[str, str] = MappingProxyType({})
+_REMEMBERED = 1000
 NOT_SIGNED = ReplyVerdict(310000, "sign not match")
 
 
 class CustomRobot:
     """Takes what is POSTed to `/robot/send`, and shows it in a chat of its own.
 
+    Each `access_token` is a robot, with its own minutes.
+
     Args:
         dingtalk: shows it.
         secret: what messages must be signed with; "" if they need no signature.
         now_ms: the clock, in ms since 1970.
+        secrets: the same of single robots, by their tokens.
+        count: called with each message, which the month's quota counts.
     """
 
-    def __init__(self, dingtalk: Simulation, *, secret: str, now_ms: Callable[[], int]) -> None:
+    def __init__(
+        self,
+        dingtalk: Simulation,
+        *,
+        secret: str,
+        now_ms: Callable[[], int],
+        secrets: Mapping[str, str] = NO_SECRETS,
+        count: Callable[[], None] = lambda: None,
+    ) -> None:
         self._dingtalk = dingtalk
         self._secret = secret
+        self._secrets = secrets
         self._now_ms = now_ms
-        self._throttle = ReplyThrottle(REPLIES_PER_MINUTE)
+        self._count = count
+        self._throttles = defaultdict[str, ReplyThrottle](
+            partial(ReplyThrottle, REPLIES_PER_MINUTE)
+        )
+        self._uuids: dict[tuple[str, str], None] = {}
+        """The latest messages that had an id, with their robots."""
 
     def receive(self, query: Mapping[str, str], *, content_type: str, body: bytes) -> ReplyVerdict:
         """Judge a message, and show it if nothing is wrong with it."""
-        payload = parse_reply(body)
+        payload, token = parse_reply(body), query.get("access_token", "")
         verdict = (
-            (None if query.get("access_token") else NO_TOKEN)
+            (None if token else NO_TOKEN)
             or self._check_signature(query)
             or check_content_type(content_type)
             or check_size(body)
             or check_payload(payload)
-            or (None if self._throttle.takes(self._now_ms()) else too_fast(REPLIES_PER_MINUTE))
+            or self._check_rate(token)
             or OK
         )
-        if payload and verdict == OK:
+        if payload and verdict == OK and not self._is_repeated(token, payload):
+            self._count()
             self._dingtalk.push(CHAT, payload)
         return verdict
 
+    def _check_rate(self, token: str) -> ReplyVerdict | None:
+        if self._throttles[token].takes(self._now_ms()):
+            return None
+        return too_fast(REPLIES_PER_MINUTE)
+
+    def _is_repeated(self, token: str, payload: Mapping[str, Any]) -> bool:
+        """Whether a message has been shown; DingTalk: `msgUuid` tells one from another."""
+        uuid = (token, str(payload.get("msgUuid") or ""))
+        if not uuid[1]:
+            return False
+        is_known = uuid in self._uuids
+        self._uuids[uuid] = None
+        if len(self._uuids) > _REMEMBERED:
+            del self._uuids[next(iter(self._uuids))]
+        return is_known
+
     def _check_signature(self, query: Mapping[str, str]) -> ReplyVerdict | None:
-        if not self._secret:
+        secret = self._secrets.get(query.get("access_token", ""), self._secret)
+        if not secret:
             return None
         timestamp, sign = query.get("timestamp", ""), query.get("sign", "")
-        secrets, now_ms = [self._secret], self._now_ms()
+        secrets, now_ms = [secret], self._now_ms()
         try:
             verify(timestamp.encode(), sign.encode(), secrets=secrets, now_ms=now_ms)
         except InvalidSignatureError:

@@ -98,7 +98,7 @@ class Simulation:
         replies_per_minute: int | None = REPLIES_PER_MINUTE,
     ) -> None:
         self._secret = secret
-        self._public_url = public_url
+        self.public_url = public_url
         self._robot_code = robot_code
         self._now_ms = now_ms
         self._session_life_ms = session_life_ms
@@ -296,7 +296,7 @@ class Simulation:
         return record
 
     def _session_webhook(self, session: str) -> str:
-        return f"{self._public_url}/robot/sendBySession?session={session}"
+        return f"{self.public_url}/robot/sendBySession?session={session}"
 
     def _remember(self, session: str, record: Record) -> None:
         self.records.put(record)

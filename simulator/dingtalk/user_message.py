@@ -94,6 +94,9 @@ class UserMessage:
     """The sender's client: Mac, Win, iOS, Android, HarmonyOS."""
     external: bool = False
     """Whether the sender is of another organisation: then DingTalk hides the userid."""
+    file: str = ""
+    """The id, from `/api/files`, of what a picture, file, voice message or video holds; "": a
+    sample."""
 
     def __post_init__(self) -> None:
         if self.kind != "richText" and (self.runs or self.pictures):

@@ -1,7 +1,5 @@
 """The OpenAPI description of the simulator's own API, with schemas from its types."""
 
-from typing import Any
-
 from pydantic import TypeAdapter
 
 from dingda.simulator.dingtalk.card import Card, Press, PressRequest
@@ -19,53 +17,50 @@ from dingda.simulator.dingtalk.stream_faults import StreamFaults
 from dingda.simulator.dingtalk.stream_pushes import PushRecord
 from dingda.simulator.dingtalk.stream_state import StreamState
 from dingda.simulator.dingtalk.user_message import Burst, UserMessage
+from dingda.simulator.http.schema_cards import card_paths, file_paths
+from dingda.simulator.http.schema_parts import TEXT, Json, json_content, list_of, operation, ref
 from dingda.simulator.http.stream import OPEN_PATH
 
-_Json = dict[str, Any]
+_NO_BODY: Json = {"type": "object"}
+_CONNECTIONS: Json = {
+    "type": "object",
+    "required": ["connections"],
+    "properties": {"connections": {"type": "integer", "description": "How many there were."}},
+}
+_VERDICT: Json = {
+    "type": "object",
+    "required": ["errcode", "errmsg"],
+    "properties": {"errcode": {"type": "integer"}, "errmsg": {"type": "string"}},
+}
 
-_MSG_ID: _Json = {
+_MSG_ID: Json = {
     "name": "msg_id",
     "in": "path",
     "required": True,
     "description": "DingTalk's msgId, percent-encoded: it holds `/`, `+` and `=`.",
     "schema": {"type": "string"},
 }
-_OUT_TRACK_ID: _Json = {
-    "name": "out_track_id",
-    "in": "path",
-    "required": True,
-    "description": "The id that the bot gave the card, percent-encoded.",
-    "schema": {"type": "string"},
-}
-_WAIT: _Json = {
+_WAIT: Json = {
     "name": "wait_s",
     "in": "query",
     "description": "How long to wait until a reply shows or there will be none, in seconds. "
     "The other parts of one that shows are waited for as well, for a second at the most.",
     "schema": {"type": "number", "minimum": 0, "maximum": 60, "default": 0},
 }
-_VERBATIM: _Json = {
+_VERBATIM: Json = {
     "name": "verbatim",
     "in": "query",
     "description": "1: send the body byte for byte.",
     "schema": {"type": "string", "enum": ["0", "1"], "default": "0"},
 }
-_SESSION: _Json = {
+_SESSION: Json = {
     "name": "session",
     "in": "query",
     "required": True,
     "description": "The token of a message's sessionWebhook.",
     "schema": {"type": "string"},
 }
-_ERROR: _Json = {
-    "type": "object",
-    "required": ["error", "detail"],
-    "properties": {
-        "error": {"type": "string", "description": "A short name, for programs."},
-        "detail": {"type": "string", "description": "A sentence, for people."},
-    },
-}
-_OPENING: _Json = {
+_OPENING: Json = {
     "type": "object",
     "required": ["clientId", "clientSecret", "subscriptions"],
     "properties": {
@@ -81,7 +76,7 @@ _OPENING: _Json = {
         },
     },
 }
-_OPENED: _Json = {
+_OPENED: Json = {
     "type": "object",
     "required": ["endpoint", "ticket"],
     "properties": {
@@ -89,20 +84,9 @@ _OPENED: _Json = {
         "ticket": {"type": "string", "description": "Good for 90 s and for one connection."},
     },
 }
-_NO_BODY: _Json = {"type": "object"}
-_CONNECTIONS: _Json = {
-    "type": "object",
-    "required": ["connections"],
-    "properties": {"connections": {"type": "integer", "description": "How many there were."}},
-}
-_VERDICT: _Json = {
-    "type": "object",
-    "required": ["errcode", "errmsg"],
-    "properties": {"errcode": {"type": "integer"}, "errmsg": {"type": "string"}},
-}
 
 
-def describe() -> _Json:
+def describe() -> Json:
     """Build the document (OpenAPI 3.1)."""
     return {
         "openapi": "3.1.0",
@@ -116,28 +100,30 @@ def describe() -> _Json:
     }
 
 
-def _paths() -> _Json:
-    record = _json(_ref("Record"))
+def _paths() -> Json:
+    record = json_content(ref("Record"))
     message = "/api/messages/{msg_id}"
     return {
         "/api/messages": {
-            "get": _operation("Every message remembered, the oldest first", _json(_list("Record"))),
-            "post": _operation(
+            "get": operation(
+                "Every message remembered, the oldest first", json_content(list_of("Record"))
+            ),
+            "post": operation(
                 "Say something; returns once the gateway has acknowledged it",
                 record,
                 body="UserMessage",
             ),
         },
         "/api/bursts": {
-            "post": _operation(
+            "post": operation(
                 "Say the same many times at once; returns once each was acknowledged, or was not "
                 "in time",
-                _json(_list("Record")),
+                json_content(list_of("Record")),
                 body="Burst",
             )
         },
         "/api/callbacks": {
-            "post": _operation(
+            "post": operation(
                 "Send any body, signed: of a JSON object msgId, createAt, sessionWebhook and "
                 "sessionWebhookExpiredTime are made fresh, so that the reply comes back to here",
                 record,
@@ -146,30 +132,31 @@ def _paths() -> _Json:
             )
         },
         message: {
-            "get": _operation("What became of a message", record, parameters=[_MSG_ID, _WAIT])
+            "get": operation("What became of a message", record, parameters=[_MSG_ID, _WAIT])
         },
         f"{message}/redeliver": {
-            "post": _operation("Send the same callback again", record, parameters=[_MSG_ID])
+            "post": operation("Send the same callback again", record, parameters=[_MSG_ID])
         },
         f"{message}/expire": {
-            "post": _operation("Close the message's session now", record, parameters=[_MSG_ID])
+            "post": operation("Close the message's session now", record, parameters=[_MSG_ID])
         },
         f"{message}/curl": {
-            "get": _operation("The callback, for the shell", _TEXT, parameters=[_MSG_ID])
+            "get": operation("The callback, for the shell", TEXT, parameters=[_MSG_ID])
         },
         f"{message}/test": {
-            "get": _operation("The message as a pytest test", _TEXT, parameters=[_MSG_ID])
+            "get": operation("The message as a pytest test", TEXT, parameters=[_MSG_ID])
         },
         "/api/bad-day": {
-            "get": _operation("What goes wrong at present", _json(_ref("FaultSettings"))),
-            "put": _operation(
-                "Choose what goes wrong", _json(_ref("FaultSettings")), body="FaultSettings"
+            "get": operation("What goes wrong at present", json_content(ref("FaultSettings"))),
+            "put": operation(
+                "Choose what goes wrong", json_content(ref("FaultSettings")), body="FaultSettings"
             ),
         },
-        **_card_paths(),
+        **card_paths(),
+        **file_paths(),
         **_stream_paths(),
         "/api/events": {
-            "get": _operation(
+            "get": operation(
                 "Everything remembered, then every change: server-sent events named `beginning`, "
                 "`record` (a Record), `card` (a Card), `bad_day` (a FaultSettings), `openapi` (an "
                 "OpenAPIState), `stream` (a StreamState), `stream_faults` (a StreamFaults) and "
@@ -177,12 +164,12 @@ def _paths() -> _Json:
                 {"text/event-stream": {"schema": {"type": "string"}}},
             )
         },
-        "/api/health": {"get": _operation("Whether it is alive", _json({"type": "object"}))},
-        "/openapi.json": {"get": _operation("This description", _json({"type": "object"}))},
+        "/api/health": {"get": operation("Whether it is alive", json_content({"type": "object"}))},
+        "/openapi.json": {"get": operation("This description", json_content({"type": "object"}))},
         "/robot/sendBySession": {
-            "post": _operation(
+            "post": operation(
                 "A reply, as a bot POSTs it; errors come with status 200 and an errcode",
-                _json(_VERDICT),
+                json_content(_VERDICT),
                 body={"type": "object"},
                 parameters=[_SESSION],
             )
@@ -190,143 +177,72 @@ def _paths() -> _Json:
     }
 
 
-def _card_paths() -> _Json:
-    card = "/api/cards/{out_track_id}"
-    return {
-        "/api/cards": {
-            "get": _operation("Every card remembered, the oldest first", _json(_list("Card")))
-        },
-        card: {"get": _operation("A card", _json(_ref("Card")), parameters=[_OUT_TRACK_ID])},
-        f"{card}/press": {
-            "post": _operation(
-                "Press a button; returns once the bot has answered, or two seconds are over",
-                _json(_ref("Press")),
-                body="PressRequest",
-                parameters=[_OUT_TRACK_ID],
-            )
-        },
-        "/api/openapi": {
-            "get": _operation(
-                "The calls of the OpenAPI, and what is left of the quotas",
-                _json(_ref("OpenAPIState")),
-            )
-        },
-        "/api/openapi/faults": {
-            "get": _operation(
-                "What goes wrong with the OpenAPI at present", _json(_ref("OpenAPIFaults"))
-            ),
-            "put": _operation(
-                "Choose what goes wrong with the OpenAPI",
-                _json(_ref("OpenAPIFaults")),
-                body="OpenAPIFaults",
-            ),
-        },
-    }
-
-
-def _stream_paths() -> _Json:
-    record = _json(_ref("PushRecord"))
+def _stream_paths() -> Json:
+    record = json_content(ref("PushRecord"))
     return {
         OPEN_PATH: {
-            "post": _operation(
+            "post": operation(
                 "Open a Stream connection, as a bot does; errors have DingTalk's own form",
-                _json(_OPENED),
+                json_content(_OPENED),
                 body=_OPENING,
             )
         },
         "/api/stream": {
-            "get": _operation(
-                "The Stream connections, and what became of the pushes", _json(_ref("StreamState"))
+            "get": operation(
+                "The Stream connections, and what became of the pushes",
+                json_content(ref("StreamState")),
             )
         },
         "/api/stream/disconnect": {
-            "post": _operation(
+            "post": operation(
                 "Tell every Stream connection to disconnect; it gets nothing more, and is cut "
                 "ten seconds later",
-                _json(_CONNECTIONS),
+                json_content(_CONNECTIONS),
                 body="Disconnection",
             )
         },
         "/api/stream/cut": {
-            "post": _operation(
+            "post": operation(
                 "Cut the TCP connection of every Stream connection",
-                _json(_CONNECTIONS),
+                json_content(_CONNECTIONS),
                 body=_NO_BODY,
             )
         },
         "/api/stream/faults": {
-            "get": _operation(
-                "What goes wrong with Stream at present", _json(_ref("StreamFaults"))
+            "get": operation(
+                "What goes wrong with Stream at present", json_content(ref("StreamFaults"))
             ),
-            "put": _operation(
+            "put": operation(
                 "Choose what goes wrong with Stream",
-                _json(_ref("StreamFaults")),
+                json_content(ref("StreamFaults")),
                 body="StreamFaults",
             ),
         },
         "/api/stream/pushes": {
-            "get": _operation(
+            "get": operation(
                 "What became of the latest events, card callbacks and other frames, the oldest "
                 "first",
-                _json(_list("PushRecord")),
+                json_content(list_of("PushRecord")),
             )
         },
         "/api/stream/events": {
-            "post": _operation(
+            "post": operation(
                 "Push an event; returns once its first delivery has ended",
                 record,
                 body="EventPush",
             )
         },
         "/api/stream/card-callbacks": {
-            "post": _operation(
+            "post": operation(
                 "Press a card's button, or submit its form; returns as above",
                 record,
                 body="CardPress",
             )
         },
         "/api/stream/frames": {
-            "post": _operation("Push any frame; returns as above", record, body="FramePush")
+            "post": operation("Push any frame; returns as above", record, body="FramePush")
         },
     }
-
-
-_TEXT: _Json = {"text/plain": {"schema": {"type": "string"}}}
-
-
-def _operation(
-    summary: str,
-    content: _Json,
-    *,
-    body: str | _Json | None = None,
-    parameters: list[_Json] | None = None,
-) -> _Json:
-    schema = _ref(body) if isinstance(body, str) else body
-    return {
-        "summary": summary,
-        **({"parameters": parameters} if parameters else {}),
-        **({"requestBody": _body(schema)} if schema is not None else {}),
-        "responses": {
-            "200": {"description": "As asked for", "content": content},
-            "default": {"description": "What went wrong", "content": _json(_ERROR)},
-        },
-    }
-
-
-def _body(schema: _Json) -> _Json:
-    return {"required": True, "content": _json(schema)}
-
-
-def _json(schema: _Json) -> _Json:
-    return {"application/json": {"schema": schema}}
-
-
-def _ref(name: str) -> _Json:
-    return {"$ref": f"#/components/schemas/{name}"}
-
-
-def _list(name: str) -> _Json:
-    return {"type": "array", "items": _ref(name)}
 
 
 _KINDS = (
@@ -349,11 +265,11 @@ _KINDS = (
 )
 
 
-def _schemas() -> _Json:
+def _schemas() -> Json:
     inputs = [(kind, "validation", TypeAdapter(kind)) for kind in _KINDS]
     _, document = TypeAdapter.json_schemas(
         inputs,  # type: ignore[arg-type]
         ref_template="#/components/schemas/{model}",
     )
-    schemas: _Json = document["$defs"]
+    schemas: Json = document["$defs"]
     return schemas

@@ -25,6 +25,7 @@ from dingda.shared.runtime.known_hosts import LOOPBACK_NAMES
 from dingda.shared.runtime.redis_clients import create_bounded_redis
 from dingda.shared.runtime.server import create_uvicorn_config, listen
 from dingda.shared.runtime.settings import Settings
+from dingda.simulator.backends.media_api import OSS_PATH
 from dingda.simulator.backends.open_meteo import FakeOpenMeteo
 from dingda.simulator.backends.open_platform import create_platform
 from dingda.simulator.backends.organisation import APP_KEY
@@ -41,6 +42,7 @@ from dingda.simulator.http.callback_sender import CallbackSender, GatewayRespons
 from dingda.simulator.http.card_presses import CardPresses
 from dingda.simulator.http.cards_api import card_api_routes, openapi_api_routes, openapi_views
 from dingda.simulator.http.events import Feed
+from dingda.simulator.http.files_api import file_api_routes
 from dingda.simulator.http.stream import stream_routes
 from dingda.simulator.http.stream_api import stream_api_routes, stream_views
 from dingda.simulator.http.stream_sender import StreamSender
@@ -131,7 +133,6 @@ def _build(
         rules=stream_rules(settings),
         mode=settings.mode,
     )
-    robot = CustomRobot(dingtalk, secret=bot.alert_secret.get_secret_value(), now_ms=wall_clock_ms)
     pushes = StreamPushes(
         stream,
         client_id=_client_id_of(bot.robots, ""),
@@ -146,6 +147,12 @@ def _build(
         qps=settings.openapi_qps or None,
         monthly_calls=settings.openapi_monthly_calls or None,
         hang=partial(changes.wait_until, lambda: False, wait_s=HANG_S),
+    )
+    robot = CustomRobot(
+        dingtalk,
+        secret=bot.alert_secret.get_secret_value(),
+        now_ms=wall_clock_ms,
+        count=platform.openapi.count_webhook,
     )
     presses = CardPresses(
         platform.cards, platform.card_api.callback_routes, pushes, changes, now_ms=wall_clock_ms
@@ -164,6 +171,8 @@ def _build(
             *stream_api_routes(dingtalk, stream, pushes, changes),
             *card_api_routes(platform.cards, presses),
             *openapi_api_routes(platform.openapi, changes),
+            *file_api_routes(platform.media),
+            Mount(OSS_PATH, routes=platform.media_api.host_routes()),
             Mount("/openapi", routes=platform.routes()),
             Mount("/open-meteo", routes=FakeOpenMeteo(lambda: datetime.now(UTC)).routes()),
         ],

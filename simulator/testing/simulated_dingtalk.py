@@ -160,6 +160,19 @@ class SimulatedDingTalk:
 
         return self._portal.call(press)
 
+    def give_file(self, name: str, content: bytes) -> str:
+        """Give a file for a user's message to hold; returns its id.
+
+        >>> file = dingtalk.give_file("plan.pdf", b"%PDF-1.7")
+        >>> UserMessage("plan.pdf", kind="file", single=True, file=file).kind
+        'file'
+        """
+        return self._portal.call(self._client.give_file, name, content)
+
+    def media(self, media_id: str) -> bytes:
+        """A file that the bot uploaded."""
+        return self._portal.call(self._client.media, media_id)
+
     def wait_until(self, happened: Callable[[], T | None], *, wait_s: float = WAIT_S) -> T:
         """Look until something is there, such as a card or a push, and return it.
 

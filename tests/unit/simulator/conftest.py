@@ -8,6 +8,7 @@ from starlette.applications import Starlette
 from starlette.routing import Mount
 
 from dingda.shared.dingtalk.robots import Robot
+from dingda.simulator.backends.media_api import OSS_PATH
 from dingda.simulator.backends.open_platform import OpenPlatform, create_platform
 from dingda.simulator.client.client import SimulatorClient
 from dingda.simulator.dingtalk.change_notifier import ChangeNotifier
@@ -18,6 +19,7 @@ from dingda.simulator.http.app import create_app
 from dingda.simulator.http.callback_sender import CallbackSender
 from dingda.simulator.http.card_presses import CardPresses
 from dingda.simulator.http.cards_api import card_api_routes, openapi_api_routes
+from dingda.simulator.http.files_api import file_api_routes
 from dingda.simulator.http.stream import stream_routes
 from dingda.simulator.http.stream_api import stream_api_routes
 from tests.support.simulator_harness import CALLBACK_URL, SECRET, SIMULATOR_URL, Bot, Clock
@@ -83,6 +85,8 @@ async def simulator(
             *stream_api_routes(dingtalk, stream, pushes, changes),
             *card_api_routes(platform.cards, presses),
             *openapi_api_routes(platform.openapi, changes),
+            *file_api_routes(platform.media),
+            Mount(OSS_PATH, routes=platform.media_api.host_routes()),
             Mount("/openapi", routes=platform.routes()),
         ],
     )

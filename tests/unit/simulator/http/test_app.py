@@ -63,6 +63,7 @@ async def test_sending_returns_the_record_once_the_acknowledgement_is_there(
             "quoted": None,
             "client": "Mac",
             "external": False,
+            "file": "",
         },
         "headers": kept.headers,
         "callback": bot.callbacks[0],
