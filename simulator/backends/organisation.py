@@ -1,5 +1,6 @@
 """The simulated organisation: its members, their managers, and DingTalk's OpenAPI over them."""
 
+import json
 from collections.abc import Iterator
 
 from dingda.shared.dingtalk.fields import string
@@ -52,6 +53,18 @@ _MEMBERS = (
     Person(NAMESAKES[1], NAMESAKE, title="设计师", departments=(MARKETING.id,)),
     Person(staff_id_of(EXTERNAL), EXTERNAL, is_external=True),
 )
+
+
+class MemberNames:
+    """The members that a message can be sent to before they have said anything."""
+
+    def to_json(self) -> bytes:
+        """Write `[{"staff_id": …, "name": …}, …]`."""
+        known = [{"staff_id": each.userid, "name": each.name} for each in _MEMBERS]
+        return json.dumps(known, ensure_ascii=False).encode()
+
+
+MEMBER_NAMES = MemberNames()
 
 
 def create_openapi(dingtalk: Simulation, changes: ChangeNotifier, robot: Robot) -> FakeOpenAPI:

@@ -28,7 +28,7 @@ from dingda.shared.runtime.settings import Settings
 from dingda.simulator.backends.media_api import OSS_PATH
 from dingda.simulator.backends.open_meteo import FakeOpenMeteo
 from dingda.simulator.backends.open_platform import create_platform
-from dingda.simulator.backends.organisation import APP_KEY
+from dingda.simulator.backends.organisation import APP_KEY, MEMBER_NAMES
 from dingda.simulator.dingtalk.callback import ROBOT_CODE
 from dingda.simulator.dingtalk.change_notifier import ChangeNotifier
 from dingda.simulator.dingtalk.custom_robot import CustomRobot
@@ -177,7 +177,9 @@ def _build(
             Mount("/open-meteo", routes=FakeOpenMeteo(lambda: datetime.now(UTC)).routes()),
         ],
         feed=Feed(
-            views=stream_views(stream) | openapi_views(platform.openapi),
+            views=stream_views(stream)
+            | openapi_views(platform.openapi)
+            | {"people": lambda: MEMBER_NAMES},
             logs={"card": platform.cards},
         ),
         hosts=_hosts(settings),

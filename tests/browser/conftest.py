@@ -20,6 +20,7 @@ from dingda.simulator.dingtalk.simulation import Simulation
 from dingda.simulator.http.app import create_app
 from dingda.simulator.http.callback_sender import CallbackSender
 from dingda.simulator.testing.stack import a_running_stack
+from tests.browser.bot_account import APP_SECRET, BotAccount
 from tests.browser.chat_page import ChatPage
 from tests.support.builders import now_ms
 from tests.support.processes import wait_until
@@ -33,6 +34,7 @@ _NAMES = ("chromium", "chromium-browser", "google-chrome")
 def dingda_settings() -> dict[str, str]:
     return {
         "DINGDA_SKILLS": "dingda.worker.skills.demo,tests.e2e.slow_skill",
+        "DINGDA_APP_SECRET": APP_SECRET,
         "DINGDA_RESULT_TTL": "60",  # as the demo: RQ's record of a job says whose it was
     }
 
@@ -85,6 +87,14 @@ async def chat(page: Page, dingtalk_url: str) -> AsyncIterator[ChatPage]:
     yield ChatPage(page, dingtalk_url)
     async with httpx.AsyncClient(trust_env=False) as client:
         await client.put(f"{dingtalk_url}/api/bad-day", json={})
+        await client.put(f"{dingtalk_url}/api/openapi/faults", json={})
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def account(dingtalk_url: str) -> AsyncIterator[BotAccount]:
+    """The bot's account for the OpenAPI, in a test's hands."""
+    async with BotAccount.at(dingtalk_url) as account:
+        yield account
 
 
 @pytest.fixture(scope="session")

@@ -1,17 +1,31 @@
 """For everybody: keyboard, screen reader, phone, light and dark, two languages."""
 
+import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 from playwright.async_api import Page, expect
 
+from dingda.simulator.dingtalk.card_templates import ANSWER_TEMPLATE
+from tests.browser.bot_account import BotAccount
 from tests.browser.chat_page import ChatPage
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 AXE = Path(__file__).parent / "axe" / "axe.min.js"
 SERIOUS = {"serious", "critical"}
+CHOICES = json.dumps(
+    [
+        {
+            "text": text,
+            "color": color,
+            "event": {"type": "sendCardRequest", "params": {"actionId": text}},
+        }
+        for text, color in (("拒绝", "red"), ("再说", "gray"), ("同意", "blue"))
+    ]
+)
+"""The buttons of a card."""
 
 
 async def findings(page: Page) -> list[str]:
@@ -36,6 +50,40 @@ async def test_axe_has_no_serious_finding_in_a_chat_with_every_kind_of_reply(
         await chat.say(said)
     await expect(chat.state).to_have_text("unmatched")
     assert await findings(page) == []
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+async def test_axe_has_no_serious_finding_in_cards_and_pushes(
+    chat: ChatPage, account: BotAccount, page: Page, scheme: Any
+) -> None:
+    await page.emulate_media(color_scheme=scheme)
+    table = "|城市|度|\n|-|-|\n|北京|3|\n\n```\ncode\n```\n"
+    growing = await account.show_card({"content": ""}, to="王五", template=ANSWER_TEMPLATE)
+    await account.stream(growing, table)
+    await account.show_card({"title": "请假", "content": "周五", "buttons": CHOICES}, to="王五")
+    await account.push("sampleFile", "王五", mediaId="@lAL-1", fileName="表.xlsx", fileType="xlsx")
+    await account.push("sampleImageMsg", "王五", photoURL="https://img.alicdn.com/plot.png")
+    await chat.open_single("王五")
+    await page.get_by_role("button", name="同意").last.click()
+    await expect(page.locator(".toast").last).to_have_text("操作失败，请重试")
+    assert await findings(page) == []
+    await page.locator("[data-card] .state").last.click()
+    assert await findings(page) == []
+
+
+@pytest.mark.parametrize("width", [320, 390])
+async def test_no_card_is_wider_than_the_screen(
+    chat: ChatPage, account: BotAccount, page: Page, width: int
+) -> None:
+    await page.set_viewport_size({"width": width, "height": 700})
+    code = f"```\n{'code ' * 50}\n```\n\n|{'宽|' * 30}\n|{'-|' * 30}\n"
+    await account.show_card({"title": "请假" * 30, "content": code, "buttons": CHOICES}, to="王五")
+    await chat.open_single("王五")
+    await expect(page.locator("[data-card]").last).to_be_visible()
+    assert await page.evaluate("document.documentElement.scrollWidth") <= width
+    assert await page.evaluate(
+        "(log) => log.scrollWidth <= log.clientWidth", await page.query_selector("#log")
+    )
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -22,12 +22,20 @@ export const setFaults = (faults) => request("PUT", "/api/bad-day", faults);
 export const disconnect = (reason) => request("POST", "/api/stream/disconnect", { reason });
 export const cut = () => request("POST", "/api/stream/cut", {});
 export const setStreamFaults = (faults) => request("PUT", "/api/stream/faults", faults);
+export const press = (card, staffId, { action_id: action, params }) =>
+  request("POST", `/api/cards/${encodeURIComponent(card.out_track_id)}/press`, {
+    staff_id: staffId,
+    action_id: action,
+    params: params ?? {},
+  });
+export const setOpenAPIFault = (fault) => request("PUT", "/api/openapi/faults", { fault });
 export const asCurl = async (msgId) => (await request("GET", path(msgId, "/curl"))).text();
 export const asTest = async (msgId) => (await request("GET", path(msgId, "/test"))).text();
 
 /**
  * Follows everything, from the beginning and over a restart of the server.
- * @param {{beginning(): void, record(record: object): void, faults(faults: object): void,
+ * @param {{beginning(): void, record(record: object): void, card(card: object): void, openapi(state: object): void,
+ *   people(people: object[]): void, faults(faults: object): void,
  *   stream(stream: object): void, streamFaults(faults: object): void, upToDate(): void, connection(isUp: boolean): void}} listener
  */
 export function follow(listener) {
@@ -36,6 +44,9 @@ export function follow(listener) {
     source.addEventListener(name, (event) => react(JSON.parse(event.data)));
   on("beginning", () => listener.beginning());
   on("record", (record) => listener.record(record));
+  on("card", (card) => listener.card(card));
+  on("openapi", (state) => listener.openapi(state));
+  on("people", (people) => listener.people(people));
   on("bad_day", (faults) => listener.faults(faults));
   on("stream", (stream) => listener.stream(stream));
   on("stream_faults", (faults) => listener.streamFaults(faults));

@@ -7,6 +7,7 @@ import { Composer } from "./composer.js";
 import { drawConversations } from "./conversations.js";
 import { Details } from "./details.js";
 import { byId } from "./dom.js";
+import { drawUsage } from "./openapi.js";
 import { GROUP, personOf, Store, titleOf } from "./store.js";
 import { drawMode } from "./stream.js";
 import { switchLanguage, texts, writeTexts } from "./texts.js";
@@ -17,8 +18,8 @@ const opened = () => {
 };
 
 const store = new Store(GROUP);
-const page = { attempt, redraw, close: closePanels };
-const chat = new Chat(byId("log"), choose);
+const page = { attempt, redraw, close: closePanels, nameOf: (staffId) => store.names.get(staffId) ?? staffId };
+const chat = new Chat(byId("log"), { choose, press });
 const details = new Details(byId("details"), page);
 const composer = new Composer(store, say, redraw);
 
@@ -38,16 +39,17 @@ function redraw() {
   composer.draw();
   drawPanel();
   drawMode(byId("mode"), store);
+  drawUsage(byId("usage"), store);
   byId("line").textContent = isUp ? "" : texts.lineDown;
 }
 
 function drawPanel() {
-  const record = store.records.get(store.selected);
-  if (panel === "details" && !record) panel = null;
+  const subject = store.records.get(store.selected) ?? store.cards.get(store.selected);
+  if (panel === "details" && !subject) panel = null;
   byId("details").hidden = panel !== "details";
   byId("bad-day").hidden = panel !== "bad-day";
   byId("bad-day-button").setAttribute("aria-expanded", String(panel === "bad-day"));
-  if (panel === "details") details.draw(record);
+  if (panel === "details") details.draw(subject);
   if (panel === "bad-day") drawBadDay(byId("bad-day"), store, page);
 }
 
@@ -67,9 +69,15 @@ function closePanels() {
   (back ?? byId("text")).focus();
 }
 
-function choose(msgId) {
-  store.selected = msgId;
+/** Opens the details of a message, or of a card. */
+function choose(id) {
+  store.selected = id;
   openPanel("details");
+}
+
+/** Presses a card's button as the person who looks at it. */
+function press(card, button) {
+  attempt(api.press(card, store.viewer, button));
 }
 
 function say(message) {
@@ -106,6 +114,18 @@ api.follow({
   },
   record(record) {
     store.put(record, isUpToDate);
+    redrawSoon();
+  },
+  card(card) {
+    store.cards.set(card.out_track_id, card);
+    redrawSoon();
+  },
+  openapi(state) {
+    store.openapi = state;
+    redrawSoon();
+  },
+  people(people) {
+    for (const { staff_id: staffId, name } of people) store.meet(staffId, name);
     redrawSoon();
   },
   faults(faults) {

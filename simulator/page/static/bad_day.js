@@ -2,6 +2,7 @@
 
 import * as api from "./api.js";
 import { element, refill } from "./dom.js";
+import { openapiFaultsOn, openapiParts } from "./openapi.js";
 import { wordsOf } from "./store.js";
 import { isStream, streamFaultsOn, streamParts } from "./stream.js";
 import { texts } from "./texts.js";
@@ -32,6 +33,7 @@ export function drawBadDay(panel, store, page) {
     ...streamParts(store, page),
     switches("replies", texts.replyFaults, store, page),
     switches("callbacks", texts.callbackFaults, store, page),
+    ...openapiParts(store, page),
     unpublished(store, page),
     newest(store, page),
   );
@@ -84,14 +86,18 @@ function newest(store, { attempt }) {
   );
 }
 
-/** Ends those of Stream mode where there are any. */
+/** Ends those of Stream mode and of the OpenAPI where there are any. */
 const endFaults = (store) =>
-  Promise.all([api.setFaults({}), streamFaultsOn(store).length ? api.setStreamFaults({}) : null]);
+  Promise.all([
+    api.setFaults({}),
+    streamFaultsOn(store).length ? api.setStreamFaults({}) : null,
+    openapiFaultsOn(store).length ? api.setOpenAPIFault(null) : null,
+  ]);
 
 /** The faults that are on, above the chat, and a button that ends them. */
 export function drawBanner(banner, store, { attempt }) {
   const faults = Object.values(store.faults).filter(Boolean);
-  const on = [...faults.map((fault) => texts.faults[fault]), ...streamFaultsOn(store)];
+  const on = [...faults.map((fault) => texts.faults[fault]), ...streamFaultsOn(store), ...openapiFaultsOn(store)];
   banner.hidden = !on.length;
   refill(
     banner,

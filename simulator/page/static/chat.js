@@ -1,5 +1,6 @@
 // The chat: the messages, the replies that the chat shows, and a note where there is none.
 
+import { cardMessage, drawCard } from "./cards.js";
 import { element } from "./dom.js";
 import { renderReply } from "./replies.js";
 import { replyIsShown, stateOf, whyUndelivered, wordsOf } from "./store.js";
@@ -12,15 +13,19 @@ const ENDED = ["answered", "unmatched", "refused", "dead"];
 /** Draws a conversation, and keeps the nodes that have not changed, so that little is read out again. */
 export class Chat {
   #log;
-  #choose;
+  #page;
   #drawn = new Map();
   /** Whether the newest is to be seen, wherever the log has been scrolled to. */
   toEnd = true;
 
-  /** @param {(msgId: string) => void} choose opens a message's details. */
-  constructor(log, choose) {
+  /**
+   * @param {HTMLElement} log
+   * @param {{choose(id: string): void, press(card: object, button: object): void}} page opens the
+   *   details of a message or a card, and presses a card's button.
+   */
+  constructor(log, page) {
     this.#log = log;
-    this.#choose = choose;
+    this.#page = page;
   }
 
   draw(store) {
@@ -30,14 +35,20 @@ export class Chat {
     const speaker = store.open === "group" ? store.speaker : null;
     const records = store.inConversation(store.open);
     const items = records
-      .flatMap((record) => itemsOf(record, record.said.sender === (speaker ?? record.said.sender)))
+      .flatMap((record) =>
+        record.card
+          ? cardItems(record, store)
+          : itemsOf(record, record.said.sender === (speaker ?? record.said.sender)),
+      )
       .sort((a, b) => a.at_ms - b.at_ms);
     const drawn = new Map();
     for (const item of items) {
       const look = JSON.stringify([item.look, language, store.names.size]);
       const before = this.#drawn.get(item.key);
-      const node = before?.look === look ? before.node : this.#build(item, store);
+      const isSame = before?.look === look;
+      const node = isSame || (before && item.kind === "card") ? before.node : this.#build(item, store);
       if (item.kind === "said") drawState(node.querySelector(".state"), item.record);
+      if (item.kind === "card" && !isSame) drawCard(node, item.card, store.viewer, this.#page);
       drawn.set(item.key, { look, node });
     }
     this.#show([...drawn.values()].map(({ node }) => node));
@@ -47,12 +58,13 @@ export class Chat {
 
   #build(item, store) {
     if (item.kind === "said") return this.#said(item);
+    if (item.kind === "card") return cardMessage(item.card);
     if (item.kind === "reply") return shownReply(item.reply, item.inCallback, store.names);
     return element("p", { class: `note ${item.tone}` }, item.words);
   }
 
   #said({ record, isMine }) {
-    const { said, msg_id: msgId } = record;
+    const { said, msg_id: msgId, reactions } = record;
     return element(
       "article",
       { class: `message ${isMine ? "mine" : "other"}`, "data-msg-id": msgId },
@@ -64,11 +76,14 @@ export class Chat {
         said.single || !said.mention ? null : mention(texts.bot),
         said.single || !said.mention ? wordsOf(said) : ` ${wordsOf(said)}`,
       ),
+      reactions.length
+        ? element("ul", { class: "reactions", "aria-label": texts.reactions }, ...reactions.map((each) => element("li", {}, each)))
+        : null,
       element("button", {
         type: "button",
         class: "state",
         "data-key": `state ${msgId}`,
-        onclick: () => this.#choose(msgId),
+        onclick: () => this.#page.choose(msgId),
       }),
     );
   }
@@ -104,9 +119,17 @@ function drawState(button, record) {
   button.setAttribute("aria-label", `${texts.what}: ${words}`);
 }
 
+/** A card that the bot has sent to the conversation; in a group it may be for some people only. */
+function cardItems({ msg_id: key, sent_at_ms: at_ms, card: id }, store) {
+  const card = store.cards.get(id);
+  const recipients = card?.spaces.find(({ record_id: recordId }) => recordId === key)?.recipients ?? [];
+  const isSeen = card && (!recipients.length || recipients.includes(store.viewer));
+  return isSeen ? [{ kind: "card", key, at_ms, card, look: [card, store.viewer] }] : [];
+}
+
 function itemsOf(record, isMine) {
   const { msg_id: id, sent_at_ms: sent } = record;
-  const said = { kind: "said", key: id, at_ms: sent, record, look: isMine, isMine };
+  const said = { kind: "said", key: id, at_ms: sent, record, look: [isMine, record.reactions], isMine };
   const replies = record.replies.map((reply, at) => replyItem(`${id} ${at}`, sent, reply));
   const first = record.in_callback_reply;
   if (record.prompted === false) return replies;

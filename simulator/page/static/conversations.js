@@ -1,5 +1,6 @@
 // The list of conversations, with the newest words of each.
 
+import { seenBy } from "./cards.js";
 import { element, refill } from "./dom.js";
 import { preview } from "./replies.js";
 import { personOf, replyIsShown, titleOf, wordsOf } from "./store.js";
@@ -33,6 +34,12 @@ export function drawConversations(nav, store, enter) {
 function newest(store, conversation) {
   const record = store.inConversation(conversation).at(-1);
   if (!record) return texts.nothingYet;
+  if (record.card) return `${texts.bot}: ${titleOfCard(store, record.card)}`;
   const reply = record.replies.filter(replyIsShown).at(-1);
   return reply ? `${texts.bot}: ${preview(reply)}` : `${record.said.sender}: ${wordsOf(record.said)}`;
+}
+
+function titleOfCard(store, id) {
+  const card = store.cards.get(id);
+  return (card && seenBy(card, store.viewer).title) || texts.cardStates.plain;
 }

@@ -1,13 +1,14 @@
-// The details of one message: its timeline, its raw JSON, and the actions on it.
+// The details of one message: its timeline, its raw JSON, and the actions on it; or those of a card.
 
 import * as api from "./api.js";
+import { drawCardDetails } from "./card_details.js";
 import { element, refill } from "./dom.js";
 import { stateOf, wordsOf } from "./store.js";
 import { texts } from "./texts.js";
 import { stepsOf } from "./timeline.js";
-import { closeButton } from "./widgets.js";
+import { closeButton, raw } from "./widgets.js";
 
-/** Draws one record, and again only when it or the language changes, to keep the user's selection. */
+/** Draws a record or a card, and again only when it or the language changes, to keep the selection. */
 export class Details {
   #panel;
   #page;
@@ -15,17 +16,18 @@ export class Details {
 
   /**
    * @param {HTMLElement} panel
-   * @param {{close(): void, attempt(request: Promise<unknown>): void}} page
+   * @param {{close(): void, attempt(request: Promise<unknown>): void, nameOf(staffId: string): string}} page
    */
   constructor(panel, page) {
     this.#panel = panel;
     this.#page = page;
   }
 
-  draw(record) {
-    if (this.#drawn.record === record && this.#drawn.texts === texts) return;
-    this.#drawn = { record, texts };
-    drawRecord(this.#panel, record, this.#page);
+  draw(subject) {
+    if (this.#drawn.subject === subject && this.#drawn.texts === texts) return;
+    this.#drawn = { subject, texts };
+    const draw = subject.out_track_id ? drawCardDetails : drawRecord;
+    draw(this.#panel, subject, this.#page);
   }
 }
 
@@ -95,14 +97,5 @@ function actions(record, { attempt }, output) {
     // A frame is no request that a command could repeat.
     record.mode === "http" ? button(texts.copyCurl, async () => copied(await api.asCurl(msgId))) : null,
     button(texts.copyTest, async () => copied(await api.asTest(msgId))),
-  );
-}
-
-function raw(id, title, json, opened) {
-  return element(
-    "details",
-    { id, open: opened.includes(id) },
-    element("summary", { "data-key": id }, title),
-    element("pre", { tabindex: "0" }, JSON.stringify(json, null, 2)),
   );
 }

@@ -36,9 +36,12 @@ export function link(url, children, properties = {}) {
   return element("a", { ...out, ...properties }, ...children);
 }
 
-/** A picture, or words in its place if it can't be loaded. */
+/** Where the simulator keeps what the bot has uploaded, by its mediaId. */
+export const uploaded = (mediaId) => `/api/media/${encodeURIComponent(mediaId)}`;
+
+/** A picture at a URL or with a mediaId, or words in its place if it can't be loaded. */
 export function picture(url, alt) {
-  const { url: src } = destination(url);
+  const src = url.startsWith("@") ? uploaded(url) : destination(url).url;
   const words = () =>
     element("span", { class: "no-picture", title: url }, `[${alt || texts.picture}]`);
   if (!src) return words();

@@ -5,7 +5,7 @@
 // it, or an empty line. A numbered list needs an empty line before it.
 
 import { element } from "./dom.js";
-import { link, picture } from "./links.js";
+import { link } from "./links.js";
 
 const HEADING = /^ {0,3}(#{1,6})\s+(.*?)\s*#*\s*$/;
 const QUOTE = /^ {0,3}>\s?(.*)$/;
@@ -17,11 +17,12 @@ const MAX_DEPTH = 8;
 
 /**
  * @param {string} text
- * @param {(text: string) => Node[]} words makes nodes of plain words, mentions among them.
+ * @param {{words(text: string): Node[], picture(url: string, alt: string): Node}} draw makes nodes of
+ *   plain words, mentions among them, and of pictures.
  * @param {number} depth how many quotes it is in.
  * @returns {Node[]}
  */
-export function markdown(text, words, depth = 0) {
+export function markdown(text, draw, depth = 0) {
   const blocks = [];
   let open = null;
   let afterBlank = true;
@@ -46,28 +47,28 @@ export function markdown(text, words, depth = 0) {
     else start("p").push(line);
     afterBlank = !line.trim();
   }
-  return blocks.map((block) => built(block, words, depth));
+  return blocks.map((block) => built(block, draw, depth));
 }
 
-function built({ kind, lines }, words, depth) {
+function built({ kind, lines }, draw, depth) {
   if (kind === "ul" || kind === "ol") {
-    return element(kind, {}, ...lines.map((line) => element("li", {}, ...inline(line, words))));
+    return element(kind, {}, ...lines.map((line) => element("li", {}, ...inline(line, draw))));
   }
   if (kind === "blockquote") {
-    return element(kind, {}, ...markdown(lines.join("\n"), words, depth + 1));
+    return element(kind, {}, ...markdown(lines.join("\n"), draw, depth + 1));
   }
   // A message's heading must not count among the page's own headings.
   if (kind !== "p") {
-    return element("div", { class: `md-${kind}` }, ...inline(lines[0], words));
+    return element("div", { class: `md-${kind}` }, ...inline(lines[0], draw));
   }
-  return element("p", {}, ...paragraph(lines, words));
+  return element("p", {}, ...paragraph(lines, draw));
 }
 
-function paragraph(lines, words) {
+function paragraph(lines, draw) {
   return lines.flatMap((line, index) => {
     const last = index === lines.length - 1;
     const end = last ? [] : BREAK.test(line) ? [element("br")] : [" "];
-    return [...inline(line.trim(), words), ...end];
+    return [...inline(line.trim(), draw), ...end];
   });
 }
 
@@ -85,22 +86,23 @@ const INLINE = new RegExp(
   "g",
 );
 
-function inline(text, words) {
+/** The nodes of a line. */
+export function inline(text, draw) {
   const nodes = [];
   let end = 0;
   for (const match of text.matchAll(INLINE)) {
-    if (match.index > end) nodes.push(...words(text.slice(end, match.index)));
-    nodes.push(span(match.groups, words));
+    if (match.index > end) nodes.push(...draw.words(text.slice(end, match.index)));
+    nodes.push(span(match.groups, draw));
     end = match.index + match[0].length;
   }
-  if (end < text.length) nodes.push(...words(text.slice(end)));
+  if (end < text.length) nodes.push(...draw.words(text.slice(end)));
   return nodes;
 }
 
-function span({ alt, picture: src, title, link: href, bold, italic, blank, escaped }, words) {
-  if (src) return picture(src, alt);
-  if (href) return link(href, inline(title, words));
-  if (bold) return element("strong", {}, ...inline(bold, words));
-  if (italic) return element("em", {}, ...inline(italic, words));
+function span({ alt, picture: src, title, link: href, bold, italic, blank, escaped }, draw) {
+  if (src) return draw.picture(src, alt);
+  if (href) return link(href, inline(title, draw));
+  if (bold) return element("strong", {}, ...inline(bold, draw));
+  if (italic) return element("em", {}, ...inline(italic, draw));
   return document.createTextNode(blank ? "\u00a0" : escaped);
 }

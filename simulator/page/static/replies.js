@@ -1,7 +1,7 @@
 // The replies as DingTalk renders them, one function for each msgtype.
 
 import { element } from "./dom.js";
-import { link, picture } from "./links.js";
+import { link, picture, uploaded } from "./links.js";
 import { markdown } from "./markdown.js";
 import { texts } from "./texts.js";
 import { mention } from "./widgets.js";
@@ -13,20 +13,19 @@ import { mention } from "./widgets.js";
  */
 export function renderReply(reply, names) {
   const { payload, notified } = reply;
-  const words = mentioning(notified, names);
-  const body = kinds[payload.msgtype](payload[payload.msgtype], words);
+  const draw = { words: mentioning(notified, names), picture };
+  const body = kinds[payload.msgtype](payload[payload.msgtype], draw);
   if (payload.at?.isAtAll) body.append(element("p", {}, mention(texts.everyone)));
   return body;
 }
 
 const kinds = {
-  text: ({ content }, words) => element("div", { class: "bubble text" }, ...words(content)),
+  text: ({ content }, { words }) => element("div", { class: "bubble text" }, ...words(content)),
 
   // The title of a markdown message shows in the list of conversations only.
-  markdown: ({ text }, words) =>
-    element("div", { class: "bubble markdown" }, ...markdown(text, words)),
+  markdown: ({ text }, draw) => element("div", { class: "bubble markdown" }, ...markdown(text, draw)),
 
-  link: ({ title, text, messageUrl, picUrl }, words) =>
+  link: ({ title, text, messageUrl, picUrl }, { words }) =>
     link(
       messageUrl,
       [
@@ -36,11 +35,11 @@ const kinds = {
       { class: "bubble card link-card" },
     ),
 
-  actionCard: (card, words) =>
+  actionCard: (card, draw) =>
     element(
       "div",
       { class: "bubble card action-card" },
-      element("div", { class: "markdown" }, ...markdown(card.text, words)),
+      element("div", { class: "markdown" }, ...markdown(card.text, draw)),
       jumps(card),
     ),
 
@@ -56,7 +55,24 @@ const kinds = {
         ),
       ),
     ),
+
+  image: ({ photoURL }) => element("div", { class: "bubble" }, picture(photoURL, texts.picture)),
+
+  file: ({ mediaId, fileName }) => file(mediaId, fileName, "📄"),
+
+  audio: ({ mediaId, duration }) => file(mediaId, texts.voice(Math.round(duration / 1000)), "🎤"),
+
+  video: ({ videoMediaId, duration }) => file(videoMediaId, texts.video(duration), "🎬"),
 };
+
+/** What is there to be opened; only a picture is drawn. */
+const file = (mediaId, words, sign) =>
+  element(
+    "a",
+    { class: "bubble card file", href: uploaded(mediaId), download: words, rel: "noopener noreferrer" },
+    element("span", { "aria-hidden": "true" }, sign),
+    element("span", {}, words),
+  );
 
 /** DingTalk ignores the buttons of a card that has the one link. */
 function jumps({ singleTitle, singleURL, btns, btnOrientation }) {
@@ -87,5 +103,6 @@ const escaped = (text) => text.replace(/[.*+?^${}()|[\]\\/-]/g, "\\$&");
 export function preview({ payload }) {
   const { msgtype } = payload;
   const content = payload[msgtype];
-  return content.title ?? content.content ?? content.links?.[0]?.title ?? msgtype;
+  const words = content.title ?? content.content ?? content.fileName ?? content.links?.[0]?.title;
+  return words ?? `[${texts.kinds[msgtype]}]`;
 }

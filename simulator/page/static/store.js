@@ -8,10 +8,14 @@ const SINGLE = "single/";
 
 export class Store {
   records = new Map();
+  /** By outTrackId. */
+  cards = new Map();
   faults = { callbacks: null, replies: null };
   /** The mode of DingTalk's pushes, and in Stream mode the connections; null until it is known. */
   stream = null;
   streamFaults = {};
+  /** What is used of the OpenAPI, and its faults; null until it is known. */
+  openapi = null;
   people = [...PEOPLE];
   /** The sender of messages in the group. */
   speaker = PEOPLE[0];
@@ -20,6 +24,8 @@ export class Store {
   unread = new Set();
   /** Nicknames by userid. */
   names = new Map();
+  /** Userids by nickname. */
+  staffIds = new Map();
   selected = null;
 
   constructor(open) {
@@ -31,8 +37,14 @@ export class Store {
     return this.stream?.mode ?? "http";
   }
 
+  /** The userid of the person who looks at the open conversation; undefined if it is not known. */
+  get viewer() {
+    return this.staffIds.get(personOf(this.open) ?? this.speaker);
+  }
+
   forget() {
     this.records.clear();
+    this.cards.clear();
     this.unread.clear();
   }
 
@@ -41,9 +53,14 @@ export class Store {
     const { sender } = record.said;
     if (!this.people.includes(sender)) this.people.push(sender);
     const staffId = record.callback.senderStaffId;
-    if (staffId) this.names.set(staffId, sender);
+    if (staffId) this.meet(staffId, sender);
     const conversation = conversationOf(record);
     if (isNew && conversation !== this.open) this.unread.add(conversation);
+  }
+
+  meet(staffId, name) {
+    this.names.set(staffId, name);
+    this.staffIds.set(name, staffId);
   }
 
   enter(conversation) {

@@ -16,3 +16,13 @@ export const closeButton = (close) =>
   );
 
 export const mention = (name) => element("span", { class: "mention" }, `@${name}`);
+
+/** JSON to be read when it is unfolded; `opened` are the ids of those that were. */
+export function raw(id, title, json, opened) {
+  return element(
+    "details",
+    { id, open: opened.includes(id) },
+    element("summary", { "data-key": id }, title),
+    element("pre", { tabindex: "0" }, JSON.stringify(json, null, 2)),
+  );
+}
