@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Protocol, Self
 
 import aiohttp
 import httpx
+from aiohttp.abc import AbstractResolver
 
 from dingda.shared.runtime.egress import DIRECT, USER_AGENT, Egress, create_tls_context
 from dingda.worker.errors import BackendUnavailableError
@@ -49,10 +50,12 @@ class BackendClient:
 
     Args:
         egress: the proxy, if there is one.
+        resolver: looks names up; None: aiohttp's own.
     """
 
-    def __init__(self, egress: Egress = DIRECT) -> None:
+    def __init__(self, egress: Egress = DIRECT, resolver: AbstractResolver | None = None) -> None:
         self._egress = egress
+        self._resolver = resolver
         self._session: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> Self:
@@ -67,7 +70,7 @@ class BackendClient:
     async def send(self, backend: Backend, request: HTTPRequest) -> HTTPResponse:
         """Send a request and read the response; see `Client`."""
         if self._session is None:
-            self._session = _open_session()
+            self._session = _open_session(self._resolver)
         try:
             async with self._session.request(
                 request.method,
@@ -117,8 +120,10 @@ class _PacedConnector(aiohttp.TCPConnector):
     of its CPU time; this method is called for new connections alone.
     """
 
-    def __init__(self, ssl_context: ssl.SSLContext) -> None:
-        super().__init__(limit=0, keepalive_timeout=_KEEP_ALIVE_S, ssl=ssl_context)
+    def __init__(self, ssl_context: ssl.SSLContext, resolver: AbstractResolver | None) -> None:
+        super().__init__(
+            limit=0, keepalive_timeout=_KEEP_ALIVE_S, ssl=ssl_context, resolver=resolver
+        )
         self._next_s = 0.0
 
     async def _create_connection(
@@ -138,9 +143,9 @@ class _PacedConnector(aiohttp.TCPConnector):
             await asyncio.sleep(turn_s - now_s)
 
 
-def _open_session() -> aiohttp.ClientSession:
+def _open_session(resolver: AbstractResolver | None) -> aiohttp.ClientSession:
     return aiohttp.ClientSession(
-        connector=_PacedConnector(create_tls_context()),
+        connector=_PacedConnector(create_tls_context(), resolver),
         cookie_jar=aiohttp.DummyCookieJar(),
         headers={"User-Agent": USER_AGENT},
         # None for a request without a body.

@@ -25,6 +25,7 @@ from dingda.worker.services.backend_client import BackendClient, HttpxClient
 from dingda.worker.services.call_log import logged_call
 from dingda.worker.services.endpoint import MAX_RETRY_PAUSE_S, Endpoint
 from dingda.worker.services.http_message import (
+    Files,
     HTTPRequest,
     HTTPResponse,
     build_request,
@@ -108,6 +109,7 @@ class Http:
         params: Mapping[str, str | int | float] | None = None,
         json: Any = None,
         form: Mapping[str, str] | None = None,
+        files: Files | None = None,
         headers: Mapping[str, str] | None = None,
         retries: int = 0,
         shared: bool | None = None,
@@ -122,7 +124,8 @@ class Http:
             url: without a query.
             params: the query.
             json: a body to send as JSON; or
-            form: one to send as a form.
+            form: one to send as a form; or
+            files: some to upload in a form, each by its field's name: its own name and its content.
             headers: besides the usual ones.
             retries: how often to repeat the call when the backend is unavailable. Only for calls
                 that may be repeated, and only where the service says that it helps.
@@ -145,7 +148,7 @@ class Http:
             backend = Backend(backend)
         address = _address(backend, url)
         request = build_request(
-            method, address, params=params, json=json, form=form, headers=headers
+            method, address, params=params, json=json, form=form, files=files, headers=headers
         )
         endpoint = self._endpoint(backend, request.url)
         is_shared = request.method in _SAFE if shared is None else shared
@@ -156,6 +159,27 @@ class Http:
             data = _parse(backend.name, response.body)
             result.text = str(response.status)
         return JSONResponse(response.status, data)
+
+    async def content(self, backend: Backend, url: URL, *, retries: int = 0) -> HTTPResponse:
+        """Download a backend's bytes with a GET, which is never shared.
+
+        Args:
+            backend: as in `json`.
+            url: is asked for exactly as it is: of a presigned one the signature holds.
+            retries: as in `json`.
+
+        Returns:
+            The response, with any status below 500 except 429.
+
+        Raises:
+            ResponseTooLargeError: if it has more bytes than the backend's `max_bytes`.
+            BackendError: as in `json`.
+        """
+        request = HTTPRequest("GET", url, (("Accept-Encoding", "identity"),))
+        with logged_call(url.host or "") as result:
+            response = await _call(self._endpoint(backend, url), backend, request, retries)
+            result.text = str(response.status)
+        return response
 
     async def _share(
         self,

@@ -6,10 +6,14 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlencode
 
+import httpx
 from yarl import URL
 
 from dingda.worker.errors import BackendProtocolError
 from dingda.worker.services.backend import Backend
+
+Files = Mapping[str, tuple[str, bytes]]
+"""What a form uploads: the name and the content of a file, by the field's name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +38,10 @@ class HTTPResponse:
     retry_after: str
 
 
+class ResponseTooLargeError(BackendProtocolError):
+    """A response is longer than the backend's `max_bytes`."""
+
+
 def parse_url(url: str) -> URL:
     """Parse the address of a service.
 
@@ -53,6 +61,7 @@ def build_request(
     params: Mapping[str, str | int | float] | None = None,
     json: Any = None,
     form: Mapping[str, str] | None = None,
+    files: Files | None = None,
     headers: Mapping[str, str] | None = None,
 ) -> HTTPRequest:
     """Build a request; see `Http.json` for the arguments.
@@ -60,7 +69,7 @@ def build_request(
     Raises:
         ValueError: if the JSON holds a number that is not finite.
     """
-    body, content_type = _body(json, form)
+    body, content_type = _multipart(files) if files else _body(json, form)
     sent = dict(headers or {})
     if content_type and not any(name.lower() == "content-type" for name in sent):
         sent["Content-Type"] = content_type
@@ -71,13 +80,13 @@ async def read_body(backend: Backend, chunks: AsyncIterable[bytes]) -> bytes:
     """Read a body.
 
     Raises:
-        BackendProtocolError: if it is larger than the backend's `max_bytes`.
+        ResponseTooLargeError: if it is larger than the backend's `max_bytes`.
     """
     body = bytearray()
     async for chunk in chunks:
         body += chunk
         if len(body) > backend.max_bytes:
-            raise BackendProtocolError(backend.name, f"more than {backend.max_bytes} bytes")
+            raise ResponseTooLargeError(backend.name, f"more than {backend.max_bytes} bytes")
     return bytes(body)
 
 
@@ -90,6 +99,12 @@ def _with_query(url: URL, params: Mapping[str, str | int | float] | None) -> URL
 def _query_value(value: str | float) -> str | float:
     # A truth value is an int to Python's types, but none in a query.
     return str(value).lower() if isinstance(value, bool) else value
+
+
+def _multipart(files: Files) -> tuple[bytes, str]:
+    """A form that uploads files, as httpx writes it: names are escaped as browsers do."""
+    request = httpx.Request("POST", "http://localhost", files=files)
+    return request.read(), request.headers["content-type"]
 
 
 def _body(data: Any, form: Mapping[str, str] | None) -> tuple[bytes | None, str]:
