@@ -1,4 +1,4 @@
-"""The five replies that DingTalk shows, each valid by construction.
+"""The replies that DingTalk shows, each valid by construction.
 
 Shapes and key spellings are those of DingTalk's "robot-message-type"; they differ between types
 (`singleURL`, `actionURL`, `messageURL`, `picURL`), and flags are the strings "0" and "1".
@@ -9,6 +9,7 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
+from dingda.shared.dingtalk.media import FileMessage, Image
 from dingda.shared.errors import InvalidReplyError
 
 MAX_BODY_BYTES = 20_000
@@ -259,7 +260,7 @@ class FeedCard:
         }
 
 
-Reply = Text | Markdown | ActionCard | FeedCard
+Reply = Text | Markdown | ActionCard | FeedCard | Image | FileMessage
 """What the bot can answer with.
 
 >>> isinstance(Text("咖啡好了"), Reply)

@@ -11,6 +11,7 @@ from http import HTTPStatus
 from typing import Any
 
 from dingda.shared.dingtalk.markdown import link
+from dingda.shared.dingtalk.media import PICTURE_TITLE, FileMessage, Image, picture_markdown
 from dingda.shared.dingtalk.message import Message
 from dingda.shared.dingtalk.reply import ActionCard, FeedCard, Markdown, Reply, Text
 from dingda.worker.delivery.classify import classify, parse_object
@@ -121,6 +122,18 @@ def _template(reply: Reply) -> tuple[str, dict[str, str]]:
         case FeedCard(feed):
             links = (link(row.title, row.url) for row in feed)
             return "sampleMarkdown", {"title": feed[0].title, "text": "\n\n".join(links)}
+        case Image():
+            return _picture_template(reply)
+        case FileMessage(media_id, name):
+            values = {"mediaId": media_id, "fileName": name, "fileType": reply.type}
+            return "sampleFile", values
+
+
+def _picture_template(image: Image) -> tuple[str, dict[str, str]]:
+    """The template of a picture alone; an upload as `photoURL` was seen to show nothing."""
+    if image.is_upload:
+        return "sampleMarkdown", {"title": PICTURE_TITLE, "text": picture_markdown(image.picture)}
+    return "sampleImageMsg", {"photoURL": image.picture}
 
 
 def _classify(response: PostResponse, staff_id: str) -> DeliveryOutcome:

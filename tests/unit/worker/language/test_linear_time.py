@@ -65,6 +65,7 @@ OWN_RE = {
     },
     "shared/dingtalk/origin.py": {"_NETLOC": "a whole URL's host", "_PLAIN": "one class, repeated"},
     "shared/dingtalk/markdown.py": {"_BEGINS_A_BLOCK": "at the beginning only"},
+    "shared/dingtalk/media.py": {"_MEDIA_ID": "one class, at most 500 times"},
     "shared/dingtalk/reply.py": {"missing_from": "a fixed word, an id"},
     "shared/dingtalk/shortening.py": {"_is_joined": "at most 32 characters"},
     "shared/runtime/redis_address.py": {
