@@ -20,6 +20,7 @@ from dingda.shared.dingtalk.card_action import CardAction
 from dingda.shared.dingtalk.content import File, Picture, Quoted, Voice
 from dingda.shared.dingtalk.event import Event
 from dingda.shared.dingtalk.markdown import link, plain
+from dingda.shared.dingtalk.media import FileMessage, Image, MediaId, picture_markdown
 from dingda.shared.dingtalk.message import Mention, Message
 from dingda.shared.dingtalk.reply import (
     MAX_TITLE_CHARS,
@@ -59,6 +60,8 @@ from dingda.worker.services.backend import Backend
 from dingda.worker.services.cache import Cache
 from dingda.worker.services.database import Bounds, Databases
 from dingda.worker.services.http_client import Http, JSONResponse
+from dingda.worker.services.media import Media
+from dingda.worker.services.media_file import MediaFile
 
 __all__ = [
     "CHINA",
@@ -88,13 +91,18 @@ __all__ = [
     "FeedCard",
     "FeedLink",
     "File",
+    "FileMessage",
     "HookContext",
     "Http",
+    "Image",
     "InvalidReplyError",
     "JSONResponse",
     "Limits",
     "LimitsSetting",
     "Markdown",
+    "Media",
+    "MediaFile",
+    "MediaId",
     "Mention",
     "Message",
     "Person",
@@ -111,6 +119,7 @@ __all__ = [
     "Voice",
     "identifier",
     "link",
+    "picture_markdown",
     "plain",
     "shorten",
 ]

@@ -27,6 +27,7 @@ from dingda.simulator.dingtalk.user_message import Mentioned, Quotation, UserMes
 from dingda.simulator.testing.simulated_dingtalk import SimulatedDingTalk
 from dingda.worker.answering.response import Response
 from dingda.worker.services.memory_cache import MemoryCache
+from dingda.worker.services.memory_media import MemoryMedia
 from dingda.worker.testing.asking import People, ask, fire, listen
 from dingda.worker.testing.conversation import Conversation
 
@@ -37,6 +38,7 @@ __all__ = [
     "DeadReason",
     "FaultSettings",
     "MemoryCache",
+    "MemoryMedia",
     "Mentioned",
     "MessageTimeline",
     "Outcome",

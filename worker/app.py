@@ -13,6 +13,7 @@ from redis.asyncio import Redis
 from rq import Queue
 from rq.serializers import JSONSerializer
 
+from dingda.shared.dingtalk.media_hosts import MediaHosts
 from dingda.shared.errors import SettingsError
 from dingda.shared.ledger.ledger import Ledger
 from dingda.shared.queue import JobQueue
@@ -49,6 +50,7 @@ from dingda.worker.sdk.services import Services
 from dingda.worker.services.backend_client import BackendClient
 from dingda.worker.services.cache import RedisCache
 from dingda.worker.services.database import Databases
+from dingda.worker.services.downloads import Downloads, create_download_client
 from dingda.worker.services.http_client import Http
 
 logger = logging.getLogger(__name__)
@@ -176,6 +178,8 @@ async def open_answerer(
         stack.callback(tracing.close)
         egress = Egress(settings.proxy_url.get_secret_value(), settings.no_proxy)
         backends = Http(await stack.enter_async_context(BackendClient(egress)))
+        media_hosts = MediaHosts.of(settings.media_hosts)
+        storage = await stack.enter_async_context(create_download_client(egress, media_hosts))
         replies = await stack.enter_async_context(post.create_reply_transport(egress))
         redis = create_worker_redis(settings.redis_address)
         stack.push_async_callback(redis.aclose)
@@ -202,6 +206,7 @@ async def open_answerer(
             redis,
             replies,
             services,
+            Downloads(Http(storage), media_hosts),
             threads,
             Admission(settings.concurrency, skills=len({skill.name for skill in each_skill}) + 1),
             metrics or AnsweringMetrics(),

@@ -31,6 +31,7 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
+from dingda.shared.dingtalk.media_hosts import MediaHosts
 from dingda.shared.dingtalk.origin import origin_of
 from dingda.shared.dingtalk.reply import MAX_PARTS
 from dingda.shared.dingtalk.robots import Robot, Robots
@@ -96,6 +97,16 @@ def _origin(url: str) -> str:
     if url.rstrip("/").count("/") > len(("http:", "")):
         raise ValueError("an origin has no path; write it as https://oapi.dingtalk.com")
     return origin
+
+
+def _media_host(name: str) -> str:
+    try:
+        MediaHosts.of((name,))
+    except InvalidOriginError as error:
+        raise ValueError(
+            f"{error}; write it as aliyuncs.com, or as https://files.corp.example"
+        ) from None
+    return name
 
 
 def _base_url(url: str) -> str:
@@ -333,6 +344,14 @@ class Settings(PlainSettings):
     )
     openapi_limits: LimitsSetting = Field(
         NO_LIMITS, description=LIMITS_MEANING.format(service="both")
+    )
+    media_hosts: Annotated[
+        tuple[Annotated[str, AfterValidator(_media_host)], ...], NoDecode, _Commas
+    ] = Field(
+        MediaHosts().domains,
+        description="Where pictures and files that people sent may be downloaded from: domains "
+        "with their subdomains, at public addresses alone; or an origin, such as "
+        "https://files.corp.example, wherever it is.",
     )
     proxy_url: Annotated[SecretStr, AfterValidator(_proxy_url)] = Field(
         SecretStr(""),

@@ -180,6 +180,7 @@ def _settings(ingress: Ingress) -> dict[str, str]:
         "DINGDA_RESULT_TTL": value_set("DINGDA_RESULT_TTL") or "60",
         "DINGDA_OPENAPI_URL": f"{simulator}/openapi",
         "DINGDA_OAPI_URL": f"{simulator}/openapi",
+        "DINGDA_MEDIA_HOSTS": simulator,
         "DINGDA_ALERT_WEBHOOK": f"{simulator}/robot/send?access_token=only-the-demo-uses-this",
         "DINGDA_ALERT_AFTER": "60",
         # A file's secret would win over those above.

@@ -53,6 +53,7 @@ def a_running_stack(folder: Path, settings: Mapping[str, str]) -> Iterator[str]:
             "DINGDA_APP_KEY": APP_KEY,
             "DINGDA_OPENAPI_URL": f"{url}/openapi",
             "DINGDA_OAPI_URL": f"{url}/openapi",
+            "DINGDA_MEDIA_HOSTS": url,
             "DINGDA_OPEN_METEO_URL": f"{url}/open-meteo",
             "DINGDA_OPEN_METEO_GEOCODING_URL": f"{url}/open-meteo",
             **settings,

@@ -38,6 +38,7 @@ class StreamSimulator:
             "DINGDA_APP_SECRET": self.client_secret,
             "DINGDA_OPENAPI_URL": self.openapi_url,
             "DINGDA_OAPI_URL": self.openapi_url,
+            "DINGDA_MEDIA_HOSTS": self.url,
             "DINGDA_SESSION_WEBHOOK_ORIGINS": self.url,
         }
 

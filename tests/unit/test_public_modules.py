@@ -19,16 +19,17 @@ SKILL = """
 CHINA LIMITS_MEANING MALFORMED MAX_TITLE_CHARS NO_LIMITS ActionCard AddressBook Allow At Backend
 BackendBusyError BackendConfigError BackendError BackendProtocolError BackendQuotaError
 BackendUnavailableError Bounds Button Cache CardAction ClarificationNeeded Context Databases Event
-FeedCard FeedLink File HookContext Http InvalidReplyError JSONResponse Limits LimitsSetting Markdown
-Mention Message Person Picture Question Quoted RefusalError Reply Services Skill SkillError
-SkillSettings Text Voice identifier link plain shorten
+FeedCard FeedLink File FileMessage HookContext Http Image InvalidReplyError JSONResponse Limits
+LimitsSetting Markdown Media MediaFile MediaId Mention Message Person Picture Question Quoted
+RefusalError Reply Services Skill SkillError SkillSettings Text Voice identifier link
+picture_markdown plain shorten
 """
 SLOTS = """
 MAX_CHARS Day FoldedText FoundDays FoundPlace Match Pattern Period Place PriceLimit Slot
 UnsupportedPatternError find_days find_places fold is_traditional to_simplified
 """
 TESTING = """
-CallbackFault Completion Conversation DeadReason FaultSettings MemoryCache Mentioned
+CallbackFault Completion Conversation DeadReason FaultSettings MemoryCache MemoryMedia Mentioned
 MessageTimeline Outcome People Quotation Record ReplyFault Response SimulatedDingTalk
 SimulatorClient UserMessage ask fire listen staff_id_of
 """

@@ -23,6 +23,8 @@ from dingda.worker.sdk.services import Services
 from dingda.worker.sdk.skill import Skill
 from dingda.worker.services.access_token import AccessToken
 from dingda.worker.services.contacts import Contacts
+from dingda.worker.services.downloads import Downloads
+from dingda.worker.services.media import DingTalkMedia
 from dingda.worker.services.openapi import OpenAPI
 
 
@@ -34,6 +36,8 @@ class SharedParts:
     replies: Transport
     services: Services
     """Those of a robot without an account for the OpenAPI."""
+    downloads: Downloads
+    """Of what people sent to any of them."""
     threads: Executor
     admission: Admission
     """A skill has the same places whichever robot is asked."""
@@ -73,8 +77,10 @@ def _create(
     token = _access_token(settings, robot, shared.services)
     services = shared.services
     if token:
-        # With the address book that the robot's application may read.
-        services = replace(services, dingtalk=Contacts(_openapi(settings, services, token)))
+        # With what the robot's application may read: its address book, and what is sent to it.
+        openapi = _openapi(settings, services, token)
+        media = DingTalkMedia(openapi, shared.downloads, robot_code=robot.code or robot.app_key)
+        services = replace(services, dingtalk=Contacts(openapi), media=media)
     metrics = shared.metrics.of_robot(robot.label)
     return AnsweringRobot(
         Responder(

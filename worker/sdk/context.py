@@ -8,11 +8,17 @@ from typing import Any, TypeVar
 
 from anyio import to_process
 
+from dingda.shared.dingtalk.content import File, Picture, Voice
+from dingda.shared.dingtalk.media import MediaId
 from dingda.shared.dingtalk.message import Message
 from dingda.shared.dingtalk.reply import NOBODY, At
+from dingda.worker.errors import BackendConfigError
 from dingda.worker.language.text import localizer
 from dingda.worker.sdk import child
 from dingda.worker.sdk.services import Services
+from dingda.worker.services.access_token import OPENAPI
+from dingda.worker.services.media import Media
+from dingda.worker.services.media_file import MediaFile
 
 T = TypeVar("T")
 
@@ -28,7 +34,42 @@ class BaseContext:
     now: datetime
     """The present, in the time zone of China."""
     services: Services = field(repr=False)
-    """`http`, `cache`, `databases`, `dingtalk`."""
+    """`http`, `cache`, `databases`, `dingtalk`, `media`."""
+
+    async def download(self, sent: Picture | File | Voice) -> MediaFile:
+        """Download what somebody sent, now: DingTalk's code for it is valid for a while only.
+
+        Args:
+            sent: a parameter of the function, or from `ctx.message` or a `Quoted`.
+
+        Raises:
+            RefusalError: if it has more than 20 MB, is no longer there, or was never sent to the
+                robot (a file that only lies in somebody's space).
+            BackendBusyError: if the worker holds as many files as it may.
+            BackendError: if DingTalk can't be reached in time, or there is no account for it.
+        """
+        return await self._media.download(sent)
+
+    async def upload(self, content: bytes, name: str) -> MediaId:
+        """Upload a picture or a file, to be shown in a reply.
+
+        Args:
+            content: of at most 20 MB; of a voice 2 MB.
+            name: its end says what it is: jpg, png, gif, bmp; amr, mp3, wav; mp4; doc, docx, xls,
+                xlsx, ppt, pptx, zip, pdf, rar.
+
+        Raises:
+            InvalidReplyError: if DingTalk takes no such file.
+            BackendError: if DingTalk can't be reached, or there is no account for it.
+        """
+        return await self._media.upload(content, name)
+
+    @property
+    def _media(self) -> Media:
+        if self.services.media is None:
+            reason = "pictures and files need DINGDA_APP_KEY and its secret"
+            raise BackendConfigError(OPENAPI.name, reason)
+        return self.services.media
 
     async def in_process(self, function: Callable[..., T], *arguments: Any) -> T:
         """Run a CPU-bound function in another process, and return its result.

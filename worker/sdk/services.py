@@ -1,4 +1,4 @@
-"""The services a skill may use: HTTP, a cache, databases, DingTalk's address book."""
+"""The services a skill may use: HTTP, a cache, databases, DingTalk's address book and media."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -9,6 +9,7 @@ from dingda.worker.services.address_book import AddressBook
 from dingda.worker.services.cache import Cache
 from dingda.worker.services.database import Databases
 from dingda.worker.services.http_client import Http
+from dingda.worker.services.media import Media
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,3 +35,5 @@ class Services:
     robot that was spoken to in `DINGDA_ROBOTS`."""
     settings: Mapping[type[BaseSettings], BaseSettings] = field(default_factory=dict)
     """The settings that skills declare, read once at the start."""
+    media: Media | None = None
+    """Pictures and files, for `ctx.download` and `ctx.upload`; None where `dingtalk` is."""

@@ -6,6 +6,7 @@ Sources: DingTalk's pages on accessToken and on the errors of the server API. Th
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 from http import HTTPStatus
 from typing import Any
 
@@ -22,7 +23,9 @@ from dingda.worker.services.access_token import (
 from dingda.worker.services.backend import NO_LIMITS, Limits
 from dingda.worker.services.errcodes import errcode_in
 from dingda.worker.services.http_client import Http, JSONResponse
+from dingda.worker.services.http_message import Files
 
+UPLOAD_TIMEOUT_S = 20.0
 _BAD_TOKEN = frozenset({40014, 42001})
 """The older API's errcodes for a token that it does not know, or that has expired."""
 
@@ -86,21 +89,34 @@ class OpenAPI:
             raise refusal(response)
         return fields_of(response)
 
-    async def call_oapi(self, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
+    async def call_oapi(
+        self,
+        path: str,
+        body: Mapping[str, Any] | None = None,
+        *,
+        params: Mapping[str, str] | None = None,
+        files: Files | None = None,
+    ) -> dict[str, Any]:
         """Call the older API; otherwise as `call`.
 
         Args:
             path: such as `/topapi/v2/user/get`.
-            body: to be sent as JSON.
+            body: to be sent as JSON; or
+            params: the query, and
+            files: what to upload in a form, which may take `UPLOAD_TIMEOUT_S`.
         """
         url = self._oapi_url + path
+        backend = backend_at(url, self._limits)
+        if files:
+            backend = replace(backend, timeout_s=max(backend.timeout_s, UPLOAD_TIMEOUT_S))
         response = await self._token.call(
             lambda token: self._http.json(
-                backend_at(url, self._limits),
+                backend,
                 "POST",
                 url,
-                params={"access_token": token},
+                params={**(params or {}), "access_token": token},
                 json=body,
+                files=files,
             ),
             is_stale=lambda response: _errcode(response) in _BAD_TOKEN,
         )

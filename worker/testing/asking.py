@@ -28,6 +28,7 @@ from dingda.worker.services.address_book import AddressBook, Person
 from dingda.worker.services.cache import Cache
 from dingda.worker.services.database import Databases
 from dingda.worker.services.http_client import Http
+from dingda.worker.services.media import Media
 from dingda.worker.services.memory_cache import MemoryCache
 
 _TIMEOUT_S = 30.0
@@ -89,6 +90,7 @@ async def listen(  # noqa: PLR0913 - the circumstances that a test may choose
     settings: Sequence[BaseSettings] = (),
     dingtalk: AddressBook | None = None,
     cache: Cache | None = None,
+    media: Media | None = None,
     unmatched: Literal["hint", "help", "empty"] = "empty",
     beside: Sequence[Skill] = (),
     **message_fields: Any,
@@ -108,6 +110,8 @@ async def listen(  # noqa: PLR0913 - the circumstances that a test may choose
         dingtalk: the address book, such as `People(Person("0002", "李四"))`; None as if none were
             set up.
         cache: a new `MemoryCache` unless given.
+        media: pictures and files, such as `MemoryMedia({"code": png})`; None as if there were no
+            account for the OpenAPI.
         unmatched: what a text gets that the skill doesn't want: by default nothing, so that a test
             sees which words are the skill's.
         beside: other skills that are loaded after it.
@@ -139,6 +143,7 @@ async def listen(  # noqa: PLR0913 - the circumstances that a test may choose
         settings=settings,
         dingtalk=dingtalk,
         cache=cache,
+        media=media,
         unmatched=unmatched,
     )
     return response
@@ -154,6 +159,7 @@ async def respond_to(  # noqa: PLR0913 - as `listen`
     settings: Sequence[BaseSettings] = (),
     dingtalk: AddressBook | None = None,
     cache: Cache | None = None,
+    media: Media | None = None,
     unmatched: Literal["hint", "help", "empty"] = "empty",
 ) -> tuple[Response | None, str]:
     """Ask skills by a whole message.
@@ -167,12 +173,14 @@ async def respond_to(  # noqa: PLR0913 - as `listen`
         settings: the skills' settings.
         dingtalk: the address book.
         cache: a new `MemoryCache` unless given.
+        media: pictures and files.
         unmatched: what a text gets that no skill wants.
 
     Returns:
         The response, and what it does to the dialogue (`shared.ledger.dialogues`).
     """
-    async with _services(skills, transport, settings, dingtalk, cache) as (services, threads):
+    given = _services(skills, transport, settings, dingtalk, cache, media)
+    async with given as (services, threads):
         responder = Responder(
             router=Router(skills),
             services=services,
@@ -197,6 +205,7 @@ async def fire(  # noqa: PLR0913 - the circumstances that a test may choose
     settings: Sequence[BaseSettings] = (),
     dingtalk: AddressBook | None = None,
     cache: Cache | None = None,
+    media: Media | None = None,
 ) -> Completion:
     """Call a skill's hooks for an event or a card action, once each.
 
@@ -210,6 +219,7 @@ async def fire(  # noqa: PLR0913 - the circumstances that a test may choose
         settings: the skill's settings.
         dingtalk: the address book.
         cache: a new `MemoryCache` unless given.
+        media: pictures and files.
 
     Returns:
         `answered` if a hook returned, `unmatched` if there is none, `declined` if it refused. What
@@ -222,7 +232,8 @@ async def fire(  # noqa: PLR0913 - the circumstances that a test may choose
     dead (failed: RuntimeError in the skill)
     """
     notification = Notification(robot_code, what)
-    async with _services([skill], transport, settings, dingtalk, cache) as (services, threads):
+    given = _services([skill], transport, settings, dingtalk, cache, media)
+    async with given as (services, threads):
         caller = HookCaller(
             skills=[skill],
             services=services,
@@ -246,6 +257,7 @@ async def _services(
     settings: Sequence[BaseSettings],
     dingtalk: AddressBook | None,
     cache: Cache | None,
+    media: Media | None,
 ) -> AsyncIterator[tuple[Services, Executor]]:
     """What skills may use in a test, and a thread for those that block."""
     given = {type(each): each for each in settings}
@@ -258,6 +270,7 @@ async def _services(
                 databases=databases,
                 dingtalk=dingtalk,
                 settings=load_skill_settings(skills) | given,
+                media=media,
             )
             try:
                 yield services, threads

@@ -28,7 +28,8 @@ class Conversation:
         skill: the one to talk with.
         group: whether it is in a group, rather than in a single chat.
         beside: other skills that are loaded after it.
-        circumstances: as of `listen`: `transport`, `settings`, `dingtalk`, `cache`, `unmatched`.
+        circumstances: as of `listen`: `transport`, `settings`, `dingtalk`, `cache`,
+            `media`, `unmatched`.
 
     >>> @skill.command("寄到")
     ... def send(city: Place) -> str:

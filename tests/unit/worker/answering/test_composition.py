@@ -12,6 +12,7 @@ import fakeredis
 import httpx
 import pytest
 
+from dingda.shared.dingtalk.media_hosts import MediaHosts
 from dingda.shared.dingtalk.message import Message
 from dingda.shared.dingtalk.notification import Notification
 from dingda.shared.dingtalk.robots import Robot, Robots
@@ -31,6 +32,7 @@ from dingda.worker.delivery.private import to_private_body
 from dingda.worker.sdk.services import Services
 from dingda.worker.services.access_token import TOKEN_HEADER
 from dingda.worker.services.database import Databases
+from dingda.worker.services.downloads import Downloads
 from dingda.worker.services.http_client import Http
 from tests.support.builders import a_message
 from tests.support.openapi_clients import OverHTTPX
@@ -89,6 +91,7 @@ async def robots_of(
                 Services(
                     http=Http(client), cache=MemoryCache(), databases=Databases(), dingtalk=None
                 ),
+                Downloads(Http(client), MediaHosts()),
                 threads,
                 Admission(),
                 AnsweringMetrics(),
