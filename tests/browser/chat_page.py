@@ -2,7 +2,7 @@
 
 from urllib.parse import quote
 
-from playwright.async_api import Locator, Page, expect
+from playwright.async_api import FilePayload, Locator, Page, expect
 
 
 class ChatPage:
@@ -27,6 +27,12 @@ class ChatPage:
         await self.page.keyboard.type(text)
         await self.page.keyboard.press("Enter")
         await expect(self.mine.locator(".bubble")).to_contain_text(text)
+
+    async def attach(self, name: str, content: bytes) -> None:
+        """Send a picture or a file, with what is typed."""
+        file: FilePayload = {"name": name, "mimeType": "", "buffer": content}
+        await self.page.locator("#file").set_input_files(file)
+        await expect(self.mine.locator(".bubble img, .bubble a")).to_be_visible()
 
     @property
     def mine(self) -> Locator:

@@ -1,8 +1,10 @@
 """Typing the commands and seeing the replies, on the real gateway, queue and worker."""
 
 import re
+from base64 import b64decode
 from urllib.parse import urlsplit
 
+import httpx
 import pytest
 from playwright.async_api import Page, expect
 
@@ -10,6 +12,10 @@ from tests.browser.chat_page import ChatPage
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
+PNG = b64decode(
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJg"
+    "gg=="
+)
 TITLE = "州的先生 Python 实战教程合集"
 
 
@@ -125,6 +131,31 @@ async def test_a_reply_in_another_conversation_is_announced_in_the_list(
     await item.click()
     await expect(chat.reply).to_be_visible()
     await expect(item).not_to_contain_text("有新消息")
+
+
+async def test_a_picture_is_attached_to_the_words_that_are_typed(
+    chat: ChatPage, dingtalk_url: str
+) -> None:
+    await chat.open("group")
+    await chat.page.locator("#text").fill("这是什么")
+    await chat.attach("cat.png", PNG)
+    picture = chat.mine.get_by_role("img", name="图片")
+    await expect(chat.mine.locator(".bubble")).to_have_text("@钉答 [图片] 这是什么")
+    await expect(chat.page.locator("#text")).to_have_value("")
+    await expect(picture).to_have_js_property("naturalWidth", 1)
+    async with httpx.AsyncClient(trust_env=False) as http:
+        sent = (await http.get(f"{dingtalk_url}/api/messages")).json()[-1]["callback"]
+    assert sent["msgtype"] == "richText"
+    assert "downloadCode" in sent["content"]["richText"][0]
+
+
+async def test_a_file_is_sent_in_a_single_chat(chat: ChatPage) -> None:
+    await chat.open_single("附件")
+    await chat.attach("plan.pdf", b"%PDF-1.7")
+    await expect(chat.mine.locator(".bubble")).to_contain_text("[文件] plan.pdf")
+    await expect(chat.mine.get_by_role("link", name="保存")).to_have_attribute(
+        "download", "plan.pdf"
+    )
 
 
 @pytest.mark.parametrize(

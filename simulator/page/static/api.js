@@ -22,6 +22,18 @@ export const setFaults = (faults) => request("PUT", "/api/bad-day", faults);
 export const disconnect = (reason) => request("POST", "/api/stream/disconnect", { reason });
 export const cut = () => request("POST", "/api/stream/cut", {});
 export const setStreamFaults = (faults) => request("PUT", "/api/stream/faults", faults);
+/** Gives a file for a message to hold; returns its id. */
+export async function giveFile(file) {
+  const response = await fetch(`/api/files?name=${encodeURIComponent(file.name)}`, {
+    method: "POST",
+    headers: { "Content-Type": "application/octet-stream" },
+    body: file,
+  });
+  const given = await response.json();
+  if (!response.ok) throw new Error(given.detail);
+  return given.id;
+}
+
 export const press = (card, staffId, { action_id: action, params }) =>
   request("POST", `/api/cards/${encodeURIComponent(card.out_track_id)}/press`, {
     staff_id: staffId,

@@ -80,9 +80,9 @@ function press(card, button) {
   attempt(api.press(card, store.viewer, button));
 }
 
-function say(message) {
+function say(message, file) {
   chat.toEnd = true;
-  attempt(api.say(message));
+  attempt(file ? api.giveFile(file).then((id) => api.say({ ...message, file: id })) : api.say(message));
 }
 
 /** Waits for a request to the server, and shows its error. */

@@ -2,6 +2,7 @@
 
 import { cardMessage, drawCard } from "./cards.js";
 import { element } from "./dom.js";
+import { picture } from "./links.js";
 import { renderReply } from "./replies.js";
 import { replyIsShown, stateOf, whyUndelivered, wordsOf } from "./store.js";
 import { language, texts } from "./texts.js";
@@ -75,6 +76,7 @@ export class Chat {
         { class: "bubble text" },
         said.single || !said.mention ? null : mention(texts.bot),
         said.single || !said.mention ? wordsOf(said) : ` ${wordsOf(said)}`,
+        said.file ? attached(said) : null,
       ),
       reactions.length
         ? element("ul", { class: "reactions", "aria-label": texts.reactions }, ...reactions.map((each) => element("li", {}, each)))
@@ -107,6 +109,13 @@ export class Chat {
       document.querySelector(`[data-key="${CSS.escape(focused)}"]`)?.focus({ preventScroll: true });
     }
   }
+}
+
+/** What a message holds, as far as the browser can show it. */
+function attached({ kind, file, text }) {
+  const { href } = new URL(`/api/files/${encodeURIComponent(file)}`, location.href);
+  if (kind === "picture" || kind === "richText") return picture(href, texts.picture);
+  return element("a", { href, download: text || kind }, texts.save);
 }
 
 /** Shows a message's state; it changes often and need not be read out. */

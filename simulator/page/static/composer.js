@@ -5,11 +5,13 @@ import { GROUP, personOf } from "./store.js";
 
 const EXAMPLES = ["text", "markdown", "整体跳转", "独立跳转", "feed", "帮助"];
 
+const PICTURE = /\.(png|jpe?g|gif|bmp|webp)$/i;
+
 export class Composer {
   #say;
   #mentions = true;
 
-  /** @param {(message: object) => void} say */
+  /** @param {(message: object, file?: File) => void} say sends a message, with a file that it holds. */
   constructor(store, say, redraw) {
     this.store = store;
     this.#say = say;
@@ -32,6 +34,12 @@ export class Composer {
       this.draw();
       byId("text").focus();
     });
+    byId("attach").addEventListener("click", () => byId("file").click());
+    byId("file").addEventListener("change", ({ target }) => {
+      const [file] = target.files;
+      target.value = "";
+      if (file) this.#send(file);
+    });
     refill(byId("suggestions"), ...EXAMPLES.map((example) => this.#example(example)));
   }
 
@@ -41,6 +49,8 @@ export class Composer {
     this.#drawPeople();
     byId("speaker-label").hidden = !inGroup;
     byId("mention").hidden = !inGroup;
+    // From a group DingTalk hands robots pictures alone.
+    byId("file").accept = inGroup ? "image/*" : "";
     byId("mention").setAttribute("aria-pressed", String(this.#mentions));
     byId("mention-hint").hidden = !inGroup || this.#mentions;
   }
@@ -56,14 +66,30 @@ export class Composer {
 
   /** Sends a text at once, in the open conversation. */
   say(text) {
+    this.#say({ ...this.#speaker(), text });
+  }
+
+  /** Sends a file at once; to a picture the words that are typed belong as well, as rich text. */
+  #send(file) {
+    const text = byId("text").value.trim();
+    const isPicture = PICTURE.test(file.name);
+    const message = !isPicture
+      ? { kind: "file", text: file.name }
+      : text
+        ? { kind: "richText", text, pictures: 1 }
+        : { kind: "picture", text };
+    if (isPicture) byId("text").value = "";
+    this.#say({ ...this.#speaker(), ...message }, file);
+  }
+
+  #speaker() {
     const person = personOf(this.store.open);
-    this.#say({
-      text,
+    return {
       sender: person ?? this.store.speaker,
       single: person !== null,
       published: this.store.published,
       mention: this.#mentions,
-    });
+    };
   }
 
   #submit() {
