@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from dingda.simulator.dingtalk.card import Button, Card, CardProblem
 from dingda.simulator.dingtalk.record import Reply
 
 # A terminal obeys control characters, and a reply may quote any text.
@@ -34,6 +35,24 @@ def render_payload(payload: Mapping[str, Any], notified: Mapping[str, str]) -> s
     for user_id, name in notified.items():
         drawn = drawn.replace(f"@{user_id}", f"@{name}")
     return visible(drawn)
+
+
+def render_card(card: Card, staff_id: str) -> str:
+    """Draw a card as a person sees it.
+
+    Args:
+        card: the card.
+        staff_id: the person's userid.
+    """
+    if card.problem:
+        return _PROBLEMS[card.problem]
+    view = card.seen_by(staff_id)
+    parts = (view.title, view.text, view.picture, "\n".join(map(_button, view.buttons)))
+    return visible("\n\n".join(filter(None, parts)))
+
+
+def _button(button: Button) -> str:
+    return f"[{button.text}] {button.url or button.action_id}{'' if button.enabled else ' (off)'}"
 
 
 def visible(text: str) -> str:
@@ -69,10 +88,30 @@ def _feed_card(feed: dict[str, Any]) -> str:
     )
 
 
+def _image(image: dict[str, Any]) -> str:
+    return f"picture: {image['photoURL']}"
+
+
+def _file(file: dict[str, Any]) -> str:
+    return f"file: {file['fileName']}"
+
+
+def _recording(recording: dict[str, Any]) -> str:
+    return f"duration: {recording['duration']}"
+
+
+_PROBLEMS = {
+    CardProblem.BLANK: "nothing: the text is longer than clients show",
+    CardProblem.FOREIGN_TEMPLATE: "nothing: the template is another application's",
+}
 _DRAWN: dict[str, Callable[[dict[str, Any]], str]] = {
     "text": _text,
     "markdown": _markdown,
     "link": _link,
     "actionCard": _action_card,
     "feedCard": _feed_card,
+    "image": _image,
+    "file": _file,
+    "audio": _recording,
+    "video": _recording,
 }

@@ -2,12 +2,13 @@
 
 import asyncio
 import sys
-from collections.abc import Callable, Iterator
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from textwrap import indent
 
 from dingda.simulator.client.client import SimulatorClient
-from dingda.simulator.client.rendering import render_reply, visible
+from dingda.simulator.client.rendering import render_card, render_reply, visible
+from dingda.simulator.dingtalk.card import Card
 from dingda.simulator.dingtalk.record import Ack, Record, Reply
 from dingda.simulator.dingtalk.user_message import UserMessage
 from dingda.simulator.errors import RequestRejectedError
@@ -38,7 +39,10 @@ async def say(
     record = await send
     if not record.over:
         record = await client.record(record.msg_id, wait_s=wait_s)
-    print(record.to_json().decode() if as_json else render_record(record, wait_s=wait_s))
+    if as_json:
+        print(record.to_json().decode())
+    else:
+        print(render_record(record, await _pushes_since(client, record), wait_s=wait_s))
     return FAILURE if not record.acknowledged or _only_refused(record) else SUCCESS
 
 
@@ -66,20 +70,50 @@ def chat(
     return max(statuses)
 
 
-def render_record(record: Record, *, wait_s: float) -> str:
+@dataclass(frozen=True, slots=True)
+class Pushed:
+    """What the bot has sent of its own accord since a message: a card, or another message."""
+
+    record: Record
+    card: Card | None = None
+
+
+def render_record(record: Record, pushes: Sequence[Pushed] = (), *, wait_s: float) -> str:
     """Draw a record: the acknowledgement, the replies, and their times.
 
     Args:
         record: of the message.
+        pushes: what the bot has sent since, to anybody.
         wait_s: how long a reply was waited for, in seconds.
     """
     names = {str(record.callback.get("senderStaffId")): record.said.sender}
     replies = [reply for reply in (record.in_callback_reply, *record.replies) if reply]
     parts = [_drawn_ack(record.ack)] if record.ack else []
     parts += [_drawn_reply(reply, names) for reply in replies]
-    if record.acknowledged and not record.shown:
+    parts += [f"emotion  {visible(emotion)}" for emotion in record.reactions]
+    parts += [_drawn_push(push, record, names) for push in pushes]
+    is_answered = record.shown or any(_is_beside(push.record, record) for push in pushes)
+    if record.acknowledged and not is_answered:
         parts.append(_drawn_silence(record, wait_s))
     return "\n".join(parts)
+
+
+async def _pushes_since(client: SimulatorClient, record: Record) -> list[Pushed]:
+    cards = {card.out_track_id: card for card in await client.cards()}
+    return [
+        Pushed(each, cards.get(each.card))
+        for each in await client.records()
+        if not each.prompted and each.sent_at_ms >= record.sent_at_ms
+    ]
+
+
+def _is_beside(push: Record, record: Record) -> bool:
+    """Whether a push is in the conversation of a message."""
+    return _conversation(push) == _conversation(record)
+
+
+def _conversation(record: Record) -> str:
+    return record.said.sender if record.said.single else "the group"
 
 
 async def _exchange(
@@ -128,6 +162,17 @@ def _drawn_silence(record: Record, wait_s: float) -> str:
         facts.append("the bot will try again" if retries else "the message is still open")
     why = f": {', and '.join(facts)}" if facts else ""
     return f"no reply within {wait_s:g} s{why}"
+
+
+def _drawn_push(push: Pushed, record: Record, names: dict[str, str]) -> str:
+    after_ms = push.record.sent_at_ms - record.sent_at_ms
+    place = f"after {after_ms} ms, to {visible(_conversation(push.record))}"
+    if push.card:
+        drawn = render_card(push.card, str(record.callback.get("senderStaffId")))
+        return f"card     {place}: {push.card.state}\n{indent(drawn, _MARGIN)}"
+    (reply,) = push.record.replies
+    kind = (reply.payload or {})["msgtype"]
+    return f"push     {place}: {kind}\n{indent(render_reply(reply, names), _MARGIN)}"
 
 
 def _drawn_reply(reply: Reply, names: dict[str, str]) -> str:

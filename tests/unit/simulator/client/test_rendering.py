@@ -1,7 +1,10 @@
 from typing import Any
 
+import pytest
+
 from dingda.shared.dingtalk.reply import ActionCard, At, Button, FeedCard, FeedLink, Markdown, Text
-from dingda.simulator.client.rendering import render_reply
+from dingda.simulator.client.rendering import render_card, render_reply
+from dingda.simulator.dingtalk.card import Card, CardProblem, CardState, CardView
 from dingda.simulator.dingtalk.record import Reply
 
 
@@ -40,6 +43,29 @@ def test_a_feed_shows_its_links_and_pictures() -> None:
 def test_a_link_shows_where_it_leads() -> None:
     link = {"title": "标题", "text": "正文", "messageUrl": "https://example.com/"}
     assert shown({"msgtype": "link", "link": link}) == "标题\n正文\nhttps://example.com/"
+
+
+@pytest.mark.parametrize(
+    ("payload", "drawn"),
+    [
+        ({"msgtype": "image", "image": {"photoURL": "@lAL-1"}}, "picture: @lAL-1"),
+        ({"msgtype": "file", "file": {"mediaId": "@1", "fileName": "a.pdf"}}, "file: a.pdf"),
+        ({"msgtype": "audio", "audio": {"mediaId": "@1", "duration": "3000"}}, "duration: 3000"),
+    ],
+)
+def test_what_only_pushes_can_be_is_named(payload: dict[str, Any], drawn: str) -> None:
+    assert shown(payload) == drawn
+
+
+@pytest.mark.parametrize("problem", CardProblem)
+def test_a_card_that_clients_cannot_draw_says_why(problem: CardProblem) -> None:
+    view = CardView("题", "文")
+    card = Card(
+        *("card1", "a.schema", 0, 0, CardState.PLAIN),
+        *({}, {}, {}, {"": view}),
+        problem=problem,
+    )
+    assert render_card(card, "user1").startswith("nothing: the te")
 
 
 def test_a_notified_user_appears_by_name() -> None:

@@ -8,8 +8,11 @@ from starlette.responses import JSONResponse
 
 from dingda.shared.ledger.timeline import MessageTimeline
 from dingda.simulator.client.client import SimulatorClient
-from dingda.simulator.client.terminal import render_record, say
+from dingda.simulator.client.terminal import Pushed, render_record, say
+from dingda.simulator.dingtalk.card import Button, Card, CardState, CardView
+from dingda.simulator.dingtalk.card_templates import ACTION_TEMPLATE
 from dingda.simulator.dingtalk.record import Ack, Record, Reply
+from dingda.simulator.dingtalk.simulation import Simulation
 from dingda.simulator.dingtalk.user_message import UserMessage
 from tests.support.simulator_harness import Bot
 
@@ -25,6 +28,31 @@ ACKNOWLEDGED = Record(
     callback={"senderNick": "张三", "senderStaffId": "user1"},
     session_expires_ms=1_700_005_400_188,
     ack=Ack(200, '{"msgtype":"empty"}', 3),
+)
+
+
+PUSH = replace(ACKNOWLEDGED, sent_at_ms=1_700_000_000_060, callback={}, ack=None, prompted=False)
+CARD = Card(
+    "card1",
+    ACTION_TEMPLATE,
+    created_at_ms=0,
+    changed_at_ms=0,
+    state=CardState.PLAIN,
+    data={},
+    private={},
+    local={},
+    views={
+        "": CardView(),
+        "user1": CardView(
+            "请假",
+            "周五",
+            buttons=(
+                Button("同意", "approve"),
+                Button("查看", url="https://a.example/"),
+                Button("拒绝", "reject", enabled=False),
+            ),
+        ),
+    },
 )
 
 
@@ -76,6 +104,34 @@ def test_a_reply_within_the_acknowledgement_is_a_reply() -> None:
     assert rendered.endswith("\nreply    after 41 ms: text\n         @张三 你好")
 
 
+def test_a_card_in_the_conversation_is_an_answer() -> None:
+    rendered = render_record(ACKNOWLEDGED, [Pushed(PUSH, CARD)], wait_s=5)
+    assert rendered.splitlines()[1:] == [
+        "card     after 60 ms, to the group: plain",
+        "         请假",
+        "",
+        "         周五",
+        "",
+        "         [同意] approve",
+        "         [查看] https://a.example/",
+        "         [拒绝] reject (off)",
+    ]
+
+
+def test_a_push_to_somebody_else_is_shown_and_answers_nothing() -> None:
+    push = replace(PUSH, said=UserMessage("", sender="王五", single=True), replies=(REPLY,))
+    assert render_record(ACKNOWLEDGED, [Pushed(push)], wait_s=5).splitlines()[1:] == [
+        "push     after 60 ms, to 王五: text",
+        "         @张三 你好",
+        "no reply within 5 s",
+    ]
+
+
+def test_an_emotion_is_shown() -> None:
+    rendered = render_record(replace(ACKNOWLEDGED, reactions=("🤔思考中",)), wait_s=5)
+    assert rendered.splitlines()[1] == "emotion  🤔思考中"
+
+
 def test_a_failed_acknowledgement_shows_its_status_and_its_body() -> None:
     failed = replace(ACKNOWLEDGED, ack=Ack(401, '{"error":"stale"}\x1b[2J', 2))
     assert render_record(failed, wait_s=5) == (
@@ -93,6 +149,23 @@ async def test_saying_something_prints_the_reply_and_succeeds(
         'ack      200 after 0 ms: {"msgtype":"empty"}',
         "reply    after 40 ms: text",
         "         @user1 你好",
+    ]
+
+
+async def test_saying_something_prints_what_the_bot_sends_first_as_well(
+    open_client: OpenClient, dingtalk: Simulation, bot: Bot, capsys: pytest.CaptureFixture[str]
+) -> None:
+    dingtalk.push("张三", {"msgtype": "text", "text": {"content": "早先"}})
+    bot.clock.now_ms += 1
+    # In the same millisecond as the message.
+    dingtalk.push_to_group({"msgtype": "image", "image": {"photoURL": "@lAL-1"}})
+    bot.replies = [HELLO]
+    async with open_client() as client:
+        assert await say(client, UserMessage("你好"), wait_s=5, as_json=False) == 0
+    assert capsys.readouterr().out.splitlines()[2:] == [
+        "         @user1 你好",
+        "push     after 0 ms, to the group: image",
+        "         picture: @lAL-1",
     ]
 
 
