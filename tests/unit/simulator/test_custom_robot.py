@@ -75,3 +75,36 @@ async def test_the_twenty_first_in_a_minute_is_refused(dingtalk: Simulation, clo
         for _ in range(21)
     ]
     assert verdicts == [0] * 20 + [130101]
+
+
+async def test_each_robot_has_minutes_of_its_own(dingtalk: Simulation, clock: Clock) -> None:
+    robot = CustomRobot(dingtalk, secret="", now_ms=clock)
+    errcodes = [
+        robot.receive(
+            {"access_token": token}, content_type="application/json", body=json.dumps(TOLD).encode()
+        ).errcode
+        for token in ("abc", "def")
+        for _ in range(20)
+    ]
+    assert errcodes == [0] * 40
+
+
+async def test_a_robot_may_have_a_secret_of_its_own(dingtalk: Simulation, clock: Clock) -> None:
+    robot = CustomRobot(dingtalk, secret="", now_ms=clock, secrets={"abc": "SECret"})
+    body = json.dumps(TOLD).encode()
+    errcodes = [
+        robot.receive({"access_token": token}, content_type="application/json", body=body).errcode
+        for token in ("abc", "def")
+    ]
+    assert errcodes == [310000, 0]
+
+
+async def test_a_message_with_an_id_is_shown_and_counted_once(
+    dingtalk: Simulation, clock: Clock
+) -> None:
+    counted: list[None] = []
+    robot = CustomRobot(dingtalk, secret="", now_ms=clock, count=lambda: counted.append(None))
+    body = json.dumps({**TOLD, "msgUuid": "of one push"}).encode()
+    for token in ("abc", "abc", "def"):
+        robot.receive({"access_token": token}, content_type="application/json", body=body)
+    assert (len(dingtalk.records.since(0)), len(counted)) == (2, 2)
