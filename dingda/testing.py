@@ -21,7 +21,9 @@ from dingda.shared.ledger.states import Completion, DeadReason, Outcome
 from dingda.shared.ledger.timeline import MessageTimeline
 from dingda.simulator.client.client import SimulatorClient
 from dingda.simulator.dingtalk.callback import staff_id_of
+from dingda.simulator.dingtalk.card import CardState, Toast
 from dingda.simulator.dingtalk.faults import CallbackFault, FaultSettings, ReplyFault
+from dingda.simulator.dingtalk.openapi_faults import OpenAPIFault, OpenAPIFaults
 from dingda.simulator.dingtalk.record import Record
 from dingda.simulator.dingtalk.user_message import Mentioned, Quotation, UserMessage
 from dingda.simulator.testing.simulated_dingtalk import SimulatedDingTalk
@@ -33,6 +35,7 @@ from dingda.worker.testing.conversation import Conversation
 
 __all__ = [
     "CallbackFault",
+    "CardState",
     "Completion",
     "Conversation",
     "DeadReason",
@@ -41,6 +44,8 @@ __all__ = [
     "MemoryMedia",
     "Mentioned",
     "MessageTimeline",
+    "OpenAPIFault",
+    "OpenAPIFaults",
     "Outcome",
     "People",
     "Quotation",
@@ -49,6 +54,7 @@ __all__ = [
     "Response",
     "SimulatedDingTalk",
     "SimulatorClient",
+    "Toast",
     "UserMessage",
     "ask",
     "fire",

@@ -44,7 +44,11 @@ class CardProblem(StrEnum):
 
 
 class Toast(StrEnum):
-    """What the presser's client says of a press."""
+    """What the presser's client says of a press.
+
+    >>> Toast("failed") is Toast.FAILED
+    True
+    """
 
     SUCCEEDED = "succeeded"
     FAILED = "failed"
@@ -154,10 +158,10 @@ class CardView:
     others: dict[str, str] | None = None
     """The variables that are none of these, by name."""
 
-    def button(self, action_id: str) -> Button | None:
-        """The button that can be pressed for an action; None if there is none."""
-        able = (button for button in self.buttons if button.enabled)
-        return next((button for button in able if button.action_id == action_id), None)
+    def button(self, name: str) -> Button | None:
+        """The button that can be pressed, by its action or its text; None if there is none."""
+        able = (button for button in self.buttons if button.enabled and button.action_id)
+        return next((button for button in able if name in (button.action_id, button.text)), None)
 
 
 @dataclass(frozen=True, slots=True)

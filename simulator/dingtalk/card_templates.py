@@ -1,7 +1,7 @@
 """The templates of cards that the simulated application has published, and how clients draw them.
 
 DingTalk draws a template as its author laid it out. Here a variable's name says where it is drawn:
-`ROLES` has the names that templates of ours and public ones use.
+these are the names that templates of ours and public ones use.
 """
 
 from dataclasses import dataclass
@@ -23,9 +23,11 @@ _ENDING = ".schema"
 
 TITLE = ("title", "msgTitle")
 TEXT = ("content", "msgContent", "text", "markdown")
+RESULT = ("result",)
+"""What is drawn below the text."""
 PICTURE = ("picture", "image", "photo")
 BUTTONS = ("buttons", "btns", "msgButtons", "actions")
-HIDDEN = frozenset({"flowStatus", "config", "sys_full_json_obj", "staticMsgContent"})
+HIDDEN = frozenset({"flowStatus", "status", "config", "sys_full_json_obj", "staticMsgContent"})
 """Variables that steer a template and are not drawn."""
 
 

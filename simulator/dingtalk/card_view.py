@@ -5,7 +5,14 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from dingda.simulator.dingtalk.card import Button, CardView
-from dingda.simulator.dingtalk.card_templates import BUTTONS, HIDDEN, PICTURE, TEXT, TITLE
+from dingda.simulator.dingtalk.card_templates import (
+    BUTTONS,
+    HIDDEN,
+    PICTURE,
+    RESULT,
+    TEXT,
+    TITLE,
+)
 
 _REQUEST, _LINK = "sendCardRequest", "openLink"
 _NORMAL = "normal"
@@ -18,10 +25,11 @@ def draw(values: Mapping[str, str], *, streamed: str = "") -> CardView:
         values: of the template's variables, which are texts; buttons are JSON in one.
         streamed: the variable that is streamed, whatever its name; "" for none.
     """
-    drawn = {name for names in (TITLE, TEXT, PICTURE, BUTTONS) for name in names} | HIDDEN
+    drawn = {name for names in (TITLE, TEXT, RESULT, PICTURE, BUTTONS) for name in names} | HIDDEN
+    texts = (_first(values, (streamed, *TEXT)), _first(values, RESULT))
     return CardView(
         title=_first(values, TITLE),
-        text=_first(values, (streamed, *TEXT)),
+        text="\n\n".join(filter(None, texts)),
         picture=_first(values, PICTURE),
         buttons=tuple(_buttons(_first(values, BUTTONS))),
         others={

@@ -139,7 +139,7 @@ class SimulatedDingTalk:
     def press(
         self,
         card: Card,
-        action_id: str,
+        button: str,
         *,
         by: str = "张三",
         params: Mapping[str, Any] | None = None,
@@ -148,14 +148,17 @@ class SimulatedDingTalk:
 
         Args:
             card: which one.
-            action_id: the button that the presser sees.
+            button: the text or the action of a button that the presser sees.
             by: the presser's name.
             params: what the press sends, whatever is drawn; None for what the button carries.
         """
+        staff_id = staff_id_of(by)
 
         async def press() -> Press:
+            seen = (await self._client.card(card.out_track_id)).seen_by(staff_id).button(button)
+            action_id = seen.action_id if seen else button
             return await self._client.press(
-                card.out_track_id, staff_id=staff_id_of(by), action_id=action_id, params=params
+                card.out_track_id, staff_id=staff_id, action_id=action_id, params=params
             )
 
         return self._portal.call(press)

@@ -29,9 +29,9 @@ MAX_CHARS Day FoldedText FoundDays FoundPlace Match Pattern Period Place PriceLi
 UnsupportedPatternError find_days find_places fold is_traditional to_simplified
 """
 TESTING = """
-CallbackFault Completion Conversation DeadReason FaultSettings MemoryCache MemoryMedia Mentioned
-MessageTimeline Outcome People Quotation Record ReplyFault Response SimulatedDingTalk
-SimulatorClient UserMessage ask fire listen staff_id_of
+CallbackFault CardState Completion Conversation DeadReason FaultSettings MemoryCache MemoryMedia
+Mentioned MessageTimeline OpenAPIFault OpenAPIFaults Outcome People Quotation Record ReplyFault
+Response SimulatedDingTalk SimulatorClient Toast UserMessage ask fire listen staff_id_of
 """
 
 
