@@ -67,6 +67,10 @@ SECTIONS: dict[str, dict[str, Entry]] = {
             "dingda.worker.operations.commands:status",
             "Show the totals, the queue and the workers.",
         ),
+        "schedules": Entry(
+            "dingda.worker.operations.schedule_commands:schedules",
+            "List the schedules and their ticks, or run one now.",
+        ),
         "trace": Entry(
             "dingda.worker.operations.commands:trace_command",
             "Show what became of messages.",

@@ -34,6 +34,7 @@ from dingda.shared.dingtalk.reply import (
     Text,
 )
 from dingda.shared.dingtalk.shortening import shorten
+from dingda.shared.dingtalk.tick import Tick
 from dingda.shared.errors import InvalidReplyError
 from dingda.shared.runtime.clock import CHINA
 from dingda.shared.runtime.limits import LIMITS_MEANING, NO_LIMITS, Limits, LimitsSetting
@@ -116,6 +117,7 @@ __all__ = [
     "SkillError",
     "SkillSettings",
     "Text",
+    "Tick",
     "Voice",
     "identifier",
     "link",

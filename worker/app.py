@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import signal
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from contextlib import AbstractContextManager, AsyncExitStack, asynccontextmanager, nullcontext
 from functools import partial
 from itertools import chain
@@ -16,6 +16,7 @@ from rq.serializers import JSONSerializer
 from dingda.shared.dingtalk.media_hosts import MediaHosts
 from dingda.shared.errors import SettingsError
 from dingda.shared.ledger.ledger import Ledger
+from dingda.shared.ledger.schedules import Schedules
 from dingda.shared.queue import JobQueue
 from dingda.shared.runtime.clock import wall_clock_ms
 from dingda.shared.runtime.egress import Egress
@@ -44,9 +45,11 @@ from dingda.worker.engine.threads import SkillThreads
 from dingda.worker.engine.watchdog import Watchdog
 from dingda.worker.engine.watched_worker import WatchedWorker
 from dingda.worker.maintenance.alerts import tell_forever
+from dingda.worker.maintenance.scheduler import Scheduled, Scheduler, schedule_forever
 from dingda.worker.maintenance.sweeper import sweep_forever
 from dingda.worker.sdk.loader import load_skill_settings
 from dingda.worker.sdk.services import Services
+from dingda.worker.sdk.skill import Skill
 from dingda.worker.services.backend_client import BackendClient
 from dingda.worker.services.cache import RedisCache
 from dingda.worker.services.database import Databases
@@ -69,8 +72,8 @@ class WorkerParts(NamedTuple):
     threads: SkillThreads
     databases: Databases
     backends: Http
-    alerts: tuple[BackgroundTask, ...]
-    """What tells operators of dead letters, where that is set up."""
+    own_tasks: tuple[BackgroundTask, ...]
+    """What runs beside where it is set up: what tells operators of dead letters, the scheduler."""
 
     def activity(self, now_ms: int) -> Activity:
         """What the worker is doing; the present is in ms since 1970."""
@@ -92,7 +95,7 @@ async def run_worker(settings: Settings) -> None:
             fetching,
             perform=lambda data: parts.answerer.answer(message_id_of(data)),
             activity=parts.activity,
-            background_tasks=(*_background_tasks(parts.ledger, metrics), *parts.alerts),
+            background_tasks=(*_background_tasks(parts.ledger, metrics), *parts.own_tasks),
             concurrency=parts.answerer.max_concurrency,
         )
         name_worker(worker.name)
@@ -195,6 +198,7 @@ async def open_answerer(
             replicas=settings.redis_replicas,
             journal=settings.journal,
         )
+        schedules = Schedules(redis, _job_queue(settings), replicas=settings.redis_replicas)
         services = Services(
             http=backends,
             cache=RedisCache(redis, prefix=settings.queue),
@@ -220,9 +224,13 @@ async def open_answerer(
             reply_parts=settings.reply_parts,
             tracing=tracing,
             metrics=shared.metrics,
+            schedules=schedules,
         )
-        alerts = _alerts(settings, redis, replies)
-        yield WorkerParts(answerer, ledger, threads, databases, backends, alerts)
+        own_tasks = (
+            *_alerts(settings, redis, replies),
+            *_scheduling(settings, skills, schedules),
+        )
+        yield WorkerParts(answerer, ledger, threads, databases, backends, own_tasks)
 
 
 def _rq_queue(settings: Settings) -> Queue:
@@ -238,6 +246,22 @@ def _job_queue(settings: Settings) -> JobQueue:
         skill_timeout_s=settings.skill_timeout,
         result_ttl_s=settings.result_ttl,
     )
+
+
+def _scheduling(
+    settings: Settings, skills: Mapping[str, Sequence[Skill]], schedules: Schedules
+) -> tuple[BackgroundTask, ...]:
+    """The background task that accepts ticks, where skills have schedules; once for each robot."""
+    mine = [
+        Scheduled(schedule.facts(robot.code, robot.label, skill.name, function), schedule.cron)
+        for robot in settings.robots
+        for skill in skills[robot.code]
+        for function, schedule in skill.schedules.items()
+    ]
+    if not mine:
+        return ()
+    scheduler = Scheduler(schedules, mine, backlog_limit=settings.backlog_limit)
+    return (partial(schedule_forever, scheduler),)
 
 
 def _alerts(

@@ -1,8 +1,8 @@
-"""What DingTalk tells a robot besides messages, as the ledger keeps it until hooks are called.
+"""What functions of skills are called for besides messages, as the ledger keeps it until then.
 
-A payload is an array of JSON, `["event", robotCode, {headers}, "data"]` or
-`["card action", robotCode, {}, "data"]`; that of a message is an object, always: so neither is ever
-taken for the other, whatever a callback's body holds.
+A payload is an array of JSON, `["event", robotCode, {headers}, "data"]`,
+`["card action", robotCode, {}, "data"]` or `["tick", robotCode, {fields}, ""]`; that of a message
+is an object, always: so neither is ever taken for the other, whatever a callback's body holds.
 """
 
 import json
@@ -14,38 +14,49 @@ from dingda.shared.dingtalk.card_action import CardAction, parse_card_action
 from dingda.shared.dingtalk.event import EVENT_HEADERS, Event, parse_event
 from dingda.shared.dingtalk.fields import read_array
 from dingda.shared.dingtalk.message import ORDERING_KEY_CHARS, Envelope, Ignored, hash_of
+from dingda.shared.dingtalk.tick import Tick, read_tick
 from dingda.shared.errors import InvalidMessageError
 
 LIFE_MS = 24 * 3_600_000
 """How long a hook may be called for what happened, with all its retries and an operator's."""
-_EVENT, _CARD_ACTION = "event", "card action"
-_NEITHER = "the ledger holds a payload that is neither an event nor a card action"
+_EVENT, _CARD_ACTION, _TICK = "event", "card action", "tick"
+_NONE = "the ledger holds a payload that is no event, no card action and no tick"
 
 
 @dataclass(frozen=True, slots=True)
 class Notification:
-    """An event or a card action, and which robot was told."""
+    """An event, a card action or a tick of a schedule, and whose it is."""
 
     robot_code: str
-    subject: Event | CardAction
+    subject: Event | CardAction | Tick
 
     @property
     def names(self) -> tuple[str, ...]:
-        """What hooks are found by: the event's type, or the ids of the actions."""
-        subject = self.subject
-        return (subject.type,) if isinstance(subject, Event) else subject.action_ids
+        """What hooks are found by: the event's type, the ids of the actions, the schedule."""
+        match self.subject:
+            case Event(type=type_):
+                return (type_,)
+            case CardAction(action_ids=action_ids):
+                return action_ids
+            case Tick(name=name):
+                return (name,)
 
     @property
     def title(self) -> str:
         """What operators read: `event: chat_add_member`, `card action: approve`."""
-        kind = _EVENT if isinstance(self.subject, Event) else _CARD_ACTION
+        kind = {Event: _EVENT, CardAction: _CARD_ACTION, Tick: _TICK}[type(self.subject)]
         return f"{kind}: {', '.join(self.names)}"
 
     @property
     def dingtalk_id(self) -> str:
-        """DingTalk's id of an event; of a card action the card's, as it has none of its own."""
-        subject = self.subject
-        return subject.id if isinstance(subject, Event) else subject.out_track_id
+        """DingTalk's id of an event; of a card action the card's; "" of a tick, which has none."""
+        match self.subject:
+            case Event(id=event_id):
+                return event_id
+            case CardAction(out_track_id=out_track_id):
+                return out_track_id
+            case Tick():
+                return ""
 
 
 class Press(NamedTuple):
@@ -116,20 +127,22 @@ def is_notification(payload: bytes) -> bool:
 
 
 def parse_notification(payload: bytes) -> Notification:
-    """Parse what `event_payload` or `card_action_payload` made.
+    """Parse what `event_payload`, `card_action_payload` or `tick_payload` made.
 
     Raises:
-        InvalidMessageError: if it is neither.
+        InvalidMessageError: if it is none of them.
     """
     match read_array(payload):
         case ["event", str(robot_code), dict(headers), str(data)]:
-            subject: Event | CardAction | Ignored = parse_event(headers, data.encode())
+            subject: Event | CardAction | Tick | Ignored = parse_event(headers, data.encode())
         case ["card action", str(robot_code), dict(), str(data)]:
             subject = parse_card_action(data.encode())
+        case ["tick", str(robot_code), dict(fields), str()]:
+            subject = read_tick(fields)
         case _:
-            raise InvalidMessageError(_NEITHER)
+            raise InvalidMessageError(_NONE)
     if isinstance(subject, Ignored):
-        raise InvalidMessageError(_NEITHER)
+        raise InvalidMessageError(_NONE)
     return Notification(robot_code, subject)
 
 

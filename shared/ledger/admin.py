@@ -61,6 +61,7 @@ class LedgerAdmin:
             ignored=_group(found, "ignored:"),
             revived=found.get("revived", 0),
             unreplicated=found.get("unreplicated", 0),
+            missed_ticks=found.get("missed_ticks", 0),
         )
 
     async def histograms(self) -> dict[Stage, Histogram]:

@@ -70,7 +70,7 @@ class MessageFacts:
 
     @classmethod
     def of_notification(cls, notification: Notification, **noted: Any) -> Self:
-        """The facts of an event or a card action, with what was noted besides."""
+        """The facts of an event, a card action or a tick, with what was noted besides."""
         subject = notification.subject
         action = subject if isinstance(subject, CardAction) else None
         return cls(

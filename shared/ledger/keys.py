@@ -85,6 +85,19 @@ class LedgerKeys:
         """What somebody pressed last on a card, by the hash of both; "" for the prefix of all."""
         return f"{self.queue_name}:press:{by}"
 
+    @property
+    def schedules(self) -> str:
+        """The ids of schedules, by the time when a worker last had them."""
+        return f"{self.queue_name}:schedules"
+
+    def schedule(self, schedule_id: str) -> str:
+        """What is known of one schedule (`shared.ledger.schedules`)."""
+        return f"{self.queue_name}:schedule:{schedule_id}"
+
+    def ticks(self, schedule_id: str) -> str:
+        """The ticks that one schedule had last."""
+        return f"{self.queue_name}:ticks:{schedule_id}"
+
     def worker(self, name: str) -> str:
         """What a worker last said of itself; "" for the prefix of all."""
         return f"{self.queue_name}:worker:{name}"

@@ -182,6 +182,30 @@ class NamePressArguments(NamedTuple):
     remember_ms: int
 
 
+class TickArguments(NamedTuple):
+    """Then come the job's fields, counted, and a `TickEntry` for each tick."""
+
+    backlog_limit: int
+    longest_ms: int
+    created_at: str
+    most_queued: int
+    recheck_ms: int
+    remembered: int
+
+
+class TickEntry(NamedTuple):
+    """One tick of a schedule that may be due."""
+
+    ticks: str
+    at_ms: int
+    catch_up_ms: int
+    id: str
+    payload: bytes
+    life_ms: int
+    data: bytes
+    line: str
+
+
 class DiscardArguments(NamedTuple):
     """Take a dead letter off the list."""
 
@@ -202,8 +226,10 @@ Arguments = (
     | RequeueArguments
     | RetryDeadLetterArguments
     | NamePressArguments
+    | TickArguments
     | DiscardArguments
 )
+Entry = AcceptEntry | RequeueEntry | TickEntry
 
 SCRIPTS: dict[type[Arguments], str] = {
     AcceptArguments: "accept",
@@ -220,9 +246,10 @@ SCRIPTS: dict[type[Arguments], str] = {
     RetryDeadLetterArguments: "retry_dead_letter",
     DiscardArguments: "discard",
     NamePressArguments: "name_press",
+    TickArguments: "tick",
 }
 """The script that takes each kind of arguments."""
-ENQUEUES = frozenset({AcceptArguments, RequeueArguments, RetryDeadLetterArguments})
+ENQUEUES = frozenset({AcceptArguments, RequeueArguments, RetryDeadLetterArguments, TickArguments})
 """The arguments that are followed by the job's fields: their scripts put jobs on RQ's queue."""
 DURABLE = frozenset(
     {
@@ -231,6 +258,7 @@ DURABLE = frozenset(
         NextPartArguments,
         FinishArguments,
         RetryArguments,
+        TickArguments,
     }
 )
 """The arguments whose scripts replicas are waited for. Forgotten by a failover, an accept would
@@ -273,9 +301,7 @@ class LedgerScripts:
         )
         self._batcher = ScriptBatcher(steps, self._keys)
 
-    async def run(
-        self, arguments: Arguments, entries: Sequence[AcceptEntry | RequeueEntry] = ()
-    ) -> Any:
+    async def run(self, arguments: Arguments, entries: Sequence[Entry] = ()) -> Any:
         """Run a script in a round trip of its own.
 
         Args:
@@ -307,9 +333,7 @@ class LedgerScripts:
         args = self._args(arguments, ())
         return await self._batcher.run_durable(self._scripts[type(arguments)], args)
 
-    def _args(
-        self, arguments: Arguments, entries: Sequence[AcceptEntry | RequeueEntry]
-    ) -> tuple[Any, ...]:
+    def _args(self, arguments: Arguments, entries: Sequence[Entry]) -> tuple[Any, ...]:
         fields = self._queue.fields
         counted = (len(fields), *fields) if type(arguments) in ENQUEUES else ()
         return (*self._prefixes, *arguments, *counted, *chain.from_iterable(entries))

@@ -343,6 +343,8 @@ class Counts:
     revived: int = 0
     unreplicated: int = 0
     """Steps that fewer replicas had in time than DINGDA_REDIS_REPLICAS asks for."""
+    missed_ticks: int = 0
+    """Ticks of schedules that came too late to be run."""
 
     @property
     def ended(self) -> int:

@@ -57,6 +57,8 @@ class WorkerReport:
     """The messages that it has held longest, `MAX_DOING` at the most."""
     open_circuits: tuple[str, ...] = ()
     """Backends that it does not call just now, because they failed too often."""
+    takes_ticks: bool = False
+    """Whether it knows what a tick is, as the version before does not."""
 
     def to_json(self) -> str:
         """Write it down for Redis."""

@@ -25,6 +25,9 @@ Place = Literal[
     "before-claim",  # connected to DingTalk, the right to send not yet claimed
     "after-claim",  # claimed, not a byte sent
     "after-delivery",  # DingTalk took the reply, the ledger doesn't know yet
+    "before-tick",  # a tick is due, the scheduler has not had it accepted yet
+    "after-tick",  # a tick is accepted, the scheduler that had it accepted doesn't know yet
+    "after-ticked",  # a tick's function has returned, and what it did is pushed; it has no end yet
     "between-parts",  # a part of a reply is delivered and written down, the next not yet claimed
 ]
 

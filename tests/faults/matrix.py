@@ -79,6 +79,9 @@ FAULTS = {
     "F80": "a robot is set up, and not all workers know it yet",
     "F81": "a worker is killed while it calls a hook",
     "F82": "the Stream connections of two robots are cut, again and again",
+    "F90": "a worker is killed over a tick of a schedule",
+    "F91": "nobody is there at a schedule's time",
+    "F92": "the clock jumps, under a schedule",
 }
 
 DOES_NOT_APPLY = {

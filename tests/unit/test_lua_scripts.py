@@ -14,6 +14,8 @@ from dingda.shared.ledger.scripts import (
     AcceptEntry,
     RequeueArguments,
     RequeueEntry,
+    TickArguments,
+    TickEntry,
 )
 from dingda.shared.runtime.lua_source import lua_source, needs
 from dingda.worker.engine.completer import CompleteArguments, EndedEntry
@@ -39,7 +41,11 @@ class Script:
 
 
 LEDGER, ENGINE = "dingda.shared.ledger", "dingda.worker.engine"
-LEDGER_ENTRIES = {AcceptArguments: AcceptEntry._fields, RequeueArguments: RequeueEntry._fields}
+LEDGER_ENTRIES = {
+    AcceptArguments: AcceptEntry._fields,
+    RequeueArguments: RequeueEntry._fields,
+    TickArguments: TickEntry._fields,
+}
 ALL = [
     *(
         Script(LEDGER, name, kind._fields, LEDGER_ENTRIES.get(kind, ()), kind in ENQUEUES)

@@ -21,7 +21,7 @@ BackendBusyError BackendConfigError BackendError BackendProtocolError BackendQuo
 BackendUnavailableError Bounds Button Cache CardAction ClarificationNeeded Context Databases Event
 FeedCard FeedLink File FileMessage HookContext Http Image InvalidReplyError JSONResponse Limits
 LimitsSetting Markdown Media MediaFile MediaId Mention Message Person Picture Question Quoted
-RefusalError Reply Services Skill SkillError SkillSettings Text Voice identifier link
+RefusalError Reply Services Skill SkillError SkillSettings Text Tick Voice identifier link
 picture_markdown plain shorten
 """
 SLOTS = """

@@ -46,6 +46,7 @@ from dingda.shared.dingtalk.notification import (
 )
 from dingda.shared.ledger.dialogues import AS_STORED, LEFT_ALONE
 from dingda.shared.ledger.ledger import Ledger
+from dingda.shared.ledger.schedules import Schedules
 from dingda.shared.ledger.states import Completion, Lease, Outcome, PreparedReply
 from dingda.shared.ledger.worker_report import MAX_DOING, HeldMessage
 from dingda.shared.runtime.failpoints import failpoint
@@ -93,6 +94,7 @@ class Answerer:
         reply_parts: how many messages one reply may be sent in.
         tracing: makes spans; None: traces nothing.
         metrics: counts what is no single robot's.
+        schedules: where to note how ticks ended; None: nowhere.
     """
 
     def __init__(  # noqa: PLR0913 - a room's parts, each by its name
@@ -106,6 +108,7 @@ class Answerer:
         reply_parts: int = 3,
         tracing: Tracing | None = None,
         metrics: AnsweringMetrics | None = None,
+        schedules: Schedules | None = None,
     ) -> None:
         metrics = metrics or AnsweringMetrics()
         self._ledger = ledger
@@ -117,7 +120,7 @@ class Answerer:
         self._notice_after_s = notice_after_s
         self._reply_parts = reply_parts
         self._tracing = tracing or Tracing()
-        self._hooks = HookRunner(ledger, self._lease_keeper, admission)
+        self._hooks = HookRunner(ledger, self._lease_keeper, admission, schedules)
         self._attempts: dict[str, Attempt | HookAttempt] = {}
 
     @property

@@ -1,4 +1,4 @@
-"""From an event or a card action to the hooks of one robot's skills, and what comes of them.
+"""From an event, a card action or a tick to the hooks of a robot's skills, and what comes of them.
 
 Nothing is stored here: the worker carries out what follows, and tests read it.
 """
@@ -12,6 +12,7 @@ from typing import NamedTuple
 from dingda.shared.dingtalk.card_action import CardAction
 from dingda.shared.dingtalk.notification import Notification
 from dingda.shared.ledger.states import Completion, Outcome
+from dingda.shared.runtime.failpoints import failpoint
 from dingda.shared.runtime.task_owner import TaskOwner, current_owner
 from dingda.worker.answering.admission import Admission, Places
 from dingda.worker.answering.attempt_notes import AttemptNotes
@@ -93,7 +94,7 @@ class HookCaller:
         self._metrics = metrics or AnsweringMetrics()
 
     def find(self, notification: Notification) -> list[FoundHook]:
-        """The hooks of all skills for an event or a card action."""
+        """The hooks of all skills for an event, a card action or a tick."""
         kind, names = type(notification.subject), set(notification.names)
         return [
             found
@@ -158,6 +159,8 @@ class HookCaller:
         check_settings(hook.settings, skill, self._services)
         arguments = hook.bind(notification.subject, ctx, self._services.settings)
         await call_function(hook.function, arguments, self._threads)
+        if hook.schedule:
+            failpoint("after-ticked")
 
     def _places_of(self, found: FoundHook) -> Places:
         return self._admission.places_of(found.skill.name, blocks=blocks(found.hook.function))

@@ -1,19 +1,27 @@
-"""One event or card action, from its lease to its end: its hooks are called, and retried.
+"""One event, card action or tick, from its lease to its end: its hooks are called, and retried.
 
 A hook runs at least once. It is called again after a pause if it raised, for as many times as there
 are pauses; and if its worker died before the end was in the ledger. Of several hooks each counts
 for itself: one that has returned is not called again because another one failed.
+
+A tick whose schedule this worker's skill does not have is left to workers with another version of
+it for a while.
 """
 
 import asyncio
 import logging
 import random
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
+from redis.exceptions import RedisError
+
 from dingda.shared.dingtalk.notification import Notification
+from dingda.shared.dingtalk.tick import Tick
 from dingda.shared.ledger.facts import MessageFacts
 from dingda.shared.ledger.ledger import Ledger
+from dingda.shared.ledger.schedules import Schedules
 from dingda.shared.ledger.states import Completion, Lease
 from dingda.shared.runtime.logs import event
 from dingda.worker.answering.admission import Admission
@@ -27,6 +35,9 @@ logger = logging.getLogger(__name__)
 PAUSES_MS = (1_000, 4_000, 30_000, 120_000, 600_000)
 """The pause after the first failure, after the second, and so on; after the last it is final. The
 first two are so short that a card's later actions wait for it (`LONGEST_WAIT_MS`)."""
+LEFT_TO_OTHERS_MS = 600_000
+"""How old a tick may get that no worker knows: so long may a rolling deploy take."""
+_UNKNOWN_PAUSE_MS = 5_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +52,7 @@ class CallAgain:
 
 @dataclass(frozen=True, slots=True)
 class HookAttempt:
-    """An event or a card action, the lease on it, and the hooks to be called this time."""
+    """What hooks are called for, the lease on it, and those to be called this time."""
 
     lease: Lease
     notification: Notification
@@ -88,12 +99,20 @@ class HookRunner:
         ledger: the truth about everything that was accepted.
         lease_keeper: finishes.
         admission: the places of each skill.
+        schedules: where to note how ticks ended; None: nowhere.
     """
 
-    def __init__(self, ledger: Ledger, lease_keeper: LeaseKeeper, admission: Admission) -> None:
+    def __init__(
+        self,
+        ledger: Ledger,
+        lease_keeper: LeaseKeeper,
+        admission: Admission,
+        schedules: Schedules | None = None,
+    ) -> None:
         self._ledger = ledger
         self._lease_keeper = lease_keeper
         self._admission = admission
+        self._schedules = schedules
 
     async def advance(self, attempt: HookAttempt) -> None:
         """Call the hooks that are due, and finish, or leave the rest for another attempt."""
@@ -116,6 +135,7 @@ class HookRunner:
         match settle_hooks(attempt, results):
             case Finish(completion):
                 await self._lease_keeper.finish(lease, completion, facts=facts)
+                await self._note_end(attempt, completion)
             case CallAgain(pause_ms, failed, reason):
                 retried = event("message.retried", reason=reason, pause_s=pause_ms / 1000)
                 logger.info("%s; retry in %d ms", reason, pause_ms, extra=retried)
@@ -129,14 +149,31 @@ class HookRunner:
                 )
 
     async def _put_back(self, attempt: HookAttempt) -> bool:
-        """Put it back if an earlier action of its card is open, or a skill's waiting room full."""
+        """Put it back if it is not its turn, a skill's waiting room is full, or nobody knows it."""
         lease = attempt.lease
+        is_tick = isinstance(attempt.notification.subject, Tick)
+        if is_tick and not attempt.found and lease.age_ms < LEFT_TO_OTHERS_MS:
+            await self._ledger.release(lease, pause_ms=_UNKNOWN_PAUSE_MS)
+            return True
         if not lease.is_first and await self._ledger.park(lease):
             return True
         if attempt.caller.is_crowded(attempt.due):
             await self._ledger.release(lease, pause_ms=self._admission.pause_ms())
             return True
         return False
+
+    async def _note_end(self, attempt: HookAttempt, completion: Completion) -> None:
+        """Note how a tick ended; where that fails, operators know it for less long."""
+        subject = attempt.notification.subject
+        if not self._schedules or not isinstance(subject, Tick) or subject.run:
+            return
+        for found in attempt.found:
+            if schedule := found.hook.schedule:
+                facts = schedule.facts(
+                    attempt.notification.robot_code, "", subject.skill, subject.function
+                )
+                with suppress(RedisError, OSError):
+                    await self._schedules.note_end(facts, attempt.lease.id, completion)
 
 
 def settle_hooks(

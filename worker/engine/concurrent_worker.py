@@ -386,6 +386,7 @@ class ConcurrentWorker(BaseWorker):
             slots_used=self.slots_used,
             doing=activity.doing,
             open_circuits=activity.open_circuits,
+            takes_ticks=True,
         )
 
     def _send_heartbeat(self, report: WorkerReport) -> None:

@@ -76,7 +76,7 @@ def status(*, as_json: bool) -> int:
         click.echo(NO_WORKERS, err=True)
         return FAILED
 
-    return _run(show)
+    return run_on_ledger(show)
 
 
 @click.command
@@ -89,7 +89,7 @@ def top(*, once: bool) -> int:
         await (print_once if once or not sys.stdout.isatty() else watch)(observer)
         return OK
 
-    return _run(show)
+    return run_on_ledger(show)
 
 
 @click.command
@@ -99,7 +99,7 @@ def alive() -> int:
     async def check(redis: Redis, _: LedgerAdmin, queue: JobQueue) -> int:
         return OK if await is_working(redis, queue, host=socket.gethostname()) else FAILED
 
-    return _run(check)
+    return run_on_ledger(check)
 
 
 @click.command
@@ -193,7 +193,7 @@ def trace_command(  # noqa: PLR0913 - what an operator may know of a message
             click.echo(await why_nothing_fits(redis, queue), err=True)
         return OK if entries else FAILED
 
-    return _run(show_one if id_prefix or msg_id else show_some)
+    return run_on_ledger(show_one if id_prefix or msg_id else show_some)
 
 
 @click.group
@@ -214,7 +214,7 @@ def dead_list(*, as_json: bool) -> int:
         click.echo(show_dead_letters(dead_letters, as_json=as_json, now_s=time.time()))
         return OK
 
-    return _run(show)
+    return run_on_ledger(show)
 
 
 @dead.command("show")
@@ -272,11 +272,14 @@ def _run_for_each(
             done.append(dead_letter is not None and await act(admin, dead_letter))
         return OK if all(done) else FAILED
 
-    return _run(run)
+    return run_on_ledger(run)
 
 
-def _run(command: Callable[[Redis, LedgerAdmin, JobQueue], Awaitable[int]]) -> int:
-    """Run a command on the ledger, and return its exit status."""
+def run_on_ledger(command: Callable[[Redis, LedgerAdmin, JobQueue], Awaitable[int]]) -> int:
+    """Run a command on the ledger, and return its exit status.
+
+    Where the environment names no Redis, the demo's that runs in this folder is used.
+    """
     join_demo("DINGDA_REDIS_URL")
     settings = _load()
 

@@ -119,6 +119,11 @@ def _totals(counts: Counts) -> Iterator[Metric]:
         "Steps of messages that too few replicas had in time.",
         value=counts.unreplicated,
     )
+    yield CounterMetricFamily(
+        "dingda_ticks_missed",
+        "Ticks of schedules that came too late to be run.",
+        value=counts.missed_ticks,
+    )
     ended = CounterMetricFamily(
         "dingda_messages_ended",
         "Messages that came to an end; a revived one ends again.",

@@ -39,6 +39,8 @@ class ListedSkill:
     """The types of the events that it hooks."""
     card_actions: Sequence[str] = ()
     """The ids of the card actions that it hooks."""
+    schedules: Sequence[str] = ()
+    """Its functions that are called at times, each with those times."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +121,7 @@ def _listed(module: str, skill: Skill) -> ListedSkill:
         commands=[_command(each) for each in skill.commands],
         events=_hooked(skill, Event),
         card_actions=_hooked(skill, CardAction),
+        schedules=[f"{name}  {each.shown}" for name, each in skill.schedules.items()],
     )
 
 
@@ -151,5 +154,10 @@ def _lines(skill: ListedSkill) -> Iterator[str]:
             yield f"      also: {'、'.join(command.aliases)}"
         for pattern in command.patterns:
             yield f"      pattern: {printable(pattern, _MAX_CHARS)}"
-    for kind, names in (("event", skill.events), ("card action", skill.card_actions)):
+    hooked = {
+        "event": skill.events,
+        "card action": skill.card_actions,
+        "schedule": skill.schedules,
+    }
+    for kind, names in hooked.items():
         yield from (f"  {kind}: {printable(name, _MAX_CHARS)}" for name in names)

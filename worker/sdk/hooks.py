@@ -1,4 +1,4 @@
-"""Hooks: the functions of a skill that are called for events and card actions."""
+"""Hooks: the functions of a skill that are called for events, card actions and ticks."""
 
 import inspect
 from collections.abc import Awaitable, Callable, Mapping
@@ -9,10 +9,12 @@ from pydantic_settings import BaseSettings
 
 from dingda.shared.dingtalk.card_action import CardAction
 from dingda.shared.dingtalk.event import Event
+from dingda.shared.dingtalk.tick import Tick
 from dingda.worker.sdk.context import HookContext
+from dingda.worker.sdk.schedule import Schedule
 
 HookFunction = Callable[..., Awaitable[None] | None]
-Subject = type[Event] | type[CardAction]
+Subject = type[Event] | type[CardAction] | type[Tick]
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,14 +22,22 @@ class Hook:
     """A function of a skill, and what it is called for."""
 
     names: tuple[str, ...]
-    """Types of events, or ids of card actions."""
+    """Types of events, ids of card actions, or the schedule's name."""
     subject: Subject
-    function: HookFunction
+    function: Callable[..., Any]
     parameters: Mapping[str, type[Any]]
     """The types of its parameters by their names: the subject, `HookContext`, settings."""
+    schedule: Schedule | None = None
+    """When it is called, and whom what it returns is pushed to; None of every other hook."""
 
     @classmethod
-    def of(cls, function: HookFunction, subject: Subject, names: tuple[str, ...]) -> "Hook":
+    def of(
+        cls,
+        function: Callable[..., Any],
+        subject: Subject,
+        names: tuple[str, ...],
+        schedule: Schedule | None = None,
+    ) -> "Hook":
         """Read a function's signature.
 
         Raises:
@@ -42,7 +52,7 @@ class Hook:
                     f"{function.__module__}.{function.__qualname__}: parameter {name!r} is neither "
                     f"{subject.__name__} nor HookContext, nor settings"
                 )
-        return cls(names, subject, function, parameters)  # type: ignore[arg-type] # checked above
+        return cls(names, subject, function, parameters, schedule)  # type: ignore[arg-type] # checked above
 
     @property
     def settings(self) -> list[type[BaseSettings]]:
@@ -51,7 +61,7 @@ class Hook:
 
     def bind(
         self,
-        subject: Event | CardAction,
+        subject: Event | CardAction | Tick,
         ctx: HookContext,
         settings: Mapping[type[BaseSettings], BaseSettings],
     ) -> dict[str, Any]:

@@ -7,12 +7,14 @@ from typing import Any, Literal, TypeVar
 from dingda.shared.dingtalk.card_action import CardAction
 from dingda.shared.dingtalk.event import Event
 from dingda.shared.dingtalk.reply import Reply
+from dingda.shared.dingtalk.tick import Tick
 from dingda.worker.language.patterns import Pattern, UnsupportedPatternError
 from dingda.worker.language.text import fold
 from dingda.worker.sdk.arguments import Signature
 from dingda.worker.sdk.context import Context
 from dingda.worker.sdk.hooks import Hook, HookFunction, Subject
 from dingda.worker.sdk.question import Question
+from dingda.worker.sdk.schedule import Schedule
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,6 +162,47 @@ class Skill:
             TypeError: as `event`, but for `CardAction`.
         """
         return self._hook(CardAction, action_ids, usage="@skill.card_action('approve')")
+
+    def schedule(
+        self,
+        cron: str,
+        *,
+        timezone: str = "Asia/Shanghai",
+        workdays: bool = False,
+        catch_up_s: int = 3600,
+    ) -> Callable[[F], F]:
+        """Declare a schedule, which calls the function below it.
+
+        Args:
+            cron: minute, hour, day of the month, month, day of the week: `0 9 * * 1-5`.
+            timezone: where the expression's hours are, by its IANA name.
+            workdays: whether only workdays in China count, of the days that `cron` names.
+            catch_up_s: how late a tick may be run, in seconds: 60 to 86,400.
+
+        Raises:
+            TypeError: if one of these is wrong, the function has a schedule already, or a parameter
+                of another type than `HookContext`, `Tick` or settings.
+        """
+        try:
+            schedule = Schedule.of(
+                cron, timezone=timezone, workdays=workdays, catch_up_s=catch_up_s
+            )
+        except ValueError as error:
+            raise TypeError(f"skill {self.name!r}: {error}") from None
+
+        def declare(function: F) -> F:
+            name = f"{self.name}.{function.__name__}"
+            if any(each.subject is Tick and name in each.names for each in self.hooks):
+                raise TypeError(f"skill {self.name!r}: {function.__name__} has a schedule already")
+            self.hooks.append(Hook.of(function, Tick, (name,), schedule))
+            return function
+
+        return declare
+
+    @property
+    def schedules(self) -> dict[str, Schedule]:
+        """Its schedules, by the names of their functions."""
+        return {hook.function.__name__: hook.schedule for hook in self.hooks if hook.schedule}
 
     def _hook(self, subject: Subject, names: tuple[str, ...], *, usage: str) -> Callable[[H], H]:
         if {type(name) for name in names} != {str}:  # as of a decorator without its brackets

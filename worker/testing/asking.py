@@ -14,6 +14,7 @@ from dingda.shared.dingtalk.event import Event
 from dingda.shared.dingtalk.message import SESSION_LIFE_MS, Message
 from dingda.shared.dingtalk.notification import LIFE_MS, Notification
 from dingda.shared.dingtalk.reply import Reply
+from dingda.shared.dingtalk.tick import Tick
 from dingda.shared.ledger.states import Completion
 from dingda.worker.answering.continuing import dialogue_after
 from dingda.worker.answering.hook_caller import HookCaller
@@ -196,7 +197,7 @@ async def respond_to(  # noqa: PLR0913 - as `listen`
 
 async def fire(  # noqa: PLR0913 - the circumstances that a test may choose
     skill: Skill,
-    what: Event | CardAction,
+    what: Event | CardAction | Tick,
     *,
     robot_code: str = "dingrobot",
     idempotency_key: str = "0" * 64,
@@ -207,7 +208,7 @@ async def fire(  # noqa: PLR0913 - the circumstances that a test may choose
     cache: Cache | None = None,
     media: Media | None = None,
 ) -> Completion:
-    """Call a skill's hooks for an event or a card action, once each.
+    """Call a skill's hooks for an event, a card action or a tick, once each.
 
     Args:
         skill: the one whose hooks are called.

@@ -16,6 +16,7 @@
 --     revived                                     dead letters that an operator had accepted once more
 --     ignored:<reason>                            callbacks that there was nothing to answer to
 --     unreplicated                                steps that too few replicas had in time (`shared/ledger/replicas.py`)
+--     missed_ticks                                ticks of schedules that came too late to be run
 --     enqueued                                    the number of the last job
 --     last_chance_ms                              when the next message that killed workers may be tried again
 --   7 RESTING (set): the ids of accepted messages that are off the queue, waiting for a retry or their turn
@@ -32,6 +33,10 @@
 --   5 ENDED .. the first ENDED_DIGITS of an id (string): that a message ended well, and how, as a number of
 --     `OUTCOME_NUMBERS` (`shared/ledger/states.py`); it outlives the record, and expires after three hours
 --   6 DIALOGUE .. ordering key (string): what a sender was asked and may answer, see `parts/dialogue.lua`; expires
+-- A schedule's own keys are arguments of `tick.lua`:
+--   ticks (sorted set): its memory: the ids of the ticks that were accepted last, by their time (ms since 1970), and two
+--     marks: `since` is from when its ticks count, `missed` the last one that came too late. Gone 30 days after the
+--     last worker that has the schedule
 -- From OWN on come the script's own arguments. `shared/ledger/scripts.py` builds them; a test compares both sides.
 --
 -- The fields of a message:
