@@ -52,6 +52,7 @@ OTHER_ROBOT = (
 )
 SYSTEM_BUSY = (500, {"code": "system.busy", "message": "系统繁忙"})
 NO_TEMPLATE = (400, {"code": "templateNotExist", "message": "模板不存在"})
+UNSAFE = (400, {"code": "contentUnsafe", "message": "内容不合规"})
 ROUTE_KEY_EXISTS = (400, {"code": "callbackRouteKeyExist", "message": "callbackRouteKey已存在"})
 FOREIGN_ROBOT = (
     400,

@@ -27,6 +27,7 @@ from dingda.simulator.backends.dingtalk_errors import (
     QPS_LIMIT,
     SYSTEM_BUSY,
     UNAUTHORIZED,
+    UNSAFE,
     WRONG_SECRET,
     Error,
     without,
@@ -236,6 +237,8 @@ def _injected_error(fault: OpenAPIFault | None, permission: str, path: str) -> E
             return UNAUTHORIZED
         case OpenAPIFault.FAIL:
             return SYSTEM_BUSY
+        case OpenAPIFault.CONTENT if path.startswith("/v1.0/card/"):
+            return UNSAFE
         case OpenAPIFault.TEMPLATE if path.startswith("/v1.0/card/instances"):
             return NO_TEMPLATE
         case _:

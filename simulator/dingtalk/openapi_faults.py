@@ -28,6 +28,8 @@ class OpenAPIFault(StrEnum):
     """It is done, and no response comes."""
     LOST = "lost"
     """It is done, and the connection closes in the middle of the response."""
+    CONTENT = "content"
+    """400: what a card says is not proper."""
     TEMPLATE = "template"
     """400: a card's template does not exist."""
     UNDELIVERED = "undelivered"

@@ -47,18 +47,19 @@ class StreamSimulator:
 def a_stream_simulator(
     folder: Path, settings: Mapping[str, str] | None = None
 ) -> Iterator[StreamSimulator]:
-    """Run a simulator in Stream mode on a free port for as long as the context is open.
+    """Run a simulator in Stream mode for as long as the context is open.
 
     `SimulatedDingTalk.at` speaks to it.
 
     Args:
         folder: where it writes its log, `dingda.simulator.log`.
-        settings: environment variables, such as DINGDA_SIMULATOR_STREAM_REDELIVER_S.
+        settings: environment variables, such as DINGDA_SIMULATOR_STREAM_REDELIVER_S. Its port is a
+            free one, unless they have DINGDA_SIMULATOR_PORT.
 
     Raises:
         StackError: if it does not start; it quotes the log.
     """
-    port = free_port()
+    port = (settings or {}).get("DINGDA_SIMULATOR_PORT") or free_port()
     simulator = StreamSimulator(f"http://127.0.0.1:{port}")
     environment = (
         clean_environment()

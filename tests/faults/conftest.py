@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.faults.environment import FaultEnvironment, fault_environment
+from tests.faults.openapi_environment import OpenAPIEnvironment, openapi_environment
 from tests.support.processes import reserved_port
 
 Figure = Callable[[str, str], None]
@@ -28,6 +29,13 @@ def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, bool | None, b
 def env(tmp_path: Path) -> Iterator[FaultEnvironment]:
     """A server that keeps everything it acknowledges, DingTalk, and a gateway."""
     with fault_environment(tmp_path, appendfsync="always") as opened:
+        yield opened
+
+
+@pytest.fixture
+def openapi_env(tmp_path: Path) -> Iterator[OpenAPIEnvironment]:
+    """The same with a simulated DingTalk that shows cards, pushes and files."""
+    with openapi_environment(tmp_path) as opened:
         yield opened
 
 

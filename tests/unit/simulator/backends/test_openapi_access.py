@@ -71,6 +71,7 @@ async def test_tokens_count_nowhere(caller: PlatformCaller, platform: OpenPlatfo
         (OpenAPIFault.FORBIDDEN, 403, "Forbidden.AccessDenied.AccessTokenPermissionDenied"),
         (OpenAPIFault.UNAUTHORIZED, 400, "InvalidAuthentication"),
         (OpenAPIFault.FAIL, 500, "system.busy"),
+        (OpenAPIFault.CONTENT, 400, "contentUnsafe"),
         (OpenAPIFault.TEMPLATE, 400, "templateNotExist"),
     ],
 )
