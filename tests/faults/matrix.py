@@ -82,6 +82,7 @@ FAULTS = {
     "F90": "a worker is killed over a tick of a schedule",
     "F91": "nobody is there at a schedule's time",
     "F92": "the clock jumps, under a schedule",
+    "F103": "a picture is downloaded, and the storage hangs or breaks off, or the worker is killed",
 }
 
 DOES_NOT_APPLY = {
