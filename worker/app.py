@@ -15,6 +15,7 @@ from rq.serializers import JSONSerializer
 
 from dingda.shared.dingtalk.media_hosts import MediaHosts
 from dingda.shared.errors import SettingsError
+from dingda.shared.ledger.keys import LedgerKeys
 from dingda.shared.ledger.ledger import Ledger
 from dingda.shared.ledger.schedules import Schedules
 from dingda.shared.queue import JobQueue
@@ -55,6 +56,7 @@ from dingda.worker.services.cache import RedisCache
 from dingda.worker.services.database import Databases
 from dingda.worker.services.downloads import Downloads, create_download_client
 from dingda.worker.services.http_client import Http
+from dingda.worker.services.openapi_calls import OpenAPICalls
 
 logger = logging.getLogger(__name__)
 
@@ -73,7 +75,7 @@ class WorkerParts(NamedTuple):
     databases: Databases
     backends: Http
     own_tasks: tuple[BackgroundTask, ...]
-    """What runs beside where it is set up: what tells operators of dead letters, the scheduler."""
+    """What runs beside the answerer: the scheduler, what tells of dead letters, counts calls."""
 
     def activity(self, now_ms: int) -> Activity:
         """What the worker is doing; the present is in ms since 1970."""
@@ -206,6 +208,10 @@ async def open_answerer(
             dingtalk=None,
             settings=load_skill_settings(each_skill),
         )
+        openapi_calls = OpenAPICalls(
+            redis, LedgerKeys(settings.queue), monthly=settings.openapi_monthly_calls
+        )
+        stack.push_async_callback(openapi_calls.write)
         shared = SharedParts(
             redis,
             replies,
@@ -214,6 +220,7 @@ async def open_answerer(
             threads,
             Admission(settings.concurrency, skills=len({skill.name for skill in each_skill}) + 1),
             metrics or AnsweringMetrics(),
+            openapi_calls,
         )
         answerer = Answerer(
             ledger=ledger,
@@ -229,6 +236,7 @@ async def open_answerer(
         own_tasks = (
             *_alerts(settings, redis, replies),
             *_scheduling(settings, skills, schedules),
+            openapi_calls.write_forever,
         )
         yield WorkerParts(answerer, ledger, threads, databases, backends, own_tasks)
 

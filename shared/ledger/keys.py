@@ -98,6 +98,10 @@ class LedgerKeys:
         """The ticks that one schedule had last."""
         return f"{self.queue_name}:ticks:{schedule_id}"
 
+    def openapi_calls(self, month: str) -> str:
+        """How many calls of the OpenAPI all workers have made in a month, such as `2026-11`."""
+        return f"{self.queue_name}:openapi-calls:{month}"
+
     def worker(self, name: str) -> str:
         """What a worker last said of itself; "" for the prefix of all."""
         return f"{self.queue_name}:worker:{name}"

@@ -353,6 +353,12 @@ class Settings(PlainSettings):
         "with their subdomains, at public addresses alone; or an origin, such as "
         "https://files.corp.example, wherever it is.",
     )
+    openapi_monthly_calls: int = Field(
+        5_000,
+        ge=0,
+        description="Calls of the OpenAPI that DingTalk allows the organisation in a month: 5000 "
+        "of the standard edition. They are counted, and at 80 % there is a warning; 0: none.",
+    )
     proxy_url: Annotated[SecretStr, AfterValidator(_proxy_url)] = Field(
         SecretStr(""),
         description="An HTTP proxy through which workers, and Stream connections, reach DingTalk "

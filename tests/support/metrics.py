@@ -78,7 +78,7 @@ def _clusters() -> Iterable[Metric]:
         workers=(report,),
         redis=redis_health(INFO),
     )
-    return cluster_metrics(state, ClosedLabel(), wanted_replicas=1)
+    return cluster_metrics(state, ClosedLabel(), wanted_replicas=1, monthly_calls=5_000)
 
 
 def _gateways() -> Iterable[Metric]:

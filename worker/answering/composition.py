@@ -26,6 +26,7 @@ from dingda.worker.services.contacts import Contacts
 from dingda.worker.services.downloads import Downloads
 from dingda.worker.services.media import DingTalkMedia
 from dingda.worker.services.openapi import OpenAPI
+from dingda.worker.services.openapi_calls import OpenAPICalls
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +43,8 @@ class SharedParts:
     admission: Admission
     """A skill has the same places whichever robot is asked."""
     metrics: AnsweringMetrics
+    openapi_calls: OpenAPICalls
+    """Those of all applications count together."""
 
 
 def load_robots_skills(settings: Settings) -> dict[str, list[Skill]]:
@@ -74,7 +77,7 @@ def create_robots(
 def _create(
     settings: Settings, robot: Robot, skills: Sequence[Skill], shared: SharedParts
 ) -> AnsweringRobot:
-    token = _access_token(settings, robot, shared.services)
+    token = _access_token(settings, robot, shared)
     services = shared.services
     if token:
         # With what the robot's application may read: its address book, and what is sent to it.
@@ -112,17 +115,18 @@ def _create(
     )
 
 
-def _access_token(settings: Settings, robot: Robot, services: Services) -> AccessToken | None:
+def _access_token(settings: Settings, robot: Robot, shared: SharedParts) -> AccessToken | None:
     """The token for DingTalk's OpenAPI, if there is an account for it."""
     if not (robot.app_key and robot.secrets):
         return None
     return AccessToken(
-        services.http,
-        services.cache,
+        shared.services.http,
+        shared.services.cache,
         app_key=robot.app_key,
         app_secret=robot.secrets[0],
         openapi_url=settings.openapi_url,
         limits=settings.openapi_limits,
+        note_call=shared.openapi_calls.note,
     )
 
 

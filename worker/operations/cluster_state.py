@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 
 from redis.asyncio import Redis
 from rq.suspension import WORKERS_SUSPENDED
@@ -12,7 +13,9 @@ from dingda.shared.ledger.keys import LedgerKeys
 from dingda.shared.ledger.states import Counts
 from dingda.shared.ledger.worker_report import WorkerReport, read_worker_reports
 from dingda.shared.queue import JobQueue, message_of_job
+from dingda.shared.runtime.clock import CHINA
 from dingda.worker.operations.redis_health import RedisHealth, read_redis_health
+from dingda.worker.services.openapi_calls import month_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +38,8 @@ class ClusterState:
     is_suspended: bool
     workers: tuple[WorkerReport, ...]
     redis: RedisHealth
+    openapi_calls: int = 0
+    """Calls of DingTalk's OpenAPI in this month."""
 
     @property
     def slots(self) -> int:
@@ -73,7 +78,8 @@ async def read_cluster_state(redis: Redis, admin: LedgerAdmin, queue: JobQueue) 
         pipeline.scard(keys.resting)
         pipeline.zcard(keys.dead)
         pipeline.exists(WORKERS_SUSPENDED)
-        clock, queued, head, due, resting, dead_letters, suspended = await pipeline.execute()
+        pipeline.get(keys.openapi_calls(month_of(datetime.now(CHINA))))
+        clock, queued, head, due, resting, dead_letters, suspended, calls = await pipeline.execute()
     seconds, microseconds = clock
     return ClusterState(
         at_ms=seconds * 1000 + microseconds // 1000,
@@ -87,4 +93,5 @@ async def read_cluster_state(redis: Redis, admin: LedgerAdmin, queue: JobQueue) 
         is_suspended=bool(suspended),
         workers=tuple(await read_worker_reports(redis, queue)),
         redis=await read_redis_health(redis),
+        openapi_calls=int(calls or 0),
     )

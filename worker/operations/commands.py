@@ -69,7 +69,9 @@ def status(*, as_json: bool) -> int:
     """
 
     async def show(redis: Redis, admin: LedgerAdmin, queue: JobQueue) -> int:
-        found = status_of(await read_cluster_state(redis, admin, queue))
+        monthly_calls = load_settings().openapi_monthly_calls
+        state = await read_cluster_state(redis, admin, queue)
+        found = status_of(state, monthly_calls=monthly_calls)
         click.echo(show_status(found, as_json=as_json))
         if found.workers:
             return OK
@@ -124,7 +126,11 @@ def metrics(*, host: str, port: int) -> int:
     async def serve() -> None:
         async with _admin(settings, timeout_s=_SCRAPE_TIMEOUT_S) as (redis, admin, queue):
             read = partial(read_cluster_state, redis, admin, queue)
-            exporter = create_exporter(read, wanted_replicas=settings.redis_replicas)
+            exporter = create_exporter(
+                read,
+                wanted_replicas=settings.redis_replicas,
+                monthly_calls=settings.openapi_monthly_calls,
+            )
             logger.info("telling Prometheus on http://%s:%d/metrics", host, port)
             await uvicorn.Server(create_uvicorn_config(exporter)).serve(sockets=[listener])
 

@@ -40,13 +40,17 @@ READ_WITHIN_S = 0.9
 
 
 def create_exporter(
-    read: Callable[[], Coroutine[Any, Any, ClusterState]], *, wanted_replicas: int = 0
+    read: Callable[[], Coroutine[Any, Any, ClusterState]],
+    *,
+    wanted_replicas: int = 0,
+    monthly_calls: int = 0,
 ) -> Starlette:
     """Build the application that serves `/metrics` and `/healthz`.
 
     Args:
         read: reads the state; what it raises of Redis's is told as `dingda_up 0`.
         wanted_replicas: how many replicas are to hold what is acknowledged.
+        monthly_calls: how many calls of the OpenAPI there are in a month.
     """
     services = ClosedLabel()
 
@@ -59,7 +63,9 @@ def create_exporter(
 
     async def metrics(_: Request) -> Response:
         state = await read_or_none()
-        found = cluster_metrics(state, services, wanted_replicas=wanted_replicas)
+        found = cluster_metrics(
+            state, services, wanted_replicas=wanted_replicas, monthly_calls=monthly_calls
+        )
         return Response(expose(found), media_type=CONTENT_TYPE)
 
     async def alive(_: Request) -> JSONResponse:
@@ -69,7 +75,11 @@ def create_exporter(
 
 
 def cluster_metrics(
-    state: ClusterState | None, services: ClosedLabel, *, wanted_replicas: int
+    state: ClusterState | None,
+    services: ClosedLabel,
+    *,
+    wanted_replicas: int,
+    monthly_calls: int,
 ) -> Iterator[Metric]:
     """The metrics of a state; without one only that there is none."""
     yield build_info("exporter")
@@ -99,6 +109,16 @@ def cluster_metrics(
         "dingda_dead_letters",
         "Dead letters that nobody has retried or dropped.",
         value=state.dead_letters,
+    )
+    yield GaugeMetricFamily(
+        "dingda_openapi_calls_this_month",
+        "Calls of DingTalk's OpenAPI in this month.",
+        value=state.openapi_calls,
+    )
+    yield GaugeMetricFamily(
+        "dingda_openapi_calls_a_month",
+        "Calls of it that DingTalk allows in a month (DINGDA_OPENAPI_MONTHLY_CALLS).",
+        value=monthly_calls,
     )
     yield _durations(state.histograms)
     yield from _workers(state, services)

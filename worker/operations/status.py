@@ -33,12 +33,21 @@ class Status:
     in_flight: int
     paused: bool
     """Whether an operator has suspended the workers: they are alive, and take no messages."""
+    openapi_calls: int
+    """Calls of DingTalk's OpenAPI in this month."""
+    openapi_monthly_calls: int
+    """How many DingTalk allows, as the settings have it; 0: they do not say."""
     workers: int
     workers_alive: tuple[WorkerReport, ...]
 
 
-def status_of(state: ClusterState) -> Status:
-    """What `dingda status` shows of a state."""
+def status_of(state: ClusterState, *, monthly_calls: int = 0) -> Status:
+    """What `dingda status` shows of a state.
+
+    Args:
+        state: the state.
+        monthly_calls: how many calls of the OpenAPI there are in a month.
+    """
     counts = state.counts
     return Status(
         accepted=counts.accepted,
@@ -54,6 +63,8 @@ def status_of(state: ClusterState) -> Status:
         oldest_s=state.oldest_s,
         in_flight=state.due,
         paused=state.is_suspended,
+        openapi_calls=state.openapi_calls,
+        openapi_monthly_calls=monthly_calls,
         workers=len(state.workers),
         workers_alive=state.workers,
     )
@@ -76,6 +87,9 @@ def show_status(status: Status, *, as_json: bool) -> str:
     if as_json:
         return to_json(facts)
     del facts["workers_alive"]
+    monthly = facts.pop("openapi_monthly_calls")
+    of_monthly = f" of {monthly}" if monthly else ""
+    facts["openapi"] = f"{facts.pop('openapi_calls')}{of_monthly} calls this month"
     facts["paused"] = PAUSED if status.paused else "no"
     lines = []
     for name, value in facts.items():

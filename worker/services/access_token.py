@@ -40,6 +40,7 @@ class AccessToken:
         app_secret: its AppSecret (Client Secret).
         openapi_url: `https://api.dingtalk.com`.
         limits: the limits that are set for the OpenAPI.
+        note_call: counts a call; each of them takes the token first.
     """
 
     def __init__(
@@ -51,6 +52,7 @@ class AccessToken:
         app_secret: str,
         openapi_url: str,
         limits: Limits = NO_LIMITS,
+        note_call: Callable[[], None] = lambda: None,
     ) -> None:
         self._http = http
         self._cache = cache
@@ -58,23 +60,19 @@ class AccessToken:
         self._app_secret = app_secret
         self._url = f"{openapi_url}/v1.0/oauth2/accessToken"
         self._limits = limits
+        self._note_call = note_call
         self._cache_key = f"dingtalk-token:{app_key}"
         self._flights = SingleFlight()
 
     async def get(self) -> str:
-        """Return the cached token, or a new one.
+        """Return the cached token, or a new one, for one call.
 
         Raises:
             BackendError: if DingTalk can't be reached, or returns none.
         """
-        cached = await self._cache.get(self._cache_key)
-        if cached:
-            return str(cached)
-        try:
-            # Fetched one after the other, every caller would wait for a DingTalk that hangs.
-            return await self._flights.run("token", self._fetch)
-        except SharedCallCancelledError:
-            return await self._fetch()
+        token = await self._cache.get(self._cache_key) or await self._fetch_once()
+        self._note_call()
+        return str(token)
 
     async def forget(self, token: str) -> None:
         """Drop a token that DingTalk rejected from the cache, unless it has been replaced."""
@@ -102,6 +100,13 @@ class AccessToken:
             await self.forget(token)
             response = await call(await self.get())
         return response
+
+    async def _fetch_once(self) -> str:
+        try:
+            # Fetched one after the other, every caller would wait for a DingTalk that hangs.
+            return await self._flights.run("token", self._fetch)
+        except SharedCallCancelledError:
+            return await self._fetch()
 
     async def _fetch(self) -> str:
         response = await self._http.json(

@@ -34,7 +34,8 @@ from dingda.worker.services.access_token import TOKEN_HEADER
 from dingda.worker.services.database import Databases
 from dingda.worker.services.downloads import Downloads
 from dingda.worker.services.http_client import Http
-from tests.support.builders import a_message
+from dingda.worker.services.openapi_calls import OpenAPICalls
+from tests.support.builders import KEYS, a_message
 from tests.support.openapi_clients import OverHTTPX
 
 BLUE = Robot("ding1", "小蓝", "key1", ("secret1",))
@@ -85,8 +86,9 @@ async def robots_of(
         loaded[code].append(skill)
     async with httpx.AsyncClient(transport=httpx.MockTransport(openapi or OpenAPI())) as client:
         with ThreadPoolExecutor(1) as threads:
+            redis = fakeredis.FakeAsyncRedis(decode_responses=True)
             shared = SharedParts(
-                fakeredis.FakeAsyncRedis(decode_responses=True),
+                redis,
                 OverHTTPX(client),
                 Services(
                     http=Http(client), cache=MemoryCache(), databases=Databases(), dingtalk=None
@@ -95,6 +97,7 @@ async def robots_of(
                 threads,
                 Admission(),
                 AnsweringMetrics(),
+                OpenAPICalls(redis, KEYS, monthly=0),
             )
             yield create_robots(
                 Settings(robots=Robots(tuple(robots), takes_any_code=takes_any_code), **settings),

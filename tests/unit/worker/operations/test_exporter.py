@@ -17,6 +17,7 @@ from dingda.shared.ledger.states import Completion, Outcome
 from dingda.shared.ledger.worker_report import WorkerReport
 from dingda.worker.operations.cluster_state import ClusterState, read_cluster_state
 from dingda.worker.operations.exporter import create_exporter
+from dingda.worker.services.openapi_calls import OpenAPICalls
 from tests.support.builders import KEYS, now_ms
 from tests.support.metrics import INFO
 from tests.unit.worker.operations.messages import QUEUE, accepted, ended
@@ -46,9 +47,11 @@ class Exporter:
             raise self.error
         return await read_cluster_state(self.redis, self._admin, QUEUE)
 
-    async def scrape(self, wanted_replicas: int = 0) -> Samples:
+    async def scrape(self, wanted_replicas: int = 0, monthly_calls: int = 0) -> Samples:
         """The value of each sample, by its name and labels as they are written."""
-        app = create_exporter(self._read, wanted_replicas=wanted_replicas)
+        app = create_exporter(
+            self._read, wanted_replicas=wanted_replicas, monthly_calls=monthly_calls
+        )
         transport = httpx.ASGITransport(app)
         async with httpx.AsyncClient(transport=transport, base_url="http://exporter") as client:
             response = await client.get("/metrics")
@@ -113,6 +116,17 @@ async def test_a_retried_dead_letter_lets_no_counter_fall(
     assert samples["dingda_messages_revived_total"] == 1
     assert samples['dingda_messages_ended_total{"end": "dead", "reason": "failed"}'] == 1
     assert samples["dingda_dead_letters"] == 0
+
+
+async def test_the_openapis_calls_are_told_beside_those_that_a_month_has(
+    exporter: Exporter,
+) -> None:
+    calls = OpenAPICalls(exporter.redis, KEYS, monthly=5_000)
+    calls.note()
+    await calls.write()
+    samples = await exporter.scrape(monthly_calls=5_000)
+    assert samples["dingda_openapi_calls_this_month"] == 1
+    assert samples["dingda_openapi_calls_a_month"] == 5_000
 
 
 async def test_the_queue_has_a_length_and_an_oldest_age(exporter: Exporter, ledger: Ledger) -> None:

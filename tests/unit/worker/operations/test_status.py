@@ -13,6 +13,7 @@ from dingda.shared.ledger.states import Completion, Outcome
 from dingda.shared.ledger.worker_report import REPORT_TTL_MS, HeldMessage, WorkerReport
 from dingda.worker.operations.cluster_state import read_cluster_state
 from dingda.worker.operations.status import Status, is_working, show_status, status_of
+from dingda.worker.services.openapi_calls import OpenAPICalls
 from tests.support.builders import KEYS, now_ms
 from tests.unit.worker.operations.messages import QUEUE, accepted, ended
 
@@ -145,3 +146,16 @@ async def test_a_host_works_while_one_of_its_workers_reports(
     assert await is_working(redis, QUEUE, host=HERE)
     await redis.delete(KEYS.worker("w1"))
     assert not await is_working(redis, QUEUE, host=HERE)
+
+
+async def test_the_status_says_how_many_calls_of_the_openapi_are_used(
+    redis: fakeredis.FakeAsyncRedis, admin: LedgerAdmin
+) -> None:
+    calls = OpenAPICalls(redis, KEYS, monthly=5_000)
+    calls.note()
+    await calls.write()
+    state = await read_cluster_state(redis, admin, QUEUE)
+    lines = show_status(status_of(state, monthly_calls=5_000), as_json=False).splitlines()
+    assert "openapi    1 of 5000 calls this month" in lines
+    shown = json.loads(show_status(status_of(state, monthly_calls=5_000), as_json=True))
+    assert (shown["openapi_calls"], shown["openapi_monthly_calls"]) == (1, 5_000)
