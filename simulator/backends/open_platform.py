@@ -72,9 +72,11 @@ def create_platform(
     def show(card: Card, target: Target) -> str:
         if target.kind == "IM_GROUP":
             known = dingtalk.is_group(target.id)
-            return dingtalk.show_card(card.out_track_id, "").msg_id if known else ""
+            return dingtalk.bot_sends.card_to_group(card.out_track_id) if known else ""
         person = openapi.person(target.id)
-        return dingtalk.show_card(card.out_track_id, person.name).msg_id if person else ""
+        if person is None:
+            return ""
+        return dingtalk.bot_sends.card_to_person(person.name, card.out_track_id)
 
     media = MediaStore(dingtalk.records, now_ms=now_ms)
     cards = Cards(Templates(), show=show, now_ms=now_ms)

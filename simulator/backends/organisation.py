@@ -79,7 +79,7 @@ def create_openapi(dingtalk: Simulation, changes: ChangeNotifier, robot: Robot) 
 
     async def show(message: PrivateMessage) -> None:
         name = next(person.name for person in people if person.userid == message.userid)
-        dingtalk.push(name, message.to_payload())
+        dingtalk.bot_sends.to_person(name, message.to_payload())
         await changes.announce()
 
     return FakeOpenAPI(

@@ -59,7 +59,7 @@ class RobotSends:
             return FOREIGN_GROUP
         if values is None:
             return BAD_MESSAGE
-        self._dingtalk.push_to_group(payload_of(fields["msgKey"], values))
+        self._dingtalk.bot_sends.to_group(payload_of(fields["msgKey"], values))
         await self._changes.announce()
         return 200, {"processQueryKey": secrets.token_hex(8)}
 

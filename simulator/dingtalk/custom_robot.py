@@ -75,7 +75,7 @@ class CustomRobot:
         )
         if payload and verdict == OK and not self._is_repeated(token, payload):
             self._count()
-            self._dingtalk.push(CHAT, payload)
+            self._dingtalk.bot_sends.to_person(CHAT, payload)
         return verdict
 
     def _check_rate(self, token: str) -> ReplyVerdict | None:

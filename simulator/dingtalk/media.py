@@ -8,11 +8,9 @@ import secrets
 from base64 import b64decode, b64encode
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Literal, TypeVar, get_args
+from typing import Literal, get_args
 
 from dingda.simulator.dingtalk.record_store import RecordStore
-
-T = TypeVar("T")
 
 MediaKind = Literal["image", "voice", "video", "file"]
 _MB = 1024 * 1024
@@ -28,7 +26,8 @@ LIMITS: Mapping[MediaKind, tuple[int, frozenset[str]]] = {
 """Kind → the most bytes, and the endings of its names."""
 URL_LIFE_MS = 600_000
 """How long a URL is good for. DingTalk does not say."""
-_REMEMBERED = 100
+_REMEMBERED_BYTES = 100 * _MB
+_OFFERED = 1000
 _RANDOM_BYTES = 12
 _PIXEL = b64decode(
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJg"
@@ -95,7 +94,11 @@ class MediaStore:
         if not code or not any(f"'{code}'" in callback for callback in callbacks):
             return None
         file = self._given.get(_file_id(code), SAMPLE)
-        return _keep(self._offered, secrets.token_hex(16), (file, self._now_ms() + URL_LIFE_MS))
+        key = secrets.token_hex(16)
+        self._offered[key] = (file, self._now_ms() + URL_LIFE_MS)
+        if len(self._offered) > _OFFERED:
+            del self._offered[next(iter(self._offered))]
+        return key
 
     def fetch(self, key: str) -> StoredFile | None:
         """The file of a URL; None if that is unknown or too old."""
@@ -122,10 +125,12 @@ class MediaStore:
         return self._uploaded.get(media_id)
 
 
-def _keep(store: dict[str, T], key: str, value: T) -> str:
-    store[key] = value
-    if len(store) > _REMEMBERED:
-        del store[next(iter(store))]
+def _keep(files: dict[str, StoredFile], key: str, file: StoredFile) -> str:
+    """Keep a file, and forget the oldest while there are too many bytes."""
+    files[key] = file
+    total_bytes = sum(len(each.content) for each in files.values())
+    while total_bytes > _REMEMBERED_BYTES:
+        total_bytes -= len(files.pop(next(iter(files))).content)
     return key
 
 

@@ -12,6 +12,7 @@ from dingda.shared.dingtalk.message import SESSION_LIFE_MS, Message, parse_messa
 from dingda.shared.dingtalk.signature import sign
 from dingda.shared.errors import InvalidMessageError
 from dingda.shared.ledger.timeline import MessageTimeline
+from dingda.simulator.dingtalk.bot_sends import BotSends
 from dingda.simulator.dingtalk.callback import (
     GROUP_ID,
     ROBOT_CODE,
@@ -27,8 +28,9 @@ from dingda.simulator.dingtalk.faults import (
     FaultSettings,
     ReplyFault,
 )
-from dingda.simulator.dingtalk.record import Ack, Record, Reply
+from dingda.simulator.dingtalk.record import Ack, Record
 from dingda.simulator.dingtalk.record_store import MAX_RECORDS, RecordStore
+from dingda.simulator.dingtalk.replies import in_callback_reply, record_reply
 from dingda.simulator.dingtalk.rules import (
     BUSY,
     IMPROPER,
@@ -38,10 +40,8 @@ from dingda.simulator.dingtalk.rules import (
     check_content_type,
     check_payload,
     check_size,
-    notified_by,
     parse_reply,
     too_fast,
-    warnings_of,
 )
 from dingda.simulator.dingtalk.throttle import ReplyThrottle
 from dingda.simulator.dingtalk.user_message import UserMessage
@@ -110,6 +110,7 @@ class Simulation:
         """By session."""
         self._faults = NO_FAULTS
         self.records = RecordStore()
+        self.bot_sends = BotSends(self.records, now_ms=now_ms)
 
     @property
     def faults(self) -> FaultSettings:
@@ -195,7 +196,7 @@ class Simulation:
         if record.ack or record.undelivered:
             self.records.put(replace(record, redeliveries=(*record.redeliveries, ack)))
             return
-        reply = _in_callback_reply(ack) if ack.ok else None
+        reply = in_callback_reply(ack) if ack.ok else None
         self.records.put(replace(record, ack=ack, in_callback_reply=reply))
 
     def note_undelivered(self, msg_id: str, why: str) -> None:
@@ -242,19 +243,6 @@ class Simulation:
             self._note(record, payload, verdict, now_ms)
         return verdict
 
-    def push(self, name: str, payload: dict[str, Any]) -> Record:
-        """Show what the bot sends first in a person's single chat."""
-        return self._begin(UserMessage("", sender=name, single=True), payload=payload)
-
-    def push_to_group(self, payload: dict[str, Any]) -> Record:
-        """Show what the bot sends first in the group."""
-        return self._begin(UserMessage("", mention=False), payload=payload)
-
-    def show_card(self, out_track_id: str, name: str) -> Record:
-        """Show a card in a person's single chat, or in the group if `name` is ""."""
-        said = UserMessage("", sender=name, single=True) if name else UserMessage("", mention=False)
-        return self._begin(said, card=out_track_id)
-
     def is_group(self, conversation_id: str) -> bool:
         """Whether the robot is in a group: the one of here, or one that a raw callback named."""
         callbacks = (record.callback for record in self.records.since(0))
@@ -276,24 +264,6 @@ class Simulation:
     def record(self, msg_id: str) -> Record | None:
         """The record of a message; None if it is unknown or forgotten."""
         return self.records.get(msg_id)
-
-    def _begin(
-        self, said: UserMessage, *, payload: dict[str, Any] | None = None, card: str = ""
-    ) -> Record:
-        now_ms = self._now_ms()
-        record = Record(
-            msg_id=f"{'card' if card else 'push'}{secrets.token_hex(8)}",
-            sent_at_ms=now_ms,
-            said=said,
-            headers={},
-            callback={},
-            session_expires_ms=now_ms,
-            prompted=False,
-            card=card,
-            replies=(_record_reply(payload, OK, after_ms=0),) if payload else (),
-        )
-        self.records.put(record)
-        return record
 
     def _session_webhook(self, session: str) -> str:
         return f"{self.public_url}/robot/sendBySession?session={session}"
@@ -337,7 +307,7 @@ class Simulation:
     def _note(
         self, record: Record, payload: dict[str, Any] | None, verdict: ReplyVerdict, now_ms: int
     ) -> None:
-        reply = _record_reply(payload, verdict, after_ms=now_ms - record.sent_at_ms)
+        reply = record_reply(payload, verdict, after_ms=now_ms - record.sent_at_ms)
         if self._faults.replies in _WITHOUT_ERRCODE:
             reply = replace(reply, trouble=self._faults.replies)
         self.records.put(replace(record, replies=(*record.replies, reply)))
@@ -345,21 +315,6 @@ class Simulation:
 
 def _check_session(record: Record | None, now_ms: int) -> ReplyVerdict | None:
     return NO_SESSION if record is None or now_ms >= record.session_expires_ms else None
-
-
-def _in_callback_reply(ack: Ack) -> Reply | None:
-    """DingTalk: the response to a callback may itself be the reply; `empty` shows nothing."""
-    payload = parse_reply(ack.body.encode())
-    if payload is None or payload.get("msgtype") in (None, "empty"):
-        return None
-    return _record_reply(payload, check_payload(payload) or OK, after_ms=ack.after_ms)
-
-
-def _record_reply(payload: dict[str, Any] | None, verdict: ReplyVerdict, *, after_ms: int) -> Reply:
-    if payload is None or verdict != OK:
-        return Reply(payload, verdict.errcode, verdict.errmsg, (), after_ms)
-    notified, warnings = notified_by(payload), warnings_of(payload)
-    return Reply(payload, verdict.errcode, verdict.errmsg, notified, after_ms, warnings=warnings)
 
 
 def _signed(record: Record) -> SignedCallback:

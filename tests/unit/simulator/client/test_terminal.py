@@ -155,10 +155,10 @@ async def test_saying_something_prints_the_reply_and_succeeds(
 async def test_saying_something_prints_what_the_bot_sends_first_as_well(
     open_client: OpenClient, dingtalk: Simulation, bot: Bot, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    dingtalk.push("张三", {"msgtype": "text", "text": {"content": "早先"}})
+    dingtalk.bot_sends.to_person("张三", {"msgtype": "text", "text": {"content": "早先"}})
     bot.clock.now_ms += 1
     # In the same millisecond as the message.
-    dingtalk.push_to_group({"msgtype": "image", "image": {"photoURL": "@lAL-1"}})
+    dingtalk.bot_sends.to_group({"msgtype": "image", "image": {"photoURL": "@lAL-1"}})
     bot.replies = [HELLO]
     async with open_client() as client:
         assert await say(client, UserMessage("你好"), wait_s=5, as_json=False) == 0
