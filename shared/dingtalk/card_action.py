@@ -12,6 +12,9 @@ from dingda.shared.dingtalk.fields import mapping, read_object, required, string
 from dingda.shared.dingtalk.message import MAX_ID_CHARS
 
 _MAX_ACTIONS = 20
+ACTION_ID = "dingda-"
+"""What the `actionId` of each button of our own cards begins with; its number follows."""
+_RECEIVED = {"pressed": "true"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +75,24 @@ def parse_card_action(data: bytes) -> CardAction:
         space_type=string(fields, "spaceType"),
         space_id=string(fields, "spaceId"),
     )
+
+
+def response_to(data: bytes) -> dict[str, Any]:
+    """What DingTalk hears of a press that is stored: the body of a response over HTTP.
+
+    An empty one shows whoever pressed that it failed ("event-callback-card"). Ours says, to them
+    alone, that it was received; what came of it everybody is shown later. A card of somebody else's
+    template is left as it is.
+
+    Args:
+        data: the callback's JSON.
+    """
+    seen = _RECEIVED if f"{ACTION_ID}".encode() in data else {}
+    return {
+        "cardUpdateOptions": {"updateCardDataByKey": True, "updatePrivateDataByKey": True},
+        "cardData": {"cardParamMap": {}},
+        "userPrivateData": {"cardParamMap": seen},
+    }
 
 
 def _action_ids(found: object) -> tuple[str, ...]:

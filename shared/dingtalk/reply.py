@@ -9,6 +9,7 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
+from dingda.shared.dingtalk.card import Card
 from dingda.shared.dingtalk.media import FileMessage, Image
 from dingda.shared.errors import InvalidReplyError
 
@@ -260,8 +261,8 @@ class FeedCard:
         }
 
 
-Reply = Text | Markdown | ActionCard | FeedCard | Image | FileMessage
-"""What the bot can answer with.
+Reply = Text | Markdown | ActionCard | FeedCard | Image | FileMessage | Card
+"""What the bot can answer with; all but a `Card` are messages, sent as they are.
 
 >>> isinstance(Text("咖啡好了"), Reply)
 True

@@ -33,6 +33,10 @@ class Robot:
     """The modules of its skills; empty: those of all robots."""
     conversations: tuple[str, ...] = ()
     """The groups that it answers in, by conversationId; empty: all."""
+    card_template: str = ""
+    """The id of the template that its cards are shown by; "": as messages with buttons."""
+    card_callback: Literal["", "http", "stream"] = ""
+    """How DingTalk tells of presses on its cards; "": as of messages, by `mode`."""
 
     @property
     def label(self) -> str:

@@ -105,3 +105,12 @@ class LedgerKeys:
     def worker(self, name: str) -> str:
         """What a worker last said of itself; "" for the prefix of all."""
         return f"{self.queue_name}:worker:{name}"
+
+    @property
+    def cards(self) -> str:
+        """The cards that are to be changed, by when."""
+        return f"{self.queue_name}:cards"
+
+    def card(self, out_track_id: str) -> str:
+        """The record of one card; "" for the prefix of all."""
+        return f"{self.queue_name}:card:{out_track_id}"

@@ -206,6 +206,72 @@ class TickEntry(NamedTuple):
     line: str
 
 
+class OpenCardArguments(NamedTuple):
+    """Store a card before it is shown."""
+
+    key: str
+    cards: str
+    out_track_id: str
+    robot: str
+    content: str
+    expires_in_ms: int
+    keep_ms: int
+    changeable: int
+
+
+class DecideCardArguments(NamedTuple):
+    """Let a press decide."""
+
+    key: str
+    cards: str
+    out_track_id: str
+    press: str
+    by: str
+    name: str
+    choice: int
+    pause_ms: int
+
+
+class ConcludeCardArguments(NamedTuple):
+    """Store what a card shows after its decision."""
+
+    key: str
+    cards: str
+    out_track_id: str
+    press: str
+    result: str
+    pause_ms: int
+
+
+class DueCardsArguments(NamedTuple):
+    """Find the cards that are to be changed now."""
+
+    cards: str
+    prefix: str
+    limit: int
+    pause_ms: int
+    longest_pause_ms: int
+    most_tries: int
+
+
+class CardShownArguments(NamedTuple):
+    """Note that a card shows what it should."""
+
+    key: str
+    cards: str
+    out_track_id: str
+    version: int
+    given_up_ms: int
+
+
+class TurnAwayArguments(NamedTuple):
+    """Note that somebody has been told that a card is not theirs to press."""
+
+    key: str
+    by: str
+    most: int
+
+
 class DiscardArguments(NamedTuple):
     """Take a dead letter off the list."""
 
@@ -227,6 +293,12 @@ Arguments = (
     | RetryDeadLetterArguments
     | NamePressArguments
     | TickArguments
+    | OpenCardArguments
+    | DecideCardArguments
+    | ConcludeCardArguments
+    | DueCardsArguments
+    | CardShownArguments
+    | TurnAwayArguments
     | DiscardArguments
 )
 Entry = AcceptEntry | RequeueEntry | TickEntry
@@ -247,6 +319,12 @@ SCRIPTS: dict[type[Arguments], str] = {
     DiscardArguments: "discard",
     NamePressArguments: "name_press",
     TickArguments: "tick",
+    OpenCardArguments: "open_card",
+    DecideCardArguments: "decide_card",
+    ConcludeCardArguments: "conclude_card",
+    DueCardsArguments: "due_cards",
+    CardShownArguments: "card_shown",
+    TurnAwayArguments: "turn_away",
 }
 """The script that takes each kind of arguments."""
 ENQUEUES = frozenset({AcceptArguments, RequeueArguments, RetryDeadLetterArguments, TickArguments})
@@ -259,10 +337,11 @@ DURABLE = frozenset(
         FinishArguments,
         RetryArguments,
         TickArguments,
+        DecideCardArguments,
     }
 )
 """The arguments whose scripts replicas are waited for. Forgotten by a failover, an accept would
-lose a message, a claim would let it be answered twice, and the others would end it as *unknown*;
+lose a message, a claim would let it be answered twice, a decision let a card decide twice, and the others would end it as *unknown*;
 whatever else is forgotten is done again."""
 
 

@@ -9,6 +9,7 @@ from dingda.shared.ledger.states import Completion, PreparedReply
 from dingda.shared.texts import CUT_OFF
 from dingda.worker.answering.response import Response
 from dingda.worker.answering.splitting import fits, split
+from dingda.worker.delivery.channel import Channel
 from dingda.worker.delivery.private import MAX_PRIVATE_BYTES, to_private_body
 from dingda.worker.language.text import localizer
 
@@ -18,8 +19,8 @@ class OutgoingReply:
     """A reply to send: encoded for its channel, with the completion that its delivery brings."""
 
     prepared: PreparedReply
-    private: bool = False
-    """Whether it goes by the private channel, to the sender alone."""
+    channel: Channel = Channel.WEBHOOK
+    """The way that it is sent."""
     persist: bool = True
     """Whether it may be kept in Redis for another attempt; else that calls the skill again."""
     dialogue_after: str = field(default=AS_STORED, repr=False)
@@ -65,7 +66,7 @@ def compose(response: Response, message: Message, *, max_parts: int) -> Outgoing
     prepared = PreparedReply(first, response.completion, tuple(rest))
     return OutgoingReply(
         prepared,
-        private=response.private,
+        channel=Channel.PRIVATE if response.private else Channel.WEBHOOK,
         persist=response.persist,
         dialogue_after=response.dialogue_after,
     )

@@ -8,9 +8,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from dingda.shared.ledger.states import Completion, DeadReason, Failures, Outcome
-from dingda.shared.texts import ASK_PRIVATELY, REJECTED, REST_REJECTED, SENT_PRIVATELY
+from dingda.shared.texts import (
+    ASK_PRIVATELY,
+    CARD_NOT_SHOWN,
+    REJECTED,
+    REST_REJECTED,
+    SENT_PRIVATELY,
+)
 from dingda.worker.answering.outgoing import OutgoingReply
 from dingda.worker.answering.response import ANSWERED
+from dingda.worker.delivery.channel import Channel
 from dingda.worker.delivery.outcome import (
     Delivered,
     DeliveryOutcome,
@@ -99,7 +106,8 @@ def settle(
         case Delivered() if reply.prepared.rest:
             return SendNext()
         case Delivered():
-            return Finish(reply.completion, follow_up=SENT_PRIVATELY if reply.private else "")
+            is_private = reply.channel is Channel.PRIVATE
+            return Finish(reply.completion, follow_up=SENT_PRIVATELY if is_private else "")
         case Unknown(reason):
             return Finish(_dead(DeadReason.UNKNOWN, reason, reply))
         case OutOfTime():
@@ -124,8 +132,10 @@ def _after_rejection(rejected: Rejected, reply: OutgoingReply) -> Finish | SendF
     completion = _dead(DeadReason.FAILED, rejected.reason, reply)
     if reply.completion != ANSWERED:
         return Finish(completion)
-    if reply.private:
+    if reply.channel is Channel.PRIVATE:
         return SendFallback(ASK_PRIVATELY, completion)
+    if reply.channel is Channel.CARD:
+        return SendFallback(CARD_NOT_SHOWN, completion)
     if rejected.content_rejected:
         return SendFallback(REST_REJECTED if reply.prepared.shown else REJECTED, completion)
     return Finish(completion)

@@ -5,8 +5,9 @@ Each call writes a state under the card's own id, `outTrackId`: repeated, it cha
 none is claimed, and one whose response was lost is simply made again.
 """
 
+import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from dingda.worker.delivery.outcome import Delivered, FailureKind, Rejected, Retry
@@ -24,6 +25,8 @@ _ALREADY_THERE = frozenset({"cardAlreadyExist"})
 _TOKEN_REFUSED = frozenset({"InvalidAuthentication"})
 _UNSAFE = frozenset({"contentUnsafe"})
 _PASSING = frozenset({"system.busy", "unknownError"})
+_PREFIX = "param."
+"""Some of the codes are seen with it, and documented without."""
 
 CardParams = Mapping[str, str]
 """The variables of a card's template. DingTalk takes strings alone: JSON in place of lists and
@@ -81,6 +84,16 @@ class NewCard:
     """The people in a group to notify: their names by their userids."""
     route_key: str = ""
     """The registered address that presses are sent to; "" for the Stream connection."""
+
+    def to_body(self) -> bytes:
+        """All of it as JSON."""
+        return json.dumps(asdict(self), ensure_ascii=False).encode()
+
+    @classmethod
+    def from_body(cls, body: bytes) -> "NewCard":
+        """Read what `to_body` made."""
+        fields = json.loads(body)
+        return cls(**{**fields, "space": Space(**fields["space"])})
 
 
 class CardApi:
@@ -183,13 +196,14 @@ class CardApi:
 
 
 def _outcome_of(error: OpenAPIRefusedError) -> CardOutcome:
-    if error.code in _ALREADY_THERE:
+    code = error.code.removeprefix(_PREFIX)
+    if code in _ALREADY_THERE:
         return Delivered()
-    if error.code in _TOKEN_REFUSED:
+    if code in _TOKEN_REFUSED:
         return Retry(FailureKind.TOKEN, _reason(error))
-    if error.code in _PASSING:
+    if code in _PASSING:
         return Retry(FailureKind.BUSY, _reason(error))
-    return Rejected(_reason(error), content_rejected=error.code in _UNSAFE)
+    return Rejected(_reason(error), content_rejected=code in _UNSAFE)
 
 
 def _read(fields: Mapping[str, Any]) -> CardOutcome:

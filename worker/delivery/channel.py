@@ -1,11 +1,23 @@
 """The seam of sending: the protocol of every way to send a reply to DingTalk."""
 
 from contextlib import AbstractContextManager
+from enum import StrEnum
 from typing import Protocol
 
 from dingda.shared.dingtalk.message import Message
 from dingda.worker.delivery.outcome import DeliveryOutcome
 from dingda.worker.delivery.transport import BeforeSend
+
+
+class Channel(StrEnum):
+    """The ways to send a reply."""
+
+    WEBHOOK = "webhook"
+    """To the message's session: the conversation that it came from."""
+    PRIVATE = "private"
+    """To the sender alone, in the single chat with the robot."""
+    CARD = "card"
+    """As a card of DingTalk's; its creation is a state write, and is not claimed."""
 
 
 class SendChannel(Protocol):

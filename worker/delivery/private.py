@@ -10,10 +10,12 @@ from contextlib import AbstractContextManager
 from http import HTTPStatus
 from typing import Any
 
+from dingda.shared.dingtalk.card import Card
 from dingda.shared.dingtalk.markdown import link
 from dingda.shared.dingtalk.media import PICTURE_TITLE, FileMessage, Image, picture_markdown
 from dingda.shared.dingtalk.message import Message
 from dingda.shared.dingtalk.reply import ActionCard, FeedCard, Markdown, Reply, Text
+from dingda.shared.errors import InvalidReplyError
 from dingda.worker.delivery.classify import classify, parse_object
 from dingda.worker.delivery.outcome import (
     Delivered,
@@ -93,12 +95,16 @@ def to_private_body(reply: Reply) -> bytes:
 
     Nobody is mentioned in a single chat.
     """
+    if isinstance(reply, Card):
+        raise InvalidReplyError("card", "is no message: see worker.delivery.card")
     key, values = _template(reply)
     parameters = json.dumps(values, ensure_ascii=False)
     return json.dumps({"msgKey": key, "msgParam": parameters}, ensure_ascii=False).encode()
 
 
-def _template(reply: Reply) -> tuple[str, dict[str, str]]:
+def _template(
+    reply: Text | Markdown | ActionCard | FeedCard | Image | FileMessage,
+) -> tuple[str, dict[str, str]]:
     """The robot's message template for a reply (msgKey), and its values (msgParam).
 
     Links are paragraphs: inside a list they can't be clicked in a single chat.

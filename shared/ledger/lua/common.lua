@@ -67,6 +67,19 @@
 --   trouble         the last failure, which a dead letter names
 --   prepared        the reply, or the parts that are left of it, as JSON
 --
+-- Cards whose buttons act (`shared/ledger/cards.py`) have keys of their own, which their scripts are given by name:
+--   CARDS (sorted set): the outTrackIds of cards that are to be changed, by the time (ms since 1970) when
+--   CARD .. outTrackId (hash): one card; it is kept for a week after its expiry
+--     state           open; then decided or expired
+--     robot           the code of the robot that shows it
+--     content         what it shows and offers, and who may press, as the JSON of `CardContent`
+--     expires_ms      when nobody may press any longer
+--     changeable      1, or 0 of a message with buttons, which DingTalk can't change
+--     press, by, name, choice, decided_ms   the press that decided, who made it, the number of the button, and when
+--     result, ended   what came of it, as the card shows it; ended is set once the skill is done
+--     version         counts the changes; tries: how often the latest was tried to be shown
+--     turned_away, told:<userid>      how many people were told that they may not press, and each of them
+--
 -- A server that is full refuses a script whose first write may take memory, and lets one go on that
 -- has begun. So every step but the first begins with a write that takes none: what is under way when
 -- the memory runs out still comes to its end.

@@ -19,6 +19,7 @@ from dingda.worker.answering.settlement import (
     Settlement,
     settle,
 )
+from dingda.worker.delivery.channel import Channel
 from dingda.worker.delivery.outcome import (
     Delivered,
     DeliveryOutcome,
@@ -34,7 +35,7 @@ GROWING = (FailureKind.CONNECTION, FailureKind.CERTIFICATE, FailureKind.BUSY)
 WHOLE = OutgoingReply(PreparedReply(b"1", ANSWERED))
 FIRST_OF_TWO = OutgoingReply(PreparedReply(b"1", ANSWERED, (b"2",)))
 LAST_OF_TWO = FIRST_OF_TWO.next
-PRIVATE = OutgoingReply(PreparedReply(b"1", ANSWERED), private=True, persist=False)
+PRIVATE = OutgoingReply(PreparedReply(b"1", ANSWERED), channel=Channel.PRIVATE, persist=False)
 SECRET = OutgoingReply(PreparedReply(b"1", ANSWERED), persist=False)
 NO = OutgoingReply(PreparedReply(b"1", DECLINED))
 FALLBACK = OutgoingReply(

@@ -1,0 +1,21 @@
+-- Lets the first press of a card decide. Pressed in time is what was pressed before the expiry, by Redis's clock.
+-- Own arguments: key (of the card), cards, out_track_id, press (its id in the ledger), by (the userid of who pressed), name (theirs),
+--   choice (the number of the button), pause_ms (until somebody else shows what was decided)
+-- Returns 'decided' (by this press, now or in an earlier attempt), 'taken' (by another), 'expired' or 'unknown'.
+
+local key, cards, out_track_id, press, by, name, choice, pause_ms = unpack(ARGV, OWN, OWN + 7)
+local state, expires_ms, decider, changeable, decided_by, ended = unpack(redis.call('HMGET', key, 'state', 'expires_ms',
+  'press', 'changeable', 'by', 'ended'))
+if not state then return 'unknown' end
+if state == 'decided' and decider == press then return 'decided' end
+-- A message that failed is not tried again by itself, so whoever decided by one may go on with another.
+local goes_on = state == 'decided' and changeable == '0' and decided_by == by and not ended
+if state == 'decided' and not goes_on then return 'taken' end
+local now = now_ms()
+if goes_on then expires_ms, state = now + 1, 'open' end
+if state ~= 'open' or now >= tonumber(expires_ms) then return 'expired' end
+redis.call('HSET', key, 'state', 'decided', 'press', press, 'by', by, 'name', name, 'choice', choice,
+  'decided_ms', now)
+redis.call('HINCRBY', key, 'version', 1)
+if changeable == '1' then redis.call('ZADD', cards, now + pause_ms, out_track_id) end
+return 'decided'
