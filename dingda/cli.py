@@ -87,6 +87,10 @@ SECTIONS: dict[str, dict[str, Entry]] = {
             "dingda.worker.operations.dashboard.command:dashboard",
             "Show in a browser what the bot does, dead letters, one message.",
         ),
+        "cards": Entry(
+            "dingda.worker.operations.card_commands:cards",
+            "Tell DingTalk where presses on cards go.",
+        ),
         "dead": Entry(
             "dingda.worker.operations.commands:dead",
             "List, show, retry or drop messages that ended badly.",

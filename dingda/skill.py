@@ -16,6 +16,7 @@ being handled, a subclass of `SkillSettings` the skill's settings. The returned 
 ordinary function. docs/skills.md has the rest, and `dingda.testing` calls a skill in a test.
 """
 
+from dingda.shared.dingtalk.card import ActionButton, Card
 from dingda.shared.dingtalk.card_action import CardAction
 from dingda.shared.dingtalk.content import File, Picture, Quoted, Voice
 from dingda.shared.dingtalk.event import Event
@@ -51,6 +52,7 @@ from dingda.worker.errors import (
     RefusalError,
     SkillError,
 )
+from dingda.worker.sdk.actions import ActionContext
 from dingda.worker.sdk.context import Context, HookContext
 from dingda.worker.sdk.question import Question
 from dingda.worker.sdk.services import Services
@@ -70,7 +72,9 @@ __all__ = [
     "MALFORMED",
     "MAX_TITLE_CHARS",
     "NO_LIMITS",
+    "ActionButton",
     "ActionCard",
+    "ActionContext",
     "AddressBook",
     "Allow",
     "At",
@@ -84,6 +88,7 @@ __all__ = [
     "Bounds",
     "Button",
     "Cache",
+    "Card",
     "CardAction",
     "ClarificationNeeded",
     "Context",

@@ -32,6 +32,7 @@ from dingda.worker.services.memory_cache import MemoryCache
 from dingda.worker.services.memory_media import MemoryMedia
 from dingda.worker.testing.asking import People, ask, fire, listen
 from dingda.worker.testing.conversation import Conversation
+from dingda.worker.testing.pressing import Pressed, press
 
 __all__ = [
     "CallbackFault",
@@ -48,6 +49,7 @@ __all__ = [
     "OpenAPIFaults",
     "Outcome",
     "People",
+    "Pressed",
     "Quotation",
     "Record",
     "ReplyFault",
@@ -59,5 +61,6 @@ __all__ = [
     "ask",
     "fire",
     "listen",
+    "press",
     "staff_id_of",
 ]

@@ -15,6 +15,7 @@ from rq.serializers import JSONSerializer
 
 from dingda.shared.dingtalk.media_hosts import MediaHosts
 from dingda.shared.errors import SettingsError
+from dingda.shared.ledger.cards import CardLedger, CardRecord
 from dingda.shared.ledger.keys import LedgerKeys
 from dingda.shared.ledger.ledger import Ledger
 from dingda.shared.ledger.schedules import Schedules
@@ -35,6 +36,7 @@ from dingda.worker.answering.admission import Admission
 from dingda.worker.answering.answerer import Answerer
 from dingda.worker.answering.composition import SharedParts, create_robots, load_robots_skills
 from dingda.worker.answering.metrics import AnsweringMetrics
+from dingda.worker.answering.robots import FindRobot
 from dingda.worker.delivery import post
 from dingda.worker.delivery.custom_robot import CustomRobot
 from dingda.worker.delivery.outcome import Rejected, Retry
@@ -46,6 +48,7 @@ from dingda.worker.engine.threads import SkillThreads
 from dingda.worker.engine.watchdog import Watchdog
 from dingda.worker.engine.watched_worker import WatchedWorker
 from dingda.worker.maintenance.alerts import tell_forever
+from dingda.worker.maintenance.card_keeper import keep_cards_forever
 from dingda.worker.maintenance.scheduler import Scheduled, Scheduler, schedule_forever
 from dingda.worker.maintenance.sweeper import sweep_forever
 from dingda.worker.sdk.loader import load_skill_settings
@@ -75,7 +78,8 @@ class WorkerParts(NamedTuple):
     databases: Databases
     backends: Http
     own_tasks: tuple[BackgroundTask, ...]
-    """What runs beside the answerer: the scheduler, what tells of dead letters, counts calls."""
+    """What runs beside the answerer: the scheduler, what tells of dead letters, counts calls, and
+    keeps cards."""
 
     def activity(self, now_ms: int) -> Activity:
         """What the worker is doing; the present is in ms since 1970."""
@@ -218,13 +222,15 @@ async def open_answerer(
             services,
             Downloads(Http(storage), media_hosts),
             threads,
+            CardLedger(redis, _job_queue(settings)),
             Admission(settings.concurrency, skills=len({skill.name for skill in each_skill}) + 1),
             metrics or AnsweringMetrics(),
             openapi_calls,
         )
+        find_robot = create_robots(settings, skills, shared)
         answerer = Answerer(
             ledger=ledger,
-            find_robot=create_robots(settings, skills, shared),
+            find_robot=find_robot,
             webhook=WebhookChannel(replies, origins=settings.session_webhook_origins),
             admission=shared.admission,
             notice_after_s=settings.notice_after,
@@ -236,6 +242,7 @@ async def open_answerer(
         own_tasks = (
             *_alerts(settings, redis, replies),
             *_scheduling(settings, skills, schedules),
+            *_card_keeper(settings, shared.cards, find_robot),
             openapi_calls.write_forever,
         )
         yield WorkerParts(answerer, ledger, threads, databases, backends, own_tasks)
@@ -270,6 +277,21 @@ def _scheduling(
         return ()
     scheduler = Scheduler(schedules, mine, backlog_limit=settings.backlog_limit)
     return (partial(schedule_forever, scheduler),)
+
+
+def _card_keeper(
+    settings: Settings, cards: CardLedger, find_robot: FindRobot
+) -> tuple[BackgroundTask, ...]:
+    """The background task that changes cards, where a template for them is set up."""
+    if not any(robot.card_template for robot in settings.robots):
+        return ()
+
+    async def show(card: CardRecord) -> None:
+        robot = find_robot(card.robot_code)
+        if robot and robot.cards:
+            await robot.cards.show(card)
+
+    return (partial(keep_cards_forever, cards, show),)
 
 
 def _alerts(

@@ -341,8 +341,8 @@ DURABLE = frozenset(
     }
 )
 """The arguments whose scripts replicas are waited for. Forgotten by a failover, an accept would
-lose a message, a claim would let it be answered twice, a decision let a card decide twice, and the others would end it as *unknown*;
-whatever else is forgotten is done again."""
+lose a message, a claim would let it be answered twice, a decision let a card decide twice, and the
+others would end it as *unknown*; whatever else is forgotten is done again."""
 
 
 class LedgerScripts:

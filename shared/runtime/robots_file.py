@@ -23,6 +23,7 @@ MAX_ROBOTS = 100
 """Every callback's signature is tried with the secrets of all robots."""
 _MAX_NAME_CHARS = 32
 _MAX_CODE_CHARS = 128
+_TEMPLATE = re.compile(r"[A-Za-z0-9_-]{1,100}\.schema")
 _TOML_PLACE = re.compile(r"\(at (line \d+, column \d+|end of document)\)$")
 
 
@@ -88,6 +89,18 @@ def _secret(secret: str) -> str:
     return secret
 
 
+def check_card_template(template: str) -> str:
+    """Check the id of a card's template.
+
+    Raises:
+        ValueError: if it is none.
+    """
+    template = template.strip()
+    if template and not (_TEMPLATE.fullmatch(template)):
+        raise ValueError("copy it from the card platform: it ends with .schema")
+    return template
+
+
 def _as_list(value: Any) -> Any:
     return [value] if isinstance(value, str) else value
 
@@ -117,6 +130,7 @@ class _Entry(BaseModel):
     mode: Literal["http", "stream"] = "http"
     skills: _Items = ()
     conversations: _Items = ()
+    card_template: Annotated[str, AfterValidator(check_card_template)] = ""
 
 
 def _path(value: str) -> Path | None:
@@ -198,6 +212,7 @@ def _robot(entry: Any, number: int) -> Robot:
         mode=read.mode,
         skills=read.skills,
         conversations=read.conversations,
+        card_template=read.card_template,
     )
 
 

@@ -40,7 +40,7 @@ from dingda.shared.runtime.environment import ENV_FILE, check_env_file, names_se
 from dingda.shared.runtime.limits import LIMITS_MEANING, NO_LIMITS, LimitsSetting
 from dingda.shared.runtime.logs import LogFormat
 from dingda.shared.runtime.redis_address import RedisAddress, read_sentinel, url_fault
-from dingda.shared.runtime.robots_file import read_robots
+from dingda.shared.runtime.robots_file import check_card_template, read_robots
 from dingda.shared.runtime.secret_files import (
     MountedSecretFiles,
     NamedSecretFiles,
@@ -50,7 +50,7 @@ from dingda.shared.runtime.tracing import TracingSetting
 
 _QUOTES = ('""', "''", "``", "“”", "‘’")
 _PATH = re.compile(r"/|(/[A-Za-z0-9_~.:@!$&'()*+,;=-]+)+/?")
-_OWN_PATHS = ("/healthz", "/readyz")
+_OWN_PATHS = ("/healthz", "/readyz", "/card")
 SKILLS_PREFIXES = tuple(
     f"DINGDA_{name}_"
     for name in ("WEATHER", "OPEN_METEO", "QWEATHER", "AMAP", "COUPONS", "TAOBAO", "PERFORMANCE")
@@ -144,7 +144,7 @@ def _path(path: str) -> str:
             "as /dd_robot/; no blanks, no percent signs, no ? or #, no . or .. alone"
         )
     if path.rstrip("/") in _OWN_PATHS:
-        raise ValueError("the gateway's health checks have this path")
+        raise ValueError("the gateway has this path for something else")
     return path
 
 
@@ -329,6 +329,16 @@ class Settings(PlainSettings):
         "",
         description="The robot's code, for private answers. Empty: the AppKey, as DingTalk has it.",
     )
+    card_template: Annotated[str, AfterValidator(check_card_template)] = Field(
+        "",
+        description="The id of the template that cards are shown by (docs/cards.md). Empty: a card "
+        "is a message whose buttons send a text.",
+    )
+    card_callback: Literal["http", "stream"] = Field(
+        "http",
+        description="How DingTalk tells of presses on cards: at the address that `dingda cards "
+        "register` names, or over the Stream connection.",
+    )
     robots: Annotated[InstanceOf[Robots], NoDecode] = Field(
         Robots(()),
         validate_default=True,
@@ -416,10 +426,11 @@ class Settings(PlainSettings):
     @classmethod
     def _robots(cls, value: Any, info: ValidationInfo) -> Any:
         """The robots as they are written, or the one of the settings for one robot."""
-        single = {name: info.data.get(name) for name in ("app_secret", "app_key", "robot_code")}
+        names = ("app_secret", "app_key", "robot_code", "card_template")
+        single = {name: info.data.get(name) for name in names}
         value = _bare(value) if isinstance(value, str) else value
         if not value:
-            return _only_robot(**single)
+            return _only_robot(**single, card_callback=info.data.get("card_callback"))
         if spare := [f"DINGDA_{name.upper()}" for name, given in single.items() if given]:
             raise ValueError(f"the robots have their own: leave out {' and '.join(spare)}")
         return read_robots(value) if isinstance(value, str) else value
@@ -479,13 +490,20 @@ class Settings(PlainSettings):
 
 
 def _only_robot(
-    app_secret: tuple[SecretStr, ...] | None, app_key: str | None, robot_code: str | None
+    app_secret: tuple[SecretStr, ...] | None,
+    app_key: str | None,
+    robot_code: str | None,
+    card_template: str | None,
+    card_callback: Literal["http", "stream"] | None,
 ) -> Robots:
     """The robot of the settings for one; None is what is wrong, which is said already."""
     robot = Robot(
         code=robot_code or app_key or "",
         app_key=app_key or "",
         secrets=tuple(secret.get_secret_value() for secret in app_secret or ()),
+        card_template=card_template or "",
+        # As if nothing were said, where it is what a callback of messages is.
+        card_callback="stream" if card_callback == "stream" else "",
     )
     return Robots((robot,), takes_any_code=True)
 

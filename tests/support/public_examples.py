@@ -5,6 +5,7 @@ import asyncio
 import doctest
 import inspect
 import textwrap
+from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from importlib import import_module
 from itertools import pairwise
@@ -55,6 +56,7 @@ def example_of(module: ModuleType, name: str, **extra: Any) -> doctest.DocTest:
         "__name__": "example",
         "UTC": UTC,
         "asyncio": asyncio,
+        "dataclass": dataclass,
         "date": date,
         "datetime": datetime,
         "httpx": httpx,

@@ -16,11 +16,12 @@ from tests.support.public_examples import MODULES, NEED_A_BOT, example_of, failu
 ROOT = Path(__file__).parents[2]
 NAMES = [pytest.param(m, name, id=f"{m.__name__}.{name}") for m in MODULES for name in m.__all__]
 SKILL = """
-CHINA LIMITS_MEANING MALFORMED MAX_TITLE_CHARS NO_LIMITS ActionCard AddressBook Allow At Backend
+CHINA LIMITS_MEANING MALFORMED MAX_TITLE_CHARS NO_LIMITS ActionButton ActionCard ActionContext
+AddressBook Allow At Backend
 BackendBusyError BackendConfigError BackendError BackendProtocolError BackendQuotaError
-BackendUnavailableError Bounds Button Cache CardAction ClarificationNeeded Context Databases Event
-FeedCard FeedLink File FileMessage HookContext Http Image InvalidReplyError JSONResponse Limits
-LimitsSetting Markdown Media MediaFile MediaId Mention Message Person Picture Question Quoted
+BackendUnavailableError Bounds Button Cache Card CardAction ClarificationNeeded Context Databases
+Event FeedCard FeedLink File FileMessage HookContext Http Image InvalidReplyError JSONResponse
+Limits LimitsSetting Markdown Media MediaFile MediaId Mention Message Person Picture Question Quoted
 RefusalError Reply Services Skill SkillError SkillSettings Text Tick Voice identifier link
 picture_markdown plain shorten
 """
@@ -30,8 +31,9 @@ UnsupportedPatternError find_days find_places fold is_traditional to_simplified
 """
 TESTING = """
 CallbackFault CardState Completion Conversation DeadReason FaultSettings MemoryCache MemoryMedia
-Mentioned MessageTimeline OpenAPIFault OpenAPIFaults Outcome People Quotation Record ReplyFault
-Response SimulatedDingTalk SimulatorClient Toast UserMessage ask fire listen staff_id_of
+Mentioned MessageTimeline OpenAPIFault OpenAPIFaults Outcome People Pressed Quotation Record
+ReplyFault Response SimulatedDingTalk SimulatorClient Toast UserMessage ask fire listen press
+staff_id_of
 """
 
 

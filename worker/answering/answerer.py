@@ -10,10 +10,10 @@ exactly one worker through each step. The way of one message:
    the skill's room (`admission.py`).
 4. `responder.py: Responder` finds the skill (`routing.py`), and calls it for senders who may use it
    (`permissions.py`).
-5. `outgoing.py: compose` encodes the response, in parts where it is long.
+5. `offering.py: encode_response` encodes it, in parts where it is long, and stores a card.
 6. `answerer.py: Answerer._send` picks the channel and waits for a place on the wire.
-7. `delivery/webhook.py` or `delivery/private.py`: `send` knows the URL, and reads the response by
-   `delivery/classify.py`.
+7. `delivery/webhook.py`, `delivery/private.py` or `delivery/card.py`: `send` knows the URL, and
+   reads the response by `delivery/classify.py`.
 8. `delivery/post.py: post` makes the one POST.
 9. `delivery/transport.py` takes a connection, opened while the skill worked
    (`Answerer._expect_reply`), and awaits `Ledger.claim_send` before it writes.
@@ -60,7 +60,8 @@ from dingda.worker.answering.hooks import HookAttempt, HookRunner
 from dingda.worker.answering.lease_keeper import LeaseKeeper
 from dingda.worker.answering.metrics import AnsweringMetrics
 from dingda.worker.answering.notice import notice_after
-from dingda.worker.answering.outgoing import OutgoingReply, compose, encode_sentence
+from dingda.worker.answering.offering import encode_response
+from dingda.worker.answering.outgoing import OutgoingReply, encode_sentence
 from dingda.worker.answering.rate_limit import RateDecision
 from dingda.worker.answering.response import UNMATCHED
 from dingda.worker.answering.robots import AnsweringRobot, FindRobot
@@ -73,7 +74,7 @@ from dingda.worker.answering.settlement import (
 )
 from dingda.worker.answering.unknown_robots import UnknownRobots
 from dingda.worker.contained import set_task_owner
-from dingda.worker.delivery.channel import SendChannel
+from dingda.worker.delivery.channel import Channel, SendChannel
 from dingda.worker.delivery.outcome import Delivered, DeliveryOutcome, OutOfTime, Rejected
 from dingda.worker.delivery.transport import BeforeSend
 
@@ -210,7 +211,10 @@ class Answerer:
                 response = await attempt.robot.responder.respond(
                     message, attempt.route, timeout_s=attempt.remaining_s, notes=attempt.notes
                 )
-        return compose(response, message, max_parts=self._reply_parts) if response else UNMATCHED
+        if response is None:
+            return UNMATCHED
+        cards = attempt.robot.cards
+        return await encode_response(response, message, cards, max_parts=self._reply_parts)
 
     def _expect_reply(self, attempt: Attempt) -> AbstractContextManager[None]:
         """Let the channel that the reply will most likely take open a connection meanwhile."""
@@ -251,7 +255,7 @@ class Answerer:
         """Send a reply: its parts one after the other, each with a claim of its own."""
         while True:
             claim = partial(self._claim_send, attempt, reply.dialogue_after)
-            channel = attempt.robot.private if reply.private else self._webhook
+            channel = self._channel(attempt, reply.channel)
             with self._tracing.delivering():
                 outcome = await self._post(attempt, channel, reply.prepared.body, claim)
                 self._tracing.note(outcome=class_name(outcome))
@@ -268,6 +272,16 @@ class Answerer:
             lease = await self._ledger.next_part(attempt.lease, reply.prepared)
             attempt = replace(attempt, lease=lease)
             failpoint("between-parts")
+
+    def _channel(self, attempt: Attempt, channel: Channel) -> SendChannel | None:
+        """The way to send; None where the robot does not have it."""
+        match channel:
+            case Channel.WEBHOOK:
+                return self._webhook
+            case Channel.PRIVATE:
+                return attempt.robot.private
+            case Channel.CARD:
+                return attempt.robot.card
 
     async def _claim_send(self, attempt: Attempt, dialogue_after: str) -> None:
         await self._ledger.claim_send(
@@ -300,7 +314,11 @@ class Answerer:
         lease = attempt.lease
         match settlement:
             case Finish(completion, sentence):
-                await self._lease_keeper.finish(lease, completion, facts=attempt.facts)
+                # A claim has stored this already; what is sent without one has not.
+                after = reply.dialogue_after if reply.channel is Channel.CARD else AS_STORED
+                await self._lease_keeper.finish(
+                    lease, completion, facts=attempt.facts, dialogue_after=after
+                )
                 if sentence:
                     await self._send_sentence(attempt, sentence)
             case RetryLater(pause_ms, kind, reason):

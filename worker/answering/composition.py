@@ -1,14 +1,17 @@
 """What each robot's messages are answered with, put together from the settings."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 
 from redis.asyncio import Redis
 
+from dingda.shared.dingtalk.card import route_key_of
 from dingda.shared.dingtalk.robots import Robot
+from dingda.shared.ledger.cards import CardLedger
 from dingda.shared.runtime.settings import Settings
 from dingda.worker.answering.admission import Admission
+from dingda.worker.answering.cards import CardDisplay, RobotCards
 from dingda.worker.answering.help import help_skill
 from dingda.worker.answering.hook_caller import HookCaller
 from dingda.worker.answering.metrics import AnsweringMetrics
@@ -16,14 +19,19 @@ from dingda.worker.answering.rate_limit import RateLimiter
 from dingda.worker.answering.responder import Responder
 from dingda.worker.answering.robots import AnsweringRobot, FindRobot
 from dingda.worker.answering.routing import Router
+from dingda.worker.answering.text_presses import TextPresses
+from dingda.worker.delivery.card import CardChannel
+from dingda.worker.delivery.card_api import CardApi
 from dingda.worker.delivery.private import PrivateChannel
 from dingda.worker.delivery.transport import Transport
 from dingda.worker.sdk.loader import load_skills_of
 from dingda.worker.sdk.services import Services
 from dingda.worker.sdk.skill import Skill
 from dingda.worker.services.access_token import AccessToken
+from dingda.worker.services.cache import Cache
 from dingda.worker.services.contacts import Contacts
 from dingda.worker.services.downloads import Downloads
+from dingda.worker.services.http_client import Http
 from dingda.worker.services.media import DingTalkMedia
 from dingda.worker.services.openapi import OpenAPI
 from dingda.worker.services.openapi_calls import OpenAPICalls
@@ -40,6 +48,7 @@ class SharedParts:
     downloads: Downloads
     """Of what people sent to any of them."""
     threads: Executor
+    cards: CardLedger
     admission: Admission
     """A skill has the same places whichever robot is asked."""
     metrics: AnsweringMetrics
@@ -77,14 +86,28 @@ def create_robots(
 def _create(
     settings: Settings, robot: Robot, skills: Sequence[Skill], shared: SharedParts
 ) -> AnsweringRobot:
-    token = _access_token(settings, robot, shared)
     services = shared.services
-    if token:
+    token = None
+    if robot.app_key and robot.secrets:
+        note_call = shared.openapi_calls.note
+        token = create_access_token(
+            settings, robot, services.http, services.cache, note_call=note_call
+        )
+    openapi = create_openapi(settings, services.http, token) if token else None
+    if openapi:
         # With what the robot's application may read: its address book, and what is sent to it.
-        openapi = _openapi(settings, services, token)
         media = DingTalkMedia(openapi, shared.downloads, robot_code=robot.code or robot.app_key)
         services = replace(services, dingtalk=Contacts(openapi), media=media)
     metrics = shared.metrics.of_robot(robot.label)
+    display = _card_display(robot, openapi) if openapi and robot.card_template else None
+    cards = RobotCards(
+        shared.cards,
+        robot_code=robot.code,
+        secrets=robot.secrets,
+        skills=skills,
+        display=display,
+        address_book=services.dingtalk,
+    )
     return AnsweringRobot(
         Responder(
             router=Router([*skills, help_skill(skills)], own_name=robot.name),
@@ -95,6 +118,7 @@ def _create(
             admission=shared.admission,
             metrics=metrics,
             conversations=frozenset(robot.conversations),
+            presses=TextPresses(cards, shared.threads) if has_actions(skills) else None,
         ),
         HookCaller(
             skills=skills,
@@ -103,7 +127,10 @@ def _create(
             skill_timeout_s=settings.skill_timeout,
             admission=shared.admission,
             metrics=metrics,
+            cards=cards,
         ),
+        card=CardChannel(display.api) if display else None,
+        cards=cards,
         private=_private_channel(settings, robot, shared.replies, token) if token else None,
         rate_limiter=RateLimiter(
             shared.redis,
@@ -115,29 +142,49 @@ def _create(
     )
 
 
-def _access_token(settings: Settings, robot: Robot, shared: SharedParts) -> AccessToken | None:
-    """The token for DingTalk's OpenAPI, if there is an account for it."""
-    if not (robot.app_key and robot.secrets):
-        return None
+def create_access_token(
+    settings: Settings,
+    robot: Robot,
+    http: Http,
+    cache: Cache,
+    *,
+    note_call: Callable[[], None] = lambda: None,
+) -> AccessToken:
+    """The token of a robot that has an account for DingTalk's OpenAPI."""
     return AccessToken(
-        shared.services.http,
-        shared.services.cache,
+        http,
+        cache,
         app_key=robot.app_key,
         app_secret=robot.secrets[0],
         openapi_url=settings.openapi_url,
         limits=settings.openapi_limits,
-        note_call=shared.openapi_calls.note,
+        note_call=note_call,
     )
 
 
-def _openapi(settings: Settings, services: Services, token: AccessToken) -> OpenAPI:
+def create_openapi(settings: Settings, http: Http, token: AccessToken) -> OpenAPI:
+    """DingTalk's OpenAPI, called with a robot's token."""
     return OpenAPI(
-        services.http,
+        http,
         token,
         url=settings.openapi_url,
         oapi_url=settings.oapi_url,
         limits=settings.openapi_limits,
     )
+
+
+def _card_display(robot: Robot, openapi: OpenAPI) -> CardDisplay:
+    is_stream = (robot.card_callback or robot.mode) == "stream"
+    return CardDisplay(
+        CardApi(openapi, robot_code=robot.code or robot.app_key),
+        robot.card_template,
+        route_key="" if is_stream else route_key_of(robot.app_key),
+    )
+
+
+def has_actions(skills: Sequence[Skill]) -> bool:
+    """Whether any skill has buttons that call it."""
+    return any(skill.actions for skill in skills)
 
 
 def _private_channel(

@@ -14,6 +14,7 @@ from dingda.shared.dingtalk.notification import Notification
 from dingda.shared.ledger.states import Completion, Outcome
 from dingda.shared.runtime.failpoints import failpoint
 from dingda.shared.runtime.task_owner import TaskOwner, current_owner
+from dingda.worker.answering.actions import act
 from dingda.worker.answering.admission import Admission, Places
 from dingda.worker.answering.attempt_notes import AttemptNotes
 from dingda.worker.answering.calling import (
@@ -22,12 +23,15 @@ from dingda.worker.answering.calling import (
     check_settings,
     raised_by_skill,
 )
+from dingda.worker.answering.cards import Press, RobotCards, press_in
 from dingda.worker.answering.error_replies import completion_of_error
 from dingda.worker.answering.metrics import AnsweringMetrics
 from dingda.worker.answering.permissions import check_press_allowed
 from dingda.worker.answering.responder import MAX_WAIT, china_now
 from dingda.worker.answering.response import ANSWERED
+from dingda.worker.answering.safe_reply import safe_note
 from dingda.worker.contained import contained, set_task_owner
+from dingda.worker.sdk.actions import ActionHandler
 from dingda.worker.sdk.context import HookContext
 from dingda.worker.sdk.hooks import Hook
 from dingda.worker.sdk.services import Services
@@ -37,15 +41,15 @@ from dingda.worker.services.skill_clock import skill_time
 
 
 class FoundHook(NamedTuple):
-    """A hook that is to be called, and its skill."""
+    """A hook or an action that is to be called, and its skill."""
 
     skill: Skill
-    hook: Hook
+    hook: Hook | ActionHandler
 
     @property
     def label(self) -> str:
         """What its failures are counted by, over attempts and versions of the skill."""
-        return f"{self.skill.name} {self.hook.names[0]}"
+        return f"{self.skill.name} {self.hook.label}"
 
 
 class HookResult(NamedTuple):
@@ -72,9 +76,10 @@ class HookCaller:
         admission: the places of each skill, which its hooks share with its commands.
         now: the clock.
         metrics: counts the calls.
+        cards: the robot's; None: presses of their buttons call nothing.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - a room's parts, each by its name
         self,
         *,
         skills: Iterable[Skill],
@@ -84,22 +89,28 @@ class HookCaller:
         admission: Admission | None = None,
         now: Callable[[], datetime] = china_now,
         metrics: AnsweringMetrics | None = None,
+        cards: RobotCards | None = None,
     ) -> None:
-        self._hooks = [FoundHook(skill, hook) for skill in skills for hook in skill.hooks]
+        self._hooks = [(skill, hook) for skill in skills for hook in skill.hooks]
         self._services = services
         self._threads = threads
         self._skill_timeout_s = skill_timeout_s
         self._admission = admission or Admission()
         self._now = now
         self._metrics = metrics or AnsweringMetrics()
+        self._cards = cards
 
     def find(self, notification: Notification) -> list[FoundHook]:
-        """The hooks of all skills for an event, a card action or a tick."""
+        """The hooks for an event, a card action or a tick; of our own buttons the action."""
+        if pressed := self._pressed(notification, ""):
+            cards, press = pressed
+            action = cards.find(press.action_name)
+            return [FoundHook(*action)] if action else []
         kind, names = type(notification.subject), set(notification.names)
         return [
-            found
-            for found in self._hooks
-            if found.hook.subject is kind and not names.isdisjoint(found.hook.names)
+            FoundHook(skill, hook)
+            for skill, hook in self._hooks
+            if hook.subject is kind and not names.isdisjoint(hook.names)
         ]
 
     def is_crowded(self, hooks: Iterable[FoundHook]) -> bool:
@@ -141,26 +152,49 @@ class HookCaller:
             ):
                 began_s = _now_s()
                 with logging_calls(notes.calls):
-                    await contained(self._run(found, notification, ctx))
+                    note = await contained(self._run(found, notification, ctx))
             completion = ANSWERED
         except Exception as error:  # noqa: BLE001 - a hook may raise anything
             completion = completion_of_error(error, skill)
+            note = safe_note(error)
             if completion.outcome is Outcome.DEAD:
                 notes.note_error(raised_by_skill(error), found.hook.function)
+        if completion.outcome is not Outcome.DEAD:
+            await self._conclude(notification, idempotency_key, note)
         self._metrics.skill_ended(skill.name, completion.outcome, _now_s() - began_s)
         return HookResult(found, completion, notes)
 
-    async def _run(self, found: FoundHook, notification: Notification, ctx: HookContext) -> None:
+    async def _run(self, found: FoundHook, notification: Notification, ctx: HookContext) -> str:
+        """Call the function, and return what a card is to say of it."""
         skill, hook = found
+        subject = notification.subject
         owner = current_owner.get() or TaskOwner(ctx.idempotency_key)
         set_task_owner(owner._replace(skill=skill.name))
-        if isinstance(notification.subject, CardAction):
-            check_press_allowed(skill, notification.subject)
+        if isinstance(hook, ActionHandler):
+            pressed = self._pressed(notification, ctx.idempotency_key)
+            return await act(*pressed, ctx, self._threads) if pressed else ""
+        if isinstance(subject, CardAction):
+            check_press_allowed(skill, subject)
         check_settings(hook.settings, skill, self._services)
-        arguments = hook.bind(notification.subject, ctx, self._services.settings)
+        arguments = hook.bind(subject, ctx, self._services.settings)
         await call_function(hook.function, arguments, self._threads)
         if hook.schedule:
             failpoint("after-ticked")
+        return ""
+
+    def _pressed(
+        self, notification: Notification, press_id: str
+    ) -> tuple[RobotCards, Press] | None:
+        """The press of one of our own buttons; None if the notification is something else."""
+        subject = notification.subject
+        press = press_in(subject, press_id) if isinstance(subject, CardAction) else None
+        return (self._cards, press) if self._cards and press else None
+
+    async def _conclude(self, notification: Notification, press_id: str, note: str) -> None:
+        """Let the card of a press show what came of it, if it is the one that decided."""
+        if pressed := self._pressed(notification, press_id):
+            cards, press = pressed
+            await cards.conclude(press, note)
 
     def _places_of(self, found: FoundHook) -> Places:
         return self._admission.places_of(found.skill.name, blocks=blocks(found.hook.function))

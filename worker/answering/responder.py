@@ -33,6 +33,7 @@ from dingda.worker.answering.permissions import check_allowed, refusal_in_group
 from dingda.worker.answering.response import ANSWERED, DECLINED, UNMATCHED, Response, as_reply
 from dingda.worker.answering.routing import Route, Router
 from dingda.worker.answering.safe_reply import question_back, sentence
+from dingda.worker.answering.text_presses import TextPresses
 from dingda.worker.answering.unmatched import hint
 from dingda.worker.contained import contained, is_cancelled, set_task_owner
 from dingda.worker.errors import ClarificationNeeded, RefusalError
@@ -70,6 +71,7 @@ class Responder:
         now: the clock.
         metrics: counts the calls of skills, and what the answerer does.
         conversations: the groups to answer in, by their ids; empty: all.
+        presses: takes the texts that buttons send; None: nothing does.
     """
 
     def __init__(  # noqa: PLR0913 - a room's parts, each by its name
@@ -84,6 +86,7 @@ class Responder:
         now: Callable[[], datetime] = china_now,
         metrics: AnsweringMetrics | None = None,
         conversations: Collection[str] = (),
+        presses: TextPresses | None = None,
     ) -> None:
         self._router = router
         self._services = services
@@ -94,6 +97,7 @@ class Responder:
         self._now = now
         self.metrics = metrics or AnsweringMetrics()
         self._conversations = conversations
+        self._presses = presses
 
     def route(self, message: Message, asked: str = "") -> Route | None:
         """Find the skill by the message's words, else by what it carries, else by its quotation.
@@ -104,6 +108,8 @@ class Responder:
             message: the message.
             asked: what its sender was asked before, `Lease.dialogue`.
         """
+        if self._presses and (route := self._presses.route(message)):
+            return route
         if asked and (route := route_in_dialogue(self._router, message, asked)):
             return route
         if message.own_words.strip():

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from dingda.worker.answering.cards import RobotCards
 from dingda.worker.answering.hook_caller import HookCaller
 from dingda.worker.answering.rate_limit import RateLimiter
 from dingda.worker.answering.responder import Responder
@@ -19,6 +20,10 @@ class AnsweringRobot:
     """Calls the hooks of the same skills."""
     private: SendChannel | None = None
     """Sends replies to the sender alone; None where that is not set up."""
+    card: SendChannel | None = None
+    """Shows replies as cards; None where no template is set up."""
+    cards: RobotCards | None = None
+    """What its cards offer, and who may press them."""
     rate_limiter: RateLimiter | None = None
     """Bounds what one person or conversation may send to it; None: no bounds."""
 

@@ -94,6 +94,11 @@ def safe_detail(words: object) -> str:
     return shorten(" ".join(_tidy(words, _MAX_SENTENCE_CHARS).split()), _MAX_SUGGESTION_CHARS)
 
 
+def safe_note(words: object) -> str:
+    """A short text for a card: harmless characters, and no more than a card has room for."""
+    return _tidy(words, _MAX_QUESTION_CHARS)
+
+
 def _card(title: str, text: str, buttons: list[Button]) -> ActionCard:
     if len(buttons) == 1:
         return ActionCard(title, text, link=buttons[0])

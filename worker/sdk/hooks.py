@@ -55,6 +55,11 @@ class Hook:
         return cls(names, subject, function, parameters, schedule)  # type: ignore[arg-type] # checked above
 
     @property
+    def label(self) -> str:
+        """A short name, the same in every version of the skill."""
+        return self.names[0]
+
+    @property
     def settings(self) -> list[type[BaseSettings]]:
         """The settings classes among its parameters."""
         return [kind for kind in self.parameters.values() if issubclass(kind, BaseSettings)]

@@ -10,6 +10,7 @@ from dingda.shared.dingtalk.reply import Reply
 from dingda.shared.dingtalk.tick import Tick
 from dingda.worker.language.patterns import Pattern, UnsupportedPatternError
 from dingda.worker.language.text import fold
+from dingda.worker.sdk.actions import ActionFunction, ActionHandler, check_action_type
 from dingda.worker.sdk.arguments import Signature
 from dingda.worker.sdk.context import Context
 from dingda.worker.sdk.hooks import Hook, HookFunction, Subject
@@ -41,6 +42,7 @@ Answer = Reply | Question | str | None
 SkillFunction = Callable[..., Answer | Awaitable[Answer]]
 F = TypeVar("F", bound=SkillFunction)
 H = TypeVar("H", bound=HookFunction)
+A = TypeVar("A", bound=ActionFunction)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +92,7 @@ class Skill:
     commands: list[Command] = field(default_factory=list, init=False)
     steps: dict[str, Command] = field(default_factory=dict, init=False)
     hooks: list[Hook] = field(default_factory=list, init=False)
+    actions: list[ActionHandler] = field(default_factory=list, init=False)
 
     def command(self, *names: str, pattern: str | None = None) -> Callable[[F], F]:
         """Declare a command, which calls the function below it.
@@ -199,6 +202,28 @@ class Skill:
 
         return declare
 
+    def action(self, kind: type[Any]) -> Callable[[A], A]:
+        """Declare an action: the function below it is called when such a button decides.
+
+        What it returns is shown on the card, below who decided.
+
+        Args:
+            kind: the class of what the button carries, a frozen dataclass or a pydantic model.
+
+        Raises:
+            TypeError: if it is something else, has a function already, or the function has a
+                parameter of another type than that class, `ActionContext` or settings.
+        """
+        check_action_type(kind)
+        if any(handler.kind is kind for handler in self.actions):
+            raise TypeError(f"skill {self.name!r}: {kind.__name__} has a function already")
+
+        def declare(function: A) -> A:
+            self.actions.append(ActionHandler.of(function, kind))
+            return function
+
+        return declare
+
     @property
     def schedules(self) -> dict[str, Schedule]:
         """Its schedules, by the names of their functions."""
@@ -234,4 +259,5 @@ class Skill:
         """The settings classes that its functions take."""
         typed = (*self.commands, *self.steps.values())
         commands = [kind for command in typed for kind in command.signature.settings]
-        return commands + [kind for hook in self.hooks for kind in hook.settings]
+        called: list[Hook | ActionHandler] = [*self.hooks, *self.actions]
+        return commands + [kind for each in called for kind in each.settings]

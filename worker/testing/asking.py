@@ -32,7 +32,7 @@ from dingda.worker.services.http_client import Http
 from dingda.worker.services.media import Media
 from dingda.worker.services.memory_cache import MemoryCache
 
-_TIMEOUT_S = 30.0
+TIMEOUT_S = 30.0
 
 
 class People:
@@ -180,13 +180,13 @@ async def respond_to(  # noqa: PLR0913 - as `listen`
     Returns:
         The response, and what it does to the dialogue (`shared.ledger.dialogues`).
     """
-    given = _services(skills, transport, settings, dingtalk, cache, media)
+    given = services_for(skills, transport, settings, dingtalk, cache, media)
     async with given as (services, threads):
         responder = Responder(
             router=Router(skills),
             services=services,
             threads=threads,
-            skill_timeout_s=_TIMEOUT_S,
+            skill_timeout_s=TIMEOUT_S,
             unmatched=unmatched,
             now=(lambda: now) if now else china_now,
         )
@@ -233,13 +233,13 @@ async def fire(  # noqa: PLR0913 - the circumstances that a test may choose
     dead (failed: RuntimeError in the skill)
     """
     notification = Notification(robot_code, what)
-    given = _services([skill], transport, settings, dingtalk, cache, media)
+    given = services_for([skill], transport, settings, dingtalk, cache, media)
     async with given as (services, threads):
         caller = HookCaller(
             skills=[skill],
             services=services,
             threads=threads,
-            skill_timeout_s=_TIMEOUT_S,
+            skill_timeout_s=TIMEOUT_S,
             now=(lambda: now) if now else china_now,
         )
         results = [
@@ -252,7 +252,7 @@ async def fire(  # noqa: PLR0913 - the circumstances that a test may choose
 
 
 @asynccontextmanager
-async def _services(
+async def services_for(
     skills: Sequence[Skill],
     transport: httpx.AsyncBaseTransport | None,
     settings: Sequence[BaseSettings],

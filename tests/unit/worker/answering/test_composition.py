@@ -16,7 +16,9 @@ from dingda.shared.dingtalk.media_hosts import MediaHosts
 from dingda.shared.dingtalk.message import Message
 from dingda.shared.dingtalk.notification import Notification
 from dingda.shared.dingtalk.robots import Robot, Robots
+from dingda.shared.ledger.cards import CardLedger
 from dingda.shared.ledger.states import Outcome
+from dingda.shared.queue import JobQueue
 from dingda.shared.runtime.settings import Settings
 from dingda.shared.texts import ASK_PRIVATELY, NOT_IN_THIS_GROUP
 from dingda.skill import Context, Event, Skill, Text
@@ -95,6 +97,7 @@ async def robots_of(
                 ),
                 Downloads(Http(client), MediaHosts()),
                 threads,
+                CardLedger(redis, JobQueue.create("dingda", skill_timeout_s=30)),
                 Admission(),
                 AnsweringMetrics(),
                 OpenAPICalls(redis, KEYS, monthly=0),

@@ -74,7 +74,10 @@ OWN_RE = {
         "url_fault": "a setting",
     },
     "shared/runtime/preflight.py": {"_version": "what Redis says of itself"},
-    "shared/runtime/robots_file.py": {"_TOML_PLACE": "what tomllib says"},
+    "shared/runtime/robots_file.py": {
+        "_TOML_PLACE": "what tomllib says",
+        "_TEMPLATE": "one class, repeated, and a fixed word",
+    },
     "shared/runtime/settings.py": {
         "_PROXY_URL": "an operator's setting",
         "_HOST": "an operator's setting",
