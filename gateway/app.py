@@ -20,6 +20,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from dingda.gateway.composition import ReceiverParts, compose
 from dingda.gateway.handover import end_process_after
 from dingda.gateway.http.callback import Callback
+from dingda.gateway.http.card_callback import CardCallback
 from dingda.gateway.metrics import GatewayMetrics, count_in
 from dingda.shared.errors import SettingsError
 from dingda.shared.runtime.clock import wall_clock_ms
@@ -98,7 +99,7 @@ def create_app(
     return Gateway(
         Callback(robots=settings.robots, receiver=parts.receiver, now_ms=now_ms, metrics=metrics),
         callback_paths=_both_spellings(settings.callback_path),
-        site=_create_site(parts, on_ready),
+        site=_create_site(parts, CardCallback(settings.robots, parts.receiver, now_ms), on_ready),
     )
 
 
@@ -108,7 +109,9 @@ def _both_spellings(path: str) -> frozenset[str]:
     return frozenset({bare or "/", bare + "/"})
 
 
-def _create_site(parts: ReceiverParts, on_ready: Callable[[], None]) -> Starlette:
+def _create_site(
+    parts: ReceiverParts, card_callback: CardCallback, on_ready: Callable[[], None]
+) -> Starlette:
     """What is served besides callbacks; its lifespan is that of the receiver."""
     readiness = Readiness()
 
@@ -129,7 +132,7 @@ def _create_site(parts: ReceiverParts, on_ready: Callable[[], None]) -> Starlett
         return {"redis": "stores"}
 
     return Starlette(
-        routes=health_routes(readiness, details=redis),
+        routes=[*health_routes(readiness, details=redis), *card_callback.routes],
         lifespan=lifespan,
         exception_handlers={HTTPException: _as_json},
     )

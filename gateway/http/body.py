@@ -78,6 +78,16 @@ class BodyReader:
             loop.call_later(_CHECK_EVERY_S, self._check, loop)
 
 
+def check_length(declared: bytes) -> None:
+    """Look at a Content-Length before anything is read.
+
+    Raises:
+        RejectedError: 413 if it is too large, or none.
+    """
+    if not declared.isdigit() or int(declared[:20]) > MAX_BODY_BYTES:
+        raise too_large()
+
+
 def too_large() -> RejectedError:
     """The rejection of a body above the limit."""
     detail = f"the body is larger than {MAX_BODY_BYTES} bytes"

@@ -15,12 +15,11 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.types import Receive, Scope, Send
 
-from dingda.gateway.http.body import BodyReader, drain, too_large
+from dingda.gateway.http.body import BodyReader, check_length, drain
 from dingda.gateway.http.rejection import RejectedError
 from dingda.gateway.http.replay import ReplayGuard
 from dingda.gateway.metrics import CallbackOutcome, GatewayMetrics
 from dingda.gateway.receiver import (
-    MAX_BODY_BYTES,
     Ack,
     Busy,
     Delayed,
@@ -106,7 +105,7 @@ class Callback:
         _check_method(scope["method"])
         _check_upgrade(headers)
         _check_encoding(headers)
-        _check_length(headers)
+        check_length(headers.get(b"content-length", b"0"))
         if _is_probe(headers):
             self._log.note("probe", "probed (%d so far): %s", _PROBE)
             return CallbackOutcome.PROBE, _ADDRESS
@@ -192,12 +191,6 @@ def _encoding_fault(content_type: bytes, content_encoding: bytes) -> str | None:
     if parsed.get_content_charset("utf-8") not in ("utf-8", "utf8"):
         return "the body must be UTF-8"
     return None
-
-
-def _check_length(headers: Headers) -> None:
-    declared = headers.get(b"content-length", b"0")
-    if not declared.isdigit() or int(declared[:20]) > MAX_BODY_BYTES:
-        raise too_large()
 
 
 async def _reject(rejected: RejectedError, receive: Receive) -> JSONResponse:

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any
 
+from dingda.shared.dingtalk.card_action import response_to
 from dingda.shared.dingtalk.fields import read_object, string
 from dingda.shared.errors import InvalidMessageError
 
@@ -31,7 +32,6 @@ CARD_ACTION = "/v1.0/card/instances/callback"
 
 _MAX_ID_CHARS = 512
 _NO_RESPONSE = '{"response":null}'
-_EMPTY_RESPONSE = '{"response":{}}'
 _SUCCESS, _LATER = '{"status":"SUCCESS"}', '{"status":"LATER"}'
 
 
@@ -93,11 +93,11 @@ def message_done(frame: Frame) -> bytes:
 
 
 def card_done(frame: Frame) -> bytes:
-    """Acknowledge a click on a card, and change nothing of the card by it.
+    """Acknowledge a click on a card.
 
     DingTalk reads the value of `response` as it reads the body of a response over HTTP.
     """
-    return _acknowledge(frame, _EMPTY_RESPONSE)
+    return _acknowledge(frame, json.dumps({"response": response_to(frame.data.encode())}))
 
 
 def event_done(frame: Frame) -> bytes:

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from dingda.gateway.stream import frames
 from dingda.gateway.stream.frames import Frame, read_frame
+from dingda.shared.dingtalk.card_action import response_to
 from dingda.shared.errors import InvalidMessageError
 from tests.support.stream_server import a_frame, a_ping
 
@@ -91,7 +92,7 @@ def test_a_ping_is_answered_with_its_own_data() -> None:
     ("make", "code", "data"),
     [
         (frames.message_done, 200, {"response": None}),
-        (frames.card_done, 200, {"response": {}}),
+        (frames.card_done, 200, {"response": response_to(b"")}),
         (frames.event_done, 200, {"status": "SUCCESS"}),
         (frames.event_later, 200, {"status": "LATER"}),
         (frames.system_done, 200, {}),
