@@ -2,6 +2,7 @@
 
 import asyncio
 import gzip
+import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -109,6 +110,16 @@ async def test_a_fake_gets_the_request_that_a_backend_gets(call: dict[str, Any])
         async with httpx.AsyncClient(transport=httpx.MockTransport(fake)) as faking:
             await Http(faking).json("API", **call)
     assert meaning(as_httpx(peer.requests[0], peer.url)) == meaning(faked[0])
+
+
+async def test_a_large_upload_arrives_whole() -> None:
+    content = os.urandom(3_000_000)
+    async with serving(OK) as peer, BackendClient() as client:
+        files = {"media": ("图.png", content)}
+        await Http(client).json("API", "POST", f"{peer.url}/upload", files=files)
+    sent = as_httpx(peer.requests[0], peer.url)
+    assert sent.headers["content-type"].startswith("multipart/form-data; boundary=")
+    assert content in sent.content
 
 
 async def test_a_packed_response_is_unpacked() -> None:

@@ -6,6 +6,7 @@ tests, which are httpx's: `HttpxClient`.
 
 import asyncio
 import ssl
+from io import BytesIO
 from typing import TYPE_CHECKING, Protocol, Self
 
 import aiohttp
@@ -27,6 +28,7 @@ _KEEP_ALIVE_S = 4.0
 a call that may not be repeated."""
 _TIMEOUT = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_TIMEOUT_S)
 _CONNECT_GAP_S = 0.001
+_LARGE_BYTES = 512 * 1024
 
 
 class Client(Protocol):
@@ -76,7 +78,7 @@ class BackendClient:
                 request.method,
                 request.url,
                 headers=request.headers,
-                data=request.body,
+                data=_payload(request.body),
                 allow_redirects=False,
                 # aiohttp takes a user and a password out of it, for the proxy alone.
                 proxy=self._egress.proxy_for(request.url.host or "") or None,
@@ -141,6 +143,11 @@ class _PacedConnector(aiohttp.TCPConnector):
         self._next_s = turn_s + _CONNECT_GAP_S
         if turn_s > now_s:
             await asyncio.sleep(turn_s - now_s)
+
+
+def _payload(body: bytes | None) -> bytes | BytesIO | None:
+    """A body as aiohttp wants it: a large one is written in pieces, so that the loop goes on."""
+    return BytesIO(body) if body and len(body) > _LARGE_BYTES else body
 
 
 def _open_session(resolver: AbstractResolver | None) -> aiohttp.ClientSession:

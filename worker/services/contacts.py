@@ -4,19 +4,15 @@ Sources: DingTalk's pages on topapi/v2/user/get, topapi/v2/department/get and co
 A person is identified by userid alone: names are not unique, and anybody may choose a nickname.
 """
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
-import stamina
-
-from dingda.worker.errors import BackendProtocolError, BackendUnavailableError
+from dingda.worker.errors import BackendProtocolError
 from dingda.worker.services.access_token import OPENAPI, OpenAPIRefusedError
 from dingda.worker.services.address_book import Person
-from dingda.worker.services.openapi import OpenAPI
+from dingda.worker.services.openapi import OpenAPI, openapi_attempts
 
 _MAX_FOUND = 20
-_MAX_ATTEMPTS = 3
-_PAUSE_S = 1.0
 _NOT_FOUND = frozenset({"33012", "60121", "60003"})
 """The errcodes for no such userid, user or department."""
 
@@ -69,14 +65,14 @@ class Contacts:
             BackendError: if DingTalk can't be reached, or rejects the call.
         """
         query = {"queryWord": name, "offset": 0, "size": _MAX_FOUND, "fullMatchField": 1}
-        async for attempt in _attempts():
+        async for attempt in openapi_attempts():
             with attempt:
                 fields = await self._openapi.call("POST", "/v1.0/contact/users/search", query)
         return _userids(fields)
 
     async def _call_oapi(self, path: str, body: Mapping[str, Any]) -> dict[str, Any] | None:
         """Call the older API; None: not found."""
-        async for attempt in _attempts():
+        async for attempt in openapi_attempts():
             with attempt:
                 try:
                     return await self._openapi.call_oapi(path, body)
@@ -85,18 +81,6 @@ class Contacts:
                         return None
                     raise
         raise AssertionError("stamina ends with a response or an exception")
-
-
-def _attempts() -> AsyncIterator[stamina.Attempt]:
-    """Retry after a second, by when DingTalk's window for counting calls is over."""
-    return stamina.retry_context(
-        on=BackendUnavailableError,
-        attempts=_MAX_ATTEMPTS,
-        # As in `worker.services.http_client`: a service that hangs is not called again.
-        timeout=OPENAPI.timeout_s,
-        wait_initial=_PAUSE_S,
-        wait_jitter=0.5,
-    )
 
 
 def _userids(fields: Mapping[str, Any]) -> list[str]:

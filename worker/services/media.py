@@ -13,8 +13,9 @@ from dingda.worker.errors import BackendProtocolError, RefusalError
 from dingda.worker.services.access_token import OPENAPI, OpenAPIRefusedError
 from dingda.worker.services.downloads import Downloads
 from dingda.worker.services.media_file import MediaFile
-from dingda.worker.services.openapi import OpenAPI
+from dingda.worker.services.openapi import OpenAPI, openapi_attempts
 
+_MESSAGE_FILES = "/v1.0/robot/messageFiles/download"
 _MIB = 1024 * 1024
 UPLOADS = {
     "image": (20 * _MIB, ("jpg", "png", "gif", "bmp")),
@@ -65,11 +66,12 @@ class DingTalkMedia:
 
     async def upload(self, content: bytes, name: str) -> MediaId:
         """Upload a picture or a file; see `BaseContext.upload`."""
-        fields = await self._openapi.call_oapi(
-            "/media/upload",
-            params={"type": upload_type(content, name)},
-            files={"media": (name, content)},
-        )
+        params = {"type": upload_type(content, name)}
+        async for attempt in openapi_attempts():
+            with attempt:
+                fields = await self._openapi.call_oapi(
+                    "/media/upload", params=params, files={"media": (name, content)}
+                )
         media_id = fields.get("media_id")
         if not (isinstance(media_id, str) and is_media_id(media_id)):
             raise BackendProtocolError(OPENAPI.name, "media/upload answers without a media_id")
@@ -79,7 +81,9 @@ class DingTalkMedia:
         """Where the storage has it, for a while that DingTalk doesn't tell."""
         body = {"downloadCode": code, "robotCode": self._robot_code}
         try:
-            fields = await self._openapi.call("POST", "/v1.0/robot/messageFiles/download", body)
+            async for attempt in openapi_attempts():
+                with attempt:
+                    fields = await self._openapi.call("POST", _MESSAGE_FILES, body)
         except OpenAPIRefusedError as error:
             # invalidParameter.robotCode.downloadCode: the code is wrong, or no longer valid.
             if "downloadCode" in error.code:

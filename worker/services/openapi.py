@@ -5,12 +5,14 @@ Sources: DingTalk's pages on accessToken and on the errors of the server API. Th
 `code`; the older (`oapi.dingtalk.com`) takes it in the query and reports by an errcode in a 200.
 """
 
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import replace
 from http import HTTPStatus
 from typing import Any
 
-from dingda.worker.errors import BackendProtocolError
+import stamina
+
+from dingda.worker.errors import BackendProtocolError, BackendUnavailableError
 from dingda.worker.services.access_token import (
     OPENAPI,
     TOKEN_HEADER,
@@ -26,8 +28,25 @@ from dingda.worker.services.http_client import Http, JSONResponse
 from dingda.worker.services.http_message import Files
 
 UPLOAD_TIMEOUT_S = 20.0
+_MAX_ATTEMPTS = 3
+_PAUSE_S = 1.0
 _BAD_TOKEN = frozenset({40014, 42001})
 """The older API's errcodes for a token that it does not know, or that has expired."""
+
+
+def openapi_attempts() -> AsyncIterator[stamina.Attempt]:
+    """Make a call that may be repeated up to three times.
+
+    It is made again after a second, by when DingTalk's window for counting calls is over.
+    """
+    return stamina.retry_context(
+        on=BackendUnavailableError,
+        attempts=_MAX_ATTEMPTS,
+        # As in `worker.services.http_client`: a service that hangs is not called again.
+        timeout=OPENAPI.timeout_s,
+        wait_initial=_PAUSE_S,
+        wait_jitter=0.5,
+    )
 
 
 class OpenAPI:

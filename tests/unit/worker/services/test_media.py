@@ -28,6 +28,7 @@ from dingda.worker.services.downloads import Downloads
 from dingda.worker.services.http_client import Http
 from dingda.worker.services.media import DingTalkMedia
 from tests.support.openapi_clients import openapi_of
+from tests.support.virtual_time import virtual_time
 
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(100)
 STORAGE = "https://a.oss-cn-beijing.aliyuncs.com/im/1?Expires=1&Signature=a%2Bb%3D"
@@ -40,7 +41,8 @@ class DingTalk:
         self.url: Any = STORAGE
         self.stored: list[httpx.Response] = [httpx.Response(200, content=PNG)]
         self.upload: dict[str, Any] = {"errcode": 0, "errmsg": "ok", "media_id": "@lALabc"}
-        self.refusal: httpx.Response | None = None
+        self.refusals: list[httpx.Response] = []
+        """Of the calls that come first."""
         self.tokens = ["token"]
         self.requests: list[httpx.Request] = []
 
@@ -50,8 +52,10 @@ class DingTalk:
             fields = {"accessToken": self.tokens[0], "expireIn": 7200}
             return httpx.Response(200, json=fields)
         self.requests.append(request)
+        if self.refusals and request.url.host != "a.oss-cn-beijing.aliyuncs.com":
+            return self.refusals.pop(0)
         if path == "/v1.0/robot/messageFiles/download":
-            return self.refusal or httpx.Response(200, json={"downloadUrl": self.url})
+            return httpx.Response(200, json={"downloadUrl": self.url})
         if path == "/media/upload":
             if request.url.params["access_token"] != self.tokens[-1]:
                 self.tokens.pop(0)
@@ -136,7 +140,7 @@ async def test_a_name_is_fit_for_a_file_system(sent_as: str, name: str) -> None:
 async def test_a_code_that_is_no_longer_valid_is_a_plain_sentence() -> None:
     dingtalk = DingTalk()
     fields = {"code": "invalidParameter.robotCode.downloadCode", "message": "…"}
-    dingtalk.refusal = httpx.Response(400, json=fields)
+    dingtalk.refusals = [httpx.Response(400, json=fields)]
     with pytest.raises(RefusalError, match=FILE_GONE):
         await downloaded(dingtalk, Picture("code"))
 
@@ -144,7 +148,7 @@ async def test_a_code_that_is_no_longer_valid_is_a_plain_sentence() -> None:
 async def test_another_refusal_is_for_the_administrator() -> None:
     dingtalk = DingTalk()
     fields = {"code": "Forbidden.AccessDenied.AccessTokenPermissionDenied"}
-    dingtalk.refusal = httpx.Response(403, json=fields)
+    dingtalk.refusals = [httpx.Response(403, json=fields)]
     with pytest.raises(BackendConfigError):
         await downloaded(dingtalk, Picture("code"))
 
@@ -237,6 +241,16 @@ async def test_what_dingtalk_would_refuse_is_not_uploaded(size: int, name: str) 
     with pytest.raises(InvalidReplyError, match=r"^media\."):
         await uploaded(dingtalk, bytes(size), name)
     assert dingtalk.requests == []
+
+
+@virtual_time
+async def test_a_call_over_the_seconds_limit_is_made_again() -> None:
+    dingtalk = DingTalk()
+    too_many = httpx.Response(403, json={"code": "Forbidden.AccessDenied.QpsLimitForApi"})
+    dingtalk.refusals = [too_many, too_many]
+    assert (await downloaded(dingtalk, Picture("code"))).content == PNG
+    dingtalk.refusals = [httpx.Response(200, json={"errcode": 90018, "errmsg": "请稍后"})]
+    assert await uploaded(dingtalk, PNG, "a.png") == "@lALabc"
 
 
 async def test_an_upload_with_an_expired_token_is_made_again_with_a_new_one() -> None:
