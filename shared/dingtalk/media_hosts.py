@@ -37,7 +37,10 @@ class MediaHosts:
         domains = tuple(name.lower() for name in names if "://" not in name)
         if any(origin_of(f"https://{domain}") != f"https://{domain}:443" for domain in domains):
             raise InvalidOriginError("a domain has no port and no path")
-        return cls(domains, tuple(origin_of(name) for name in names if "://" in name))
+        origins = [name.rstrip("/") for name in names if "://" in name]
+        if any(origin.count("/") > len("//") for origin in origins):
+            raise InvalidOriginError("an origin has no path")
+        return cls(domains, tuple(map(origin_of, origins)))
 
     @property
     def hosts_named(self) -> frozenset[str]:
