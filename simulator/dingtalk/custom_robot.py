@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from functools import partial
 from types import MappingProxyType
 from typing import Any
@@ -21,11 +22,23 @@ from dingda.simulator.dingtalk.simulation import REPLIES_PER_MINUTE, Simulation
 from dingda.simulator.dingtalk.throttle import ReplyThrottle
 
 CHAT = "告警群"
-"""What the page calls the conversation that the robot speaks in."""
+"""What the page calls the conversation that a robot speaks in of which nothing is known."""
 NO_TOKEN = ReplyVerdict(300005, "token is not exist")
-NO_SECRETS: Mapping[str, str] = MappingProxyType({})
 _REMEMBERED = 1000
 NOT_SIGNED = ReplyVerdict(310000, "sign not match")
+
+
+@dataclass(frozen=True, slots=True)
+class KnownRobot:
+    """A custom robot of which more is known than its token."""
+
+    chat: str
+    """What the page calls the conversation that it speaks in."""
+    secret: str = field(repr=False)
+    """What messages must be signed with; "" if they need no signature."""
+
+
+NO_ROBOTS: Mapping[str, KnownRobot] = MappingProxyType({})
 
 
 class CustomRobot:
@@ -37,7 +50,7 @@ class CustomRobot:
         dingtalk: shows it.
         secret: what messages must be signed with; "" if they need no signature.
         now_ms: the clock, in ms since 1970.
-        secrets: the same of single robots, by their tokens.
+        known: the robots that have a chat and a secret of their own, by their tokens.
         count: called with each message, which the month's quota counts.
     """
 
@@ -47,12 +60,12 @@ class CustomRobot:
         *,
         secret: str,
         now_ms: Callable[[], int],
-        secrets: Mapping[str, str] = NO_SECRETS,
+        known: Mapping[str, KnownRobot] = NO_ROBOTS,
         count: Callable[[], None] = lambda: None,
     ) -> None:
         self._dingtalk = dingtalk
-        self._secret = secret
-        self._secrets = secrets
+        self._default = KnownRobot(CHAT, secret)
+        self._known = known
         self._now_ms = now_ms
         self._count = count
         self._throttles = defaultdict[str, ReplyThrottle](
@@ -75,8 +88,11 @@ class CustomRobot:
         )
         if payload and verdict == OK and not self._is_repeated(token, payload):
             self._count()
-            self._dingtalk.bot_sends.to_person(CHAT, payload)
+            self._dingtalk.bot_sends.to_person(self._robot(token).chat, payload)
         return verdict
+
+    def _robot(self, token: str) -> KnownRobot:
+        return self._known.get(token, self._default)
 
     def _check_rate(self, token: str) -> ReplyVerdict | None:
         if self._throttles[token].takes(self._now_ms()):
@@ -95,7 +111,7 @@ class CustomRobot:
         return is_known
 
     def _check_signature(self, query: Mapping[str, str]) -> ReplyVerdict | None:
-        secret = self._secrets.get(query.get("access_token", ""), self._secret)
+        secret = self._robot(query.get("access_token", "")).secret
         if not secret:
             return None
         timestamp, sign = query.get("timestamp", ""), query.get("sign", "")

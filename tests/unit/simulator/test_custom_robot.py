@@ -9,7 +9,7 @@ import pytest
 
 from dingda.shared.dingtalk.signature import sign
 from dingda.simulator.dingtalk.change_notifier import ChangeNotifier
-from dingda.simulator.dingtalk.custom_robot import CHAT, CustomRobot
+from dingda.simulator.dingtalk.custom_robot import CHAT, CustomRobot, KnownRobot
 from dingda.simulator.dingtalk.simulation import Simulation
 from dingda.simulator.http.app import create_app, custom_robot_route
 from dingda.simulator.http.callback_sender import CallbackSender
@@ -90,7 +90,8 @@ async def test_each_robot_has_minutes_of_its_own(dingtalk: Simulation, clock: Cl
 
 
 async def test_a_robot_may_have_a_secret_of_its_own(dingtalk: Simulation, clock: Clock) -> None:
-    robot = CustomRobot(dingtalk, secret="", now_ms=clock, secrets={"abc": "SECret"})
+    known = {"abc": KnownRobot("运维", "SECret")}
+    robot = CustomRobot(dingtalk, secret="", now_ms=clock, known=known)
     body = json.dumps(TOLD).encode()
     errcodes = [
         robot.receive({"access_token": token}, content_type="application/json", body=body).errcode
@@ -108,3 +109,14 @@ async def test_a_message_with_an_id_is_shown_and_counted_once(
     for token in ("abc", "abc", "def"):
         robot.receive({"access_token": token}, content_type="application/json", body=body)
     assert (len(dingtalk.records.since(0)), len(counted)) == (2, 2)
+
+
+async def test_the_robot_of_a_group_that_the_bot_names_speaks_in_a_chat_of_that_name(
+    dingtalk: Simulation, clock: Clock
+) -> None:
+    robot = CustomRobot(
+        dingtalk, secret="SECret", now_ms=clock, known={"abc": KnownRobot("运维", "")}
+    )
+    body = json.dumps(TOLD).encode()
+    robot.receive({"access_token": "abc"}, content_type="application/json", body=body)
+    assert [record.said.sender for record in dingtalk.records.since(0)] == ["运维"]
