@@ -42,6 +42,7 @@ from dingda.shared.runtime.limits import LIMITS_MEANING, NO_LIMITS, Limits, Limi
 from dingda.shared.runtime.logs import identifier
 from dingda.worker.errors import (
     MALFORMED,
+    ArgumentNeeded,
     BackendBusyError,
     BackendConfigError,
     BackendError,
@@ -77,6 +78,7 @@ __all__ = [
     "ActionContext",
     "AddressBook",
     "Allow",
+    "ArgumentNeeded",
     "At",
     "Backend",
     "BackendBusyError",

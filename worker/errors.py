@@ -51,6 +51,45 @@ class ClarificationNeeded(SkillError):  # noqa: N818 - a question back, no fault
         self.suggestions = suggestions
 
 
+class ArgumentNeeded(ClarificationNeeded):
+    """Something is missing that was not typed: the next message may hold it.
+
+    Then the command is called as if all had been typed at once. What its parameters require is
+    asked for by itself; this is for a function that sees later what is missing.
+
+    Args:
+        question: what is asked.
+        suggestions: as of `ClarificationNeeded`.
+        lacking: names what is missing; the question unless given.
+        rest: what was typed and not understood; then the next message is read by itself.
+
+    >>> @skill.command("查天气")
+    ... def weather(ctx: Context, where: str = "") -> str:
+    ...     if not where:
+    ...         raise ArgumentNeeded("哪个城市？")
+    ...     return f"{where}：晴"
+    >>> async def talk() -> None:
+    ...     chat = Conversation(skill)
+    ...     for text in ("查天气", "北京"):
+    ...         print((await chat.say(text)).content)
+    >>> asyncio.run(talk())
+    哪个城市？
+    北京：晴
+    """
+
+    def __init__(
+        self,
+        question: str,
+        *,
+        suggestions: tuple[str, ...] = (),
+        lacking: str = "",
+        rest: str = "",
+    ) -> None:
+        super().__init__(question, suggestions=suggestions)
+        self.lacking = lacking or question
+        self.rest = rest
+
+
 class BackendError(SkillError):
     """A backend did not do its part; `service` is its name, `reason` is for the log only.
 

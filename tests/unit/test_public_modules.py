@@ -17,7 +17,7 @@ ROOT = Path(__file__).parents[2]
 NAMES = [pytest.param(m, name, id=f"{m.__name__}.{name}") for m in MODULES for name in m.__all__]
 SKILL = """
 CHINA LIMITS_MEANING MALFORMED MAX_TITLE_CHARS NO_LIMITS ActionButton ActionCard ActionContext
-AddressBook Allow At Backend
+AddressBook Allow ArgumentNeeded At Backend
 BackendBusyError BackendConfigError BackendError BackendProtocolError BackendQuotaError
 BackendUnavailableError Bounds Button Cache Card CardAction ClarificationNeeded Context Databases
 Event FeedCard FeedLink File FileMessage HookContext Http Image InvalidReplyError JSONResponse

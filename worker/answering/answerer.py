@@ -243,7 +243,8 @@ class Answerer:
     async def _put_back(self, attempt: Attempt) -> bool:
         """Put a message back if it is not its turn, or its skill's waiting room is full."""
         lease, route = attempt.lease, attempt.route
-        overtakes = route is None or route.skill.overtakes
+        # What nobody wants now may answer what an earlier message is about to ask.
+        overtakes = route is not None and route.skill.overtakes
         if not (lease.is_first or overtakes) and await self._ledger.park(lease):
             return True
         if attempt.robot.responder.is_crowded(route, age_s=lease.age_ms / 1000):

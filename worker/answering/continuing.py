@@ -9,15 +9,14 @@ from dataclasses import replace
 from dingda.shared.dingtalk.message import Message
 from dingda.shared.ledger.dialogues import AS_STORED, CLOSED, LATE
 from dingda.shared.texts import CANCELLED, QUESTION_EXPIRED, TOO_LONG
-from dingda.worker.answering.dialogue import Dialogue, ask_for_missing
+from dingda.worker.answering.dialogue import Dialogue
 from dingda.worker.answering.error_replies import response_to_error
 from dingda.worker.answering.mentions import Reading
 from dingda.worker.answering.response import Response
 from dingda.worker.answering.routing import Readings, Route, Router, route_to
 from dingda.worker.answering.safe_reply import question_back
-from dingda.worker.errors import ClarificationNeeded, SkillError
+from dingda.worker.errors import ArgumentNeeded, ClarificationNeeded, RefusalError
 from dingda.worker.language.text import MAX_CHARS, FoldedText, fold
-from dingda.worker.sdk.arguments import ArgumentNeeded
 from dingda.worker.sdk.context import Context
 from dingda.worker.sdk.skill import Command, Skill
 
@@ -68,25 +67,37 @@ def route_in_dialogue(router: Router, message: Message, asked: str) -> Route | N
     return _by_words(router, readings, dialogue, step)
 
 
-def respond_to_unread(error: SkillError, route: Route, ctx: Context) -> Response:
-    """The response to a message whose arguments could not be read.
+def respond_to_error(
+    error: BaseException, route: Route, ctx: Context, *, reading: bool = False
+) -> Response:
+    """The response to an error, and what it does to the dialogue.
 
-    A missing argument may come with the next message; in a dialogue the question stays open.
+    A missing argument may come with the next message. A question stays open where its answer could
+    not be read, or was asked about; a refusal by the skill ends it.
 
     Args:
-        error: what reading them raised.
+        error: what the skill raised, or what kept it from being called.
         route: of the message.
         ctx: of the message.
+        reading: whether reading the arguments raised it.
     """
     response = response_to_error(error, route.skill, ctx)
-    is_lacking = isinstance(error, ArgumentNeeded)
-    if isinstance(error, ArgumentNeeded) and not error.rest and _can_be_kept(route, ctx):
-        asked = Dialogue(route.skill.name, route.command.function.__name__, keep=ctx.kept)
-        typed = route.arguments.original
-        return ask_for_missing(response, asked, ctx.message, typed=typed, text=ctx.text)
-    if not (route.dialogue and route.is_step):
+    if not isinstance(error, ClarificationNeeded | RefusalError):
+        return response
+    if isinstance(error, ArgumentNeeded) and not error.rest and _can_be_kept(error, route, ctx):
+        asked = Dialogue(
+            route.skill.name,
+            route.command.function.__name__,
+            keep=ctx.kept,
+            words=route.arguments.original,
+            text=ctx.text,
+            lacking=error.lacking,
+        )
+        return replace(response, dialogue_after=asked.opened())
+    is_answer = route.is_step and (reading or isinstance(error, ClarificationNeeded))
+    if not (route.dialogue and is_answer):
         return leave(response, route)
-    if is_lacking and route.dialogue.choices:
+    if isinstance(error, ArgumentNeeded) and route.dialogue.choices:
         return replace(response, reply=question_back(ctx, error, route.dialogue.choices))
     return response
 
@@ -103,15 +114,16 @@ def dialogue_after(response: Response | None, route: Route | None) -> str:
     return CLOSED if route and route.dialogue else AS_STORED
 
 
-def _can_be_kept(route: Route, ctx: Context) -> bool:
-    """Whether what a message says beside its words would not be missed in the next one."""
-    found = route.skill.find_step(route.command.function.__name__)
-    signature = route.command.signature
-    is_found = found is not None and found.function is route.command.function
-    beside = signature.is_sent_something(ctx.message) or signature.is_about_people(
-        ctx.message, ctx.names
-    )
-    return is_found and not beside
+def _can_be_kept(error: ArgumentNeeded, route: Route, ctx: Context) -> bool:
+    """Whether the next message can be read behind this one."""
+    command, message = route.command, ctx.message
+    if not message.ordering_key or (route.dialogue and route.dialogue.lacking == error.lacking):
+        return False  # nobody is known to go on, or this message has brought nothing new
+    found = route.skill.find_step(command.function.__name__)
+    # What it says beside its words would be missed then.
+    beside = command.signature.is_sent_something(message)
+    beside = beside or command.signature.is_about_people(message, ctx.names)
+    return found is not None and found.function is command.function and not beside
 
 
 def _by_words(

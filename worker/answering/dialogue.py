@@ -7,10 +7,10 @@ means in it.
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
-from dingda.shared.dingtalk.message import Message, single_chat_key
+from dingda.shared.dingtalk.message import single_chat_key
 from dingda.shared.errors import InvalidReplyError
 from dingda.shared.ledger.dialogues import opened
 from dingda.shared.texts import ASK_PRIVATELY, CANNOT_ASK
@@ -38,6 +38,8 @@ class Dialogue:
     """The arguments that were typed before; the answer is read behind them."""
     text: str = field(default="", repr=False)
     """All that was typed before, likewise."""
+    lacking: str = field(default="", repr=False)
+    """The argument that is missing; "" where a skill asked a question of its own."""
     moved: bool = False
     """Whether it was asked in a group, and goes on in the single chat."""
 
@@ -50,9 +52,14 @@ class Dialogue:
             "keep": self.keep,
             "words": self.words,
             "text": self.text,
+            "lacking": self.lacking,
             "moved": self.moved,
         }
         return json.dumps({name: value for name, value in written.items() if value})
+
+    def opened(self, *, expires_s: float = EXPIRES_S, elsewhere: str = "") -> str:
+        """What a message's end does that asks it (`shared.ledger.dialogues`)."""
+        return opened(self.to_json(), expires_ms=round(expires_s * 1000), elsewhere=elsewhere)
 
     @classmethod
     def from_json(cls, text: str) -> "Dialogue | None":
@@ -66,6 +73,7 @@ class Dialogue:
                 keep=dict(found.get("keep", {})),
                 words=str(found.get("words", "")),
                 text=str(found.get("text", "")),
+                lacking=str(found.get("lacking", "")),
                 moved=bool(found.get("moved")),
             )
         except (ValueError, TypeError, LookupError, AttributeError):
@@ -101,26 +109,5 @@ def ask(question: Question, skill: Skill, ctx: Context, *, private: bool) -> Res
         ANSWERED,
         private=private,
         persist=not skill.private,
-        dialogue_after=opened(
-            asked.to_json(), expires_ms=round(question.expires_s * 1000), elsewhere=elsewhere
-        ),
+        dialogue_after=asked.opened(expires_s=question.expires_s, elsewhere=elsewhere),
     )
-
-
-def ask_for_missing(
-    response: Response, dialogue: Dialogue, message: Message, *, typed: str, text: str
-) -> Response:
-    """The same response to a command that lacks an argument, which the next message may hold.
-
-    Args:
-        response: it names what is missing.
-        dialogue: the function that lacks it, with what it keeps.
-        message: it led to the response. Where its sender is not known, nothing is kept.
-        typed: the arguments so far.
-        text: all that was typed so far.
-    """
-    if not message.ordering_key:
-        return response
-    kept = replace(dialogue, choices=(), words=typed, text=text)
-    after = opened(kept.to_json(), expires_ms=round(EXPIRES_S * 1000))
-    return replace(response, dialogue_after=after)

@@ -13,6 +13,7 @@ from typing import Any, Literal
 from dingda.shared import texts
 from dingda.shared.dingtalk.message import Message
 from dingda.shared.dingtalk.reply import Text
+from dingda.shared.errors import DingdaError
 from dingda.shared.ledger.states import Completion, Outcome
 from dingda.shared.runtime.clock import CHINA
 from dingda.shared.runtime.logs import class_name, trace
@@ -25,9 +26,9 @@ from dingda.worker.answering.calling import (
     check_settings,
     raised_by_skill,
 )
-from dingda.worker.answering.continuing import leave, respond_to_unread, route_in_dialogue
+from dingda.worker.answering.continuing import leave, respond_to_error, route_in_dialogue
 from dingda.worker.answering.dialogue import ask
-from dingda.worker.answering.error_replies import failed, response_to_error
+from dingda.worker.answering.error_replies import failed
 from dingda.worker.answering.metrics import AnsweringMetrics
 from dingda.worker.answering.permissions import check_allowed, refusal_in_group
 from dingda.worker.answering.response import ANSWERED, DECLINED, UNMATCHED, Response, as_reply
@@ -36,8 +37,7 @@ from dingda.worker.answering.safe_reply import question_back, sentence
 from dingda.worker.answering.text_presses import TextPresses
 from dingda.worker.answering.unmatched import hint
 from dingda.worker.contained import contained, is_cancelled, set_task_owner
-from dingda.worker.errors import ClarificationNeeded, RefusalError
-from dingda.worker.sdk.arguments import ArgumentNeeded
+from dingda.worker.errors import ArgumentNeeded, ClarificationNeeded, RefusalError
 from dingda.worker.sdk.context import Context
 from dingda.worker.sdk.people import Named, look_up
 from dingda.worker.sdk.question import Question
@@ -55,6 +55,15 @@ _GROUP_NOT_LISTED = Completion(Outcome.DECLINED, detail="the group is not among 
 def china_now() -> datetime:
     """The present in China, which has one time zone."""
     return datetime.now(CHINA)
+
+
+class _NotForThisStepError(DingdaError):
+    """A step can't read a message, which may be meant for another skill."""
+
+    def __init__(self, route: Route, why: ArgumentNeeded) -> None:
+        super().__init__(str(why))
+        self.route = route
+        self.why = why
 
 
 class Responder:
@@ -214,18 +223,12 @@ class Responder:
                 began_s = _now_s()
                 with logging_calls(notes.calls):
                     response = await contained(self._run_skill(route, ctx, notes))
-        except ArgumentNeeded as error:
-            # The step can't read it, so it may be meant for another skill after all.
-            other = route.otherwise
-            return (
-                await self._ask_skill(other, self._context(ctx.message, other), timeout_s, notes)
-                if other
-                else None
-            ) or respond_to_unread(error, route, ctx)
+        except _NotForThisStepError as error:
+            other_ctx = self._context(ctx.message, error.route)
+            response = await self._ask_skill(error.route, other_ctx, timeout_s, notes)
+            return response or respond_to_error(error.why, route, ctx, reading=True)
         except Exception as error:  # noqa: BLE001 - a skill may raise anything
-            response = response_to_error(error, route.skill, ctx)
-            if isinstance(error, RefusalError):
-                response = leave(response, route)
+            response = respond_to_error(error, route, ctx)
             if response.completion.outcome is Outcome.DEAD:
                 notes.note_error(raised_by_skill(error), route.command.function)
         outcome = response.completion.outcome if response else UNMATCHED.outcome
@@ -250,8 +253,8 @@ class Responder:
             arguments = await self._read_arguments(route, ctx)
         except (ClarificationNeeded, RefusalError) as error:
             if route.otherwise and isinstance(error, ArgumentNeeded):
-                raise
-            return respond_to_unread(error, route, ctx)
+                raise _NotForThisStepError(route.otherwise, error) from None
+            return respond_to_error(error, route, ctx, reading=True)
         notes.arguments = command.signature.types_of(arguments)
         returned = await call_function(command.function, arguments, self._threads)
         if returned is None:

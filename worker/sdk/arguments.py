@@ -27,19 +27,11 @@ from pydantic_settings import BaseSettings
 from dingda.shared.dingtalk.message import Message
 from dingda.shared.runtime.logs import class_name
 from dingda.shared.texts import MISSING, NOT_SENT, NOT_UNDERSTOOD, USAGE_WITH_IT
-from dingda.worker.errors import ClarificationNeeded
+from dingda.worker.errors import ArgumentNeeded
 from dingda.worker.language.text import FoldedText
 from dingda.worker.sdk.people import extract_named
 from dingda.worker.sdk.values import SENT, TEXTS, extract_value, is_readable, with_usage
 from dingda.worker.services.address_book import Person
-
-
-class ArgumentNeeded(ClarificationNeeded):
-    """A required argument was not found; `rest` is what was typed and is no argument."""
-
-    def __init__(self, sentence: str, *, rest: str) -> None:
-        super().__init__(sentence)
-        self.rest = rest
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +126,8 @@ class Signature:
             value = SENT[sent.kind](ctx.message)
             if value is None and sent.required:
                 sentence = NOT_SENT.format(label=sent.label)
-                raise ArgumentNeeded(with_usage(sentence, usage, USAGE_WITH_IT), rest="")
+                usage_with_it = with_usage(sentence, usage, USAGE_WITH_IT)
+                raise ArgumentNeeded(usage_with_it, lacking=sent.label)
             bound[sent.name] = sent.default if value is None else value
         # Slots first: they know what they look for. Text takes what is left.
         typed = words.rest
@@ -150,7 +143,9 @@ class Signature:
             elif parameter.required:
                 template = NOT_UNDERSTOOD if words.rest else MISSING
                 sentence = template.format(label=parameter.label, rest=words.rest)
-                raise ArgumentNeeded(with_usage(sentence, usage), rest=words.rest)
+                raise ArgumentNeeded(
+                    with_usage(sentence, usage), lacking=parameter.label, rest=words.rest
+                )
             else:
                 bound[parameter.name] = parameter.default
         return bound

@@ -15,6 +15,7 @@ from pydantic_settings import NoDecode
 from dingda.skill import (
     LIMITS_MEANING,
     NO_LIMITS,
+    ArgumentNeeded,
     ClarificationNeeded,
     Context,
     Http,
@@ -168,7 +169,7 @@ async def weather(
     if not question.asked:
         if Aspect.TYPHOON in aspects:
             raise RefusalError(NO_TYPHOON)
-        raise ClarificationNeeded(WHERE, suggestions=_EXAMPLES)
+        raise ArgumentNeeded(WHERE, suggestions=_EXAMPLES)
     asked = question.asked[:MAX_PLACES]
     places = await asyncio.gather(*(_find(each, settings, ctx.services.http) for each in asked))
     known = [(place, each.day) for each, place in zip(asked, places, strict=True) if place]

@@ -146,3 +146,25 @@ async def test_a_message_without_a_dialogue_stores_nothing_of_one() -> None:
         message = await worker.asked("问", msgId="1")
         assert not {"dialogue", "dialogue_after"} & (await worker.stored(message)).keys()
         assert await worker.redis.keys(KEYS.dialogue("*")) == []
+
+
+async def test_an_answer_that_is_typed_ahead_waits_for_its_question() -> None:
+    asking, shown = asyncio.Event(), asyncio.Event()
+
+    async def slow(word: str = "") -> Question | str:
+        if word:
+            return f"记下：{word}"
+        asking.set()
+        await shown.wait()
+        return Question("记什么？", then=slow)
+
+    async with open_worker(slow) as worker:
+        first, second = await worker.accept("问", msgId="1"), await worker.accept("甲", msgId="2")
+        answering = asyncio.create_task(worker.answer(first))
+        await asking.wait()
+        await worker.answer(second)
+        assert await worker.state(second) == "accepted"
+        shown.set()
+        await answering
+        await worker.answer(second)
+        assert worker.said[-1] == "记下：甲"

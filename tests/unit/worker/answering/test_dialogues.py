@@ -9,6 +9,7 @@ from dingda.shared.dingtalk.content import Kind
 from dingda.skill import (
     ActionCard,
     Allow,
+    ArgumentNeeded,
     ClarificationNeeded,
     Context,
     Picture,
@@ -82,6 +83,20 @@ async def look(what: Annotated[str, "名字"], picture: Picture) -> str:
 @skill.command("引用")
 async def quote(quoted: Quoted, note: Annotated[str, "备注"]) -> str:
     return f"{quoted.text} {note}"
+
+
+@skill.command("查")
+async def ask_later(ctx: Context, where: str = "") -> str:
+    if not where:
+        raise ArgumentNeeded("哪里？", suggestions=("查 北京",))
+    return f"{where} [{ctx.text}]"
+
+
+@skill.command("挑")
+async def pick_good(ctx: Context, what: str = "") -> str:
+    if "好" not in what:
+        raise ArgumentNeeded("哪个？")
+    return f"[{ctx.text}]"
 
 
 @skill.command("坏")
@@ -365,6 +380,28 @@ async def test_a_message_that_asks_for_an_argument_still_ends_as_declined(
     response = await chat.listen("寄 3")
     assert response is not None
     assert response.completion.outcome is Outcome.DECLINED
+
+
+async def test_a_function_may_find_out_later_what_is_missing(chat: Conversation) -> None:
+    reply = await chat.say("查")
+    assert isinstance(reply, ActionCard)
+    assert [reply.title, reply.link and reply.link.title] == ["哪里？", "查 北京"]
+    assert await said(chat, "北京") == "北京 [查 北京]"
+
+
+async def test_what_brings_nothing_new_is_not_read_behind_what_was_typed(
+    chat: Conversation,
+) -> None:
+    assert await said(chat, "挑", "谢谢", "再见") == "哪个？"
+    assert await said(chat, "好的那个") == "[挑 好的那个]"
+
+
+async def test_a_command_that_asks_about_what_was_typed_has_left_the_dialogue(
+    chat: Conversation,
+) -> None:
+    await chat.say("随便")
+    assert await said(chat, "寄 3 火星") == "没有认出城市：「火星」。用法：寄 <件数> <城市>"
+    assert await said(chat, "甲") == ""
 
 
 async def test_a_picture_may_follow(chat: Conversation) -> None:

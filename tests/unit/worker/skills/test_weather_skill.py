@@ -25,7 +25,7 @@ from dingda.simulator.backends import amap, open_meteo, qweather
 from dingda.simulator.backends.amap import FakeAMap
 from dingda.simulator.backends.open_meteo import FakeOpenMeteo
 from dingda.simulator.backends.qweather import FakeQWeather
-from dingda.testing import MemoryCache, ask, listen
+from dingda.testing import Conversation, MemoryCache, ask, listen
 from dingda.worker.language.places import Place
 from dingda.worker.sdk.loader import load_skill_settings, read_settings
 from dingda.worker.services.backend import Limits
@@ -180,6 +180,16 @@ async def test_without_a_place_one_is_asked_for(sky: Sky) -> None:
     assert said.completion.outcome is Outcome.DECLINED
     assert "查哪里的天气" in str(said.reply.to_payload())
     assert sky.open_meteo.asked == []
+
+
+@pytest.mark.parametrize("first", ["天气", "明天热吗"])
+async def test_the_place_may_follow_and_the_days_are_those_that_were_asked_for(
+    sky: Sky, first: str
+) -> None:
+    chat = Conversation(skill, **sky.circumstances)
+    await chat.say(first)
+    whole = await sky.ask(f"{first} 北京")
+    assert await chat.say("北京") == whole
 
 
 async def test_a_place_that_the_lexicon_lacks_is_looked_up_in_china_first(sky: Sky) -> None:
