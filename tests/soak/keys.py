@@ -7,8 +7,14 @@ from collections import Counter
 
 from redis.asyncio import Redis
 
-_MANY_BY_DESIGN = ("dingda:message:*", "dingda:ended:*", "dingda:letter:*")
-"""Of messages that have ended: they expire by themselves (docs/delivery.md says when)."""
+_MANY_BY_DESIGN = (
+    "dingda:message:*",
+    "dingda:ended:*",
+    "dingda:letter:*",
+    "dingda:dialogue:*",
+)
+"""Of messages that have ended, and questions that are open: they expire by themselves
+(docs/delivery.md and docs/dialogue.md say when)."""
 MOST_OTHERS = 60
 """How many other keys a quiet bot may have: workers, counts, queues, caches."""
 _LOOK_S = 5.0
