@@ -73,7 +73,7 @@ def test_an_origin_that_an_operator_names_is_that_alone(url: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["", "a b", "files.example:8443", "ftp://files.example", "a/b", "*"]
+    "name", ["", "a b", "files.example:8443", "ftp://files.example", "a/b", "*", "http://a/b"]
 )
 def test_what_names_no_host_is_refused(name: str) -> None:
     with pytest.raises(InvalidOriginError):

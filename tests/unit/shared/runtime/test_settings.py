@@ -246,6 +246,16 @@ def test_a_host_without_the_proxy_is_a_name(dingda: Environment, host: str) -> N
     assert "DINGDA_NO_PROXY: a host is written as" in dingda.complaint(NO_PROXY=host)
 
 
+def test_the_hosts_of_files_are_domains_and_origins(dingda: Environment) -> None:
+    assert dingda.settings().media_hosts == ("dingtalk.com", "aliyuncs.com", "alicdn.com")
+    named = ("aliyuncs.com", "https://files.corp.example")
+    assert dingda.settings(MEDIA_HOSTS=",".join(named)).media_hosts == named
+    for wrong in ("files.example:80", "https://files.example/private", "*"):
+        complaint = dingda.complaint(MEDIA_HOSTS=wrong)
+        assert "write it as aliyuncs.com, or as https://files.corp.example" in complaint
+        assert "private" not in complaint
+
+
 def test_limits_are_read_into_numbers_and_what_is_wrong_is_said(dingda: Environment) -> None:
     limits = dingda.settings(OPENAPI_LIMITS="at_once=5, per_s=2.5").openapi_limits
     assert limits == Limits(at_once=5, per_s=2.5)
