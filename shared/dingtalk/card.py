@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 from pydantic import BaseModel, TypeAdapter
 
 from dingda.shared.dingtalk.fields import mapping
+from dingda.shared.dingtalk.media import MediaId, check_picture
 from dingda.shared.dingtalk.message import hash_of
 from dingda.shared.errors import InvalidReplyError
 
@@ -60,6 +61,7 @@ class Card:
         allow: the userids of those who may press. Empty: the person that the card is for, so the
             sender of the message that it answers, or the person that it is pushed to.
         expires_s: seconds until nobody may press any longer, and the card says so; 30 days at most.
+        picture: shown below the text: what `ctx.upload` returned, or a URL; "" for none.
 
     >>> @dataclass(frozen=True)
     ... class Approve:
@@ -75,6 +77,7 @@ class Card:
     buttons: tuple[ActionButton, ...]
     allow: tuple[str, ...] = ()
     expires_s: float = 3 * _DAY_S
+    picture: MediaId | str = ""
 
     def __post_init__(self) -> None:
         self.content()
@@ -94,6 +97,7 @@ class Card:
             ),
             tuple(self.allow),
             self.expires_s,
+            self.picture,
         )
 
     def to_payload(self) -> dict[str, Any]:
@@ -123,6 +127,7 @@ class CardContent:
     actions: tuple[OfferedAction, ...] = field(repr=False)
     allow: tuple[str, ...] = ()
     expires_s: float = 3 * _DAY_S
+    picture: str = ""
 
     def __post_init__(self) -> None:
         _check_text("card.title", self.title, _MAX_TITLE_CHARS)
@@ -138,6 +143,8 @@ class CardContent:
             raise InvalidReplyError("card.allow", f"at most {MAX_ALLOWED} people")
         for staff_id in self.allow:
             _check_text("card.allow", staff_id, _MAX_ID_CHARS)
+        if self.picture:
+            check_picture("card.picture", self.picture)
         if not 0 < self.expires_s <= MAX_EXPIRES_S:
             raise InvalidReplyError("card.expires_s", f"more than 0, and at most {MAX_EXPIRES_S}")
 
@@ -149,6 +156,7 @@ class CardContent:
             "buttons": [list(action) for action in self.actions],
             "allow": list(self.allow),
             "expires_s": self.expires_s,
+            "picture": self.picture,
         }
 
     def to_json(self) -> str:
@@ -173,6 +181,7 @@ class CardContent:
                 ),
                 tuple(map(str, card["allow"])),
                 float(card["expires_s"]),
+                str(card.get("picture", "")),
             )
         except (LookupError, TypeError, ValueError):
             raise InvalidReplyError("card", "is none that was written by this program") from None

@@ -45,7 +45,7 @@ def picture_markdown(picture: MediaId | str, words: str = "") -> str:
     Raises:
         InvalidReplyError: if it is neither.
     """
-    _check_picture("markdown.picture", picture)
+    check_picture("markdown.picture", picture)
     return f"![{plain(words)}]({picture})"
 
 
@@ -62,7 +62,7 @@ class Image:
     picture: MediaId | str
 
     def __post_init__(self) -> None:
-        _check_picture("image.picture", self.picture)
+        check_picture("image.picture", self.picture)
 
     @property
     def is_upload(self) -> bool:
@@ -107,7 +107,16 @@ class FileMessage:
         return {"msgtype": "file", "file": {"mediaId": self.media_id, "fileName": self.name}}
 
 
-def _check_picture(field_name: str, picture: str) -> None:
+def check_picture(field_name: str, picture: str) -> None:
+    """Check that something can be shown as a picture.
+
+    Args:
+        field_name: where it is, for the error.
+        picture: an upload's id, or a URL.
+
+    Raises:
+        InvalidReplyError: if it is neither.
+    """
     if is_media_id(picture):
         return
     try:

@@ -9,6 +9,7 @@ from dingda.shared import texts
 from dingda.shared.dingtalk.card import OfferedAction, sign_action
 from dingda.shared.dingtalk.card_action import ACTION_ID
 from dingda.shared.dingtalk.markdown import plain
+from dingda.shared.dingtalk.media import picture_markdown
 from dingda.shared.dingtalk.reply import ActionCard, Button
 from dingda.shared.ledger.cards import GIVEN_UP_MS, CardRecord, CardState
 from dingda.shared.runtime.clock import CHINA
@@ -31,6 +32,7 @@ def card_params(card: CardRecord, secret: str, *, now_ms: int) -> dict[str, str]
     return {
         "title": card.content.title,
         "text": card.content.text,
+        "picture": card.content.picture,
         "buttons": json.dumps(buttons, ensure_ascii=False, separators=(",", ":")),
         "status": card.state,
         "result": result_of(card, now_ms=now_ms),
@@ -68,6 +70,8 @@ def as_action_card(card: CardRecord) -> ActionCard:
         for number, action in enumerate(card.content.actions)
     )
     title, text = card.content.title, card.content.text
+    if card.content.picture:
+        text = f"{text}\n\n{picture_markdown(card.content.picture)}"
     if len(buttons) == 1:
         return ActionCard(title, text, link=buttons[0])
     return ActionCard(title, text, buttons=buttons)

@@ -9,7 +9,7 @@ from typing import Any
 import fakeredis
 import pytest
 
-from dingda.shared.dingtalk.card import ActionButton, Card, out_track_id_of
+from dingda.shared.dingtalk.card import ActionButton, Card, CardContent, out_track_id_of
 from dingda.shared.dingtalk.card_action import CardAction
 from dingda.shared.dingtalk.notification import Notification
 from dingda.shared.dingtalk.reply import ActionCard
@@ -354,6 +354,33 @@ async def test_without_a_template_a_card_is_a_message_whose_buttons_name_it(desk
     record = await desk.ledger.find(out_track_id_of("m1"))
     assert record is not None
     assert record.state is CardState.OPEN
+
+
+async def test_a_cards_picture_is_a_variable_and_stays_when_it_is_decided(desk: Desk) -> None:
+    card = await desk.offer(picture="@lALplot")
+    assert desk.shown.cards[card]["picture"] == "@lALplot"
+    await desk.press(card, desk.button(card))
+    assert desk.shown.cards[card]["picture"] == "@lALplot"
+
+
+async def test_without_a_template_a_cards_picture_is_below_its_text(desk: Desk) -> None:
+    content = Card("请假", "张三请假", BUTTONS, allow=("0002",), picture="@lALplot").content()
+    space = Space("", "0002")
+    message = await desk.robot(None).prepare(content, key="m1", space=space, staff_id="")
+    assert isinstance(message, ActionCard)
+    assert message.text == "张三请假\n\n![](@lALplot)"
+
+
+def test_a_card_without_a_picture_may_be_stored_by_an_older_worker() -> None:
+    fields = Card("请假", "张三请假", BUTTONS).content().to_fields()
+    assert CardContent.of(fields | {"picture": "@lALplot"}).picture == "@lALplot"
+    del fields["picture"]
+    assert CardContent.of(fields).picture == ""
+
+
+def test_what_is_no_picture_is_refused_when_the_card_is_made() -> None:
+    with pytest.raises(InvalidReplyError, match=r"^card\.picture"):
+        Card("请假", "张三请假", BUTTONS, picture="plot.png")
 
 
 async def test_a_card_for_a_group_must_name_who_may_press(desk: Desk) -> None:
