@@ -23,6 +23,7 @@ from dingda.shared.dingtalk.event import Event
 from dingda.shared.dingtalk.markdown import link, plain
 from dingda.shared.dingtalk.media import FileMessage, Image, MediaId, picture_markdown
 from dingda.shared.dingtalk.message import Mention, Message
+from dingda.shared.dingtalk.push import Group, User
 from dingda.shared.dingtalk.reply import (
     MAX_TITLE_CHARS,
     ActionCard,
@@ -100,6 +101,7 @@ __all__ = [
     "FeedLink",
     "File",
     "FileMessage",
+    "Group",
     "HookContext",
     "Http",
     "Image",
@@ -125,6 +127,7 @@ __all__ = [
     "SkillSettings",
     "Text",
     "Tick",
+    "User",
     "Voice",
     "identifier",
     "link",

@@ -33,6 +33,7 @@ from dingda.worker.services.memory_media import MemoryMedia
 from dingda.worker.testing.asking import People, ask, fire, listen
 from dingda.worker.testing.conversation import Conversation
 from dingda.worker.testing.pressing import Pressed, press
+from dingda.worker.testing.pushes import Pushes
 
 __all__ = [
     "CallbackFault",
@@ -50,6 +51,7 @@ __all__ = [
     "Outcome",
     "People",
     "Pressed",
+    "Pushes",
     "Quotation",
     "Record",
     "ReplyFault",

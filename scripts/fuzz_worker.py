@@ -53,6 +53,7 @@ from dingda.worker.answering.routing import Router
 from dingda.worker.delivery import transport
 from dingda.worker.delivery.outcome import Delivered, Rejected, Retry, Unknown
 from dingda.worker.delivery.private import PrivateChannel, to_private_body
+from dingda.worker.delivery.robot_api import RobotApi
 from dingda.worker.delivery.webhook import WebhookChannel
 from dingda.worker.errors import SkillError
 from dingda.worker.language.text import MAX_CHARS, clean, fold, is_traditional
@@ -286,9 +287,10 @@ class _Bot:
     async def post_privately(self) -> object:
         """Send a private reply."""
         async with httpx.AsyncClient(transport=self._backends) as client:
-            channel = PrivateChannel(
+            robot = RobotApi(
                 _OverHTTPX(client), _token(client), robot_code="robot", openapi_url=_OPENAPI
             )
+            channel = PrivateChannel(robot)
             body = to_private_body(Markdown("标题", "好"))
             return await channel.send(a_message(), body, before_send=_claim, timeout_s=60)
 

@@ -218,6 +218,7 @@ async def open_answerer(
         stack.push_async_callback(openapi_calls.write)
         shared = SharedParts(
             redis,
+            ledger,
             replies,
             services,
             Downloads(Http(storage), media_hosts),

@@ -1,8 +1,9 @@
-"""What functions of skills are called for besides messages, as the ledger keeps it until then.
+"""What the ledger keeps besides messages: what functions of skills are called for, and pushes.
 
 A payload is an array of JSON, `["event", robotCode, {headers}, "data"]`,
-`["card action", robotCode, {}, "data"]` or `["tick", robotCode, {fields}, ""]`; that of a message
-is an object, always: so neither is ever taken for the other, whatever a callback's body holds.
+`["card action", robotCode, {}, "data"]`, `["tick", robotCode, {fields}, ""]` or that of a push
+(`push`); that of a message is an object, always: so neither is ever taken for the other, whatever a
+callback's body holds.
 """
 
 import json
@@ -14,21 +15,22 @@ from dingda.shared.dingtalk.card_action import CardAction, parse_card_action
 from dingda.shared.dingtalk.event import EVENT_HEADERS, Event, parse_event
 from dingda.shared.dingtalk.fields import read_array
 from dingda.shared.dingtalk.message import ORDERING_KEY_CHARS, Envelope, Ignored, hash_of
+from dingda.shared.dingtalk.push import PUSH, Push, read_push
 from dingda.shared.dingtalk.tick import Tick, read_tick
 from dingda.shared.errors import InvalidMessageError
 
 LIFE_MS = 24 * 3_600_000
 """How long a hook may be called for what happened, with all its retries and an operator's."""
 _EVENT, _CARD_ACTION, _TICK = "event", "card action", "tick"
-_NONE = "the ledger holds a payload that is no event, no card action and no tick"
+_NONE = "the ledger holds a payload that is no message and no notification"
 
 
 @dataclass(frozen=True, slots=True)
 class Notification:
-    """An event, a card action or a tick of a schedule, and whose it is."""
+    """An event, a card action, a tick of a schedule or a push, and whose it is."""
 
     robot_code: str
-    subject: Event | CardAction | Tick
+    subject: Event | CardAction | Tick | Push
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -40,21 +42,27 @@ class Notification:
                 return action_ids
             case Tick(name=name):
                 return (name,)
+            case Push():
+                return ()
 
     @property
     def title(self) -> str:
         """What operators read: `event: chat_add_member`, `card action: approve`."""
+        if isinstance(self.subject, Push):
+            return f"{PUSH}: {type(self.subject.target).__name__.lower()}"
         kind = {Event: _EVENT, CardAction: _CARD_ACTION, Tick: _TICK}[type(self.subject)]
         return f"{kind}: {', '.join(self.names)}"
 
     @property
     def dingtalk_id(self) -> str:
-        """DingTalk's id of an event; of a card action the card's; "" of a tick, which has none."""
+        """DingTalk's id of an event, the card's of a card action; a push's key; "" of a tick."""
         match self.subject:
             case Event(id=event_id):
                 return event_id
             case CardAction(out_track_id=out_track_id):
                 return out_track_id
+            case Push(key=key):
+                return key
             case Tick():
                 return ""
 
@@ -127,12 +135,14 @@ def is_notification(payload: bytes) -> bool:
 
 
 def parse_notification(payload: bytes) -> Notification:
-    """Parse what `event_payload`, `card_action_payload` or `tick_payload` made.
+    """Parse what `event_payload`, `card_action_payload`, `tick_payload` or `Push` made.
 
     Raises:
         InvalidMessageError: if it is none of them.
     """
     match read_array(payload):
+        case ["push", *_] as items:
+            return Notification(*read_push(items))
         case ["event", str(robot_code), dict(headers), str(data)]:
             subject: Event | CardAction | Tick | Ignored = parse_event(headers, data.encode())
         case ["card action", str(robot_code), dict(), str(data)]:

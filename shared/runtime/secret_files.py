@@ -16,6 +16,7 @@ from typing import Any, get_args
 from pydantic import SecretStr
 from pydantic_settings import BaseSettings, EnvSettingsSource
 
+from dingda.shared.dingtalk.groups import Groups
 from dingda.shared.dingtalk.robots import Robots
 from dingda.shared.errors import SettingsError
 from dingda.shared.runtime.environment import ENV_FILE, names_set, written
@@ -160,4 +161,5 @@ def _open_at_once(path: str, flags: int) -> int:
 
 
 def _holds_secrets(annotation: Any) -> bool:
-    return annotation in (SecretStr, Robots) or any(map(_holds_secrets, get_args(annotation)))
+    is_secret = annotation in (SecretStr, Groups, Robots)
+    return is_secret or any(map(_holds_secrets, get_args(annotation)))

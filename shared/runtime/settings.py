@@ -31,6 +31,7 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
+from dingda.shared.dingtalk.groups import Groups, read_groups
 from dingda.shared.dingtalk.media_hosts import MediaHosts
 from dingda.shared.dingtalk.origin import origin_of
 from dingda.shared.dingtalk.reply import MAX_PARTS
@@ -352,6 +353,12 @@ class Settings(PlainSettings):
     oapi_url: Annotated[str, AfterValidator(_base_url)] = Field(
         "https://oapi.dingtalk.com", description="DingTalk's older OpenAPI."
     )
+    groups: Annotated[InstanceOf[Groups], NoDecode] = Field(
+        Groups(),
+        exclude=True,  # a dump of the settings would hold webhooks
+        description="Groups that the bot may speak to by name, as JSON: a conversationId, or a "
+        'custom robot\'s webhook with #SEC... behind it, such as {"ops": "cid..."}.',
+    )
     openapi_limits: LimitsSetting = Field(
         NO_LIMITS, description=LIMITS_MEANING.format(service="both")
     )
@@ -434,6 +441,14 @@ class Settings(PlainSettings):
         if spare := [f"DINGDA_{name.upper()}" for name, given in single.items() if given]:
             raise ValueError(f"the robots have their own: leave out {' and '.join(spare)}")
         return read_robots(value) if isinstance(value, str) else value
+
+    @field_validator("groups", mode="before")
+    @classmethod
+    def _groups(cls, value: Any, info: ValidationInfo) -> Any:
+        text = _bare(value) if isinstance(value, str) else ""
+        if not text:
+            return value or Groups()
+        return read_groups(text, origins=info.data.get("session_webhook_origins", ()))
 
     @field_validator("alert_webhook")
     @classmethod

@@ -6,6 +6,7 @@ import httpx
 
 from dingda.testing import MemoryCache
 from dingda.worker.delivery.private import PrivateChannel
+from dingda.worker.delivery.robot_api import RobotApi
 from dingda.worker.delivery.transport import BeforeSend, Request, Response, Transport
 from dingda.worker.services.access_token import AccessToken
 from dingda.worker.services.cache import Cache
@@ -59,4 +60,9 @@ def openapi_of(client: httpx.AsyncClient, token: AccessToken | None = None) -> O
 
 
 def private_channel(transport: Transport, token: AccessToken) -> PrivateChannel:
-    return PrivateChannel(transport, token, robot_code="robot", openapi_url=OPENAPI_URL)
+    return PrivateChannel(robot_api(transport, token))
+
+
+def robot_api(transport: Transport, token: AccessToken) -> RobotApi:
+    """The robot's own part of the OpenAPI."""
+    return RobotApi(transport, token, robot_code="robot", openapi_url=OPENAPI_URL)

@@ -9,12 +9,14 @@ from typing import Any
 import fakeredis
 import httpx
 
+from dingda.shared.dingtalk.groups import CustomRobotAddress, Groups
 from dingda.shared.dingtalk.message import Message
 from dingda.shared.ledger.admin import LedgerAdmin
 from dingda.shared.ledger.ledger import Ledger
 from dingda.shared.ledger.states import Counts, Lease
 from dingda.shared.queue import JobQueue
 from dingda.shared.runtime.cancel_reason import CancelReason
+from dingda.shared.runtime.clock import wall_clock_ms
 from dingda.shared.runtime.tracing import Tracing
 from dingda.skill import Skill, Text
 from dingda.testing import MemoryCache
@@ -25,15 +27,23 @@ from dingda.worker.answering.metrics import AnsweringMetrics
 from dingda.worker.answering.responder import Responder
 from dingda.worker.answering.robots import AnsweringRobot
 from dingda.worker.answering.routing import Router
+from dingda.worker.delivery.push import PushChannel
 from dingda.worker.delivery.transport import BeforeSend, Request, Response
 from dingda.worker.delivery.webhook import WebhookChannel
 from dingda.worker.engine.threads import SkillThreads
 from dingda.worker.sdk.services import Services
 from dingda.worker.services.database import Databases
 from dingda.worker.services.http_client import Http
+from dingda.worker.services.ledger_pusher import LedgerPusher
 from tests.support.builders import KEYS, a_callback, a_message
-from tests.support.openapi_clients import a_token, contacts_of, private_channel
+from tests.support.openapi_clients import a_token, contacts_of, private_channel, robot_api
 
+GROUPS = Groups(
+    {
+        "ops": "cidOPS==",
+        "all": CustomRobotAddress("https://oapi.dingtalk.com/robot/send?access_token=t", "SECs"),
+    }
+)
 ORIGINS = ("https://oapi.dingtalk.com:443",)
 Step = dict[str, Any] | int | Exception | Callable[[], Awaitable[None]]
 SkillFunction = Callable[..., Any]
@@ -96,6 +106,7 @@ class WorkerHarness:
         self.server = server
         self.chat = FakeDingTalk({"errcode": 0, "errmsg": "ok"})
         self.private = FakeDingTalk({"processQueryKey": "abc"})
+        self.pushed = FakeDingTalk({"processQueryKey": "abc", "errcode": 0})
         self.answerer: Answerer
 
     @property
@@ -231,6 +242,9 @@ async def open_worker(
                 cache=MemoryCache(),
                 databases=Databases(),
                 dingtalk=contacts_of(backends, token),
+                pusher=LedgerPusher(
+                    made.ledger, known or "", backlog_limit=100, why_not=lambda _: ""
+                ),
             )
             robot = AnsweringRobot(
                 Responder(
@@ -249,6 +263,12 @@ async def open_worker(
                     skill_timeout_s=timeout_s,
                     admission=admission,
                     metrics=metrics,
+                ),
+                push=PushChannel(
+                    made.pushed,
+                    robot_api(made.pushed, token),
+                    GROUPS,
+                    now_ms=wall_clock_ms,
                 ),
                 private=private_channel(made.private, token),
             )

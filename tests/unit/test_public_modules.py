@@ -20,9 +20,9 @@ CHINA LIMITS_MEANING MALFORMED MAX_TITLE_CHARS NO_LIMITS ActionButton ActionCard
 AddressBook Allow ArgumentNeeded At Backend
 BackendBusyError BackendConfigError BackendError BackendProtocolError BackendQuotaError
 BackendUnavailableError Bounds Button Cache Card CardAction ClarificationNeeded Context Databases
-Event FeedCard FeedLink File FileMessage HookContext Http Image InvalidReplyError JSONResponse
+Event FeedCard FeedLink File FileMessage Group HookContext Http Image InvalidReplyError JSONResponse
 Limits LimitsSetting Markdown Media MediaFile MediaId Mention Message Person Picture Question Quoted
-RefusalError Reply Services Skill SkillError SkillSettings Text Tick Voice identifier link
+RefusalError Reply Services Skill SkillError SkillSettings Text Tick User Voice identifier link
 picture_markdown plain shorten
 """
 SLOTS = """
@@ -31,7 +31,7 @@ UnsupportedPatternError find_days find_places fold is_traditional to_simplified
 """
 TESTING = """
 CallbackFault CardState Completion Conversation DeadReason FaultSettings MemoryCache MemoryMedia
-Mentioned MessageTimeline OpenAPIFault OpenAPIFaults Outcome People Pressed Quotation Record
+Mentioned MessageTimeline OpenAPIFault OpenAPIFaults Outcome People Pressed Pushes Quotation Record
 ReplyFault Response SimulatedDingTalk SimulatorClient Toast UserMessage ask fire listen press
 staff_id_of
 """

@@ -21,6 +21,8 @@ exactly one worker through each step. The way of one message:
 11. `answerer.py: Answerer._carry_out` does it: `LeaseKeeper.finish`, a retry later, or a plain
     sentence instead.
 
+A push (`Answerer._push`) begins at the fifth step: what it says is made already.
+
 An event or a card action, which has no sender to answer, leaves that way after its lease:
 `hooks.py: HookRunner` calls the skills' hooks for it (`hook_caller.py`), and again those that fail.
 
@@ -44,6 +46,7 @@ from dingda.shared.dingtalk.notification import (
     is_notification,
     parse_notification,
 )
+from dingda.shared.dingtalk.push import Push
 from dingda.shared.ledger.dialogues import AS_STORED, LEFT_ALONE
 from dingda.shared.ledger.ledger import Ledger
 from dingda.shared.ledger.schedules import Schedules
@@ -55,13 +58,13 @@ from dingda.shared.runtime.task_owner import TaskOwner, current_owner
 from dingda.shared.runtime.tracing import Tracing
 from dingda.shared.texts import LOOKING_UP, TOO_MANY
 from dingda.worker.answering.admission import Admission, NoPlaceError
-from dingda.worker.answering.attempt import Attempt
+from dingda.worker.answering.attempt import Attempt, PushAttempt
 from dingda.worker.answering.hooks import HookAttempt, HookRunner
 from dingda.worker.answering.lease_keeper import LeaseKeeper
 from dingda.worker.answering.metrics import AnsweringMetrics
 from dingda.worker.answering.notice import notice_after
 from dingda.worker.answering.offering import encode_response
-from dingda.worker.answering.outgoing import OutgoingReply, encode_sentence
+from dingda.worker.answering.outgoing import OutgoingReply, compose_push, encode_sentence
 from dingda.worker.answering.rate_limit import RateDecision
 from dingda.worker.answering.response import UNMATCHED
 from dingda.worker.answering.robots import AnsweringRobot, FindRobot
@@ -74,7 +77,7 @@ from dingda.worker.answering.settlement import (
 )
 from dingda.worker.answering.unknown_robots import UnknownRobots
 from dingda.worker.contained import set_task_owner
-from dingda.worker.delivery.channel import Channel, SendChannel
+from dingda.worker.delivery.channel import Channel, Send, SendChannel
 from dingda.worker.delivery.outcome import Delivered, DeliveryOutcome, OutOfTime, Rejected
 from dingda.worker.delivery.transport import BeforeSend
 
@@ -122,7 +125,7 @@ class Answerer:
         self._reply_parts = reply_parts
         self._tracing = tracing or Tracing()
         self._hooks = HookRunner(ledger, self._lease_keeper, admission, schedules)
-        self._attempts: dict[str, Attempt | HookAttempt] = {}
+        self._attempts: dict[str, Attempt | HookAttempt | PushAttempt] = {}
 
     @property
     def held_leases(self) -> dict[str, Lease]:
@@ -171,10 +174,13 @@ class Answerer:
             self._attempts[lease.id] = attempt
             try:
                 with self._tracing.processing():
-                    if isinstance(attempt, HookAttempt):
-                        await self._hooks.advance(attempt)
-                    else:
-                        await self._advance(attempt)
+                    match attempt:
+                        case HookAttempt():
+                            await self._hooks.advance(attempt)
+                        case PushAttempt():
+                            await self._push(attempt)
+                        case Attempt():
+                            await self._advance(attempt)
             finally:
                 self._attempts.pop(lease.id, None)
 
@@ -252,13 +258,27 @@ class Answerer:
             return True
         return False
 
-    async def _send(self, attempt: Attempt, reply: OutgoingReply) -> None:
+    async def _push(self, attempt: PushAttempt) -> None:
+        """Send a push, when those before it to the same target have ended."""
+        lease, push = attempt.lease, attempt.push
+        if not lease.is_first and await self._ledger.park(lease):
+            return
+        if lease.prepared:
+            await self._send(attempt, OutgoingReply(lease.prepared, channel=Channel.PUSH))
+            return
+        by_openapi = attempt.robot.push.goes_by_openapi(push.target)
+        await self._send(
+            attempt,
+            compose_push(push.reply, by_openapi=by_openapi, max_parts=self._reply_parts),
+        )
+
+    async def _send(self, attempt: Attempt | PushAttempt, reply: OutgoingReply) -> None:
         """Send a reply: its parts one after the other, each with a claim of its own."""
         while True:
             claim = partial(self._claim_send, attempt, reply.dialogue_after)
-            channel = self._channel(attempt, reply.channel)
+            send = self._sending(attempt, reply.channel)
             with self._tracing.delivering():
-                outcome = await self._post(attempt, channel, reply.prepared.body, claim)
+                outcome = await self._post(attempt, send, reply.prepared.body, claim)
                 self._tracing.note(outcome=class_name(outcome))
             attempt.robot.responder.metrics.delivery_ended(outcome)
             if isinstance(outcome, Delivered):
@@ -274,17 +294,19 @@ class Answerer:
             attempt = replace(attempt, lease=lease)
             failpoint("between-parts")
 
-    def _channel(self, attempt: Attempt, channel: Channel) -> SendChannel | None:
-        """The way to send; None where the robot does not have it."""
-        match channel:
-            case Channel.WEBHOOK:
-                return self._webhook
-            case Channel.PRIVATE:
-                return attempt.robot.private
-            case Channel.CARD:
-                return attempt.robot.card
+    def _sending(self, attempt: Attempt | PushAttempt, channel: Channel) -> Send | None:
+        """The way to send a body; None where the robot does not have it."""
+        robot = attempt.robot
+        if isinstance(attempt, PushAttempt):
+            return partial(robot.push.send, attempt.push)
+        way = {
+            Channel.WEBHOOK: self._webhook,
+            Channel.PRIVATE: robot.private,
+            Channel.CARD: robot.card,
+        }.get(channel)
+        return partial(way.send, attempt.message) if way else None
 
-    async def _claim_send(self, attempt: Attempt, dialogue_after: str) -> None:
+    async def _claim_send(self, attempt: Attempt | PushAttempt, dialogue_after: str) -> None:
         await self._ledger.claim_send(
             attempt.lease, facts=attempt.facts, dialogue_after=dialogue_after
         )
@@ -292,24 +314,29 @@ class Answerer:
             set_task_owner(owner._replace(sending_s=time.monotonic()))
 
     async def _post(
-        self, attempt: Attempt, channel: SendChannel | None, body: bytes, before_send: BeforeSend
+        self,
+        attempt: Attempt | PushAttempt,
+        send: Send | None,
+        body: bytes,
+        before_send: BeforeSend,
     ) -> DeliveryOutcome | OutOfTime:
-        """Send a body by a channel as soon as there is a place on the wire."""
-        if channel is None:
+        """Send a body as soon as there is a place on the wire."""
+        if send is None:
             return Rejected("private: DINGDA_APP_KEY is not set")
         if attempt.remaining_s <= 0:
             return OutOfTime()
         # A burst of one skill's replies must not delay those of another.
         try:
             async with self._admission.posts.place(attempt.skill, within_s=attempt.remaining_s):
-                return await channel.send(
-                    attempt.message, body, before_send=before_send, timeout_s=attempt.remaining_s
-                )
+                return await send(body, before_send=before_send, timeout_s=attempt.remaining_s)
         except NoPlaceError:
             return OutOfTime()
 
     async def _carry_out(
-        self, settlement: Finish | RetryLater | SendFallback, attempt: Attempt, reply: OutgoingReply
+        self,
+        settlement: Finish | RetryLater | SendFallback,
+        attempt: Attempt | PushAttempt,
+        reply: OutgoingReply,
     ) -> None:
         """Do what was decided: finish the message, or give it back for another attempt."""
         lease = attempt.lease
@@ -320,7 +347,7 @@ class Answerer:
                 await self._lease_keeper.finish(
                     lease, completion, facts=attempt.facts, dialogue_after=after
                 )
-                if sentence:
+                if sentence and isinstance(attempt, Attempt):
                     await self._send_sentence(attempt, sentence)
             case RetryLater(pause_ms, kind, reason):
                 retried = event("message.retried", reason=reason, pause_s=pause_ms / 1000)
@@ -334,7 +361,7 @@ class Answerer:
                     facts=attempt.facts,
                     dialogue_after=reply.dialogue_after if reply.persist else LEFT_ALONE,
                 )
-            case SendFallback(sentence, completion):
+            case SendFallback(sentence, completion) if isinstance(attempt, Attempt):
                 fallback = PreparedReply(encode_sentence(sentence, attempt.message), completion)
                 await self._ledger.retry(
                     lease,
@@ -351,7 +378,8 @@ class Answerer:
     async def _send_sentence(self, attempt: Attempt, sentence: str) -> None:
         """Send a sentence besides the answer; the message's outcome does not depend on it."""
         body = encode_sentence(sentence, attempt.message)
-        outcome = await self._post(attempt, self._webhook, body, _unclaimed)
+        send = self._sending(attempt, Channel.WEBHOOK)
+        outcome = await self._post(attempt, send, body, _unclaimed)
         if not isinstance(outcome, Delivered | OutOfTime):
             logger.info("a notice was not delivered: %s", outcome.reason)
 
@@ -368,8 +396,10 @@ def _parse(lease: Lease) -> Message | Notification:
 
 def _attempt(
     lease: Lease, content: Message | Notification, robot: AnsweringRobot, deadline_s: float
-) -> Attempt | HookAttempt:
+) -> Attempt | HookAttempt | PushAttempt:
     if isinstance(content, Notification):
+        if isinstance(content.subject, Push):
+            return PushAttempt(lease, content.subject, robot, deadline_s)
         return HookAttempt(lease, content, robot.hooks, deadline_s)
     route = robot.responder.route(content, lease.dialogue)
     return Attempt(lease, content, robot, route, deadline_s)

@@ -1,9 +1,10 @@
-"""One attempt at answering a message: the value that is passed from the lease to the outcome."""
+"""One attempt at answering a message, or at a push: passed on from the lease to the outcome."""
 
 import asyncio
 from dataclasses import dataclass, field
 
 from dingda.shared.dingtalk.message import Message
+from dingda.shared.dingtalk.push import Push
 from dingda.shared.ledger.facts import MessageFacts
 from dingda.shared.ledger.states import Lease
 from dingda.worker.answering.attempt_notes import AttemptNotes
@@ -64,3 +65,32 @@ class Attempt:
             error=notes.error,
             place=notes.place,
         ).to_json()
+
+
+@dataclass(frozen=True, slots=True)
+class PushAttempt:
+    """A push, the lease on it, the robot that speaks, and the deadline."""
+
+    lease: Lease
+    push: Push
+    robot: AnsweringRobot
+    deadline_s: float
+    """As of an `Attempt`."""
+
+    skill = ""
+    """No skill is called."""
+
+    @property
+    def remaining_s(self) -> float:
+        """Seconds until the deadline; negative after it. Read it on the event loop."""
+        return self.deadline_s - asyncio.get_running_loop().time()
+
+    @property
+    def since_s(self) -> float:
+        """When the lease was taken, in seconds of the event loop's clock."""
+        return self.deadline_s - self.lease.remaining_ms / 1000
+
+    @property
+    def facts(self) -> str:
+        """What the ledger is told of it, as JSON."""
+        return MessageFacts.of_payload(self.lease.payload).to_json()

@@ -9,6 +9,8 @@ from redis.asyncio import Redis
 from dingda.shared.dingtalk.card import route_key_of
 from dingda.shared.dingtalk.robots import Robot
 from dingda.shared.ledger.cards import CardLedger
+from dingda.shared.ledger.ledger import Ledger
+from dingda.shared.runtime.clock import wall_clock_ms
 from dingda.shared.runtime.settings import Settings
 from dingda.worker.answering.admission import Admission
 from dingda.worker.answering.cards import CardDisplay, RobotCards
@@ -23,6 +25,8 @@ from dingda.worker.answering.text_presses import TextPresses
 from dingda.worker.delivery.card import CardChannel
 from dingda.worker.delivery.card_api import CardApi
 from dingda.worker.delivery.private import PrivateChannel
+from dingda.worker.delivery.push import PushChannel
+from dingda.worker.delivery.robot_api import RobotApi
 from dingda.worker.delivery.transport import Transport
 from dingda.worker.sdk.loader import load_skills_of
 from dingda.worker.sdk.services import Services
@@ -32,6 +36,7 @@ from dingda.worker.services.cache import Cache
 from dingda.worker.services.contacts import Contacts
 from dingda.worker.services.downloads import Downloads
 from dingda.worker.services.http_client import Http
+from dingda.worker.services.ledger_pusher import LedgerPusher
 from dingda.worker.services.media import DingTalkMedia
 from dingda.worker.services.openapi import OpenAPI
 from dingda.worker.services.openapi_calls import OpenAPICalls
@@ -42,6 +47,7 @@ class SharedParts:
     """What the robots of one worker share."""
 
     redis: Redis
+    ledger: Ledger
     replies: Transport
     services: Services
     """Those of a robot without an account for the OpenAPI."""
@@ -108,6 +114,15 @@ def _create(
         display=display,
         address_book=services.dingtalk,
     )
+    api = _robot_api(settings, robot, shared.replies, token) if token else None
+    push = PushChannel(shared.replies, api, settings.groups, now_ms=wall_clock_ms)
+    pusher = LedgerPusher(
+        shared.ledger,
+        robot.code,
+        backlog_limit=settings.backlog_limit,
+        why_not=push.why_not,
+    )
+    services = replace(services, pusher=pusher)
     return AnsweringRobot(
         Responder(
             router=Router([*skills, help_skill(skills)], own_name=robot.name),
@@ -131,7 +146,8 @@ def _create(
         ),
         card=CardChannel(display.api) if display else None,
         cards=cards,
-        private=_private_channel(settings, robot, shared.replies, token) if token else None,
+        push=push,
+        private=PrivateChannel(api) if api else None,
         rate_limiter=RateLimiter(
             shared.redis,
             prefix=settings.queue,
@@ -187,10 +203,10 @@ def has_actions(skills: Sequence[Skill]) -> bool:
     return any(skill.actions for skill in skills)
 
 
-def _private_channel(
+def _robot_api(
     settings: Settings, robot: Robot, replies: Transport, token: AccessToken
-) -> PrivateChannel:
-    return PrivateChannel(
+) -> RobotApi:
+    return RobotApi(
         replies,
         token,
         robot_code=robot.code or robot.app_key,

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from dingda.shared.dingtalk.card_action import CardAction
 from dingda.shared.dingtalk.notification import Notification
+from dingda.shared.dingtalk.push import Push
 from dingda.shared.ledger.states import Completion, Outcome
 from dingda.shared.runtime.failpoints import failpoint
 from dingda.shared.runtime.task_owner import TaskOwner, current_owner
@@ -176,6 +177,8 @@ class HookCaller:
         if isinstance(subject, CardAction):
             check_press_allowed(skill, subject)
         check_settings(hook.settings, skill, self._services)
+        if isinstance(subject, Push):
+            raise TypeError("a push has no hooks")
         arguments = hook.bind(subject, ctx, self._services.settings)
         await call_function(hook.function, arguments, self._threads)
         if hook.schedule:

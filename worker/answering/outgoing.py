@@ -7,7 +7,7 @@ from dingda.shared.dingtalk.reply import MAX_BODY_BYTES, Reply, Text, to_body
 from dingda.shared.ledger.dialogues import AS_STORED
 from dingda.shared.ledger.states import Completion, PreparedReply
 from dingda.shared.texts import CUT_OFF
-from dingda.worker.answering.response import Response
+from dingda.worker.answering.response import ANSWERED, Response
 from dingda.worker.answering.splitting import fits, split
 from dingda.worker.delivery.channel import Channel
 from dingda.worker.delivery.private import MAX_PRIVATE_BYTES, to_private_body
@@ -51,25 +51,44 @@ def compose(response: Response, message: Message, *, max_parts: int) -> Outgoing
         max_parts: how many messages it may be sent in. What must not persist is cut to one: its
             other parts would wait in Redis.
     """
-    encode, max_bytes = (
-        (to_private_body, MAX_PRIVATE_BYTES) if response.private else (to_body, MAX_BODY_BYTES)
+    prepared = _encode(
+        response.reply,
+        response.completion,
+        by_openapi=response.private,
+        max_parts=max_parts if response.persist else 1,
+        cut_off=localizer(like=message.text)(CUT_OFF),
     )
-    parts: tuple[Reply, ...] = (response.reply,)
-    if not fits(response.reply, max_bytes):
-        parts = split(
-            response.reply,
-            max_parts=max_parts if response.persist else 1,
-            cut_off=localizer(like=message.text)(CUT_OFF),
-            max_bytes=max_bytes,
-        )
-    first, *rest = map(encode, parts)
-    prepared = PreparedReply(first, response.completion, tuple(rest))
     return OutgoingReply(
         prepared,
         channel=Channel.PRIVATE if response.private else Channel.WEBHOOK,
         persist=response.persist,
         dialogue_after=response.dialogue_after,
     )
+
+
+def compose_push(reply: Reply, *, by_openapi: bool, max_parts: int) -> OutgoingReply:
+    """Encode a push.
+
+    Args:
+        reply: what it says.
+        by_openapi: whether it goes by the OpenAPI, and not by a custom robot.
+        max_parts: how many messages it may be sent in.
+    """
+    prepared = _encode(reply, ANSWERED, by_openapi=by_openapi, max_parts=max_parts, cut_off=CUT_OFF)
+    return OutgoingReply(prepared, channel=Channel.PUSH)
+
+
+def _encode(
+    reply: Reply, completion: Completion, *, by_openapi: bool, max_parts: int, cut_off: str
+) -> PreparedReply:
+    encode, max_bytes = (
+        (to_private_body, MAX_PRIVATE_BYTES) if by_openapi else (to_body, MAX_BODY_BYTES)
+    )
+    parts: tuple[Reply, ...] = (reply,)
+    if not fits(reply, max_bytes):
+        parts = split(reply, max_parts=max_parts, cut_off=cut_off, max_bytes=max_bytes)
+    first, *rest = map(encode, parts)
+    return PreparedReply(first, completion, tuple(rest))
 
 
 def encode_sentence(sentence: str, message: Message) -> bytes:

@@ -8,6 +8,7 @@ from dingda.worker.answering.hook_caller import HookCaller
 from dingda.worker.answering.rate_limit import RateLimiter
 from dingda.worker.answering.responder import Responder
 from dingda.worker.delivery.channel import SendChannel
+from dingda.worker.delivery.push import PushChannel
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +19,8 @@ class AnsweringRobot:
     """Makes the response: with its skills, its address book, and its metrics."""
     hooks: HookCaller
     """Calls the hooks of the same skills."""
+    push: PushChannel
+    """Sends what it says of its own accord."""
     private: SendChannel | None = None
     """Sends replies to the sender alone; None where that is not set up."""
     card: SendChannel | None = None

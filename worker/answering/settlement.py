@@ -127,10 +127,10 @@ def settle(
 def _after_rejection(rejected: Rejected, reply: OutgoingReply) -> Finish | SendFallback:
     """Fall back to a plain sentence where that may be accepted, else finish.
 
-    Only an answer has a fallback; an apology, a refusal or the fallback itself has none.
+    Only an answer has a fallback; an apology, a refusal, a push or the fallback itself has none.
     """
     completion = _dead(DeadReason.FAILED, rejected.reason, reply)
-    if reply.completion != ANSWERED:
+    if reply.completion != ANSWERED or reply.channel is Channel.PUSH:
         return Finish(completion)
     if reply.channel is Channel.PRIVATE:
         return SendFallback(ASK_PRIVATELY, completion)

@@ -18,6 +18,17 @@ class Channel(StrEnum):
     """To the sender alone, in the single chat with the robot."""
     CARD = "card"
     """As a card of DingTalk's; its creation is a state write, and is not claimed."""
+    PUSH = "push"
+    """To whomever a push names: no message is answered."""
+
+
+class Send(Protocol):
+    """Sends one body to one recipient: `SendChannel.send`, once its message is given."""
+
+    async def __call__(
+        self, body: bytes, *, before_send: BeforeSend, timeout_s: float
+    ) -> DeliveryOutcome:
+        """Send the body, once."""
 
 
 class SendChannel(Protocol):

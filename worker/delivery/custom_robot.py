@@ -1,4 +1,4 @@
-"""A custom robot (自定义机器人) of a group, by its webhook: how the bot speaks to its operators."""
+"""A custom robot (自定义机器人) of a group, by its webhook: takes what a session takes."""
 
 import json
 from collections.abc import Callable
@@ -8,7 +8,7 @@ from dingda.shared.dingtalk.signature import sign
 from dingda.worker.delivery.classify import classify
 from dingda.worker.delivery.outcome import DeliveryOutcome
 from dingda.worker.delivery.post import POST_TIMEOUT_S, PostResponse, post
-from dingda.worker.delivery.transport import Transport
+from dingda.worker.delivery.transport import BeforeSend, Transport
 
 
 class CustomRobot:
@@ -35,12 +35,14 @@ class CustomRobot:
     async def send(self, text: str) -> DeliveryOutcome:
         """Send a text, once; a network error is an outcome."""
         body = json.dumps({"msgtype": "text", "text": {"content": text}}, ensure_ascii=False)
+        return await self.post(body.encode(), before_send=_unclaimed, timeout_s=POST_TIMEOUT_S)
+
+    async def post(
+        self, body: bytes, *, before_send: BeforeSend, timeout_s: float
+    ) -> DeliveryOutcome:
+        """Send a message that `reply.to_body` made, once; see `SendChannel.send`."""
         response = await post(
-            self._transport,
-            self._url(),
-            body.encode(),
-            before_send=_unclaimed,
-            timeout_s=POST_TIMEOUT_S,
+            self._transport, self._url(), body, before_send=before_send, timeout_s=timeout_s
         )
         if not isinstance(response, PostResponse):
             return response

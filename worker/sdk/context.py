@@ -1,9 +1,10 @@
 """The contexts of a skill's functions: of a command the message being handled, and the services."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
+from itertools import count
 from typing import Any, TypeVar
 
 from anyio import to_process
@@ -11,7 +12,8 @@ from anyio import to_process
 from dingda.shared.dingtalk.content import File, Picture, Voice
 from dingda.shared.dingtalk.media import MediaId
 from dingda.shared.dingtalk.message import Message
-from dingda.shared.dingtalk.reply import NOBODY, At
+from dingda.shared.dingtalk.push import Target
+from dingda.shared.dingtalk.reply import NOBODY, At, Reply
 from dingda.worker.errors import BackendConfigError
 from dingda.worker.language.text import localizer
 from dingda.worker.sdk import child
@@ -70,6 +72,40 @@ class BaseContext:
             reason = "pictures and files need DINGDA_APP_KEY and its secret"
             raise BackendConfigError(OPENAPI.name, reason)
         return self.services.media
+
+    _pushes: Iterator[int] = field(default_factory=count, init=False, repr=False, compare=False)
+
+    async def push(self, to: Target, reply: Reply | str, *, key: str = "") -> bool:
+        """Say something to a group or a person without answering them, once.
+
+        It is stored before this returns, and sent whatever dies after that.
+
+        Args:
+            to: a `Group` or a `User`.
+            reply: what to say.
+            key: tells this push from all others of the robot; the same key is the same push. Left
+                out, it is the call's idempotency key with a number: so a function that runs again
+                should push the same things in the same order.
+
+        Returns:
+            Whether it is new.
+
+        Raises:
+            BackendError: if nothing can be pushed there, or just now.
+            InvalidReplyError: if DingTalk would refuse it.
+
+        >>> pushes = Pushes()
+        >>> @skill.command("上线")
+        ... async def release(ctx: Context) -> str:
+        ...     await ctx.push(Group("ops"), "开始上线")
+        ...     return "已通知"
+        >>> asyncio.run(ask(skill, "上线", pushes=pushes)).content, pushes[0].reply.content
+        ('已通知', '开始上线')
+        """
+        if self.services.pusher is None:
+            raise BackendConfigError("主动消息", "there is nothing to push through")
+        key = key or f"{self.idempotency_key} {next(self._pushes)}"
+        return await self.services.pusher.push(to, reply, key=key)
 
     async def in_process(self, function: Callable[..., T], *arguments: Any) -> T:
         """Run a CPU-bound function in another process, and return its result.

@@ -10,6 +10,7 @@ from dingda.worker.services.cache import Cache
 from dingda.worker.services.database import Databases
 from dingda.worker.services.http_client import Http
 from dingda.worker.services.media import Media
+from dingda.worker.services.pusher import Pusher
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +34,8 @@ class Services:
     dingtalk: AddressBook | None
     """DingTalk's address book; None unless `DINGDA_APP_KEY` and the secret are set, or those of the
     robot that was spoken to in `DINGDA_ROBOTS`."""
+    pusher: Pusher | None = None
+    """What `ctx.push` speaks through; None in a test that gives none."""
     settings: Mapping[type[BaseSettings], BaseSettings] = field(default_factory=dict)
     """The settings that skills declare, read once at the start."""
     media: Media | None = None

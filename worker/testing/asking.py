@@ -31,6 +31,7 @@ from dingda.worker.services.database import Databases
 from dingda.worker.services.http_client import Http
 from dingda.worker.services.media import Media
 from dingda.worker.services.memory_cache import MemoryCache
+from dingda.worker.services.pusher import Pusher
 
 TIMEOUT_S = 30.0
 
@@ -92,6 +93,7 @@ async def listen(  # noqa: PLR0913 - the circumstances that a test may choose
     dingtalk: AddressBook | None = None,
     cache: Cache | None = None,
     media: Media | None = None,
+    pushes: Pusher | None = None,
     unmatched: Literal["hint", "help", "empty"] = "empty",
     beside: Sequence[Skill] = (),
     **message_fields: Any,
@@ -113,6 +115,7 @@ async def listen(  # noqa: PLR0913 - the circumstances that a test may choose
         cache: a new `MemoryCache` unless given.
         media: pictures and files, such as `MemoryMedia({"code": png})`; None as if there were no
             account for the OpenAPI.
+        pushes: takes what is pushed, such as `Pushes()`; without it a push fails.
         unmatched: what a text gets that the skill doesn't want: by default nothing, so that a test
             sees which words are the skill's.
         beside: other skills that are loaded after it.
@@ -145,6 +148,7 @@ async def listen(  # noqa: PLR0913 - the circumstances that a test may choose
         dingtalk=dingtalk,
         cache=cache,
         media=media,
+        pushes=pushes,
         unmatched=unmatched,
     )
     return response
@@ -161,6 +165,7 @@ async def respond_to(  # noqa: PLR0913 - as `listen`
     dingtalk: AddressBook | None = None,
     cache: Cache | None = None,
     media: Media | None = None,
+    pushes: Pusher | None = None,
     unmatched: Literal["hint", "help", "empty"] = "empty",
 ) -> tuple[Response | None, str]:
     """Ask skills by a whole message.
@@ -175,12 +180,13 @@ async def respond_to(  # noqa: PLR0913 - as `listen`
         dingtalk: the address book.
         cache: a new `MemoryCache` unless given.
         media: pictures and files.
+        pushes: takes what is pushed, such as `Pushes()`; without it a push fails.
         unmatched: what a text gets that no skill wants.
 
     Returns:
         The response, and what it does to the dialogue (`shared.ledger.dialogues`).
     """
-    given = services_for(skills, transport, settings, dingtalk, cache, media)
+    given = services_for(skills, transport, settings, dingtalk, cache, media, pushes)
     async with given as (services, threads):
         responder = Responder(
             router=Router(skills),
@@ -207,6 +213,7 @@ async def fire(  # noqa: PLR0913 - the circumstances that a test may choose
     dingtalk: AddressBook | None = None,
     cache: Cache | None = None,
     media: Media | None = None,
+    pushes: Pusher | None = None,
 ) -> Completion:
     """Call a skill's hooks for an event, a card action or a tick, once each.
 
@@ -221,6 +228,7 @@ async def fire(  # noqa: PLR0913 - the circumstances that a test may choose
         dingtalk: the address book.
         cache: a new `MemoryCache` unless given.
         media: pictures and files.
+        pushes: takes what is pushed, such as `Pushes()`; without it a push fails.
 
     Returns:
         `answered` if a hook returned, `unmatched` if there is none, `declined` if it refused. What
@@ -233,7 +241,7 @@ async def fire(  # noqa: PLR0913 - the circumstances that a test may choose
     dead (failed: RuntimeError in the skill)
     """
     notification = Notification(robot_code, what)
-    given = services_for([skill], transport, settings, dingtalk, cache, media)
+    given = services_for([skill], transport, settings, dingtalk, cache, media, pushes)
     async with given as (services, threads):
         caller = HookCaller(
             skills=[skill],
@@ -259,6 +267,7 @@ async def services_for(
     dingtalk: AddressBook | None,
     cache: Cache | None,
     media: Media | None,
+    pushes: Pusher | None,
 ) -> AsyncIterator[tuple[Services, Executor]]:
     """What skills may use in a test, and a thread for those that block."""
     given = {type(each): each for each in settings}
@@ -270,6 +279,7 @@ async def services_for(
                 cache=cache or MemoryCache(),
                 databases=databases,
                 dingtalk=dingtalk,
+                pusher=pushes,
                 settings=load_skill_settings(skills) | given,
                 media=media,
             )

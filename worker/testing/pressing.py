@@ -24,6 +24,7 @@ from dingda.worker.sdk.skill import Skill
 from dingda.worker.services.address_book import AddressBook
 from dingda.worker.services.cache import Cache
 from dingda.worker.services.media import Media
+from dingda.worker.services.pusher import Pusher
 from dingda.worker.testing.asking import TIMEOUT_S, services_for
 
 _ROBOT, _SECRET = "dingrobot", "secret"
@@ -124,6 +125,7 @@ async def press(  # noqa: PLR0913 - the circumstances that a test may choose
     dingtalk: AddressBook | None = None,
     cache: Cache | None = None,
     media: Media | None = None,
+    pushes: Pusher | None = None,
 ) -> Pressed:
     """Press a button of a card, and return what came of it.
 
@@ -139,6 +141,7 @@ async def press(  # noqa: PLR0913 - the circumstances that a test may choose
         dingtalk: the address book, which tells the name of who presses.
         cache: a new `MemoryCache` unless given.
         media: what people sent, and what is uploaded.
+        pushes: takes what is pushed, such as `Pushes()`.
 
     Raises:
         ValueError: if the card has no such button.
@@ -154,7 +157,7 @@ async def press(  # noqa: PLR0913 - the circumstances that a test may choose
     ('周五可以休息', '0002')
     """
     card = card or Card("卡片", "卡片", (ActionButton("按钮", action),), allow=(by,))
-    given = services_for([skill], transport, settings, dingtalk, cache, media)
+    given = services_for([skill], transport, settings, dingtalk, cache, media, pushes)
     async with given as (services, threads):
         memory = MemoryCards()
         cards = RobotCards(

@@ -49,7 +49,8 @@ def test_the_file_that_a_variable_names_holds_the_secret(
 
 
 @pytest.mark.parametrize(
-    "variable", sorted({*secret_files.secret_variables(Settings)} - {"DINGDA_ROBOTS"})
+    "variable",
+    sorted({*secret_files.secret_variables(Settings)} - {"DINGDA_ROBOTS", "DINGDA_GROUPS"}),
 )
 def test_every_secret_setting_may_be_in_a_file(
     dingda: Environment, a_file: Callable[..., str], variable: str
@@ -64,6 +65,11 @@ def test_every_secret_setting_may_be_in_a_file(
     got = getattr(settings, name.lower())
     (secret,) = got if isinstance(got, tuple) else (got,)
     assert secret.get_secret_value() == value
+
+
+def test_the_groups_may_be_in_a_file(dingda: Environment, a_file: Callable[..., str]) -> None:
+    groups = dingda.settings(GROUPS_FILE=a_file('{"ops": "cidOPS=="}')).groups
+    assert groups.find("ops") == "cidOPS=="
 
 
 def test_the_secrets_are_those_that_never_show() -> None:

@@ -17,6 +17,7 @@ from dingda.shared.dingtalk.message import Message
 from dingda.shared.dingtalk.notification import Notification
 from dingda.shared.dingtalk.robots import Robot, Robots
 from dingda.shared.ledger.cards import CardLedger
+from dingda.shared.ledger.ledger import Ledger
 from dingda.shared.ledger.states import Outcome
 from dingda.shared.queue import JobQueue
 from dingda.shared.runtime.settings import Settings
@@ -91,6 +92,7 @@ async def robots_of(
             redis = fakeredis.FakeAsyncRedis(decode_responses=True)
             shared = SharedParts(
                 redis,
+                Ledger(redis, JobQueue.create("dingda", skill_timeout_s=30)),
                 OverHTTPX(client),
                 Services(
                     http=Http(client), cache=MemoryCache(), databases=Databases(), dingtalk=None

@@ -1,0 +1,85 @@
+"""The groups that the bot may speak to by name: by the OpenAPI, or by a custom robot's webhook."""
+
+import json
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+
+from dingda.shared.dingtalk.message import MAX_ID_CHARS
+from dingda.shared.dingtalk.origin import origin_of
+from dingda.shared.errors import InvalidOriginError
+
+_CONVERSATION = "cid"
+"""How DingTalk's ids of groups begin."""
+
+
+@dataclass(frozen=True, slots=True)
+class CustomRobotAddress:
+    """A custom robot (自定义机器人) of a group: it needs no application, and speaks there alone."""
+
+    webhook: str = field(repr=False)
+    """A bearer credential: never log it."""
+    secret: str = field(default="", repr=False)
+    """`SEC…`, where its security setting is a signature."""
+
+
+GroupAddress = str | CustomRobotAddress
+"""A conversationId, or a custom robot."""
+
+
+@dataclass(frozen=True, slots=True)
+class Groups:
+    """Groups by their names.
+
+    >>> Groups({"ops": "cidAAA=="}).find("ops")
+    'cidAAA=='
+    """
+
+    addresses: Mapping[str, GroupAddress] = field(default_factory=dict)
+
+    def find(self, name: str) -> GroupAddress | None:
+        """The address of a group by its name, or by its conversationId; None if it has neither."""
+        is_id = name.startswith(_CONVERSATION)
+        return self.addresses.get(name) or (name if is_id else None)
+
+    def __str__(self) -> str:
+        """Their names alone."""
+        return ", ".join(self.addresses)
+
+
+def read_groups(text: str, *, origins: Collection[str]) -> Groups:
+    """Read groups from JSON: names, and a conversationId or a webhook for each.
+
+    Args:
+        text: such as `{"ops": "cidAAA==", "all": "https://oapi.dingtalk.com/robot/send?…#SEC…"}`.
+            Behind a webhook's # comes its robot's secret.
+        origins: the only origins of webhooks.
+
+    Raises:
+        ValueError: if it is something else; the error quotes no address.
+    """
+    try:
+        written = json.loads(text)
+    except ValueError:
+        raise ValueError('write it as JSON: {"ops": "cid…", "all": "https://…"}') from None
+    if not isinstance(written, dict):
+        raise ValueError("it is an object of JSON: names, and an address for each")  # noqa: TRY004 - as of pydantic's validators
+    return Groups({name: _address(name, value, origins) for name, value in written.items()})
+
+
+def _address(name: str, value: object, origins: Collection[str]) -> GroupAddress:
+    if not name.strip() or len(name) > MAX_ID_CHARS or not isinstance(value, str):
+        raise ValueError("each group has a name, and an address that is a string")
+    if value.startswith(_CONVERSATION) and value.isprintable() and len(value) <= MAX_ID_CHARS:
+        return value
+    webhook, _, secret = value.partition("#")
+    try:
+        is_dingtalks = origin_of(webhook) in origins and "?access_token=" in webhook
+    except InvalidOriginError:
+        is_dingtalks = False
+    if not is_dingtalks:
+        raise ValueError(
+            f"{name}: write a conversationId (cid…), or a custom robot's webhook as "
+            "https://oapi.dingtalk.com/robot/send?access_token=..., with #SEC... behind it where "
+            "it has a secret; its origin must be one of DINGDA_SESSION_WEBHOOK_ORIGINS"
+        )
+    return CustomRobotAddress(webhook, secret)

@@ -1,0 +1,79 @@
+"""The way of a push: by the OpenAPI, in the robot's name, or by a custom robot of the group."""
+
+from collections.abc import Callable
+
+from dingda.shared.dingtalk.groups import CustomRobotAddress, Groups
+from dingda.shared.dingtalk.push import Group, Push, Target, User
+from dingda.worker.delivery.custom_robot import CustomRobot
+from dingda.worker.delivery.outcome import DeliveryOutcome, Rejected
+from dingda.worker.delivery.robot_api import RobotApi
+from dingda.worker.delivery.transport import BeforeSend, Transport
+
+_NO_ACCOUNT = "push: DINGDA_APP_KEY is not set, which the OpenAPI needs"
+
+
+class PushChannel:
+    """Sends pushes of one robot.
+
+    Args:
+        transport: see `post.create_reply_transport`.
+        api: the robot's own; None where there is no account for it: then only groups with a custom
+            robot can be spoken to.
+        groups: by their names.
+        now_ms: the clock, in ms since 1970.
+    """
+
+    def __init__(
+        self,
+        transport: Transport,
+        api: RobotApi | None,
+        groups: Groups,
+        *,
+        now_ms: Callable[[], int],
+    ) -> None:
+        self._transport = transport
+        self._api = api
+        self._groups = groups
+        self._now_ms = now_ms
+
+    def goes_by_openapi(self, target: Target) -> bool:
+        """Whether what goes to a target is encoded for the OpenAPI, and counts as a call of it."""
+        return not isinstance(self._address(target), CustomRobotAddress)
+
+    def why_not(self, target: Target) -> str:
+        """Why nothing can be pushed to a target; "" if it can, as far as is known."""
+        if isinstance(target, Group) and self._groups.find(target.name) is None:
+            return "push: no group has this name (DINGDA_GROUPS)"
+        return _NO_ACCOUNT if self._api is None and self.goes_by_openapi(target) else ""
+
+    async def send(
+        self, push: Push, body: bytes, *, before_send: BeforeSend, timeout_s: float
+    ) -> DeliveryOutcome:
+        """Send a push, once; see `SendChannel.send`.
+
+        Args:
+            push: it says to whom.
+            body: encoded for the OpenAPI, or for custom robots: see `goes_by_openapi`.
+            before_send: claims the right to send.
+            timeout_s: seconds until the deadline.
+        """
+        if reason := self.why_not(push.target):
+            return Rejected(reason)
+        match self._address(push.target):
+            case CustomRobotAddress(webhook, secret):
+                robot = CustomRobot(
+                    self._transport, webhook=webhook, secret=secret, now_ms=self._now_ms
+                )
+                return await robot.post(body, before_send=before_send, timeout_s=timeout_s)
+            case User(staff_id) if self._api:
+                return await self._api.send_to_user(
+                    staff_id, body, before_send=before_send, timeout_s=timeout_s, what="push"
+                )
+            case str(conversation_id) if self._api:
+                return await self._api.send_to_group(
+                    conversation_id, body, before_send=before_send, timeout_s=timeout_s, what="push"
+                )
+        return Rejected(_NO_ACCOUNT)
+
+    def _address(self, target: Target) -> str | CustomRobotAddress | User | None:
+        return self._groups.find(target.name) if isinstance(target, Group) else target
