@@ -33,7 +33,7 @@ async def act(cards: RobotCards, press: Press, base: BaseContext, threads: Execu
     name = await cards.decide(allowed, press)
     skill, handler = allowed.found
     check_settings(handler.settings, skill, base.services)
-    given = {each.name: getattr(base, each.name) for each in fields(BaseContext)}
+    given = {each.name: getattr(base, each.name) for each in fields(BaseContext) if each.init}
     # A card decides once, so the card names what its function does.
     given["idempotency_key"] = hash_of("card action", press.out_track_id)
     ctx = ActionContext(**given, staff_id=press.by, name=name, out_track_id=press.out_track_id)
