@@ -63,6 +63,10 @@ SECTIONS: dict[str, dict[str, Entry]] = {
         "simulator": Entry("dingda.simulator.__main__:simulator", "Play DingTalk on this machine."),
     },
     "Look after it": {
+        "push": Entry(
+            "dingda.worker.operations.push_command:push",
+            "Let the bot say something to a group or a person.",
+        ),
         "status": Entry(
             "dingda.worker.operations.commands:status",
             "Show the totals, the queue and the workers.",

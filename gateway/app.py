@@ -4,7 +4,7 @@ import logging
 import multiprocessing
 import signal
 import threading
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from types import FrameType
@@ -15,12 +15,14 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse
+from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from dingda.gateway.composition import ReceiverParts, compose
 from dingda.gateway.handover import end_process_after
 from dingda.gateway.http.callback import Callback
 from dingda.gateway.http.card_callback import CardCallback
+from dingda.gateway.http.push import push_routes
 from dingda.gateway.metrics import GatewayMetrics, count_in
 from dingda.shared.errors import SettingsError
 from dingda.shared.runtime.clock import wall_clock_ms
@@ -99,7 +101,14 @@ def create_app(
     return Gateway(
         Callback(robots=settings.robots, receiver=parts.receiver, now_ms=now_ms, metrics=metrics),
         callback_paths=_both_spellings(settings.callback_path),
-        site=_create_site(parts, CardCallback(settings.robots, parts.receiver, now_ms), on_ready),
+        site=_create_site(
+            parts,
+            on_ready,
+            [
+                *CardCallback(settings.robots, parts.receiver, now_ms).routes,
+                *push_routes(settings, parts.receiver),
+            ],
+        ),
     )
 
 
@@ -110,7 +119,7 @@ def _both_spellings(path: str) -> frozenset[str]:
 
 
 def _create_site(
-    parts: ReceiverParts, card_callback: CardCallback, on_ready: Callable[[], None]
+    parts: ReceiverParts, on_ready: Callable[[], None], routes: Sequence[Route]
 ) -> Starlette:
     """What is served besides callbacks; its lifespan is that of the receiver."""
     readiness = Readiness()
@@ -132,7 +141,7 @@ def _create_site(
         return {"redis": "stores"}
 
     return Starlette(
-        routes=[*health_routes(readiness, details=redis), *card_callback.routes],
+        routes=[*health_routes(readiness, details=redis), *routes],
         lifespan=lifespan,
         exception_handlers={HTTPException: _as_json},
     )

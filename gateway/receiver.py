@@ -25,8 +25,9 @@ from dingda.shared.dingtalk.notification import (
     event_payload,
     press_of,
 )
+from dingda.shared.dingtalk.push import Push
 from dingda.shared.dingtalk.robots import ANY_ROBOT, NO_CODES, Robot, Robots
-from dingda.shared.errors import BusyError, InvalidMessageError
+from dingda.shared.errors import BusyError, InvalidMessageError, InvalidReplyError
 from dingda.shared.ledger.ledger import Ledger
 from dingda.shared.ledger.states import AcceptResult
 from dingda.shared.runtime.clock import wall_clock_ms
@@ -199,6 +200,22 @@ class Receiver:
             return Busy("the press could not be looked up")
         envelope = card_action_envelope(robot.code, action, name, now_ms=self._now_ms())
         return await self._store(envelope, card_action_payload(robot.code, data))
+
+    async def receive_push(self, push: Push, robot: Robot) -> Ack:
+        """Store what another system wants the bot to say.
+
+        Args:
+            push: what, and to whom.
+            robot: which robot speaks.
+
+        Returns:
+            What became of it, after a second at the most.
+        """
+        try:
+            payload = push.to_payload(robot.code)
+        except InvalidReplyError as error:
+            return Invalid(str(error))
+        return await self._store(push.envelope(robot.code, now_ms=self._now_ms()), payload)
 
     async def _store(self, envelope: Envelope, body: bytes) -> Ack:
         is_delayed = self._workers is not None and self._workers.are_gone

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from dingda.shared.dingtalk.message import MAX_ID_CHARS
 from dingda.shared.dingtalk.origin import origin_of
+from dingda.shared.dingtalk.push import Group, Target
 from dingda.shared.errors import InvalidOriginError
 
 _CONVERSATION = "cid"
@@ -40,6 +41,24 @@ class Groups:
         """The address of a group by its name, or by its conversationId; None if it has neither."""
         is_id = name.startswith(_CONVERSATION)
         return self.addresses.get(name) or (name if is_id else None)
+
+    def goes_by_openapi(self, target: Target) -> bool:
+        """Whether what is said to a target takes a call of the OpenAPI."""
+        address = self.find(target.name) if isinstance(target, Group) else ""
+        return not isinstance(address, CustomRobotAddress)
+
+    def why_not(self, target: Target, *, has_account: bool) -> str:
+        """Why nothing can be said to a target; "" if it can, as far as is known.
+
+        Args:
+            target: to whom.
+            has_account: whether the robot has an account for the OpenAPI.
+        """
+        if isinstance(target, Group) and self.find(target.name) is None:
+            return "no group has this name (DINGDA_GROUPS)"
+        if self.goes_by_openapi(target) and not has_account:
+            return "DINGDA_APP_KEY is not set, which the OpenAPI needs"
+        return ""
 
     def __str__(self) -> str:
         """Their names alone."""

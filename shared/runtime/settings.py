@@ -51,7 +51,8 @@ from dingda.shared.runtime.tracing import TracingSetting
 
 _QUOTES = ('""', "''", "``", "“”", "‘’")
 _PATH = re.compile(r"/|(/[A-Za-z0-9_~.:@!$&'()*+,;=-]+)+/?")
-_OWN_PATHS = ("/healthz", "/readyz", "/card")
+_OWN_PATHS = ("/healthz", "/readyz", "/card", "/push")
+_MIN_TOKEN_CHARS = 16
 SKILLS_PREFIXES = tuple(
     f"DINGDA_{name}_"
     for name in ("WEATHER", "OPEN_METEO", "QWEATHER", "AMAP", "COUPONS", "TAOBAO", "PERFORMANCE")
@@ -149,6 +150,15 @@ def _path(path: str) -> str:
     return path
 
 
+def _push_token(token: SecretStr) -> SecretStr:
+    value = token.get_secret_value()
+    if value and not (len(value) >= _MIN_TOKEN_CHARS and value.isascii() and value.isprintable()):
+        raise ValueError(
+            f"write {_MIN_TOKEN_CHARS} ASCII characters or more, as openssl rand -hex 32 does"
+        )
+    return token
+
+
 _PROXY_URL = re.compile(r"http://([A-Za-z0-9._~!$&'()*+,;=%:-]*@)?(?P<host>[^@/?#]+)/?")
 _HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?")
 _Commas = BeforeValidator(_split)
@@ -244,6 +254,11 @@ class Settings(PlainSettings):
     callback_path: Annotated[str, AfterValidator(_path)] = Field(
         "/dd_robot/",
         description="The path of the message-receiving address, with or without the last slash.",
+    )
+    push_token: Annotated[SecretStr, AfterValidator(_push_token)] = Field(
+        SecretStr(""),
+        description="The token with which other systems let the bot speak: POST /push at the "
+        f"gateway (docs/push.md). {_MIN_TOKEN_CHARS} characters or more; empty: no such address.",
     )
     session_webhook_origins: Annotated[
         tuple[Annotated[str, AfterValidator(_origin)], ...], NoDecode, _Commas

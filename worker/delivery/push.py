@@ -38,13 +38,12 @@ class PushChannel:
 
     def goes_by_openapi(self, target: Target) -> bool:
         """Whether what goes to a target is encoded for the OpenAPI, and counts as a call of it."""
-        return not isinstance(self._address(target), CustomRobotAddress)
+        return self._groups.goes_by_openapi(target)
 
     def why_not(self, target: Target) -> str:
         """Why nothing can be pushed to a target; "" if it can, as far as is known."""
-        if isinstance(target, Group) and self._groups.find(target.name) is None:
-            return "push: no group has this name (DINGDA_GROUPS)"
-        return _NO_ACCOUNT if self._api is None and self.goes_by_openapi(target) else ""
+        why_not = self._groups.why_not(target, has_account=self._api is not None)
+        return why_not and f"push: {why_not}"
 
     async def send(
         self, push: Push, body: bytes, *, before_send: BeforeSend, timeout_s: float

@@ -60,6 +60,7 @@ def test_every_secret_setting_may_be_in_a_file(
         "REDIS_URL": "redis://:pw@redis.example:6379/0",
         "PROXY_URL": "http://u:p@proxy.example",
         "ALERT_WEBHOOK": "https://oapi.dingtalk.com/robot/send?access_token=abc",
+        "PUSH_TOKEN": "0123456789abcdef",
     }.get(name, CANARY)
     settings = dingda.settings(**{f"{name}_FILE": a_file(value)})
     got = getattr(settings, name.lower())
