@@ -15,7 +15,7 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse
-from starlette.routing import Route
+from starlette.routing import BaseRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from dingda.gateway.composition import ReceiverParts, compose
@@ -119,7 +119,7 @@ def _both_spellings(path: str) -> frozenset[str]:
 
 
 def _create_site(
-    parts: ReceiverParts, on_ready: Callable[[], None], routes: Sequence[Route]
+    parts: ReceiverParts, on_ready: Callable[[], None], routes: Sequence[BaseRoute]
 ) -> Starlette:
     """What is served besides callbacks; its lifespan is that of the receiver."""
     readiness = Readiness()

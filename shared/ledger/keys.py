@@ -98,6 +98,10 @@ class LedgerKeys:
         """The ticks that one schedule had last."""
         return f"{self.queue_name}:ticks:{schedule_id}"
 
+    def custom_robot(self, robot: str) -> str:
+        """What a custom robot has said in the last minute, by the hash of its webhook."""
+        return f"{self.queue_name}:custom-robot:{robot}"
+
     def openapi_calls(self, month: str) -> str:
         """How many calls of the OpenAPI all workers have made in a month, such as `2026-11`."""
         return f"{self.queue_name}:openapi-calls:{month}"

@@ -27,6 +27,7 @@ from dingda.worker.answering.metrics import AnsweringMetrics
 from dingda.worker.answering.responder import Responder
 from dingda.worker.answering.robots import AnsweringRobot
 from dingda.worker.answering.routing import Router
+from dingda.worker.delivery.minute_limit import MinuteLimit
 from dingda.worker.delivery.push import PushChannel
 from dingda.worker.delivery.transport import BeforeSend, Request, Response
 from dingda.worker.delivery.webhook import WebhookChannel
@@ -268,6 +269,7 @@ async def open_worker(
                     made.pushed,
                     robot_api(made.pushed, token),
                     GROUPS,
+                    MinuteLimit(redis, KEYS),
                     now_ms=wall_clock_ms,
                 ),
                 private=private_channel(made.private, token),

@@ -9,6 +9,7 @@ from redis.asyncio import Redis
 from dingda.shared.dingtalk.card import route_key_of
 from dingda.shared.dingtalk.robots import Robot
 from dingda.shared.ledger.cards import CardLedger
+from dingda.shared.ledger.keys import LedgerKeys
 from dingda.shared.ledger.ledger import Ledger
 from dingda.shared.runtime.clock import wall_clock_ms
 from dingda.shared.runtime.settings import Settings
@@ -24,6 +25,7 @@ from dingda.worker.answering.routing import Router
 from dingda.worker.answering.text_presses import TextPresses
 from dingda.worker.delivery.card import CardChannel
 from dingda.worker.delivery.card_api import CardApi
+from dingda.worker.delivery.minute_limit import MinuteLimit
 from dingda.worker.delivery.private import PrivateChannel
 from dingda.worker.delivery.push import PushChannel
 from dingda.worker.delivery.robot_api import RobotApi
@@ -115,7 +117,8 @@ def _create(
         address_book=services.dingtalk,
     )
     api = _robot_api(settings, robot, shared.replies, token) if token else None
-    push = PushChannel(shared.replies, api, settings.groups, now_ms=wall_clock_ms)
+    minutes = MinuteLimit(shared.redis, LedgerKeys(settings.queue))
+    push = PushChannel(shared.replies, api, settings.groups, minutes, now_ms=wall_clock_ms)
     pusher = LedgerPusher(
         shared.ledger,
         robot.code,

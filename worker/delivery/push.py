@@ -2,10 +2,13 @@
 
 from collections.abc import Callable
 
+from redis.exceptions import RedisError
+
 from dingda.shared.dingtalk.groups import CustomRobotAddress, Groups
 from dingda.shared.dingtalk.push import Group, Push, Target, User
 from dingda.worker.delivery.custom_robot import CustomRobot
-from dingda.worker.delivery.outcome import DeliveryOutcome, Rejected
+from dingda.worker.delivery.minute_limit import MinuteLimit
+from dingda.worker.delivery.outcome import DeliveryOutcome, FailureKind, Rejected, Retry
 from dingda.worker.delivery.robot_api import RobotApi
 from dingda.worker.delivery.transport import BeforeSend, Transport
 
@@ -20,6 +23,7 @@ class PushChannel:
         api: the robot's own; None where there is no account for it: then only groups with a custom
             robot can be spoken to.
         groups: by their names.
+        minutes: counts what custom robots say.
         now_ms: the clock, in ms since 1970.
     """
 
@@ -28,12 +32,14 @@ class PushChannel:
         transport: Transport,
         api: RobotApi | None,
         groups: Groups,
+        minutes: MinuteLimit,
         *,
         now_ms: Callable[[], int],
     ) -> None:
         self._transport = transport
         self._api = api
         self._groups = groups
+        self._minutes = minutes
         self._now_ms = now_ms
 
     def goes_by_openapi(self, target: Target) -> bool:
@@ -59,11 +65,10 @@ class PushChannel:
         if reason := self.why_not(push.target):
             return Rejected(reason)
         match self._address(push.target):
-            case CustomRobotAddress(webhook, secret):
-                robot = CustomRobot(
-                    self._transport, webhook=webhook, secret=secret, now_ms=self._now_ms
+            case CustomRobotAddress() as address:
+                return await self._by_custom_robot(
+                    address, body, before_send=before_send, timeout_s=timeout_s
                 )
-                return await robot.post(body, before_send=before_send, timeout_s=timeout_s)
             case User(staff_id) if self._api:
                 return await self._api.send_to_user(
                     staff_id, body, before_send=before_send, timeout_s=timeout_s, what="push"
@@ -73,6 +78,25 @@ class PushChannel:
                     conversation_id, body, before_send=before_send, timeout_s=timeout_s, what="push"
                 )
         return Rejected(_NO_ACCOUNT)
+
+    async def _by_custom_robot(
+        self,
+        address: CustomRobotAddress,
+        body: bytes,
+        *,
+        before_send: BeforeSend,
+        timeout_s: float,
+    ) -> DeliveryOutcome:
+        try:
+            wait_s = await self._minutes.take(address.webhook)
+        except (RedisError, OSError) as error:
+            return Retry(FailureKind.BUSY, f"push: not counted ({type(error).__name__})")
+        if wait_s:
+            return Retry(FailureKind.BUSY, "push: the custom robot's minute is full", wait_s)
+        robot = CustomRobot(
+            self._transport, webhook=address.webhook, secret=address.secret, now_ms=self._now_ms
+        )
+        return await robot.post(body, before_send=before_send, timeout_s=timeout_s)
 
     def _address(self, target: Target) -> str | CustomRobotAddress | User | None:
         return self._groups.find(target.name) if isinstance(target, Group) else target

@@ -8,14 +8,18 @@ import httpx
 from dingda.shared.dingtalk.push import Group, Push, Target, User
 from dingda.shared.dingtalk.reply import Markdown, Reply, Text
 from dingda.skill import Context
+from dingda.worker.delivery.minute_limit import MESSAGES_A_MINUTE
+from tests.support.builders import KEYS
 from tests.support.worker_harness import WorkerHarness, open_worker
 
 GOOD = Text("好")
 
 
-async def pushed(here: WorkerHarness, target: Target, reply: Reply = GOOD) -> str:
+async def pushed(
+    here: WorkerHarness, target: Target, reply: Reply = GOOD, *, key: str = "k"
+) -> str:
     """Accept a push and take it as far as it goes; returns its id."""
-    push = Push(target, "k", reply)
+    push = Push(target, key, reply)
     envelope = push.envelope("", now_ms=await now_ms(here))
     await here.ledger.accept([(envelope, push.to_payload(""))], backlog_limit=100)
     await here.answerer.answer(envelope.id)
@@ -63,6 +67,20 @@ async def test_a_push_to_a_custom_robots_group_is_signed_and_goes_to_its_webhook
             "https://oapi.dingtalk.com/robot/send?access_token=t&timestamp="
         )
         assert bodies(here) == [{"msgtype": "text", "text": {"content": "好"}}]
+
+
+async def test_a_custom_robot_says_no_more_in_a_minute_than_it_may_and_the_rest_later() -> None:
+    async with open_worker(well) as here:
+        ids = [await pushed(here, Group("all"), key=f"{n}") for n in range(MESSAGES_A_MINUTE + 2)]
+        assert len(here.pushed.taken) == MESSAGES_A_MINUTE
+        for message_id in ids:
+            await here.redis.hdel(KEYS.message(message_id), "not_before_ms")
+        (counted,) = await here.redis.keys("*:custom-robot:*")
+        await here.redis.delete(counted)  # a minute later
+        for message_id in ids:
+            await here.answerer.answer(message_id)
+        assert len(here.pushed.taken) == MESSAGES_A_MINUTE + 2
+        assert (await here.counts()).answered == MESSAGES_A_MINUTE + 2
 
 
 async def test_the_same_push_accepted_twice_is_sent_once() -> None:
