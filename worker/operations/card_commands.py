@@ -28,7 +28,7 @@ _TAKEN = frozenset({"callbackRouteKeyExist", "param.callbackRouteKeyExist"})
 
 @click.group
 def cards() -> None:
-    """Set up what cards need."""
+    """Tell DingTalk where presses on cards go."""
 
 
 @cards.command

@@ -28,7 +28,10 @@ _ID_CHARS = 12
 @as_json_option
 @click.pass_context
 def schedules(ctx: click.Context, *, as_json: bool) -> int | None:
-    """List the schedules that workers have, their next ticks, and how the last one ended."""
+    """List the schedules and their ticks, or run one now.
+
+    Those that workers have, with the next tick of each, and how the last one ended.
+    """
     if ctx.invoked_subcommand:
         return None
 
