@@ -20,6 +20,7 @@ from dingda.shared.ledger.scripts import (
 from dingda.shared.runtime.lua_source import lua_source, needs
 from dingda.worker.engine.completer import CompleteArguments, EndedEntry
 from dingda.worker.engine.fetcher import FetchArguments
+from dingda.worker.services.call_rate import PauseCallsArguments, TakeCallArguments
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,7 @@ class Script:
 
 
 LEDGER, ENGINE = "dingda.shared.ledger", "dingda.worker.engine"
+SERVICES = "dingda.worker.services"
 LEDGER_ENTRIES = {
     AcceptArguments: AcceptEntry._fields,
     RequeueArguments: RequeueEntry._fields,
@@ -53,6 +55,8 @@ ALL = [
     ),
     Script(ENGINE, "fetch", FetchArguments._fields),
     Script(ENGINE, "complete", CompleteArguments._fields, EndedEntry._fields),
+    Script(SERVICES, "take_call", TakeCallArguments._fields),
+    Script(SERVICES, "pause_calls", PauseCallsArguments._fields),
 ]
 PREFIXES = re.compile(
     r"^local ([\w, ]+) = unpack\(ARGV, 1, (\d+)\)\nlocal OWN = (\d+)$", re.MULTILINE
@@ -75,7 +79,7 @@ SOURCES = PARTS | {
 }
 DEFINED = re.compile(r"^local (?:function )?(\w+)", re.MULTILINE)
 COMMENT_OR_STRING = re.compile(r"--.*|'[^']*'")
-each_folder = pytest.mark.parametrize("package", [LEDGER, ENGINE])
+each_folder = pytest.mark.parametrize("package", [LEDGER, ENGINE, SERVICES])
 
 
 def lua(package: str, name: str) -> str:
