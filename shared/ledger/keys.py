@@ -106,6 +106,15 @@ class LedgerKeys:
         """How many calls of the OpenAPI all workers have made in a month, such as `2026-11`."""
         return f"{self.queue_name}:openapi-calls:{month}"
 
+    def stream(self, message_id: str) -> str:
+        """How far the card is that an answer grows on; "" for the prefix of all."""
+        return f"{self.queue_name}:stream:{message_id}"
+
+    @property
+    def open_streams(self) -> str:
+        """The messages whose cards have no end yet."""
+        return f"{self.queue_name}:streams"
+
     def worker(self, name: str) -> str:
         """What a worker last said of itself; "" for the prefix of all."""
         return f"{self.queue_name}:worker:{name}"

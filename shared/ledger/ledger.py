@@ -173,7 +173,7 @@ class Ledger:
             await self._enqueue(woken)
             return refusal
         payload, remaining_ms, attempt, failures, prepared, age_ms, is_first, *others = held
-        was_put_back, dialogue = others
+        was_put_back, dialogue, has_card = others
         return Lease(
             id=message_id,
             token=token,
@@ -186,6 +186,7 @@ class Ledger:
             is_first=bool(is_first),
             was_put_back=bool(was_put_back),
             dialogue=dialogue,
+            has_card=bool(has_card),
         )
 
     async def renew(self, lease: Lease) -> None:

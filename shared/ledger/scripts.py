@@ -272,6 +272,40 @@ class TurnAwayArguments(NamedTuple):
     most: int
 
 
+class NoteStreamArguments(NamedTuple):
+    """Note how far the card of a growing answer is."""
+
+    id: str
+    token: str
+    key: str
+    open_streams: str
+    state: str
+    text: str
+    robot: str
+    look_ms: int
+    keep_ms: int
+    prepared: str = ""
+    dialogue_after: str = ""
+
+
+class ClaimOrphansArguments(NamedTuple):
+    """Claim cards whose messages have ended without them."""
+
+    prefix: str
+    open_streams: str
+    limit: int
+    look_ms: int
+    claim_ms: int
+
+
+class CloseStreamArguments(NamedTuple):
+    """Note that such a card has been ended."""
+
+    id: str
+    key: str
+    open_streams: str
+
+
 class DiscardArguments(NamedTuple):
     """Take a dead letter off the list."""
 
@@ -299,6 +333,9 @@ Arguments = (
     | DueCardsArguments
     | CardShownArguments
     | TurnAwayArguments
+    | NoteStreamArguments
+    | ClaimOrphansArguments
+    | CloseStreamArguments
     | DiscardArguments
 )
 Entry = AcceptEntry | RequeueEntry | TickEntry
@@ -325,6 +362,9 @@ SCRIPTS: dict[type[Arguments], str] = {
     DueCardsArguments: "due_cards",
     CardShownArguments: "card_shown",
     TurnAwayArguments: "turn_away",
+    NoteStreamArguments: "note_stream",
+    ClaimOrphansArguments: "claim_orphans",
+    CloseStreamArguments: "close_stream",
 }
 """The script that takes each kind of arguments."""
 ENQUEUES = frozenset({AcceptArguments, RequeueArguments, RetryDeadLetterArguments, TickArguments})

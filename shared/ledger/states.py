@@ -323,6 +323,8 @@ class Lease:
     dialogue: str = field(default="", repr=False)
     """The question that it may answer, as a worker has written it down; `dialogues.LATE` if it came
     too late for that; "" if its sender was asked nothing."""
+    has_card: bool = False
+    """Whether a card is there, or may be, that its reply is to be shown by."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,3 +33,9 @@ UNSTATED_SESSION_MS = 600_000
 REPEATED_PRESS_MS = 90_000
 """How long the same press of a card's button again counts as the same: DingTalk delivers once more
 after up to a minute, and tells it apart from a second press by nothing."""
+STREAM_LOOK_MS = 15_000
+"""How soon somebody looks whether a message has ended without the card that its answer grew on."""
+STREAM_CLAIM_MS = 30_000
+"""How long a worker may take to end such a card, and a later attempt waits for that."""
+STREAM_S = 24 * 3_600
+"""How long the record of a card is kept: a dead letter that is retried takes the same card."""

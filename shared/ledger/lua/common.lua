@@ -66,6 +66,7 @@
 --   failures        the same by kind of failure, as JSON
 --   trouble         the last failure, which a dead letter names
 --   prepared        the reply, or the parts that are left of it, as JSON
+--   card            1 while the reply is to be shown by a card that grows (`note_stream.lua`)
 --
 -- Cards whose buttons act (`shared/ledger/cards.py`) have keys of their own, which their scripts are given by name:
 --   CARDS (sorted set): the outTrackIds of cards that are to be changed, by the time (ms since 1970) when
@@ -79,6 +80,18 @@
 --     result, ended   what came of it, as the card shows it; ended is set once the skill is done
 --     version         counts the changes; tries: how often the latest was tried to be shown
 --     turned_away, told:<userid>      how many people were told that they may not press, and each of them
+--
+-- Beside the messages, each under a key that Python passes:
+--   the record of a card that an answer grows on (hash), which outlives the message, so that the card is ended whatever
+--   becomes of that; it expires after a day:
+--     state       opening: it may exist; open: it does; ending: its last text is being written; ended; replaced: that
+--                 could not be written, and the answer went another way; absent: it could not be created; closing: a worker ends it for a message that
+--                 ended without it
+--     text        what it shows, until it ends; '' where that must not be kept
+--     robot       the code of its robot
+--     notes       how often it was written
+--     closing_ms, was, claims   of one that is closing: until when, the state before, and how often it was tried
+--   the cards that have no end yet (sorted set): the ids of their messages, by the time when somebody must look
 --
 -- A server that is full refuses a script whose first write may take memory, and lets one go on that
 -- has begun. So every step but the first begins with a write that takes none: what is under way when

@@ -2,14 +2,15 @@
 -- Own arguments: id, token, lease_ms, margin_ms (before the session's end), remember_s, journal (as in finish.lua)
 -- Returns {1, payload, ms left to answer, which attempt this is, what went wrong so far by kind or '',
 --   prepared reply or '', ms since it was accepted, 1 if no earlier message of its sender is open, 1 if it was
---   leased and put back before, the dialogue that it continues, 'late' or ''}, or {0, why not, whose turn it is now or ''}:
---   the state that prevents it, 'waiting' for a retry, 'expired', 'spoilt' or 'gone'.
+--   leased and put back before, the dialogue that it continues, 'late' or '', 1 if its reply is to be shown by a card that is
+--   there}, or {0, why not, whose turn it is now or ''}: the state that prevents it, 'waiting' for a retry, 'expired', 'spoilt' or 'gone'.
 -- Needs: dead_letter, dialogue, sender_queue, spoilt
 
 local id, token, lease_ms, margin_ms, remember_s, journal = unpack(ARGV, OWN, OWN + 5)
 local key = MESSAGE .. id
 local held = fields_of(id, 'state', 'payload', 'expires_ms', 'prepared', 'not_before_ms', 'token', 'attempts',
-                       'failures', 'accepted_ms', 'line', 'turn', 'leases', 'dialogue')
+                       'failures', 'accepted_ms', 'line', 'turn', 'leases', 'dialogue',
+                       'card')
 local now = now_ms()
 -- Fails before anything is written where the key is of another type (see sweep.lua).
 redis.call('ZSCORE', DUE, id)
@@ -37,4 +38,5 @@ if first and not taken then
   if taken then redis.call('HSET', key, 'dialogue', taken) end
 end
 return {1, held[2], remaining_ms, (number(held[7]) or 0) + 1, held[8] or '', held[4] or '', now - accepted_ms,
-        first and 1 or 0, rested and held[12] and 1 or 0, taken and told_of(taken, accepted_ms) or ''}
+        first and 1 or 0, rested and held[12] and 1 or 0, taken and told_of(taken, accepted_ms) or '',
+        held[14] and 1 or 0}

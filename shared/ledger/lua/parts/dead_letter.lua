@@ -53,7 +53,7 @@ local function make_dead_letter(id, reason, detail, remember_s, now, journal, fa
   if facts == '' then facts = held[11] or facts_in(payload) end
   redis.call('HSET', key, 'state', 'dead', 'reason', reason, 'detail', detail, 'ended_ms', now, 'facts', facts)
   redis.call('HDEL', key, 'payload', 'prepared', 'token', 'claim', 'expires_ms', 'not_before_ms', 'attempts',
-             'failures', 'trouble', 'line', 'turn', 'dialogue', 'dialogue_after')
+             'failures', 'trouble', 'line', 'turn', 'dialogue', 'dialogue_after', 'card')
   if held[12] or held[13] then
     change_dialogue(line, held[12], reason == 'unknown' and held[13] or '', number(held[4]) or now, now)
   end
