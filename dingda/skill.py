@@ -56,6 +56,7 @@ from dingda.worker.errors import (
 )
 from dingda.worker.sdk.actions import ActionContext
 from dingda.worker.sdk.context import Context, HookContext
+from dingda.worker.sdk.growing import GrowingAnswer
 from dingda.worker.sdk.question import Question
 from dingda.worker.sdk.services import Services
 from dingda.worker.sdk.settings import SkillSettings
@@ -102,6 +103,7 @@ __all__ = [
     "File",
     "FileMessage",
     "Group",
+    "GrowingAnswer",
     "HookContext",
     "Http",
     "Image",

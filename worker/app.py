@@ -19,6 +19,7 @@ from dingda.shared.ledger.cards import CardLedger, CardRecord
 from dingda.shared.ledger.keys import LedgerKeys
 from dingda.shared.ledger.ledger import Ledger
 from dingda.shared.ledger.schedules import Schedules
+from dingda.shared.ledger.streams import StreamRecords
 from dingda.shared.queue import JobQueue
 from dingda.shared.runtime.clock import wall_clock_ms
 from dingda.shared.runtime.egress import Egress
@@ -34,6 +35,7 @@ from dingda.shared.runtime.settings import Settings, load_settings
 from dingda.shared.runtime.tracing import create_tracing
 from dingda.worker.answering.admission import Admission
 from dingda.worker.answering.answerer import Answerer
+from dingda.worker.answering.card_closer import close_forever
 from dingda.worker.answering.composition import SharedParts, create_robots, load_robots_skills
 from dingda.worker.answering.metrics import AnsweringMetrics
 from dingda.worker.answering.robots import FindRobot
@@ -216,6 +218,7 @@ async def open_answerer(
             redis, LedgerKeys(settings.queue), monthly=settings.openapi_monthly_calls
         )
         stack.push_async_callback(openapi_calls.write)
+        streams = StreamRecords(redis, _job_queue(settings))
         shared = SharedParts(
             redis,
             ledger,
@@ -224,6 +227,7 @@ async def open_answerer(
             Downloads(Http(storage), media_hosts),
             threads,
             CardLedger(redis, _job_queue(settings)),
+            streams,
             Admission(settings.concurrency, skills=len({skill.name for skill in each_skill}) + 1),
             metrics or AnsweringMetrics(),
             openapi_calls,
@@ -245,6 +249,7 @@ async def open_answerer(
             *_scheduling(settings, skills, schedules),
             *_card_keeper(settings, shared.cards, find_robot),
             openapi_calls.write_forever,
+            *_closing_cards(settings, streams, find_robot),
         )
         yield WorkerParts(answerer, ledger, threads, databases, backends, own_tasks)
 
@@ -293,6 +298,15 @@ def _card_keeper(
             await robot.cards.show(card)
 
     return (partial(keep_cards_forever, cards, show),)
+
+
+def _closing_cards(
+    settings: Settings, streams: StreamRecords, find_robot: FindRobot
+) -> tuple[BackgroundTask, ...]:
+    """The background task that ends the cards of messages that ended without them."""
+    templates = [settings.answer_card_template]
+    templates += [robot.answer_card_template for robot in settings.robots]
+    return (partial(close_forever, streams, find_robot),) if any(templates) else ()
 
 
 def _alerts(

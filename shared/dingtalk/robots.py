@@ -37,6 +37,8 @@ class Robot:
     """The id of the template that its cards are shown by; "": as messages with buttons."""
     card_callback: Literal["", "http", "stream"] = ""
     """How DingTalk tells of presses on its cards; "": as of messages, by `mode`."""
+    answer_card_template: str = ""
+    """The id of the template that its answers grow on; "": that of all robots."""
 
     @property
     def label(self) -> str:

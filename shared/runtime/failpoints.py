@@ -29,6 +29,11 @@ Place = Literal[
     "after-tick",  # a tick is accepted, the scheduler that had it accepted doesn't know yet
     "after-ticked",  # a tick's function has returned, and what it did is pushed; it has no end yet
     "between-parts",  # a part of a reply is delivered and written down, the next not yet claimed
+    "card-opening",  # the card of a growing answer is noted, DingTalk doesn't know it yet
+    "card-created",  # DingTalk shows it
+    "card-grown",  # a text was written to it
+    "card-ending",  # its last text is noted and not yet written
+    "card-ended",  # its last text is written, the ledger doesn't know yet
 ]
 
 _VARIABLE = "DINGDA_FAILPOINTS"

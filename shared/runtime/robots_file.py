@@ -131,6 +131,7 @@ class _Entry(BaseModel):
     skills: _Items = ()
     conversations: _Items = ()
     card_template: Annotated[str, AfterValidator(check_card_template)] = ""
+    answer_card_template: Annotated[str, AfterValidator(check_card_template)] = ""
 
 
 def _path(value: str) -> Path | None:
@@ -213,6 +214,7 @@ def _robot(entry: Any, number: int) -> Robot:
         skills=read.skills,
         conversations=read.conversations,
         card_template=read.card_template,
+        answer_card_template=read.answer_card_template,
     )
 
 

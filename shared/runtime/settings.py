@@ -51,6 +51,7 @@ from dingda.shared.runtime.tracing import TracingSetting
 
 _QUOTES = ('""', "''", "``", "“”", "‘’")
 _PATH = re.compile(r"/|(/[A-Za-z0-9_~.:@!$&'()*+,;=-]+)+/?")
+_MAX_VARIABLE_CHARS = 100
 _OWN_PATHS = ("/healthz", "/readyz", "/card", "/push")
 _MIN_TOKEN_CHARS = 16
 SKILLS_PREFIXES = tuple(
@@ -137,6 +138,12 @@ def _host(name: str) -> str:
     if not _HOST.fullmatch(name):
         raise ValueError("a host is written as hr.example or 10.0.0.5, without a port")
     return name.lower()
+
+
+def _variable(name: str) -> str:
+    if not (name.isidentifier() and len(name) <= _MAX_VARIABLE_CHARS):
+        raise ValueError("write the variable's name as the card platform has it")
+    return name
 
 
 def _path(path: str) -> str:
@@ -361,6 +368,21 @@ class Settings(PlainSettings):
         exclude=True,  # a dump of the settings would hold the secrets
         description="Several robots in one deployment: a TOML file's path, or JSON "
         "(docs/robots.md). Then no DINGDA_APP_SECRET, DINGDA_APP_KEY and DINGDA_ROBOT_CODE.",
+    )
+    answer_card_template: Annotated[str, AfterValidator(check_card_template)] = Field(
+        "",
+        description="The id of the AI card's template that answers grow on (docs/streaming.md). "
+        "Empty: an answer is sent when it is complete.",
+    )
+    answer_card_key: Annotated[str, AfterValidator(_variable)] = Field(
+        "content",
+        description="The template's variable that its streaming Markdown is bound to.",
+    )
+    thinking_reaction: str = Field(
+        "",
+        max_length=20,
+        description="What the bot puts on a message while it works on it for more than a second, "
+        "such as 🤔思考中; two calls of the OpenAPI. Empty: nothing.",
     )
     openapi_url: Annotated[str, AfterValidator(_base_url)] = Field(
         "https://api.dingtalk.com", description="DingTalk's OpenAPI."

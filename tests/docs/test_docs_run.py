@@ -23,7 +23,14 @@ from dingda.worker.sdk.loader import load_skills
 
 ROOT = Path(__file__).parents[2]
 READMES = ("README.md", "README.zh-CN.md")
-PAGES = (*READMES, "docs/skills.md", "docs/cards.md", "docs/dialogue.md", "docs/media.md")
+PAGES = (
+    *READMES,
+    "docs/skills.md",
+    "docs/cards.md",
+    "docs/dialogue.md",
+    "docs/media.md",
+    "docs/streaming.md",
+)
 DOCS = sorted((ROOT / "docs").rglob("*.md"))
 _TYPED = re.compile(r"(?:^\$ (?:[A-Z_]+=\S+ )*|`)(?:\.venv/bin/)?dingda (.+?)(?:`|$)", re.MULTILINE)
 _DEPLOYED = re.compile(r"^(?: *command: |ExecStart=\S+/)dingda (.+)$", re.MULTILINE)

@@ -25,7 +25,7 @@ from dingda.worker.answering.answerer import Answerer
 from dingda.worker.answering.hook_caller import HookCaller
 from dingda.worker.answering.metrics import AnsweringMetrics
 from dingda.worker.answering.responder import Responder
-from dingda.worker.answering.robots import AnsweringRobot
+from dingda.worker.answering.robots import AnsweringRobot, FindRobot
 from dingda.worker.answering.routing import Router
 from dingda.worker.delivery.minute_limit import MinuteLimit
 from dingda.worker.delivery.push import PushChannel
@@ -37,6 +37,7 @@ from dingda.worker.services.database import Databases
 from dingda.worker.services.http_client import Http
 from dingda.worker.services.ledger_pusher import LedgerPusher
 from tests.support.builders import KEYS, a_callback, a_message
+from tests.support.fake_cards import FakeCards
 from tests.support.openapi_clients import a_token, contacts_of, private_channel, robot_api
 
 GROUPS = Groups(
@@ -109,6 +110,7 @@ class WorkerHarness:
         self.private = FakeDingTalk({"processQueryKey": "abc"})
         self.pushed = FakeDingTalk({"processQueryKey": "abc", "errcode": 0})
         self.answerer: Answerer
+        self.find_robot: FindRobot
 
     @property
     def said(self) -> list[str]:
@@ -216,11 +218,12 @@ async def open_worker(
     tracing: Tracing | None = None,
     known: str | None = None,
     hooking: Sequence[Skill] = (),
+    cards: FakeCards | None = None,
 ) -> AsyncIterator[WorkerHarness]:
     """A worker whose one skill answers `问`; at the end the ledger's invariant must hold.
 
     It knows one robot: the one with the code `known`, or for None whichever is spoken to. The hooks
-    of the skills `hooking` are called.
+    of the skills `hooking` are called. Answers grow on `cards`.
     """
     server = fakeredis.FakeServer()
     redis = fakeredis.FakeAsyncRedis(server=server, decode_responses=True)
@@ -236,6 +239,7 @@ async def open_worker(
     with SkillThreads(1) as threads:
         async with (
             httpx.AsyncClient(transport=tokens) as backends,
+            httpx.AsyncClient(transport=cards.transport if cards else None) as card_client,
         ):
             token = a_token(backends)
             services = Services(
@@ -273,10 +277,12 @@ async def open_worker(
                     now_ms=wall_clock_ms,
                 ),
                 private=private_channel(made.private, token),
+                growing=cards.growing(card_client, redis, queue) if cards else None,
             )
+            made.find_robot = lambda code: robot if known in (None, code) else None
             made.answerer = Answerer(
                 ledger=made.ledger,
-                find_robot=lambda code: robot if known in (None, code) else None,
+                find_robot=made.find_robot,
                 webhook=WebhookChannel(made.chat, origins=ORIGINS),
                 admission=admission,
                 notice_after_s=notice_after_s,

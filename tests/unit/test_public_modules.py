@@ -20,7 +20,8 @@ CHINA LIMITS_MEANING MALFORMED MAX_TITLE_CHARS NO_LIMITS ActionButton ActionCard
 AddressBook Allow ArgumentNeeded At Backend
 BackendBusyError BackendConfigError BackendError BackendProtocolError BackendQuotaError
 BackendUnavailableError Bounds Button Cache Card CardAction ClarificationNeeded Context Databases
-Event FeedCard FeedLink File FileMessage Group HookContext Http Image InvalidReplyError JSONResponse
+Event FeedCard FeedLink File FileMessage Group GrowingAnswer
+HookContext Http Image InvalidReplyError JSONResponse
 Limits LimitsSetting Markdown Media MediaFile MediaId Mention Message Person Picture Question Quoted
 RefusalError Reply Services Skill SkillError SkillSettings Text Tick User Voice identifier link
 picture_markdown plain shorten

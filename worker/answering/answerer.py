@@ -47,6 +47,7 @@ from dingda.shared.dingtalk.notification import (
     parse_notification,
 )
 from dingda.shared.dingtalk.push import Push
+from dingda.shared.dingtalk.reply import Text
 from dingda.shared.ledger.dialogues import AS_STORED, LEFT_ALONE
 from dingda.shared.ledger.ledger import Ledger
 from dingda.shared.ledger.schedules import Schedules
@@ -56,9 +57,10 @@ from dingda.shared.runtime.failpoints import failpoint
 from dingda.shared.runtime.logs import class_name, event
 from dingda.shared.runtime.task_owner import TaskOwner, current_owner
 from dingda.shared.runtime.tracing import Tracing
-from dingda.shared.texts import LOOKING_UP, TOO_MANY
+from dingda.shared.texts import LOOKING_UP, NOTHING_TO_SHOW, TOO_MANY
 from dingda.worker.answering.admission import Admission, NoPlaceError
 from dingda.worker.answering.attempt import Attempt, PushAttempt
+from dingda.worker.answering.growing_card import GrowingCard, abilities_of, closing_card
 from dingda.worker.answering.hooks import HookAttempt, HookRunner
 from dingda.worker.answering.lease_keeper import LeaseKeeper
 from dingda.worker.answering.metrics import AnsweringMetrics
@@ -66,12 +68,13 @@ from dingda.worker.answering.notice import notice_after
 from dingda.worker.answering.offering import encode_response
 from dingda.worker.answering.outgoing import OutgoingReply, compose_push, encode_sentence
 from dingda.worker.answering.rate_limit import RateDecision
-from dingda.worker.answering.response import UNMATCHED
+from dingda.worker.answering.response import UNMATCHED, Response
 from dingda.worker.answering.robots import AnsweringRobot, FindRobot
 from dingda.worker.answering.settlement import (
     Finish,
     RetryLater,
     SendFallback,
+    SendInstead,
     SendNext,
     settle,
 )
@@ -80,6 +83,7 @@ from dingda.worker.contained import set_task_owner
 from dingda.worker.delivery.channel import Channel, Send, SendChannel
 from dingda.worker.delivery.outcome import Delivered, DeliveryOutcome, OutOfTime, Rejected
 from dingda.worker.delivery.transport import BeforeSend
+from dingda.worker.language.text import localizer
 
 logger = logging.getLogger(__name__)
 
@@ -180,14 +184,16 @@ class Answerer:
                         case PushAttempt():
                             await self._push(attempt)
                         case Attempt():
-                            await self._advance(attempt)
+                            with _thinking(attempt):
+                                await self._advance(attempt)
             finally:
                 self._attempts.pop(lease.id, None)
 
     async def _advance(self, attempt: Attempt) -> None:
         """Respond, or send the reply that an earlier attempt has made."""
         lease = attempt.lease
-        persisted = OutgoingReply(lease.prepared) if lease.prepared else None
+        channel = Channel.GROWING_CARD if lease.has_card else Channel.WEBHOOK
+        persisted = OutgoingReply(lease.prepared, channel) if lease.prepared else None
         match persisted or await self._respond(attempt):
             case None:
                 logger.info("put back for now", extra=event("message.put_back"))
@@ -212,11 +218,19 @@ class Answerer:
         if await self._put_back(attempt):
             return None
         notify = partial(self._send_notice, attempt)
-        with self._expect_reply(attempt):
+        with self._expect_reply(attempt), closing_card(attempt.card):
             async with notice_after(self._notice_after_s, notify, age_s=age_s):
                 response = await attempt.robot.responder.respond(
-                    message, attempt.route, timeout_s=attempt.remaining_s, notes=attempt.notes
+                    message,
+                    attempt.route,
+                    timeout_s=attempt.remaining_s,
+                    notes=attempt.notes,
+                    abilities=abilities_of(attempt.card),
                 )
+        if attempt.card and await attempt.card.settle():
+            response = response or _silence_on_card(attempt)
+            if reply := await attempt.card.compose(response, message, max_parts=self._reply_parts):
+                return reply
         if response is None:
             return UNMATCHED
         cards = attempt.robot.cards
@@ -275,10 +289,8 @@ class Answerer:
     async def _send(self, attempt: Attempt | PushAttempt, reply: OutgoingReply) -> None:
         """Send a reply: its parts one after the other, each with a claim of its own."""
         while True:
-            claim = partial(self._claim_send, attempt, reply.dialogue_after)
-            send = self._sending(attempt, reply.channel)
             with self._tracing.delivering():
-                outcome = await self._post(attempt, send, reply.prepared.body, claim)
+                outcome = await self._deliver(attempt, reply)
                 self._tracing.note(outcome=class_name(outcome))
             attempt.robot.responder.metrics.delivery_ended(outcome)
             if isinstance(outcome, Delivered):
@@ -286,13 +298,30 @@ class Answerer:
             settlement = settle(
                 outcome, reply, attempt.lease.failures, remaining_ms=attempt.remaining_s * 1000
             )
+            if isinstance(settlement, SendInstead):
+                card = _card_of(attempt)
+                reply = await card.replace(reply) if card else reply.in_place_of_card()
+                continue
             if not isinstance(settlement, SendNext):
                 await self._carry_out(settlement, attempt, reply)
                 return
-            reply = reply.next
-            lease = await self._ledger.next_part(attempt.lease, reply.prepared)
-            attempt = replace(attempt, lease=lease)
+            was_card, reply = reply.channel is Channel.GROWING_CARD, reply.next
+            # What follows a card is noted with the card's end.
+            if not was_card:
+                lease = await self._ledger.next_part(attempt.lease, reply.prepared)
+                attempt = replace(attempt, lease=lease)
             failpoint("between-parts")
+
+    async def _deliver(
+        self, attempt: Attempt | PushAttempt, reply: OutgoingReply
+    ) -> DeliveryOutcome | OutOfTime:
+        """Deliver a reply, or the part of it that is next."""
+        if reply.channel is Channel.GROWING_CARD:
+            card = _card_of(attempt)
+            return await card.end(reply) if card else Rejected("card: not set up")
+        send = self._sending(attempt, reply.channel)
+        claim = partial(self._claim_send, attempt, reply.dialogue_after)
+        return await self._post(attempt, send, reply.prepared.body, claim)
 
     def _sending(self, attempt: Attempt | PushAttempt, channel: Channel) -> Send | None:
         """The way to send a body; None where the robot does not have it."""
@@ -372,7 +401,8 @@ class Answerer:
                 )
 
     async def _send_notice(self, attempt: Attempt) -> None:
-        if await self._ledger.claim_notice(attempt.lease):
+        is_shown = attempt.card and attempt.card.is_shown
+        if not is_shown and await self._ledger.claim_notice(attempt.lease):
             await self._send_sentence(attempt, LOOKING_UP)
 
     async def _send_sentence(self, attempt: Attempt, sentence: str) -> None:
@@ -402,7 +432,27 @@ def _attempt(
             return PushAttempt(lease, content.subject, robot, deadline_s)
         return HookAttempt(lease, content, robot.hooks, deadline_s)
     route = robot.responder.route(content, lease.dialogue)
-    return Attempt(lease, content, robot, route, deadline_s)
+    card = None
+    if robot.growing and route:
+        card = robot.growing.of(lease, content, secret=route.is_secret)
+    return Attempt(lease, content, robot, route, deadline_s, card)
+
+
+def _card_of(attempt: Attempt | PushAttempt) -> GrowingCard | None:
+    """The card that an answer may grow on; a push has none."""
+    return attempt.card if isinstance(attempt, Attempt) else None
+
+
+def _thinking(attempt: Attempt) -> AbstractContextManager[None]:
+    """Let the robot show that it works on a message that a skill wants."""
+    reaction = attempt.robot.reaction
+    return reaction.shown(attempt.message) if reaction and attempt.route else nullcontext()
+
+
+def _silence_on_card(attempt: Attempt) -> Response:
+    """The response that ends a card whose skill has shown its progress, and stays silent."""
+    words = localizer(like=attempt.message.text)(NOTHING_TO_SHOW)
+    return Response(Text(words), UNMATCHED, dialogue_after=attempt.dialogue_after_silence)
 
 
 async def _unclaimed() -> None:

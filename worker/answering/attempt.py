@@ -9,6 +9,7 @@ from dingda.shared.ledger.facts import MessageFacts
 from dingda.shared.ledger.states import Lease
 from dingda.worker.answering.attempt_notes import AttemptNotes
 from dingda.worker.answering.continuing import dialogue_after
+from dingda.worker.answering.growing_card import GrowingCard
 from dingda.worker.answering.robots import AnsweringRobot
 from dingda.worker.answering.routing import Route
 
@@ -25,6 +26,8 @@ class Attempt:
     """To the skill; None where no skill wants the message."""
     deadline_s: float
     """The last moment at which an answer may be sent, in seconds of the event loop's clock."""
+    card: GrowingCard | None = None
+    """That its answer may grow on; None where there is none."""
     notes: AttemptNotes = field(default_factory=AttemptNotes)
 
     @property

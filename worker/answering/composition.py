@@ -11,14 +11,18 @@ from dingda.shared.dingtalk.robots import Robot
 from dingda.shared.ledger.cards import CardLedger
 from dingda.shared.ledger.keys import LedgerKeys
 from dingda.shared.ledger.ledger import Ledger
+from dingda.shared.ledger.streams import StreamRecords
 from dingda.shared.runtime.clock import wall_clock_ms
 from dingda.shared.runtime.settings import Settings
 from dingda.worker.answering.admission import Admission
+from dingda.worker.answering.answer_cards import AnswerCards
 from dingda.worker.answering.cards import CardDisplay, RobotCards
+from dingda.worker.answering.growing_card import GrowingCards
 from dingda.worker.answering.help import help_skill
 from dingda.worker.answering.hook_caller import HookCaller
 from dingda.worker.answering.metrics import AnsweringMetrics
 from dingda.worker.answering.rate_limit import RateLimiter
+from dingda.worker.answering.reaction import ThinkingReaction
 from dingda.worker.answering.responder import Responder
 from dingda.worker.answering.robots import AnsweringRobot, FindRobot
 from dingda.worker.answering.routing import Router
@@ -35,6 +39,7 @@ from dingda.worker.sdk.services import Services
 from dingda.worker.sdk.skill import Skill
 from dingda.worker.services.access_token import AccessToken
 from dingda.worker.services.cache import Cache
+from dingda.worker.services.call_rate import CallRate
 from dingda.worker.services.contacts import Contacts
 from dingda.worker.services.downloads import Downloads
 from dingda.worker.services.http_client import Http
@@ -57,6 +62,7 @@ class SharedParts:
     """Of what people sent to any of them."""
     threads: Executor
     cards: CardLedger
+    streams: StreamRecords
     admission: Admission
     """A skill has the same places whichever robot is asked."""
     metrics: AnsweringMetrics
@@ -151,6 +157,8 @@ def _create(
         cards=cards,
         push=push,
         private=PrivateChannel(api) if api else None,
+        growing=_growing_cards(settings, robot, shared, openapi) if openapi else None,
+        reaction=_reaction(settings, robot, shared, openapi) if openapi else None,
         rate_limiter=RateLimiter(
             shared.redis,
             prefix=settings.queue,
@@ -179,6 +187,40 @@ def create_access_token(
         limits=settings.openapi_limits,
         note_call=note_call,
     )
+
+
+def _growing_cards(
+    settings: Settings, robot: Robot, shared: SharedParts, openapi: OpenAPI
+) -> GrowingCards | None:
+    """The cards that answers grow on, if there is a template for them."""
+    template_id = robot.answer_card_template or settings.answer_card_template
+    if not template_id:
+        return None
+    api = CardApi(
+        openapi,
+        robot_code=robot.code or robot.app_key,
+    )
+    rate = _call_rate(settings, robot, shared)
+    cards = AnswerCards(api, rate, template_id, settings.answer_card_key)
+    return GrowingCards(cards, shared.streams)
+
+
+def _reaction(
+    settings: Settings, robot: Robot, shared: SharedParts, openapi: OpenAPI
+) -> ThinkingReaction | None:
+    """What the robot puts on messages while it works on them, if that is set."""
+    if not settings.thinking_reaction:
+        return None
+    return ThinkingReaction(
+        openapi,
+        _call_rate(settings, robot, shared),
+        robot_code=robot.code or robot.app_key,
+        text=settings.thinking_reaction,
+    )
+
+
+def _call_rate(settings: Settings, robot: Robot, shared: SharedParts) -> CallRate:
+    return CallRate(shared.redis, f"{settings.queue}:calls:{robot.app_key}")
 
 
 def create_openapi(settings: Settings, http: Http, token: AccessToken) -> OpenAPI:

@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from dingda.shared import texts
 from dingda.shared.dingtalk.message import Message
-from dingda.shared.dingtalk.reply import Text
+from dingda.shared.dingtalk.reply import Markdown, Text
 from dingda.shared.errors import DingdaError
 from dingda.shared.ledger.states import Completion, Outcome
 from dingda.shared.runtime.clock import CHINA
@@ -29,6 +29,7 @@ from dingda.worker.answering.calling import (
 from dingda.worker.answering.continuing import leave, respond_to_error, route_in_dialogue
 from dingda.worker.answering.dialogue import ask
 from dingda.worker.answering.error_replies import failed
+from dingda.worker.answering.growing_text import title_of
 from dingda.worker.answering.metrics import AnsweringMetrics
 from dingda.worker.answering.permissions import check_allowed, refusal_in_group
 from dingda.worker.answering.response import ANSWERED, DECLINED, UNMATCHED, Response, as_reply
@@ -38,6 +39,7 @@ from dingda.worker.answering.text_presses import TextPresses
 from dingda.worker.answering.unmatched import hint
 from dingda.worker.contained import contained, is_cancelled, set_task_owner
 from dingda.worker.errors import ArgumentNeeded, ClarificationNeeded, RefusalError
+from dingda.worker.sdk.abilities import Abilities
 from dingda.worker.sdk.context import Context
 from dingda.worker.sdk.people import Named, look_up
 from dingda.worker.sdk.question import Question
@@ -151,6 +153,7 @@ class Responder:
         *,
         timeout_s: float,
         notes: AttemptNotes | None = None,
+        abilities: Abilities | None = None,
     ) -> Response | None:
         """Make the response to a message by the skill that `route` found for it.
 
@@ -159,13 +162,14 @@ class Responder:
             route: to the skill; None where no skill wants the message.
             timeout_s: seconds until the deadline.
             notes: where to note the skill's work; None: nowhere.
+            abilities: what the skill can do in this call; None: what needs nobody.
 
         Returns:
             The response; None for silence.
         """
         notes = notes or AttemptNotes()
         try:
-            ctx = self._context(message, route)
+            ctx = self._context(message, route, abilities or Abilities())
             if refusal := refusal_in_group(message, self._conversations):
                 return Response(sentence(ctx, refusal), _GROUP_NOT_LISTED)
             if route is None:
@@ -179,7 +183,7 @@ class Responder:
             logger.error("no response: %s", trace(error))
             return Response(Text(texts.LAST_RESORT), failed(f"{class_name(error)} in the skill"))
 
-    def _context(self, message: Message, route: Route | None) -> Context:
+    def _context(self, message: Message, route: Route | None, abilities: Abilities) -> Context:
         is_step = route and route.is_step and route.dialogue
         return Context(
             text=route.text if route else self._router.words_in(message.own_words),
@@ -188,6 +192,7 @@ class Responder:
             robot_code=message.robot_code,
             now=self._now(),
             services=self._services,
+            abilities=abilities,
             names=route.names if route else (),
             kept=is_step.keep if is_step else {},
         )
@@ -224,7 +229,7 @@ class Responder:
                 with logging_calls(notes.calls):
                     response = await contained(self._run_skill(route, ctx, notes))
         except _NotForThisStepError as error:
-            other_ctx = self._context(ctx.message, error.route)
+            other_ctx = self._context(ctx.message, error.route, ctx.abilities)
             response = await self._ask_skill(error.route, other_ctx, timeout_s, notes)
             return response or respond_to_error(error.why, route, ctx, reading=True)
         except Exception as error:  # noqa: BLE001 - a skill may raise anything
@@ -258,6 +263,8 @@ class Responder:
         notes.arguments = command.signature.types_of(arguments)
         returned = await call_function(command.function, arguments, self._threads)
         if returned is None:
+            returned = _written(ctx.abilities.answer.text)
+        if returned is None:
             return None
         if issubclass(type(returned), Question):
             return ask(returned, skill, ctx, private=private)
@@ -278,6 +285,11 @@ class Responder:
             if isinstance(value, Named):
                 arguments[name] = await look_up(value, ctx.message, self._services.dingtalk)
         return arguments
+
+
+def _written(text: str) -> Markdown | None:
+    """What a skill has written instead of returning it; None if that is nothing."""
+    return Markdown(title_of(text), text) if text.strip() else None
 
 
 def _now_s() -> float:

@@ -4,8 +4,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from dingda.worker.answering.cards import RobotCards
+from dingda.worker.answering.growing_card import GrowingCards
 from dingda.worker.answering.hook_caller import HookCaller
 from dingda.worker.answering.rate_limit import RateLimiter
+from dingda.worker.answering.reaction import ThinkingReaction
 from dingda.worker.answering.responder import Responder
 from dingda.worker.delivery.channel import SendChannel
 from dingda.worker.delivery.push import PushChannel
@@ -27,6 +29,10 @@ class AnsweringRobot:
     """Shows replies as cards; None where no template is set up."""
     cards: RobotCards | None = None
     """What its cards offer, and who may press them."""
+    growing: GrowingCards | None = None
+    """The cards that its answers grow on; None: they are sent when they are complete."""
+    reaction: ThinkingReaction | None = None
+    """What it puts on messages while it works on them; None: nothing."""
     rate_limiter: RateLimiter | None = None
     """Bounds what one person or conversation may send to it; None: no bounds."""
 

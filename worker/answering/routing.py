@@ -51,6 +51,11 @@ class Route:
     otherwise: "Route | None" = field(default=None, repr=False)
     """Where the message goes if that step can't read it; None: the question stays open."""
 
+    @property
+    def is_secret(self) -> bool:
+        """Whether its answer may be for the sender alone."""
+        return self.skill.private or bool(self.otherwise and self.otherwise.is_secret)
+
 
 class Readings(NamedTuple):
     """The ways to read a text, by how much of what may be a mention is left out."""

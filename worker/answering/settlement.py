@@ -47,6 +47,8 @@ _SPREAD = {FailureKind.THROTTLED: (1.0, 1.1)}
 """A throttle's pause is never shortened; a burst comes back spread over six seconds."""
 _MAX_ATTEMPTS = {FailureKind.TOKEN: 3}
 """Any other kind is retried until the session closes."""
+_MAX_CARD_ATTEMPTS = 5
+"""How often the end of a card is tried; then its answer goes another way."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +82,12 @@ class SendFallback:
     completion: Completion
 
 
-Settlement = Finish | SendNext | RetryLater | SendFallback
+@dataclass(frozen=True, slots=True)
+class SendInstead:
+    """Send what the card can't show as messages: by the way that its message would take without."""
+
+
+Settlement = Finish | SendNext | RetryLater | SendFallback | SendInstead
 Draw = Callable[[float, float], float]
 """Draws a number between two bounds."""
 
@@ -106,8 +113,7 @@ def settle(
         case Delivered() if reply.prepared.rest:
             return SendNext()
         case Delivered():
-            is_private = reply.channel is Channel.PRIVATE
-            return Finish(reply.completion, follow_up=SENT_PRIVATELY if is_private else "")
+            return Finish(reply.completion, follow_up=SENT_PRIVATELY if reply.is_private else "")
         case Unknown(reason):
             return Finish(_dead(DeadReason.UNKNOWN, reason, reply))
         case OutOfTime():
@@ -116,7 +122,9 @@ def settle(
             return _after_rejection(outcome, reply)
         case Retry(kind, reason):
             before = failures.of(kind)
-            if before + 1 >= _MAX_ATTEMPTS.get(kind, float("inf")):
+            is_card = reply.channel is Channel.GROWING_CARD
+            most = _MAX_CARD_ATTEMPTS if is_card else _MAX_ATTEMPTS.get(kind, float("inf"))
+            if before + 1 >= most:
                 return _after_rejection(Rejected(reason), reply)
             pause_ms = _cut_to_fit(_pause_ms(outcome, before, draw), remaining_ms)
             if pause_ms is None:
@@ -124,11 +132,15 @@ def settle(
             return RetryLater(round(pause_ms), kind, reason)
 
 
-def _after_rejection(rejected: Rejected, reply: OutgoingReply) -> Finish | SendFallback:
+def _after_rejection(
+    rejected: Rejected, reply: OutgoingReply
+) -> Finish | SendFallback | SendInstead:
     """Fall back to a plain sentence where that may be accepted, else finish.
 
     Only an answer has a fallback; an apology, a refusal, a push or the fallback itself has none.
     """
+    if reply.channel is Channel.GROWING_CARD:
+        return SendInstead()
     completion = _dead(DeadReason.FAILED, rejected.reason, reply)
     if reply.completion != ANSWERED or reply.channel is Channel.PUSH:
         return Finish(completion)

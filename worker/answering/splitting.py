@@ -103,6 +103,24 @@ def fits(reply: Reply, max_bytes: int) -> bool:
     return len(text) <= max_bytes and len(to_body(reply)) <= max_bytes
 
 
+def begin_markdown(text: str, max_chars: int) -> tuple[str, str]:
+    """Part a markdown in two: what fits into so many characters, and the rest, as complete.
+
+    Args:
+        text: it has more.
+        max_chars: at the most; at least a thousand.
+    """
+    # The fence that closes a block of code may come on top.
+    head, left = _fill(_without_blanks(_markdown_lines(text)), _size(text[: max_chars - 300]))
+    rest = "".join(line.text for line in left).rstrip()
+    return head, left[0].opening + rest if left else ""
+
+
+def is_table_rule(line: str) -> bool:
+    """Whether a line is the rule between the head of a table and its rows."""
+    return bool(_TABLE_RULE.match(line))
+
+
 def _budgets(nearly_empty: Text | Markdown, max_parts: int, max_bytes: int) -> list[int]:
     """How many bytes of text go into each part; the first has the mention in it, too."""
     first = max_bytes - len(to_body(nearly_empty)) + len("x")
@@ -282,7 +300,7 @@ def _stands_alone(line: str) -> bool:
 
 def _begins_table(raw: list[str], at: int) -> bool:
     is_head = at + 1 < len(raw) and "|" in raw[at]
-    return is_head and bool(_TABLE_RULE.match(raw[at + 1]))
+    return is_head and is_table_rule(raw[at + 1])
 
 
 def _line(

@@ -20,6 +20,8 @@ class Channel(StrEnum):
     """As a card of DingTalk's; its creation is a state write, and is not claimed."""
     PUSH = "push"
     """To whomever a push names: no message is answered."""
+    GROWING_CARD = "growing card"
+    """On the card that the answer grew on. It is no `SendChannel`: its writes may be repeated."""
 
 
 class Send(Protocol):

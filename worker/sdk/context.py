@@ -1,6 +1,7 @@
 """The contexts of a skill's functions: of a command the message being handled, and the services."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
@@ -17,6 +18,8 @@ from dingda.shared.dingtalk.reply import NOBODY, At, Reply
 from dingda.worker.errors import BackendConfigError
 from dingda.worker.language.text import localizer
 from dingda.worker.sdk import child
+from dingda.worker.sdk.abilities import Abilities
+from dingda.worker.sdk.growing import GrowingAnswer
 from dingda.worker.sdk.services import Services
 from dingda.worker.services.access_token import OPENAPI
 from dingda.worker.services.media import Media
@@ -37,6 +40,8 @@ class BaseContext:
     """The present, in the time zone of China."""
     services: Services = field(repr=False)
     """`http`, `cache`, `databases`, `dingtalk`, `media`."""
+    abilities: Abilities = field(default_factory=Abilities, repr=False)
+    """What the methods below need of what calls the function."""
 
     async def download(self, sent: Picture | File | Voice) -> MediaFile:
         """Download what somebody sent, now: DingTalk's code for it is valid for a while only.
@@ -159,6 +164,30 @@ class Context(BaseContext):
     def localize(self, text: str) -> str:
         """Return *text* in the sender's script, simplified or traditional."""
         return self._localizer(text)
+
+    @asynccontextmanager
+    async def stream(self) -> AsyncIterator[GrowingAnswer]:
+        """Write the answer piece by piece; the sender sees it growing where there is a card.
+
+        What was written is the answer, unless the function returns one: then that takes its place.
+        """
+        yield self.abilities.answer
+
+    async def progress(self, done: float, text: str = "") -> None:
+        """Show how far the work is, on the card; without one nothing is shown.
+
+        Args:
+            done: from 0 to 1.
+            text: a few plain words.
+
+        >>> @skill.command("统计")
+        ... async def count(ctx: Context) -> str:
+        ...     await ctx.progress(0.4, "查到 3 条")
+        ...     return "一共 5 条"
+        >>> asyncio.run(ask(skill, "统计")).content
+        '一共 5 条'
+        """
+        await self.abilities.answer.show_progress(done, text)
 
     @cached_property
     def _localizer(self) -> Callable[[str], str]:

@@ -19,6 +19,7 @@ from dingda.shared.dingtalk.robots import Robot, Robots
 from dingda.shared.ledger.cards import CardLedger
 from dingda.shared.ledger.ledger import Ledger
 from dingda.shared.ledger.states import Outcome
+from dingda.shared.ledger.streams import StreamRecords
 from dingda.shared.queue import JobQueue
 from dingda.shared.runtime.settings import Settings
 from dingda.shared.texts import ASK_PRIVATELY, NOT_IN_THIS_GROUP
@@ -100,6 +101,10 @@ async def robots_of(
                 Downloads(Http(client), MediaHosts()),
                 threads,
                 CardLedger(redis, JobQueue.create("dingda", skill_timeout_s=30)),
+                StreamRecords(
+                    fakeredis.FakeAsyncRedis(decode_responses=True),
+                    JobQueue.create("dingda", skill_timeout_s=30),
+                ),
                 Admission(),
                 AnsweringMetrics(),
                 OpenAPICalls(redis, KEYS, monthly=0),
