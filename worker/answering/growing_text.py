@@ -143,4 +143,5 @@ def _begin_of_half_link(line: str) -> int:
 def _begin_of_half_tag(line: str) -> int:
     begin = line.rfind("<")
     is_half = begin >= 0 and len(line) - begin <= _MAX_TAG and ">" not in line[begin:]
-    return begin if is_half and re.match(r"</?\w|<$", line[begin:]) else len(line)
+    name = line[begin + 1 :].removeprefix("/")[:1]
+    return begin if is_half and (not name or name.isalnum()) else len(line)

@@ -97,6 +97,10 @@ OWN_RE = {
         "_QUARTER": "7 characters",
         "_HALF": "7 characters",
     },
+    "worker/answering/growing_text.py": {
+        "_BEGINNING_OF_FENCE": "a whole line, and no two repetitions take one character",
+        "_FENCE": "a whole line, and no two repetitions take one character",
+    },
     "worker/answering/safe_reply.py": {"_NOT_SHOWN": "one class, once"},
     "worker/answering/splitting.py": {
         "_FENCE": "at the beginning of a line only, and bounded",
