@@ -15,7 +15,7 @@ from dingda.shared.dingtalk.reply import (
     Text,
 )
 from dingda.shared.dingtalk.shortening import shorten, whole_until
-from dingda.worker.answering.splitting import begin_markdown, is_table_rule
+from dingda.worker.answering.splitting import FENCE, begin_markdown, closes_fence, is_table_rule
 
 MAX_CARD_CHARS = 2_500
 """How many code points a card shows. DingTalk advises at most 3 K for a card's text (its page on
@@ -23,8 +23,9 @@ card/streaming), and cards have come out blank beyond 3,000 Chinese characters."
 _NO_TITLE = "……"
 _MAX_LINK_TEXT, _MAX_TAG = 200, 200
 _MAX_LINK = 2_500
-_FENCE = re.compile(r"([ \t>]*)(`{3,}|~{3,})([^`]*)")
-_BEGINNING_OF_FENCE = re.compile(r"[ \t>]*(?:`{1,2}|~{1,2}|`{3,}[^`]*|~{3,}[^~]*)")
+_BEGINNING_OF_FENCE = re.compile(
+    r"^[ \t>]{0,99}(?:`{1,2}|~{1,2}|`{3,99}+[^`\n]{0,199}|~{3,99}+[^~\n]{0,199})$"
+)
 
 
 def title_of(text: str) -> str:
@@ -77,7 +78,7 @@ def beginning_for_card(text: str) -> str:
     if len(text) > MAX_CARD_CHARS:
         text = text[: whole_until(text, MAX_CARD_CHARS)]
     *lines, last = text.split("\n")
-    if _BEGINNING_OF_FENCE.fullmatch(last):
+    if _BEGINNING_OF_FENCE.match(last):
         last = ""
     begin, fence = _open_fence(lines)
     if fence:
@@ -95,13 +96,10 @@ def _open_fence(lines: list[str]) -> tuple[int, str]:
     """Which line begins the block of code that these lines leave open, and what ends it; or ""."""
     begin, indent, mark = 0, "", ""
     for at, line in enumerate(lines):
-        found = _FENCE.fullmatch(line)
-        if not found:
-            continue
-        if not mark:
+        if mark:
+            mark = "" if closes_fence(line, mark) else mark
+        elif found := FENCE.match(line):
             begin, indent, mark = at, found[1], found[2]
-        elif found[2].startswith(mark) and not found[3].strip():
-            mark = ""
     return begin, indent + mark if mark else ""
 
 

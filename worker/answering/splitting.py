@@ -25,7 +25,8 @@ from dingda.shared.dingtalk.reply import (
 )
 from dingda.shared.dingtalk.shortening import shorten, whole_until
 
-_FENCE = re.compile(r"^([ \t>]{0,99})(`{3,99}+|~{3,99}+)[^`\n]{0,199}$")
+FENCE = re.compile(r"^([ \t>]{0,99})(`{3,99}+|~{3,99}+)[^`\n]{0,199}$")
+"""A line that begins a block of code: what is before the mark, and the mark."""
 _HEADING = re.compile(r"^ {0,3}#{1,6}[ \t]")
 _ITEM = re.compile(r"^[ \t>]{0,99}(?:[-*+]|\d{1,9}[.)])[ \t]")
 _TABLE_RULE = re.compile(
@@ -239,7 +240,7 @@ def _markdown_lines(text: str) -> list[_Line]:
 
 
 def _block(raw: list[str], at: int) -> list[_Line]:
-    if fence := _FENCE.match(raw[at]):
+    if fence := FENCE.match(raw[at]):
         return _code(raw, at, fence)
     if _begins_table(raw, at):
         return _table(raw, at)
@@ -249,7 +250,7 @@ def _block(raw: list[str], at: int) -> list[_Line]:
 def _code(raw: list[str], start: int, fence: re.Match[str]) -> list[_Line]:
     """A block of code, up to its end or the text's."""
     closing = f"\n{fence[1]}{fence[2]}"
-    ends = (at for at in range(start + 1, len(raw)) if _closes(raw[at], fence[2]))
+    ends = (at for at in range(start + 1, len(raw)) if closes_fence(raw[at], fence[2]))
     end = next(ends, len(raw))
     lines = [_line(raw[start])]
     for at in range(start + 1, min(end + 1, len(raw))):
@@ -260,7 +261,8 @@ def _code(raw: list[str], start: int, fence: re.Match[str]) -> list[_Line]:
     return lines
 
 
-def _closes(line: str, mark: str) -> bool:
+def closes_fence(line: str, mark: str) -> bool:
+    """Whether a line ends a block of code that began with a mark."""
     fence = line.strip(" \t\r\n>")
     return len(fence) >= len(mark) and not fence.strip(mark[0])
 
@@ -281,7 +283,7 @@ def _paragraph(raw: list[str], start: int) -> list[_Line]:
     """Lines up to a blank one or another block. A break inside something bold costs more."""
     lines, unpaired = [_line(raw[start])], _unpaired(raw[start])
     for at in range(start + 1, len(raw)):
-        if _stands_alone(raw[at]) or _FENCE.match(raw[at]) or _begins_table(raw, at):
+        if _stands_alone(raw[at]) or FENCE.match(raw[at]) or _begins_table(raw, at):
             break
         if _ITEM.match(raw[at]):
             unpaired = frozenset()

@@ -98,12 +98,11 @@ OWN_RE = {
         "_HALF": "7 characters",
     },
     "worker/answering/growing_text.py": {
-        "_BEGINNING_OF_FENCE": "a whole line, and no two repetitions take one character",
-        "_FENCE": "a whole line, and no two repetitions take one character",
+        "_BEGINNING_OF_FENCE": "at the beginning of a line only, and bounded"
     },
     "worker/answering/safe_reply.py": {"_NOT_SHOWN": "one class, once"},
     "worker/answering/splitting.py": {
-        "_FENCE": "at the beginning of a line only, and bounded",
+        "FENCE": "at the beginning of a line only, and bounded",
         "_HEADING": "at the beginning of a line only",
         "_ITEM": "at the beginning of a line only, and bounded",
         "_TABLE_RULE": "at the beginning of a line only, and possessive",
