@@ -85,6 +85,12 @@ FAULTS = {
     "F90": "a worker is killed over a tick of a schedule",
     "F91": "nobody is there at a schedule's time",
     "F92": "the clock jumps, under a schedule",
+    "F97": "a worker is killed at a step of an answer that grows on a card",
+    "F98": "workers die over a message while its answer grows on a card",
+    "F99": "Redis is away while an answer grows on a card",
+    "F100": "DingTalk refuses the calls of a growing card for the rate",
+    "F101": "a growing card is created, and DingTalk's response is lost",
+    "F102": "a growing card can't be ended",
     "F103": "a picture is downloaded, and the storage hangs or breaks off, or the worker is killed",
 }
 
