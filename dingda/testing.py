@@ -2,8 +2,8 @@
 
 `ask` calls a skill in this process, with no Redis and no network, and returns the reply. `listen`
 does the same, and returns the whole `Response`, with its `Outcome`. `fire` calls its hooks for an
-event or a card action, and returns how that would end. A `Conversation` says several things to a
-skill that asks back.
+event or a card action, and returns how that would end; `tick` calls a scheduled function. A
+`Conversation` says several things to a skill that asks back.
 
     async def test_coffee_is_served() -> None:
         assert await ask(skill, "咖啡") == Text("咖啡好了")
@@ -34,6 +34,7 @@ from dingda.worker.testing.asking import People, ask, fire, listen
 from dingda.worker.testing.conversation import Conversation
 from dingda.worker.testing.pressing import Pressed, press
 from dingda.worker.testing.pushes import Pushes
+from dingda.worker.testing.ticks import tick
 
 __all__ = [
     "CallbackFault",
@@ -65,4 +66,5 @@ __all__ = [
     "listen",
     "press",
     "staff_id_of",
+    "tick",
 ]

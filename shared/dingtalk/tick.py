@@ -17,12 +17,12 @@ _KIND = "tick"
 class Tick:
     """A moment of a schedule, for which its function is called.
 
-    >>> @skill.schedule("0 9 * * 1-5")
-    ... def greet(tick: Tick, ctx: HookContext) -> None:
-    ...     print(f"{tick.at:%m-%d}", len(ctx.idempotency_key))
-    >>> nine = datetime(2026, 11, 30, 9, tzinfo=CHINA)
-    >>> print(asyncio.run(fire(skill, Tick("example", "greet", round(nine.timestamp() * 1000)))))
-    11-30 64
+    >>> @skill.schedule("0 9 * * 1-5", timezone="Europe/Berlin")
+    ... def greet(tick: Tick) -> None:
+    ...     print(f"{tick.at:%H:%M}")
+    >>> nine = datetime(2026, 11, 30, 16, tzinfo=CHINA)
+    >>> print(asyncio.run(tick(skill, greet, at=nine)))
+    09:00
     answered
     """
 

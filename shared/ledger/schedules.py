@@ -94,6 +94,8 @@ class Schedules:
         """
         now_ms, key = await self.now_ms(), self._keys.schedules
         seen: dict[Any, Any] = {each.id: now_ms for each in schedules}
+        if await self._redis.type(key) not in ("zset", "none"):  # a foreign value is in its place
+            await self._redis.delete(key)
         added = await self._redis.zadd(key, seen)
         if rewrite or added:
             for begin in range(0, len(schedules), _A_ROUND_TRIP):

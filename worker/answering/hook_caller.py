@@ -10,8 +10,10 @@ from datetime import datetime
 from typing import NamedTuple
 
 from dingda.shared.dingtalk.card_action import CardAction
+from dingda.shared.dingtalk.message import hash_of
 from dingda.shared.dingtalk.notification import Notification
 from dingda.shared.dingtalk.push import Push
+from dingda.shared.errors import InvalidReplyError
 from dingda.shared.ledger.states import Completion, Outcome
 from dingda.shared.runtime.failpoints import failpoint
 from dingda.shared.runtime.task_owner import TaskOwner, current_owner
@@ -29,16 +31,20 @@ from dingda.worker.answering.error_replies import completion_of_error
 from dingda.worker.answering.metrics import AnsweringMetrics
 from dingda.worker.answering.permissions import check_press_allowed
 from dingda.worker.answering.responder import MAX_WAIT, china_now
-from dingda.worker.answering.response import ANSWERED
+from dingda.worker.answering.response import ANSWERED, as_reply
 from dingda.worker.answering.safe_reply import safe_note
 from dingda.worker.contained import contained, set_task_owner
 from dingda.worker.sdk.actions import ActionHandler
 from dingda.worker.sdk.context import HookContext
 from dingda.worker.sdk.hooks import Hook
+from dingda.worker.sdk.schedule import Schedule, shown_target
 from dingda.worker.sdk.services import Services
 from dingda.worker.sdk.skill import Skill
 from dingda.worker.services.call_log import logging_calls
 from dingda.worker.services.skill_clock import skill_time
+
+_KEY_DIGITS = 16
+"""How many hex digits tell the pushes of one tick apart."""
 
 
 class FoundHook(NamedTuple):
@@ -180,8 +186,9 @@ class HookCaller:
         if isinstance(subject, Push):
             raise TypeError("a push has no hooks")
         arguments = hook.bind(subject, ctx, self._services.settings)
-        await call_function(hook.function, arguments, self._threads)
+        returned = await call_function(hook.function, arguments, self._threads)
         if hook.schedule:
+            await _push_to_all(hook.schedule, returned, ctx)
             failpoint("after-ticked")
         return ""
 
@@ -201,6 +208,23 @@ class HookCaller:
 
     def _places_of(self, found: FoundHook) -> Places:
         return self._admission.places_of(found.skill.name, blocks=blocks(found.hook.function))
+
+
+async def _push_to_all(schedule: Schedule, returned: object, ctx: HookContext) -> None:
+    """Push what a tick's function returned; what an earlier attempt has pushed is pushed once.
+
+    Raises:
+        BackendError: as `ctx.push`.
+        InvalidReplyError: if it is no reply, or the schedule names nobody.
+    """
+    if returned is None:
+        return
+    reply = as_reply(returned)
+    if not schedule.to:
+        raise InvalidReplyError("reply", "the schedule names nobody to push it to: write to=…")
+    for target in schedule.to:
+        who = hash_of(shown_target(target))[:_KEY_DIGITS]
+        await ctx.push(target, reply, key=f"{ctx.idempotency_key} {who}")
 
 
 def _now_s() -> float:

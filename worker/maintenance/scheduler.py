@@ -30,7 +30,7 @@ _NOTHING_KNOWN_MS = 86_400_000
 """How soon to look again where no next tick is known, as of Saturdays that are workdays."""
 _RETRY_MS = 1_000
 """How soon to look again at a tick that waits."""
-_AT_ONCE = 50
+_AT_ONCE = 20
 """How many schedules are judged in one round trip."""
 
 
@@ -77,6 +77,7 @@ class Scheduler:
         self._backlog_limit = backlog_limit
         self._now_ms = 0
         self._registered_ms: int | None = None
+        self._is_waiting = False
 
     async def advance(self) -> float:
         """Accept what is due.
@@ -95,8 +96,11 @@ class Scheduler:
         self._now_ms = now_ms
         due = [each for each in self._mine if each.look_ms <= now_ms]
         if due and not await self._schedules.may_be_run():
-            logger.warning("ticks wait for a worker of the version before to end")
+            if not self._is_waiting:
+                logger.warning("ticks wait for the workers of the version before to end")
+            self._is_waiting = True
             return LONGEST_SLEEP_S
+        self._is_waiting = False
         for begin in range(0, len(due), _AT_ONCE):
             await self._judge(due[begin : begin + _AT_ONCE], now_ms)
         next_ms = min(each.look_ms for each in self._mine)

@@ -1,4 +1,4 @@
-"""`dingda skills`: what one types for each, its hooks, words that two claim, modules that fail."""
+"""`dingda skills`: what one types, hooks and schedules, words that two claim, what fails."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass

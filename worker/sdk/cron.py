@@ -22,7 +22,7 @@ _NAMES = {
     "@monthly": "0 0 1 * *",
     "@yearly": "0 0 1 1 *",
 }
-_MOST_DAYS_OFF = 400
+_MOST_DAYS_OFF = 100
 """How many days that are no workdays are passed over in search of one."""
 
 

@@ -1,11 +1,12 @@
 """Skills: their commands and hooks, and the functions behind them."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeVar
 
 from dingda.shared.dingtalk.card_action import CardAction
 from dingda.shared.dingtalk.event import Event
+from dingda.shared.dingtalk.push import Target
 from dingda.shared.dingtalk.reply import Reply
 from dingda.shared.dingtalk.tick import Tick
 from dingda.worker.language.patterns import Pattern, UnsupportedPatternError
@@ -170,14 +171,16 @@ class Skill:
         self,
         cron: str,
         *,
+        to: Target | Iterable[Target] = (),
         timezone: str = "Asia/Shanghai",
         workdays: bool = False,
         catch_up_s: int = 3600,
     ) -> Callable[[F], F]:
-        """Declare a schedule, which calls the function below it.
+        """Declare a schedule, which calls the function below it, and pushes what it returns.
 
         Args:
             cron: minute, hour, day of the month, month, day of the week: `0 9 * * 1-5`.
+            to: whom what it returns is pushed to; several get it each.
             timezone: where the expression's hours are, by its IANA name.
             workdays: whether only workdays in China count, of the days that `cron` names.
             catch_up_s: how late a tick may be run, in seconds: 60 to 86,400.
@@ -188,9 +191,9 @@ class Skill:
         """
         try:
             schedule = Schedule.of(
-                cron, timezone=timezone, workdays=workdays, catch_up_s=catch_up_s
+                cron, to=to, timezone=timezone, workdays=workdays, catch_up_s=catch_up_s
             )
-        except ValueError as error:
+        except (TypeError, ValueError) as error:
             raise TypeError(f"skill {self.name!r}: {error}") from None
 
         def declare(function: F) -> F:

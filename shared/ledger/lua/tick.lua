@@ -15,7 +15,7 @@ local job_fields, first = counted(OWN + 6)
 longest_ms, most_queued = tonumber(longest_ms), tonumber(most_queued)
 local now = now_ms()
 local room = room_for(backlog_limit)
-local new, accepted, outcomes = {}, {}, {}
+local new, seen, accepted, outcomes = {}, {}, {}, {}
 
 -- Whether the last tick that was accepted is still open; besides it, two marks may be the last that is remembered.
 local function is_last_open(ticks)
@@ -29,7 +29,9 @@ end
 local function judge(ticks, at_ms, catch_up_ms, id)
   local oldest = redis.call('ZRANGE', ticks, 0, 0, 'WITHSCORES')[2]
   if not oldest then redis.call('ZADD', ticks, now, 'since') end
-  if not oldest or at_ms <= tonumber(oldest) or redis.call('ZSCORE', ticks, id) then return 'known' end
+  if not oldest or at_ms <= tonumber(oldest) or redis.call('ZSCORE', ticks, id) or seen[id] then
+    return 'known'
+  end
   if at_ms > now then return 'early' end
   if now - at_ms > catch_up_ms then
     local missed = tonumber(redis.call('ZSCORE', ticks, 'missed') or '0')
@@ -53,6 +55,7 @@ for at = first, #ARGV, 8 do
   local before = redis.call('ZREVRANGEBYSCORE', ticks, '(' .. at_ms, '-inf', 'WITHSCORES', 'LIMIT', 0, 1)[2]
   local outcome = judge(ticks, at_ms, tonumber(catch_up_ms), id)
   if outcome == 'accepted' then
+    seen[id] = true
     new[#new + 1] = {id, payload, now + life_ms, data, line}
     accepted[#accepted + 1] = {ticks, at_ms, id}
   end

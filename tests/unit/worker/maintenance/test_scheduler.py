@@ -16,6 +16,7 @@ from dingda.shared.ledger.schedule_facts import ScheduleFacts
 from dingda.shared.ledger.schedule_states import ScheduleState, read_schedules
 from dingda.shared.ledger.schedules import Schedules
 from dingda.shared.ledger.states import Completion, Lease, Outcome
+from dingda.shared.ledger.worker_report import WorkerReport
 from dingda.shared.queue import JobQueue
 from dingda.shared.runtime.clock import CHINA
 from dingda.worker.maintenance.scheduler import MOST_COUNTED, Scheduled, Scheduler
@@ -63,6 +64,12 @@ class Deployment:
         """A worker that has just started; by default it has a report at nine."""
         schedules = Schedules(self.redis, QUEUE)
         return Scheduler(schedules, mine or [a_schedule()], backlog_limit=backlog_limit)
+
+    async def report(self, *, takes_ticks: bool) -> None:
+        """Let a worker be alive."""
+        report = WorkerReport("w", "h", 1, "1", 1, 2, 100, 7, takes_ticks=takes_ticks)
+        await self.redis.sadd(QUEUE.workers_key, QUEUE.worker_prefix + report.name)
+        await self.redis.set(KEYS.worker(report.name), report.to_json())
 
     async def open_ids(self) -> list[str]:
         found = [
@@ -150,6 +157,15 @@ async def test_a_schedule_of_two_robots_is_run_for_each(deployment: Deployment) 
     deployment.now_ms = at("2026-11-30 09:00")
     await worker.advance()
     assert await deployment.ran() == ["30 09:00 report"] * 2
+
+
+async def test_two_skills_of_one_name_in_one_worker_have_one_tick(deployment: Deployment) -> None:
+    worker = deployment.worker(a_schedule(), a_schedule(), a_schedule(cron="0 9,18 * * *"))
+    await worker.advance()
+    deployment.now_ms = at("2026-11-30 09:00")
+    await worker.advance()
+    assert (await LedgerAdmin(deployment.redis, QUEUE).counts()).accepted == 1
+    assert await deployment.ran() == ["30 09:00 report"]
 
 
 async def test_a_tick_that_waits_for_the_one_before_it_is_run_when_that_has_ended(
@@ -256,7 +272,8 @@ async def test_what_is_in_the_place_of_its_memory_stops_no_schedule(
     worker = deployment.worker()
     await worker.advance()
     (key,) = await deployment.redis.keys("dingda:ticks:*")
-    await deployment.redis.set(key, "foreign")
+    for spoilt in (key, KEYS.schedules):
+        await deployment.redis.set(spoilt, "foreign")
     deployment.now_ms = at("2026-11-30 09:00")
     await worker.advance()
     deployment.now_ms = at("2026-12-01 09:00")
@@ -354,21 +371,14 @@ async def test_a_schedule_that_is_changed_begins_with_its_next_tick_by_the_new_t
     assert await deployment.ran() == ["01 08:30 report"]
 
 
-async def test_ticks_wait_while_a_worker_is_alive_that_knows_none(
-    deployment: Deployment, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    worker, is_old_alive = deployment.worker(), True
-
-    async def may_be_run(_: Schedules) -> bool:
-        return not is_old_alive
-
-    monkeypatch.setattr(Schedules, "may_be_run", may_be_run)
-    is_old_alive = False
+async def test_ticks_wait_while_a_worker_is_alive_that_knows_none(deployment: Deployment) -> None:
+    worker = deployment.worker()
     await worker.advance()
-    is_old_alive, deployment.now_ms = True, at("2026-11-30 09:00")
+    deployment.now_ms = at("2026-11-30 09:00")
+    await deployment.report(takes_ticks=False)
     assert await worker.advance() == 5.0
     assert await deployment.ran() == []
-    is_old_alive = False
+    await deployment.report(takes_ticks=True)
     await worker.advance()
     assert await deployment.ran() == ["30 09:00 report"]
 

@@ -123,3 +123,15 @@ def test_the_hooks_of_a_skill_are_listed() -> None:
     facts = json.loads(show_skills(listed, as_json=True))["skills"][0]
     assert facts["events"] == ["chat_add_member", "chat_disband"]
     assert facts["card_actions"] == ["approve"]
+
+
+def test_the_schedules_of_a_skill_are_listed_with_their_times() -> None:
+    skill = Skill("morning", summary="早报")
+
+    @skill.schedule("0 9 * * *", workdays=True)
+    def report() -> None:
+        pass
+
+    listed = list_skills([FoundModule("acme.morning", skill)])
+    line = "  schedule: report  0 9 * * *  Asia/Shanghai  on workdays"
+    assert line in show_skills(listed, as_json=False).splitlines()
