@@ -77,9 +77,9 @@ class Image:
 
 @dataclass(frozen=True, slots=True)
 class FileMessage:
-    """A file that was uploaded: for a push, a private answer, or an answer in a single chat.
+    """A file that was uploaded, for `ctx.push`.
 
-    A session takes no files, so a group is given one by `ctx.push`.
+    A session takes no files: as an answer it goes out only where that is private, in a group.
 
     >>> FileMessage(MediaId("@lALOpVk7"), "周报.xlsx").type
     'xlsx'

@@ -32,7 +32,14 @@ from dingda.worker.answering.error_replies import failed
 from dingda.worker.answering.growing_text import title_of
 from dingda.worker.answering.metrics import AnsweringMetrics
 from dingda.worker.answering.permissions import check_allowed, refusal_in_group
-from dingda.worker.answering.response import ANSWERED, DECLINED, UNMATCHED, Response, as_reply
+from dingda.worker.answering.response import (
+    ANSWERED,
+    DECLINED,
+    UNMATCHED,
+    Response,
+    as_reply,
+    check_channel,
+)
 from dingda.worker.answering.routing import Route, Router
 from dingda.worker.answering.safe_reply import question_back, sentence
 from dingda.worker.answering.text_presses import TextPresses
@@ -268,9 +275,9 @@ class Responder:
             return None
         if issubclass(type(returned), Question):
             return ask(returned, skill, ctx, private=private)
-        response = Response(
-            as_reply(returned), ANSWERED, private=private, persist=not skill.private
-        )
+        reply = as_reply(returned)
+        check_channel(reply, private=private)
+        response = Response(reply, ANSWERED, private=private, persist=not skill.private)
         return leave(response, route)
 
     async def _read_arguments(self, route: Route, ctx: Context) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from typing import cast
 
+from dingda.shared.dingtalk.media import FileMessage
 from dingda.shared.dingtalk.reply import Reply, Text, to_body
 from dingda.shared.errors import InvalidReplyError
 from dingda.shared.ledger.dialogues import AS_STORED
@@ -35,6 +36,16 @@ class Response:
     """Whether it may be kept in Redis until it is delivered."""
     dialogue_after: str = field(default=AS_STORED, repr=False)
     """What it does to the dialogue of its sender; see `shared.ledger.dialogues`."""
+
+
+def check_channel(reply: Reply, *, private: bool) -> None:
+    """Check that the channel of a reply can carry it.
+
+    Raises:
+        InvalidReplyError: if it is a file, and goes by the session.
+    """
+    if issubclass(type(reply), FileMessage) and not private:
+        raise InvalidReplyError("reply", "a session takes no files: give it to ctx.push")
 
 
 def as_reply(returned: object) -> Reply:
