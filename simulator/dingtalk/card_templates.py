@@ -27,7 +27,9 @@ RESULT = ("result",)
 """What is drawn below the text."""
 PICTURE = ("picture", "image", "photo")
 BUTTONS = ("buttons", "btns", "msgButtons", "actions")
-HIDDEN = frozenset({"flowStatus", "status", "config", "sys_full_json_obj", "staticMsgContent"})
+HIDDEN = frozenset(
+    {"flowStatus", "status", "pressed", "config", "sys_full_json_obj", "staticMsgContent"}
+)
 """Variables that steer a template and are not drawn."""
 
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from dingda.simulator.backends.organisation import APP_KEY
+from dingda.simulator.backends.account import account_settings, register_card_callback
 from dingda.simulator.errors import StackError
 from dingda.simulator.testing.processes import (
     Process,
@@ -50,10 +50,7 @@ def a_running_stack(folder: Path, settings: Mapping[str, str]) -> Iterator[str]:
             "DINGDA_SIMULATOR_OPENAPI_QPS": "0",
             "DINGDA_SIMULATOR_OPENAPI_MONTHLY_CALLS": "0",
             # The simulator fakes these, too.
-            "DINGDA_APP_KEY": APP_KEY,
-            "DINGDA_OPENAPI_URL": f"{url}/openapi",
-            "DINGDA_OAPI_URL": f"{url}/openapi",
-            "DINGDA_MEDIA_HOSTS": url,
+            **account_settings(url, mode=settings.get("DINGDA_SIMULATOR_MODE", "http")),
             "DINGDA_OPEN_METEO_URL": f"{url}/open-meteo",
             "DINGDA_OPEN_METEO_GEOCODING_URL": f"{url}/open-meteo",
             **settings,
@@ -73,6 +70,13 @@ def a_running_stack(folder: Path, settings: Mapping[str, str]) -> Iterator[str]:
         for address in (f"{url}/api/health", f"http://127.0.0.1:{receiver}/readyz"):
             if not is_ready(address, processes):
                 raise StackError(f"nothing is ready at {address}\n{_log_tails(folder)}")
+        if environment["DINGDA_CARD_CALLBACK"] == "http" and "DINGDA_ROBOTS" not in environment:
+            register_card_callback(
+                f"{url}/openapi",
+                app_key=environment["DINGDA_APP_KEY"],
+                app_secret=environment["DINGDA_APP_SECRET"],
+                callback_url=f"http://127.0.0.1:{receiver}/card",
+            )
         yield url
 
 

@@ -27,13 +27,18 @@ from tests.support.processes import wait_until
 from tests.support.simulator_harness import CALLBACK_URL, SECRET, Bot, Clock
 
 PICTURE = Path(__file__).with_name("picture.svg")
+SKILLS = (
+    "dingda.worker.skills.demo",
+    "dingda.worker.skills.showcase",
+    "tests.e2e.slow_skill",
+)
 _NAMES = ("chromium", "chromium-browser", "google-chrome")
 
 
 @pytest.fixture(scope="session")
 def dingda_settings() -> dict[str, str]:
     return {
-        "DINGDA_SKILLS": "dingda.worker.skills.demo,tests.e2e.slow_skill",
+        "DINGDA_SKILLS": ",".join(SKILLS),
         "DINGDA_APP_SECRET": APP_SECRET,
         "DINGDA_RESULT_TTL": "60",  # as the demo: RQ's record of a job says whose it was
     }

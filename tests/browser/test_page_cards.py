@@ -8,6 +8,7 @@ import pytest
 from playwright.async_api import Locator, Page, expect
 
 from dingda.simulator.dingtalk.card_templates import ANSWER_TEMPLATE, FOREIGN_TEMPLATE
+from dingda.simulator.dingtalk.openapi_faults import OpenAPIFault
 from tests.browser.bot_account import BotAccount
 from tests.browser.chat_page import ChatPage
 
@@ -218,6 +219,15 @@ async def test_what_is_used_of_the_months_calls_is_counted(
     before = await usage.inner_text()
     await account.push("sampleText", content="一次")
     await expect(usage).not_to_have_text(before)
+
+
+async def test_every_fault_of_the_openapi_has_a_switch(chat: ChatPage) -> None:
+    await chat.open("group")
+    await chat.page.locator("#bad-day-button").click()
+    switches = chat.page.locator('input[name="openapi"]')
+    await expect(switches.first).to_be_visible()
+    values = await switches.evaluate_all("(inputs) => inputs.map(({ value }) => value)")
+    assert sorted(values) == sorted(["none", *OpenAPIFault])
 
 
 async def test_a_fault_of_the_openapi_is_switched_on_and_ends_with_a_good_day(

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from dingda.testing import SimulatedDingTalk, Toast
 from tests.support.demo import Demo, free_ports, is_alive, run_demo
 from tests.support.processes import process, wait_until
 
@@ -38,6 +39,16 @@ def test_what_the_demo_advises_works_whatever_ports_were_chosen(demo: Demo) -> N
 def test_a_skill_in_the_current_folder_answers(demo: Demo) -> None:
     reply = demo.run(demo.advised('say "帮助"').replace("帮助", "咖啡"))
     assert "咖啡好了，趁热喝" in reply.stdout
+
+
+def test_an_approval_works_without_a_setting(demo: Demo) -> None:
+    with SimulatedDingTalk.at(demo.page) as dingtalk:
+        dingtalk.ask("报销 120", sender="张三")
+        (card,) = dingtalk.wait_until(lambda: dingtalk.cards)
+        assert dingtalk.press(card, "同意", by="王五").toast is Toast.SUCCEEDED
+        dingtalk.wait_until(
+            lambda: "王五：同意" in dingtalk.card(card.out_track_id).seen_by("").text
+        )
 
 
 def test_a_second_demo_in_the_same_folder_says_where_the_first_is(demo: Demo) -> None:

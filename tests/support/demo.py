@@ -79,7 +79,8 @@ def run_demo(folder: Path, ports: dict[str, str], *options: str) -> Iterator[Dem
         (folder / name / "__init__.py").write_text("raise SystemExit('not ours')")
     for name in SHADOWS:
         (folder / f"{name}.py").write_text("raise SystemExit('no library')")
-    env = ports | {"DISPLAY": "", "DINGDA_SKILLS": "coffee,dingda.worker.skills.demo"}
+    skills = ("coffee", "dingda.worker.skills.demo", "dingda.worker.skills.showcase")
+    env = ports | {"DISPLAY": "", "DINGDA_SKILLS": ",".join(skills)}
     # As the installed command, Python with -P has the current folder nowhere on its path.
     with process("-P", "-m", "dingda", "demo", *options, env=env, cwd=folder) as started:
         started.wait_for("Ctrl-C stops them all", within_s=40)

@@ -7,8 +7,6 @@ import { texts } from "./texts.js";
 import { avatar } from "./widgets.js";
 
 const GROWING = ["processing", "typing"];
-/** The variables that an answer's progress is in: a number from 0 to 1. */
-const PROGRESS = "progress";
 
 /** The card as somebody sees it, by the userid; undefined is somebody of whom nothing is known. */
 export const seenBy = (card, staffId) => card.views[staffId] ?? card.views[""];
@@ -59,13 +57,11 @@ function content(card, view) {
   text.append(...cardMarkdown(view.text, { words: (words) => [document.createTextNode(words)], picture: cardPicture }));
   const last = text.lastElementChild?.matches("p") ? text.lastElementChild : text;
   if (isGrowing) last.append(element("span", { class: "cursor", "aria-hidden": "true" }));
-  const { [PROGRESS]: share, ...others } = view.others ?? {};
   return [
     view.title ? element("p", { class: "card-title" }, view.title) : null,
     view.picture ? picture(view.picture, texts.picture) : null,
     view.text || isGrowing ? text : null,
-    share ? element("progress", { max: "1", value: share, "aria-label": texts.progress }) : null,
-    ...Object.values(others).map((value) => element("p", { class: "remark" }, value)),
+    ...Object.values(view.others ?? {}).map((value) => element("p", { class: "remark" }, value)),
   ];
 }
 

@@ -39,7 +39,7 @@ export class Chat {
       .flatMap((record) =>
         record.card
           ? cardItems(record, store)
-          : itemsOf(record, record.said.sender === (speaker ?? record.said.sender)),
+          : itemsOf(record, record.said.sender === (speaker ?? record.said.sender), records),
       )
       .sort((a, b) => a.at_ms - b.at_ms);
     const drawn = new Map();
@@ -136,14 +136,14 @@ function cardItems({ msg_id: key, sent_at_ms: at_ms, card: id }, store) {
   return isSeen ? [{ kind: "card", key, at_ms, card, look: [card, store.viewer] }] : [];
 }
 
-function itemsOf(record, isMine) {
+function itemsOf(record, isMine, records) {
   const { msg_id: id, sent_at_ms: sent } = record;
   const said = { kind: "said", key: id, at_ms: sent, record, look: [isMine, record.reactions], isMine };
   const replies = record.replies.map((reply, at) => replyItem(`${id} ${at}`, sent, reply));
   const first = record.in_callback_reply;
   if (record.prompted === false) return replies;
   if (first) replies.unshift({ ...replyItem(`${id} ack`, sent, first), inCallback: true });
-  return [said, ...replies, ...silence(record)];
+  return [said, ...replies, ...silence(record, records)];
 }
 
 function replyItem(key, sent, reply) {
@@ -153,8 +153,8 @@ function replyItem(key, sent, reply) {
   return { ...item, kind: "note", tone: "bad", words };
 }
 
-/** A note where there is no reply. */
-function silence(record) {
+/** A note where there is no reply; an answer may also be a card in the same conversation. */
+function silence(record, records) {
   const timeline = record.stories.at(-1);
   const shown = record.replies.some(replyIsShown) || record.in_callback_reply;
   const note = (words, tone = "") => [
@@ -171,7 +171,10 @@ function silence(record) {
   if (timeline && ENDED.includes(timeline.state)) {
     const why = timeline.reason ? ` · ${timeline.reason}` : "";
     if (timeline.state === "dead") return note(`${timeline.state}${why}`, "bad");
-    return shown ? [] : note(`${texts.noReply} · ${timeline.state}${why}`);
+    const isOnCard =
+      timeline.state === "answered" &&
+      records.some(({ card, sent_at_ms: at }) => card && record.sent_at_ms <= at && at <= timeline.ended_ms);
+    return shown || isOnCard ? [] : note(`${texts.noReply} · ${timeline.state}${why}`);
   }
   const isOld = Date.now() - record.sent_at_ms > 5000;
   return !timeline && !shown && isOld && state === "acknowledged" ? note(texts.noReplyYet) : [];

@@ -3,7 +3,10 @@
 import { byId, element, refill } from "./dom.js";
 import { GROUP, personOf } from "./store.js";
 
-const EXAMPLES = ["text", "markdown", "整体跳转", "独立跳转", "feed", "帮助"];
+const EXAMPLES = [
+  ...["text", "markdown", "整体跳转", "独立跳转", "feed"],
+  ...["下午茶", "报销 120", "画图", "帮助"],
+];
 
 const PICTURE = /\.(png|jpe?g|gif|bmp|webp)$/i;
 

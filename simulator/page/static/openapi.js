@@ -4,7 +4,10 @@ import * as api from "./api.js";
 import { element } from "./dom.js";
 import { texts } from "./texts.js";
 
-const FAULTS = ["qps", "quota", "forbidden", "token", "fail", "hang", "lost", "template", "undelivered"];
+const FAULTS = [
+  ...["qps", "quota", "forbidden", "unauthorized", "fail", "hang", "lost"],
+  ...["content", "template", "undelivered"],
+];
 
 /** Draws below the conversations what is used of the month's quotas. */
 export function drawUsage(node, { openapi }) {

@@ -1,0 +1,86 @@
+"""More than one reply: a question back, an approval, and a picture."""
+
+import asyncio
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+from dingda.skill import (
+    ActionButton,
+    Card,
+    Context,
+    Markdown,
+    Question,
+    RefusalError,
+    Skill,
+    picture_markdown,
+    plain,
+)
+from dingda.worker.skills.showcase.bars import bar_chart
+
+skill = Skill("showcase", summary="看看追问、审批和图片")
+
+Tea = Annotated[Literal["红茶", "绿茶"], "茶"]
+Sugar = Annotated[Literal["无糖", "三分糖", "七分糖"], "甜度"]
+_VISITS = (120, 90, 140, 135, 160)
+
+
+@skill.command("下午茶")
+async def tea(ctx: Context) -> Question:
+    """A dialogue: two questions, and what was chosen at first is kept."""
+    return Question(ctx.localize("喝什么？"), choices=("红茶", "绿茶"), then=choose_tea)
+
+
+@skill.step
+async def choose_tea(tea: Tea, ctx: Context) -> Question:
+    """The first answer, which leads to the second question."""
+    return Question(
+        ctx.localize(f"{tea}，几分糖？"),
+        choices=("无糖", "三分糖", "七分糖"),
+        then=choose_sugar,
+        keep={"tea": tea},
+    )
+
+
+@skill.step
+async def choose_sugar(sugar: Sugar, ctx: Context) -> str:
+    """The second answer, which ends the dialogue."""
+    return ctx.localize(f"好的：{ctx.kept['tea']}，{sugar}")
+
+
+@dataclass(frozen=True)
+class Decide:
+    """What the buttons of a claim carry."""
+
+    amount: int
+    approved: bool
+
+
+@skill.command("报销")
+async def claim(amount: Annotated[int, "金额"], ctx: Context) -> Card:
+    """An approval: the sender's manager decides on a card, which everybody sees."""
+    person = ctx.services.dingtalk and await ctx.services.dingtalk.person(ctx.staff_id)
+    if not (person and person.manager_staff_id):
+        raise RefusalError(ctx.localize("通讯录里没有你的主管"))
+    return Card(
+        title=ctx.localize("报销"),
+        text=ctx.localize(f"**{plain(person.name)}** 申请报销 {amount} 元"),
+        buttons=(
+            ActionButton(ctx.localize("同意"), Decide(amount, approved=True)),
+            ActionButton(ctx.localize("驳回"), Decide(amount, approved=False)),
+        ),
+        allow=(person.manager_staff_id,),
+    )
+
+
+@skill.action(Decide)
+async def decide(decision: Decide) -> str:
+    """What comes of the manager's press."""
+    return f"{decision.amount} 元周五到账" if decision.approved else "请补一张发票"
+
+
+@skill.command("画图")
+async def draw(ctx: Context) -> Markdown:
+    """A picture that the skill makes."""
+    png = await asyncio.to_thread(bar_chart, _VISITS)
+    picture = picture_markdown(await ctx.upload(png, "visits.png"), ctx.localize("访问量"))
+    return Markdown(ctx.localize("访问量"), picture)
