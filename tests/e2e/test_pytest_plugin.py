@@ -131,18 +131,26 @@ def test_a_skill_is_tested_with_the_whole_bot_behind_it(folder: Path) -> None:
     assert "13 passed" in ended.stdout
 
 
-def test_the_example_in_the_docs_passes(folder: Path) -> None:
-    readme, guide = (
+def test_the_examples_in_the_docs_pass(folder: Path) -> None:
+    readme, guide, cards = (
         _PYTHON.findall((ROOT / page).read_text("utf-8"))
-        for page in ("README.md", "docs/simulator.md")
+        for page in ("README.md", "docs/simulator.md", "docs/cards.md")
     )
     coffee = next(code for code in readme if 'Skill("coffee"' in code)
-    of_a_client, conftest, tests = guide
+    leave = next(code for code in cards if 'Skill("leave"' in code)
+    of_a_client, conftest, of_coffee, of_leave = guide
     compile(of_a_client, "docs/simulator.md", "exec")
-    for name, text in (("conftest", conftest), ("coffee", coffee), ("test_coffee", tests)):
+    modules = {
+        "conftest": conftest.replace('"coffee"', '"coffee,leave"'),
+        "coffee": coffee,
+        "leave": leave,
+        "test_coffee": of_coffee,
+        "test_leave": of_leave,
+    }
+    for name, text in modules.items():
         (folder / f"{name}.py").write_text(text, "utf-8")
     ended = run_pytest(folder)
-    assert "2 passed" in ended.stdout, ended.stdout
+    assert "4 passed" in ended.stdout, ended.stdout
 
 
 def test_a_conftest_may_name_the_plugin_as_well(folder: Path) -> None:
