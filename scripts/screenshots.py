@@ -25,7 +25,7 @@ from scripts.dashboard_screenshots import draw_dashboard
 _ROOT = Path(__file__).parents[1]
 _PICTURES = _ROOT / "docs" / "img"
 _WINDOW: ViewportSize = {"width": 1180, "height": 760}
-_CHAT: ViewportSize = {"width": 820, "height": 560}
+_CHAT: ViewportSize = {"width": 820, "height": 640}
 _PHONE: ViewportSize = {"width": 390, "height": 760}
 _MARGIN_PX, _NARROWEST_PX = 10, 200
 _SKILLS = "dingda.worker.skills.demo,dingda.worker.skills.showcase,tests.e2e.slow_skill"
@@ -91,6 +91,7 @@ async def _draw(chromium: str, url: str) -> None:
             await page.set_viewport_size(_CHAT)
             await _draw_dialogue(page)
             await _draw_approval(page)
+            await _draw_pushed_plot(page)
         async with _page(browser, url, "en-US") as page:
             await _open_details(page, "慢 0.8")
             await _save(page, "page.png")
@@ -123,6 +124,15 @@ async def _draw_approval(page: Page) -> None:
     await _to_end(page)
     await _save(page, "page-approval-manager.png")
     await page.locator("#speaker").select_option("张三")
+
+
+async def _draw_pushed_plot(page: Page) -> None:
+    await _say(page, "画图")
+    await page.get_by_role("navigation").get_by_role("button", name="张三 的单聊").click()
+    await expect(page.get_by_role("img", name="访问量")).to_be_visible()
+    await page.wait_for_function("[...document.images].every((image) => image.complete)")
+    await _to_end(page)
+    await _save(page, "page-plot.png")
 
 
 async def _draw_stream(chromium: str, url: str) -> None:

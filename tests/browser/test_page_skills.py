@@ -33,11 +33,16 @@ async def test_what_another_person_says_does_not_answer_a_question(
     await expect(chat.reply).to_contain_text("红茶，几分糖？")
 
 
-async def test_a_picture_that_a_skill_draws_is_shown(chat: ChatPage) -> None:
-    await chat.open_single("画家")
+async def test_a_plot_is_pushed_to_the_senders_single_chat(chat: ChatPage, page: Page) -> None:
+    await chat.open("group")
     await chat.say("画图")
-    picture = chat.reply.get_by_role("img", name="访问量")
-    await expect(picture).to_have_js_property("naturalWidth", 252)
+    await expect(chat.reply.locator(".bubble")).to_have_text("画好了，在我们的单聊里")
+    item = page.get_by_role("navigation").get_by_role("button", name="张三 的单聊")
+    await expect(item).to_contain_text("有新消息")
+    await item.click()
+    await expect(chat.reply.get_by_role("img", name="访问量")).to_have_js_property(
+        "naturalWidth", 252
+    )
 
 
 async def test_an_approval_is_decided_by_the_manager_and_seen_by_both(

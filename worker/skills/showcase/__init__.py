@@ -1,4 +1,4 @@
-"""More than one reply: a question back, an approval, and a picture."""
+"""More than one reply: a question back, an approval, and a plot that is pushed."""
 
 import asyncio
 from dataclasses import dataclass
@@ -12,12 +12,13 @@ from dingda.skill import (
     Question,
     RefusalError,
     Skill,
+    User,
     picture_markdown,
     plain,
 )
 from dingda.worker.skills.showcase.bars import bar_chart
 
-skill = Skill("showcase", summary="看看追问、审批和图片")
+skill = Skill("showcase", summary="看看追问、审批和推送")
 
 Tea = Annotated[Literal["红茶", "绿茶"], "茶"]
 Sugar = Annotated[Literal["无糖", "三分糖", "七分糖"], "甜度"]
@@ -79,8 +80,9 @@ async def decide(decision: Decide) -> str:
 
 
 @skill.command("画图")
-async def draw(ctx: Context) -> Markdown:
-    """A picture that the skill makes."""
+async def draw(ctx: Context) -> str:
+    """A plot that the skill makes, pushed to the sender's single chat."""
     png = await asyncio.to_thread(bar_chart, _VISITS)
     picture = picture_markdown(await ctx.upload(png, "visits.png"), ctx.localize("访问量"))
-    return Markdown(ctx.localize("访问量"), picture)
+    await ctx.push(User(ctx.staff_id), Markdown(ctx.localize("访问量"), picture))
+    return ctx.localize("画好了，在我们的单聊里")

@@ -5,8 +5,8 @@ import zlib
 
 import pytest
 
-from dingda.skill import Card, Person, Text
-from dingda.testing import Conversation, MemoryMedia, Outcome, People, ask, press
+from dingda.skill import Card, Markdown, Person, Text, User
+from dingda.testing import Conversation, MemoryMedia, Outcome, People, Pushes, ask, press
 from dingda.worker.skills.showcase import skill
 from dingda.worker.skills.showcase.bars import bar_chart
 
@@ -47,13 +47,16 @@ async def test_a_claim_of_somebody_without_a_manager_is_refused(people: People |
     assert reply.content.endswith("通讯录里没有你的主管")
 
 
-async def test_a_picture_is_drawn_and_uploaded() -> None:
-    media = MemoryMedia()
-    reply = await ask(skill, "画图", media=media)
+async def test_a_plot_is_drawn_uploaded_and_pushed_to_the_sender() -> None:
+    media, pushes = MemoryMedia(), Pushes()
+    await ask(skill, "画图", media=media, pushes=pushes)
     ((media_id, (name, content)),) = media.uploaded.items()
     assert (name, content[:4]) == ("visits.png", b"\x89PNG")
-    assert reply is not None
-    assert reply.to_payload()["markdown"]["text"] == f"![访问量]({media_id})"
+    (push,) = pushes
+    assert (push.target, push.reply) == (
+        User("0001"),
+        Markdown("访问量", f"![访问量]({media_id})"),
+    )
 
 
 @pytest.mark.parametrize("values", [[1], [3, 0, 1.5]])
