@@ -105,6 +105,26 @@ class Card:
         return {"msgtype": "card", "card": self.content().to_fields()}
 
 
+class StoredAction(NamedTuple):
+    """An action that was read from JSON, without the skill's own class."""
+
+    name: str
+    fields: Mapping[str, Any]
+
+
+def read_card(fields: Mapping[str, Any]) -> Card:
+    """Read what `Card.to_payload` made.
+
+    Raises:
+        InvalidReplyError: if it is something else.
+    """
+    content = CardContent.of(fields)
+    buttons = tuple(
+        ActionButton(title, StoredAction(name, action)) for title, name, action in content.actions
+    )
+    return Card(content.title, content.text, buttons, content.allow, content.expires_s)
+
+
 class OfferedAction(NamedTuple):
     """What a button offers."""
 
@@ -265,6 +285,8 @@ def route_key_of(app_key: str) -> str:
 
 def _write_action(action: object, number: int) -> tuple[str, Mapping[str, Any]]:
     place = f"card.buttons[{number}].action"
+    if isinstance(action, StoredAction):
+        return action
     if isinstance(action, type) or not (is_dataclass(action) or isinstance(action, BaseModel)):
         raise InvalidReplyError(place, "must be an instance of a dataclass or a pydantic model")
     kind: type[Any] = type(action)
