@@ -28,6 +28,10 @@ Place = Literal[
     "before-tick",  # a tick is due, the scheduler has not had it accepted yet
     "after-tick",  # a tick is accepted, the scheduler that had it accepted doesn't know yet
     "after-ticked",  # a tick's function has returned, and what it did is pushed; it has no end yet
+    "after-card",  # a card is stored, DingTalk doesn't know of it yet
+    "after-decision",  # a press has decided, the skill doesn't know yet
+    "after-action",  # the skill is done with it, the ledger doesn't know what the card should show
+    "after-conclusion",  # the ledger knows, the card doesn't show it yet
     "between-parts",  # a part of a reply is delivered and written down, the next not yet claimed
     "card-opening",  # the card of a growing answer is noted, DingTalk doesn't know it yet
     "card-created",  # DingTalk shows it

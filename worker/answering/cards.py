@@ -23,6 +23,7 @@ from dingda.shared.dingtalk.reply import ActionCard
 from dingda.shared.errors import InvalidReplyError
 from dingda.shared.ledger.cards import CardRecord, CardState, Decision
 from dingda.shared.runtime.clock import wall_clock_ms
+from dingda.shared.runtime.failpoints import failpoint
 from dingda.worker.answering.card_view import as_action_card, card_params
 from dingda.worker.delivery.card_api import CardApi, CardOutcome, NewCard, Space
 from dingda.worker.delivery.outcome import Delivered, Rejected, Retry
@@ -174,6 +175,7 @@ class RobotCards:
             replace(content, allow=content.allow or (staff_id,)),
             is_changeable=display is not None,
         )
+        failpoint("after-card")
         if display is None:
             return as_action_card(card)
         return NewCard(
@@ -235,6 +237,7 @@ class RobotCards:
         )
         match decision:
             case Decision.DECIDED:
+                failpoint("after-decision")
                 return name
             case Decision.EXPIRED:
                 raise RefusalError(texts.CARD_TOO_LATE)
@@ -245,8 +248,10 @@ class RobotCards:
 
     async def conclude(self, press: Press, result: str) -> CardRecord | None:
         """Store what came of a press, and show everybody; what fails is shown later."""
+        failpoint("after-action")
         card = await self._cards.conclude(press.out_track_id, press=press.id, result=result)
         if card is not None and card.is_changeable:
+            failpoint("after-conclusion")
             await self.show(card)
         return card
 
