@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from dingda.shared.dingtalk.card import read_card
 from dingda.shared.dingtalk.fields import mapping, objects, string
 from dingda.shared.dingtalk.media import FileMessage, MediaId
 from dingda.shared.dingtalk.reply import (
@@ -20,7 +21,7 @@ from dingda.shared.errors import InvalidReplyError
 
 
 def read_reply(fields: Mapping[str, Any]) -> Reply:
-    """Read a reply in DingTalk's own format ("robot-message-type").
+    """Read a reply in DingTalk's own format ("robot-message-type"), or a card in ours.
 
     Args:
         fields: such as `{"msgtype": "text", "text": {"content": "咖啡好了"}}`.
@@ -45,9 +46,11 @@ def read_reply(fields: Mapping[str, Any]) -> Reply:
                     for row in rows
                 )
             )
+        case "card":
+            return read_card(content)
         case "file":
             return FileMessage(MediaId(string(content, "mediaId")), string(content, "fileName"))
-    raise InvalidReplyError("msgtype", "is text, markdown, actionCard, feedCard or file")
+    raise InvalidReplyError("msgtype", "is text, markdown, actionCard, feedCard, card or file")
 
 
 def _action_card(content: dict[str, Any]) -> ActionCard:

@@ -65,8 +65,8 @@ from dingda.worker.answering.hooks import HookAttempt, HookRunner
 from dingda.worker.answering.lease_keeper import LeaseKeeper
 from dingda.worker.answering.metrics import AnsweringMetrics
 from dingda.worker.answering.notice import notice_after
-from dingda.worker.answering.offering import encode_response
-from dingda.worker.answering.outgoing import OutgoingReply, compose_push, encode_sentence
+from dingda.worker.answering.offering import encode_push, encode_response
+from dingda.worker.answering.outgoing import OutgoingReply, encode_sentence
 from dingda.worker.answering.rate_limit import RateDecision
 from dingda.worker.answering.response import UNMATCHED, Response
 from dingda.worker.answering.robots import AnsweringRobot, FindRobot
@@ -280,11 +280,12 @@ class Answerer:
         if lease.prepared:
             await self._send(attempt, OutgoingReply(lease.prepared, channel=Channel.PUSH))
             return
-        by_openapi = attempt.robot.push.goes_by_openapi(push.target)
-        await self._send(
-            attempt,
-            compose_push(push.reply, by_openapi=by_openapi, max_parts=self._reply_parts),
-        )
+        robot = attempt.robot
+        match await encode_push(push, lease.id, robot, max_parts=self._reply_parts):
+            case Completion() as completion:
+                await self._lease_keeper.finish(lease, completion, facts=attempt.facts)
+            case OutgoingReply() as reply:
+                await self._send(attempt, reply)
 
     async def _send(self, attempt: Attempt | PushAttempt, reply: OutgoingReply) -> None:
         """Send a reply: its parts one after the other, each with a claim of its own."""
@@ -327,7 +328,8 @@ class Answerer:
         """The way to send a body; None where the robot does not have it."""
         robot = attempt.robot
         if isinstance(attempt, PushAttempt):
-            return partial(robot.push.send, attempt.push)
+            by_card = channel is Channel.CARD and robot.card
+            return partial((by_card or robot.push).send, attempt.push)
         way = {
             Channel.WEBHOOK: self._webhook,
             Channel.PRIVATE: robot.private,
@@ -399,6 +401,8 @@ class Answerer:
                     facts=attempt.facts,
                     dialogue_after=LEFT_ALONE,
                 )
+            case SendFallback(_, completion):  # of a push, which has none
+                await self._lease_keeper.finish(lease, completion, facts=attempt.facts)
 
     async def _send_notice(self, attempt: Attempt) -> None:
         is_shown = attempt.card and attempt.card.is_shown

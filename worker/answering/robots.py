@@ -9,6 +9,7 @@ from dingda.worker.answering.hook_caller import HookCaller
 from dingda.worker.answering.rate_limit import RateLimiter
 from dingda.worker.answering.reaction import ThinkingReaction
 from dingda.worker.answering.responder import Responder
+from dingda.worker.delivery.card import CardChannel
 from dingda.worker.delivery.channel import SendChannel
 from dingda.worker.delivery.push import PushChannel
 
@@ -25,7 +26,7 @@ class AnsweringRobot:
     """Sends what it says of its own accord."""
     private: SendChannel | None = None
     """Sends replies to the sender alone; None where that is not set up."""
-    card: SendChannel | None = None
+    card: CardChannel | None = None
     """Shows replies as cards; None where no template is set up."""
     cards: RobotCards | None = None
     """What its cards offer, and who may press them."""

@@ -22,10 +22,10 @@ class CardChannel:
         self._api = api
 
     async def send(
-        self, message: Message, body: bytes, *, before_send: BeforeSend, timeout_s: float
+        self, recipient: object, body: bytes, *, before_send: BeforeSend, timeout_s: float
     ) -> DeliveryOutcome:
-        """Show a card; see `SendChannel`."""
-        del message, before_send, timeout_s  # the card knows where, and each call has its own time
+        """Show a card; see `SendChannel`. Whoever it is for is in its body."""
+        del recipient, before_send, timeout_s  # nothing is claimed, and each call has its own time
         return await self._api.create(NewCard.from_body(body))
 
     def expect(self, _: Message) -> AbstractContextManager[None]:

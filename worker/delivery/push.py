@@ -6,6 +6,7 @@ from redis.exceptions import RedisError
 
 from dingda.shared.dingtalk.groups import CustomRobotAddress, Groups
 from dingda.shared.dingtalk.push import Group, Push, Target, User
+from dingda.worker.delivery.card_api import Space
 from dingda.worker.delivery.custom_robot import CustomRobot
 from dingda.worker.delivery.minute_limit import MinuteLimit
 from dingda.worker.delivery.outcome import DeliveryOutcome, FailureKind, Rejected, Retry
@@ -45,6 +46,15 @@ class PushChannel:
     def goes_by_openapi(self, target: Target) -> bool:
         """Whether what goes to a target is encoded for the OpenAPI, and counts as a call of it."""
         return self._groups.goes_by_openapi(target)
+
+    def space_of(self, target: Target) -> Space | None:
+        """The chat that a card for a target is shown in; None where no card can be."""
+        match self._address(target):
+            case User(staff_id):
+                return Space(staff_id=staff_id)
+            case str(conversation_id):
+                return Space(conversation_id)
+        return None
 
     def why_not(self, target: Target) -> str:
         """Why nothing can be pushed to a target; "" if it can, as far as is known."""
