@@ -4,7 +4,7 @@ import os
 import time
 from dataclasses import dataclass
 
-from dingda.skill import ActionButton, ActionContext, Card, Context, Skill
+from dingda.skill import ActionButton, ActionContext, Card, Context, Skill, User
 
 FILE = "TESTS_APPROVAL_FILE"
 SLEEP = "TESTS_APPROVAL_S"
@@ -23,6 +23,24 @@ def offer(ctx: Context, seconds: int = 3600) -> Card:
         ActionButton("驳回", Decide(approved=False)),
     )
     return Card("审批", f"由 {ctx.staff_id} 处理", buttons, expires_s=seconds)
+
+
+@dataclass(frozen=True)
+class Grant:
+    staff_id: str
+
+
+@skill.command("请假")
+async def ask_for_leave(manager: str, ctx: Context) -> str:
+    card = Card("请假", "周五请假", (ActionButton("批准", Grant(ctx.staff_id)),))
+    await ctx.push(User(manager), card)
+    return "已经交给你的主管"
+
+
+@skill.action(Grant)
+async def grant(granted: Grant, ctx: ActionContext) -> str:
+    await ctx.push(User(granted.staff_id), f"{ctx.name}批准了")
+    return "已通知本人"
 
 
 @skill.action(Decide)
