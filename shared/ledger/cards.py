@@ -6,6 +6,7 @@ card should show is stored first and shown afterwards: a worker that dies in bet
 another, which finds the card among those that are due.
 """
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -14,6 +15,7 @@ from typing import Any
 from redis.asyncio import Redis
 
 from dingda.shared.dingtalk.card import CardContent
+from dingda.shared.errors import InvalidReplyError
 from dingda.shared.ledger.keys import LedgerKeys
 from dingda.shared.ledger.scripts import (
     CardShownArguments,
@@ -25,6 +27,8 @@ from dingda.shared.ledger.scripts import (
     TurnAwayArguments,
 )
 from dingda.shared.queue import JobQueue
+
+logger = logging.getLogger(__name__)
 
 KEEP_MS = 7 * 86_400_000
 """How long a card is known after its expiry: whoever presses it then is told so."""
@@ -159,7 +163,7 @@ class CardLedger:
     async def find(self, out_track_id: str) -> CardRecord | None:
         """A card; None if there is none of that id."""
         fields = await self._redis.hmget(self._keys.card(out_track_id), _FIELDS)
-        return CardRecord.of(out_track_id, fields) if fields[2] else None
+        return _read(out_track_id, fields) if fields[2] else None
 
     async def decide(
         self, out_track_id: str, *, press: str, by: str, name: str, choice: int
@@ -205,7 +209,8 @@ class CardLedger:
             _MOST_TRIES,
         )
         due = await self._scripts.run(arguments)
-        return [CardRecord.of(out_track_id, fields) for out_track_id, *fields in due]
+        read = (_read(out_track_id, fields) for out_track_id, *fields in due)
+        return [card for card in read if card is not None]
 
     async def shown(self, card: CardRecord) -> None:
         """Note that DingTalk shows a card as it is in this record."""
@@ -218,3 +223,12 @@ class CardLedger:
         """Whether somebody who may not press a card is to be told so: once, and not too many."""
         arguments = TurnAwayArguments(self._keys.card(out_track_id), by, _MOST_TURNED_AWAY)
         return bool(await self._scripts.run(arguments))
+
+
+def _read(out_track_id: str, fields: Sequence[Any]) -> CardRecord | None:
+    """A record; None where a foreign hand has spoilt it: such a card can't be pressed or shown."""
+    try:
+        return CardRecord.of(out_track_id, fields)
+    except (InvalidReplyError, ValueError):
+        logger.error("the record of a card can't be read")
+        return None

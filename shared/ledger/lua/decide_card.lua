@@ -12,8 +12,9 @@ if state == 'decided' and decider == press then return 'decided' end
 local goes_on = state == 'decided' and changeable == '0' and decided_by == by and not ended
 if state == 'decided' and not goes_on then return 'taken' end
 local now = now_ms()
+expires_ms = number(expires_ms) or 0
 if goes_on then expires_ms, state = now + 1, 'open' end
-if state ~= 'open' or now >= tonumber(expires_ms) then return 'expired' end
+if state ~= 'open' or now >= expires_ms then return 'expired' end
 redis.call('HSET', key, 'state', 'decided', 'press', press, 'by', by, 'name', name, 'choice', choice,
   'decided_ms', now)
 redis.call('HINCRBY', key, 'version', 1)

@@ -9,12 +9,14 @@ local now = now_ms()
 local due = {}
 for _, out_track_id in ipairs(redis.call('ZRANGE', cards, '-inf', now, 'BYSCORE', 'LIMIT', 0, limit)) do
   local key = prefix .. out_track_id
-  local state = redis.call('HGET', key, 'state')
-  local tries = state and redis.call('HINCRBY', key, 'tries', 1) or 0
-  if not state or tries > tonumber(most_tries) then
+  local found = redis.pcall('HMGET', key, 'state', 'expires_ms', 'tries')
+  -- A foreign hand may have put something else in its place: then nobody can show it.
+  local state, expires_ms, tries = found[1], number(found[2]), (number(found[3] or 0) or 0) + 1
+  if found.err or not state or not expires_ms or tries > tonumber(most_tries) then
     redis.call('ZREM', cards, out_track_id)
   else
-    if state == 'open' and now >= tonumber(redis.call('HGET', key, 'expires_ms')) then
+    redis.call('HSET', key, 'tries', tries)
+    if state == 'open' and now >= expires_ms then
       redis.call('HSET', key, 'state', 'expired')
       redis.call('HINCRBY', key, 'version', 1)
     end

@@ -343,6 +343,35 @@ async def test_a_card_says_that_it_is_worked_on_and_later_that_it_failed(desk: D
     assert "没有处理成功" in desk.shown.cards[card]["result"]
 
 
+@pytest.mark.parametrize("field", ["content", "expires_ms", "state"])
+async def test_a_card_whose_record_is_spoilt_keeps_no_other_from_being_shown(
+    field: str, desk: Desk
+) -> None:
+    spoilt, card = await desk.offer("m1", expires_s=60), await desk.offer("m2", expires_s=60)
+    yes = desk.button(spoilt)
+    for each in (spoilt, card):
+        await desk.let_pass(each, 61_000)
+    await desk.redis.hset(f"dingda:card:{spoilt}", field, "nonsense")
+
+    await desk.keep()
+
+    assert desk.shown.cards[card]["status"] == "expired"
+    await desk.press(spoilt, yes)
+    assert desk.calls == []
+
+
+async def test_a_foreign_value_in_the_place_of_a_card_is_passed_over(desk: Desk) -> None:
+    spoilt, card = await desk.offer("m1", expires_s=60), await desk.offer("m2", expires_s=60)
+    await desk.redis.delete(f"dingda:card:{spoilt}")
+    await desk.redis.set(f"dingda:card:{spoilt}", "nonsense")
+    await desk.redis.zadd("dingda:cards", {spoilt: 1, card: 1})
+    await desk.redis.hset(f"dingda:card:{card}", "expires_ms", 1)
+
+    await desk.keep()
+
+    assert desk.shown.cards[card]["status"] == "expired"
+
+
 async def test_without_a_template_a_card_is_a_message_whose_buttons_name_it(desk: Desk) -> None:
     cards = desk.robot(None)
     content = Card("请假", "张三周五请假", BUTTONS, allow=("0002",)).content()
