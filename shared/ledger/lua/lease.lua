@@ -33,10 +33,6 @@ redis.call('HSET', key, 'state', 'leased', 'token', token, 'leased_ms', now,
 redis.call('ZADD', DUE, now + lease_ms, id)
 if held[11] then redis.call('HSET', key, 'turn', 'come') end
 local accepted_ms, first, taken = number(held[9]) or now, is_first(id, held[10]), held[13]
-if first and not taken then
-  taken = take_dialogue(id, held[10], accepted_ms)
-  if taken then redis.call('HSET', key, 'dialogue', taken) end
-end
+local dialogue = (first or taken) and take_dialogue(id, held[10], taken, accepted_ms) or ''
 return {1, held[2], remaining_ms, (number(held[7]) or 0) + 1, held[8] or '', held[4] or '', now - accepted_ms,
-        first and 1 or 0, rested and held[12] and 1 or 0, taken and told_of(taken, accepted_ms) or '',
-        held[14] and 1 or 0}
+        first and 1 or 0, rested and held[12] and 1 or 0, dialogue, held[14] and 1 or 0}

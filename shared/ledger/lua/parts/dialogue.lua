@@ -9,48 +9,37 @@
 -- How long a dialogue outlives its time: for answers that were in time and wait for a worker since.
 local LATE_MS = 90 * 60 * 1000
 
--- The times of a dialogue, and its JSON; nothing if a foreign hand has spoilt it.
-local function parse_dialogue(text)
-  local until_ms, asked_ms, json = string.match(text or '', '^(%d+) (%d+) (.*)$')
-  return number(until_ms), number(asked_ms), json
-end
-
--- Takes the dialogue that a message continues, which is the first of its queue. Returns what the record is to hold, or nil.
-local function take_dialogue(id, line, accepted_ms)
-  if not line or line == '' then return end
-  local found = redis.pcall('GET', DIALOGUE .. line)
-  local _, asked_ms = parse_dialogue(type(found) == 'string' and found)
-  if not asked_ms then return end
-  -- One that has lost its place in the queue may be older than the question.
-  if accepted_ms < asked_ms and not query_queue('ZSCORE', line, id) then return end
-  redis.call('DEL', DIALOGUE .. line)
-  return found
-end
-
--- What a worker is told of the dialogue that a message has taken: its JSON, 'late' if the message came too late for it, or ''.
-local function told_of(taken, accepted_ms)
-  local until_ms, _, json = parse_dialogue(taken)
-  if not until_ms then return '' end
+-- Takes the dialogue that a message continues, which is the first of its queue, unless an earlier attempt has taken it.
+-- Returns what a worker is told of it: its JSON, 'late' if the message came too late for it, or '' if there is none.
+local function take_dialogue(id, line, taken, accepted_ms)
+  local found = taken or line and line ~= '' and redis.pcall('GET', DIALOGUE .. line)
+  if type(found) ~= 'string' then return '' end
+  local until_ms, asked_ms, json = string.match(found, '^(%d+) (%d+) (.*)$')
+  until_ms, asked_ms = number(until_ms), number(asked_ms)
+  if not (until_ms and asked_ms) then return '' end  -- a foreign hand has spoilt it
+  if not taken then
+    -- One that has lost its place in the queue may be older than the question.
+    if accepted_ms < asked_ms and not query_queue('ZSCORE', line, id) then return '' end
+    redis.call('DEL', DIALOGUE .. line)
+    redis.call('HSET', MESSAGE .. id, 'dialogue', found)
+  end
   return accepted_ms > until_ms and 'late' or json
 end
 
-local function keep_dialogue(key, until_ms, asked_ms, json, now, ...)
-  local left_ms = until_ms + LATE_MS - now
-  if left_ms <= 0 then return end
-  local text = string.format('%.0f %.0f ', until_ms, asked_ms) .. json
-  redis.call('SET', key, text, 'PX', string.format('%.0f', left_ms), ...)
-end
-
 -- Does what the end of a message does to the dialogue of its sender.
--- taken: the one that it took, or nil; change: 'close', '<ms that it lasts> <ordering key, where it is not `line`> <JSON>'
+-- taken: the one that it took, or false; change: 'close', '<ms that it lasts> <ordering key, where it is not `line`> <JSON>'
 -- for another question, or anything else for a message that has led to nothing.
 local function change_dialogue(line, taken, change, accepted_ms, now)
   if not line or line == '' or change == 'close' then return end
   local lasts_ms, elsewhere, json = string.match(change or '', '^(%d+) (%x*) (.*)$')
   if json then
-    keep_dialogue(DIALOGUE .. (elsewhere ~= '' and elsewhere or line), now + lasts_ms, accepted_ms, json, now)
-  elseif taken and told_of(taken, accepted_ms) ~= 'late' then
-    local until_ms, asked_ms, before = parse_dialogue(taken)
-    if until_ms then keep_dialogue(DIALOGUE .. line, until_ms, asked_ms, before, now, 'NX') end
+    local times = string.format('%.0f %.0f ', now + lasts_ms, accepted_ms)
+    redis.call('SET', DIALOGUE .. (elsewhere ~= '' and elsewhere or line), times .. json,
+               'PX', string.format('%.0f', lasts_ms + LATE_MS))
+    return
+  end
+  local until_ms = number(taken and string.match(taken, '^%d+'))
+  if until_ms and until_ms >= accepted_ms and until_ms + LATE_MS > now then
+    redis.call('SET', DIALOGUE .. line, taken, 'PX', string.format('%.0f', until_ms + LATE_MS - now), 'NX')
   end
 end
