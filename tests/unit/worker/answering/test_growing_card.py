@@ -2,12 +2,22 @@
 
 import asyncio
 import json
+from dataclasses import dataclass
 from itertools import pairwise
 
 from dingda.shared.texts import CARD_REPLACED, FAILED, NOTHING_TO_SHOW, SENT_PRIVATELY, TIMED_OUT
 from dingda.simulator.dingtalk.card import CardState
 from dingda.simulator.dingtalk.openapi_faults import OpenAPIFault
-from dingda.skill import Context, Image, Markdown, MediaId, RefusalError
+from dingda.skill import (
+    ActionButton,
+    Card,
+    Context,
+    Image,
+    Markdown,
+    MediaId,
+    Question,
+    RefusalError,
+)
 from dingda.worker.answering.cadence import MAX_WRITES
 from dingda.worker.answering.growing_text import MAX_CARD_CHARS
 from tests.support.builders import KEYS
@@ -24,6 +34,11 @@ async def poem(ctx: Context) -> None:
         for number in range(10):
             await answer.write(f"第{number}行\n")
             await asyncio.sleep(1)
+
+
+@dataclass(frozen=True)
+class Approve:
+    """What a button says."""
 
 
 def markdown(body: bytes) -> str:
@@ -251,6 +266,36 @@ async def test_a_picture_follows_what_was_written_in_a_message() -> None:
         assert await here.state(message) == "answered"
         assert list(map(markdown, here.chat.bodies)) == ["![](@lALOpVk7)"]
     assert cards.shown == "访问量如图"
+
+
+@virtual_time
+async def test_a_card_with_buttons_comes_below_the_one_that_grew() -> None:
+    async def propose(ctx: Context) -> Card:
+        async with ctx.stream() as answer:
+            await answer.write("查到一条")
+            await asyncio.sleep(1)
+        return Card("请假", "周五", (ActionButton("同意", Approve()),))
+
+    cards = FakeCards()
+    async with open_worker(propose, cards=cards) as here:
+        await here.asked()
+        assert len(here.said) == 1  # the robot of this test has no such cards, and says so
+    assert (cards.shown, cards.card.state) == ("查到一条", CardState.FINISHED)
+
+
+@virtual_time
+async def test_a_question_at_the_end_may_be_answered() -> None:
+    async def ask(ctx: Context) -> Question:
+        await ctx.progress(0.5)
+        await asyncio.sleep(1)
+        return Question("哪个组？", choices=("支付组",), then=ask)
+
+    cards = FakeCards()
+    async with open_worker(ask, cards=cards) as here:
+        message = await here.asked()
+        assert await here.state(message) == "answered"
+        assert await here.redis.keys("dingda:dialogue:*")
+    assert cards.shown.startswith("哪个组？")
 
 
 @virtual_time
