@@ -26,6 +26,7 @@ _ROOT = Path(__file__).parents[1]
 _PICTURES = _ROOT / "docs" / "img"
 _WINDOW: ViewportSize = {"width": 1180, "height": 760}
 _CHAT: ViewportSize = {"width": 820, "height": 640}
+_LONG_CHAT: ViewportSize = {"width": 820, "height": 1180}
 _PHONE: ViewportSize = {"width": 390, "height": 760}
 _MARGIN_PX, _NARROWEST_PX = 10, 200
 _SKILLS = "dingda.worker.skills.demo,dingda.worker.skills.showcase,tests.e2e.slow_skill"
@@ -53,6 +54,7 @@ def main() -> int:
             Path(folder),
             {
                 "DINGDA_SKILLS": f"{_SKILLS},dingda.worker.skills.weather",
+                "DINGDA_THINKING_REACTION": "🤔思考中",
                 "DINGDA_REDIS_URL": redis_url,
             },
         ) as url,
@@ -91,6 +93,7 @@ async def _draw(chromium: str, url: str) -> None:
             await page.set_viewport_size(_CHAT)
             await _draw_dialogue(page)
             await _draw_approval(page)
+            await _draw_growing_answer(page)
             await _draw_pushed_plot(page)
         async with _page(browser, url, "en-US") as page:
             await _open_details(page, "慢 0.8")
@@ -106,8 +109,10 @@ async def _draw_dialogue(page: Page) -> None:
         await expect(asked).to_contain_text(question)
         await asked.get_by_role("button", name=choice).last.click()
     await expect(page.locator(".message.bot").last).to_contain_text("好的：绿茶")
+    await page.set_viewport_size(_LONG_CHAT)
     await _to_end(page)
     await _save(page, "page-dialogue.png")
+    await page.set_viewport_size(_CHAT)
 
 
 async def _draw_approval(page: Page) -> None:
@@ -124,6 +129,15 @@ async def _draw_approval(page: Page) -> None:
     await _to_end(page)
     await _save(page, "page-approval-manager.png")
     await page.locator("#speaker").select_option("张三")
+
+
+async def _draw_growing_answer(page: Page) -> None:
+    await _say(page, "讲故事")
+    card = page.locator("[data-card]").last
+    await expect(card).to_contain_text("宋国有个农夫", timeout=15_000)
+    await _to_end(page)
+    await _save(page, "page-growing.png")
+    await expect(card.locator(".state")).to_have_text("完成", timeout=15_000)
 
 
 async def _draw_pushed_plot(page: Page) -> None:

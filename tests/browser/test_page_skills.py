@@ -69,3 +69,29 @@ async def test_an_approval_is_decided_by_the_manager_and_seen_by_both(
     await expect(card.get_by_role("button", name="同意")).to_have_count(0)
     await expect(chat.state).to_have_text("answered")
     await expect(page.locator(".note")).to_have_count(notes)
+
+
+async def test_an_answer_grows_while_it_is_made(chat: ChatPage, page: Page) -> None:
+    await chat.open("group")
+    cards = page.locator("[data-card]")
+    count = await cards.count()
+    # Watched from the first on: how long a piece is to be seen is the skill's business.
+    await page.evaluate(
+        """() => {
+             window.lengths = new Set();
+             const note = () => {
+               const texts = document.querySelectorAll("[data-card] .markdown[aria-busy=true]");
+               for (const text of texts) window.lengths.add(text.textContent.length);
+             };
+             new MutationObserver(note).observe(document.getElementById("log"), {
+               childList: true,
+               subtree: true,
+             });
+           }"""
+    )
+    await chat.say("讲故事")
+    card = cards.nth(count)
+    await expect(card.locator(".state")).to_have_text("完成", timeout=20_000)
+    await expect(card.locator(".markdown")).to_contain_text("再也没等到兔子")
+    await expect(chat.state).to_have_text("answered")
+    assert len(await page.evaluate("[...window.lengths]")) > 1

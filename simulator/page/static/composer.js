@@ -5,7 +5,7 @@ import { GROUP, personOf } from "./store.js";
 
 const EXAMPLES = [
   ...["text", "markdown", "整体跳转", "独立跳转", "feed"],
-  ...["下午茶", "报销 120", "画图", "帮助"],
+  ...["下午茶", "报销 120", "讲故事", "画图", "帮助"],
 ];
 
 const PICTURE = /\.(png|jpe?g|gif|bmp|webp)$/i;

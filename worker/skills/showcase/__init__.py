@@ -1,4 +1,4 @@
-"""More than one reply: a question back, an approval, and a plot that is pushed."""
+"""More than one reply: a question back, an approval, an answer that grows, a pushed plot."""
 
 import asyncio
 from dataclasses import dataclass
@@ -18,10 +18,17 @@ from dingda.skill import (
 )
 from dingda.worker.skills.showcase.bars import bar_chart
 
-skill = Skill("showcase", summary="看看追问、审批和推送")
+skill = Skill("showcase", summary="看看追问、审批、边想边答和推送")
 
 Tea = Annotated[Literal["红茶", "绿茶"], "茶"]
 Sugar = Annotated[Literal["无糖", "三分糖", "七分糖"], "甜度"]
+_STORY = (
+    "## 守株待兔\n\n",
+    "宋国有个农夫，田里有一截树桩。\n\n",
+    "一天，一只兔子跑来，撞在树桩上，死了。\n\n",
+    "从此他放下锄头，天天守着树桩，**再也没等到兔子**。\n",
+)
+_PAUSE_S = 1.2
 _VISITS = (120, 90, 140, 135, 160)
 
 
@@ -77,6 +84,16 @@ async def claim(amount: Annotated[int, "金额"], ctx: Context) -> Card:
 async def decide(decision: Decide) -> str:
     """What comes of the manager's press."""
     return f"{decision.amount} 元周五到账" if decision.approved else "请补一张发票"
+
+
+@skill.command("讲故事")
+async def tell(ctx: Context) -> None:
+    """An answer that grows while it is made."""
+    async with ctx.stream() as answer:
+        for told, part in enumerate(_STORY, 1):
+            await answer.write(ctx.localize(part))
+            await ctx.progress(told / len(_STORY), ctx.localize(f"讲到第 {told} 段"))
+            await asyncio.sleep(_PAUSE_S)
 
 
 @skill.command("画图")

@@ -7,6 +7,7 @@ import pytest
 
 from dingda.skill import Card, Markdown, Person, Text, User
 from dingda.testing import Conversation, MemoryMedia, Outcome, People, Pushes, ask, press
+from dingda.worker.skills import showcase
 from dingda.worker.skills.showcase import skill
 from dingda.worker.skills.showcase.bars import bar_chart
 
@@ -57,6 +58,13 @@ async def test_a_plot_is_drawn_uploaded_and_pushed_to_the_sender() -> None:
         User("0001"),
         Markdown("访问量", f"![访问量]({media_id})"),
     )
+
+
+async def test_a_story_is_told_to_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(showcase, "_PAUSE_S", 0)
+    reply = await ask(skill, "讲故事")
+    assert isinstance(reply, Markdown)
+    assert reply.text.rstrip().endswith("**再也没等到兔子**。")
 
 
 @pytest.mark.parametrize("values", [[1], [3, 0, 1.5]])
