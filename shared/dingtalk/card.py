@@ -122,7 +122,9 @@ def read_card(fields: Mapping[str, Any]) -> Card:
     buttons = tuple(
         ActionButton(title, StoredAction(name, action)) for title, name, action in content.actions
     )
-    return Card(content.title, content.text, buttons, content.allow, content.expires_s)
+    return Card(
+        content.title, content.text, buttons, content.allow, content.expires_s, content.picture
+    )
 
 
 class OfferedAction(NamedTuple):

@@ -79,7 +79,7 @@ def test_an_action_comes_back_as_it_was(action: Any) -> None:
 
 
 def test_a_card_that_was_stored_is_read_and_offers_the_same() -> None:
-    card = a_card(allow=("0002",), expires_s=60)
+    card = a_card(allow=("0002",), expires_s=60, picture="@lALOpVk7")
     again = read_card(json.loads(json.dumps(card.to_payload())))
     assert again.content() == card.content()
 
