@@ -4,12 +4,14 @@
 -- Returns 'decided' (by this press, now or in an earlier attempt), 'taken' (by another), 'expired' or 'unknown'.
 
 local key, cards, out_track_id, press, by, name, choice, pause_ms = unpack(ARGV, OWN, OWN + 7)
-local state, expires_ms, decider, changeable, decided_by, ended = unpack(redis.call('HMGET', key, 'state', 'expires_ms',
-  'press', 'changeable', 'by', 'ended'))
+local state, expires_ms, decider, changeable, decided_by, chosen, ended = unpack(redis.call('HMGET', key, 'state',
+  'expires_ms', 'press', 'changeable', 'by', 'choice', 'ended'))
 if not state then return 'unknown' end
 if state == 'decided' and decider == press then return 'decided' end
--- A message that failed is not tried again by itself, so whoever decided by one may go on with another.
-local goes_on = state == 'decided' and changeable == '0' and decided_by == by and not ended
+-- A message that failed is not tried again by itself, so whoever decided by one may go on with another. It must be the
+-- same decision: the first may still be at work, since it may have been sent in another chat.
+local is_same = decided_by == by and chosen == choice
+local goes_on = state == 'decided' and changeable == '0' and is_same and not ended
 if state == 'decided' and not goes_on then return 'taken' end
 local now = now_ms()
 expires_ms = number(expires_ms) or 0

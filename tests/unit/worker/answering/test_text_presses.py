@@ -142,6 +142,20 @@ async def test_whoever_decided_clicks_again_where_the_skill_failed(chat: Chat) -
     assert response.completion.outcome is Outcome.ANSWERED
 
 
+async def test_whoever_decided_can_not_decide_otherwise_where_the_skill_has_not_ended(
+    chat: Chat,
+) -> None:
+    yes, no = await chat.offer()
+    chat.failures = [RuntimeError("no beans")]
+    await chat.say(yes)
+
+    response = await chat.say(no)
+
+    assert response is not None
+    assert CARD_TAKEN in response.reply.to_payload()["text"]["content"]
+    assert chat.calls == [(YES, "0002")]
+
+
 async def test_a_text_that_names_no_card_is_told_so(chat: Chat) -> None:
     response = await chat.say(f"同意 #dd-{'a' * 24}-1")
     assert response is not None
