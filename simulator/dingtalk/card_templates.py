@@ -27,8 +27,10 @@ RESULT = ("result",)
 """What is drawn below the text."""
 PICTURE = ("picture", "image", "photo")
 BUTTONS = ("buttons", "btns", "msgButtons", "actions")
+STATUS, OPEN = "status", "open"
+"""While this variable says something else, a template of ours shows no buttons."""
 HIDDEN = frozenset(
-    {"flowStatus", "status", "pressed", "config", "sys_full_json_obj", "staticMsgContent"}
+    {"flowStatus", STATUS, "pressed", "config", "sys_full_json_obj", "staticMsgContent"}
 )
 """Variables that steer a template and are not drawn."""
 

@@ -8,8 +8,10 @@ from dingda.simulator.dingtalk.card import Button, CardView
 from dingda.simulator.dingtalk.card_templates import (
     BUTTONS,
     HIDDEN,
+    OPEN,
     PICTURE,
     RESULT,
+    STATUS,
     TEXT,
     TITLE,
 )
@@ -26,12 +28,13 @@ def draw(values: Mapping[str, str], *, streamed: str = "") -> CardView:
         streamed: the variable that is streamed, whatever its name; "" for none.
     """
     drawn = {name for names in (TITLE, TEXT, RESULT, PICTURE, BUTTONS) for name in names} | HIDDEN
+    is_open = values.get(STATUS, OPEN) == OPEN
     texts = (_first(values, (streamed, *TEXT)), _first(values, RESULT))
     return CardView(
         title=_first(values, TITLE),
         text="\n\n".join(filter(None, texts)),
         picture=_first(values, PICTURE),
-        buttons=tuple(_buttons(_first(values, BUTTONS))),
+        buttons=tuple(_buttons(_first(values, BUTTONS))) if is_open else (),
         others={
             name: value
             for name, value in values.items()

@@ -3,18 +3,20 @@
 import logging
 import socket
 import time
+from collections import ChainMap
 from contextlib import suppress
 from datetime import UTC, datetime
 from functools import partial
 from importlib.util import find_spec
 from random import SystemRandom
-from urllib.parse import urlsplit
+from urllib.parse import urljoin, urlsplit
 
 import uvicorn
 from redis.asyncio import Redis
 from starlette.applications import Starlette
 from starlette.routing import Mount
 
+from dingda.shared.dingtalk.card import callback_secret, route_key_of
 from dingda.shared.dingtalk.origin import is_loopback, origin_of
 from dingda.shared.dingtalk.robots import Robot, Robots
 from dingda.shared.errors import SettingsError
@@ -25,6 +27,7 @@ from dingda.shared.runtime.known_hosts import LOOPBACK_NAMES
 from dingda.shared.runtime.redis_clients import create_bounded_redis
 from dingda.shared.runtime.server import create_uvicorn_config, listen
 from dingda.shared.runtime.settings import Settings
+from dingda.simulator.backends.card_api import CallbackRoute
 from dingda.simulator.backends.media_api import OSS_PATH
 from dingda.simulator.backends.open_meteo import FakeOpenMeteo
 from dingda.simulator.backends.open_platform import create_platform
@@ -53,6 +56,8 @@ logger = logging.getLogger(__name__)
 
 _LEDGER_TIMEOUT_S = 1.0
 _LONGEST_ACK_BYTES = 1024 * 1024
+CARD_PATH = "/card"
+"""Where the gateway takes presses."""
 _WEBSOCKETS = "websockets"
 """The package that uvicorn's WebSockets need."""
 
@@ -155,7 +160,11 @@ def _build(
         count=platform.openapi.count_webhook,
     )
     presses = CardPresses(
-        platform.cards, platform.card_api.callback_routes, pushes, changes, now_ms=wall_clock_ms
+        platform.cards,
+        ChainMap(platform.card_api.callback_routes, known_routes(settings, bot)),
+        pushes,
+        changes,
+        now_ms=wall_clock_ms,
     )
     queue = JobQueue.create(bot.queue, skill_timeout_s=bot.skill_timeout)
     watch = LedgerWatch(partial(read_timelines, ledger, queue), dingtalk, changes, wall_clock_ms)
@@ -184,6 +193,15 @@ def _build(
         ),
         hosts=_hosts(settings),
     )
+
+
+def known_routes(settings: SimulatorSettings, bot: Settings) -> dict[str, CallbackRoute]:
+    """Where presses go over HTTP until `dingda cards register` names another address."""
+    url = urljoin(settings.gateway_callback_url(bot), CARD_PATH)
+    return {
+        route_key_of(_client_id(robot)): CallbackRoute(url, callback_secret(robot.secrets[0]))
+        for robot in bot.robots
+    }
 
 
 def stream_rules(settings: SimulatorSettings) -> StreamRules:

@@ -16,6 +16,7 @@ import pytest
 from aiohttp import web
 
 from dingda.gateway.stream.frames import CARD_ACTION, EVENT
+from dingda.shared.dingtalk.card_action import response_to
 from dingda.simulator.testing.processes import free_port
 from tests.support.builders import KEYS, a_callback
 from tests.support.processes import (
@@ -194,7 +195,7 @@ async def test_an_event_and_a_press_of_a_button_are_each_stored_once(tmp_path: P
         for name in ("press", "press-again"):
             await connection.send(a_press(name))
             ack = await connection.until_acked(name)
-            assert json.loads(ack["data"]) == {"response": {}}
+            assert json.loads(ack["data"]) == {"response": response_to(b"{}")}
         assert stack.stored() == 2
 
 

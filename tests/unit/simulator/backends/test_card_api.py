@@ -290,3 +290,12 @@ async def test_buttons_that_are_no_list_of_objects_are_not_drawn(
 ) -> None:
     await caller.post(CREATE, a_card(cardData={"cardParamMap": {"buttons": buttons}}))
     assert the_card(platform).views[""].buttons == ()
+
+
+async def test_a_card_that_is_decided_shows_its_result_and_no_buttons(
+    caller: PlatformCaller, platform: OpenPlatform
+) -> None:
+    await caller.post(CREATE, a_card())
+    await caller.update({"status": "decided", "result": "王五 同意了"})
+    view = the_card(platform).views[""]
+    assert (view.text, view.buttons, view.others) == ("周五\n\n王五 同意了", (), {})
