@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from functools import partial
 from importlib.util import find_spec
 from random import SystemRandom
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import parse_qs, urljoin, urlsplit
 
 import uvicorn
 from redis.asyncio import Redis
@@ -17,6 +17,7 @@ from starlette.applications import Starlette
 from starlette.routing import Mount
 
 from dingda.shared.dingtalk.card import callback_secret, route_key_of
+from dingda.shared.dingtalk.groups import CustomRobotAddress
 from dingda.shared.dingtalk.origin import is_loopback, origin_of
 from dingda.shared.dingtalk.robots import Robot, Robots
 from dingda.shared.errors import SettingsError
@@ -34,7 +35,7 @@ from dingda.simulator.backends.open_platform import create_platform
 from dingda.simulator.backends.organisation import APP_KEY, MEMBER_NAMES
 from dingda.simulator.dingtalk.callback import ROBOT_CODE
 from dingda.simulator.dingtalk.change_notifier import ChangeNotifier
-from dingda.simulator.dingtalk.custom_robot import CustomRobot
+from dingda.simulator.dingtalk.custom_robot import CustomRobot, KnownRobot
 from dingda.simulator.dingtalk.faults import HANG_S
 from dingda.simulator.dingtalk.simulation import Simulation
 from dingda.simulator.dingtalk.stream import Stream
@@ -157,6 +158,7 @@ def _build(
         dingtalk,
         secret=bot.alert_secret.get_secret_value(),
         now_ms=wall_clock_ms,
+        known=known_robots(bot),
         count=platform.openapi.count_webhook,
     )
     presses = CardPresses(
@@ -201,6 +203,18 @@ def known_routes(settings: SimulatorSettings, bot: Settings) -> dict[str, Callba
     return {
         route_key_of(_client_id(robot)): CallbackRoute(url, callback_secret(robot.secrets[0]))
         for robot in bot.robots
+    }
+
+
+def known_robots(bot: Settings) -> dict[str, KnownRobot]:
+    """The custom robots of the groups that the bot knows by name, by their tokens."""
+    addresses = bot.groups.addresses.items()
+    return {
+        parse_qs(urlsplit(address.webhook).query)["access_token"][0]: KnownRobot(
+            name, address.secret
+        )
+        for name, address in addresses
+        if isinstance(address, CustomRobotAddress)
     }
 
 
