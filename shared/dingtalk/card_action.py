@@ -87,7 +87,7 @@ def response_to(data: bytes) -> dict[str, Any]:
     Args:
         data: the callback's JSON.
     """
-    seen = _RECEIVED if f"{ACTION_ID}".encode() in data else {}
+    seen = _RECEIVED if ACTION_ID.encode() in data else {}
     return {
         "cardUpdateOptions": {"updateCardDataByKey": True, "updatePrivateDataByKey": True},
         "cardData": {"cardParamMap": {}},

@@ -86,7 +86,8 @@ def read_groups(text: str, *, origins: Collection[str]) -> Groups:
 
 
 def _address(name: str, value: object, origins: Collection[str]) -> GroupAddress:
-    if not name.strip() or len(name) > MAX_ID_CHARS or not isinstance(value, str):
+    is_name = name.strip() and len(name) <= MAX_ID_CHARS and "://" not in name
+    if not is_name or not isinstance(value, str):
         raise ValueError("each group has a name, and an address that is a string")
     if value.startswith(_CONVERSATION) and value.isprintable() and len(value) <= MAX_ID_CHARS:
         return value

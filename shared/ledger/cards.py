@@ -83,13 +83,13 @@ class CardRecord:
     is_changeable: bool
     """Whether it is a card of DingTalk's, and no message with buttons."""
     by: str = ""
-    """The userid of who decided."""
+    """The userid of the person who decided."""
     choice: int = -1
     """Which of its actions was chosen; -1: none."""
     press: str = ""
     decided_ms: int = 0
     name: str = field(default="", repr=False)
-    """The name of who decided."""
+    """The name of the person who decided."""
     result: str = field(default="", repr=False)
     """What came of it, besides that."""
     has_ended: bool = False
@@ -173,7 +173,7 @@ class CardLedger:
         Args:
             out_track_id: the card.
             press: the id of the press in the ledger, the same at each attempt.
-            by: the userid of who pressed, who may.
+            by: the userid of the person who pressed, and may.
             name: theirs, as the card shows it.
             choice: which of the card's actions.
         """

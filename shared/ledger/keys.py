@@ -106,6 +106,10 @@ class LedgerKeys:
         """How many calls of the OpenAPI all workers have made in a month, such as `2026-11`."""
         return f"{self.queue_name}:openapi-calls:{month}"
 
+    def call_rate(self, app_key: str) -> str:
+        """When an application's next call of the OpenAPI may come (`worker.services.call_rate`)."""
+        return f"{self.queue_name}:calls:{app_key}"
+
     def stream(self, message_id: str) -> str:
         """How far the card is that an answer grows on; "" for the prefix of all."""
         return f"{self.queue_name}:stream:{message_id}"

@@ -238,7 +238,7 @@ def _state_after(state: CardState, frame: Frame) -> CardState:
         return CardState.FAILED
     if frame.is_final:
         return CardState.FINISHED
-    # No source tells what a frame after the last one does; here it does not begin anew.
+    # No source tells what a frame after the last one does; here it does not begin again.
     return CardState.TYPING if state.is_open else state
 
 

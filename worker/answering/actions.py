@@ -23,7 +23,7 @@ async def act(cards: RobotCards, press: Press, base: BaseContext, threads: Execu
         threads: runs it if it blocks.
 
     Returns:
-        What the card is to say of it, besides who decided.
+        What the card is to say of it, besides the name of the person who decided.
 
     Raises:
         RefusalError: if the press does not count, or the function refuses.

@@ -222,7 +222,7 @@ class RobotCards:
             raise RefusalError(texts.CARD_GONE) from None
 
     async def decide(self, allowed: AllowedPress, press: Press) -> str:
-        """Let a press decide, unless another has, and return the name of who pressed.
+        """Let a press decide, unless another has, and return the name of the person who pressed.
 
         Raises:
             RefusalError: if it comes too late.
@@ -293,7 +293,7 @@ class RobotCards:
         try:
             person = await self._address_book.person(staff_id)
         except BackendError as error:
-            logger.info("the name of who decided is not known: %s", error.reason)
+            logger.info("the name of the person who decided is not known: %s", error.reason)
             return staff_id
         return person.name if person and person.name else staff_id
 

@@ -220,7 +220,7 @@ def _reaction(
 
 
 def _call_rate(settings: Settings, robot: Robot, shared: SharedParts) -> CallRate:
-    return CallRate(shared.redis, f"{settings.queue}:calls:{robot.app_key}")
+    return CallRate(shared.redis, LedgerKeys(settings.queue).call_rate(robot.app_key))
 
 
 def create_openapi(settings: Settings, http: Http, token: AccessToken) -> OpenAPI:

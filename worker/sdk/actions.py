@@ -16,7 +16,7 @@ ActionFunction = Callable[..., Awaitable[str | None] | str | None]
 
 @dataclass(frozen=True, kw_only=True)
 class ActionContext(BaseContext):
-    """Who decided on a card, and what a function may use.
+    """The person who decided on a card, and what a function may use.
 
     >>> @dataclass(frozen=True)
     ... class Approve:
@@ -31,7 +31,7 @@ class ActionContext(BaseContext):
     """
 
     staff_id: str
-    """The userid of who pressed: one of those whom the card allows to."""
+    """The userid of the person who pressed: one of those whom the card allows to."""
     name: str = field(repr=False)
     """Their name; the userid where DingTalk does not say."""
     out_track_id: str = ""

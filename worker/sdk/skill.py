@@ -208,7 +208,7 @@ class Skill:
     def action(self, kind: type[Any]) -> Callable[[A], A]:
         """Declare an action: the function below it is called when such a button decides.
 
-        What it returns is shown on the card, below who decided.
+        What it returns is shown on the card, below the name of the person who decided.
 
         Args:
             kind: the class of what the button carries, a frozen dataclass or a pydantic model.

@@ -132,13 +132,13 @@ async def press(  # noqa: PLR0913 - the circumstances that a test may choose
     Args:
         skill: the one that takes the action.
         action: what the button carries.
-        by: the userid of who presses.
+        by: the userid of the person who presses.
         card: the one that it is on, as the skill returned or pushed it; who may press is checked.
             None: one that allows whoever presses.
         now: as of `listen`, like those that follow.
         transport: plays the backends.
         settings: the skill's settings.
-        dingtalk: the address book, which tells the name of who presses.
+        dingtalk: the address book, which tells the name of the person who presses.
         cache: a new `MemoryCache` unless given.
         media: what people sent, and what is uploaded.
         pushes: takes what is pushed, such as `Pushes()`.

@@ -85,8 +85,8 @@
 --   the record of a card that an answer grows on (hash), which outlives the message, so that the card is ended whatever
 --   becomes of that; it expires after a day:
 --     state       opening: it may exist; open: it does; ending: its last text is being written; ended; replaced: that
---                 could not be written, and the answer went another way; absent: it could not be created; closing: a worker ends it for a message that
---                 ended without it
+--                 could not be written, and the answer went another way; absent: it could not be created; closing: a
+--                 worker ends it for a message that ended without it
 --     text        what it shows, until it ends; '' where that must not be kept
 --     robot       the code of its robot
 --     notes       how often it was written

@@ -1,6 +1,6 @@
 -- Lets the first press of a card decide. Pressed in time is what was pressed before the expiry, by Redis's clock.
--- Own arguments: key (of the card), cards, out_track_id, press (its id in the ledger), by (the userid of who pressed), name (theirs),
---   choice (the number of the button), pause_ms (until somebody else shows what was decided)
+-- Own arguments: key (of the card), cards, out_track_id, press (its id in the ledger), by (the userid of the person
+--   who pressed), name (theirs), choice (the number of the button), pause_ms (until somebody else shows what was decided)
 -- Returns 'decided' (by this press, now or in an earlier attempt), 'taken' (by another), 'expired' or 'unknown'.
 
 local key, cards, out_track_id, press, by, name, choice, pause_ms = unpack(ARGV, OWN, OWN + 7)

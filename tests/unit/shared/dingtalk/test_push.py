@@ -87,6 +87,7 @@ def test_groups_have_conversations_or_custom_robots() -> None:
         '{"": "cidA"}',
         '{"ops": "https://evil.example/robot/send?access_token=t"}',
         '{"ops": "https://oapi.dingtalk.com/"}',
+        '{"https://evil.example/robot/send?access_token=t": "ops"}',
     ],
 )
 def test_an_address_that_is_neither_is_refused_without_being_quoted(text: str) -> None:

@@ -50,7 +50,8 @@ async def test_an_approval_goes_to_the_manager_and_both_are_told() -> None:
 @pytest.mark.parametrize("target", [User("0002"), Group("cidAAA==")])
 def test_a_card_is_the_same_after_the_ledger(target: User | Group) -> None:
     button = ActionButton("同意", Decide("0001", approved=True))
-    push = Push(target, "key", Card("请假", "请假", (button,), allow=("0002",)))
+    card = Card("请假", "请假", (button,), allow=("0002",), picture="@lALplot")
+    push = Push(target, "key", card)
 
     robot_code, again = read_push(read_array(push.to_payload("dingrobot")))
 
