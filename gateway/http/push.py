@@ -15,6 +15,7 @@ from dingda.gateway.http.body import BodyReader, drain
 from dingda.gateway.http.rejection import RejectedError
 from dingda.gateway.receiver import Busy, Duplicate, Invalid, Receiver
 from dingda.gateway.throttled_log import ThrottledLog
+from dingda.shared.dingtalk.card import Card
 from dingda.shared.dingtalk.fields import mapping, read_object
 from dingda.shared.dingtalk.groups import Groups
 from dingda.shared.dingtalk.push import Push, read_target
@@ -103,6 +104,8 @@ class PushEndpoint:
             push = Push(target, key, read_reply(fields))
         except (InvalidMessageError, InvalidReplyError) as error:
             raise _bad("body", str(error)) from None
+        if isinstance(push.reply, Card):  # its buttons would act in the name of a skill
+            raise _bad("body", "msgtype: a card is made by a skill alone")
         robot = self._find_robot(fields.get("robot"))
         has_account = bool(robot.app_key and robot.secrets)
         if why_not := self._groups.why_not(target, has_account=has_account):

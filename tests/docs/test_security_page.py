@@ -5,7 +5,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "security.md").read_text("utf-8")
-_IN_SCOPE = [*range(1, 28), *range(30, 46), *range(49, 63), *range(70, 92), *range(110, 114)]
+_IN_SCOPE = [*range(1, 28), *range(30, 46), *range(49, 63), *range(70, 103), *range(110, 114)]
 
 
 def test_every_threat_has_its_row() -> None:

@@ -179,6 +179,15 @@ async def test_what_is_wrong_with_a_body_is_said_in_a_sentence(
     assert await gateway.queued() == 0
 
 
+async def test_only_skills_make_buttons_that_act(gateway: GatewayHarness) -> None:
+    content = {"title": "请假", "text": "同意吗", "buttons": [["同意", "leave:Decide", {}]]}
+    card = {"msgtype": "card", "card": content | {"allow": ["0002"], "expires_s": 60}}
+    answer = await pushed(gateway, {"to": {"group": "ops"}, **card})
+    assert answer.status_code == 400
+    assert "skill" in answer.json()["detail"]
+    assert await gateway.queued() == 0
+
+
 @pytest.mark.parametrize("body", [b"", b"[]", b"{", b"\xff", b"[" * 100_000])
 async def test_what_is_no_json_object_is_refused(gateway: GatewayHarness, body: bytes) -> None:
     assert (await pushed(gateway, body)).status_code == 400
