@@ -13,7 +13,8 @@ from dingda.shared.dingtalk.message import SESSION_LIFE_MS
 from dingda.shared.dingtalk.origin import origin_of
 from dingda.shared.errors import InvalidOriginError
 from dingda.shared.runtime.environment import check_env_file
-from dingda.shared.runtime.settings import PlainSettings, Settings, invalid_settings
+from dingda.shared.runtime.plain_settings import PlainSettings, invalid_settings
+from dingda.shared.runtime.settings import Settings
 
 _LOOPBACK = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - what is *not* to be dialled
 """Where to reach, on the same machine, a server that listens everywhere."""

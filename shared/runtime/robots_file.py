@@ -89,16 +89,15 @@ def _secret(secret: str) -> str:
     return secret
 
 
-def check_card_template(template: str) -> str:
-    """Check the id of a card's template.
-
-    Raises:
-        ValueError: if it is none.
-    """
+def _card_template(template: str) -> str:
     template = template.strip()
-    if template and not (_TEMPLATE.fullmatch(template)):
+    if template and not _TEMPLATE.fullmatch(template):
         raise ValueError("copy it from the card platform: it ends with .schema")
     return template
+
+
+CardTemplate = Annotated[str, AfterValidator(_card_template)]
+"""The id of a card's template, or ""."""
 
 
 def _as_list(value: Any) -> Any:
@@ -130,8 +129,8 @@ class _Entry(BaseModel):
     mode: Literal["http", "stream"] = "http"
     skills: _Items = ()
     conversations: _Items = ()
-    card_template: Annotated[str, AfterValidator(check_card_template)] = ""
-    answer_card_template: Annotated[str, AfterValidator(check_card_template)] = ""
+    card_template: CardTemplate = ""
+    answer_card_template: CardTemplate = ""
 
 
 def _path(value: str) -> Path | None:

@@ -5,55 +5,45 @@ A secret may also be in a file (`secret_files`).
 Blanks around a value don't count, and one in quotes is refused: docker's env-file keeps them.
 """
 
-import os
 import re
 from collections.abc import Collection
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Annotated, Any, Literal, cast
+from typing import Annotated, Any, Literal
 
-from pydantic import (
-    AfterValidator,
-    BeforeValidator,
-    Field,
-    InstanceOf,
-    SecretStr,
-    ValidationError,
-    ValidationInfo,
-    field_validator,
-)
-from pydantic_core import ErrorDetails
-from pydantic_settings import (
-    BaseSettings,
-    EnvSettingsSource,
-    NoDecode,
-    PydanticBaseSettingsSource,
-    SettingsConfigDict,
-)
+from pydantic import Field, InstanceOf, SecretStr, ValidationError, ValidationInfo, field_validator
+from pydantic_settings import NoDecode
 
 from dingda.shared.dingtalk.groups import Groups, read_groups
 from dingda.shared.dingtalk.media_hosts import MediaHosts
 from dingda.shared.dingtalk.origin import origin_of
 from dingda.shared.dingtalk.reply import MAX_PARTS
 from dingda.shared.dingtalk.robots import Robot, Robots
-from dingda.shared.errors import InvalidOriginError, SettingsError
+from dingda.shared.errors import InvalidOriginError
 from dingda.shared.runtime.environment import ENV_FILE, check_env_file, names_set
 from dingda.shared.runtime.limits import LIMITS_MEANING, NO_LIMITS, LimitsSetting
 from dingda.shared.runtime.logs import LogFormat
-from dingda.shared.runtime.redis_address import RedisAddress, read_sentinel, url_fault
-from dingda.shared.runtime.robots_file import check_card_template, read_robots
-from dingda.shared.runtime.secret_files import (
-    MountedSecretFiles,
-    NamedSecretFiles,
-    file_variables,
+from dingda.shared.runtime.plain_settings import PlainSettings, invalid_settings
+from dingda.shared.runtime.redis_address import RedisAddress, read_sentinel
+from dingda.shared.runtime.robots_file import CardTemplate, read_robots
+from dingda.shared.runtime.secret_files import file_variables
+from dingda.shared.runtime.setting_values import (
+    MIN_TOKEN_CHARS,
+    BaseURL,
+    CardVariable,
+    Commas,
+    Host,
+    MediaHost,
+    Origin,
+    ProxyURL,
+    PushToken,
+    RedisURL,
+    Sentinel,
+    URLPath,
+    bare,
 )
 from dingda.shared.runtime.tracing import TracingSetting
 
-_QUOTES = ('""', "''", "``", "“”", "‘’")
-_PATH = re.compile(r"/|(/[A-Za-z0-9_~.:@!$&'()*+,;=-]+)+/?")
-_MAX_VARIABLE_CHARS = 100
-_OWN_PATHS = ("/healthz", "/readyz", "/card", "/push")
-_MIN_TOKEN_CHARS = 16
 SKILLS_PREFIXES = tuple(
     f"DINGDA_{name}_"
     for name in ("WEATHER", "OPEN_METEO", "QWEATHER", "AMAP", "COUPONS", "TAOBAO", "PERFORMANCE")
@@ -66,172 +56,25 @@ _OTHERS_NAME = re.compile(
 )
 
 
-def _bare(value: str) -> str:
-    """Strip blanks and line ends; quotes that are still there would be part of the value."""
-    bare = value.strip()
-    if len(bare) > 1 and bare[0] + bare[-1] in _QUOTES:
-        raise ValueError("the value is in quotes, which belong to it here: leave them out")
-    return bare
-
-
-def _split(value: Any) -> Any:
-    """Read `a, b` as a list, as people write lists in the environment."""
-    if isinstance(value, str):
-        return [_bare(item) for item in value.split(",") if item.strip()]
-    return value
-
-
-def _redis_url(url: SecretStr) -> SecretStr:
-    if fault := url_fault(url.get_secret_value()):
-        raise ValueError(fault)
-    return url
-
-
-def _sentinel(text: str) -> str:
-    read_sentinel(text)
-    return text
-
-
-def _origin(url: str) -> str:
-    try:
-        origin = origin_of(url)
-    except InvalidOriginError as error:
-        raise ValueError(f"{error}; write it as https://oapi.dingtalk.com") from None
-    if url.rstrip("/").count("/") > len(("http:", "")):
-        raise ValueError("an origin has no path; write it as https://oapi.dingtalk.com")
-    return origin
-
-
-def _media_host(name: str) -> str:
-    try:
-        MediaHosts.of((name,))
-    except InvalidOriginError as error:
-        raise ValueError(
-            f"{error}; write it as aliyuncs.com, or as https://files.corp.example"
-        ) from None
-    return name
-
-
-def _base_url(url: str) -> str:
-    try:
-        origin_of(url)
-    except InvalidOriginError as error:
-        raise ValueError(f"{error}; write it as https://api.dingtalk.com") from None
-    return url.rstrip("/")
-
-
-def _proxy_url(secret: SecretStr) -> SecretStr:
-    url = secret.get_secret_value()
-    parts = _PROXY_URL.fullmatch(url)
-    try:
-        if url:
-            origin_of(f"http://{parts['host'] if parts else ''}")
-    except InvalidOriginError:
-        raise ValueError(
-            "write it as http://proxy.example:3128 or http://user:password@proxy.example:3128, "
-            "with what is special in a password percent-encoded"
-        ) from None
-    return secret
-
-
-def _host(name: str) -> str:
-    if not _HOST.fullmatch(name):
-        raise ValueError("a host is written as hr.example or 10.0.0.5, without a port")
-    return name.lower()
-
-
-def _variable(name: str) -> str:
-    if not (name.isidentifier() and len(name) <= _MAX_VARIABLE_CHARS):
-        raise ValueError("write the variable's name as the card platform has it")
-    return name
-
-
-def _path(path: str) -> str:
-    if not _PATH.fullmatch(path) or {".", ".."} & set(path.split("/")):
-        raise ValueError(
-            "a path begins with / and is made of letters, digits and -_.~ between single slashes, "
-            "as /dd_robot/; no blanks, no percent signs, no ? or #, no . or .. alone"
-        )
-    if path.rstrip("/") in _OWN_PATHS:
-        raise ValueError("the gateway has this path for something else")
-    return path
-
-
-def _push_token(token: SecretStr) -> SecretStr:
-    value = token.get_secret_value()
-    if value and not (len(value) >= _MIN_TOKEN_CHARS and value.isascii() and value.isprintable()):
-        raise ValueError(
-            f"write {_MIN_TOKEN_CHARS} ASCII characters or more, as openssl rand -hex 32 does"
-        )
-    return token
-
-
-_PROXY_URL = re.compile(r"http://([A-Za-z0-9._~!$&'()*+,;=%:-]*@)?(?P<host>[^@/?#]+)/?")
-_HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?")
-_Commas = BeforeValidator(_split)
-
 Danger = Literal["open-redis", "eviction", "http-origin"]
 """The findings of `shared.runtime.preflight` that are too dangerous to start with."""
-
-
-class PlainSettings(BaseSettings):
-    """What every class of settings begins with: variables `DINGDA_…`, or lines in `.env`."""
-
-    model_config = SettingsConfigDict(
-        env_prefix="DINGDA_",
-        env_file=ENV_FILE,
-        env_ignore_empty=True,
-        extra="ignore",
-        frozen=True,
-        hide_input_in_errors=True,
-    )
-
-    @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - pydantic's signature
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Say what wins over what: see `secret_files`."""
-        in_env_file = cast("EnvSettingsSource", dotenv_settings).env_vars
-        return (
-            init_settings,
-            NamedSecretFiles(settings_cls, os.environ),
-            env_settings,
-            NamedSecretFiles(settings_cls, in_env_file),
-            dotenv_settings,
-            MountedSecretFiles(settings_cls),
-        )
-
-    @field_validator("*", mode="before")
-    @classmethod
-    def _bare_value(cls, value: Any, info: ValidationInfo) -> Any:
-        """Take a value without what surrounds it; nothing but blanks means the default."""
-        if not isinstance(value, str) or not value:
-            return value
-        return _bare(value) or cls.model_fields[str(info.field_name)].get_default()
 
 
 class Settings(PlainSettings):
     """What both processes read at their start; nothing below the start sees it."""
 
-    app_secret: Annotated[tuple[SecretStr, ...], NoDecode, _Commas] = Field(
+    app_secret: Annotated[tuple[SecretStr, ...], NoDecode, Commas] = Field(
         (),
         description="The robot's AppSecret (Client Secret), which signs callbacks and opens Stream "
         "connections. Several, comma-separated, while a secret is rotated. The gateway and "
         "`dingda stream` need it.",
     )
-    redis_url: Annotated[SecretStr, AfterValidator(_redis_url)] = Field(
+    redis_url: RedisURL = Field(
         SecretStr("redis://127.0.0.1:6379/0"),
         description="Where Redis or Valkey is (redis://, rediss://, unix://). With Sentinels its "
         "user, password, database and TLS count, and its host does not.",
     )
-    redis_sentinels: Annotated[
-        tuple[Annotated[str, AfterValidator(_sentinel)], ...], NoDecode, _Commas
-    ] = Field(
+    redis_sentinels: Annotated[tuple[Sentinel, ...], NoDecode, Commas] = Field(
         (),
         description="The Sentinels that know which Redis is the primary, such as "
         "s1:26379,s2:26379,s3:26379. Empty: the Redis of the URL is.",
@@ -258,18 +101,16 @@ class Settings(PlainSettings):
     gateway_processes: int = Field(
         1, ge=1, le=64, description="Gateway processes that share the port: one for each core."
     )
-    callback_path: Annotated[str, AfterValidator(_path)] = Field(
+    callback_path: URLPath = Field(
         "/dd_robot/",
         description="The path of the message-receiving address, with or without the last slash.",
     )
-    push_token: Annotated[SecretStr, AfterValidator(_push_token)] = Field(
+    push_token: PushToken = Field(
         SecretStr(""),
         description="The token with which other systems let the bot speak: POST /push at the "
-        f"gateway (docs/push.md). {_MIN_TOKEN_CHARS} characters or more; empty: no such address.",
+        f"gateway (docs/push.md). {MIN_TOKEN_CHARS} characters or more; empty: no such address.",
     )
-    session_webhook_origins: Annotated[
-        tuple[Annotated[str, AfterValidator(_origin)], ...], NoDecode, _Commas
-    ] = Field(
+    session_webhook_origins: Annotated[tuple[Origin, ...], NoDecode, Commas] = Field(
         ("https://oapi.dingtalk.com:443", "https://api.dingtalk.com:443"),
         description="The only scheme, host and port that a reply may be sent to.",
     )
@@ -310,7 +151,7 @@ class Settings(PlainSettings):
         description="Messages of one conversation that each skill answers at once in a worker "
         "process; a tenth more, one at the least, is kept for other conversations.",
     )
-    skills: Annotated[tuple[str, ...], NoDecode, _Commas] = Field(
+    skills: Annotated[tuple[str, ...], NoDecode, Commas] = Field(
         (),
         description="Modules with skills, in order, such as dingda.worker.skills.demo,acme.leave. "
         "Empty: all of dingda.worker.skills, then what installed packages offer.",
@@ -352,7 +193,7 @@ class Settings(PlainSettings):
         "",
         description="The robot's code, for private answers. Empty: the AppKey, as DingTalk has it.",
     )
-    card_template: Annotated[str, AfterValidator(check_card_template)] = Field(
+    card_template: CardTemplate = Field(
         "",
         description="The id of the template that cards are shown by (docs/cards.md). Empty: a card "
         "is a message whose buttons send a text.",
@@ -369,12 +210,12 @@ class Settings(PlainSettings):
         description="Several robots in one deployment: a TOML file's path, or JSON "
         "(docs/robots.md). Then no DINGDA_APP_SECRET, DINGDA_APP_KEY and DINGDA_ROBOT_CODE.",
     )
-    answer_card_template: Annotated[str, AfterValidator(check_card_template)] = Field(
+    answer_card_template: CardTemplate = Field(
         "",
         description="The id of the AI card's template that answers grow on (docs/streaming.md). "
         "Empty: an answer is sent when it is complete.",
     )
-    answer_card_key: Annotated[str, AfterValidator(_variable)] = Field(
+    answer_card_key: CardVariable = Field(
         "content",
         description="The template's variable that its streaming Markdown is bound to.",
     )
@@ -384,12 +225,8 @@ class Settings(PlainSettings):
         description="What the bot puts on a message while it works on it for more than a second, "
         "such as 🤔思考中; two calls of the OpenAPI. Empty: nothing.",
     )
-    openapi_url: Annotated[str, AfterValidator(_base_url)] = Field(
-        "https://api.dingtalk.com", description="DingTalk's OpenAPI."
-    )
-    oapi_url: Annotated[str, AfterValidator(_base_url)] = Field(
-        "https://oapi.dingtalk.com", description="DingTalk's older OpenAPI."
-    )
+    openapi_url: BaseURL = Field("https://api.dingtalk.com", description="DingTalk's OpenAPI.")
+    oapi_url: BaseURL = Field("https://oapi.dingtalk.com", description="DingTalk's older OpenAPI.")
     groups: Annotated[InstanceOf[Groups], NoDecode] = Field(
         Groups(),
         exclude=True,  # a dump of the settings would hold webhooks
@@ -399,9 +236,7 @@ class Settings(PlainSettings):
     openapi_limits: LimitsSetting = Field(
         NO_LIMITS, description=LIMITS_MEANING.format(service="both")
     )
-    media_hosts: Annotated[
-        tuple[Annotated[str, AfterValidator(_media_host)], ...], NoDecode, _Commas
-    ] = Field(
+    media_hosts: Annotated[tuple[MediaHost, ...], NoDecode, Commas] = Field(
         MediaHosts().domains,
         description="Where pictures and files that people sent may be downloaded from: domains "
         "with their subdomains, at public addresses alone; or an origin, such as "
@@ -413,18 +248,16 @@ class Settings(PlainSettings):
         description="Calls of the OpenAPI that DingTalk allows the organisation in a month: 5000 "
         "of the standard edition. They are counted, and at 80 % there is a warning; 0: none.",
     )
-    proxy_url: Annotated[SecretStr, AfterValidator(_proxy_url)] = Field(
+    proxy_url: ProxyURL = Field(
         SecretStr(""),
         description="An HTTP proxy through which workers, and Stream connections, reach DingTalk "
         "and HTTP backends, such as http://proxy.example:3128, perhaps with a user and a password. "
         "Never taken from HTTPS_PROXY.",
     )
-    no_proxy: Annotated[tuple[Annotated[str, AfterValidator(_host)], ...], NoDecode, _Commas] = (
-        Field(
-            (),
-            description="Hosts that are reached without it, each with its subdomains, such as "
-            "hr.example,10.0.0.5.",
-        )
+    no_proxy: Annotated[tuple[Host, ...], NoDecode, Commas] = Field(
+        (),
+        description="Hosts that are reached without it, each with its subdomains, such as "
+        "hr.example,10.0.0.5.",
     )
     alert_webhook: SecretStr = Field(
         SecretStr(""),
@@ -441,7 +274,7 @@ class Settings(PlainSettings):
         le=7 * 24 * 3600,
         description="Seconds after which a dead letter that is still there is told of, once.",
     )
-    allow: Annotated[tuple[Danger, ...], NoDecode, _Commas] = Field(
+    allow: Annotated[tuple[Danger, ...], NoDecode, Commas] = Field(
         (),
         description="Dangers to start with all the same, by name: open-redis, eviction, "
         "http-origin. See them with: dingda check",
@@ -472,7 +305,7 @@ class Settings(PlainSettings):
         """The robots as they are written, or the one of the settings for one robot."""
         names = ("app_secret", "app_key", "robot_code", "card_template")
         single = {name: info.data.get(name) for name in names}
-        value = _bare(value) if isinstance(value, str) else value
+        value = bare(value) if isinstance(value, str) else value
         if not value:
             return _only_robot(**single, card_callback=info.data.get("card_callback"))
         if spare := [f"DINGDA_{name.upper()}" for name, given in single.items() if given]:
@@ -482,7 +315,7 @@ class Settings(PlainSettings):
     @field_validator("groups", mode="before")
     @classmethod
     def _groups(cls, value: Any, info: ValidationInfo) -> Any:
-        text = _bare(value) if isinstance(value, str) else ""
+        text = bare(value) if isinstance(value, str) else ""
         if not text:
             return value or Groups()
         return read_groups(text, origins=info.data.get("session_webhook_origins", ()))
@@ -573,22 +406,6 @@ def load_settings(env_file: Path | None = ENV_FILE) -> Settings:
         return Settings(_env_file=env_file)  # type: ignore[call-arg]  # pydantic-settings takes it
     except ValidationError as error:
         raise invalid_settings(Settings, error) from None
-
-
-def invalid_settings(kind: type[BaseSettings], error: ValidationError) -> SettingsError:
-    """Return the error to raise for settings that pydantic finds wrong.
-
-    Its message has a line for each wrong variable of *kind*, with the reason but not the value.
-    """
-    prefix = kind.model_config.get("env_prefix", "")
-    problems = error.errors(include_input=False, include_url=False)
-    return SettingsError("\n".join(_describe(prefix, kind.__name__, each) for each in problems))
-
-
-def _describe(prefix: str, owner: str, problem: ErrorDetails) -> str:
-    # What is wrong with several fields together belongs to none of them.
-    name = f"{prefix}{problem['loc'][0]}".upper() if problem["loc"] else owner
-    return f"{name}: {problem['msg'].removeprefix('Value error, ')}"
 
 
 def unknown_names(env_file: Path | None = ENV_FILE) -> dict[str, str]:

@@ -10,8 +10,9 @@ from pydantic_settings import BaseSettings
 from dingda.shared.errors import SettingsError
 from dingda.shared.runtime.command_line import to_json
 from dingda.shared.runtime.logs import printable
+from dingda.shared.runtime.plain_settings import PlainSettings
 from dingda.shared.runtime.secret_files import place_of, secret_variables
-from dingda.shared.runtime.settings import PlainSettings, Settings
+from dingda.shared.runtime.settings import Settings
 from dingda.worker.operations.dashboard.settings import DashboardSettings
 from dingda.worker.sdk.loader import read_settings
 from dingda.worker.sdk.skill import Skill

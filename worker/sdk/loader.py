@@ -16,8 +16,9 @@ from pydantic_settings import SettingsError as UnreadableSettingsError
 from dingda.shared.errors import SettingsError
 from dingda.shared.runtime.environment import names_set
 from dingda.shared.runtime.logs import class_name, printable, redact, trace
+from dingda.shared.runtime.plain_settings import invalid_settings
 from dingda.shared.runtime.secret_files import file_variables
-from dingda.shared.runtime.settings import invalid_settings, is_skills, nearest
+from dingda.shared.runtime.settings import is_skills, nearest
 from dingda.worker.sdk.skill import Skill
 
 logger = logging.getLogger(__name__)

@@ -1,6 +1,6 @@
 """The base class of skills' settings."""
 
-from dingda.shared.runtime.settings import PlainSettings
+from dingda.shared.runtime.plain_settings import PlainSettings
 
 
 class SkillSettings(PlainSettings):

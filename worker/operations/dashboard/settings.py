@@ -14,7 +14,7 @@ from pydantic_settings import SettingsConfigDict
 from dingda.shared.dingtalk.origin import is_loopback, origin_of
 from dingda.shared.errors import InvalidOriginError
 from dingda.shared.runtime.environment import ENV_FILE, check_env_file
-from dingda.shared.runtime.settings import PlainSettings, invalid_settings
+from dingda.shared.runtime.plain_settings import PlainSettings, invalid_settings
 
 MIN_PASSWORD_CHARS = 12
 

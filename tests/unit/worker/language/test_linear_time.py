@@ -78,11 +78,11 @@ OWN_RE = {
         "_TOML_PLACE": "what tomllib says",
         "_TEMPLATE": "one class, repeated, and a fixed word",
     },
-    "shared/runtime/settings.py": {
+    "shared/runtime/settings.py": {"_OTHERS_NAME": "a setting's name"},
+    "shared/runtime/setting_values.py": {
         "_PROXY_URL": "an operator's setting",
         "_HOST": "an operator's setting",
         "_PATH": "a setting",
-        "_OTHERS_NAME": "a setting's name",
     },
     "shared/dingtalk/signature.py": {"_TIMESTAMP": "13 digits"},
     "worker/skills/coupons/top_response.py": {"_SUB_CODE": "at most 80 characters"},
