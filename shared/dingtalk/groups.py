@@ -85,6 +85,14 @@ def read_groups(text: str, *, origins: Collection[str]) -> Groups:
     return Groups({name: _address(name, value, origins) for name, value in written.items()})
 
 
+def is_webhook(url: str, origins: Collection[str]) -> bool:
+    """Whether a URL is a custom robot's webhook, at one of these origins."""
+    try:
+        return origin_of(url) in origins and "?access_token=" in url
+    except InvalidOriginError:
+        return False
+
+
 def _address(name: str, value: object, origins: Collection[str]) -> GroupAddress:
     is_name = name.strip() and len(name) <= MAX_ID_CHARS and "://" not in name
     if not is_name or not isinstance(value, str):
@@ -92,11 +100,7 @@ def _address(name: str, value: object, origins: Collection[str]) -> GroupAddress
     if value.startswith(_CONVERSATION) and value.isprintable() and len(value) <= MAX_ID_CHARS:
         return value
     webhook, _, secret = value.partition("#")
-    try:
-        is_dingtalks = origin_of(webhook) in origins and "?access_token=" in webhook
-    except InvalidOriginError:
-        is_dingtalks = False
-    if not is_dingtalks:
+    if not is_webhook(webhook, origins):
         raise ValueError(
             f"{name}: write a conversationId (cid…), or a custom robot's webhook as "
             "https://oapi.dingtalk.com/robot/send?access_token=..., with #SEC... behind it where "

@@ -14,12 +14,10 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, InstanceOf, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import NoDecode
 
-from dingda.shared.dingtalk.groups import Groups, read_groups
+from dingda.shared.dingtalk.groups import Groups, is_webhook, read_groups
 from dingda.shared.dingtalk.media_hosts import MediaHosts
-from dingda.shared.dingtalk.origin import origin_of
 from dingda.shared.dingtalk.reply import MAX_PARTS
 from dingda.shared.dingtalk.robots import Robot, Robots
-from dingda.shared.errors import InvalidOriginError
 from dingda.shared.runtime.environment import ENV_FILE, check_env_file, names_set
 from dingda.shared.runtime.limits import LIMITS_MEANING, NO_LIMITS, LimitsSetting
 from dingda.shared.runtime.logs import LogFormat
@@ -326,11 +324,7 @@ class Settings(PlainSettings):
         url, origins = webhook.get_secret_value(), info.data.get("session_webhook_origins")
         if not url or origins is None:  # those are wrong, which is said already
             return webhook
-        try:
-            is_dingtalks = origin_of(url) in origins
-        except InvalidOriginError:
-            is_dingtalks = False
-        if not is_dingtalks or "?access_token=" not in url:
+        if not is_webhook(url, origins):
             raise ValueError(
                 "write it as https://oapi.dingtalk.com/robot/send?access_token=...; "
                 "its origin must be one of DINGDA_SESSION_WEBHOOK_ORIGINS"
