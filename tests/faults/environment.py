@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import pytest
+import redis
 
 from dingda.shared.ledger.states import Counts
 from tests.faults.proxy import Proxy
@@ -101,6 +103,13 @@ class FaultEnvironment:
         """Say something so many times; each must be stored."""
         for _ in range(count):
             assert self.say(text, **fields).json() == EMPTY
+
+    def fill_redis(self) -> None:
+        """Let Redis have no memory for more than it holds."""
+        with self.server.client() as client:
+            client.config_set("maxmemory", "1mb")
+            with pytest.raises(redis.exceptions.OutOfMemoryError):
+                client.set("more", "than there is room for")
 
     def counts(self) -> Counts:
         with self.server.client() as client:

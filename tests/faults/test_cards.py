@@ -176,6 +176,25 @@ def test_redis_away_in_the_middle_of_an_approval_loses_no_decision(approvals: Ap
 
 
 @pytest.mark.slow
+@pytest.mark.fault("F19")
+def test_a_press_that_is_under_way_when_redis_fills_up_is_carried_out_once(
+    approvals: Approvals,
+) -> None:
+    env = approvals.env
+    with env.worker(**{approval_skill.SLEEP: "3"}):
+        approvals.ask()
+        card = approvals.card()
+        env.expect_ends(answered=1)
+        assert approvals.dingtalk.press(card, "同意", by=WHO).status == 200
+        wait_until(lambda: approvals.calls)
+        env.fill_redis()
+        env.expect_ends(answered=2)
+        approvals.wait_for("decided")
+    approvals.expect_decided_once()
+    assert len(approvals.calls) == 1
+
+
+@pytest.mark.slow
 @pytest.mark.fault("F96")
 def test_a_card_whose_time_runs_out_while_nobody_works_says_so_once(
     approvals: Approvals, figure: Figure

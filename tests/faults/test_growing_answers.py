@@ -91,6 +91,20 @@ def test_redis_away_while_an_answer_grows_costs_frames_alone(
 
 
 @pytest.mark.slow
+@pytest.mark.fault("F19")
+def test_an_answer_that_grows_when_redis_fills_up_comes_to_its_end(
+    openapi_env: OpenAPIEnvironment,
+) -> None:
+    env = openapi_env
+    with env.worker(**SETTINGS):
+        env.dingtalk.ask("写诗", wait_s=0)
+        wait_until(lambda: env.dingtalk.cards)
+        env.fill_redis()
+        env.expect_ends(answered=1)
+    expect_one_whole_card(env)
+
+
+@pytest.mark.slow
 @pytest.mark.fault("F100")
 def test_a_storm_of_refusals_for_the_rate_costs_frames_alone(
     openapi_env: OpenAPIEnvironment,

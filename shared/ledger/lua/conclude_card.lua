@@ -6,8 +6,8 @@
 
 local key, cards, out_track_id, press, result, pause_ms = unpack(ARGV, OWN, OWN + 5)
 if redis.call('HGET', key, 'press') ~= press then return {} end
+redis.call('HDEL', key, 'tries')
 redis.call('HSET', key, 'result', result, 'ended', 1)
 redis.call('HINCRBY', key, 'version', 1)
-redis.call('HDEL', key, 'tries')
 if redis.call('HGET', key, 'changeable') == '1' then redis.call('ZADD', cards, now_ms() + pause_ms, out_track_id) end
 return card_fields(key)

@@ -17,6 +17,7 @@ local now = now_ms()
 expires_ms = number(expires_ms) or 0
 if goes_on then expires_ms, state = now + 1, 'open' end
 if state ~= 'open' or now >= expires_ms then return 'expired' end
+redis.call('HDEL', key, 'tries')
 redis.call('HSET', key, 'state', 'decided', 'press', press, 'by', by, 'name', name, 'choice', choice,
   'decided_ms', now)
 redis.call('HINCRBY', key, 'version', 1)

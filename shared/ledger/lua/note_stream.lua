@@ -28,6 +28,7 @@ if state == 'opening' and before[1] then
 end
 
 local notes = (number(before[3]) or 0) + 1
+redis.call('HDEL', key, 'closing_ms')
 redis.call('HSET', key, 'state', state, 'text', text, 'robot', robot, 'notes', notes)
 redis.call('PEXPIRE', key, keep_ms)
 if state == 'ended' or state == 'absent' then
