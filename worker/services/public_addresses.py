@@ -13,6 +13,9 @@ from aiohttp.resolver import DefaultResolver
 
 _NAT64 = IPv6Network("64:ff9b::/96")
 """RFC 6052: an IPv4 address is in the last 32 bits."""
+_UNICAST = IPv6Network("2000::/3")
+"""IANA's "IPv6 Global Unicast Address Assignments": all that are given out are in here. `ipaddress`
+calls others global too: the site-local ones, and those that a network translates to IPv4 itself."""
 
 
 class PublicAddresses(AbstractResolver):
@@ -53,7 +56,8 @@ class PublicAddresses(AbstractResolver):
 def is_public(address: str) -> bool:
     """Whether an IP address is one of the Internet's; an IPv4 one inside an IPv6 one counts."""
     found = _embedded(ip_address(address))
-    return found.is_global and not found.is_multicast
+    is_routed = found in _UNICAST if isinstance(found, IPv6Address) else not found.is_multicast
+    return found.is_global and is_routed
 
 
 def _embedded(address: IPv4Address | IPv6Address) -> IPv4Address | IPv6Address:
