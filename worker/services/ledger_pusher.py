@@ -2,12 +2,18 @@
 
 from collections.abc import Callable
 
+from redis.exceptions import RedisError
+
 from dingda.shared.dingtalk.push import Push, Target
 from dingda.shared.dingtalk.reply import Reply, Text
 from dingda.shared.ledger.ledger import Ledger
 from dingda.shared.ledger.states import AcceptResult
 from dingda.shared.runtime.clock import wall_clock_ms
-from dingda.worker.errors import BackendBusyError, BackendConfigError
+from dingda.worker.errors import (
+    BackendBusyError,
+    BackendConfigError,
+    BackendUnavailableError,
+)
 
 _NAME = "主动消息"
 
@@ -43,15 +49,12 @@ class LedgerPusher:
         if reason := self._why_not(target):
             raise BackendConfigError(_NAME, reason)
         push = Push(target, key, Text(reply) if isinstance(reply, str) else reply)
-        (result,) = await self._ledger.accept(
-            [
-                (
-                    push.envelope(self._robot_code, now_ms=self._now_ms()),
-                    push.to_payload(self._robot_code),
-                )
-            ],
-            backlog_limit=self._backlog_limit,
-        )
+        envelope = push.envelope(self._robot_code, now_ms=self._now_ms())
+        accepted = [(envelope, push.to_payload(self._robot_code))]
+        try:
+            (result,) = await self._ledger.accept(accepted, backlog_limit=self._backlog_limit)
+        except (RedisError, OSError) as error:  # TimeoutError is an OSError
+            raise BackendUnavailableError(_NAME, type(error).__name__) from error
         if result is AcceptResult.FULL:
             raise BackendBusyError(_NAME, "the backlog is full (DINGDA_BACKLOG_LIMIT)")
         return result is AcceptResult.ACCEPTED

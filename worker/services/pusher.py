@@ -23,5 +23,6 @@ class Pusher(Protocol):
         Raises:
             BackendConfigError: if nothing can be pushed there; the log says why.
             BackendBusyError: if too many messages wait already.
+            BackendUnavailableError: if Redis does not take it, or nobody knows whether it has.
             InvalidReplyError: if it is too long, or the key is no key.
         """
