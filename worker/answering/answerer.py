@@ -11,17 +11,18 @@ exactly one worker through each step. The way of one message:
 4. `responder.py: Responder` finds the skill (`routing.py`), and calls it for senders who may use it
    (`permissions.py`).
 5. `offering.py: encode_response` encodes it, in parts where it is long, and stores a card.
-6. `answerer.py: Answerer._send` picks the channel and waits for a place on the wire.
+6. `sending.py: Sender.send` picks the channel and waits for a place on the wire.
 7. `delivery/webhook.py`, `delivery/private.py` or `delivery/card.py`: `send` knows the URL, and
    reads the response by `delivery/classify.py`.
 8. `delivery/post.py: post` makes the one POST.
 9. `delivery/transport.py` takes a connection, opened while the skill worked
    (`Answerer._expect_reply`), and awaits `Ledger.claim_send` before it writes.
 10. `settlement.py: settle` decides what follows.
-11. `answerer.py: Answerer._carry_out` does it: `LeaseKeeper.finish`, a retry later, or a plain
+11. `sending.py: Sender._carry_out` does it: `LeaseKeeper.finish`, a retry later, or a plain
     sentence instead.
 
-A push (`Answerer._push`) begins at the fifth step: what it says is made already.
+A push begins at the fifth step, since what it says is made already: `pushes.py: PushRunner`. An
+answer that grows on a card while its skill works (`growing_card.py`) is ended at the sixth.
 
 An event or a card action, which has no sender to answer, leaves that way after its lease:
 `hooks.py: HookRunner` calls the skills' hooks for it (`hook_caller.py`), and again those that fail.
@@ -36,7 +37,6 @@ import asyncio
 import logging
 import time
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import replace
 from functools import partial
 from itertools import islice
 
@@ -48,41 +48,33 @@ from dingda.shared.dingtalk.notification import (
 )
 from dingda.shared.dingtalk.push import Push
 from dingda.shared.dingtalk.reply import Text
-from dingda.shared.ledger.dialogues import AS_STORED, LEFT_ALONE
+from dingda.shared.ledger.dialogues import AS_STORED
 from dingda.shared.ledger.ledger import Ledger
 from dingda.shared.ledger.schedules import Schedules
 from dingda.shared.ledger.states import Completion, Lease, Outcome, PreparedReply
 from dingda.shared.ledger.worker_report import MAX_DOING, HeldMessage
 from dingda.shared.runtime.failpoints import failpoint
-from dingda.shared.runtime.logs import class_name, event
-from dingda.shared.runtime.task_owner import TaskOwner, current_owner
+from dingda.shared.runtime.logs import event
+from dingda.shared.runtime.task_owner import TaskOwner
 from dingda.shared.runtime.tracing import Tracing
 from dingda.shared.texts import LOOKING_UP, NOTHING_TO_SHOW, TOO_MANY
-from dingda.worker.answering.admission import Admission, NoPlaceError
+from dingda.worker.answering.admission import Admission
 from dingda.worker.answering.attempt import Attempt, PushAttempt
-from dingda.worker.answering.growing_card import GrowingCard, abilities_of, closing_card
+from dingda.worker.answering.growing_card import abilities_of, closing_card
 from dingda.worker.answering.hooks import HookAttempt, HookRunner
 from dingda.worker.answering.lease_keeper import LeaseKeeper
 from dingda.worker.answering.metrics import AnsweringMetrics
 from dingda.worker.answering.notice import notice_after
-from dingda.worker.answering.offering import encode_push, encode_response
+from dingda.worker.answering.offering import encode_response
 from dingda.worker.answering.outgoing import OutgoingReply, encode_sentence
+from dingda.worker.answering.pushes import PushRunner
 from dingda.worker.answering.rate_limit import RateDecision
 from dingda.worker.answering.response import UNMATCHED, Response
 from dingda.worker.answering.robots import AnsweringRobot, FindRobot
-from dingda.worker.answering.settlement import (
-    Finish,
-    RetryLater,
-    SendFallback,
-    SendInstead,
-    SendNext,
-    settle,
-)
+from dingda.worker.answering.sending import Sender
 from dingda.worker.answering.unknown_robots import UnknownRobots
 from dingda.worker.contained import set_task_owner
-from dingda.worker.delivery.channel import Channel, Send, SendChannel
-from dingda.worker.delivery.outcome import Delivered, DeliveryOutcome, OutOfTime, Rejected
-from dingda.worker.delivery.transport import BeforeSend
+from dingda.worker.delivery.channel import Channel, SendChannel
 from dingda.worker.language.text import localizer
 
 logger = logging.getLogger(__name__)
@@ -128,6 +120,8 @@ class Answerer:
         self._notice_after_s = notice_after_s
         self._reply_parts = reply_parts
         self._tracing = tracing or Tracing()
+        self._sender = Sender(ledger, self._lease_keeper, webhook, admission, self._tracing)
+        self._pushes = PushRunner(ledger, self._lease_keeper, self._sender, reply_parts=reply_parts)
         self._hooks = HookRunner(ledger, self._lease_keeper, admission, schedules)
         self._attempts: dict[str, Attempt | HookAttempt | PushAttempt] = {}
 
@@ -182,7 +176,7 @@ class Answerer:
                         case HookAttempt():
                             await self._hooks.advance(attempt)
                         case PushAttempt():
-                            await self._push(attempt)
+                            await self._pushes.advance(attempt)
                         case Attempt():
                             with _thinking(attempt):
                                 await self._advance(attempt)
@@ -203,7 +197,7 @@ class Answerer:
                     lease, completion, facts=attempt.facts, dialogue_after=after
                 )
             case OutgoingReply() as reply:
-                await self._send(attempt, reply)
+                await self._sender.send(attempt, reply)
 
     async def _respond(self, attempt: Attempt) -> OutgoingReply | Completion | None:
         """Make the reply; the sender gets a notice if that takes long.
@@ -272,150 +266,10 @@ class Answerer:
             return True
         return False
 
-    async def _push(self, attempt: PushAttempt) -> None:
-        """Send a push, when those before it to the same target have ended."""
-        lease, push = attempt.lease, attempt.push
-        if not lease.is_first and await self._ledger.park(lease):
-            return
-        if lease.prepared:
-            await self._send(attempt, OutgoingReply(lease.prepared, channel=Channel.PUSH))
-            return
-        robot = attempt.robot
-        match await encode_push(push, lease.id, robot, max_parts=self._reply_parts):
-            case Completion() as completion:
-                await self._lease_keeper.finish(lease, completion, facts=attempt.facts)
-            case OutgoingReply() as reply:
-                await self._send(attempt, reply)
-
-    async def _send(self, attempt: Attempt | PushAttempt, reply: OutgoingReply) -> None:
-        """Send a reply: its parts one after the other, each with a claim of its own."""
-        while True:
-            with self._tracing.delivering():
-                outcome = await self._deliver(attempt, reply)
-                self._tracing.note(outcome=class_name(outcome))
-            attempt.robot.responder.metrics.delivery_ended(outcome)
-            if isinstance(outcome, Delivered):
-                failpoint("after-delivery")
-            settlement = settle(
-                outcome, reply, attempt.lease.failures, remaining_ms=attempt.remaining_s * 1000
-            )
-            if isinstance(settlement, SendInstead):
-                card = _card_of(attempt)
-                reply = await card.replace(reply) if card else reply.in_place_of_card()
-                continue
-            if not isinstance(settlement, SendNext):
-                await self._carry_out(settlement, attempt, reply)
-                return
-            was_card, reply = reply.channel is Channel.GROWING_CARD, reply.next
-            # What follows a card is noted with the card's end.
-            if not was_card:
-                lease = await self._ledger.next_part(attempt.lease, reply.prepared)
-                attempt = replace(attempt, lease=lease)
-            failpoint("between-parts")
-
-    async def _deliver(
-        self, attempt: Attempt | PushAttempt, reply: OutgoingReply
-    ) -> DeliveryOutcome | OutOfTime:
-        """Deliver a reply, or the part of it that is next."""
-        if reply.channel is Channel.GROWING_CARD:
-            card = _card_of(attempt)
-            return await card.end(reply) if card else Rejected("card: not set up")
-        send = self._sending(attempt, reply.channel)
-        claim = partial(self._claim_send, attempt, reply.dialogue_after)
-        return await self._post(attempt, send, reply.prepared.body, claim)
-
-    def _sending(self, attempt: Attempt | PushAttempt, channel: Channel) -> Send | None:
-        """The way to send a body; None where the robot does not have it."""
-        robot = attempt.robot
-        if isinstance(attempt, PushAttempt):
-            by_card = channel is Channel.CARD and robot.card
-            return partial((by_card or robot.push).send, attempt.push)
-        way = {
-            Channel.WEBHOOK: self._webhook,
-            Channel.PRIVATE: robot.private,
-            Channel.CARD: robot.card,
-        }.get(channel)
-        return partial(way.send, attempt.message) if way else None
-
-    async def _claim_send(self, attempt: Attempt | PushAttempt, dialogue_after: str) -> None:
-        await self._ledger.claim_send(
-            attempt.lease, facts=attempt.facts, dialogue_after=dialogue_after
-        )
-        if owner := current_owner.get():
-            set_task_owner(owner._replace(sending_s=time.monotonic()))
-
-    async def _post(
-        self,
-        attempt: Attempt | PushAttempt,
-        send: Send | None,
-        body: bytes,
-        before_send: BeforeSend,
-    ) -> DeliveryOutcome | OutOfTime:
-        """Send a body as soon as there is a place on the wire."""
-        if send is None:
-            return Rejected("private: DINGDA_APP_KEY is not set")
-        if attempt.remaining_s <= 0:
-            return OutOfTime()
-        # A burst of one skill's replies must not delay those of another.
-        try:
-            async with self._admission.posts.place(attempt.skill, within_s=attempt.remaining_s):
-                return await send(body, before_send=before_send, timeout_s=attempt.remaining_s)
-        except NoPlaceError:
-            return OutOfTime()
-
-    async def _carry_out(
-        self,
-        settlement: Finish | RetryLater | SendFallback,
-        attempt: Attempt | PushAttempt,
-        reply: OutgoingReply,
-    ) -> None:
-        """Do what was decided: finish the message, or give it back for another attempt."""
-        lease = attempt.lease
-        match settlement:
-            case Finish(completion, sentence):
-                # A claim has stored this already; what is sent without one has not.
-                after = reply.dialogue_after if reply.channel is Channel.CARD else AS_STORED
-                await self._lease_keeper.finish(
-                    lease, completion, facts=attempt.facts, dialogue_after=after
-                )
-                if sentence and isinstance(attempt, Attempt):
-                    await self._send_sentence(attempt, sentence)
-            case RetryLater(pause_ms, kind, reason):
-                retried = event("message.retried", reason=reason, pause_s=pause_ms / 1000)
-                logger.info("%s; retry in %d ms", reason, pause_ms, extra=retried)
-                await self._ledger.retry(
-                    lease,
-                    pause_ms=pause_ms,
-                    prepared=reply.persisted,
-                    kinds=(kind,),
-                    reason=reason,
-                    facts=attempt.facts,
-                    dialogue_after=reply.dialogue_after if reply.persist else LEFT_ALONE,
-                )
-            case SendFallback(sentence, completion) if isinstance(attempt, Attempt):
-                fallback = PreparedReply(encode_sentence(sentence, attempt.message), completion)
-                await self._ledger.retry(
-                    lease,
-                    pause_ms=0,
-                    prepared=fallback,
-                    facts=attempt.facts,
-                    dialogue_after=LEFT_ALONE,
-                )
-            case SendFallback(_, completion):  # of a push, which has none
-                await self._lease_keeper.finish(lease, completion, facts=attempt.facts)
-
     async def _send_notice(self, attempt: Attempt) -> None:
         is_shown = attempt.card and attempt.card.is_shown
         if not is_shown and await self._ledger.claim_notice(attempt.lease):
-            await self._send_sentence(attempt, LOOKING_UP)
-
-    async def _send_sentence(self, attempt: Attempt, sentence: str) -> None:
-        """Send a sentence besides the answer; the message's outcome does not depend on it."""
-        body = encode_sentence(sentence, attempt.message)
-        send = self._sending(attempt, Channel.WEBHOOK)
-        outcome = await self._post(attempt, send, body, _unclaimed)
-        if not isinstance(outcome, Delivered | OutOfTime):
-            logger.info("a notice was not delivered: %s", outcome.reason)
+            await self._sender.send_sentence(attempt, LOOKING_UP)
 
 
 def _parse(lease: Lease) -> Message | Notification:
@@ -442,11 +296,6 @@ def _attempt(
     return Attempt(lease, content, robot, route, deadline_s, card)
 
 
-def _card_of(attempt: Attempt | PushAttempt) -> GrowingCard | None:
-    """The card that an answer may grow on; a push has none."""
-    return attempt.card if isinstance(attempt, Attempt) else None
-
-
 def _thinking(attempt: Attempt) -> AbstractContextManager[None]:
     """Let the robot show that it works on a message that a skill wants."""
     reaction = attempt.robot.reaction
@@ -457,7 +306,3 @@ def _silence_on_card(attempt: Attempt) -> Response:
     """The response that ends a card whose skill has shown its progress, and stays silent."""
     words = localizer(like=attempt.message.text)(NOTHING_TO_SHOW)
     return Response(Text(words), UNMATCHED, dialogue_after=attempt.dialogue_after_silence)
-
-
-async def _unclaimed() -> None:
-    """A sentence besides the answer needs no claim."""

@@ -1,7 +1,7 @@
 """Carries one POST to its server: a connection, the claim, the request, the response.
 
 The right to send is claimed when the connection is open and nothing has been written. From
-`Answerer._send` the claim, which is `Ledger.claim_send`, is handed down as an argument, and
+`Sender.send` the claim, which is `Ledger.claim_send`, is handed down as an argument, and
 `ReplyTransport.exchange` awaits it.
 
 Each request has a connection of its own: on one that is reused, "server disconnected" could mean

@@ -142,7 +142,7 @@ async def test_a_skill_that_takes_too_long_is_noted_with_what_it_called() -> Non
 async def test_an_error_outside_of_the_skill_is_noted_with_the_ids() -> None:
     async with open_worker(well) as here:
         message = await here.accept()
-        here.answerer._send = None  # type: ignore[assignment, method-assign]
+        here.answerer._sender.send = None  # type: ignore[assignment, method-assign]
         with pytest.raises(TypeError):
             await here.answer(message)
         (entry,) = await entries(here)
