@@ -20,6 +20,7 @@ from dingda.shared.ledger.keys import LedgerKeys
 from dingda.shared.ledger.ledger import Ledger
 from dingda.shared.ledger.schedules import Schedules
 from dingda.shared.ledger.streams import StreamRecords
+from dingda.shared.ledger.times import LATE_MS
 from dingda.shared.queue import JobQueue
 from dingda.shared.runtime.clock import wall_clock_ms
 from dingda.shared.runtime.egress import Egress
@@ -205,6 +206,7 @@ async def open_answerer(
             _job_queue(settings),
             replicas=settings.redis_replicas,
             journal=settings.journal,
+            late_ms=LATE_MS if any(robot.app_key for robot in settings.robots) else 0,
         )
         schedules = Schedules(redis, _job_queue(settings), replicas=settings.redis_replicas)
         services = Services(

@@ -98,6 +98,8 @@ class Ledger:
         replicas: how many must have an accept, a claim or an end; what too few have in time is
             counted as `unreplicated`.
         journal: about how many ended messages the journal holds; 0: none are noted.
+        late_ms: how long after its session's end a message may still be answered, by a push; 0
+            where nothing can be pushed.
         lease_ms, outcome_ms, handover_ms, apart_ms: see `times`; shorter in tests.
     """
 
@@ -108,6 +110,7 @@ class Ledger:
         *,
         replicas: int = 0,
         journal: int = 0,
+        late_ms: int = 0,
         lease_ms: int = LEASE_MS,
         outcome_ms: int = OUTCOME_MS,
         handover_ms: int = HANDOVER_MS,
@@ -118,6 +121,7 @@ class Ledger:
         self._scripts = LedgerScripts(redis, queue, replicas=replicas)
         self._replicas = replicas
         self._journal = journal
+        self._late_ms = late_ms
         self.lease_ms = lease_ms
         self._outcome_ms = outcome_ms
         self._handover_ms = handover_ms
@@ -162,7 +166,7 @@ class Ledger:
         """Take a message, or say why it cannot be had."""
         token = secrets.token_hex(8)
         arguments = LeaseArguments(
-            message_id, token, self.lease_ms, MARGIN_MS, DEAD_LETTER_S, self._journal
+            message_id, token, self.lease_ms, MARGIN_MS, DEAD_LETTER_S, self._journal, self._late_ms
         )
         granted, *held = await self._scripts.step(arguments)
         if not granted:
@@ -173,12 +177,12 @@ class Ledger:
             await self._enqueue(woken)
             return refusal
         payload, remaining_ms, attempt, failures, prepared, age_ms, is_first, *others = held
-        was_put_back, dialogue, has_card = others
+        was_put_back, dialogue, has_card, late_ms = others
         return Lease(
             id=message_id,
             token=token,
             payload=payload.encode(),
-            remaining_ms=min(remaining_ms, LONGEST_SESSION_MS),
+            remaining_ms=min(remaining_ms, LONGEST_SESSION_MS + late_ms),
             delivery_attempt=attempt,
             failures=read_failures(failures),
             prepared=read_prepared(prepared),
@@ -187,6 +191,7 @@ class Ledger:
             was_put_back=bool(was_put_back),
             dialogue=dialogue,
             has_card=bool(has_card),
+            late_ms=late_ms,
         )
 
     async def renew(self, lease: Lease) -> None:
@@ -384,6 +389,7 @@ class Ledger:
             longest_apart_ms=LONGEST_APART_MS,
             journal=self._journal,
             keep_journal_ms=JOURNAL_MS,
+            late_ms=self._late_ms,
         )
         overdue, spoilt, given_up, removed = await self._scripts.run(arguments)
         for key in removed:

@@ -57,6 +57,7 @@ class LeaseArguments(NamedTuple):
     margin_ms: int
     remember_s: int
     journal: int
+    late_ms: int
 
 
 class RenewArguments(NamedTuple):
@@ -148,6 +149,7 @@ class SweepArguments(NamedTuple):
     longest_apart_ms: int
     journal: int
     keep_journal_ms: int
+    late_ms: int
 
 
 class RequeueArguments(NamedTuple):

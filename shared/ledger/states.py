@@ -325,6 +325,8 @@ class Lease:
     too late for that; "" if its sender was asked nothing."""
     has_card: bool = False
     """Whether a card is there, or may be, that its reply is to be shown by."""
+    late_ms: int = 0
+    """How much of the time that remains comes after its session's end: for a push alone."""
 
 
 @dataclass(frozen=True, slots=True)

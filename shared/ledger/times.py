@@ -26,6 +26,9 @@ JOURNAL_MS = 24 * 3_600_000
 LONGEST_WAIT_MS = 5_000
 """Later messages of a sender wait for one that rests no longer than this. After a longer one
 it loses its place: otherwise a throttled reply would hold up all others of its sender."""
+LATE_MS = 3_600_000
+"""How long after its session's end a message may still be answered, by a push: what comes later
+answers a question that nobody remembers."""
 LONGEST_SESSION_MS = 24 * 3_600_000
 """A session's stated end is believed up to this, so that nothing is kept for ever."""
 UNSTATED_SESSION_MS = 600_000

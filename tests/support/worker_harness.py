@@ -23,6 +23,7 @@ from dingda.testing import MemoryCache
 from dingda.worker.answering.admission import Admission
 from dingda.worker.answering.answerer import Answerer
 from dingda.worker.answering.hook_caller import HookCaller
+from dingda.worker.answering.late import LateReplies
 from dingda.worker.answering.metrics import AnsweringMetrics
 from dingda.worker.answering.responder import Responder
 from dingda.worker.answering.robots import AnsweringRobot, FindRobot
@@ -217,6 +218,8 @@ async def open_worker(
     metrics: AnsweringMetrics | None = None,
     tracing: Tracing | None = None,
     known: str | None = None,
+    late_ms: int = 0,
+    can_push_late: bool = True,
     hooking: Sequence[Skill] = (),
     cards: FakeCards | None = None,
 ) -> AsyncIterator[WorkerHarness]:
@@ -228,7 +231,7 @@ async def open_worker(
     server = fakeredis.FakeServer()
     redis = fakeredis.FakeAsyncRedis(server=server, decode_responses=True)
     queue = JobQueue.create("dingda", skill_timeout_s=30)
-    ledger = Ledger(redis, queue, journal=1_000, lease_ms=lease_ms)
+    ledger = Ledger(redis, queue, journal=1_000, lease_ms=lease_ms, late_ms=late_ms)
     made = WorkerHarness(ledger, redis, server)
     admission = Admission(places, waiting=waiting)
     skill = Skill("test", summary="测试", private=private)
@@ -242,14 +245,20 @@ async def open_worker(
             httpx.AsyncClient(transport=cards.transport if cards else None) as card_client,
         ):
             token = a_token(backends)
+            pusher = LedgerPusher(made.ledger, known or "", backlog_limit=100, why_not=lambda _: "")
             services = Services(
                 http=Http(backends),
                 cache=MemoryCache(),
                 databases=Databases(),
                 dingtalk=contacts_of(backends, token),
-                pusher=LedgerPusher(
-                    made.ledger, known or "", backlog_limit=100, why_not=lambda _: ""
-                ),
+                pusher=pusher,
+            )
+            push = PushChannel(
+                made.pushed,
+                robot_api(made.pushed, token),
+                GROUPS,
+                MinuteLimit(redis, KEYS),
+                now_ms=wall_clock_ms,
             )
             robot = AnsweringRobot(
                 Responder(
@@ -269,12 +278,9 @@ async def open_worker(
                     admission=admission,
                     metrics=metrics,
                 ),
-                push=PushChannel(
-                    made.pushed,
-                    robot_api(made.pushed, token),
-                    GROUPS,
-                    MinuteLimit(redis, KEYS),
-                    now_ms=wall_clock_ms,
+                push=push,
+                late=LateReplies(
+                    pusher, lambda _: "" if late_ms and can_push_late else "no account"
                 ),
                 private=private_channel(made.private, token),
                 growing=cards.growing(card_client, redis, queue) if cards else None,

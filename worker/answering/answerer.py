@@ -51,7 +51,7 @@ from dingda.shared.dingtalk.reply import Text
 from dingda.shared.ledger.dialogues import AS_STORED
 from dingda.shared.ledger.ledger import Ledger
 from dingda.shared.ledger.schedules import Schedules
-from dingda.shared.ledger.states import Completion, Lease, Outcome, PreparedReply
+from dingda.shared.ledger.states import Completion, DeadReason, Lease, Outcome, PreparedReply
 from dingda.shared.ledger.worker_report import MAX_DOING, HeldMessage
 from dingda.shared.runtime.failpoints import failpoint
 from dingda.shared.runtime.logs import event
@@ -79,6 +79,7 @@ from dingda.worker.language.text import localizer
 
 logger = logging.getLogger(__name__)
 
+_EXPIRED = Completion(Outcome.DEAD, DeadReason.EXPIRED)
 _RATE_LIMITED = Completion(Outcome.DECLINED, detail="rate limit")
 
 
@@ -207,6 +208,8 @@ class Answerer:
             is not its turn or its skill is full.
         """
         message, age_s = attempt.message, attempt.lease.age_ms / 1000
+        if attempt.session_s <= 0 and not attempt.robot.late.reaches(message):
+            return _EXPIRED
         if limited := await self._rate_limited(attempt):
             return limited
         if await self._put_back(attempt):

@@ -41,6 +41,11 @@ class Attempt:
         return self.deadline_s - asyncio.get_running_loop().time()
 
     @property
+    def session_s(self) -> float:
+        """Seconds until the message's session closes; negative after that."""
+        return self.remaining_s - self.lease.late_ms / 1000
+
+    @property
     def since_s(self) -> float:
         """When the lease was taken, in seconds of the event loop's clock."""
         return self.deadline_s - self.lease.remaining_ms / 1000

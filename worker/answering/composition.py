@@ -20,6 +20,7 @@ from dingda.worker.answering.cards import CardDisplay, RobotCards
 from dingda.worker.answering.growing_card import GrowingCards
 from dingda.worker.answering.help import help_skill
 from dingda.worker.answering.hook_caller import HookCaller
+from dingda.worker.answering.late import LateReplies
 from dingda.worker.answering.metrics import AnsweringMetrics
 from dingda.worker.answering.rate_limit import RateLimiter
 from dingda.worker.answering.reaction import ThinkingReaction
@@ -156,6 +157,7 @@ def _create(
         card=CardChannel(display.api) if display else None,
         cards=cards,
         push=push,
+        late=LateReplies(pusher, push.why_not),
         private=PrivateChannel(api) if api else None,
         growing=_growing_cards(settings, robot, shared, openapi) if openapi else None,
         reaction=_reaction(settings, robot, shared, openapi) if openapi else None,

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from dingda.worker.answering.cards import RobotCards
 from dingda.worker.answering.growing_card import GrowingCards
 from dingda.worker.answering.hook_caller import HookCaller
+from dingda.worker.answering.late import LateReplies
 from dingda.worker.answering.rate_limit import RateLimiter
 from dingda.worker.answering.reaction import ThinkingReaction
 from dingda.worker.answering.responder import Responder
@@ -24,6 +25,8 @@ class AnsweringRobot:
     """Calls the hooks of the same skills."""
     push: PushChannel
     """Sends what it says of its own accord."""
+    late: LateReplies
+    """Pushes what comes too late for a session."""
     private: SendChannel | None = None
     """Sends replies to the sender alone; None where that is not set up."""
     card: CardChannel | None = None

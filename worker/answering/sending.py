@@ -7,7 +7,7 @@ from functools import partial
 
 from dingda.shared.ledger.dialogues import AS_STORED, LEFT_ALONE
 from dingda.shared.ledger.ledger import Ledger
-from dingda.shared.ledger.states import PreparedReply
+from dingda.shared.ledger.states import Completion, DeadReason, PreparedReply
 from dingda.shared.runtime.failpoints import failpoint
 from dingda.shared.runtime.logs import class_name, event
 from dingda.shared.runtime.task_owner import current_owner
@@ -31,6 +31,9 @@ from dingda.worker.delivery.outcome import Delivered, DeliveryOutcome, OutOfTime
 from dingda.worker.delivery.transport import BeforeSend
 
 logger = logging.getLogger(__name__)
+
+PUSHED = "pushed, as its session had closed"
+"""The detail of a message whose reply goes on as a push."""
 
 
 class Sender:
@@ -68,7 +71,10 @@ class Sender:
             if isinstance(outcome, Delivered):
                 failpoint("after-delivery")
             settlement = settle(
-                outcome, reply, attempt.lease.failures, remaining_ms=attempt.remaining_s * 1000
+                outcome,
+                reply,
+                attempt.lease.failures,
+                remaining_ms=_remaining_s(attempt, reply.channel) * 1000,
             )
             if isinstance(settlement, SendInstead):
                 card = _card_of(attempt)
@@ -91,6 +97,8 @@ class Sender:
         if reply.channel is Channel.GROWING_CARD:
             card = _card_of(attempt)
             return await card.end(reply) if card else Rejected("card: not set up")
+        if _remaining_s(attempt, reply.channel) <= 0:
+            return OutOfTime()
         send = self._sending(attempt, reply.channel)
         claim = partial(self._claim_send, attempt, reply.dialogue_after)
         return await self._post(attempt, send, reply.prepared.body, claim)
@@ -146,6 +154,10 @@ class Sender:
             case Finish(completion, sentence):
                 # A claim has stored this already; what is sent without one has not.
                 after = reply.dialogue_after if reply.channel is Channel.CARD else AS_STORED
+                if await self._pushes_instead(completion, attempt, reply):
+                    detail = f"{reply.completion.detail}; {PUSHED}".removeprefix("; ")
+                    completion = replace(reply.completion, detail=detail)
+                    after = reply.dialogue_after
                 await self._lease_keeper.finish(
                     lease, completion, facts=attempt.facts, dialogue_after=after
                 )
@@ -175,13 +187,31 @@ class Sender:
             case SendFallback(_, completion):  # of a push, which has none
                 await self._lease_keeper.finish(lease, completion, facts=attempt.facts)
 
+    async def _pushes_instead(
+        self, completion: Completion, attempt: Attempt | PushAttempt, reply: OutgoingReply
+    ) -> bool:
+        """Push a reply that comes too late for its session; whether that was possible."""
+        is_late = completion.reason is DeadReason.EXPIRED and reply.channel is Channel.WEBHOOK
+        if not (is_late and isinstance(attempt, Attempt)):
+            return False
+        return await attempt.robot.late.push(attempt.message, reply.prepared)
+
     async def send_sentence(self, attempt: Attempt, sentence: str) -> None:
         """Send a sentence besides the answer; the message's outcome does not depend on it."""
+        if attempt.session_s <= 0:
+            return
         body = encode_sentence(sentence, attempt.message)
         send = self._sending(attempt, Channel.WEBHOOK)
         outcome = await self._post(attempt, send, body, _unclaimed)
         if not isinstance(outcome, Delivered | OutOfTime):
             logger.info("a notice was not delivered: %s", outcome.reason)
+
+
+def _remaining_s(attempt: Attempt | PushAttempt, channel: Channel) -> float:
+    """Seconds in which something may still be sent by a channel: a session closes earlier."""
+    if isinstance(attempt, Attempt) and channel is Channel.WEBHOOK:
+        return attempt.session_s
+    return attempt.remaining_s
 
 
 def _card_of(attempt: Attempt | PushAttempt) -> GrowingCard | None:

@@ -54,7 +54,8 @@
 --   facts           what its worker noted of it, as the JSON of `MessageFacts` (`shared/ledger/facts.py`)
 -- and until it ends:
 --   payload         the callback's body
---   expires_ms      when its session closes
+--   expires_ms      when its session closes; later where it has been given time to be answered by a push
+--   late            how much time that is, in ms
 --   line            the ordering key of its sender's queue, or ''; it is in that queue, or has left it
 --   dialogue        the dialogue that it continues, taken from that key
 --   dialogue_after  what its reply does to the dialogue: see `parts/dialogue.lua`

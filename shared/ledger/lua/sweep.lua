@@ -3,15 +3,16 @@
 --   (how often a worker may die over a message), remember_s, keep_dead_ms (how long dead letters are listed),
 --   recheck_ms (how soon to look again at a message that is parked as the second of its sender; those further
 --   back wait longer), apart_ms (how far apart last chances begin), longest_apart_ms (how long one may wait
---   for that), journal (as in finish.lua), keep_journal_ms (how long an entry of it is kept)
+--   for that), journal (as in finish.lua), keep_journal_ms (how long an entry of it is kept),
+--   late_ms (as in lease.lua)
 -- Returns the ids to hand to requeue.lua (should that never happen, the next sweep names them again), and
 -- the ids whose records are spoilt: ended, or passed over if the id is none of ours; and the ids of those
 -- over which too many workers died; and the names of our keys that were removed, as they were of another type.
--- Needs: dead_letter, jobs, parking, sender_queue, spoilt
+-- Needs: dead_letter, jobs, late, parking, sender_queue, spoilt
 
 local limit, handover_ms, max_deaths, remember_s, keep_dead_ms, recheck_ms, apart_ms,
-      longest_apart_ms, journal, keep_journal_ms = unpack(ARGV, OWN, OWN + 9)
-max_deaths = tonumber(max_deaths)
+      longest_apart_ms, journal, keep_journal_ms, late_ms = unpack(ARGV, OWN, OWN + 10)
+max_deaths, late_ms = tonumber(max_deaths), tonumber(late_ms)
 local now = now_ms()
 local again, spoilt, given_up, removed = {}, {}, {}, {}
 local function hand_on(id)
@@ -53,6 +54,12 @@ local function rest(id, deaths, at, expires_ms)
   redis.call('ZADD', DUE, math.min(at, expires_ms), id)
 end
 
+-- Whether a message whose session has closed may still be answered by a push.
+local function extended(id, expires_ms)
+  local late, payload = unpack(fields_of(id, 'late', 'payload'))
+  return extend(id, payload, number(expires_ms), late, late_ms, now)
+end
+
 for _, id in ipairs(redis.call('ZRANGEBYSCORE', DUE, '-inf', now, 'LIMIT', 0, limit)) do
   local held = fields_of(id, 'state', 'expires_ms', 'deaths', 'turn', 'line')
   local state = held and held[1]
@@ -66,7 +73,7 @@ for _, id in ipairs(redis.call('ZRANGEBYSCORE', DUE, '-inf', now, 'LIMIT', 0, li
   elseif state ~= 'accepted' and state ~= 'leased' then
     redis.call('SREM', RESTING, id)
     redis.call('ZREM', DUE, id)
-  elseif number(held[2]) <= now then
+  elseif number(held[2]) <= now and not extended(id, held[2]) then
     redis.call('SREM', RESTING, id)
     hand_on(expire(id, remember_s, now, journal))
   elseif state == 'leased' and deaths >= max_deaths then
