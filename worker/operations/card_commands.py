@@ -14,7 +14,7 @@ from dingda.shared.runtime.logs import configure_logging
 from dingda.shared.runtime.settings import Settings, load_settings
 from dingda.worker.answering.composition import create_access_token, create_openapi
 from dingda.worker.errors import BackendError
-from dingda.worker.operations.named_robots import find_robot, robot_option
+from dingda.worker.operations.named_robots import find_one, robot_option
 from dingda.worker.services.backend_client import BackendClient
 from dingda.worker.services.http_client import Http
 from dingda.worker.services.http_message import parse_url
@@ -42,7 +42,7 @@ def register(*, url: str, force: bool, robot_name: str) -> int:
     """
     settings = load_settings()
     configure_logging(settings.log_level, settings.log_format)
-    robot = find_robot(settings.robots, robot_name) if robot_name else next(iter(settings.robots))
+    robot = find_one(settings.robots, robot_name)
     if not _is_safe(url):
         logger.error("--url must be https, or on this machine")
         return WRONG_USAGE

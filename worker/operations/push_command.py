@@ -17,7 +17,7 @@ from dingda.shared.runtime.clock import wall_clock_ms
 from dingda.shared.runtime.command_line import FAILED, OK
 from dingda.shared.runtime.settings import Settings, load_settings
 from dingda.worker.operations.commands import run_on_ledger
-from dingda.worker.operations.named_robots import find_robot, robot_option
+from dingda.worker.operations.named_robots import find_one, robot_option
 
 _ID_CHARS = 12
 _FULL = "not stored: the backlog is at its limit (DINGDA_BACKLOG_LIMIT)"
@@ -49,7 +49,7 @@ def push(
     async def store(redis: Redis, _: LedgerAdmin, queue: JobQueue) -> int:
         settings = load_settings()
         ledger = Ledger(redis, queue, replicas=settings.redis_replicas)
-        return await _store(said, ledger, settings, _find_robot(settings, robot_name))
+        return await _store(said, ledger, settings, find_one(settings.robots, robot_name))
 
     return run_on_ledger(store)
 
@@ -71,13 +71,6 @@ async def _store(said: Push, ledger: Ledger, settings: Settings, robot: Robot) -
     became = "stored" if is_new else "there already under this key, so nothing is sent again"
     click.echo(f"{became}: see dingda trace {envelope.id[:_ID_CHARS]}")
     return OK
-
-
-def _find_robot(settings: Settings, name: str) -> Robot:
-    robots = tuple(settings.robots)
-    if not name and len(robots) > 1:
-        raise click.UsageError("say which robot speaks, by --robot")
-    return find_robot(settings.robots, name) if name else robots[0]
 
 
 def _markdown(text: str, title: str) -> Reply:
