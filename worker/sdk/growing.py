@@ -59,7 +59,7 @@ class GrowingAnswer:
             done: from 0 to 1.
             text: a few plain words.
         """
-        percent = round(100 * min(max(done, 0.0), 1.0))
+        percent = round(100 * min(max(0.0, done), 1.0))
         words = plain(shorten(encodable(str(text)), _MAX_PROGRESS_CHARS))
         self._progress = f"⏳ {percent}% {words}".rstrip()
         await self._changed()

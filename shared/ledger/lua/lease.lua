@@ -26,10 +26,10 @@ if held[1] ~= 'accepted' and not again then return {0, held[1] or 'gone', ''} en
 if (number(held[5]) or 0) > now then return {0, 'waiting', ''} end
 local rested = held[5] or held[11]
 if rested then redis.call('SREM', RESTING, id) end
-local expires_ms, late = number(held[3]), number(held[15])
+local expires_ms, late = number(held[3]), held[15]
 if expires_ms - margin_ms <= now then
   local ends_ms = extend(id, held[2], expires_ms, late, tonumber(late_ms), now + margin_ms)
-  if ends_ms then expires_ms, late = ends_ms, tonumber(late_ms) end
+  if ends_ms then expires_ms, late = ends_ms, late_ms end
 end
 local remaining_ms = expires_ms - margin_ms - now
 if remaining_ms <= 0 then return {0, 'expired', expire(id, remember_s, now, journal)} end
@@ -41,4 +41,4 @@ if held[11] then redis.call('HSET', key, 'turn', 'come') end
 local accepted_ms, first, taken = number(held[9]) or now, is_first(id, held[10]), held[13]
 local dialogue = (first or taken) and take_dialogue(id, held[10], taken, accepted_ms) or ''
 return {1, held[2], remaining_ms, (number(held[7]) or 0) + 1, held[8] or '', held[4] or '', now - accepted_ms,
-        first and 1 or 0, rested and held[12] and 1 or 0, dialogue, held[14] and 1 or 0, late or 0}
+        first and 1 or 0, rested and held[12] and 1 or 0, dialogue, held[14] and 1 or 0, number(late) or 0}
