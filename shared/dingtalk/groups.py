@@ -55,7 +55,7 @@ class Groups:
             has_account: whether the robot has an account for the OpenAPI.
         """
         if isinstance(target, Group) and self.find(target.name) is None:
-            return "no group has this name (DINGDA_GROUPS)"
+            return f"no group has this name: DINGDA_GROUPS has {str(self) or 'none'}"
         if self.goes_by_openapi(target) and not has_account:
             return "DINGDA_APP_KEY is not set, which the OpenAPI needs"
         return ""

@@ -22,7 +22,7 @@ def account_settings(url: str, *, mode: str) -> dict[str, str]:
         "DINGDA_OPENAPI_URL": f"{url}/openapi",
         "DINGDA_OAPI_URL": f"{url}/openapi",
         "DINGDA_MEDIA_HOSTS": url,
-        "DINGDA_GROUPS": json.dumps({"demo": GROUP_ID}),
+        "DINGDA_GROUPS": json.dumps({"ops": GROUP_ID}),
         "DINGDA_CARD_TEMPLATE": ACTION_TEMPLATE,
         "DINGDA_CARD_CALLBACK": mode,
         "DINGDA_ANSWER_CARD_TEMPLATE": ANSWER_TEMPLATE,

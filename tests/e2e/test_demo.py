@@ -41,6 +41,12 @@ def test_a_skill_in_the_current_folder_answers(demo: Demo) -> None:
     assert "咖啡好了，趁热喝" in reply.stdout
 
 
+def test_the_group_goes_by_the_name_that_the_docs_use(demo: Demo) -> None:
+    demo.run(demo.advised(" status").replace(" status", " push --group ops --text 停机维护"))
+    with SimulatedDingTalk.at(demo.page) as dingtalk:
+        dingtalk.wait_until(lambda: dingtalk.pushed)
+
+
 def test_an_approval_works_without_a_setting(demo: Demo) -> None:
     with SimulatedDingTalk.at(demo.page) as dingtalk:
         dingtalk.ask("报销 120", sender="张三")

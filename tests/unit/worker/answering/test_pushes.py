@@ -104,7 +104,7 @@ async def test_a_push_to_a_group_of_no_known_name_is_a_dead_letter_that_says_so(
     async with open_worker(well) as here:
         await pushed(here, Group("nobody"))
         (head,) = await here.admin.dead_letters()
-        assert head.reason == "failed: push: no group has this name (DINGDA_GROUPS)"
+        assert head.reason == "failed: push: no group has this name: DINGDA_GROUPS has ops, all"
 
 
 async def test_a_push_that_dingtalk_refuses_for_now_is_tried_again_with_the_same_bytes() -> None:
