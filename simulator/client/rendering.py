@@ -81,6 +81,11 @@ def _action_card(card: dict[str, Any]) -> str:
     return f"{card['title']}\n\n{card['text']}\n\n{buttons}"
 
 
+def _card(card: dict[str, Any]) -> str:
+    buttons = "\n".join(f"[{title}]" for title, *_ in card["buttons"])
+    return "\n\n".join(filter(None, (card["title"], card["text"], card["picture"], buttons)))
+
+
 def _feed_card(feed: dict[str, Any]) -> str:
     return "\n".join(
         f"- {link['title']}\n  {link['messageURL']}\n  picture: {link['picURL']}"
@@ -109,6 +114,7 @@ _DRAWN: dict[str, Callable[[dict[str, Any]], str]] = {
     "markdown": _markdown,
     "link": _link,
     "actionCard": _action_card,
+    "card": _card,
     "feedCard": _feed_card,
     "image": _image,
     "file": _file,

@@ -198,6 +198,43 @@ def test_ask_fails_if_the_skill_fails(tmp_path: Path) -> None:
     assert (facts["end"], facts["reason"]) == ("dead", "failed: ZeroDivisionError in the skill")
 
 
+ASKING = """
+from dataclasses import dataclass
+from dingda.skill import ActionButton, Card, Question, Skill
+
+skill = Skill('duty', summary='排班')
+
+@dataclass(frozen=True)
+class Decide:
+    approved: bool
+
+@skill.action(Decide)
+def decide(decision: Decide) -> str:
+    return '好'
+
+@skill.command('请假')
+def leave() -> Card:
+    return Card('请假', '周五', (ActionButton('同意', Decide(True)),))
+
+@skill.step
+def assign(team: str) -> str:
+    return team
+
+@skill.command('排班')
+def plan() -> Question:
+    return Question('哪个组？', choices=('支付组',), then=assign)
+"""
+
+
+@pytest.mark.parametrize(("text", "shown"), [("请假", "[同意]"), ("排班", "哪个组？")])
+def test_ask_shows_a_card_and_a_question(text: str, shown: str, tmp_path: Path) -> None:
+    (tmp_path / "duty.py").write_text(ASKING, "utf-8")
+    done = run("ask", text, cwd=tmp_path, DINGDA_SKILLS="duty")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "skill    duty: answered\n" in done.stdout
+    assert shown in done.stdout
+
+
 def test_ask_ends_a_silent_skills_message_as_the_ledger_does(tmp_path: Path) -> None:
     (tmp_path / "silent.py").write_text(
         "from dingda.skill import Skill\n"

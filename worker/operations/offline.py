@@ -90,4 +90,6 @@ def _message(text: str, robot: Robot, *, staff_id: str, nick: str, single: bool)
         session_webhook="",
         session_expires_ms=None,
         robot_code=robot.code,
+        # A question is asked of whoever can be told apart.
+        ordering_key=staff_id,
     )
