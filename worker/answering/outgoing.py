@@ -93,7 +93,7 @@ def compose(response: Response, message: Message, *, max_parts: int) -> Outgoing
         response.completion,
         by_openapi=response.private,
         max_parts=max_parts if response.persist else 1,
-        cut_off=localizer(like=message.text)(CUT_OFF),
+        like=message.text,
     )
     return OutgoingReply(
         prepared,
@@ -163,16 +163,18 @@ def compose_push(reply: Reply, *, by_openapi: bool, max_parts: int) -> OutgoingR
         by_openapi: whether it goes by the OpenAPI, and not by a custom robot.
         max_parts: how many messages it may be sent in.
     """
-    prepared = _encode(reply, ANSWERED, by_openapi=by_openapi, max_parts=max_parts, cut_off=CUT_OFF)
+    prepared = _encode(reply, ANSWERED, by_openapi=by_openapi, max_parts=max_parts, like="")
     return OutgoingReply(prepared, channel=Channel.PUSH)
 
 
 def _encode(
-    reply: Reply, completion: Completion, *, by_openapi: bool, max_parts: int, cut_off: str
+    reply: Reply, completion: Completion, *, by_openapi: bool, max_parts: int, like: str
 ) -> PreparedReply:
+    """Encode a reply; where it must be cut, it says so in the script of the text *like*."""
     encode, max_bytes = _encoding(private=by_openapi)
     parts: tuple[Reply, ...] = (reply,)
     if not fits(reply, max_bytes):
+        cut_off = localizer(like=like)(CUT_OFF)
         parts = split(reply, max_parts=max_parts, cut_off=cut_off, max_bytes=max_bytes)
     first, *rest = map(encode, parts)
     return PreparedReply(first, completion, tuple(rest))
