@@ -42,9 +42,9 @@ endif
 demo: .venv/.demo ## start a server, the bot and a simulated DingTalk (STREAM=1: in Stream mode); Ctrl-C ends all
 	@exec $(BIN)/dingda demo $(if $(STREAM),--stream)
 
-# Most tests wait for processes, leases and outages: two files at a time take half as long as one.
+# Most tests wait for processes, leases and outages: three files at a time take a third as long as one.
 test: setup lint ## ruff, mypy and every test but the slow ones
-	@$(BIN)/pytest -n 2 --dist loadfile
+	@$(BIN)/pytest -n 3 --dist loadfile
 
 build: .venv/.demo ## make the wheel and the sdist, in dist/
 	@$(BIN)/python -m hatchling build --clean

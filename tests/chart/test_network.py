@@ -124,6 +124,21 @@ def test_the_ingress_lets_in_the_callback_and_no_other_path(render: Render) -> N
 
 
 @pytest.mark.parametrize(
+    "values",
+    [
+        {"settings": {"DINGDA_CARD_TEMPLATE": "t.schema"}},
+        {"secrets": {"DINGDA_APP_SECRET": None, "DINGDA_ROBOTS": "[]"}},
+    ],
+    ids=["a template", "robots that may have one"],
+)
+def test_it_lets_in_presses_of_cards_where_there_may_be_some(
+    render: Render, values: dict[str, Any]
+) -> None:
+    (rule,) = render(ALL, values).one("Ingress")["spec"]["rules"]
+    assert "/card" in {each["path"] for each in rule["http"]["paths"]}
+
+
+@pytest.mark.parametrize(
     ("path", "let_in"),
     [("/bot", {"/bot", "/bot/"}), ("/a/b/", {"/a/b", "/a/b/"}), ("/", {"/"})],
 )

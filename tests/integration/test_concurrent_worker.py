@@ -156,6 +156,24 @@ async def test_a_worker_without_work_is_idle_and_listed(harness: RQHarness) -> N
         assert harness.workers()[0].queue_names() == [NAME]
 
 
+async def test_a_worker_takes_signals_before_it_is_listed(
+    harness: RQHarness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    worker = harness.worker(at_once)
+    handlers = []
+    register = worker._registration.open
+
+    def listed() -> None:
+        handlers.append(signal.getsignal(signal.SIGTERM))
+        register()
+
+    monkeypatch.setattr(worker._registration, "open", listed)
+    async with working(worker):
+        await until(lambda: len(harness.workers()) == 1)
+    assert handlers != []
+    assert signal.SIG_DFL not in handlers
+
+
 async def test_a_suspended_worker_takes_nothing_until_it_is_resumed(harness: RQHarness) -> None:
     async with working(harness.worker(at_once)):
         suspend(harness.connection)

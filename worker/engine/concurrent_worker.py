@@ -145,9 +145,10 @@ class ConcurrentWorker(BaseWorker):
         """
         self._loop = asyncio.get_running_loop()
         contain_tasks(self._loop)
-        await self._in_records_thread(self._registration.open)
+        # Before RQ lists it: whoever sees a worker there may tell it to end.
         for number in (signal.SIGTERM, signal.SIGINT):
             self._loop.add_signal_handler(number, self.stop)
+        await self._in_records_thread(self._registration.open)
         logger.info(
             "worker %s takes up to %d jobs at once from %s",
             self.name,
