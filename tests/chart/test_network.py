@@ -127,7 +127,7 @@ def test_the_ingress_lets_in_the_callback_and_no_other_path(render: Render) -> N
     "values",
     [
         {"settings": {"DINGDA_CARD_TEMPLATE": "t.schema"}},
-        {"secrets": {"DINGDA_APP_SECRET": None, "DINGDA_ROBOTS": "[]"}},
+        {"secrets": {"DINGDA_ROBOTS": "[]"}},
     ],
     ids=["a template", "robots that may have one"],
 )

@@ -10,6 +10,10 @@ if TYPE_CHECKING:
     from pydantic_settings import BaseSettings
 
 
+_SECRET = {"SecretStr", "Robots", "Groups"}
+"""The types of secrets, and of what holds some."""
+
+
 def variables(*, secret: bool) -> set[str]:
     """Every setting of the bot and of the shipped skills that is a secret, or that is none."""
     kinds: list[type[BaseSettings]] = [Settings]
@@ -18,5 +22,5 @@ def variables(*, secret: bool) -> set[str]:
         f"{kind.model_config.get('env_prefix', '')}{name}".upper()
         for kind in kinds
         for name, field in kind.model_fields.items()
-        if bool({"SecretStr", "Robots"} & set(re.findall(r"\w+", repr(field.annotation)))) is secret
+        if bool(_SECRET & set(re.findall(r"\w+", repr(field.annotation)))) is secret
     }
