@@ -61,7 +61,7 @@ class Permission:
 
 def _read_status(dingtalk: DingTalk, robot: Robot, token: str) -> Call:
     url = f"{dingtalk.openapi_url}/v1.0/robot/oToMessages/readStatus"
-    params = {"robotCode": _code(robot), "processQueryKey": _NOBODY}
+    params = {"robotCode": robot.openapi_code, "processQueryKey": _NOBODY}
     return Call("GET", url, params, headers={_TOKEN_HEADER: token})
 
 
@@ -83,7 +83,7 @@ def _search(dingtalk: DingTalk, _: Robot, token: str) -> Call:
 
 def _shortcuts(dingtalk: DingTalk, robot: Robot, token: str) -> Call:
     url = f"{dingtalk.openapi_url}/v1.0/robot/plugins/query"
-    return Call("POST", url, json={"robotCode": _code(robot)}, headers={_TOKEN_HEADER: token})
+    return Call("POST", url, json={"robotCode": robot.openapi_code}, headers={_TOKEN_HEADER: token})
 
 
 PERMISSIONS = (
@@ -134,7 +134,7 @@ def questions(dingtalk: DingTalk, robot: Robot, token: str) -> list[Question]:
         Question(each.call(dingtalk, robot, token), partial(_judge_permission, each, robot))
         for each in PERMISSIONS
     ]
-    if _code(robot) != robot.app_key:
+    if robot.openapi_code != robot.app_key:
         call = _shortcuts(dingtalk, robot, token)
         asked.append(Question(call, partial(_judge_code, robot)))
     return asked
@@ -160,7 +160,7 @@ def _judge_permission(
 
 def _judge_code(robot: Robot, call: Call, response: Answer) -> Finding:
     """Whether a code that is not the Client ID is this application's."""
-    code = printable(_code(robot))
+    code = printable(robot.openapi_code)
     match meaning_of(response):
         case Meaning.ALLOWED:
             ok = Finding("robot-code", Severity.OK, f"{code} is this application's")
@@ -176,7 +176,7 @@ def _robot_fault(robot: Robot, response: Answer) -> Finding | None:
     """What DingTalk finds wrong with the robot, in a response to a call that names it."""
     said = response.code if isinstance(response, Response) else ""
     if said.startswith(_UNKNOWN):
-        what = f"DingTalk knows no robot {printable(_code(robot))} of this application"
+        what = f"DingTalk knows no robot {printable(robot.openapi_code)} of this application"
         advice = (
             "copy RobotCode from 应用能力 > 机器人 (DINGDA_ROBOT_CODE, or code in DINGDA_ROBOTS), "
             f"or leave it out where it is the Client ID; {_PUBLISH}"
@@ -186,7 +186,3 @@ def _robot_fault(robot: Robot, response: Answer) -> Finding | None:
         advice = f"应用能力 > 机器人: switch it on; {_PUBLISH}"
         return Finding("robot-code", Severity.WARNING, "the robot is switched off", advice)
     return None
-
-
-def _code(robot: Robot) -> str:
-    return robot.code or robot.app_key

@@ -45,6 +45,11 @@ class Robot:
         """A short name for logs, metrics and status; no two robots share it."""
         return self.name or self.code or "default"
 
+    @property
+    def openapi_code(self) -> str:
+        """What DingTalk's OpenAPI knows it by: the AppKey, where nobody has said otherwise."""
+        return self.code or self.app_key
+
 
 @dataclass(frozen=True, slots=True)
 class Robots:

@@ -1,6 +1,5 @@
 """One attempt at answering a message, or at a push: passed on from the lease to the outcome."""
 
-import asyncio
 from dataclasses import dataclass, field
 
 from dingda.shared.dingtalk.message import Message
@@ -10,12 +9,13 @@ from dingda.shared.ledger.states import Lease
 from dingda.worker.answering.attempt_notes import AttemptNotes
 from dingda.worker.answering.continuing import dialogue_after
 from dingda.worker.answering.growing_card import GrowingCard
+from dingda.worker.answering.leased import Leased
 from dingda.worker.answering.robots import AnsweringRobot
 from dingda.worker.answering.routing import Route
 
 
 @dataclass(frozen=True, slots=True)
-class Attempt:
+class Attempt(Leased):
     """A message, the lease on it, its robot, the way to its skill, and the deadline."""
 
     lease: Lease
@@ -36,19 +36,9 @@ class Attempt:
         return self.route.skill.name if self.route else ""
 
     @property
-    def remaining_s(self) -> float:
-        """Seconds until the deadline; negative after it. Read it on the event loop."""
-        return self.deadline_s - asyncio.get_running_loop().time()
-
-    @property
     def session_s(self) -> float:
         """Seconds until the message's session closes; negative after that."""
         return self.remaining_s - self.lease.late_ms / 1000
-
-    @property
-    def since_s(self) -> float:
-        """When the lease was taken, in seconds of the event loop's clock."""
-        return self.deadline_s - self.lease.remaining_ms / 1000
 
     @property
     def dialogue_after_silence(self) -> str:
@@ -76,7 +66,7 @@ class Attempt:
 
 
 @dataclass(frozen=True, slots=True)
-class PushAttempt:
+class PushAttempt(Leased):
     """A push, the lease on it, the robot that speaks, and the deadline."""
 
     lease: Lease
@@ -87,16 +77,6 @@ class PushAttempt:
 
     skill = ""
     """No skill is called."""
-
-    @property
-    def remaining_s(self) -> float:
-        """Seconds until the deadline; negative after it. Read it on the event loop."""
-        return self.deadline_s - asyncio.get_running_loop().time()
-
-    @property
-    def since_s(self) -> float:
-        """When the lease was taken, in seconds of the event loop's clock."""
-        return self.deadline_s - self.lease.remaining_ms / 1000
 
     @property
     def facts(self) -> str:

@@ -111,7 +111,7 @@ def _create(
     openapi = create_openapi(settings, services.http, token) if token else None
     if openapi:
         # With what the robot's application may read: its address book, and what is sent to it.
-        media = DingTalkMedia(openapi, shared.downloads, robot_code=robot.code or robot.app_key)
+        media = DingTalkMedia(openapi, shared.downloads, robot_code=robot.openapi_code)
         services = replace(services, dingtalk=Contacts(openapi), media=media)
     metrics = shared.metrics.of_robot(robot.label)
     display = _card_display(robot, openapi) if openapi and robot.card_template else None
@@ -200,7 +200,7 @@ def _growing_cards(
         return None
     api = CardApi(
         openapi,
-        robot_code=robot.code or robot.app_key,
+        robot_code=robot.openapi_code,
     )
     rate = _call_rate(settings, robot, shared)
     cards = AnswerCards(api, rate, template_id, settings.answer_card_key)
@@ -216,7 +216,7 @@ def _reaction(
     return ThinkingReaction(
         openapi,
         _call_rate(settings, robot, shared),
-        robot_code=robot.code or robot.app_key,
+        robot_code=robot.openapi_code,
         text=settings.thinking_reaction,
     )
 
@@ -239,7 +239,7 @@ def create_openapi(settings: Settings, http: Http, token: AccessToken) -> OpenAP
 def _card_display(robot: Robot, openapi: OpenAPI) -> CardDisplay:
     is_stream = (robot.card_callback or robot.mode) == "stream"
     return CardDisplay(
-        CardApi(openapi, robot_code=robot.code or robot.app_key),
+        CardApi(openapi, robot_code=robot.openapi_code),
         robot.card_template,
         route_key="" if is_stream else route_key_of(robot.app_key),
     )
@@ -256,6 +256,6 @@ def _robot_api(
     return RobotApi(
         replies,
         token,
-        robot_code=robot.code or robot.app_key,
+        robot_code=robot.openapi_code,
         openapi_url=settings.openapi_url,
     )

@@ -27,6 +27,7 @@ from dingda.shared.runtime.logs import event
 from dingda.worker.answering.admission import Admission
 from dingda.worker.answering.hook_caller import FoundHook, HookCaller, HookResult
 from dingda.worker.answering.lease_keeper import LeaseKeeper
+from dingda.worker.answering.leased import Leased
 from dingda.worker.answering.response import ANSWERED, DECLINED, UNMATCHED
 from dingda.worker.answering.settlement import Draw, Finish
 
@@ -51,7 +52,7 @@ class CallAgain:
 
 
 @dataclass(frozen=True, slots=True)
-class HookAttempt:
+class HookAttempt(Leased):
     """What hooks are called for, the lease on it, and those to be called this time."""
 
     lease: Lease
@@ -80,16 +81,6 @@ class HookAttempt:
     def skill(self) -> str:
         """The name of the first skill that is called; "" where none is."""
         return next((found.skill.name for found in self.due), "")
-
-    @property
-    def since_s(self) -> float:
-        """When the lease was taken, in seconds of the event loop's clock."""
-        return self.deadline_s - self.lease.remaining_ms / 1000
-
-    @property
-    def remaining_s(self) -> float:
-        """Seconds until the deadline; negative after it. Read it on the event loop."""
-        return self.deadline_s - asyncio.get_running_loop().time()
 
 
 class HookRunner:
