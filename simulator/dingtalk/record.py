@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 from pydantic import ConfigDict, TypeAdapter
 
 from dingda.shared.ledger.timeline import MessageTimeline
+from dingda.shared.runtime.inspection import Inspection
 from dingda.simulator.dingtalk.faults import ReplyFault
 from dingda.simulator.dingtalk.user_message import UserMessage
 
@@ -100,6 +101,8 @@ class Record:
     """The body, in base64, where it was sent byte for byte."""
     stories: tuple[MessageTimeline, ...] = ()
     """The ledger's timelines, one for each lease that was seen; () where there is no ledger."""
+    inspection: Inspection = Inspection()
+    """What the worker did; empty unless it tells, as in the demo and in the test kit's stack."""
 
     @property
     def story(self) -> MessageTimeline | None:
