@@ -1,6 +1,6 @@
 """The record of one message, as the server keeps it and its clients read it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from pydantic import ConfigDict, TypeAdapter
@@ -101,7 +101,7 @@ class Record:
     """The body, in base64, where it was sent byte for byte."""
     stories: tuple[MessageTimeline, ...] = ()
     """The ledger's timelines, one for each lease that was seen; () where there is no ledger."""
-    inspection: Inspection = Inspection()
+    inspection: Inspection = field(default_factory=Inspection)
     """What the worker did; empty unless it tells, as in the demo and in the test kit's stack."""
 
     @property

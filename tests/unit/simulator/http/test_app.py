@@ -79,6 +79,14 @@ async def test_sending_returns_the_record_once_the_acknowledgement_is_there(
         "raw": False,
         "verbatim": None,
         "stories": [],
+        "inspection": {
+            "skill": "",
+            "command": "",
+            "arguments": {},
+            "calls": [],
+            "log": [],
+            "traceback": "",
+        },
         "card": "",
         "reactions": [],
     }
