@@ -38,6 +38,7 @@ from dingda.shared.dingtalk.markdown import plain
 from dingda.shared.dingtalk.message import Mention
 from dingda.shared.dingtalk.reply import Markdown, Text, to_body
 from dingda.shared.runtime.logs import redact
+from dingda.shared.runtime.skill_modules import SHIPPED, SHOWCASE
 from dingda.simulator.backends.amap import FakeAMap
 from dingda.simulator.backends.dingtalk_openapi import FakeOpenAPI, Person
 from dingda.simulator.backends.hr import create_hr
@@ -230,7 +231,7 @@ class _Bot:
     def __init__(self, dice: random.Random, threads: ThreadPoolExecutor) -> None:
         self.dice = dice
         self._threads = threads
-        self._skills = load_skills(())
+        self._skills = load_skills((*SHIPPED, SHOWCASE))
         self.router = Router([*self._skills, help_skill(self._skills)])
         self._backends = httpx.MockTransport(_Damage(dice).handle)
         self._settings = load_skill_settings(self._skills) | _settings()

@@ -37,7 +37,12 @@ from dingda.shared.runtime.tracing import create_tracing
 from dingda.worker.answering.admission import Admission
 from dingda.worker.answering.answerer import Answerer
 from dingda.worker.answering.card_closer import close_forever
-from dingda.worker.answering.composition import SharedParts, create_robots, load_robots_skills
+from dingda.worker.answering.composition import (
+    SharedParts,
+    create_robots,
+    describe_skills,
+    load_robots_skills,
+)
 from dingda.worker.answering.metrics import AnsweringMetrics
 from dingda.worker.answering.robots import FindRobot
 from dingda.worker.delivery import post
@@ -183,7 +188,9 @@ async def open_answerer(
     settings: Settings, metrics: AnsweringMetrics | None = None
 ) -> AsyncIterator[WorkerParts]:
     """Build an answerer, with connections that close at the end of the context."""
-    skills = load_robots_skills(settings)
+    for line in describe_skills(settings):
+        logger.info("%s", line)
+    skills = load_robots_skills(settings).by_robot
     each_skill = list(chain.from_iterable(skills.values()))
     async with AsyncExitStack() as stack:
         tracing = create_tracing(settings.tracing, service="dingda-worker")

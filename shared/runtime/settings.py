@@ -152,7 +152,7 @@ class Settings(PlainSettings):
     skills: Annotated[tuple[str, ...], NoDecode, Commas] = Field(
         (),
         description="Modules with skills, in order, such as dingda.worker.skills.demo,acme.leave. "
-        "Empty: all of dingda.worker.skills, then what installed packages offer.",
+        "Empty: what installed packages offer; without any, the shipped ones. The help always.",
     )
     skill_timeout: float = Field(
         30.0, gt=0, le=3600, description="Seconds that a skill may take, unless it sets its own."

@@ -10,6 +10,7 @@ import time
 import urllib.error
 import urllib.request
 import webbrowser
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 from types import FrameType
@@ -22,6 +23,12 @@ from dingda.shared.runtime.environment import ENV_FILE, check_env_file, value_se
 from dingda.shared.runtime.running_demo import DATA, announced, claimed
 from dingda.shared.runtime.secret_files import file_variables
 from dingda.shared.runtime.settings import Settings
+from dingda.shared.runtime.skill_modules import (
+    SHIPPED_ROOM,
+    SHOWCASE,
+    SkillModules,
+    choose_modules,
+)
 from dingda.simulator.backends.account import account_settings, register_card_callback
 from dingda.simulator.backends.organisation import APP_KEY
 from dingda.simulator.demo import coupons, performance
@@ -50,13 +57,13 @@ _READY = """
 """
 
 _EXAMPLES = {
-    "demo": 'say "整体跳转"',
-    "showcase": 'say "下午茶"',
-    "weather": 'say "北京明天天气怎么样"',
-    "coupons": 'say "优惠券 机械键盘 200元以内"',
-    "performance": 'say --single "我的绩效"',
+    f"{SHIPPED_ROOM}.demo": 'say "整体跳转"',
+    SHOWCASE: 'say "下午茶"',
+    f"{SHIPPED_ROOM}.weather": 'say "北京明天天气怎么样"',
+    f"{SHIPPED_ROOM}.coupons": 'say "优惠券 机械键盘 200元以内"',
+    f"{SHIPPED_ROOM}.performance": 'say --single "我的绩效"',
 }
-"""What the shipped skills understand, by the ends of their modules' names."""
+"""What the shipped skills understand, by their modules."""
 
 
 @click.command(context_settings=HELP_OPTIONS)
@@ -152,13 +159,26 @@ def _ready(ingress: Ingress, page: str, weather: str) -> str:
 
 
 def _examples(dingda: str) -> str:
-    """A line to type for each shipped skill that DINGDA_SKILLS loads: all, where it is not set."""
-    loaded = [name.strip() for name in value_set("DINGDA_SKILLS").split(",") if name.strip()]
+    """A line to type for each shipped skill that is loaded."""
+    loaded = _modules().modules
     return "".join(
-        f"    {dingda} {typed}\n"
-        for skill, typed in _EXAMPLES.items()
-        if not loaded or any(name.endswith(f"worker.skills.{skill}") for name in loaded)
+        f"    {dingda} {typed}\n" for module, typed in _EXAMPLES.items() if module in loaded
     )
+
+
+def _modules() -> SkillModules:
+    """The modules of skills: the bot's own, or the shipped ones with the showcase."""
+    named = [name.strip() for name in value_set("DINGDA_SKILLS").split(",") if name.strip()]
+    chosen = choose_modules(named)
+    if chosen.source != "shipped":
+        return chosen
+    return replace(chosen, modules=(*chosen.modules, SHOWCASE))
+
+
+def _skills() -> dict[str, str]:
+    """What adds the showcase to the shipped skills."""
+    chosen = _modules()
+    return {"DINGDA_SKILLS": ",".join(chosen.modules)} if chosen.source == "shipped" else {}
 
 
 def _settings(ingress: Ingress) -> dict[str, str]:
@@ -179,6 +199,7 @@ def _settings(ingress: Ingress) -> dict[str, str]:
         "DINGDA_PROXY_URL": _UNSET,
         # The gateway and the worker could not both have the port.
         "DINGDA_METRICS_PORT": "0",
+        **_skills(),
         "DINGDA_RESULT_TTL": value_set("DINGDA_RESULT_TTL") or "60",
         "DINGDA_ALERT_WEBHOOK": f"{simulator}/robot/send?access_token={_SECRET}",
         "DINGDA_ALERT_AFTER": "60",

@@ -15,6 +15,7 @@ from dingda.cli import dingda as command_line
 from dingda.shared.dingtalk.content import File, Kind, Quoted, Voice
 from dingda.shared.dingtalk.message import Mention, Message
 from dingda.shared.runtime.settings import Settings
+from dingda.shared.runtime.skill_modules import SHIPPED, SHOWCASE
 from dingda.skill import Skill
 from dingda.worker.__main__ import worker
 from dingda.worker.engine.watchdog import BLOCKED_TIMEOUT_S
@@ -89,7 +90,7 @@ def test_each_page_names_every_setting(page: str) -> None:
 @pytest.mark.parametrize("page", [".env.example", "docker-compose.yml"])
 def test_files_for_operators_name_every_setting_of_the_skills(page: str) -> None:
     text = (ROOT / page).read_text("utf-8")
-    kinds = {kind for skill in load_skills(()) for kind in skill.settings_types()}
+    kinds = {kind for skill in load_skills((*SHIPPED, SHOWCASE)) for kind in skill.settings_types()}
     names = {
         f"{kind.model_config['env_prefix']}{n}".upper() for kind in kinds for n in kind.model_fields
     }

@@ -4,6 +4,7 @@ import re
 from typing import TYPE_CHECKING
 
 from dingda.shared.runtime.settings import Settings
+from dingda.shared.runtime.skill_modules import SHIPPED, SHOWCASE
 from dingda.worker.sdk.loader import load_skills
 
 if TYPE_CHECKING:
@@ -17,7 +18,9 @@ _SECRET = {"SecretStr", "Robots", "Groups"}
 def variables(*, secret: bool) -> set[str]:
     """Every setting of the bot and of the shipped skills that is a secret, or that is none."""
     kinds: list[type[BaseSettings]] = [Settings]
-    kinds += [kind for skill in load_skills(()) for kind in skill.settings_types()]
+    kinds += [
+        kind for skill in load_skills((*SHIPPED, SHOWCASE)) for kind in skill.settings_types()
+    ]
     return {
         f"{kind.model_config.get('env_prefix', '')}{name}".upper()
         for kind in kinds

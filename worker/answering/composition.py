@@ -14,6 +14,7 @@ from dingda.shared.ledger.ledger import Ledger
 from dingda.shared.ledger.streams import StreamRecords
 from dingda.shared.runtime.clock import wall_clock_ms
 from dingda.shared.runtime.settings import Settings
+from dingda.shared.runtime.skill_modules import choose_modules
 from dingda.worker.answering.admission import Admission
 from dingda.worker.answering.answer_cards import AnswerCards
 from dingda.worker.answering.cards import CardDisplay, RobotCards
@@ -35,7 +36,7 @@ from dingda.worker.delivery.private import PrivateChannel
 from dingda.worker.delivery.push import PushChannel
 from dingda.worker.delivery.robot_api import RobotApi
 from dingda.worker.delivery.transport import Transport
-from dingda.worker.sdk.loader import load_skills_of
+from dingda.worker.sdk.loader import LoadedSkills, load_skills_of
 from dingda.worker.sdk.services import Services
 from dingda.worker.sdk.skill import Skill
 from dingda.worker.services.access_token import AccessToken
@@ -71,11 +72,21 @@ class SharedParts:
     """Those of all applications count together."""
 
 
-def load_robots_skills(settings: Settings) -> dict[str, list[Skill]]:
+def load_robots_skills(settings: Settings) -> LoadedSkills:
     """Load each robot's skills, by its code; one that names none has those of DINGDA_SKILLS."""
     return load_skills_of(
         {robot.code: robot.skills or settings.skills for robot in settings.robots}
     )
+
+
+def describe_skills(settings: Settings) -> list[str]:
+    """Which modules each robot's skills are loaded from, and why: a line each."""
+    several = len(settings.robots) > 1
+    return [
+        f"skills{f' of {robot.label}' if several else ''}: "
+        f"{choose_modules(robot.skills or settings.skills)}"
+        for robot in settings.robots
+    ]
 
 
 def create_robots(
@@ -85,7 +96,7 @@ def create_robots(
 
     Args:
         settings: the worker's.
-        skills: what `load_robots_skills` has loaded.
+        skills: those that `load_robots_skills` has loaded, by the robots' codes.
         shared: what all of them use.
     """
     robots = settings.robots

@@ -22,7 +22,7 @@ def settings(*, as_json: bool) -> int:
     The skills' own are among them. Secrets show only whether they are set. Exit status: 2 if one is
     wrong or missing.
     """
-    loaded = chain.from_iterable(load_robots_skills(_load()).values())
+    loaded = chain.from_iterable(load_robots_skills(_load()).by_robot.values())
     # Robots may share a skill.
     sections = list_settings({id(skill): skill for skill in loaded}.values())
     click.echo(show_settings(sections, as_json=as_json))

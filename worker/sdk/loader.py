@@ -2,11 +2,9 @@
 
 import importlib
 import logging
-import pkgutil
 import traceback
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from importlib.metadata import entry_points
 from itertools import chain
 
 from pydantic import ValidationError
@@ -19,16 +17,12 @@ from dingda.shared.runtime.logs import class_name, printable, redact, trace
 from dingda.shared.runtime.plain_settings import invalid_settings
 from dingda.shared.runtime.secret_files import file_variables
 from dingda.shared.runtime.settings import is_skills, nearest
+from dingda.shared.runtime.skill_modules import choose_modules
 from dingda.worker.sdk.skill import Skill
 
 logger = logging.getLogger(__name__)
 
 _MAX_CHARS = 500
-
-ENTRY_POINTS = "dingda.skills"
-"""The group under which a package names the modules of its skills."""
-_SHIPPED = "dingda.worker.skills"
-"""The package of our own skills, which are found by name like all others."""
 
 _FORMER_PACKAGES = {"shared", "worker"}
 """Where skills imported from before `dingda` held all."""
@@ -49,10 +43,18 @@ def find_skills(modules: Sequence[str]) -> list[FoundModule]:
     """Import the modules of skills, in order, and take the skill of each.
 
     Args:
-        modules: names of modules, or of entry points of the group `dingda.skills`; if empty, all
-            modules of `dingda.worker.skills`, then every entry point.
+        modules: what `choose_modules` takes.
     """
-    return list(map(_find, _names(modules)))
+    return list(map(_find, choose_modules(modules).modules))
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedSkills:
+    """The skills of one or several robots."""
+
+    by_robot: Mapping[str, Sequence[Skill]]
+    failed: tuple[FoundModule, ...]
+    """The modules without a skill, each once."""
 
 
 def load_skills(modules: Sequence[str]) -> list[Skill]:
@@ -60,10 +62,10 @@ def load_skills(modules: Sequence[str]) -> list[Skill]:
 
     A module that can't be loaded is logged with the reason; the rest still works.
     """
-    return load_skills_of({"": modules})[""]
+    return list(load_skills_of({"": modules}).by_robot[""])
 
 
-def load_skills_of(modules: Mapping[str, Sequence[str]]) -> dict[str, list[Skill]]:
+def load_skills_of(modules: Mapping[str, Sequence[str]]) -> LoadedSkills:
     """Load the skills of several robots; they share the skill of a module that several name.
 
     Args:
@@ -72,15 +74,16 @@ def load_skills_of(modules: Mapping[str, Sequence[str]]) -> dict[str, list[Skill
     Returns:
         The skills by the same names.
     """
-    names = {robot: _names(each) for robot, each in modules.items()}
+    names = {robot: choose_modules(each).modules for robot, each in modules.items()}
     found = {name: _find(name) for name in dict.fromkeys(chain.from_iterable(names.values()))}
-    for module in found.values():
-        if module.problem:
-            logger.error("skills of %s are missing: %s", module.name, module.problem)
-    return {
+    failed = tuple(module for module in found.values() if module.problem)
+    for module in failed:
+        logger.error("skills of %s are missing: %s", module.name, module.problem)
+    skills = {
         robot: [skill for name in each if (skill := found[name].skill)]
         for robot, each in names.items()
     }
+    return LoadedSkills(skills, failed)
 
 
 def load_skill_settings(skills: Iterable[Skill]) -> dict[type[BaseSettings], BaseSettings]:
@@ -124,23 +127,6 @@ def read_settings(kind: type[BaseSettings]) -> BaseSettings:
     except UnreadableSettingsError as error:
         # Invalid JSON for a list or an object: pydantic-settings names the field, not its value.
         raise SettingsError(f"{kind.__name__}: {error}") from None
-
-
-def _names(modules: Sequence[str]) -> list[str]:
-    """The full names of modules: of those that are named, else of all that there are."""
-    offered = {point.name: point.value for point in entry_points(group=ENTRY_POINTS)}
-    named = [offered.get(name, _current(name)) for name in modules]
-    return named or [*_shipped(), *offered.values()]
-
-
-def _shipped() -> list[str]:
-    folder = importlib.import_module(_SHIPPED).__path__
-    return [module.name for module in pkgutil.iter_modules(folder, f"{_SHIPPED}.")]
-
-
-def _current(name: str) -> str:
-    """The present name of a module: a shipped skill may be named as before `dingda` held all."""
-    return f"dingda.{name}" if name.startswith("worker.skills.") else name
 
 
 def _find(name: str) -> FoundModule:

@@ -10,6 +10,7 @@ from click.testing import CliRunner
 
 from dingda.shared.errors import DingdaError, SettingsError
 from dingda.shared.runtime.settings import load_settings
+from dingda.shared.runtime.skill_modules import SHIPPED, SHOWCASE
 from dingda.simulator.backends.organisation import APP_KEY
 from dingda.simulator.demo import command
 from dingda.simulator.demo.coupons import OFFERS
@@ -125,7 +126,7 @@ def test_jobs_that_ended_well_are_kept_for_a_minute_unless_somebody_chose(
 @pytest.mark.parametrize(
     ("skills", "offered"),
     [
-        (None, ["整体跳转", "天气", "优惠券", "绩效"]),
+        (None, ["整体跳转", "下午茶", "天气", "优惠券", "绩效"]),
         ("coffee, dingda.worker.skills.demo", ["整体跳转"]),
         ("worker.skills.weather,coffee", ["天气"]),
         ("coffee", []),
@@ -138,9 +139,19 @@ def test_it_offers_what_the_loaded_skills_understand(
     monkeypatch.delenv("DINGDA_SKILLS", raising=False)
     if skills:
         monkeypatch.setenv("DINGDA_SKILLS", skills)
-    words = ("整体跳转", "天气", "优惠券", "绩效")
+    words = ("整体跳转", "下午茶", "天气", "优惠券", "绩效")
     examples = command._examples("dingda")
     assert [word for word in words if word in examples] == offered
+
+
+def test_the_showcase_is_loaded_beside_the_shipped_skills_and_beside_nobody_elses(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("DINGDA_SKILLS", raising=False)
+    assert command._settings(HTTP)["DINGDA_SKILLS"] == ",".join((*SHIPPED, SHOWCASE))
+    monkeypatch.setenv("DINGDA_SKILLS", "coffee")
+    assert "DINGDA_SKILLS" not in command._settings(HTTP)
 
 
 def test_stream_mode_needs_no_port_for_the_gateway(

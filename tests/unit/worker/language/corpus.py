@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
+from dingda.shared.runtime.skill_modules import SHIPPED, SHOWCASE
 from dingda.slots import Day, Period
 from dingda.worker.answering.routing import Router
 from dingda.worker.errors import SkillError
@@ -25,7 +26,7 @@ from dingda.worker.skills.weather.question import Asked, Question
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=ZoneInfo("Asia/Shanghai"))
 CORPUS = Path(__file__).parent / "phrases.txt"
-SKILLS = load_skills(())
+SKILLS = load_skills((*SHIPPED, SHOWCASE))
 SETTINGS = load_skill_settings(SKILLS)
 ROUTER = Router(SKILLS)
 

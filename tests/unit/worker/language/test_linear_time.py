@@ -28,6 +28,7 @@ from dingda import gateway, shared, simulator, worker
 from dingda.shared.dingtalk.markdown import plain
 from dingda.shared.dingtalk.reply import At
 from dingda.shared.runtime.logs import redact
+from dingda.shared.runtime.skill_modules import SHIPPED, SHOWCASE
 from dingda.skill import Context, Skill
 from dingda.testing import MemoryCache
 from dingda.worker.answering.help import help_skill
@@ -206,7 +207,7 @@ def authors_function(number: float | None, kind: str = "", words: str | None = N
     return f"{number} {kind} {words}"
 
 
-SKILLS = load_skills(())
+SKILLS = load_skills((*SHIPPED, SHOWCASE))
 SETTINGS = load_skill_settings(SKILLS)
 AUTHORS = Skill("author", summary="别人写的")
 AUTHORS.command("甲", pattern=r"(?:a+)+b|(?:x|xx)*y$|(?P<taken>\w+)(?:\s|$)")(authors_function)

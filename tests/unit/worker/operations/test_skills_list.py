@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from dingda.shared.runtime.skill_modules import SHIPPED, SHOWCASE
 from dingda.skill import Skill
 from dingda.worker.operations.skills_list import Conflict, list_skills, show_skills
 from dingda.worker.sdk.loader import FoundModule, find_skills
@@ -63,7 +64,7 @@ def test_a_syntax_error_is_named_with_its_file_and_line(
 
 
 def test_the_shipped_skills_claim_no_word_twice() -> None:
-    listed = list_skills(find_skills(()))
+    listed = list_skills(find_skills((*SHIPPED, SHOWCASE)))
     assert (listed.conflicts, listed.failures) == ([], [])
 
 

@@ -2,7 +2,7 @@
 
 import logging
 import textwrap
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from importlib.metadata import EntryPoints, PathDistribution
 from pathlib import Path
 from pkgutil import iter_modules
@@ -12,16 +12,12 @@ import pytest
 from pydantic import Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from dingda.shared.runtime import skill_modules
 from dingda.shared.runtime.settings import SKILLS_PREFIXES
+from dingda.shared.runtime.skill_modules import ENTRY_POINTS, SHIPPED, SHOWCASE, choose_modules
 from dingda.skill import Skill
 from dingda.worker import skills as shipped
-from dingda.worker.sdk import loader
-from dingda.worker.sdk.loader import (
-    ENTRY_POINTS,
-    load_skill_settings,
-    load_skills,
-    load_skills_of,
-)
+from dingda.worker.sdk.loader import load_skill_settings, load_skills, load_skills_of
 
 GOOD = """
 from dingda.skill import Skill
@@ -51,7 +47,7 @@ def offer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None
     def of_this_package(*, group: str) -> EntryPoints:
         return PathDistribution(folder).entry_points.select(group=group)
 
-    monkeypatch.setattr(loader, "entry_points", of_this_package)
+    monkeypatch.setattr(skill_modules, "entry_points", of_this_package)
 
     def put(**modules_by_name: str) -> None:
         (folder / "METADATA").write_text("Metadata-Version: 2.1\nName: acme\nVersion: 1.0\n")
@@ -61,12 +57,20 @@ def offer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None
     return put
 
 
-def names(skills: list[Skill]) -> list[str]:
+def names(skills: Sequence[Skill]) -> list[str]:
     return [skill.name for skill in skills]
 
 
-def test_without_names_every_shipped_skill_is_loaded() -> None:
-    assert {"demo", "coupons"} <= set(names(load_skills(())))
+def test_without_any_skill_of_its_own_a_bot_answers_with_the_shipped_ones(
+    offer: Callable[..., None],
+) -> None:
+    offer()
+    assert names(load_skills(())) == ["coupons", "demo", "performance", "weather"]
+
+
+def test_every_shipped_module_is_loaded_by_a_bot_or_by_the_demo() -> None:
+    found = {f"{shipped.__name__}.{each.name}" for each in iter_modules(shipped.__path__)}
+    assert found == {*SHIPPED, SHOWCASE}
 
 
 def test_a_module_is_loaded_by_its_name() -> None:
@@ -96,19 +100,46 @@ def test_a_package_offers_its_skill_by_an_entry_point(
     assert names(load_skills(["offered_module"])) == ["offered"]
 
 
-def test_without_names_the_skills_of_packages_come_after_the_shipped_ones(
+def test_where_a_package_offers_skills_no_shipped_one_is_loaded(
     modules: Folder, offer: Callable[..., None]
 ) -> None:
     modules(also_offered=GOOD.format(name="offered"))
     offer(leave="also_offered")
-    loaded = names(load_skills(()))
-    assert loaded[-1] == "offered"
-    assert "demo" in loaded[:-1]
+    assert names(load_skills(())) == ["offered"]
+
+
+def test_what_the_settings_name_is_all_that_is_loaded(
+    modules: Folder, offer: Callable[..., None]
+) -> None:
+    modules(offered_here=GOOD.format(name="offered"), named_here=GOOD.format(name="named"))
+    offer(leave="offered_here")
+    assert names(load_skills(["named_here"])) == ["named"]
+
+
+def test_a_line_says_that_the_shipped_skills_are_not_loaded_and_how_to_get_them_back(
+    modules: Folder, offer: Callable[..., None]
+) -> None:
+    modules(acme_leave=GOOD.format(name="leave"))
+    offer(leave="acme_leave")
+    for named, why in (((), "as installed packages offer them"), (["leave"], "as the settings")):
+        line = str(choose_modules(named))
+        assert line.startswith("acme_leave and the help, ")
+        assert why in line
+        loaded = line.partition("for the shipped ones too: DINGDA_SKILLS=")[2].split(",")
+        assert names(load_skills(loaded)) == ["leave", "coupons", "demo", "performance", "weather"]
+
+
+def test_a_line_says_why_the_shipped_skills_are_loaded(offer: Callable[..., None]) -> None:
+    offer()
+    assert str(choose_modules(())).endswith(
+        "the shipped ones, as DINGDA_SKILLS names none and no installed package offers any"
+    )
+    assert "for the shipped ones too" not in str(choose_modules(["worker.skills.demo"]))
 
 
 def test_robots_share_the_skill_of_a_module_that_both_name(modules: Folder) -> None:
     modules(shared_a=GOOD.format(name="a"), shared_b=GOOD.format(name="b"))
-    loaded = load_skills_of({"ding1": ["shared_a", "shared_b"], "ding2": ["shared_b"]})
+    loaded = load_skills_of({"ding1": ["shared_a", "shared_b"], "ding2": ["shared_b"]}).by_robot
     assert {robot: names(skills) for robot, skills in loaded.items()} == {
         "ding1": ["a", "b"],
         "ding2": ["b"],
@@ -119,7 +150,8 @@ def test_robots_share_the_skill_of_a_module_that_both_name(modules: Folder) -> N
 def test_a_module_that_several_robots_name_in_vain_is_logged_once(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    load_skills_of({"ding1": ["acme.nowhere"], "ding2": ["acme.nowhere"]})
+    loaded = load_skills_of({"ding1": ["acme.nowhere"], "ding2": ["acme.nowhere"]})
+    assert [module.name for module in loaded.failed] == ["acme.nowhere"]
     assert caplog.text.count("skills of acme.nowhere are missing") == 1
 
 
