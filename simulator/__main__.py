@@ -52,6 +52,8 @@ def _sender_options(command: F) -> F:
         ),
         click.option("--sender", metavar="NAME", default="张三", help="Who speaks (张三)."),
         click.option("--single", is_flag=True, help="In a single chat, not in the group."),
+        click.option("--group", metavar="NAME", default="", help="In another group, by its name."),
+        click.option("--robot", metavar="NAME", default="", help="To another robot, by its name."),
     ):
         command = option(command)
     return command
@@ -110,10 +112,10 @@ def say(
 
 @simulator.command
 @_sender_options
-def chat(*, sender: str, single: bool, wait_s: float) -> int:
+def chat(*, wait_s: float, **fields: Any) -> int:
     """Hold a conversation with the bot; an empty line ends it."""
     open_client = partial(SimulatorClient, _server_url())
-    return terminal.chat(open_client, UserMessage("", sender=sender, single=single), wait_s=wait_s)
+    return terminal.chat(open_client, _user_message(text="", **fields), wait_s=wait_s)
 
 
 def _server_url() -> str:

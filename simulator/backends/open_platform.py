@@ -71,8 +71,10 @@ def create_platform(
 
     def show(card: Card, target: Target) -> str:
         if target.kind == "IM_GROUP":
-            known = dingtalk.is_group(target.id)
-            return dingtalk.bot_sends.card_to_group(card.out_track_id) if known else ""
+            group = dingtalk.group_of(target.id)
+            if group is None:
+                return ""
+            return dingtalk.bot_sends.card_to_group(card.out_track_id, group)
         person = openapi.person(target.id)
         if person is None:
             return ""

@@ -55,11 +55,12 @@ class RobotSends:
         values = values_of(fields)
         if error := self._check_robot(fields.get("robotCode")):
             return error
-        if not self._dingtalk.is_group(str(fields.get("openConversationId") or "")):
+        group = self._dingtalk.group_of(str(fields.get("openConversationId") or ""))
+        if group is None:
             return FOREIGN_GROUP
         if values is None:
             return BAD_MESSAGE
-        self._dingtalk.bot_sends.to_group(payload_of(fields["msgKey"], values))
+        self._dingtalk.bot_sends.to_group(payload_of(fields["msgKey"], values), group)
         await self._changes.announce()
         return 200, {"processQueryKey": secrets.token_hex(8)}
 

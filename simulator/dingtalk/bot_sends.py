@@ -27,17 +27,17 @@ class BotSends:
         """Show a message in a person's single chat."""
         self._begin(_single(name), payload=payload)
 
-    def to_group(self, payload: dict[str, Any]) -> None:
-        """Show a message in the group."""
-        self._begin(_GROUP, payload=payload)
+    def to_group(self, payload: dict[str, Any], group: str = "") -> None:
+        """Show a message in a group."""
+        self._begin(_group(group), payload=payload)
 
     def card_to_person(self, name: str, out_track_id: str) -> str:
         """Show a card in a person's single chat; returns the record's `msg_id`."""
         return self._begin(_single(name), card=out_track_id)
 
-    def card_to_group(self, out_track_id: str) -> str:
-        """Show a card in the group; returns the record's `msg_id`."""
-        return self._begin(_GROUP, card=out_track_id)
+    def card_to_group(self, out_track_id: str, group: str = "") -> str:
+        """Show a card in a group; returns the record's `msg_id`."""
+        return self._begin(_group(group), card=out_track_id)
 
     def _begin(
         self, said: UserMessage, *, payload: dict[str, Any] | None = None, card: str = ""
@@ -62,4 +62,5 @@ def _single(name: str) -> UserMessage:
     return UserMessage("", sender=name, single=True)
 
 
-_GROUP = UserMessage("", mention=False)
+def _group(name: str) -> UserMessage:
+    return UserMessage("", mention=False, group=name)

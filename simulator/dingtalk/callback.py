@@ -13,6 +13,7 @@ from typing import Any, get_args
 
 from dingda.shared.dingtalk.content import read_content
 from dingda.shared.dingtalk.fields import string
+from dingda.shared.dingtalk.robots import Robot
 from dingda.simulator.dingtalk.media import download_code
 from dingda.simulator.dingtalk.user_message import (
     WORDLESS,
@@ -23,13 +24,14 @@ from dingda.simulator.dingtalk.user_message import (
 )
 
 GROUP_TITLE = "钉答演示群"
-MENTION = "@钉答"
-"""The bot's mention, where a client leaves it in the words."""
 ENCRYPTED_ID = "$:LWCP_v1:$"
 """What DingTalk's encrypted user ids begin with. They are no userids and cannot be mentioned."""
 
 CORP_ID = "dingsimulatedcorp"
 ROBOT_CODE = "dingsimulatedrobot"
+ROBOT = Robot(ROBOT_CODE)
+BOT_NAME = "钉答"
+"""What a robot without a name is called."""
 QUOTA_MESSAGE = "受调用量超量影响，当前我的消息服务已经暂停"
 
 _OTHER_CORP_ID = "dingothercorp"
@@ -54,7 +56,7 @@ def build_callback(
     session_webhook: str,
     created_ms: int,
     expires_ms: int,
-    robot_code: str = ROBOT_CODE,
+    robot: Robot = ROBOT,
 ) -> dict[str, Any]:
     """Build the body of one callback, with a msgId of its own.
 
@@ -63,7 +65,7 @@ def build_callback(
         session_webhook: where the reply goes.
         created_ms: the time of the message, in ms since 1970.
         expires_ms: when the session closes, in ms since 1970.
-        robot_code: the robot that it is said to.
+        robot: the robot that it is said to.
     """
     known = message.published and not message.external
     return {
@@ -71,7 +73,7 @@ def build_callback(
         "conversationId": conversation_id_of(message),
         **({} if message.single else _group_fields(message)),
         "chatbotCorpId": CORP_ID,
-        "chatbotUserId": ROBOT_ID,
+        "chatbotUserId": robot_id_of(message.robot),
         "msgId": new_msg_id(),
         "senderNick": message.sender,
         "isAdmin": False,
@@ -82,15 +84,20 @@ def build_callback(
         "conversationType": _SINGLE if message.single else _GROUP,
         "senderId": sender_id_of(message.sender),
         "sessionWebhook": session_webhook,
-        "robotCode": robot_code,
-        **content_of(message),
+        "robotCode": robot.code,
+        **content_of(message, f"@{robot.name or BOT_NAME}"),
     }
 
 
-def content_of(message: UserMessage) -> dict[str, Any]:
-    """The fields of a callback that hold the content: its msgtype, and what goes with it."""
+def content_of(message: UserMessage, mention: str) -> dict[str, Any]:
+    """The fields of a callback that hold the content: its msgtype, and what goes with it.
+
+    Args:
+        message: the message.
+        mention: how the bot is mentioned in the words, where a client leaves it there.
+    """
     before = "@所有人" if message.at_all else "" if message.single else " "
-    quotation = _quotation(message.quoted) if message.quoted else {}
+    quotation = _quotation(message.quoted, message.robot) if message.quoted else {}
     match message.kind:
         case "text":
             return {
@@ -99,7 +106,7 @@ def content_of(message: UserMessage) -> dict[str, Any]:
                 **({"originalMsgId": quotation["repliedMsg"]["msgId"]} if quotation else {}),
             }
         case "richText":
-            content: dict[str, Any] = {"richText": _runs(message)}
+            content: dict[str, Any] = {"richText": _runs(message, mention)}
         case "audio":
             content = {
                 "duration": 4000,
@@ -117,19 +124,19 @@ def content_of(message: UserMessage) -> dict[str, Any]:
     return {"msgtype": message.kind, "content": content | quotation}
 
 
-def _runs(message: UserMessage) -> list[dict[str, Any]]:
+def _runs(message: UserMessage, mention: str) -> list[dict[str, Any]]:
     pictures = [{"type": "picture", **_picture(message.file)} for _ in range(message.pictures)]
-    mention = () if message.single or not message.mention else (MENTION,)
+    robot = () if message.single or not message.mention else (mention,)
     before = ("@所有人",) if message.at_all else ()
-    words = message.runs or (*mention, *before, message.text)
+    words = message.runs or (*robot, *before, message.text)
     return [*pictures, *({"text": run} for run in words if run)]
 
 
-def _quotation(quoted: Quotation) -> dict[str, Any]:
+def _quotation(quoted: Quotation, robot: str) -> dict[str, Any]:
     by_bot = quoted.sender is None
     replied = {
         "createdAt": 1_700_000_000_000,
-        "senderId": ROBOT_ID if by_bot else sender_id_of(quoted.sender or ""),
+        "senderId": robot_id_of(robot) if by_bot else sender_id_of(quoted.sender or ""),
         "msgType": quoted.kind,
         "msgId": new_msg_id(),
     }
@@ -219,11 +226,11 @@ def sender_id_of(name: str) -> str:
 
 
 def _group_fields(message: UserMessage) -> dict[str, Any]:
-    robot = [{"dingtalkId": ROBOT_ID}] if message.mention else []
+    robot = [{"dingtalkId": robot_id_of(message.robot)}] if message.mention else []
     return {
         # The robot may come anywhere among them, wherever it is in the text.
         "atUsers": [*map(_at_user, message.mentioned), *robot],
-        "conversationTitle": GROUP_TITLE,
+        "conversationTitle": message.group or GROUP_TITLE,
         "isInAtList": message.mention,
     }
 
@@ -237,8 +244,14 @@ def _at_user(mentioned: Mentioned) -> dict[str, Any]:
 
 def conversation_id_of(message: UserMessage) -> str:
     """The id of the conversation that a message is said in."""
-    name = f"single {message.sender}" if message.single else "group"
+    chat = ("single", message.sender, message.robot) if message.single else ("group", message.group)
+    name = " ".join(filter(None, chat))
     return f"cid{b64encode(_digest(name)).decode()}"
+
+
+def robot_id_of(robot: str) -> str:
+    """A robot's id as DingTalk encrypts it; "": the first robot's."""
+    return _encrypted_id(f"robot {robot}" if robot else "robot")
 
 
 def _encrypted_id(name: str) -> str:
@@ -249,7 +262,5 @@ def _digest(name: str) -> bytes:
     return hashlib.sha256(name.encode()).digest()
 
 
-ROBOT_ID = _encrypted_id("robot")
-"""The robot's id as DingTalk encrypts it."""
 GROUP_ID = conversation_id_of(UserMessage(""))
 """The conversationId of the group."""

@@ -3,19 +3,20 @@
 import json
 import secrets
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
+from dingda.shared.dingtalk.fields import string
 from dingda.shared.dingtalk.message import SESSION_LIFE_MS, Message, parse_message
+from dingda.shared.dingtalk.robots import Robot
 from dingda.shared.dingtalk.signature import sign
 from dingda.shared.errors import InvalidMessageError
 from dingda.shared.ledger.timeline import MessageTimeline
 from dingda.simulator.dingtalk.bot_sends import BotSends
 from dingda.simulator.dingtalk.callback import (
     GROUP_ID,
-    ROBOT_CODE,
     build_callback,
     new_msg_id,
     over_quota,
@@ -31,6 +32,7 @@ from dingda.simulator.dingtalk.faults import (
 from dingda.simulator.dingtalk.record import Ack, Record
 from dingda.simulator.dingtalk.record_store import MAX_RECORDS, RecordStore
 from dingda.simulator.dingtalk.replies import in_callback_reply, record_reply
+from dingda.simulator.dingtalk.robots import SimulatedRobots
 from dingda.simulator.dingtalk.rules import (
     BUSY,
     IMPROPER,
@@ -73,16 +75,16 @@ class SignedCallback:
 
 
 class Simulation:
-    """One robot's DingTalk: its group, its single chats, and the messages in them.
+    """The robots' DingTalk: their groups, their single chats, and the messages in them.
 
     Every message has a session of its own, though DingTalk lets one conversation's messages share
     theirs: so each reply tells which message it answers.
 
     Args:
-        secret: the robot's AppSecret, which signs the callbacks.
+        robots: each with its code, and the secret that signs its callbacks. The first is the one
+            that messages are said to unless they name another.
         public_url: where the gateway and the worker reach the simulator, without a last slash.
         now_ms: the clock, in ms since 1970.
-        robot_code: the robot that messages are said to.
         session_life_ms: how long after its message a session takes replies.
         replies_per_minute: how many replies a conversation takes; None for any number.
     """
@@ -90,16 +92,14 @@ class Simulation:
     def __init__(
         self,
         *,
-        secret: str,
+        robots: Sequence[Robot],
         public_url: str,
         now_ms: Callable[[], int],
-        robot_code: str = ROBOT_CODE,
         session_life_ms: int = SESSION_LIFE_MS,
         replies_per_minute: int | None = REPLIES_PER_MINUTE,
     ) -> None:
-        self._secret = secret
+        self.robots = SimulatedRobots(robots)
         self.public_url = public_url
-        self._robot_code = robot_code
         self._now_ms = now_ms
         self._session_life_ms = session_life_ms
         self._replies_per_minute = replies_per_minute
@@ -123,7 +123,13 @@ class Simulation:
         self.records.touch()
 
     def send(self, message: UserMessage) -> SignedCallback:
-        """Build a message's callback, and begin its record."""
+        """Build a message's callback, and begin its record.
+
+        Raises:
+            UnknownRobotError: if it is said to a robot that there is not.
+        """
+        robot = self.robots.called(message.robot)
+        message = replace(message, robot=self.robots.shown_name(robot))
         now_ms = self._now_ms()
         session = secrets.token_hex(16)
         expires_ms = now_ms + self._session_life_ms + _SESSION_EXTRA_MS
@@ -132,7 +138,7 @@ class Simulation:
             session_webhook=self._session_webhook(session),
             created_ms=now_ms,
             expires_ms=expires_ms,
-            robot_code=self._robot_code,
+            robot=robot,
         )
         if self._faults.callbacks is CallbackFault.QUOTA:
             callback = over_quota(callback)
@@ -140,7 +146,7 @@ class Simulation:
             msg_id=callback["msgId"],
             sent_at_ms=now_ms,
             said=message,
-            headers=self._headers(now_ms),
+            headers=self._headers(now_ms, robot),
             callback=callback,
             session_expires_ms=expires_ms,
             ledger_id=_ledger_id(_to_body(callback)),
@@ -150,6 +156,8 @@ class Simulation:
 
     def send_raw(self, body: bytes, *, verbatim: bool = False) -> SignedCallback:
         """Sign any body as a callback, and begin its record.
+
+        The secret is that of the robot whose code the callback has; with any other, the first's.
 
         Args:
             body: of a JSON object the fields in `FRESH` are replaced, so that the reply comes back.
@@ -169,8 +177,8 @@ class Simulation:
         record = Record(
             msg_id=callback["msgId"] if is_fresh else f"raw{secrets.token_hex(8)}",
             sent_at_ms=now_ms,
-            said=read_user_message(callback),
-            headers=self._headers(now_ms),
+            said=self._read_user_message(callback),
+            headers=self._headers(now_ms, self._robot_of(callback)),
             callback=callback,
             session_expires_ms=expires_ms,
             ledger_id=_ledger_id(body),
@@ -185,7 +193,8 @@ class Simulation:
         record = self.record(msg_id)
         if record is None:
             return None
-        return replace(_signed(record), headers=self._headers(self._now_ms()))
+        headers = self._headers(self._now_ms(), self._robot_of(record.callback))
+        return replace(_signed(record), headers=headers)
 
     def note_ack(self, msg_id: str, *, status: int, body: str) -> None:
         """Note the gateway's response to a callback, and show the reply that it may hold."""
@@ -243,14 +252,21 @@ class Simulation:
             self._note(record, payload, verdict, now_ms)
         return verdict
 
-    def is_group(self, conversation_id: str) -> bool:
-        """Whether the robot is in a group: the one of here, or one that a raw callback named."""
-        callbacks = (record.callback for record in self.records.since(0))
-        return conversation_id == GROUP_ID or any(
-            callback.get("conversationId") == conversation_id
-            and callback.get("conversationType") == "2"
-            for callback in callbacks
+    def group_of(self, conversation_id: str) -> str | None:
+        """The name of a group that a robot is in, as in `UserMessage`.
+
+        Returns:
+            None if it is no group; "" also of one that a raw callback alone has named.
+        """
+        if conversation_id == GROUP_ID:
+            return ""
+        names = (
+            record.said.group
+            for record in self.records.since(0)
+            if record.callback.get("conversationId") == conversation_id
+            and record.callback.get("conversationType") == "2"
         )
+        return next(names, None)
 
     def react(self, msg_id: str, conversation_id: str, emotion: str, *, is_on: bool) -> bool:
         """Put an emotion on a user's message or take it away; False if there is no such message."""
@@ -274,14 +290,23 @@ class Simulation:
         if len(self._msg_ids) > MAX_RECORDS:
             del self._msg_ids[next(iter(self._msg_ids))]
 
-    def _headers(self, now_ms: int) -> dict[str, str]:
+    def _robot_of(self, callback: dict[str, Any]) -> Robot:
+        return self.robots.of_code(string(callback, "robotCode"))
+
+    def _read_user_message(self, callback: dict[str, Any]) -> UserMessage:
+        """Read a raw callback; one of a group that nobody has spoken in shows in the first."""
+        said = read_user_message(callback)
+        group = "" if said.single else self.group_of(string(callback, "conversationId")) or ""
+        return replace(said, group=group, robot=self.robots.shown_name(self._robot_of(callback)))
+
+    def _headers(self, now_ms: int, robot: Robot) -> dict[str, str]:
         fault = self._faults.callbacks
         timestamp = str(now_ms - (CLOCK_OFF_MS if fault is CallbackFault.CLOCK_OFF else 0))
         forged = fault is CallbackFault.WRONG_SIGNATURE
         return {
             "Content-Type": "application/json; charset=utf-8",
             "timestamp": timestamp,
-            "sign": sign(timestamp, secrets.token_hex() if forged else self._secret),
+            "sign": sign(timestamp, secrets.token_hex() if forged else robot.secrets[0]),
         }
 
     def _injected_verdict(self) -> ReplyVerdict | None:

@@ -75,6 +75,10 @@ class UserMessage:
     """The sender's nickname; the ids are derived from it, so one name is one person."""
     single: bool = False
     """Whether it is sent in the single chat with the bot instead of the group."""
+    group: str = ""
+    """Which of several groups it is sent in, by its name; "": the one that is always there."""
+    robot: str = ""
+    """Which of several robots it is said to, by its name or code; "": the first."""
     published: bool = True
     """Whether the robot is published: until then DingTalk hides the sender's userid."""
     mention: bool = True
@@ -107,6 +111,8 @@ class UserMessage:
             raise ValueError("pictures can't be fewer than none")
         if self.kind in WORDLESS and self.text:
             raise ValueError(f'a {self.kind} has no words: text must be ""')
+        if self.single and self.group:
+            raise ValueError('a single chat is in no group: group must be ""')
         if self.single and (self.mentioned or self.at_all):
             raise ValueError("nobody is mentioned in a single chat; there an @ is typed text")
 

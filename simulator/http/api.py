@@ -20,6 +20,7 @@ from dingda.simulator.dingtalk.change_notifier import ChangeNotifier
 from dingda.simulator.dingtalk.export import as_curl, as_test
 from dingda.simulator.dingtalk.faults import FaultSettings
 from dingda.simulator.dingtalk.record import Record
+from dingda.simulator.dingtalk.robots import UnknownRobotError
 from dingda.simulator.dingtalk.simulation import SignedCallback, Simulation
 from dingda.simulator.dingtalk.user_message import Burst, UserMessage
 from dingda.simulator.errors import CallbackUnansweredError
@@ -97,7 +98,7 @@ class _Endpoints:
 
     async def send_message(self, request: Request) -> Response:
         message = await read_body(request, UserMessage.from_json)
-        callback = self._dingtalk.send(message)
+        callback = self._send(message)
         if message.reaches_the_bot:
             await self._deliver(callback)
         else:
@@ -108,7 +109,7 @@ class _Endpoints:
     async def send_burst(self, request: Request) -> Response:
         """Send a message many times at once; the records tell which were not acknowledged."""
         burst = await read_body(request, Burst.from_json)
-        callbacks = [self._dingtalk.send(burst.message) for _ in range(burst.count)]
+        callbacks = [self._send(burst.message) for _ in range(burst.count)]
         await asyncio.gather(*map(self._try_to_deliver, callbacks))
         records = [self._dingtalk.record(callback.msg_id) for callback in callbacks]
         known = [record for record in records if record]
@@ -155,6 +156,12 @@ class _Endpoints:
         self._dingtalk.faults = await read_body(request, FaultSettings.from_json)
         await self._changes.announce()
         return await self.show_faults(request)
+
+    def _send(self, message: UserMessage) -> SignedCallback:
+        try:
+            return self._dingtalk.send(message)
+        except UnknownRobotError as error:
+            raise ApiError(HTTPStatus.BAD_REQUEST, "request", str(error)) from None
 
     async def _try_to_deliver(self, callback: SignedCallback) -> None:
         with suppress(ApiError):

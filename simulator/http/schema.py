@@ -159,8 +159,9 @@ def _paths() -> Json:
             "get": operation(
                 "Everything remembered, then every change: server-sent events named `beginning`, "
                 "`record` (a Record), `card` (a Card), `bad_day` (a FaultSettings), `openapi` (an "
-                "OpenAPIState), `people` (the members' names and userids), `stream` (a "
-                "StreamState), `stream_faults` (a StreamFaults) and `revision`",
+                "OpenAPIState), `people` (the members' names and userids), `robots` (their "
+                "labels), `stream` (a StreamState), `stream_faults` (a StreamFaults) and "
+                "`revision`",
                 {"text/event-stream": {"schema": {"type": "string"}}},
             )
         },

@@ -5,6 +5,7 @@ import socket
 import time
 from collections import ChainMap
 from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from importlib.util import find_spec
@@ -124,9 +125,8 @@ def _build(
     if settings.mode == "stream" and not find_spec(_WEBSOCKETS):
         raise SettingsError(NO_WEBSOCKETS)
     dingtalk = Simulation(
-        secret=bot.secrets[0],
+        robots=[replace(robot, code=robot.code or ROBOT_CODE) for robot in bot.robots],
         public_url=settings.session_base_url,
-        robot_code=next(iter(bot.robots)).code or ROBOT_CODE,
         now_ms=wall_clock_ms,
         session_life_ms=round(settings.session_life_s * 1000),
         replies_per_minute=settings.replies_per_minute or None,
@@ -190,7 +190,7 @@ def _build(
         feed=Feed(
             views=stream_views(stream)
             | openapi_views(platform.openapi)
-            | {"people": lambda: MEMBER_NAMES},
+            | {"people": lambda: MEMBER_NAMES, "robots": lambda: dingtalk.robots.labels},
             logs={"card": platform.cards},
         ),
         hosts=_hosts(settings),

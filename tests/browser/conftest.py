@@ -24,7 +24,7 @@ from tests.browser.bot_account import APP_SECRET, BotAccount
 from tests.browser.chat_page import ChatPage
 from tests.support.builders import now_ms
 from tests.support.processes import wait_until
-from tests.support.simulator_harness import CALLBACK_URL, SECRET, Bot, Clock
+from tests.support.simulator_harness import CALLBACK_URL, ROBOTS, Bot, Clock
 
 PICTURE = Path(__file__).with_name("picture.svg")
 SKILLS = (
@@ -139,7 +139,7 @@ async def staged(page: Page) -> AsyncIterator[tuple[ChatPage, Bot]]:
     with _listener() as listener:
         url = f"http://127.0.0.1:{listener.getsockname()[1]}"
         changes = ChangeNotifier()
-        dingtalk = Simulation(secret=SECRET, public_url=url, now_ms=clock)
+        dingtalk = Simulation(robots=ROBOTS, public_url=url, now_ms=clock)
         callback_sender = CallbackSender(CALLBACK_URL, transport=httpx.ASGITransport(bot.app))
         app = create_app(dingtalk=dingtalk, callback_sender=callback_sender, changes=changes)
         server = uvicorn.Server(uvicorn.Config(app, log_config=None, lifespan="on"))

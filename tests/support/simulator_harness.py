@@ -9,9 +9,12 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from dingda.shared.dingtalk.robots import Robot
 from dingda.shared.dingtalk.signature import verify
+from dingda.simulator.dingtalk.callback import ROBOT_CODE
 
 SECRET = "a secret"
+ROBOTS = (Robot(ROBOT_CODE, secrets=(SECRET,)),)
 SIMULATOR_URL = "http://simulator.test"
 CALLBACK_URL = "http://gateway.test/dd_robot/"
 NOW_MS = 1_700_000_000_000

@@ -22,7 +22,7 @@ from dingda.simulator.http.cards_api import card_api_routes, openapi_api_routes
 from dingda.simulator.http.files_api import file_api_routes
 from dingda.simulator.http.stream import stream_routes
 from dingda.simulator.http.stream_api import stream_api_routes
-from tests.support.simulator_harness import CALLBACK_URL, SECRET, SIMULATOR_URL, Bot, Clock
+from tests.support.simulator_harness import CALLBACK_URL, ROBOTS, SECRET, SIMULATOR_URL, Bot, Clock
 from tests.support.stream_harness import CLIENT_ID, a_stream
 
 
@@ -33,7 +33,7 @@ def clock() -> Clock:
 
 @pytest.fixture
 def dingtalk(clock: Clock) -> Simulation:
-    return Simulation(secret=SECRET, public_url=SIMULATOR_URL, now_ms=clock)
+    return Simulation(robots=ROBOTS, public_url=SIMULATOR_URL, now_ms=clock)
 
 
 @pytest.fixture

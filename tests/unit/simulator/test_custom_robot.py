@@ -13,7 +13,7 @@ from dingda.simulator.dingtalk.custom_robot import CHAT, CustomRobot, KnownRobot
 from dingda.simulator.dingtalk.simulation import Simulation
 from dingda.simulator.http.app import create_app, custom_robot_route
 from dingda.simulator.http.callback_sender import CallbackSender
-from tests.support.simulator_harness import CALLBACK_URL, SIMULATOR_URL, Clock
+from tests.support.simulator_harness import CALLBACK_URL, ROBOTS, SIMULATOR_URL, Clock
 
 TOLD = {"msgtype": "text", "text": {"content": "3 条消息没有得到回答"}}
 
@@ -25,7 +25,7 @@ def clock() -> Clock:
 
 @pytest.fixture
 def dingtalk(clock: Clock) -> Simulation:
-    return Simulation(secret="a secret", public_url=SIMULATOR_URL, now_ms=clock)
+    return Simulation(robots=ROBOTS, public_url=SIMULATOR_URL, now_ms=clock)
 
 
 async def post(dingtalk: Simulation, clock: Clock, query: str, *, secret: str = "") -> Any:

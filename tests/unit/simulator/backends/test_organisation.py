@@ -18,7 +18,7 @@ class OrganisationHarness:
     """The OpenAPI, and what the chat shows."""
 
     def __init__(self, robot: Robot = Robot("", secrets=("s",))) -> None:  # noqa: B008 - a value
-        self.dingtalk = Simulation(secret="s", public_url="http://127.0.0.1", now_ms=lambda: 7)
+        self.dingtalk = Simulation(robots=[robot], public_url="http://127.0.0.1", now_ms=lambda: 7)
         openapi = create_openapi(self.dingtalk, ChangeNotifier(), robot)
         transport = httpx.ASGITransport(Starlette(routes=openapi.routes()))
         self.client = httpx.AsyncClient(transport=transport, base_url="http://openapi")

@@ -11,7 +11,7 @@ from dingda.simulator.dingtalk.record_store import MAX_RECORDS
 from dingda.simulator.dingtalk.rules import ReplyVerdict
 from dingda.simulator.dingtalk.simulation import SignedCallback, Simulation
 from dingda.simulator.dingtalk.user_message import UserMessage
-from tests.support.simulator_harness import NOW_MS, SECRET, SIMULATOR_URL, Clock
+from tests.support.simulator_harness import NOW_MS, ROBOTS, SECRET, SIMULATOR_URL, Clock
 
 HELLO: dict[str, Any] = {"msgtype": "text", "text": {"content": "你好"}}
 
@@ -70,7 +70,7 @@ def test_a_callback_states_a_session_end_a_little_over_ninety_minutes_after_the_
 
 def test_a_sessions_life_can_be_shorter(clock: Clock) -> None:
     dingtalk = Simulation(
-        secret=SECRET, public_url=SIMULATOR_URL, now_ms=clock, session_life_ms=2000
+        robots=ROBOTS, public_url=SIMULATOR_URL, now_ms=clock, session_life_ms=2000
     )
     fields = fields_of(dingtalk.send(UserMessage("你好")))
     assert 2000 < fields["sessionWebhookExpiredTime"] - NOW_MS < 3000
@@ -172,7 +172,7 @@ def test_a_malformed_reply_does_not_count_towards_the_limit(dingtalk: Simulation
 
 def test_the_limit_can_be_switched_off(clock: Clock) -> None:
     dingtalk = Simulation(
-        secret=SECRET, public_url=SIMULATOR_URL, now_ms=clock, replies_per_minute=None
+        robots=ROBOTS, public_url=SIMULATOR_URL, now_ms=clock, replies_per_minute=None
     )
     callback = dingtalk.send(UserMessage("你好"))
     assert {post(dingtalk, callback).errcode for _ in range(100)} == {0}

@@ -53,6 +53,8 @@ async def test_sending_returns_the_record_once_the_acknowledgement_is_there(
             "text": "你好",
             "sender": "张三",
             "single": False,
+            "group": "",
+            "robot": "",
             "published": True,
             "mention": True,
             "kind": "text",

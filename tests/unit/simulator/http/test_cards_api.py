@@ -27,7 +27,7 @@ from dingda.simulator.dingtalk.stream_pushes import StreamPushes
 from dingda.simulator.http.card_presses import PATIENCE_S, CardPresses
 from dingda.simulator.http.events import Events
 from tests.support.open_platform_caller import BY_KEY, a_button, a_card, an_answer
-from tests.support.simulator_harness import NOW_MS, SECRET, SIMULATOR_URL, Clock
+from tests.support.simulator_harness import NOW_MS, ROBOTS, SECRET, SIMULATOR_URL, Clock
 from tests.support.stream_harness import CLIENT_ID, Frame, StreamClient, a_stream
 from tests.support.virtual_time import virtual_time
 
@@ -69,7 +69,7 @@ class CardBot:
 
 
 def a_platform() -> OpenPlatform:
-    dingtalk = Simulation(secret=SECRET, public_url=SIMULATOR_URL, now_ms=Clock())
+    dingtalk = Simulation(robots=ROBOTS, public_url=SIMULATOR_URL, now_ms=Clock())
     robot = Robot("", secrets=(SECRET,))
     return create_platform(dingtalk, ChangeNotifier(), robot, now_ms=Clock())
 
