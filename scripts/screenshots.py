@@ -186,7 +186,7 @@ async def _draw_replies(page: Page) -> None:
 async def _open_details(page: Page, said: str) -> None:
     await _say(page, said)
     state = page.locator(".message.mine").last.locator("button.state")
-    await expect(state).to_have_text("answered")
+    await expect(state).to_have_attribute("data-state", "answered")
     await state.click()
     await _to_end(page)
 

@@ -54,6 +54,10 @@ class ChatPage:
         """The last message's state; a button that opens its details."""
         return self.mine.locator("button.state")
 
+    async def expect_state(self, state: str) -> None:
+        """Wait until the last message is in a state, by its word in the ledger or the status."""
+        await expect(self.state).to_have_attribute("data-state", state)
+
     @property
     def mode(self) -> Locator:
         """What the head says of the mode."""

@@ -48,7 +48,7 @@ async def test_axe_has_no_serious_finding_in_a_chat_with_every_kind_of_reply(
     await chat.open("group")
     for said in ("text", "markdown", "整体跳转", "独立跳转", "feed", "吃了吗"):
         await chat.say(said)
-    await expect(chat.state).to_have_text("unmatched")
+    await chat.expect_state("unmatched")
     assert await findings(page) == []
 
 
@@ -94,7 +94,7 @@ async def test_axe_has_no_serious_finding_in_the_panels(
     await chat.open_single("面板")
     await chat.choose_fault("replies", "refuse")
     await chat.say("text")
-    await expect(chat.state).to_have_text("dead")
+    await chat.expect_state("dead")
     await chat.open_details()
     await chat.details.get_by_text("回调原文").click()
     assert await findings(page) == []
@@ -120,7 +120,7 @@ async def test_axe_is_able_to_find_something(chat: ChatPage, page: Page) -> None
 async def test_everything_can_be_done_by_the_keyboard(chat: ChatPage, page: Page) -> None:
     await chat.open_single("键盘")
     await chat.say("text")
-    await expect(chat.state).to_have_text("answered")
+    await chat.expect_state("answered")
     await chat.state.focus()
     await page.keyboard.press("Enter")
     await expect(page.locator("#details-title")).to_be_focused()
@@ -147,7 +147,7 @@ async def test_a_screen_reader_hears_replies_from_a_live_log(chat: ChatPage, pag
     await chat.say("text")
     log = page.get_by_role("log", name="聊天记录")
     await expect(log).to_contain_text("你刚刚发的消息是：[text]")
-    await expect(chat.state).to_have_attribute("aria-label", "这条消息怎么样了: answered")
+    await expect(chat.state).to_have_attribute("aria-label", "这条消息怎么样了: 已回答")
 
 
 @pytest.mark.parametrize("width", [320, 390, 768])
@@ -197,3 +197,34 @@ async def test_the_theme_follows_the_system_until_it_is_chosen(chat: ChatPage, p
     await page.reload()
     await page.wait_for_selector("html[data-ready]")
     assert await page.evaluate(background) == light
+
+
+@pytest.mark.parametrize(("language", "name"), [("zh", "无技能匹配"), ("en", "no match")])
+async def test_a_state_has_a_name_in_the_pages_language(
+    chat: ChatPage, page: Page, language: str, name: str
+) -> None:
+    await chat.open("single/译名", query=f"?lang={language}")
+    await chat.say("吃了吗")
+    await chat.expect_state("unmatched")
+    await expect(chat.state).to_have_text(name)
+    await expect(chat.note).to_contain_text(name)
+    await chat.open_details()
+    await expect(chat.details.locator("span.state")).to_have_text(name)
+    await expect(chat.step("ended")).to_contain_text(name)
+
+
+@pytest.mark.parametrize("width", [700, 768, 900, 1024])
+async def test_on_a_tablet_no_panel_covers_the_chat(chat: ChatPage, page: Page, width: int) -> None:
+    await page.set_viewport_size({"width": width, "height": 900})
+    await chat.open_single("平板")
+    await chat.say("text")
+    await chat.expect_state("answered")
+    await chat.open_details()
+    panel = await chat.details.bounding_box()
+    assert panel is not None
+    for part in ("#log", "#composer", "main h2"):
+        box = await page.locator(part).bounding_box()
+        assert box is not None
+        assert box["x"] + box["width"] <= panel["x"]
+        assert box["width"] >= width / 3
+    assert await page.evaluate("document.documentElement.scrollWidth") <= width

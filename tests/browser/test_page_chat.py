@@ -24,7 +24,7 @@ async def test_text_is_shown_with_the_sender_mentioned(chat: ChatPage) -> None:
     await chat.say("text")
     await expect(chat.reply.locator(".bubble")).to_have_text("@张三 你刚刚发的消息是：[text]")
     await expect(chat.reply.locator(".mention")).to_have_text("@张三")
-    await expect(chat.state).to_have_text("answered")
+    await chat.expect_state("answered")
 
 
 async def test_markdown_is_shown_as_a_heading_and_a_paragraph(chat: ChatPage) -> None:
@@ -72,17 +72,17 @@ async def test_a_feed_shows_its_pictures_the_first_one_large(chat: ChatPage) -> 
 async def test_a_slow_lookup_is_leased_first_and_answered_later(chat: ChatPage) -> None:
     await chat.open_single("耐心")
     await chat.say("慢 1.5")
-    await expect(chat.state).to_have_text("leased")
+    await chat.expect_state("leased")
     await expect(chat.page.locator(".message.bot")).to_have_count(0)
     await expect(chat.reply.locator(".bubble")).to_have_text("查好了")
-    await expect(chat.state).to_have_text("answered")
+    await chat.expect_state("answered")
 
 
 async def test_silence_is_shown_as_such(chat: ChatPage) -> None:
     await chat.open_single("寡言")
     await chat.say("吃了吗")
-    await expect(chat.note).to_have_text("没有回复 · unmatched")
-    await expect(chat.state).to_have_text("unmatched")
+    await expect(chat.note).to_have_text("没有回复 · 无技能匹配")
+    await chat.expect_state("unmatched")
 
 
 async def test_a_group_message_without_a_mention_does_not_reach_the_bot(chat: ChatPage) -> None:
@@ -90,7 +90,7 @@ async def test_a_group_message_without_a_mention_does_not_reach_the_bot(chat: Ch
     await chat.page.get_by_role("button", name="@钉答").click()
     await expect(chat.page.locator("#mention-hint")).to_be_visible()
     await chat.say("大家中午吃什么")
-    await expect(chat.state).to_have_text("undelivered")
+    await chat.expect_state("undelivered")
     await expect(chat.note).to_have_text("没有送到机器人: 群里不 @ 机器人，钉钉不会把消息交给它")
 
 
@@ -192,3 +192,11 @@ async def test_no_script_but_the_pages_own_may_run(
     )
     assert ran == [None, True]
     assert "Content Security Policy" in complaints.pop()
+
+
+async def test_every_message_shows_when_it_came(chat: ChatPage) -> None:
+    await chat.open_single("准时")
+    await chat.say("text")
+    await expect(chat.reply).to_be_visible()
+    for message in (chat.mine, chat.reply):
+        await expect(message.locator("time")).to_have_text(re.compile(r"^\d\d:\d\d:\d\d$"))

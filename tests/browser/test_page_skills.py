@@ -27,7 +27,7 @@ async def test_what_another_person_says_does_not_answer_a_question(
     await expect(chat.reply).to_contain_text("喝什么？")
     await page.locator("#speaker").select_option("李四")
     await chat.say("红茶")
-    await expect(chat.state).to_have_text("unmatched")
+    await chat.expect_state("unmatched")
     await page.locator("#speaker").select_option("张三")
     await chat.say("红茶")
     await expect(chat.reply).to_contain_text("红茶，几分糖？")
@@ -67,7 +67,7 @@ async def test_an_approval_is_decided_by_the_manager_and_seen_by_both(
     await page.locator("#speaker").select_option("张三")
     await expect(card).to_contain_text("王五：同意")
     await expect(card.get_by_role("button", name="同意")).to_have_count(0)
-    await expect(chat.state).to_have_text("answered")
+    await chat.expect_state("answered")
     await expect(page.locator(".note")).to_have_count(notes)
 
 
@@ -93,5 +93,5 @@ async def test_an_answer_grows_while_it_is_made(chat: ChatPage, page: Page) -> N
     card = cards.nth(count)
     await expect(card.locator(".state")).to_have_text("完成", timeout=20_000)
     await expect(card.locator(".markdown")).to_contain_text("再也没等到兔子")
-    await expect(chat.state).to_have_text("answered")
+    await chat.expect_state("answered")
     assert len(await page.evaluate("[...window.lengths]")) > 1

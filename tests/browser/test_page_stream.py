@@ -46,7 +46,7 @@ async def test_a_messages_details_name_its_frame_and_the_acks_code_and_time(
 ) -> None:
     await streaming.open_single("帧")
     await streaming.say("text")
-    await expect(streaming.state).to_have_text("answered")
+    await streaming.expect_state("answered")
     await streaming.open_details()
     await expect(streaming.step("acknowledged")).to_contain_text(FRAME)
     await expect(streaming.step("acknowledged")).to_contain_text(re.compile(r"\+\d+ ms"))
@@ -61,7 +61,7 @@ async def test_a_message_that_the_bot_does_not_take_shows_the_acks_code(
     async with httpx.AsyncClient(trust_env=False) as client:
         await client.post(f"{streaming.url}/api/callbacks", json=unreadable)
     await streaming.open_single("不收")
-    await expect(streaming.state).to_have_text("code 400")
+    await streaming.expect_state("code 400")
     await expect(streaming.note).to_contain_text("机器人没有收下：code 400")
 
 
@@ -75,7 +75,7 @@ async def test_after_a_disconnect_there_is_another_connection_and_the_next_messa
     await expect(streaming.connections.filter(has_not_text=old)).to_have_count(1)
     await streaming.page.keyboard.press("Escape")
     await streaming.say("text")
-    await expect(streaming.state).to_have_text("answered")
+    await streaming.expect_state("answered")
 
 
 async def test_a_cut_connection_is_followed_by_another(streaming: ChatPage) -> None:
@@ -102,7 +102,7 @@ async def test_a_message_whose_ack_is_lost_comes_in_another_frame_and_is_answere
     await streaming.page.locator("#bad-day-button").click()
     panel = streaming.page.locator(".connections")
     await expect(panel).to_contain_text(re.compile("再次推送 [1-9]\\d* 次，丢失 0 条"))
-    await expect(streaming.state).to_have_text("answered")
+    await streaming.expect_state("answered")
     await expect(streaming.page.locator(".message.bot")).to_have_count(1)
     # It was for one ack only.
     await expect(streaming.page.locator("#banner")).to_be_hidden()
@@ -146,7 +146,7 @@ async def test_axe_has_no_serious_finding_in_the_panels_of_stream_mode(
     await page.keyboard.press("Escape")
     await streaming.press("恢复晴天")
     await streaming.say("text")
-    await expect(streaming.state).to_have_text("answered")
+    await streaming.expect_state("answered")
     await streaming.open_details()
     assert await findings(page) == []
 

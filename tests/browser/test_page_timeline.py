@@ -16,7 +16,7 @@ STEPS = ["sent", "accepted", "leased", "skillStarted", "skillEnded", "sending", 
 async def test_a_message_opens_to_the_steps_that_the_real_parts_took(chat: ChatPage) -> None:
     await chat.open_single("细看")
     await chat.say("慢 0.3")
-    await expect(chat.state).to_have_text("answered")
+    await chat.expect_state("answered")
     await chat.open_details()
     names = await chat.details.locator("[data-step]").evaluate_all(
         "(steps) => steps.map((step) => step.dataset.step)"
@@ -36,7 +36,7 @@ async def test_a_message_opens_to_the_steps_that_the_real_parts_took(chat: ChatP
 async def test_a_timeline_goes_on_while_it_is_looked_at(chat: ChatPage) -> None:
     await chat.open_single("围观")
     await chat.say("慢 1.5")
-    await expect(chat.state).to_have_text("leased")
+    await chat.expect_state("leased")
     await chat.open_details()
     await expect(chat.step("ended")).to_have_count(0)
     await expect(chat.step("ended")).to_contain_text("answered")
@@ -61,7 +61,7 @@ async def test_a_reply_of_the_same_millisecond_as_the_end_was_before_it(
 async def test_an_unmatched_message_has_no_skill_in_its_timeline(chat: ChatPage) -> None:
     await chat.open_single("无人")
     await chat.say("吃了吗")
-    await expect(chat.state).to_have_text("unmatched")
+    await chat.expect_state("unmatched")
     await chat.open_details()
     await expect(chat.step("ended")).to_contain_text("unmatched")
     await expect(chat.step("skillStarted")).to_have_count(0)
@@ -70,7 +70,7 @@ async def test_an_unmatched_message_has_no_skill_in_its_timeline(chat: ChatPage)
 async def test_the_raw_callback_and_the_raw_reply_are_there_as_json(chat: ChatPage) -> None:
     await chat.open_single("原文")
     await chat.say("整体跳转")
-    await expect(chat.state).to_have_text("answered")
+    await chat.expect_state("answered")
     await chat.open_details()
     await chat.details.get_by_text("回调原文").click()
     callback = json.loads(await chat.details.locator("#raw-callback pre").inner_text())
@@ -92,7 +92,7 @@ async def test_a_message_is_sent_again_as_a_new_one(chat: ChatPage) -> None:
 async def test_the_same_message_delivered_twice_is_answered_once(chat: ChatPage) -> None:
     await chat.open_single("重复")
     await chat.say("text")
-    await expect(chat.state).to_have_text("answered")
+    await chat.expect_state("answered")
     await chat.open_details()
     await chat.details.get_by_role("button", name="重复投递同一条").click()
     await expect(chat.step("redelivered")).to_contain_text('HTTP 200 {"msgtype":"empty"}')

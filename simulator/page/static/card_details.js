@@ -2,7 +2,7 @@
 
 import { element, refill } from "./dom.js";
 import { texts } from "./texts.js";
-import { closeButton, raw } from "./widgets.js";
+import { closeButton, raw, timeOf } from "./widgets.js";
 
 /**
  * @param {HTMLElement} panel
@@ -45,7 +45,7 @@ function pressed({ staff_id: staffId, action_id: actionId, at_ms: at, status, af
   return element(
     "li",
     { class: `step ${problem ? "bad" : "good"}` },
-    element("span", { class: "after" }, new Date(at).toLocaleTimeString("zh-CN", { hour12: false })),
+    element("span", { class: "after" }, timeOf(at)),
     element("span", {}, `${nameOf(staffId)}: ${actionId}`),
     element("code", {}, outcome),
   );

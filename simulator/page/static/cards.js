@@ -4,7 +4,7 @@ import { cardMarkdown } from "./card_markdown.js";
 import { element, refill } from "./dom.js";
 import { link, picture } from "./links.js";
 import { texts } from "./texts.js";
-import { avatar } from "./widgets.js";
+import { avatar, bylineOfBot } from "./widgets.js";
 
 const GROWING = ["processing", "typing"];
 
@@ -18,17 +18,17 @@ export const cardMessage = (card) =>
 /**
  * Draws a card into its article in the chat, in the place of what was there.
  * @param {HTMLElement} article
- * @param {object} card as the API tells it.
+ * @param {{card: object, at_ms: number}} item the card as the API tells it, and when it was sent here.
  * @param {string | undefined} viewer the userid of the person who looks at it.
  * @param {{press(card: object, button: object): void, choose(id: string): void}} page
  */
-export function drawCard(article, card, viewer, page) {
+export function drawCard(article, { card, at_ms }, viewer, page) {
   const view = seenBy(card, viewer);
   const press = card.presses.filter(({ staff_id: id }) => id === viewer).at(-1);
   refill(
     article,
     avatar(texts.bot, "robot"),
-    element("p", { class: "name" }, texts.bot, " ", element("small", {}, texts.robot)),
+    bylineOfBot(at_ms),
     element(
       "div",
       { class: "bubble card live-card", "data-state": card.state },

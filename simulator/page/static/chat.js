@@ -4,12 +4,12 @@ import { cardMessage, drawCard } from "./cards.js";
 import { element } from "./dom.js";
 import { picture } from "./links.js";
 import { renderReply } from "./replies.js";
-import { replyIsShown, stateOf, whyUndelivered, wordsOf } from "./store.js";
+import { endingOf, isEnded, stateName, stateOf, whyUndelivered } from "./states.js";
+import { replyIsShown, wordsOf } from "./store.js";
 import { language, texts } from "./texts.js";
-import { avatar, mention } from "./widgets.js";
+import { avatar, byline, bylineOfBot, mention } from "./widgets.js";
 
 const NEAR_END_PX = 80;
-const ENDED = ["answered", "unmatched", "refused", "dead"];
 
 /** Draws a conversation, and keeps the nodes that have not changed, so that little is read out again. */
 export class Chat {
@@ -49,7 +49,7 @@ export class Chat {
       const isSame = before?.look === look;
       const node = isSame || (before && item.kind === "card") ? before.node : this.#build(item, store);
       if (item.kind === "said") drawState(node.querySelector(".state"), item.record);
-      if (item.kind === "card" && !isSame) drawCard(node, item.card, store.viewer, this.#page);
+      if (item.kind === "card" && !isSame) drawCard(node, item, store.viewer, this.#page);
       drawn.set(item.key, { look, node });
     }
     this.#show([...drawn.values()].map(({ node }) => node));
@@ -60,7 +60,7 @@ export class Chat {
   #build(item, store) {
     if (item.kind === "said") return this.#said(item);
     if (item.kind === "card") return cardMessage(item.card);
-    if (item.kind === "reply") return shownReply(item.reply, item.inCallback, store.names);
+    if (item.kind === "reply") return shownReply(item, store.names);
     return element("p", { class: `note ${item.tone}` }, item.words);
   }
 
@@ -70,7 +70,7 @@ export class Chat {
       "article",
       { class: `message ${isMine ? "mine" : "other"}`, "data-msg-id": msgId },
       avatar(said.sender),
-      element("p", { class: "name" }, said.sender),
+      byline(record.sent_at_ms, said.sender),
       element(
         "div",
         { class: "bubble text" },
@@ -121,9 +121,10 @@ function attached({ kind, file, text }) {
 /** Shows a message's state; it changes often and need not be read out. */
 function drawState(button, record) {
   const state = stateOf(record);
-  const words = state === "sent" ? texts.sending : state;
+  const words = stateName(state);
   if (button.textContent === words) return;
   button.textContent = words;
+  button.dataset.state = state;
   button.className = `state ${state.split(" ")[0].toLowerCase()}`;
   button.setAttribute("aria-label", `${texts.what}: ${words}`);
 }
@@ -168,25 +169,24 @@ function silence(record, records) {
     return note(`${texts.undelivered[record.mode]}: ${whyUndelivered(record)}`, "bad");
   }
   if (/^(HTTP|code) /.test(state)) return note(texts.notAcknowledged[record.mode](state), "bad");
-  if (timeline && ENDED.includes(timeline.state)) {
-    const why = timeline.reason ? ` · ${timeline.reason}` : "";
-    if (timeline.state === "dead") return note(`${timeline.state}${why}`, "bad");
+  if (timeline && isEnded(timeline.state)) {
+    if (timeline.state === "dead") return note(endingOf(timeline), "bad");
     const isOnCard =
       timeline.state === "answered" &&
       records.some(({ card, sent_at_ms: at }) => card && record.sent_at_ms <= at && at <= timeline.ended_ms);
-    return shown || isOnCard ? [] : note(`${texts.noReply} · ${timeline.state}${why}`);
+    return shown || isOnCard ? [] : note(`${texts.noReply} · ${endingOf(timeline)}`);
   }
   const isOld = Date.now() - record.sent_at_ms > 5000;
   return !timeline && !shown && isOld && state === "acknowledged" ? note(texts.noReplyYet) : [];
 }
 
-function shownReply(reply, inCallback, names) {
+function shownReply({ reply, inCallback, at_ms }, names) {
   const unheard = reply.trouble && texts.unheard[reply.trouble];
   return element(
     "article",
     { class: "message bot", "data-msgtype": reply.payload.msgtype },
     reply.payload.actionCard?.hideAvatar === "1" ? null : avatar(texts.bot, "robot"),
-    element("p", { class: "name" }, texts.bot, " ", element("small", {}, texts.robot)),
+    bylineOfBot(at_ms),
     renderReply(reply, names),
     inCallback ? element("p", { class: "remark" }, texts.inCallback) : null,
     unheard ? element("p", { class: "remark" }, unheard) : null,

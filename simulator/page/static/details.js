@@ -3,7 +3,8 @@
 import * as api from "./api.js";
 import { drawCardDetails } from "./card_details.js";
 import { element, refill } from "./dom.js";
-import { stateOf, wordsOf } from "./store.js";
+import { stateName, stateOf } from "./states.js";
+import { wordsOf } from "./store.js";
 import { texts } from "./texts.js";
 import { stepsOf } from "./timeline.js";
 import { closeButton, raw } from "./widgets.js";
@@ -42,7 +43,7 @@ function drawRecord(panel, record, page) {
     element("h2", { id: "details-title", tabindex: "-1", "data-key": "title" }, texts.what),
     closeButton(page.close),
     element("p", { class: "quote" }, wordsOf(record.said)),
-    element("p", {}, element("code", { class: `state ${state}` }, state), ` ${texts.states[state] ?? ""}`),
+    stateLine(state),
     element("h3", {}, texts.timeline),
     timeline(record),
     record.ledger_id && !record.stories.length && record.ack
@@ -55,6 +56,17 @@ function drawRecord(panel, record, page) {
     ...[record.in_callback_reply, ...record.replies]
       .filter(Boolean)
       .map(({ payload }, at) => raw(`raw-reply-${at}`, texts.rawReply(at + 1), payload, opened)),
+  );
+}
+
+/** The state's name, its word in the ledger, and what it means. */
+function stateLine(state) {
+  const meaning = texts.states[state];
+  return element(
+    "p",
+    {},
+    element("span", { class: `state ${state}` }, stateName(state)),
+    ...(meaning ? [" ", element("code", {}, state), ` ${meaning}`] : []),
   );
 }
 

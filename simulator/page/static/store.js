@@ -92,20 +92,6 @@ export const titleOf = (conversation) => {
   return person ? texts.single(person) : texts.group;
 };
 
-/** A message's state: the ledger's word, or what DingTalk sees. */
-export function stateOf(record) {
-  const timeline = record.stories.at(-1);
-  if (timeline) return timeline.state;
-  const acks = [record.ack, ...record.redeliveries].filter(Boolean);
-  if (acks.some((ack) => ack.status >= 200 && ack.status < 300)) return "acknowledged";
-  if (acks.length) return `${record.mode === "stream" ? "code" : "HTTP"} ${acks.at(-1).status}`;
-  return record.undelivered ? "undelivered" : "sent";
-}
-
-/** Why a message never got to the bot, or null. */
-export const whyUndelivered = ({ said, undelivered }) =>
-  undelivered && !said.single && !said.mention ? texts.notMentioned : undelivered;
-
 /** The clients' words for kinds without a text. */
 const PLACEHOLDERS = {
   audio: "[语音]",

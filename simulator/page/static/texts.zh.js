@@ -1,4 +1,4 @@
-// The page's texts in Chinese. The ledger's states are terms and not translated.
+// The page's texts in Chinese. A state's own word in the ledger is shown beside its name.
 
 export default {
   brand: "钉答",
@@ -57,13 +57,24 @@ export default {
   lineDown: "连接断开，正在重连……",
   badDayOn: (what) => `坏天气：${what}`,
   goodDay: "恢复晴天",
-  sending: "正在发送",
-  acknowledged: "已确认",
+  stateNames: {
+    sent: "正在发出",
+    acknowledged: "已收下",
+    undelivered: "未送达",
+    accepted: "排队中",
+    leased: "处理中",
+    sending: "回复中",
+    answered: "已回答",
+    unmatched: "无技能匹配",
+    refused: "已婉拒",
+    dead: "未能回答",
+  },
+  reasons: { failed: "出错", expired: "会话已过期", unknown: "不知是否送达" },
   states: {
     accepted: "已存好，在排队",
     leased: "工作进程正在处理",
     sending: "正在发回复",
-    answered: "已回答",
+    answered: "回复已送达",
     unmatched: "没有技能认领",
     refused: "技能说了不行",
     dead: "没有好结局",

@@ -1,6 +1,6 @@
 // The steps of a message, each with its time, as the real parts have measured them.
 
-import { whyUndelivered } from "./store.js";
+import { stateName, whyUndelivered } from "./states.js";
 import { texts } from "./texts.js";
 
 /**
@@ -69,7 +69,7 @@ function ledgerSteps(timeline, isFirst) {
   if (timeline.ended_ms) {
     const tone = timeline.state === "dead" ? "bad" : "good";
     const why = timeline.reason ? ` · ${timeline.reason}` : "";
-    steps.push(step("ended", timeline.ended_ms, texts.steps.ended, `${timeline.state}${why}`, tone));
+    steps.push(step("ended", timeline.ended_ms, `${texts.steps.ended} · ${stateName(timeline.state)}`, `${timeline.state}${why}`, tone));
   }
   return steps;
 }
