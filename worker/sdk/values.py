@@ -142,11 +142,16 @@ def _extract_number(kind: Any, words: FoldedText) -> tuple[Any, FoldedText] | No
 
 
 def _extract_choice(choices: tuple[str, ...], words: FoldedText) -> tuple[str, FoldedText] | None:
-    for folded, choice in _longest_first(choices):
-        at = words.folded.find(folded)
-        if at >= 0:
-            return choice, words.without(at, at + len(folded))
-    return None
+    """The choice that is typed first; of several that begin there, the longest."""
+    found = [
+        (at, folded, choice)
+        for folded, choice in _longest_first(choices)
+        if (at := words.folded.find(folded)) >= 0
+    ]
+    if not found:
+        return None
+    at, folded, choice = min(found, key=lambda each: each[0])
+    return choice, words.without(at, at + len(folded))
 
 
 @cache

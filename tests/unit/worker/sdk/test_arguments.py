@@ -80,6 +80,21 @@ def test_a_choice_is_recognised_in_any_script() -> None:
     assert bound(function, "我想請調休") == {"kind": "调休"}
 
 
+def test_of_two_choices_the_one_that_is_typed_first_is_the_first() -> None:
+    Unit = Literal["公里", "英里", "里"]  # noqa: N806 - a type
+
+    def function(source: Unit, target: Unit) -> None: ...
+
+    assert bound(function, "3 英里 公里") == {"source": "英里", "target": "公里"}
+    assert bound(function, "里 英里") == {"source": "里", "target": "英里"}
+
+
+def test_of_choices_that_begin_alike_the_longest_is_meant() -> None:
+    def function(team: Literal["支付", "支付组"]) -> None: ...
+
+    assert bound(function, "支付组") == {"team": "支付组"}
+
+
 def test_a_slot_is_taken_out_before_text_takes_the_rest() -> None:
     def function(what: str, fruit: Fruit) -> None: ...
 
