@@ -24,15 +24,8 @@ from dingda.worker.sdk.loader import load_skills
 
 ROOT = Path(__file__).parents[2]
 READMES = ("README.md", "README.zh-CN.md")
-PAGES = (
-    *READMES,
-    "docs/skills.md",
-    "docs/cards.md",
-    "docs/dialogue.md",
-    "docs/media.md",
-    "docs/streaming.md",
-)
 DOCS = sorted((ROOT / "docs").rglob("*.md"))
+PAGES = (*map(ROOT.joinpath, READMES), *DOCS)
 _TYPED = re.compile(r"(?:^\$ (?:[A-Z_]+=\S+ )*|`)(?:\.venv/bin/)?dingda (.+?)(?:`|$)", re.MULTILINE)
 _DEPLOYED = re.compile(r"^(?: *command: |ExecStart=\S+/)dingda (.+)$", re.MULTILINE)
 _BLOCK = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
@@ -40,15 +33,15 @@ _BLOCK = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
 
 def blocks() -> list[Any]:
     return [
-        pytest.param(code, id=f"{page}-{number}")
+        pytest.param(code, id=f"{page.relative_to(ROOT)}-{number}")
         for page in PAGES
-        for number, code in enumerate(_BLOCK.findall((ROOT / page).read_text("utf-8")), 1)
+        for number, code in enumerate(_BLOCK.findall(page.read_text("utf-8")), 1)
     ]
 
 
 def typed_commands() -> list[str]:
     """Every call of `dingda` that a page shows, in a console or within a sentence."""
-    texts = [path.read_text("utf-8") for path in (*map(ROOT.joinpath, READMES), *DOCS)]
+    texts = [page.read_text("utf-8") for page in PAGES]
     return sorted({line for text in texts for line in _TYPED.findall(text)})
 
 
@@ -63,14 +56,22 @@ def variables() -> list[str]:
     return [f"DINGDA_{name}".upper() for name in Settings.model_fields]
 
 
+def run_tests(namespace: dict[str, Any], given: dict[str, Any]) -> None:
+    """Run a block's tests, but for those that need a fixture besides what is given."""
+    for name, function in list(namespace.items()):
+        needed = inspect.signature(function).parameters if name.startswith("test_") else None
+        if needed is not None and needed.keys() <= given.keys():
+            result = function(**{each: given[each] for each in needed})
+            if inspect.isawaitable(result):
+                asyncio.run(result)  # type: ignore[arg-type]
+
+
 @pytest.mark.parametrize("code", blocks())
-def test_each_python_block_runs_and_its_tests_pass(code: str) -> None:
+def test_each_python_block_runs_and_its_tests_pass(code: str, tmp_path: Path) -> None:
     namespace: dict[str, Any] = {"__name__": "docs_block"}
     exec(compile(code, "<docs>", "exec"), namespace)  # noqa: S102 - our own docs
-    assert isinstance(namespace["skill"], Skill)
-    for name, function in list(namespace.items()):
-        if name.startswith("test_") and inspect.iscoroutinefunction(function):
-            asyncio.run(function())
+    assert "Skill(" not in code or isinstance(namespace["skill"], Skill)
+    run_tests(namespace, {"tmp_path": tmp_path})
 
 
 @pytest.mark.parametrize("typed", sorted({*typed_commands(), *deployed_commands()}))
@@ -123,7 +124,7 @@ def test_the_example_environment_shows_the_defaults() -> None:
 
 def test_all_that_a_skill_may_read_of_a_message_is_named() -> None:
     text = (ROOT / "docs/skills.md").read_text("utf-8")
-    table = text.partition("\n## What was sent\n")[2].partition("\n\nAs parameters")[0]
+    table = text.partition("\n## What was sent\n")[2].partition("\n\n`await")[0]
     rows = dict(re.findall(r"^\| (`.*?`) \| (.*) \|$", table, re.MULTILINE))
     named = {name for names in rows for name in re.findall(r"`(\w+)`", names)}
     ours = {"id", "session_webhook", "session_expires_ms", "ordering_key", "robot_code", "msg_id"}

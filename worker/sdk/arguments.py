@@ -186,7 +186,7 @@ def _parameter(function: Callable[..., Any], parameter: inspect.Parameter, hint:
     if not is_readable(kind):
         raise TypeError(
             f"{_name(function)}: parameter {parameter.name!r} can't be read from text; "
-            "docs/skills.md names the types that can"
+            "docs/arguments.md names the types that can"
         )
     has_default = parameter.default is not inspect.Parameter.empty
     return Parameter(

@@ -3,7 +3,7 @@
     python -m tests.unit.worker.language.corpus [file]
 
 The router reads the phrases with every shipped skill. `phrases.txt` explains its format, and
-`docs/skills.md` how a phrase is judged.
+`CONTRIBUTING.md` how a phrase is judged.
 """
 
 import sys
