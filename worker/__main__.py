@@ -27,6 +27,7 @@ from dingda.worker.operations.commands import (
     status,
     trace_command,
 )
+from dingda.worker.operations.skill_changes import SkillChanges
 
 logger = logging.getLogger("dingda.worker")
 
@@ -41,30 +42,41 @@ def main() -> int:
     context_settings=HELP_OPTIONS,
     commands=[alive, status, trace_command, metrics, dead, settings],
 )
+@click.option(
+    "--reload",
+    is_flag=True,
+    help="For development: begin again when a file of a skill changes.",
+)
 @click.pass_context
-def worker(context: click.Context) -> None:
+def worker(context: click.Context, *, reload: bool) -> None:
     """Answer messages."""
     if context.invoked_subcommand is None:
         join_demo("DINGDA_REDIS_URL")
         with exiting_without_redis():
-            run(load_settings())
+            run(load_settings(), reload=reload)
 
 
-def run(settings: Settings) -> NoReturn:
+def run(settings: Settings, *, reload: bool = False) -> NoReturn:
     """Answer messages until told to stop, then end the process with its exit status.
+
+    Args:
+        settings: the worker's.
+        reload: whether to begin again, in the same process, when a file of a skill changes.
 
     Raises:
         SettingsError: if a setting is wrong, or the set-up could break a promise.
         RedisError: if Redis cannot be used.
+        DingdaError: if what `reload` needs is not installed.
     """
     configure_logging(settings.log_level, settings.log_format)
+    changes = SkillChanges(settings) if reload else None
     run_preflight(settings)
     warn_of_failpoints()
-    uvloop.run(_work(settings))
+    uvloop.run(_work(settings, changes))
     raise AssertionError("the worker ends its process itself")
 
 
-async def _work(settings: Settings) -> NoReturn:
+async def _work(settings: Settings, changes: SkillChanges | None) -> NoReturn:
     """Work until told to stop, and leave with an exit status.
 
     At once: Python and asyncio would wait for the threads and tasks that skills left behind, which
@@ -72,7 +84,7 @@ async def _work(settings: Settings) -> NoReturn:
     """
     exit_status = FAILED
     try:
-        await run_worker(settings)
+        await run_worker(settings, changes)
         exit_status = OK
     except SettingsError:
         raise
@@ -81,6 +93,8 @@ async def _work(settings: Settings) -> NoReturn:
     except Exception as error:  # noqa: BLE001 - without the exception's text
         logger.error("the worker ends: %s", trace(error))
     logging.shutdown()
+    if changes and changes.have_come:
+        os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])  # noqa: S606 - as it was started
     os._exit(exit_status)
 
 

@@ -51,7 +51,7 @@ from dingda.worker.delivery.outcome import Rejected, Retry
 from dingda.worker.delivery.transport import ReplyTransport
 from dingda.worker.delivery.webhook import WebhookChannel
 from dingda.worker.engine.answer_job import AnswerJob, message_id_of
-from dingda.worker.engine.concurrent_worker import Activity, ConcurrentWorker
+from dingda.worker.engine.concurrent_worker import GRACE_S, Activity, ConcurrentWorker
 from dingda.worker.engine.threads import SkillThreads
 from dingda.worker.engine.watchdog import Watchdog
 from dingda.worker.engine.watched_worker import WatchedWorker
@@ -72,6 +72,7 @@ from dingda.worker.services.openapi_calls import OpenAPICalls
 logger = logging.getLogger(__name__)
 
 if TYPE_CHECKING:
+    from dingda.worker.operations.skill_changes import SkillChanges
     from dingda.worker.operations.worker_metrics import WorkerMetrics
 
 BackgroundTask = Callable[[], Coroutine[Any, Any, None]]
@@ -98,10 +99,11 @@ class WorkerParts(NamedTuple):
         return self.threads.are_stuck or self.databases.is_stuck
 
 
-async def run_worker(settings: Settings) -> None:
-    """Work until told to stop."""
+async def run_worker(settings: Settings, changes: "SkillChanges | None" = None) -> None:
+    """Work until told to stop, or until *changes* have come where they are watched for."""
     fetching = create_fetching_redis(settings.redis_address)
     metrics = _create_metrics(settings)
+    watching: tuple[BackgroundTask, ...] = (changes.watch,) if changes else ()
     async with open_answerer(settings, metrics) as parts, fetching:
         asyncio.get_running_loop().set_default_executor(parts.threads)
         worker = ConcurrentWorker(
@@ -109,8 +111,13 @@ async def run_worker(settings: Settings) -> None:
             fetching,
             perform=lambda data: parts.answerer.answer(message_id_of(data)),
             activity=parts.activity,
-            background_tasks=(*_background_tasks(parts.ledger, metrics), *parts.own_tasks),
+            background_tasks=(
+                *_background_tasks(parts.ledger, metrics),
+                *parts.own_tasks,
+                *watching,
+            ),
             concurrency=parts.answerer.max_concurrency,
+            grace_s=changes.grace_s if changes else GRACE_S,
         )
         name_worker(worker.name)
         asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, _restart, worker)

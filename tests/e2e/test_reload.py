@@ -1,0 +1,126 @@
+"""`dingda worker --reload`: a skill that is saved answers, on real processes."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from uuid import uuid4
+
+import psutil
+import pytest
+
+from tests.support.builders import a_callback
+from tests.support.processes import (
+    Process,
+    SessionWebhook,
+    gateway,
+    post_callback,
+    process,
+    valkey,
+    wait_until,
+)
+
+_SKILL = """
+import asyncio
+from pathlib import Path
+
+from dingda.skill import Skill
+
+skill = Skill("coffee", summary="来一杯咖啡")
+
+
+@skill.command("咖啡")
+async def brew() -> str:
+    Path("begun").touch()
+    await asyncio.sleep({takes_s})
+    return "{answer}"
+"""
+_RELOADED_WITHIN_S = 60.0
+
+
+@dataclass(frozen=True)
+class Author:
+    """The author of a skill, with a bot that reloads it."""
+
+    folder: Path
+    worker: Process
+    webhook: SessionWebhook
+    address: str
+
+    def saves(self, source: str) -> None:
+        (self.folder / "coffee.py").write_text(source, "utf-8")
+
+    def saves_and_waits(self, answer: str, *, takes_s: float = 0) -> None:
+        """Save a skill, and wait until the worker has begun again."""
+        begun = self.worker.output.count("takes up to")
+        self.saves(_SKILL.format(answer=answer, takes_s=takes_s))
+        wait_until(
+            lambda: self.worker.output.count("takes up to") > begun, within_s=_RELOADED_WITHIN_S
+        )
+
+    def asks(self) -> None:
+        session = self.webhook.url(uuid4().hex)
+        body = a_callback("咖啡", msgId=uuid4().hex, sessionWebhook=session)
+        assert post_callback(self.address, body).json() == {"msgtype": "empty"}
+
+    @property
+    def replies(self) -> list[str]:
+        return [post.payload["text"]["content"].splitlines()[-1] for post in self.webhook.posts]
+
+    def is_answered(self) -> str:
+        """Ask, and return the next reply."""
+        before = len(self.replies)
+        self.asks()
+        wait_until(lambda: len(self.replies) > before)
+        return self.replies[-1]
+
+
+@pytest.fixture(scope="module")
+def author(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Author]:
+    folder = tmp_path_factory.mktemp("acme")
+    (folder / "coffee.py").write_text(_SKILL.format(answer="first", takes_s=0), "utf-8")
+    with (
+        valkey(folder / "valkey") as server,
+        SessionWebhook() as webhook,
+        gateway(server.url, DINGDA_SESSION_WEBHOOK_ORIGINS=webhook.origin) as (_, address),
+    ):
+        env = {
+            "DINGDA_REDIS_URL": server.url,
+            "DINGDA_SESSION_WEBHOOK_ORIGINS": webhook.origin,
+            "DINGDA_SKILLS": "coffee",
+        }
+        command = ("-P", "-m", "dingda", "worker", "--reload")
+        with process(*command, env=env, cwd=folder) as worker:
+            worker.wait_for("takes up to", within_s=60)
+            worker.wait_for("--reload watches")
+            yield Author(folder, worker, webhook, address)
+            assert worker.stop() == 0
+
+
+def test_a_skill_that_is_saved_answers_from_then_on_in_the_same_process(author: Author) -> None:
+    begun_s = psutil.Process(author.worker.popen.pid).create_time()
+    assert author.is_answered() == "first"
+    author.saves_and_waits("second")
+    assert author.is_answered() == "second"
+    assert psutil.Process(author.worker.popen.pid).create_time() == begun_s
+
+
+def test_what_does_not_load_leaves_the_skill_as_it_was_until_it_is_mended(author: Author) -> None:
+    before = author.is_answered()
+    author.saves("def brew(:\n")
+    author.worker.wait_for(r"SyntaxError.*coffee\.py, line 1", within_s=_RELOADED_WITHIN_S)
+    author.worker.wait_for("coffee.py has changed, and is not loaded")
+    assert author.is_answered() == before
+    author.saves_and_waits("mended")
+    assert author.is_answered() == "mended"
+
+
+def test_what_was_begun_is_answered_once_by_the_changed_skill(author: Author) -> None:
+    author.saves_and_waits("too slow", takes_s=600)
+    (author.folder / "begun").unlink(missing_ok=True)
+    before = len(author.replies)
+    author.asks()
+    wait_until((author.folder / "begun").exists)
+    author.saves_and_waits("quick")
+    assert author.is_answered() == "quick"
+    wait_until(lambda: len(author.replies) == before + 2)
+    assert author.replies[before:] == ["quick", "quick"]

@@ -1,0 +1,155 @@
+"""`dingda worker --reload`: watch the files of the skills, and end the worker when one changes.
+
+Its process then begins again as it was started, so it has the same id, and whatever started it need
+not know. What does not load ends no worker: the skills go on as they were, and the log says why.
+"""
+
+import asyncio
+import logging
+import math
+import os
+import sys
+import time
+from collections.abc import AsyncIterator, Iterable, Iterator
+from importlib.util import find_spec
+from pathlib import Path
+
+from dingda.shared.errors import DingdaError, SettingsError
+from dingda.shared.runtime.command_line import FAILED, OK, WRONG_USAGE
+from dingda.shared.runtime.logs import configure_logging, printable
+from dingda.shared.runtime.settings import Settings, load_settings
+from dingda.worker.sdk.loader import FoundModule, find_skills
+
+logger = logging.getLogger(__name__)
+
+_OURS = "dingda"
+_SHIPPED = "dingda.worker.skills"
+_SETTLED_MS = 200
+"""How long no file must change: a formatter may write again what an editor has saved."""
+_TOLD_NOTHING_MS = 1000
+
+
+class SkillChanges:
+    """Watches the folders of the modules that the settings name, and of packages around them.
+
+    Make one before the skills are loaded: what changes from then on counts.
+
+    Raises:
+        DingdaError: if what it needs is not installed; the message says what to do.
+    """
+
+    grace_s = 1.0
+    """How long messages may go on; what takes longer is answered by the changed skill."""
+
+    def __init__(self, settings: Settings) -> None:
+        if not find_spec("watchfiles"):
+            raise DingdaError(
+                "--reload needs watchfiles, which the bot does not: pip install 'dingda[demo]'"
+            )
+        self.have_come = False
+        """Whether a file has changed, and all skills can be loaded."""
+        self._settings = settings
+        self._since_s = time.time()
+
+    async def watch(self) -> None:
+        """Return as soon as a file has changed and all skills can be loaded."""
+        folders = watched_folders(each.name for each in _find(self._settings))
+        logger.info("--reload watches %s", ", ".join(map(str, folders)))
+        since_s = self._since_s
+        async for told in _changes(folders):
+            changed = told or _saved_after(since_s, folders)
+            since_s = math.inf  # from now on it is told
+            if changed and await _is_good(changed):
+                self.have_come = True
+                return
+
+
+def watched_folders(modules: Iterable[str]) -> list[Path]:
+    """The folders that hold the sources of modules: all of a package, or that of a lone module.
+
+    Args:
+        modules: their names; where there is no such module, it may be written to this folder.
+    """
+    return sorted({folder for name in modules for folder in _folders(name)})
+
+
+def _folders(module: str) -> Iterator[Path]:
+    top = module.partition(".")[0]
+    spec = find_spec(_SHIPPED if top == _OURS else top)
+    if spec and spec.submodule_search_locations:
+        for location in spec.submodule_search_locations:
+            yield from _packages(Path(location).resolve())
+    elif spec and spec.origin and Path(spec.origin).is_file():
+        yield Path(spec.origin).resolve().parent
+    else:
+        yield Path.cwd()
+
+
+def _packages(folder: Path) -> Iterator[Path]:
+    """A folder and those in it that may hold modules."""
+    for path, folders, _ in os.walk(folder):
+        folders[:] = [name for name in folders if name.isidentifier() and name != "__pycache__"]
+        yield Path(path)
+
+
+def _saved_after(time_s: float, folders: Iterable[Path]) -> set[Path]:
+    """The sources in folders that were saved after a time, in seconds since 1970."""
+    sources = (path for folder in folders for path in folder.glob("*.py"))
+    return {path for path in sources if path.is_file() and path.stat().st_mtime > time_s}
+
+
+async def _changes(folders: Iterable[Path]) -> AsyncIterator[set[Path]]:
+    """Sources that change; nothing, a while after the watch has begun and now and then."""
+    from watchfiles import PythonFilter, awatch  # noqa: PLC0415 - for development only
+
+    logging.getLogger("watchfiles").setLevel(logging.WARNING)
+    watching = awatch(
+        *folders,
+        watch_filter=PythonFilter(),
+        step=_SETTLED_MS,
+        rust_timeout=_TOLD_NOTHING_MS,
+        yield_on_timeout=True,
+        # Each folder by itself, so that a skill beside a `.venv` has not all of that watched.
+        recursive=False,
+    )
+    async for changes in watching:
+        yield {Path(path) for _, path in changes}
+
+
+async def _is_good(changed: Iterable[Path]) -> bool:
+    """Whether all skills can be loaded by a process that has none of them yet."""
+    names = printable(", ".join(sorted({path.name for path in changed})))
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-P", "-m", __name__),
+        stdin=asyncio.subprocess.DEVNULL,
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
+    )
+    if await process.wait() == OK:
+        logger.info("%s has changed: loading the skills again", names)
+        return True
+    logger.error("%s has changed, and is not loaded: the skills go on as they were", names)
+    return False
+
+
+def _find(settings: Settings) -> list[FoundModule]:
+    """The modules of all robots' skills."""
+    named = dict.fromkeys(robot.skills or settings.skills for robot in settings.robots)
+    return [module for names in named for module in find_skills(names)]
+
+
+def main() -> int:
+    """Load the skills as a worker would, and log what is wrong with them."""
+    try:
+        settings = load_settings()
+    except SettingsError as error:
+        logger.error("%s", error)
+        return WRONG_USAGE
+    configure_logging(settings.log_level, settings.log_format)
+    bad = [module for module in _find(settings) if module.problem]
+    for module in bad:
+        logger.error("%s: %s", module.name, module.problem)
+    return FAILED if bad else OK
+
+
+if __name__ == "__main__":
+    sys.exit(main())
