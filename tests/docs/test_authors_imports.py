@@ -12,7 +12,10 @@ AUTHORS_MODULES = {"dingda.skill", "dingda.slots", "dingda.testing"}
 OUR_SKILLS = "dingda.worker.skills."
 """Our skills, whose parts import one another as well."""
 PAGES = ("README.md", "README.zh-CN.md", *sorted(f"docs/{p.name}" for p in ROOT.glob("docs/*.md")))
-AUTHORS_PAGES = ["docs/first-skill.md", "docs/arguments.md", "docs/skills.md", "docs/simulator.md"]
+AUTHORS_PAGES = [
+    f"docs/{name}.md"
+    for name in ("first-skill", "arguments", "context", "runs-twice", "skills", "simulator")
+]
 _BLOCK = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
 _NAMED = re.compile(r"\bdingda\.(?:worker|shared|gateway|simulator)\b[.\w]*")
 _SHIPPED = re.compile(r"dingda\.worker\.skills\b")

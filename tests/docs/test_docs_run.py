@@ -123,8 +123,8 @@ def test_the_example_environment_shows_the_defaults() -> None:
 
 
 def test_all_that_a_skill_may_read_of_a_message_is_named() -> None:
-    text = (ROOT / "docs/skills.md").read_text("utf-8")
-    table = text.partition("\n## What was sent\n")[2].partition("\n\n`await")[0]
+    text = (ROOT / "docs/context.md").read_text("utf-8")
+    table = text.partition("\n## What was sent\n")[2].partition("\n\nIt also holds")[0]
     rows = dict(re.findall(r"^\| (`.*?`) \| (.*) \|$", table, re.MULTILINE))
     named = {name for names in rows for name in re.findall(r"`(\w+)`", names)}
     ours = {"id", "session_webhook", "session_expires_ms", "ordering_key", "robot_code", "msg_id"}
