@@ -47,7 +47,7 @@ export const asTest = async (msgId) => (await request("GET", path(msgId, "/test"
 /**
  * Follows everything, from the beginning and over a restart of the server.
  * @param {{beginning(): void, record(record: object): void, card(card: object): void, openapi(state: object): void,
- *   people(people: object[]): void, faults(faults: object): void,
+ *   people(people: object[]): void, robots(robots: string[]): void, faults(faults: object): void,
  *   stream(stream: object): void, streamFaults(faults: object): void, upToDate(): void, connection(isUp: boolean): void}} listener
  */
 export function follow(listener) {
@@ -59,6 +59,7 @@ export function follow(listener) {
   on("card", (card) => listener.card(card));
   on("openapi", (state) => listener.openapi(state));
   on("people", (people) => listener.people(people));
+  on("robots", (robots) => listener.robots(robots));
   on("bad_day", (faults) => listener.faults(faults));
   on("stream", (stream) => listener.stream(stream));
   on("stream_faults", (faults) => listener.streamFaults(faults));

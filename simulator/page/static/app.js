@@ -8,13 +8,13 @@ import { drawConversations } from "./conversations.js";
 import { Details } from "./details.js";
 import { byId } from "./dom.js";
 import { drawUsage } from "./openapi.js";
-import { GROUP, personOf, Store, titleOf } from "./store.js";
+import { GROUP, groupOf, personOf, Store, titleOf } from "./store.js";
 import { drawMode } from "./stream.js";
 import { switchLanguage, texts, writeTexts } from "./texts.js";
 
 const opened = () => {
   const conversation = decodeURIComponent(location.hash.slice(1));
-  return personOf(conversation) ? conversation : GROUP;
+  return personOf(conversation) || groupOf(conversation) ? conversation : GROUP;
 };
 
 const store = new Store(GROUP);
@@ -126,6 +126,10 @@ api.follow({
   },
   people(people) {
     for (const { staff_id: staffId, name } of people) store.meet(staffId, name);
+    redrawSoon();
+  },
+  robots(robots) {
+    store.robots = robots;
     redrawSoon();
   },
   faults(faults) {

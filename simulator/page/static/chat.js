@@ -2,12 +2,12 @@
 
 import { cardMessage, drawCard } from "./cards.js";
 import { element } from "./dom.js";
-import { picture } from "./links.js";
 import { renderReply } from "./replies.js";
+import { drawSaid } from "./said.js";
 import { endingOf, isEnded, stateName, stateOf, whyUndelivered } from "./states.js";
-import { replyIsShown, wordsOf } from "./store.js";
+import { personOf, replyIsShown } from "./store.js";
 import { language, texts } from "./texts.js";
-import { avatar, byline, bylineOfBot, mention } from "./widgets.js";
+import { avatar, byline, bylineOfBot } from "./widgets.js";
 
 const NEAR_END_PX = 80;
 
@@ -33,13 +33,16 @@ export class Chat {
     const hidden = this.#log.scrollHeight - this.#log.scrollTop - this.#log.clientHeight;
     const atEnd = this.toEnd || hidden < NEAR_END_PX;
     this.toEnd = false;
-    const speaker = store.open === "group" ? store.speaker : null;
+    const speaker = personOf(store.open) ? null : store.speaker;
     const records = store.inConversation(store.open);
     const items = records
       .flatMap((record) =>
         record.card
           ? cardItems(record, store)
-          : itemsOf(record, record.said.sender === (speaker ?? record.said.sender), records),
+          : itemsOf(record, records, {
+              isMine: record.said.sender === (speaker ?? record.said.sender),
+              bot: store.nameOfRobot(record.said.robot),
+            }),
       )
       .sort((a, b) => a.at_ms - b.at_ms);
     const drawn = new Map();
@@ -64,20 +67,14 @@ export class Chat {
     return element("p", { class: `note ${item.tone}` }, item.words);
   }
 
-  #said({ record, isMine }) {
+  #said({ record, isMine, bot }) {
     const { said, msg_id: msgId, reactions } = record;
     return element(
       "article",
       { class: `message ${isMine ? "mine" : "other"}`, "data-msg-id": msgId },
       avatar(said.sender),
       byline(record.sent_at_ms, said.sender),
-      element(
-        "div",
-        { class: "bubble text" },
-        said.single || !said.mention ? null : mention(texts.bot),
-        said.single || !said.mention ? wordsOf(said) : ` ${wordsOf(said)}`,
-        said.file ? attached(said) : null,
-      ),
+      ...drawSaid(record, bot),
       reactions.length
         ? element("ul", { class: "reactions", "aria-label": texts.reactions }, ...reactions.map((each) => element("li", {}, each)))
         : null,
@@ -111,13 +108,6 @@ export class Chat {
   }
 }
 
-/** What a message holds, as far as the browser can show it. */
-function attached({ kind, file, text }) {
-  const { href } = new URL(`/api/files/${encodeURIComponent(file)}`, location.href);
-  if (kind === "picture" || kind === "richText") return picture(href, texts.picture);
-  return element("a", { href, download: text || kind }, texts.save);
-}
-
 /** Shows a message's state; it changes often and need not be read out. */
 function drawState(button, record) {
   const state = stateOf(record);
@@ -137,18 +127,18 @@ function cardItems({ msg_id: key, sent_at_ms: at_ms, card: id }, store) {
   return isSeen ? [{ kind: "card", key, at_ms, card, look: [card, store.viewer] }] : [];
 }
 
-function itemsOf(record, isMine, records) {
+function itemsOf(record, records, { isMine, bot }) {
   const { msg_id: id, sent_at_ms: sent } = record;
-  const said = { kind: "said", key: id, at_ms: sent, record, look: [isMine, record.reactions], isMine };
-  const replies = record.replies.map((reply, at) => replyItem(`${id} ${at}`, sent, reply));
+  const said = { kind: "said", key: id, at_ms: sent, record, look: [isMine, bot, record.reactions], isMine, bot };
+  const replies = record.replies.map((reply, at) => replyItem(`${id} ${at}`, sent, reply, bot));
   const first = record.in_callback_reply;
   if (record.prompted === false) return replies;
-  if (first) replies.unshift({ ...replyItem(`${id} ack`, sent, first), inCallback: true });
+  if (first) replies.unshift({ ...replyItem(`${id} ack`, sent, first, bot), inCallback: true });
   return [said, ...replies, ...silence(record, records)];
 }
 
-function replyItem(key, sent, reply) {
-  const item = { key, at_ms: sent + reply.after_ms, look: reply };
+function replyItem(key, sent, reply, bot) {
+  const item = { key, at_ms: sent + reply.after_ms, look: [reply, bot], bot };
   if (replyIsShown(reply)) return { ...item, kind: "reply", reply };
   const words = texts.unheard[reply.trouble] ?? texts.refusedReply(reply.errcode, reply.errmsg);
   return { ...item, kind: "note", tone: "bad", words };
@@ -180,13 +170,13 @@ function silence(record, records) {
   return !timeline && !shown && isOld && state === "acknowledged" ? note(texts.noReplyYet) : [];
 }
 
-function shownReply({ reply, inCallback, at_ms }, names) {
+function shownReply({ reply, inCallback, at_ms, bot }, names) {
   const unheard = reply.trouble && texts.unheard[reply.trouble];
   return element(
     "article",
     { class: "message bot", "data-msgtype": reply.payload.msgtype },
-    reply.payload.actionCard?.hideAvatar === "1" ? null : avatar(texts.bot, "robot"),
-    bylineOfBot(at_ms),
+    reply.payload.actionCard?.hideAvatar === "1" ? null : avatar(bot, "robot"),
+    bylineOfBot(at_ms, bot),
     renderReply(reply, names),
     inCallback ? element("p", { class: "remark" }, texts.inCallback) : null,
     unheard ? element("p", { class: "remark" }, unheard) : null,

@@ -1,7 +1,7 @@
 // The message box: the sender, the mention, the text.
 
 import { byId, element, refill } from "./dom.js";
-import { GROUP, personOf } from "./store.js";
+import { groupOf, personOf, robotOf } from "./store.js";
 
 const EXAMPLES = [
   ...["text", "markdown", "整体跳转", "独立跳转", "feed"],
@@ -48,7 +48,7 @@ export class Composer {
 
   draw() {
     const { store } = this;
-    const inGroup = store.open === GROUP;
+    const inGroup = !personOf(store.open);
     this.#drawPeople();
     byId("speaker-label").hidden = !inGroup;
     byId("mention").hidden = !inGroup;
@@ -90,6 +90,8 @@ export class Composer {
     return {
       sender: person ?? this.store.speaker,
       single: person !== null,
+      group: groupOf(this.store.open),
+      robot: person ? robotOf(this.store.open) : this.store.robot,
       published: this.store.published,
       mention: this.#mentions,
     };

@@ -4,7 +4,10 @@ import { texts } from "./texts.js";
 
 const PEOPLE = ["张三", "李四", "王五"];
 export const GROUP = "group";
+const OTHER_GROUP = "group/";
 const SINGLE = "single/";
+/** A single chat with another robot than the first: robot/<robot>/<person>. */
+const WITH_ROBOT = "robot/";
 
 export class Store {
   records = new Map();
@@ -17,6 +20,12 @@ export class Store {
   /** What is used of the OpenAPI, and its faults; null until it is known. */
   openapi = null;
   people = [...PEOPLE];
+  /** What the robots are called, the first one first. */
+  robots = [];
+  /** The robot that messages in groups are said to; "": the first. */
+  robot = "";
+  /** The conversations that are there besides the first group and the single chats with the first robot. */
+  others = new Set();
   /** The sender of messages in the group. */
   speaker = PEOPLE[0];
   /** Whether the robot is published. */
@@ -55,6 +64,7 @@ export class Store {
     const staffId = record.callback.senderStaffId;
     if (staffId) this.meet(staffId, sender);
     const conversation = conversationOf(record);
+    this.#know(conversation);
     if (isNew && conversation !== this.open) this.unread.add(conversation);
   }
 
@@ -66,12 +76,29 @@ export class Store {
   enter(conversation) {
     this.open = conversation;
     this.unread.delete(conversation);
+    this.#know(conversation);
     const person = personOf(conversation);
     if (person && !this.people.includes(person)) this.people.push(person);
   }
 
+  /** The groups first. */
   conversations() {
-    return [GROUP, ...this.people.map((name) => SINGLE + name)];
+    const others = [...this.others];
+    return [
+      GROUP,
+      ...others.filter((each) => !personOf(each)),
+      ...this.people.map((name) => SINGLE + name),
+      ...others.filter(personOf),
+    ];
+  }
+
+  #know(conversation) {
+    if (conversation !== GROUP && !conversation.startsWith(SINGLE)) this.others.add(conversation);
+  }
+
+  /** What a robot is called; "" is the first. */
+  nameOfRobot(robot) {
+    return this.robots.length > 1 ? robot || this.robots[0] : texts.bot;
   }
 
   inConversation(conversation) {
@@ -81,15 +108,31 @@ export class Store {
   }
 }
 
-export const conversationOf = ({ said }) => (said.single ? SINGLE + said.sender : GROUP);
+export const singleWith = (person, robot) =>
+  robot ? `${WITH_ROBOT}${robot.replaceAll("/", "%2F")}/${person}` : SINGLE + person;
+export const groupCalled = (name) => (name ? OTHER_GROUP + name : GROUP);
+export const conversationOf = ({ said }) =>
+  said.single ? singleWith(said.sender, said.robot) : groupCalled(said.group);
 
-/** The person of a single chat; null for the group. */
+const withRobot = (conversation) => /^robot\/([^/]+)\/(.+)$/s.exec(conversation);
+
+/** The person of a single chat; null for a group. */
 export const personOf = (conversation) =>
-  conversation.startsWith(SINGLE) ? conversation.slice(SINGLE.length) : null;
+  conversation.startsWith(SINGLE) ? conversation.slice(SINGLE.length) : (withRobot(conversation)?.[2] ?? null);
+
+/** The name of a group besides the first; "" for any other conversation. */
+export const groupOf = (conversation) =>
+  conversation.startsWith(OTHER_GROUP) ? conversation.slice(OTHER_GROUP.length) : "";
+
+/** The robot of a single chat; "": the first, and in groups. */
+export const robotOf = (conversation) =>
+  (withRobot(conversation)?.[1] ?? "").replaceAll("%2F", "/");
 
 export const titleOf = (conversation) => {
   const person = personOf(conversation);
-  return person ? texts.single(person) : texts.group;
+  if (!person) return groupOf(conversation) || texts.group;
+  const robot = robotOf(conversation);
+  return robot ? texts.singleWith(person, robot) : texts.single(person);
 };
 
 /** The clients' words for kinds without a text. */

@@ -23,7 +23,7 @@ export const byline = (at_ms, ...name) =>
   element("div", { class: "byline" }, element("p", { class: "name" }, ...name), timeOf(at_ms));
 
 /** The bot's. */
-export const bylineOfBot = (at_ms) => byline(at_ms, texts.bot, " ", element("small", {}, texts.robot));
+export const bylineOfBot = (at_ms, bot = texts.bot) => byline(at_ms, bot, " ", element("small", {}, texts.robot));
 
 export const closeButton = (close) =>
   element(
