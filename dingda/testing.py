@@ -34,7 +34,7 @@ from dingda.worker.testing.asking import People, ask, fire, listen
 from dingda.worker.testing.conversation import Conversation
 from dingda.worker.testing.pressing import Pressed, press
 from dingda.worker.testing.pushes import Pushes
-from dingda.worker.testing.ticks import tick
+from dingda.worker.testing.ticks import tick, ticks_after
 
 __all__ = [
     "CallbackFault",
@@ -67,4 +67,5 @@ __all__ = [
     "press",
     "staff_id_of",
     "tick",
+    "ticks_after",
 ]

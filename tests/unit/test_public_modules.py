@@ -34,7 +34,7 @@ TESTING = """
 CallbackFault CardState Completion Conversation DeadReason FaultSettings MemoryCache MemoryMedia
 Mentioned MessageTimeline OpenAPIFault OpenAPIFaults Outcome People Pressed Pushes Quotation Record
 ReplyFault Response SimulatedDingTalk SimulatorClient Toast UserMessage ask fire listen press
-staff_id_of tick
+staff_id_of tick ticks_after
 """
 
 

@@ -68,7 +68,8 @@ class People:
 async def ask(skill: Skill, text: str, **circumstances: Any) -> Reply | None:
     """Ask a skill, and return what the sender would see; None if it stays silent.
 
-    Refusals, questions back and apologies are replies as well. See `listen` for the circumstances.
+    Refusals, questions back and apologies are replies as well. See `listen` for the circumstances,
+    and for whether the reply is private.
 
     >>> @skill.command("咖啡")
     ... def coffee() -> str:
@@ -96,6 +97,7 @@ async def listen(  # noqa: PLR0913 - the circumstances that a test may choose
     pushes: Pusher | None = None,
     unmatched: Literal["hint", "help", "empty"] = "empty",
     beside: Sequence[Skill] = (),
+    crashes: int = 0,
     **message_fields: Any,
 ) -> Response | None:
     """Ask a skill, and return the response with the completion that the message would get.
@@ -119,6 +121,8 @@ async def listen(  # noqa: PLR0913 - the circumstances that a test may choose
         unmatched: what a text gets that the skill doesn't want: by default nothing, so that a test
             sees which words are the skill's.
         beside: other skills that are loaded after it.
+        crashes: how many workers die once the skill has returned and before its reply is sent: it
+            is called again each time, with the same idempotency key.
         message_fields: other fields of `shared.dingtalk.message.Message`.
 
     >>> @skill.command("咖啡")
@@ -150,6 +154,7 @@ async def listen(  # noqa: PLR0913 - the circumstances that a test may choose
         media=media,
         pushes=pushes,
         unmatched=unmatched,
+        crashes=crashes,
     )
     return response
 
@@ -167,6 +172,7 @@ async def respond_to(  # noqa: PLR0913 - as `listen`
     media: Media | None = None,
     pushes: Pusher | None = None,
     unmatched: Literal["hint", "help", "empty"] = "empty",
+    crashes: int = 0,
 ) -> tuple[Response | None, str]:
     """Ask skills by a whole message.
 
@@ -182,6 +188,7 @@ async def respond_to(  # noqa: PLR0913 - as `listen`
         media: pictures and files.
         pushes: takes what is pushed, such as `Pushes()`; without it a push fails.
         unmatched: what a text gets that no skill wants.
+        crashes: how many attempts are lost before the one whose response is returned.
 
     Returns:
         The response, and what it does to the dialogue (`shared.ledger.dialogues`).
@@ -197,7 +204,8 @@ async def respond_to(  # noqa: PLR0913 - as `listen`
             now=(lambda: now) if now else china_now,
         )
         route = responder.route(message, asked)
-        response = await responder.respond(message, route, timeout_s=SESSION_LIFE_MS / 1000)
+        for _ in range(crashes + 1):
+            response = await responder.respond(message, route, timeout_s=SESSION_LIFE_MS / 1000)
         return response, dialogue_after(response, route)
 
 

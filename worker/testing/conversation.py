@@ -1,16 +1,19 @@
 """A test kit for dialogues: several messages to a skill, with what it keeps between them."""
 
 from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from typing import Any
 
 from dingda.shared.dingtalk.message import Message, hash_of, single_chat_key
 from dingda.shared.dingtalk.reply import Reply
 from dingda.shared.ledger.dialogues import AS_STORED, CLOSED, LATE
 from dingda.shared.ledger.states import Outcome
+from dingda.worker.answering.responder import china_now
 from dingda.worker.answering.response import Response
 from dingda.worker.sdk.skill import Skill
 from dingda.worker.services.memory_cache import MemoryCache
 from dingda.worker.testing.asking import respond_to
+from dingda.worker.testing.pushes import Pushes
 
 ROBOT = "dingrobot"
 
@@ -18,7 +21,7 @@ ROBOT = "dingrobot"
 @dataclass(frozen=True, slots=True)
 class _Asked:
     question: str
-    until_s: float
+    until: datetime
 
 
 class Conversation:
@@ -28,8 +31,13 @@ class Conversation:
         skill: the one to talk with.
         group: whether it is in a group, rather than in a single chat.
         beside: other skills that are loaded after it.
+        now: when it begins; the present in China unless given. Only `wait` lets time pass.
         circumstances: as of `listen`: `transport`, `settings`, `dingtalk`, `cache`,
             `media`, `unmatched`.
+
+    Attributes:
+        now: the time, for `ctx.now`, for how long a question is open, and for the cache.
+        pushes: what was pushed so far.
 
     >>> @skill.command("寄到")
     ... def send(city: Place) -> str:
@@ -49,13 +57,16 @@ class Conversation:
         *,
         group: bool = True,
         beside: tuple[Skill, ...] = (),
+        now: datetime | None = None,
         **circumstances: Any,
     ) -> None:
+        self.now = now or china_now()
+        self.pushes = Pushes()
         self._skills = (skill, *beside)
         self._group = group
-        self._circumstances = {"cache": MemoryCache(), **circumstances}
+        cache = MemoryCache(now_s=self._now_s)
+        self._circumstances = {"cache": cache, "pushes": self.pushes, **circumstances}
         self._asked: dict[str, _Asked] = {}
-        self._now_s = 0.0
         self._count = 0
 
     async def say(self, text: str, **sender: Any) -> Reply | None:
@@ -63,13 +74,19 @@ class Conversation:
 
         Args:
             text: what is typed.
-            sender: as of `listen`.
+            sender: as of `listen`, and `crashes` as well.
         """
         response = await self.listen(text, **sender)
         return response.reply if response else None
 
     async def listen(
-        self, text: str, *, staff_id: str = "0001", group: bool | None = None, **fields: Any
+        self,
+        text: str,
+        *,
+        staff_id: str = "0001",
+        group: bool | None = None,
+        crashes: int = 0,
+        **fields: Any,
     ) -> Response | None:
         """Send a message, and return the response with the completion that it would get.
 
@@ -77,17 +94,20 @@ class Conversation:
             text: what is typed.
             staff_id: the sender's userid; another person has a dialogue of their own.
             group: whether it is sent in the group; unless given, as the conversation is.
+            crashes: how many workers die over it, as of `listen`.
             fields: other fields of `shared.dingtalk.message.Message`.
         """
         in_group = self._group if group is None else group
         message = replace(self._message(text, staff_id, group=in_group), **fields)
         key = message.ordering_key
         asked = self._asked.get(key)
-        is_late = asked and self._now_s > asked.until_s
+        is_late = asked and self.now > asked.until
         response, after = await respond_to(
             message,
             self._skills,
             asked=LATE if is_late else asked.question if asked else AS_STORED,
+            now=self.now,
+            crashes=crashes,
             **self._circumstances,
         )
         if is_late:
@@ -97,15 +117,19 @@ class Conversation:
         return response
 
     def wait(self, seconds: float) -> None:
-        """Let time pass, after which a question may be answered no longer."""
-        self._now_s += seconds
+        """Let time pass: a question may be answered no longer, what was cached is forgotten."""
+        self.now += timedelta(seconds=seconds)
+
+    def _now_s(self) -> float:
+        return self.now.timestamp()
 
     def _change(self, key: str, after: str) -> None:
         if after != AS_STORED:
             self._asked.pop(key, None)
         if after not in (AS_STORED, CLOSED):
             lasts_ms, elsewhere, question = after.split(" ", maxsplit=2)
-            self._asked[elsewhere or key] = _Asked(question, self._now_s + int(lasts_ms) / 1000)
+            until = self.now + timedelta(milliseconds=int(lasts_ms))
+            self._asked[elsewhere or key] = _Asked(question, until)
 
     def _message(self, text: str, staff_id: str, *, group: bool) -> Message:
         self._count += 1

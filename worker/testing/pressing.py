@@ -14,7 +14,6 @@ from dingda.shared.dingtalk.card_action import CardAction
 from dingda.shared.dingtalk.notification import LIFE_MS, Notification
 from dingda.shared.ledger.cards import CardRecord, CardState, Decision
 from dingda.shared.ledger.states import Completion
-from dingda.shared.runtime.clock import wall_clock_ms
 from dingda.worker.answering.card_view import card_params, result_of
 from dingda.worker.answering.cards import RobotCards
 from dingda.worker.answering.hook_caller import HookCaller
@@ -54,21 +53,28 @@ class Pressed:
 
     @property
     def shown(self) -> str:
-        """What the card says then: who decided, and the result; "" while it is open."""
-        return result_of(self.card, now_ms=wall_clock_ms())
+        """What the card says then: who decided and the result, that it is too late, or ""."""
+        return result_of(self.card, now_ms=self.card.decided_ms)
 
 
 class MemoryCards:
-    """The cards of a test, in this process."""
+    """The cards of a test, in this process.
 
-    def __init__(self) -> None:
+    Args:
+        now_ms: the present, in ms since 1970.
+        age_ms: how long its cards have been shown by then.
+    """
+
+    def __init__(self, now_ms: int, age_ms: int) -> None:
         self._cards: dict[str, CardRecord] = {}
+        self._now_ms = now_ms
+        self._age_ms = age_ms
 
     async def open(
         self, out_track_id: str, robot_code: str, content: CardContent, *, is_changeable: bool
     ) -> CardRecord:
         """Keep a card."""
-        expires_ms = wall_clock_ms() + round(content.expires_s * 1000)
+        expires_ms = self._now_ms - self._age_ms + round(content.expires_s * 1000)
         card = CardRecord(
             out_track_id, robot_code, content, CardState.OPEN, expires_ms, is_changeable
         )
@@ -85,6 +91,9 @@ class MemoryCards:
         card = self._cards[out_track_id]
         if card.state is CardState.DECIDED:
             return Decision.DECIDED if card.press == press else Decision.TAKEN
+        if self._now_ms >= card.expires_ms:
+            self._cards[out_track_id] = replace(card, state=CardState.EXPIRED)
+            return Decision.EXPIRED
         self._cards[out_track_id] = replace(
             card,
             state=CardState.DECIDED,
@@ -92,7 +101,7 @@ class MemoryCards:
             by=by,
             name=name,
             choice=choice,
-            decided_ms=wall_clock_ms(),
+            decided_ms=self._now_ms,
         )
         return Decision.DECIDED
 
@@ -119,6 +128,7 @@ async def press(  # noqa: PLR0913 - the circumstances that a test may choose
     *,
     by: str,
     card: Card | None = None,
+    after_s: float = 0,
     now: datetime | None = None,
     transport: httpx.AsyncBaseTransport | None = None,
     settings: Sequence[BaseSettings] = (),
@@ -135,7 +145,8 @@ async def press(  # noqa: PLR0913 - the circumstances that a test may choose
         by: the userid of the person who presses.
         card: the one that it is on, as the skill returned or pushed it; who may press is checked.
             None: one that allows whoever presses.
-        now: as of `listen`, like those that follow.
+        after_s: how long the card has been shown by then, in seconds.
+        now: when it is pressed, as of `listen`, like those that follow.
         transport: plays the backends.
         settings: the skill's settings.
         dingtalk: the address book, which tells the name of the person who presses.
@@ -159,7 +170,8 @@ async def press(  # noqa: PLR0913 - the circumstances that a test may choose
     card = card or Card("卡片", "卡片", (ActionButton("按钮", action),), allow=(by,))
     given = services_for([skill], transport, settings, dingtalk, cache, media, pushes)
     async with given as (services, threads):
-        memory = MemoryCards()
+        pressed_at = now or china_now()
+        memory = MemoryCards(round(pressed_at.timestamp() * 1000), round(after_s * 1000))
         cards = RobotCards(
             memory,
             robot_code=_ROBOT,
@@ -175,7 +187,7 @@ async def press(  # noqa: PLR0913 - the circumstances that a test may choose
             services=services,
             threads=threads,
             skill_timeout_s=TIMEOUT_S,
-            now=(lambda: now) if now else china_now,
+            now=lambda: pressed_at,
             cards=cards,
         )
         notification = Notification(_ROBOT, _pressed(opened, card, action, by))
@@ -196,7 +208,7 @@ def _pressed(opened: CardRecord, card: Card, action: object, by: str) -> CardAct
     )
     if number is None:
         raise ValueError("the card has no button with this action")
-    params = card_params(opened, _SECRET, now_ms=wall_clock_ms())
+    params = card_params(opened, _SECRET, now_ms=opened.expires_ms)
     carried: dict[str, Any] = json.loads(params["buttons"])[number]["event"]["params"]
     return CardAction(
         (carried["actionId"],),
