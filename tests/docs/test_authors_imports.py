@@ -14,7 +14,15 @@ OUR_SKILLS = "dingda.worker.skills."
 PAGES = ("README.md", "README.zh-CN.md", *sorted(f"docs/{p.name}" for p in ROOT.glob("docs/*.md")))
 AUTHORS_PAGES = [
     f"docs/{name}.md"
-    for name in ("first-skill", "arguments", "context", "runs-twice", "skills", "simulator")
+    for name in (
+        "first-skill",
+        "arguments",
+        "context",
+        "replies",
+        "runs-twice",
+        "skills",
+        "simulator",
+    )
 ]
 _BLOCK = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
 _NAMED = re.compile(r"\bdingda\.(?:worker|shared|gateway|simulator)\b[.\w]*")
