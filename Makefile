@@ -5,7 +5,7 @@ PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 BASELINES := requirements arq
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-wheel test-chart sbom audit lint format faults chaos soak fuzz bench screenshots build lock clean
+.PHONY: help setup demo test test-wheel test-chart docs sbom audit lint format faults chaos soak fuzz bench screenshots build lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^# ---/ {print ""} /^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -65,6 +65,23 @@ $(CHART)/.ready: tests/chart/requirements.txt
 	@rm -rf $(@D)
 	@$(PYTHON) -m venv $(@D)
 	@$(@D)/bin/pip install --quiet --disable-pip-version-check --no-compile --require-hashes -r $<
+	@touch $@
+
+# Each language is a site of its own, with its own search; they link to each other.
+DOCS := .venv/.docs
+docs: .venv/.demo $(DOCS)/.ready ## build the docs' site, English and Chinese, in dist/site
+	@rm -rf dist/site && mkdir -p dist/site && cp docs/site/index.html dist/site
+	@$(SPHINX) --doctree-dir $(DOCS)/pages/en docs dist/site/en
+	@$(SPHINX) --doctree-dir $(DOCS)/pages/zh -D language=zh_CN docs/zh dist/site/zh
+	@echo "dist/site/index.html"
+SPHINX = PYTHONPATH=$$(echo $(DOCS)/lib/python*/site-packages) $(BIN)/python -m sphinx \
+	--quiet --fresh-env --fail-on-warning --conf-dir docs/site
+
+$(DOCS)/.ready: docs/site/requirements.txt
+	@echo "Setting up what builds the docs (once) ..."
+	@rm -rf $(@D)
+	@$(PYTHON) -m venv $(@D)
+	@$(@D)/bin/pip install --quiet --disable-pip-version-check --require-hashes -r $<
 	@touch $@
 
 SUPPLY_CHAIN := .venv/.supply-chain

@@ -9,7 +9,7 @@ import pytest
 from tests.packaging.conftest import ROOT
 
 WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
-TOOLS = ("scripts/supply-chain", "tests/chart/requirements")
+TOOLS = ("scripts/supply-chain", "tests/chart/requirements", "docs/site/requirements")
 """Locks of environments beside the developers' own."""
 
 
