@@ -35,6 +35,7 @@ myst_heading_anchors = 4
 myst_links_external_new_tab = False
 suppress_warnings = [
     "misc.highlighting_failure",  # a block that is cut short with "…"
+    "myst.xref_missing",  # of pages that are being written
     "ref.python",  # `type` in a signature is Python's, and no attribute of that name
 ]
 
@@ -88,7 +89,7 @@ def list_pages(app: Sphinx, page: str, source: list[str]) -> None:
         return
     tables = _TABLE.findall(source[0])
     for caption, table in zip(CAPTIONS[app.config.language], tables, strict=True):
-        pages = [path for path, _ in _LINK.findall(table) if not path.startswith("..")]
+        pages = [path for path, _ in _LINK.findall(table) if (DOCS / path).exists()]
         source[0] += "\n".join(
             ["\n\n```{toctree}", ":hidden:", f":caption: {caption}", "", *pages, "```\n"]
         )

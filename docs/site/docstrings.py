@@ -23,10 +23,16 @@ def convert_docstring(
 
 
 def convert_signature(
-    _app: Sphinx, _what: str, _name: str, _obj: Any, _options: Any, signature: str, returns: str
-) -> tuple[str, str]:
+    _app: Sphinx,
+    _what: str,
+    _name: str,
+    _obj: Any,
+    _options: Any,
+    signature: str | None,
+    returns: str | None,
+) -> tuple[str, str | None] | None:
     """Make a dataclass's signature one that Sphinx can parse, for autodoc."""
-    return (signature or "").replace("<factory>", "..."), returns
+    return (signature.replace("<factory>", "..."), returns) if signature else None
 
 
 def _mark_code_blocks(lines: list[str]) -> list[str]:

@@ -15,6 +15,7 @@ _RUN = re.compile(r"[\u3400-\u9fff]+|[A-Za-z0-9_]+")
 class SearchMixed(SearchChinese):
     """Latin words as Sphinx has them, and Chinese in pairs of characters and single ones."""
 
+    language_name = "English"  # of the stemmer: in Sphinx 9.0 the page looks for a Chinese one
     js_splitter_code = r"""
 var splitQuery = (query) =>
   (query.match(/[\u3400-\u9fff]+|[A-Za-z0-9_]+/g) ?? []).flatMap((run) =>
