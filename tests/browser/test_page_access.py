@@ -201,7 +201,7 @@ async def test_the_theme_follows_the_system_until_it_is_chosen(chat: ChatPage, p
 
 @pytest.mark.parametrize(("language", "name"), [("zh", "无技能匹配"), ("en", "no match")])
 async def test_a_state_has_a_name_in_the_pages_language(
-    chat: ChatPage, page: Page, language: str, name: str
+    chat: ChatPage, language: str, name: str
 ) -> None:
     await chat.open("single/译名", query=f"?lang={language}")
     await chat.say("吃了吗")
