@@ -1,6 +1,7 @@
 // The page: it follows the server, and draws what has changed.
 
 import * as api from "./api.js";
+import { addressOf, readAddress } from "./address.js";
 import { drawBadDay, drawBanner } from "./bad_day.js";
 import { Chat } from "./chat.js";
 import { Composer } from "./composer.js";
@@ -8,34 +9,27 @@ import { drawConversations } from "./conversations.js";
 import { Details } from "./details.js";
 import { byId } from "./dom.js";
 import { drawUsage } from "./openapi.js";
-import { GROUP, groupOf, personOf, Store, titleOf } from "./store.js";
+import { Panels, refocus } from "./panels.js";
+import { GROUP, isConversation, Store, titleOf } from "./store.js";
 import { drawMode } from "./stream.js";
 import { switchLanguage, texts, writeTexts } from "./texts.js";
 
-const opened = () => {
-  const conversation = decodeURIComponent(location.hash.slice(1));
-  return personOf(conversation) || groupOf(conversation) ? conversation : GROUP;
-};
-
 const store = new Store(GROUP);
-const page = { attempt, redraw, close: closePanels, nameOf: (staffId) => store.names.get(staffId) ?? staffId };
+const panels = new Panels();
+const page = { attempt, redraw, close: closePanel, nameOf: (staffId) => store.names.get(staffId) ?? staffId };
 const chat = new Chat(byId("log"), { choose, press });
 const details = new Details(byId("details"), page);
 const composer = new Composer(store, say, redraw);
 
 let isUpToDate = false;
 let isUp = true;
-let panel = null;
-/** What had the focus before a panel was opened. */
-let opener = null;
 
 function redraw() {
-  drawConversations(byId("conversations"), store, (conversation) => {
-    location.hash = conversation;
-  });
+  drawConversations(byId("conversations"), store, (conversation) => go(conversation));
   byId("title").textContent = titleOf(store.open);
   drawBanner(byId("banner"), store, page);
   chat.draw(store);
+  forgetUnknown();
   composer.draw();
   drawPanel();
   drawMode(byId("mode"), store);
@@ -44,35 +38,70 @@ function redraw() {
 }
 
 function drawPanel() {
-  const subject = store.records.get(store.selected) ?? store.cards.get(store.selected);
-  if (panel === "details" && !subject) panel = null;
-  byId("details").hidden = panel !== "details";
-  byId("bad-day").hidden = panel !== "bad-day";
-  byId("bad-day-button").setAttribute("aria-expanded", String(panel === "bad-day"));
-  if (panel === "details") details.draw(subject);
-  if (panel === "bad-day") drawBadDay(byId("bad-day"), store, page);
+  panels.draw();
+  const subject = chosen();
+  byId("details").hidden ||= !subject;
+  if (panels.shown === "details" && subject) details.draw(subject);
+  if (panels.shown === "bad-day") drawBadDay(byId("bad-day"), store, page);
+}
+
+/** The message or card whose details are open. */
+const chosen = () => store.records.get(store.selected) ?? store.cards.get(store.selected);
+
+/** Leaves the details of what the server has forgotten, or has never known. */
+function forgetUnknown() {
+  if (!isUpToDate || store.selected === null || chosen()) return;
+  byId("problem").textContent = texts.forgotten;
+  go(store.open, null, "replaceState");
 }
 
 function openPanel(name) {
-  opener = document.activeElement?.dataset?.key ?? document.activeElement?.id;
-  panel = name;
+  panels.open(name);
   redraw();
-  byId(`${name}-title`)?.focus();
+  panels.focus();
 }
 
-function closePanels() {
-  if (!panel) return;
-  panel = null;
-  store.selected = null;
-  redraw();
-  const back = opener && (byId(opener) ?? document.querySelector(`[data-key="${CSS.escape(opener)}"]`));
-  (back ?? byId("text")).focus();
+function togglePanel(name) {
+  const isOpen = panels.shown === name;
+  if (store.selected !== null) go(store.open);
+  if (isOpen) closePanel();
+  else openPanel(name);
 }
 
-/** Opens the details of a message, or of a card. */
-function choose(id) {
+function closePanel() {
+  if (!panels.shown) return;
+  const opener = panels.close();
+  if (store.selected === null) redraw();
+  else go(store.open);
+  refocus(opener);
+}
+
+/** Goes to a conversation, and there to a message or card, whose details open. */
+function go(conversation, id = null, how = "pushState") {
+  const address = addressOf(conversation, id);
+  if (address !== location.hash) history[how](null, "", address);
+  arrive();
+}
+
+/** Shows what the address names. */
+function arrive() {
+  const { conversation, id } = readAddress(location.hash);
+  const known = isConversation(conversation) ? conversation : GROUP;
+  chat.toEnd ||= known !== store.open;
+  store.enter(known);
   store.selected = id;
-  openPanel("details");
+  if (id === null) panels.drop("details");
+  else {
+    chat.reveal(id);
+    panels.open("details");
+  }
+  redraw();
+}
+
+/** Opens the details of a message, or of a card, of the open conversation. */
+function choose(id) {
+  go(store.open, id);
+  panels.focus();
 }
 
 /** Presses a card's button as the person who looks at it. */
@@ -172,18 +201,12 @@ byId("language-button").addEventListener("click", () => {
   switchLanguage();
   redraw();
 });
-byId("bad-day-button").addEventListener("click", () =>
-  panel === "bad-day" ? closePanels() : openPanel("bad-day"),
-);
+byId("bad-day-button").addEventListener("click", () => togglePanel("bad-day"));
 byId("log").addEventListener("say", ({ detail }) => composer.say(detail));
-document.addEventListener("keydown", ({ key }) => key === "Escape" && closePanels());
-addEventListener("hashchange", () => {
-  store.enter(opened());
-  chat.toEnd = true;
-  redraw();
-});
+document.addEventListener("keydown", ({ key }) => key === "Escape" && closePanel());
+addEventListener("hashchange", arrive);
 
 showTheme(localStorage.getItem("theme"));
 writeTexts();
-store.enter(opened());
-redraw();
+chat.toEnd = true;
+arrive();

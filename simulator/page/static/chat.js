@@ -18,6 +18,8 @@ export class Chat {
   #drawn = new Map();
   /** Whether the newest is to be seen, wherever the log has been scrolled to. */
   toEnd = true;
+  /** The message or card that is to be seen as soon as it is there. */
+  #sought = null;
 
   /**
    * @param {HTMLElement} log
@@ -27,6 +29,11 @@ export class Chat {
   constructor(log, page) {
     this.#log = log;
     this.#page = page;
+  }
+
+  /** Brings a message or card into sight, and marks it as the one whose details are open. */
+  reveal(id) {
+    this.#sought = id;
   }
 
   draw(store) {
@@ -53,11 +60,16 @@ export class Chat {
       const node = isSame || (before && item.kind === "card") ? before.node : this.#build(item, store);
       if (item.kind === "said") drawState(node.querySelector(".state"), item.record);
       if (item.kind === "card" && !isSame) drawCard(node, item, store.viewer, this.#page);
+      node.classList.toggle("chosen", store.selected === idOf(item));
       drawn.set(item.key, { look, node });
     }
     this.#show([...drawn.values()].map(({ node }) => node));
     this.#drawn = drawn;
     if (atEnd) this.#log.scrollTop = this.#log.scrollHeight;
+    const found = items.find((item) => idOf(item) === this.#sought);
+    if (!found) return;
+    drawn.get(found.key).node.scrollIntoView({ block: "nearest" });
+    this.#sought = null;
   }
 
   #build(item, store) {
@@ -107,6 +119,9 @@ export class Chat {
     }
   }
 }
+
+/** The id of the message or card that an item shows. */
+const idOf = ({ kind, key, card }) => (kind === "said" ? key : card?.out_track_id);
 
 /** Shows a message's state; it changes often and need not be read out. */
 function drawState(button, record) {

@@ -108,6 +108,7 @@ function actions(record, { attempt }, output) {
     button(texts.expire, () => api.expire(msgId)),
     // A frame is no request that a command could repeat.
     record.mode === "http" ? button(texts.copyCurl, async () => copied(await api.asCurl(msgId))) : null,
+    button(texts.copyLink, () => copied(location.href)),
     button(texts.copyTest, async () => copied(await api.asTest(msgId))),
   );
 }

@@ -128,6 +128,9 @@ export const groupOf = (conversation) =>
 export const robotOf = (conversation) =>
   (withRobot(conversation)?.[1] ?? "").replaceAll("%2F", "/");
 
+export const isConversation = (conversation) =>
+  conversation === GROUP || groupOf(conversation) !== "" || personOf(conversation) !== null;
+
 export const titleOf = (conversation) => {
   const person = personOf(conversation);
   if (!person) return groupOf(conversation) || texts.group;
