@@ -69,6 +69,13 @@ class SimulatorSettings(PlainSettings):
         5000, ge=0, description="Calls that the OpenAPI takes in all; 0 for any number."
     )
 
+    inspection_file: Path | None = Field(
+        None,
+        description="A private file in which workers on this machine tell what they do: arguments, "
+        "calls of backends, log lines, tracebacks, and which skills there are. It holds what "
+        "people write. Empty: nothing of that is shown.",
+    )
+
     mode: Literal["http", "stream"] = Field(
         "http",
         description="How messages go to the bot: as callbacks to the gateway, or through the "

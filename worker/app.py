@@ -43,6 +43,7 @@ from dingda.worker.answering.composition import (
     describe_skills,
     load_robots_skills,
 )
+from dingda.worker.answering.inspection import inspected
 from dingda.worker.answering.metrics import AnsweringMetrics
 from dingda.worker.answering.robots import FindRobot
 from dingda.worker.delivery import post
@@ -259,6 +260,7 @@ async def open_answerer(
             tracing=tracing,
             metrics=shared.metrics,
             schedules=schedules,
+            new_notes=stack.enter_context(inspected(skills)),
         )
         own_tasks = (
             *_alerts(settings, redis, replies),

@@ -1,11 +1,16 @@
-"""What a developer's processes tell the simulator about the work on one message.
+"""What a developer's workers tell the simulator about their work on each message.
 
-It holds arguments and log lines, which are people's data. So it never goes to Redis or to a log,
-only to the private file that a developer names.
+It holds arguments and log lines, which are people's data. So it never goes to Redis or into the
+log, only into a private file that a developer names (`inspection_file.py`).
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+
+from pydantic import TypeAdapter, ValidationError
+
+MAX_CALLS = 50
+MAX_LINES = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,8 +19,6 @@ class InspectedCall:
 
     at_ms: int
     """When it ended, in ms since 1970."""
-    attempt: int
-    """Which lease of the message it was made in; the first is 1."""
     host: str
     """The backend's host; a database's name as users know it."""
     status: str
@@ -28,16 +31,15 @@ class InspectedLine:
     """A line of the worker's log about the message."""
 
     at_ms: int
-    attempt: int
     level: str
     """As Python names it, such as `INFO`."""
     text: str
-    """Without the time and the message's id, and without tokens."""
+    """What the line says, without tokens; of an exception where it was raised."""
 
 
 @dataclass(frozen=True, slots=True)
 class Inspection:
-    """What the worker did for one message; all of it is empty where nothing tells.
+    """What workers did for one message; all of it is empty where nothing tells.
 
     >>> inspection = dingtalk.ask("咖啡").inspection
     >>> inspection.command, dict(inspection.arguments)
@@ -45,14 +47,89 @@ class Inspection:
     """
 
     skill: str = ""
-    """The skill's name, "" if no skill wanted the message."""
+    """The skill's name; "" if no skill wanted the message."""
     command: str = ""
-    """The first of the words that the command was declared with."""
+    """The first of the words that the command was declared with; a step's function."""
     arguments: Mapping[str, str] = field(default_factory=dict)
-    """What the function was called with: the values by the parameters' names, as `repr` shows
-    them."""
+    """What the function was called with besides the context and settings: the values by the
+    parameters' names, as `repr` shows them."""
     calls: tuple[InspectedCall, ...] = ()
-    """In the order in which they ended, of all attempts."""
+    """The latest, `MAX_CALLS` at the most, in the order in which they ended."""
     log: tuple[InspectedLine, ...] = ()
+    """The latest, `MAX_LINES` at the most."""
     traceback: str = ""
-    """Of the failure of the latest attempt that failed, as Python shows it."""
+    """Of the latest failure, as Python shows it."""
+
+    def followed_by(self, later: "Inspection") -> "Inspection":
+        """This one with what was told later."""
+        return replace(
+            self,
+            skill=later.skill or self.skill,
+            command=later.command or self.command,
+            # A command without arguments has none of the command before it.
+            arguments=later.arguments if later.command else {**self.arguments, **later.arguments},
+            calls=(*self.calls, *later.calls)[-MAX_CALLS:],
+            log=(*self.log, *later.log)[-MAX_LINES:],
+            traceback=later.traceback or self.traceback,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class OfferedCommand:
+    """A command of a skill that a worker has loaded."""
+
+    text: str
+    """The first of the words that it was declared with."""
+    usage: str
+    """How to type it: `天气 <城市> [日期]`."""
+    complete: bool
+    """Whether `text` is enough: nothing more has to be typed, or sent with it."""
+
+
+@dataclass(frozen=True, slots=True)
+class OfferedSkill:
+    """A skill that a worker has loaded."""
+
+    name: str
+    summary: str
+    robots: tuple[str, ...]
+    """The codes of the robots that have it."""
+    commands: tuple[OfferedCommand, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class OfferedSkills:
+    """The skills of the worker that started last."""
+
+    skills: tuple[OfferedSkill, ...] = ()
+
+    def to_json(self) -> bytes:
+        """One JSON object, its keys being the attributes."""
+        return _OFFERED.dump_json(self)
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """One line of the file: something about a message, or which skills there are."""
+
+    message_id: str = ""
+    """The ledger's id of the message."""
+    inspection: Inspection = field(default_factory=Inspection)
+    """What is new."""
+    offered: OfferedSkills | None = None
+
+    def to_json(self) -> bytes:
+        """One JSON object without what is empty, and without a line break."""
+        return _REPORT.dump_json(self, exclude_defaults=True)
+
+
+def read_report(line: bytes) -> Report | None:
+    """Read what `Report.to_json` wrote; None where it can't be read."""
+    try:
+        return _REPORT.validate_json(line)
+    except ValidationError:
+        return None
+
+
+_OFFERED = TypeAdapter(OfferedSkills)
+_REPORT = TypeAdapter(Report)

@@ -68,7 +68,7 @@ class RedactingFormatter(logging.Formatter):
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - logging's own name
         """Escape and cut the message; the traceback that may follow has lines of its own."""
         message = printable(_message(record), _MAX_MESSAGE_CHARS)
-        owner = _owner(record)
+        owner = owner_of(record)
         record.message = f"{_described(owner)}: {message}" if owner else message
         return super().formatMessage(record)
 
@@ -91,7 +91,7 @@ class JSONFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """Format all of a record as one line."""
-        owner, failed = _owner(record), _failure(record)
+        owner, failed = owner_of(record), _failure(record)
         facts = {
             "timestamp": f"{datetime.fromtimestamp(record.created, UTC):%Y-%m-%dT%H:%M:%S.%fZ}",
             "severity": record.levelname,
@@ -115,6 +115,13 @@ class _StandardError(logging.StreamHandler[TextIO]):
         failed = logging.LogRecord(record.name, logging.ERROR, "", 0, where, None, sys.exc_info())
         with suppress(Exception):  # nobody reads standard error any more
             self.stream.write(self.format(failed) + self.terminator)
+
+
+def words_of(record: logging.LogRecord) -> str:
+    """What a line says, redacted; of an exception its class and where it was raised."""
+    said = printable(_message(record), _MAX_MESSAGE_CHARS)
+    failed = _failure(record)
+    return redact(f"{said}\n{failed}" if failed else said)
 
 
 def redact(text: str) -> str:
@@ -207,7 +214,7 @@ def name_worker(name: str) -> None:
             handler.formatter.worker = name
 
 
-def _owner(record: logging.LogRecord) -> TaskOwner | None:
+def owner_of(record: logging.LogRecord) -> TaskOwner | None:
     """The message that a line is about: the one that the line names, else the running task's."""
     owner: TaskOwner | None = getattr(record, "task_owner", None)
     return owner or current_owner.get()

@@ -20,6 +20,7 @@ import click
 from dingda.shared.errors import DingdaError
 from dingda.shared.runtime.command_line import HELP_OPTIONS
 from dingda.shared.runtime.environment import ENV_FILE, check_env_file, value_set
+from dingda.shared.runtime.inspection_file import INSPECTION_FILE
 from dingda.shared.runtime.running_demo import DATA, announced, claimed
 from dingda.shared.runtime.secret_files import file_variables
 from dingda.shared.runtime.settings import Settings
@@ -193,6 +194,7 @@ def _settings(ingress: Ingress) -> dict[str, str]:
         "DINGDA_PORT": str(GATEWAY.number),
         "DINGDA_SIMULATOR_PORT": str(SIMULATOR.number),
         "DINGDA_SIMULATOR_MODE": ingress.mode,
+        INSPECTION_FILE: str(_inspection_file().absolute()),
         "DINGDA_SESSION_WEBHOOK_ORIGINS": simulator,
         "DINGDA_ROBOT_CODE": _UNSET,
         "DINGDA_ROBOTS": _UNSET,
@@ -206,6 +208,13 @@ def _settings(ingress: Ingress) -> dict[str, str]:
         # A file's secret would win over those above.
         **dict.fromkeys(file_variables(Settings), ""),
     }
+
+
+def _inspection_file() -> Path:
+    """A new file for what the workers tell the simulator, in place of one that may be there."""
+    path = DATA / "inspection.jsonl"
+    path.unlink(missing_ok=True)
+    return path
 
 
 def _tables() -> dict[str, str]:

@@ -27,6 +27,7 @@ from dingda.simulator.errors import CallbackUnansweredError
 from dingda.simulator.http.callback_sender import Sender
 from dingda.simulator.http.events import Events, Feed
 from dingda.simulator.http.schema import describe
+from dingda.simulator.inspections import Inspections
 
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -52,6 +53,7 @@ def api_routes(
     callback_sender: Sender,
     changes: ChangeNotifier,
     feed: Feed,
+    inspections: Inspections,
 ) -> list[BaseRoute]:
     """Build the API's routes.
 
@@ -60,8 +62,9 @@ def api_routes(
         callback_sender: sends the callbacks to the bot.
         changes: wakes the requests that wait for a change.
         feed: what the events tell besides records and faults.
+        inspections: what workers tell of their work.
     """
-    endpoints = _Endpoints(dingtalk, callback_sender, changes)
+    endpoints = _Endpoints(dingtalk, callback_sender, changes, inspections)
     views = {"bad_day": lambda: dingtalk.faults, **feed.views}
     events = Events(dingtalk.records, views, changes, feed.logs)
     # A msgId holds slashes, and they arrive decoded.
@@ -76,6 +79,7 @@ def api_routes(
         Route(f"{message}/curl", endpoints.show_curl, methods=["GET"]),
         Route(f"{message}/test", endpoints.show_test, methods=["GET"]),
         Route(message, endpoints.show_message, methods=["GET"]),
+        Route("/api/skills", endpoints.list_skills, methods=["GET"]),
         Route("/api/bad-day", endpoints.show_faults, methods=["GET"]),
         Route("/api/bad-day", endpoints.set_faults, methods=["PUT"]),
         Route("/api/events", events.follow, methods=["GET"]),
@@ -86,13 +90,19 @@ def api_routes(
 
 class _Endpoints:
     def __init__(
-        self, dingtalk: Simulation, callback_sender: Sender, changes: ChangeNotifier
+        self,
+        dingtalk: Simulation,
+        callback_sender: Sender,
+        changes: ChangeNotifier,
+        inspections: Inspections,
     ) -> None:
         self._dingtalk = dingtalk
+        self._inspections = inspections
         self._callback_sender = callback_sender
         self._changes = changes
 
     async def list_messages(self, _: Request) -> Response:
+        self._inspections.catch_up()
         records = Record.list_to_json(self._dingtalk.records.since(0))
         return Response(records, media_type="application/json")
 
@@ -147,7 +157,12 @@ class _Endpoints:
     async def show_message(self, request: Request) -> Response:
         msg_id = request.path_params["msg_id"]
         await self._wait_until_settled(msg_id, _read_wait_s(request))
+        self._inspections.catch_up()
         return _show(self._record(msg_id))
+
+    async def list_skills(self, _: Request) -> Response:
+        self._inspections.catch_up()
+        return Response(self._inspections.skills.to_json(), media_type="application/json")
 
     async def show_faults(self, _: Request) -> Response:
         return Response(self._dingtalk.faults.to_json(), media_type="application/json")

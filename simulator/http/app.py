@@ -14,6 +14,7 @@ import gzip
 import logging
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from http import HTTPStatus
 
 from starlette.applications import Starlette
@@ -24,6 +25,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route
 from starlette.types import Receive, Scope, Send
 
+from dingda.shared.runtime.inspection_file import InspectionReader
 from dingda.shared.runtime.known_hosts import KnownHosts
 from dingda.simulator.dingtalk.change_notifier import ChangeNotifier
 from dingda.simulator.dingtalk.custom_robot import CustomRobot
@@ -33,6 +35,7 @@ from dingda.simulator.dingtalk.simulation import Simulation
 from dingda.simulator.http.api import ApiError, api_routes, error_response
 from dingda.simulator.http.callback_sender import Sender
 from dingda.simulator.http.events import Feed
+from dingda.simulator.inspections import Inspections
 from dingda.simulator.page import page_routes
 from dingda.simulator.watch import LedgerWatch
 
@@ -41,12 +44,13 @@ logger = logging.getLogger(__name__)
 NO_FEED = Feed()
 
 
-def create_app(
+def create_app(  # noqa: PLR0913 - a room's parts, each by its name
     *,
     dingtalk: Simulation,
     callback_sender: Sender,
     changes: ChangeNotifier,
     watch: LedgerWatch | None = None,
+    inspections: Inspections | None = None,
     routes: Sequence[BaseRoute] = (),
     feed: Feed = NO_FEED,
     hosts: Collection[str] = (),
@@ -58,17 +62,20 @@ def create_app(
         callback_sender: sends the callbacks to the bot; closed with the application.
         changes: wakes waiting requests; close it before the server stops.
         watch: reads the ledger, where there is one.
+        inspections: what workers tell of their work; None: nothing.
         routes: Stream mode's, a custom robot's, and those of fakes of other services.
         feed: what the events tell besides records and faults.
         hosts: the only names that it answers to; none for any name.
     """
+    told = inspections or Inspections(InspectionReader(None), dingtalk.records, changes)
+    views = {"skills": lambda: told.skills, **feed.views}
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
-        watching = asyncio.create_task(watch.run()) if watch else None
+        watching = [asyncio.create_task(each.run()) for each in (watch, told) if each]
         yield
-        if watching:
-            watching.cancel()
+        for each in watching:
+            each.cancel()
         await callback_sender.aclose()
 
     app = Starlette(
@@ -79,7 +86,7 @@ def create_app(
                 methods=["GET", "POST"],
             ),
             *routes,
-            *api_routes(dingtalk, callback_sender, changes, feed),
+            *api_routes(dingtalk, callback_sender, changes, replace(feed, views=views), told),
             *page_routes(),
         ],
         middleware=[Middleware(KnownHosts, hosts=hosts)] if hosts else [],

@@ -2,6 +2,7 @@
 
 from pydantic import TypeAdapter
 
+from dingda.shared.runtime.inspection import OfferedSkills
 from dingda.simulator.dingtalk.card import Card, Press, PressRequest
 from dingda.simulator.dingtalk.faults import FaultSettings
 from dingda.simulator.dingtalk.openapi_faults import OpenAPIFaults
@@ -146,6 +147,13 @@ def _paths() -> Json:
         f"{message}/test": {
             "get": operation("The message as a pytest test", TEXT, parameters=[_MSG_ID])
         },
+        "/api/skills": {
+            "get": operation(
+                "The skills of the worker that started last, and what one types for them; none "
+                "where workers tell nothing",
+                json_content(ref("OfferedSkills")),
+            )
+        },
         "/api/bad-day": {
             "get": operation("What goes wrong at present", json_content(ref("FaultSettings"))),
             "put": operation(
@@ -160,7 +168,8 @@ def _paths() -> Json:
                 "Everything remembered, then every change: server-sent events named `beginning`, "
                 "`record` (a Record), `card` (a Card), `bad_day` (a FaultSettings), `openapi` (an "
                 "OpenAPIState), `people` (the members' names and userids), `robots` (their "
-                "labels), `stream` (a StreamState), `stream_faults` (a StreamFaults) and "
+                "labels), `skills` (an OfferedSkills), `stream` (a StreamState), `stream_faults` "
+                "(a StreamFaults) and "
                 "`revision`",
                 {"text/event-stream": {"schema": {"type": "string"}}},
             )
@@ -250,6 +259,7 @@ _KINDS = (
     UserMessage,
     Burst,
     FaultSettings,
+    OfferedSkills,
     Record,
     Card,
     Press,

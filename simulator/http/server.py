@@ -25,6 +25,7 @@ from dingda.shared.errors import SettingsError
 from dingda.shared.ledger.timeline import read_timelines
 from dingda.shared.queue import JobQueue
 from dingda.shared.runtime.clock import wall_clock_ms
+from dingda.shared.runtime.inspection_file import InspectionReader
 from dingda.shared.runtime.known_hosts import LOOPBACK_NAMES
 from dingda.shared.runtime.redis_clients import create_bounded_redis
 from dingda.shared.runtime.server import create_uvicorn_config, listen
@@ -51,6 +52,7 @@ from dingda.simulator.http.files_api import file_api_routes
 from dingda.simulator.http.stream import stream_routes
 from dingda.simulator.http.stream_api import stream_api_routes, stream_views
 from dingda.simulator.http.stream_sender import StreamSender
+from dingda.simulator.inspections import Inspections
 from dingda.simulator.settings import SimulatorSettings
 from dingda.simulator.watch import LedgerWatch
 
@@ -169,12 +171,14 @@ def _build(
         now_ms=wall_clock_ms,
     )
     queue = JobQueue.create(bot.queue, skill_timeout_s=bot.skill_timeout)
+    inspections = Inspections(InspectionReader(settings.inspection_file), dingtalk.records, changes)
     watch = LedgerWatch(partial(read_timelines, ledger, queue), dingtalk, changes, wall_clock_ms)
     return create_app(
         dingtalk=dingtalk,
         callback_sender=_sender(settings, bot, dingtalk, changes, stream),
         changes=changes,
         watch=watch,
+        inspections=inspections,
         routes=[
             custom_robot_route(robot, changes),
             # Before the mount that would take it for one of its own.

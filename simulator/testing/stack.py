@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+from dingda.shared.runtime.inspection_file import INSPECTION_FILE
 from dingda.simulator.backends.account import account_settings, register_card_callback
 from dingda.simulator.errors import StackError
 from dingda.simulator.testing.processes import (
@@ -49,6 +50,7 @@ def a_running_stack(folder: Path, settings: Mapping[str, str]) -> Iterator[str]:
             "DINGDA_SIMULATOR_REPLIES_PER_MINUTE": "0",
             "DINGDA_SIMULATOR_OPENAPI_QPS": "0",
             "DINGDA_SIMULATOR_OPENAPI_MONTHLY_CALLS": "0",
+            INSPECTION_FILE: str(folder / "inspection.jsonl"),
             # The simulator fakes these, too.
             **account_settings(url, mode=settings.get("DINGDA_SIMULATOR_MODE", "http")),
             "DINGDA_OPEN_METEO_URL": f"{url}/open-meteo",

@@ -41,6 +41,7 @@ def menu() -> Text:
 TESTS = """
 from dingda.simulator.dingtalk.export import as_test
 import dingda.testing
+import httpx
 import pytest
 from coffee import skill
 from dingda.testing import CallbackFault, ReplyFault, UserMessage, staff_id_of
@@ -59,6 +60,24 @@ def test_a_long_reply_is_waited_for_to_its_last_part(dingtalk):
 def test_nobody_makes_tea(dingtalk):
     record = dingtalk.ask("茶")
     assert (record.shown, record.story.state) == ((), "unmatched")
+
+
+def test_a_shown_reply_comes_with_what_the_worker_did(dingtalk):
+    told = dingtalk.ask("咖啡").inspection
+    assert (told.skill, told.command, dict(told.arguments)) == ("coffee", "咖啡", {})
+
+
+def test_the_log_of_a_message_is_in_its_record(dingtalk):
+    record = dingtalk.ask("咖啡")
+    log = dingtalk.wait_until(lambda: dingtalk.look(record).inspection.log)
+    assert log[-1].text.startswith("answered")
+
+
+def test_the_skills_of_the_bot_are_offered(dingtalk, dingtalk_url):
+    dingtalk.ask("咖啡")
+    offered = httpx.get(f"{dingtalk_url}/api/skills", trust_env=False).json()["skills"]
+    assert [skill["name"] for skill in offered] == ["coffee", "help"]
+    assert [each["text"] for each in offered[0]["commands"]] == ["咖啡", "咖啡单"]
 
 
 def test_twice_delivered_is_once_answered(dingtalk):
@@ -128,7 +147,7 @@ def test_a_skill_is_tested_with_the_whole_bot_behind_it(folder: Path) -> None:
         (folder / f"{name}.py").write_text(text, "utf-8")
     ended = run_pytest(folder)
     assert ended.returncode == 0, ended.stdout
-    assert "13 passed" in ended.stdout
+    assert "16 passed" in ended.stdout
 
 
 def test_the_examples_in_the_docs_pass(folder: Path) -> None:

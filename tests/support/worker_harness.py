@@ -23,6 +23,7 @@ from dingda.testing import MemoryCache
 from dingda.worker.answering.admission import Admission
 from dingda.worker.answering.answerer import Answerer
 from dingda.worker.answering.hook_caller import HookCaller
+from dingda.worker.answering.inspection import NewNotes, only_notes
 from dingda.worker.answering.late import LateReplies
 from dingda.worker.answering.metrics import AnsweringMetrics
 from dingda.worker.answering.responder import Responder
@@ -222,6 +223,7 @@ async def open_worker(
     can_push_late: bool = True,
     hooking: Sequence[Skill] = (),
     cards: FakeCards | None = None,
+    new_notes: NewNotes = only_notes,
 ) -> AsyncIterator[WorkerHarness]:
     """A worker whose one skill answers `问`; at the end the ledger's invariant must hold.
 
@@ -292,6 +294,7 @@ async def open_worker(
                 webhook=WebhookChannel(made.chat, origins=ORIGINS),
                 admission=admission,
                 notice_after_s=notice_after_s,
+                new_notes=new_notes,
                 tracing=tracing,
                 metrics=metrics,
             )

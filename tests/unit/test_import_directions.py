@@ -62,10 +62,11 @@ LEVELS: dict[str, dict[str, set[str]]] = {
         "dingtalk": set(),
         "backends": {"dingtalk"},
         "watch": {"dingtalk"},
+        "inspections": {"dingtalk"},
         "client": {"dingtalk", "errors"},
         "demo": {"backends", "dingtalk"},
         "testing": {"client", "backends", "dingtalk", "errors"},
-        "http": {"watch", "page", "backends", "dingtalk", "settings", "errors"},
+        "http": {"watch", "inspections", "page", "backends", "dingtalk", "settings", "errors"},
     },
 }
 """Package → room → the rooms of the package that it may import."""

@@ -62,6 +62,7 @@ from dingda.worker.answering.admission import Admission
 from dingda.worker.answering.attempt import Attempt, PushAttempt
 from dingda.worker.answering.growing_card import abilities_of, closing_card
 from dingda.worker.answering.hooks import HookAttempt, HookRunner
+from dingda.worker.answering.inspection import NewNotes, only_notes
 from dingda.worker.answering.lease_keeper import LeaseKeeper
 from dingda.worker.answering.metrics import AnsweringMetrics
 from dingda.worker.answering.notice import notice_after
@@ -96,6 +97,7 @@ class Answerer:
         tracing: makes spans; None: traces nothing.
         metrics: counts what is no single robot's.
         schedules: where to note how ticks ended; None: nowhere.
+        new_notes: makes the notes of an attempt.
     """
 
     def __init__(  # noqa: PLR0913 - a room's parts, each by its name
@@ -110,6 +112,7 @@ class Answerer:
         tracing: Tracing | None = None,
         metrics: AnsweringMetrics | None = None,
         schedules: Schedules | None = None,
+        new_notes: NewNotes = only_notes,
     ) -> None:
         metrics = metrics or AnsweringMetrics()
         self._ledger = ledger
@@ -124,6 +127,7 @@ class Answerer:
         self._sender = Sender(ledger, self._lease_keeper, webhook, admission, self._tracing)
         self._pushes = PushRunner(ledger, self._lease_keeper, self._sender, reply_parts=reply_parts)
         self._hooks = HookRunner(ledger, self._lease_keeper, admission, schedules)
+        self._new_notes = new_notes
         self._attempts: dict[str, Attempt | HookAttempt | PushAttempt] = {}
 
     @property
@@ -168,7 +172,7 @@ class Answerer:
             if robot is None:
                 await self._unknown_robots.put_back(lease, content.robot_code)
                 return
-            attempt = _attempt(lease, content, robot, deadline_s)
+            attempt = _attempt(lease, content, robot, deadline_s, self._new_notes)
             set_task_owner(owner._replace(skill=attempt.skill, attempt=lease.delivery_attempt))
             self._attempts[lease.id] = attempt
             try:
@@ -286,7 +290,11 @@ def _parse(lease: Lease) -> Message | Notification:
 
 
 def _attempt(
-    lease: Lease, content: Message | Notification, robot: AnsweringRobot, deadline_s: float
+    lease: Lease,
+    content: Message | Notification,
+    robot: AnsweringRobot,
+    deadline_s: float,
+    new_notes: NewNotes,
 ) -> Attempt | HookAttempt | PushAttempt:
     if isinstance(content, Notification):
         if isinstance(content.subject, Push):
@@ -296,7 +304,7 @@ def _attempt(
     card = None
     if robot.growing and route:
         card = robot.growing.of(lease, content, secret=route.is_secret)
-    return Attempt(lease, content, robot, route, deadline_s, card)
+    return Attempt(lease, content, robot, route, deadline_s, card, new_notes(lease.id))
 
 
 def _thinking(attempt: Attempt) -> AbstractContextManager[None]:

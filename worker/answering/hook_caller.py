@@ -158,7 +158,7 @@ class HookCaller:
                 skill_time(skill_timeout_s, latest_s=deadline_s - _now_s()),
             ):
                 began_s = _now_s()
-                with logging_calls(notes.calls):
+                with logging_calls(notes.note_call):
                     note = await contained(self._run(found, notification, ctx))
             completion = ANSWERED
         except Exception as error:  # noqa: BLE001 - a hook may raise anything

@@ -233,7 +233,7 @@ class Responder:
                 skill_time(skill_timeout_s, latest_s=deadline_s - _now_s()),
             ):
                 began_s = _now_s()
-                with logging_calls(notes.calls):
+                with logging_calls(notes.note_call):
                     response = await contained(self._run_skill(route, ctx, notes))
         except _NotForThisStepError as error:
             other_ctx = self._context(ctx.message, error.route, ctx.abilities)
@@ -256,6 +256,7 @@ class Responder:
     async def _run_skill(self, route: Route, ctx: Context, notes: AttemptNotes) -> Response | None:
         """Run the skill's own code: its settings, its slots, its function, its reply."""
         skill, command = route.skill, route.command
+        notes.note_command(skill, command)
         owner = current_owner.get() or TaskOwner(ctx.message.id)
         set_task_owner(owner._replace(skill=skill.name))
         moved = bool(route.is_step and route.dialogue and route.dialogue.moved)
@@ -267,7 +268,7 @@ class Responder:
             if route.otherwise and isinstance(error, ArgumentNeeded):
                 raise _NotForThisStepError(route.otherwise, error) from None
             return respond_to_error(error, route, ctx, reading=True)
-        notes.arguments = command.signature.types_of(arguments)
+        notes.note_arguments(command, arguments)
         returned = await call_function(command.function, arguments, self._threads)
         if returned is None:
             returned = _written(ctx.abilities.answer.text)

@@ -179,8 +179,8 @@ async def test_a_follower_gets_the_past_records_and_the_revision(
 ) -> None:
     record = (await http.post("/api/messages", json={"text": "你好"})).content
     heard = await events(simulator, changes)
-    assert names(heard) == ["beginning", "bad_day", "record", "revision"]
-    assert heard[2] == f"event: record\ndata: {record.decode()}\n\n"
+    assert names(heard) == ["beginning", "bad_day", "skills", "record", "revision"]
+    assert heard[3] == f"event: record\ndata: {record.decode()}\n\n"
 
 
 async def test_a_follower_resumes_where_the_connection_broke(
@@ -193,8 +193,8 @@ async def test_a_follower_resumes_where_the_connection_broke(
     changes.closed = False
     second = (await http.post("/api/messages", json={"text": "二"})).content
     resumed = await events(simulator, changes, last_event_id=last[1])
-    assert names(resumed) == ["bad_day", "record", "revision"]
-    assert second.decode() in resumed[1]
+    assert names(resumed) == ["bad_day", "skills", "record", "revision"]
+    assert second.decode() in resumed[2]
 
 
 async def test_a_follower_of_an_earlier_server_starts_from_the_beginning(
