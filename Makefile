@@ -5,7 +5,7 @@ PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 BASELINES := requirements arq
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-wheel test-chart docs sbom audit lint format faults chaos soak fuzz bench screenshots build lock clean
+.PHONY: help setup demo test quick test-wheel test-chart docs sbom audit lint format faults chaos soak fuzz bench screenshots build lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^# ---/ {print ""} /^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -45,6 +45,10 @@ demo: .venv/.demo ## start a server, the bot and a simulated DingTalk (STREAM=1:
 # Most tests wait for processes, leases and outages: three files at a time take a third as long as one.
 test: setup lint ## ruff, mypy and every test but the slow ones
 	@$(BIN)/pytest -n 3 --dist loadfile
+
+quick: setup ## ruff and the unit tests, in less than a minute
+	@$(BIN)/ruff check .
+	@$(BIN)/pytest -n 3 --dist loadfile -m "not slow and not packaging and not heavy" tests/unit
 
 build: .venv/.demo ## make the wheel and the sdist, in dist/
 	@$(BIN)/python -m hatchling build --clean

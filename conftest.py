@@ -1,3 +1,23 @@
 """Gives our tests the fixtures that installing the package gives everybody's."""
 
+import pytest
+
 pytest_plugins = ["dingda.pytest_plugin"]
+
+_BROWSER_TESTS = "tests/browser/"
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """End with a line on the browser tests that were skipped: nobody reads 150 skips."""
+    reporter = config.pluginmanager.get_plugin("terminalreporter")
+    if reporter is None:  # a process of xdist's
+        return
+    skipped = [
+        report for report in reporter.stats.get("skipped", []) if _BROWSER_TESTS in report.nodeid
+    ]
+    if skipped:
+        reporter.write_line(
+            f"Skipped for want of Chromium: {len(skipped)} browser tests. To run them: "
+            "apt install chromium, then .venv/bin/pytest tests/browser",
+            yellow=True,
+        )

@@ -15,6 +15,8 @@ import dingda
 from dingda.cli import ENTRIES, SECTIONS, main
 from dingda.cli import dingda as command_line
 
+pytestmark = pytest.mark.heavy
+
 ROOT = Path(__file__).parents[2]
 HELP_CPU_S = 0.3
 """The most CPU time that `dingda --help` may take: a promise of ours."""

@@ -7,6 +7,8 @@ import pytest
 
 from dingda.simulator.testing.processes import clean_environment
 
+pytestmark = pytest.mark.heavy
+
 MOST_S = 1.0
 TRIES = 3
 SLOW = {"sqlalchemy", "jwt", "cryptography.hazmat"}

@@ -1,4 +1,5 @@
 import fakeredis
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -8,6 +9,8 @@ from dingda.shared.ledger.states import Lease
 from dingda.shared.queue import message_of_job
 from tests.support.builders import KEYS, a_message
 from tests.support.ledger_harness import ANSWERED, OPEN_STATES, STEPS, LedgerHarness
+
+pytestmark = pytest.mark.heavy
 
 MESSAGES = [a_message(msgId=f"msg{number}") for number in range(3)]
 EVENTS = st.tuples(

@@ -19,6 +19,8 @@ import uvicorn
 from tests.support.builders import a_callback
 from tests.support.simulator_harness import SECRET, Bot, Clock
 
+pytestmark = pytest.mark.heavy
+
 ROOT = Path(__file__).parents[4]
 HELLO = {"msgtype": "text", "text": {"content": "你好"}}
 

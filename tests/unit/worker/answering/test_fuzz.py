@@ -4,6 +4,8 @@ import pytest
 
 from scripts.fuzz_worker import Findings, fuzz_worker
 
+pytestmark = pytest.mark.heavy
+
 ROUNDS = 60
 
 

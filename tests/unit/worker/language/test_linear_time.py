@@ -48,6 +48,8 @@ from dingda.worker.skills.performance import name_in
 from tests.support.builders import a_message
 from tests.support.odd_texts import LONGEST_BODY, LONGEST_COMMAND, odd_texts
 
+pytestmark = pytest.mark.heavy
+
 ROOT = Path(__file__).parents[4]
 ROOMS = ("gateway", "shared", "worker", "simulator", "examples")
 NOW = datetime(2026, 11, 23, 12, tzinfo=ZoneInfo("Asia/Shanghai"))
