@@ -9,6 +9,7 @@ from typing import Any, TypeVar, get_args
 
 import click
 
+from dingda.shared.dingtalk.message import SESSION_LIFE_MS
 from dingda.shared.errors import DingdaError
 from dingda.shared.runtime.command_line import HELP_OPTIONS, as_json_option, run
 from dingda.shared.runtime.logs import configure_logging
@@ -17,7 +18,6 @@ from dingda.shared.runtime.settings import load_settings
 from dingda.simulator.client import terminal
 from dingda.simulator.client.client import SimulatorClient
 from dingda.simulator.dingtalk.user_message import Kind, Mentioned, Quotation, UserMessage
-from dingda.simulator.http.api import MAX_WAIT_S
 from dingda.simulator.http.server import serve
 from dingda.simulator.settings import load_simulator_settings
 
@@ -46,9 +46,8 @@ def _sender_options(command: F) -> F:
             "--wait",
             "wait_s",
             metavar="SECONDS",
-            type=click.FloatRange(0, MAX_WAIT_S),
-            default=5.0,
-            help=f"How long to wait for a reply (5; at most {MAX_WAIT_S:g}).",
+            type=click.FloatRange(0, SESSION_LIFE_MS / 1000),
+            help="How long to wait at the most (as long as the answer may take).",
         ),
         click.option("--sender", metavar="NAME", default="张三", help="Who speaks (张三)."),
         click.option("--single", is_flag=True, help="In a single chat, not in the group."),
@@ -83,14 +82,16 @@ def say(
     mentioned: tuple[str, ...],
     quote: str | None,
     callback: Path | None,
-    wait_s: float,
+    wait_s: float | None,
     as_json: bool,
     **fields: Any,
 ) -> int:
     """Say one thing to the bot.
 
-    It goes through a running simulator, such as the demo's. TEXT is without the mention. Exit
-    status: 0 if the gateway took the message, and DingTalk whatever replied to it.
+    It goes through a running simulator, such as the demo's. TEXT is without the mention. Whatever
+    comes of it is printed as it comes: a notice, the answer, a private one, cards and pushes. Exit
+    status: 0 if the gateway took the message, DingTalk whatever replied to it, and there was a
+    worker to answer it.
     """
     message = (
         _read(callback)

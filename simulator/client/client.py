@@ -8,6 +8,7 @@ from urllib.parse import quote
 import httpx
 
 from dingda.simulator.dingtalk.card import Card, Press
+from dingda.simulator.dingtalk.exchange import Exchange, Workers
 from dingda.simulator.dingtalk.faults import FaultSettings
 from dingda.simulator.dingtalk.openapi_faults import OpenAPIFaults
 from dingda.simulator.dingtalk.openapi_usage import OpenAPIState
@@ -91,6 +92,21 @@ class SimulatorClient:
         """
         path = f"{_path(msg_id)}?wait_s={wait_s}"
         return await self._fetch(Record.from_json, "GET", path, timeout_s=wait_s + _TIMEOUT_S)
+
+    async def exchange(self, msg_id: str, *, after: int = -1, wait_s: float = 0) -> Exchange:
+        """A message, and what the bot has sent of its own accord since.
+
+        Args:
+            msg_id: DingTalk's id of it.
+            after: the revision that the caller has.
+            wait_s: how long to wait for a later one, in seconds, at most 60.
+        """
+        path = f"{_path(msg_id, '/exchange')}?after={after}&wait_s={wait_s}"
+        return await self._fetch(Exchange.from_json, "GET", path, timeout_s=wait_s + _TIMEOUT_S)
+
+    async def workers(self) -> Workers:
+        """The bot's workers that are alive."""
+        return await self._fetch(Workers.from_json, "GET", "/api/workers")
 
     async def records(self) -> list[Record]:
         """Every message that is remembered, the oldest first."""

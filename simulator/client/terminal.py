@@ -2,59 +2,67 @@
 
 import asyncio
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
-from textwrap import indent
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 from dingda.simulator.client.client import SimulatorClient
-from dingda.simulator.client.rendering import render_card, render_reply, visible
-from dingda.simulator.dingtalk.card import Card
-from dingda.simulator.dingtalk.record import Ack, Record, Reply
+from dingda.simulator.client.drawing import draw_end, draw_news, draw_progress, only_refused
+from dingda.simulator.client.following import Following
+from dingda.simulator.dingtalk.exchange import Exchange
 from dingda.simulator.dingtalk.user_message import UserMessage
 from dingda.simulator.errors import RequestRejectedError
 
 SUCCESS, FAILURE = 0, 1
-_MARGIN = " " * 9
-_WARNINGS = {
-    "html": "HTML in markdown: a PC shows it, phones show an empty message",
-    "font": "phones take no colour but <font color=#FF0000>, six digits without quotes",
-}
+_ERASE_LINE = "\r\x1b[K"
 
 
 async def say(
-    client: SimulatorClient, message: UserMessage | bytes, *, wait_s: float, as_json: bool
+    client: SimulatorClient, message: UserMessage | bytes, *, wait_s: float | None, as_json: bool
 ) -> int:
-    """Send one message and print what comes back.
+    """Send one message, and print what comes of it as it comes.
 
     Args:
         client: speaks to the simulator.
         message: the message, or a callback's body.
-        wait_s: how long to wait for a reply to show, in seconds.
-        as_json: whether to print the record instead, as one JSON object.
+        wait_s: how long to wait at the most, in seconds; None until the message has ended, its
+            session is over or no worker is alive.
+        as_json: whether to print the record instead in the end, as one JSON object.
 
     Returns:
-        The exit status: 0 if the gateway took the message, and DingTalk whatever replied to it.
+        The exit status: 0 if the gateway took the message, DingTalk whatever replied to it, and
+        there was a worker to answer it.
     """
     send = client.send_callback(message) if isinstance(message, bytes) else client.send(message)
     record = await send
-    if not record.over:
-        record = await client.record(record.msg_id, wait_s=wait_s)
+    line = _ProgressLine()
+    following = Following(
+        client,
+        record,
+        wait_s=wait_s,
+        progress=lambda *told: line.show(draw_progress(*told)),
+    )
+    transcript = _Transcript(line, prints=not as_json)
+    exchange = Exchange(0, record)
+    async for exchange in following.exchanges():
+        transcript.show(exchange)
+    transcript.show(exchange, complete=True)
     if as_json:
-        print(record.to_json().decode())
-    else:
-        print(render_record(record, await _pushes_since(client, record), wait_s=wait_s))
-    return FAILURE if not record.acknowledged or _only_refused(record) else SUCCESS
+        print(exchange.record.to_json().decode())
+    elif end := draw_end(exchange, following.workers, wait_s=wait_s):
+        print(end)
+    is_well = exchange.record.acknowledged and not only_refused(exchange.record)
+    return SUCCESS if is_well and not following.found_no_worker else FAILURE
 
 
 def chat(
-    open_client: Callable[[], SimulatorClient], template: UserMessage, *, wait_s: float
+    open_client: Callable[[], SimulatorClient], template: UserMessage, *, wait_s: float | None
 ) -> int:
     """Hold a conversation on standard input and output, until an empty line or the input's end.
 
     Args:
         open_client: makes a client; one a message, because each has an event loop of its own.
         template: the messages' sender and conversation; its text does not matter.
-        wait_s: how long to wait for each reply, in seconds.
+        wait_s: how long to wait for each reply at the most, as `say` takes it.
 
     Returns:
         The exit status: 1 if any message failed.
@@ -70,54 +78,51 @@ def chat(
     return max(statuses)
 
 
-@dataclass(frozen=True, slots=True)
-class Pushed:
-    """What the bot has sent of its own accord since a message: a card, or another message."""
-
-    record: Record
-    card: Card | None = None
-
-
-def render_record(record: Record, pushes: Sequence[Pushed] = (), *, wait_s: float) -> str:
-    """Draw a record: the acknowledgement, the replies, and their times.
+class _Transcript:
+    """Prints each part of an exchange once.
 
     Args:
-        record: of the message.
-        pushes: what the bot has sent since, to anybody.
-        wait_s: how long a reply was waited for, in seconds.
+        line: makes way for it.
+        prints: whether it prints at all.
     """
-    names = {str(record.callback.get("senderStaffId")): record.said.sender}
-    replies = [reply for reply in (record.in_callback_reply, *record.replies) if reply]
-    parts = [_drawn_ack(record.ack)] if record.ack else []
-    parts += [_drawn_reply(reply, names) for reply in replies]
-    parts += [f"emotion  {visible(emotion)}" for emotion in record.reactions]
-    parts += [_drawn_push(push, record, names) for push in pushes]
-    is_answered = record.shown or any(_is_beside(push.record, record) for push in pushes)
-    if record.acknowledged and not is_answered:
-        parts.append(_drawn_silence(record, wait_s))
-    return "\n".join(parts)
+
+    def __init__(self, line: "_ProgressLine", *, prints: bool) -> None:
+        self._line = line
+        self._prints = prints
+        self._shown: set[str] = set()
+
+    def show(self, exchange: Exchange, *, complete: bool = False) -> None:
+        """Print what is new, and in the end what was still growing."""
+        for key, drawn in draw_news(exchange, complete=complete):
+            if key not in self._shown:
+                self._shown.add(key)
+                self._line.erase()
+                if self._prints:
+                    print(drawn, flush=True)
+        if complete:
+            self._line.erase()
 
 
-async def _pushes_since(client: SimulatorClient, record: Record) -> list[Pushed]:
-    cards = {card.out_track_id: card for card in await client.cards()}
-    return [
-        Pushed(each, cards.get(each.card))
-        for each in await client.records()
-        if not each.prompted and each.sent_at_ms >= record.sent_at_ms
-    ]
+class _ProgressLine:
+    """The last line of a terminal, which says what is waited for; nothing where there is none."""
 
+    def __init__(self) -> None:
+        self._is_terminal = sys.stdout.isatty() and sys.stderr.isatty()
+        self._is_shown = False
 
-def _is_beside(push: Record, record: Record) -> bool:
-    """Whether a push is in the conversation of a message."""
-    return _conversation(push) == _conversation(record)
+    def show(self, text: str) -> None:
+        if self._is_terminal:
+            print(f"{_ERASE_LINE}{text}", end="", file=sys.stderr, flush=True)
+            self._is_shown = True
 
-
-def _conversation(record: Record) -> str:
-    return record.said.sender if record.said.single else "the group"
+    def erase(self) -> None:
+        if self._is_shown:
+            print(_ERASE_LINE, end="", file=sys.stderr, flush=True)
+            self._is_shown = False
 
 
 async def _exchange(
-    open_client: Callable[[], SimulatorClient], message: UserMessage, wait_s: float
+    open_client: Callable[[], SimulatorClient], message: UserMessage, wait_s: float | None
 ) -> int:
     async with open_client() as client:
         try:
@@ -141,45 +146,3 @@ def _line(prompt: str) -> str:
         return input(prompt).strip()
     except EOFError:
         return ""
-
-
-def _only_refused(record: Record) -> bool:
-    return bool(record.replies or record.in_callback_reply) and not record.shown
-
-
-def _drawn_ack(ack: Ack) -> str:
-    failure = "" if ack.ok else " (the gateway did not take the message)"
-    return f"ack      {ack.status} after {ack.after_ms} ms: {visible(ack.body)}{failure}"
-
-
-def _drawn_silence(record: Record, wait_s: float) -> str:
-    if record.story and record.story.ended:
-        why = f" ({record.story.reason})" if record.story.reason else ""
-        return f"no reply: the message is {record.story.state}{why}"
-    facts = ["DingTalk took none"] if _only_refused(record) else []
-    if record.story:  # without a ledger, nobody knows
-        retries = record.story.retry_at_ms is not None
-        facts.append("the bot will try again" if retries else "the message is still open")
-    why = f": {', and '.join(facts)}" if facts else ""
-    return f"no reply within {wait_s:g} s{why}"
-
-
-def _drawn_push(push: Pushed, record: Record, names: dict[str, str]) -> str:
-    after_ms = push.record.sent_at_ms - record.sent_at_ms
-    place = f"after {after_ms} ms, to {visible(_conversation(push.record))}"
-    if push.card:
-        drawn = render_card(push.card, str(record.callback.get("senderStaffId")))
-        return f"card     {place}: {push.card.state}\n{indent(drawn, _MARGIN)}"
-    (reply,) = push.record.replies
-    kind = (reply.payload or {})["msgtype"]
-    return f"push     {place}: {kind}\n{indent(render_reply(reply, names), _MARGIN)}"
-
-
-def _drawn_reply(reply: Reply, names: dict[str, str]) -> str:
-    if not reply.shown:
-        why = f"errcode {reply.errcode}, {reply.errmsg}"
-        return f"refused  after {reply.after_ms} ms: {why}"
-    kind = (reply.payload or {})["msgtype"]
-    drawn = indent(render_reply(reply, names), _MARGIN)
-    warned = "".join(f"\nwarning  {_WARNINGS[each]}" for each in reply.warnings)
-    return f"reply    after {reply.after_ms} ms: {kind}\n{drawn}{warned}"

@@ -156,7 +156,7 @@ class _Endpoints:
 
     async def show_message(self, request: Request) -> Response:
         msg_id = request.path_params["msg_id"]
-        await self._wait_until_settled(msg_id, _read_wait_s(request))
+        await self._wait_until_settled(msg_id, read_wait_s(request))
         self._inspections.catch_up()
         return _show(self._record(msg_id))
 
@@ -195,10 +195,10 @@ class _Endpoints:
         await self._changes.announce()
 
     def _record(self, msg_id: str) -> Record:
-        return _found(self._dingtalk.record(msg_id))
+        return found(self._dingtalk.record(msg_id))
 
     def _signed_again(self, request: Request) -> SignedCallback:
-        return _found(self._dingtalk.send_again(request.path_params["msg_id"]))
+        return found(self._dingtalk.send_again(request.path_params["msg_id"]))
 
     async def _wait_until_settled(self, msg_id: str, wait_s: float) -> None:
         def is_settled() -> bool:
@@ -212,10 +212,18 @@ class _Endpoints:
         await self._changes.wait_until(is_settled, wait_s=wait_s)
         if wait_s and is_settled():
             await self._changes.wait_until(is_over, wait_s=_LAST_PARTS_S)
-        if self._changes.closed and not is_settled():
-            raise ApiError(
-                HTTPStatus.SERVICE_UNAVAILABLE, "closing", "The simulator is being stopped."
-            )
+        if not is_settled():
+            check_is_open(self._changes)
+
+
+def check_is_open(changes: ChangeNotifier) -> None:
+    """See that the server is not being stopped, which ends the requests that wait.
+
+    Raises:
+        ApiError: if it is.
+    """
+    if changes.closed:
+        raise ApiError(HTTPStatus.SERVICE_UNAVAILABLE, "closing", "The simulator is being stopped.")
 
 
 def error_response(_: Request, error: Exception) -> Response:
@@ -227,7 +235,12 @@ def error_response(_: Request, error: Exception) -> Response:
     return JSONResponse({"error": "http", "detail": detail}, status)
 
 
-def _found(value: T | None) -> T:
+def found(value: T | None) -> T:
+    """What belongs to a message.
+
+    Raises:
+        ApiError: if there is none, because there is no such message.
+    """
     if value is None:
         raise ApiError(
             HTTPStatus.NOT_FOUND,
@@ -267,7 +280,12 @@ async def read_body(request: Request, parse: Callable[[bytes], T]) -> T:
         raise ApiError(HTTPStatus.BAD_REQUEST, "request", f"{place}: {why}.") from None
 
 
-def _read_wait_s(request: Request) -> float:
+def read_wait_s(request: Request) -> float:
+    """How many seconds a request wants to wait.
+
+    Raises:
+        ApiError: if it says so in a wrong way, or wants to wait too long.
+    """
     try:
         wait_s = float(request.query_params.get("wait_s", "0"))
     except ValueError:

@@ -4,6 +4,7 @@ from pydantic import TypeAdapter
 
 from dingda.shared.runtime.inspection import OfferedSkills
 from dingda.simulator.dingtalk.card import Card, Press, PressRequest
+from dingda.simulator.dingtalk.exchange import Exchange, Workers
 from dingda.simulator.dingtalk.faults import FaultSettings
 from dingda.simulator.dingtalk.openapi_faults import OpenAPIFaults
 from dingda.simulator.dingtalk.openapi_usage import OpenAPIState
@@ -46,6 +47,18 @@ _WAIT: Json = {
     "in": "query",
     "description": "How long to wait until a reply shows or there will be none, in seconds. "
     "The other parts of one that shows are waited for as well, for a second at the most.",
+    "schema": {"type": "number", "minimum": 0, "maximum": 60, "default": 0},
+}
+_AFTER: Json = {
+    "name": "after",
+    "in": "query",
+    "description": "The revision that the caller has: wait for a later one.",
+    "schema": {"type": "integer", "default": -1},
+}
+_WAIT_CHANGE: Json = {
+    "name": "wait_s",
+    "in": "query",
+    "description": "How long to wait for it, in seconds.",
     "schema": {"type": "number", "minimum": 0, "maximum": 60, "default": 0},
 }
 _VERBATIM: Json = {
@@ -135,6 +148,13 @@ def _paths() -> Json:
         message: {
             "get": operation("What became of a message", record, parameters=[_MSG_ID, _WAIT])
         },
+        f"{message}/exchange": {
+            "get": operation(
+                "What became of a message, and what the bot has sent of its own accord since",
+                json_content(ref("Exchange")),
+                parameters=[_MSG_ID, _AFTER, _WAIT_CHANGE],
+            )
+        },
         f"{message}/redeliver": {
             "post": operation("Send the same callback again", record, parameters=[_MSG_ID])
         },
@@ -173,6 +193,9 @@ def _paths() -> Json:
                 "`revision`",
                 {"text/event-stream": {"schema": {"type": "string"}}},
             )
+        },
+        "/api/workers": {
+            "get": operation("The bot's workers that are alive", json_content(ref("Workers")))
         },
         "/api/health": {"get": operation("Whether it is alive", json_content({"type": "object"}))},
         "/openapi.json": {"get": operation("This description", json_content({"type": "object"}))},
@@ -258,6 +281,8 @@ def _stream_paths() -> Json:
 _KINDS = (
     UserMessage,
     Burst,
+    Exchange,
+    Workers,
     FaultSettings,
     OfferedSkills,
     Record,

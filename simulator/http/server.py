@@ -23,6 +23,7 @@ from dingda.shared.dingtalk.origin import is_loopback, origin_of
 from dingda.shared.dingtalk.robots import Robot, Robots
 from dingda.shared.errors import SettingsError
 from dingda.shared.ledger.timeline import read_timelines
+from dingda.shared.ledger.worker_report import read_worker_reports
 from dingda.shared.queue import JobQueue
 from dingda.shared.runtime.clock import wall_clock_ms
 from dingda.shared.runtime.inspection_file import InspectionReader
@@ -48,6 +49,7 @@ from dingda.simulator.http.callback_sender import CallbackSender, GatewayRespons
 from dingda.simulator.http.card_presses import CardPresses
 from dingda.simulator.http.cards_api import card_api_routes, openapi_api_routes, openapi_views
 from dingda.simulator.http.events import Feed
+from dingda.simulator.http.exchange_api import exchange_routes, worker_routes
 from dingda.simulator.http.files_api import file_api_routes
 from dingda.simulator.http.stream import stream_routes
 from dingda.simulator.http.stream_api import stream_api_routes, stream_views
@@ -187,6 +189,8 @@ def _build(
             *card_api_routes(platform.cards, presses),
             *openapi_api_routes(platform.openapi, changes),
             *file_api_routes(platform.media),
+            *exchange_routes(dingtalk.records, platform.cards, changes),
+            *worker_routes(partial(read_worker_reports, ledger, queue)),
             Mount(OSS_PATH, routes=platform.media_api.host_routes()),
             Mount("/openapi", routes=platform.routes()),
             Mount("/open-meteo", routes=FakeOpenMeteo(lambda: datetime.now(UTC)).routes()),

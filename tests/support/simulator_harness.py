@@ -11,6 +11,7 @@ from starlette.routing import Route
 
 from dingda.shared.dingtalk.robots import Robot
 from dingda.shared.dingtalk.signature import verify
+from dingda.shared.ledger.worker_report import WorkerReport
 from dingda.simulator.dingtalk.callback import ROBOT_CODE
 
 SECRET = "a secret"
@@ -28,6 +29,19 @@ class Clock:
 
     def __call__(self) -> int:
         return self.now_ms
+
+
+class FakeWorkers:
+    """What Redis says of the workers, in place of a Redis."""
+
+    def __init__(self) -> None:
+        self.alive: list[WorkerReport] = []
+        self.error: Exception | None = None
+
+    async def read(self) -> list[WorkerReport]:
+        if self.error:
+            raise self.error
+        return self.alive
 
 
 class Bot:

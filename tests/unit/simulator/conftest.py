@@ -19,10 +19,19 @@ from dingda.simulator.http.app import create_app
 from dingda.simulator.http.callback_sender import CallbackSender
 from dingda.simulator.http.card_presses import CardPresses
 from dingda.simulator.http.cards_api import card_api_routes, openapi_api_routes
+from dingda.simulator.http.exchange_api import exchange_routes, worker_routes
 from dingda.simulator.http.files_api import file_api_routes
 from dingda.simulator.http.stream import stream_routes
 from dingda.simulator.http.stream_api import stream_api_routes
-from tests.support.simulator_harness import CALLBACK_URL, ROBOTS, SECRET, SIMULATOR_URL, Bot, Clock
+from tests.support.simulator_harness import (
+    CALLBACK_URL,
+    ROBOTS,
+    SECRET,
+    SIMULATOR_URL,
+    Bot,
+    Clock,
+    FakeWorkers,
+)
 from tests.support.stream_harness import CLIENT_ID, a_stream
 
 
@@ -58,12 +67,18 @@ def platform(dingtalk: Simulation, changes: ChangeNotifier, clock: Clock) -> Ope
 
 
 @pytest.fixture
+def workers() -> FakeWorkers:
+    return FakeWorkers()
+
+
+@pytest.fixture
 async def simulator(
     dingtalk: Simulation,
     bot: Bot,
     changes: ChangeNotifier,
     stream: Stream,
     platform: OpenPlatform,
+    workers: FakeWorkers,
     clock: Clock,
 ) -> AsyncIterator[Starlette]:
     callback_sender = CallbackSender(CALLBACK_URL, transport=httpx.ASGITransport(bot.app))
@@ -86,6 +101,8 @@ async def simulator(
             *card_api_routes(platform.cards, presses),
             *openapi_api_routes(platform.openapi, changes),
             *file_api_routes(platform.media),
+            *exchange_routes(dingtalk.records, platform.cards, changes),
+            *worker_routes(workers.read),
             Mount(OSS_PATH, routes=platform.media_api.host_routes()),
             Mount("/openapi", routes=platform.routes()),
         ],

@@ -1,5 +1,6 @@
+import asyncio
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -7,14 +8,18 @@ import pytest
 from starlette.responses import JSONResponse
 
 from dingda.shared.ledger.timeline import MessageTimeline
+from dingda.simulator.client import following
 from dingda.simulator.client.client import SimulatorClient
-from dingda.simulator.client.terminal import Pushed, render_record, say
+from dingda.simulator.client.drawing import draw_end, draw_news, draw_progress
+from dingda.simulator.client.terminal import say
 from dingda.simulator.dingtalk.card import Button, Card, CardState, CardView
 from dingda.simulator.dingtalk.card_templates import ACTION_TEMPLATE
+from dingda.simulator.dingtalk.change_notifier import ChangeNotifier
+from dingda.simulator.dingtalk.exchange import Exchange, Pushed, Workers
 from dingda.simulator.dingtalk.record import Ack, Record, Reply
 from dingda.simulator.dingtalk.simulation import Simulation
 from dingda.simulator.dingtalk.user_message import UserMessage
-from tests.support.simulator_harness import Bot
+from tests.support.simulator_harness import Bot, FakeWorkers
 
 OpenClient = Callable[[], SimulatorClient]
 
@@ -56,6 +61,18 @@ CARD = Card(
 )
 
 
+UNKNOWN, NOBODY = Workers(known=False), Workers(known=True)
+
+
+def render_record(
+    record: Record, pushes: Sequence[Pushed] = (), workers: Workers = UNKNOWN, *, wait_s: float
+) -> str:
+    """All that `say` has printed in the end."""
+    exchange = Exchange(0, record, tuple(pushes))
+    drawn = [text for _, text in draw_news(exchange, complete=True)]
+    return "\n".join(filter(None, [*drawn, draw_end(exchange, workers, wait_s=wait_s)]))
+
+
 def test_an_answered_message_shows_the_acknowledgement_the_reply_and_their_times() -> None:
     assert render_record(replace(ACKNOWLEDGED, replies=(REPLY,)), wait_s=5) == (
         'ack      200 after 3 ms: {"msgtype":"empty"}\n'
@@ -80,6 +97,57 @@ def test_an_end_that_the_ledger_knows_is_shown_with_its_reason() -> None:
     assert render_record(replace(ACKNOWLEDGED, stories=(story,)), wait_s=5).endswith(
         "\nno reply: the message is dead (failed: errcode 300001)"
     )
+
+
+def test_a_message_that_nobody_is_there_to_answer_is_queued() -> None:
+    story = MessageTimeline("accepted", "", 1, None, None, None, 0, None, "")
+    record = replace(ACKNOWLEDGED, stories=(story,))
+    assert render_record(record, workers=NOBODY, wait_s=5).splitlines()[-1] == (
+        "queued   no worker is alive: `dingda worker` starts one, which then answers"
+    )
+
+
+def test_a_notice_is_not_taken_for_the_answer() -> None:
+    story = MessageTimeline("leased", "", 1, 2, None, None, 1, None, "")
+    record = replace(ACKNOWLEDGED, replies=(REPLY,), stories=(story,))
+    assert render_record(record, wait_s=5).endswith(
+        "\nno more within 5 s: the message is still open"
+    )
+
+
+def test_an_answer_that_went_to_the_sender_alone_is_an_answer() -> None:
+    story = MessageTimeline("answered", "", 1, 2, 3, 4, 1, None, "")
+    record = replace(ACKNOWLEDGED, stories=(story,))
+    private = replace(PUSH, said=UserMessage("", sender="张三", single=True), replies=(REPLY,))
+    assert render_record(record, [Pushed(private)], wait_s=5).splitlines()[1:] == [
+        "push     after 60 ms, to 张三: text",
+        "         @张三 你好",
+    ]
+
+
+def test_a_card_that_still_grows_is_drawn_once_it_has_grown() -> None:
+    growing = Exchange(0, ACKNOWLEDGED, (Pushed(PUSH, replace(CARD, state=CardState.TYPING)),))
+    grown = Exchange(0, ACKNOWLEDGED, (Pushed(PUSH, replace(CARD, state=CardState.FINISHED)),))
+    assert [key for key, _ in draw_news(growing)] == ["ack"]
+    assert [key for key, _ in draw_news(grown)] == ["ack", PUSH.msg_id]
+    assert len(draw_news(growing, complete=True)) == 2
+
+
+@pytest.mark.parametrize(
+    ("state", "retry_at_ms", "workers", "doing"),
+    [
+        ("accepted", None, UNKNOWN, "queued"),
+        ("accepted", None, NOBODY, "queued, no worker is alive"),
+        ("accepted", 60_000, UNKNOWN, "the bot will try again"),
+        ("leased", None, UNKNOWN, "a worker is working on it"),
+    ],
+)
+def test_while_a_reply_is_waited_for_a_line_says_what_the_bot_does(
+    state: str, retry_at_ms: int | None, workers: Workers, doing: str
+) -> None:
+    story = MessageTimeline(state, "", 1, 2, None, None, 1, retry_at_ms, "")
+    record = replace(ACKNOWLEDGED, stories=(story,))
+    assert draw_progress(record, workers, 3.2) == f"waiting  3 s: {doing}"
 
 
 def test_a_refused_reply_shows_why() -> None:
@@ -162,11 +230,65 @@ async def test_saying_something_prints_what_the_bot_sends_first_as_well(
     bot.replies = [HELLO]
     async with open_client() as client:
         assert await say(client, UserMessage("你好"), wait_s=5, as_json=False) == 0
-    assert capsys.readouterr().out.splitlines()[2:] == [
-        "         @user1 你好",
+    assert capsys.readouterr().out.splitlines()[1:] == [
         "push     after 0 ms, to the group: image",
         "         picture: @lAL-1",
+        "reply    after 40 ms: text",
+        "         @user1 你好",
     ]
+
+
+async def test_a_message_is_followed_until_it_has_ended_however_long_that_takes(
+    open_client: OpenClient,
+    dingtalk: Simulation,
+    bot: Bot,
+    changes: ChangeNotifier,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(following, "WITHOUT_LEDGER_S", 0)  # no patience is left for what is open
+    bot.replies = [HELLO]
+    leased = MessageTimeline("leased", "", 1, 2, None, None, 1, None, "")
+    answered = replace(leased, state="answered", ended_ms=3)
+
+    async def work() -> None:
+        await changes.wait_until(lambda: bool(bot.callbacks), wait_s=5)
+        msg_id = bot.callbacks[0]["msgId"]
+        dingtalk.note_timeline(msg_id, leased)
+        await changes.announce()
+        await asyncio.sleep(0.3)
+        assert "reply    after" in capsys.readouterr().out  # shown before the message ends
+        dingtalk.note_timeline(msg_id, answered)
+        await changes.announce()
+
+    async with open_client() as client, asyncio.TaskGroup() as tasks:
+        tasks.create_task(work())
+        assert await say(client, UserMessage("你好"), wait_s=None, as_json=False) == 0
+    assert "no more" not in capsys.readouterr().out
+
+
+async def test_a_message_that_no_worker_is_there_for_is_a_failure_and_not_waited_on(
+    open_client: OpenClient,
+    dingtalk: Simulation,
+    bot: Bot,
+    changes: ChangeNotifier,
+    workers: FakeWorkers,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(following, "GONE_FOR_S", 0)
+    monkeypatch.setattr(following, "LOOK_EVERY_S", 0.05)
+    queued = MessageTimeline("accepted", "", 1, None, None, None, 0, None, "")
+
+    async def note() -> None:
+        await changes.wait_until(lambda: bool(bot.callbacks), wait_s=5)
+        dingtalk.note_timeline(bot.callbacks[0]["msgId"], queued)
+
+    async with open_client() as client, asyncio.TaskGroup() as tasks:
+        tasks.create_task(note())
+        assert await say(client, UserMessage("你好"), wait_s=None, as_json=False) == 1
+    assert workers.alive == []
+    assert "queued   no worker is alive" in capsys.readouterr().out
 
 
 async def test_silence_is_a_success(
