@@ -59,7 +59,7 @@ def sections(path: Path) -> list[Section]:
         Section(
             level=len(re.match("#+", prose[start:])[0]),  # type: ignore[index]
             snippets=[(kind, code) for at, kind, code in snippets if start < at < end],
-            names=set(_CODE.findall(prose[start:end])),
+            names={" ".join(name.split()) for name in _CODE.findall(prose[start:end])},
             rows=[row.count("|") - row.count(r"\|") for row in _ROW.findall(prose[start:end])],
             links=sorted(destinations(path, prose[start:end])),
         )
