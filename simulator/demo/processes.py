@@ -1,37 +1,73 @@
-"""The demo's processes, side by side under honcho, until one of them ends or a signal comes."""
+"""The process that `dingda demo` starts: the simulated DingTalk, which runs all others.
 
-import shlex
+It is the one that nobody stops from the page, so the supervisor is in it, and its API can tell how
+the others are.
+"""
+
+import logging
 import sys
 
-from honcho.manager import Manager
+from dingda.shared.runtime.logs import configure_logging
+from dingda.shared.runtime.settings import load_settings
+from dingda.simulator.demo.child import end_with_demo
+from dingda.simulator.demo.control import DemoControl
+from dingda.simulator.demo.supervisor import Supervisor, named
+from dingda.simulator.http.companion import Surroundings
+from dingda.simulator.http.server import serve
+from dingda.simulator.settings import load_simulator_settings
 
 _DEMO = "dingda.simulator.demo"
-_INGRESSES = {"gateway": "child", "stream": "respawn"}
-"""What runs the command that receives the messages."""
+_WORKERS = 2
 
 
 def main() -> int:
     """Run them all, with the command that the command line names to receive the messages.
 
     Returns:
-        The exit status of the one that ended first.
+        The exit status of a process that could not run; 0 if all were told to stop.
     """
     (ingress,) = sys.argv[1:]
-    manager = Manager()
-    for name, command in _commands(ingress).items():
-        manager.add_process(name, f"exec {shlex.join((sys.executable, '-m', *command))}")
-    manager.loop()
-    return int(manager.returncode)
+    end_with_demo()
+    settings, bot = load_simulator_settings(), load_settings()
+    configure_logging(bot.log_level, bot.log_format)
+    _name_lines("dingtalk")
+    controls: list[DemoControl] = []
+
+    def create_control(surroundings: Surroundings) -> DemoControl:
+        supervisor = Supervisor(commands(ingress), surroundings.changes.announce)
+        controls.append(DemoControl(supervisor, surroundings))
+        return controls[0]
+
+    serve(settings, bot, create_control)
+    return controls[0].status
 
 
-def _commands(ingress: str) -> dict[str, tuple[str, ...]]:
-    """What Python runs, by the processes' names."""
+def commands(ingress: str) -> dict[str, tuple[str, ...]]:
+    """What Python runs after `-m`, by the processes' names; what the others need is first."""
+    child = f"{_DEMO}.child"
     return {
         "redis": (f"{_DEMO}.server",),
-        ingress: (f"{_DEMO}.{_INGRESSES[ingress]}", ingress),
-        "worker": (f"{_DEMO}.respawn", "worker"),
-        "simulator": (f"{_DEMO}.child", "simulator"),
+        ingress: (child, ingress),
+        **{f"worker-{number}": (child, "worker") for number in range(1, _WORKERS + 1)},
     }
+
+
+def _name_lines(name: str) -> None:
+    """Let the lines of this process's log begin as the others' do."""
+    for handler in logging.getLogger().handlers:
+        if handler.formatter:
+            handler.formatter = _NamedLines(name, handler.formatter)
+
+
+class _NamedLines(logging.Formatter):
+    def __init__(self, name: str, formatter: logging.Formatter) -> None:
+        super().__init__()
+        self._name = name
+        self._formatter = formatter
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Format as the other does, with the name before it."""
+        return named(self._name, self._formatter.format(record))
 
 
 if __name__ == "__main__":

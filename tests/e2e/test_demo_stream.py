@@ -33,11 +33,6 @@ def connections(demo: Demo) -> list[dict[str, Any]]:
     return [each for each in stream["connections"] if each["state"] == "open"]
 
 
-def stream_process(demo: Demo) -> int:
-    (pid,) = [pid for pid, line in demo.processes().items() if line[-2:] == ["dingda", "stream"]]
-    return pid
-
-
 def test_the_message_comes_in_a_frame_and_the_ack_says_which(demo: Demo) -> None:
     said = demo.run(demo.advised('say "整体跳转"')).stdout
     assert '"messageId"' in said
@@ -74,7 +69,7 @@ def newest_of(sender: str, demo: Demo) -> dict[str, Any]:
 
 
 def test_a_stream_process_that_is_killed_is_followed_by_another(demo: Demo) -> None:
-    pid = stream_process(demo)
+    pid = demo.state_of("stream")["pid"]
     (before,) = wait_until(lambda: connections(demo))
     os.kill(pid, signal.SIGKILL)
     demo.process.wait_for("the stream died: here is another")

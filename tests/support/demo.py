@@ -5,8 +5,11 @@ import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
+import httpx
 import psutil
+import pytest
 import redis
 
 from dingda.simulator.testing.processes import free_port
@@ -22,6 +25,9 @@ skill = Skill("coffee", summary="来一杯咖啡")
 def brew() -> str:
     return "咖啡好了，趁热喝"
 """
+MODES = [pytest.param((), id="http"), pytest.param(("--stream",), id="stream")]
+"""How the demo may be started."""
+
 FOREIGN = ("shared", "worker", "gateway", "tests", "simulator")
 """Packages that an author may have, named as some of our folders are."""
 
@@ -51,6 +57,28 @@ class Demo:
         """The command lines of all that it has started, by their process ids."""
         started = psutil.Process(self.process.popen.pid).children(recursive=True)
         return {each.pid: each.cmdline() for each in started}
+
+    def control(self, button: str, **body: object) -> dict[str, Any]:
+        """What comes of a button of the page's strip."""
+        url = f"{self.page}/api/demo/{button}"
+        response = httpx.post(url, json=body, trust_env=False)
+        response.raise_for_status()
+        done: dict[str, Any] = response.json()
+        return done
+
+    def state_of(self, name: str) -> dict[str, Any]:
+        """How one of its processes is."""
+        processes: list[dict[str, Any]] = self._state()["processes"]
+        return next(each for each in processes if each["name"] == name)
+
+    def numbers(self) -> dict[str, int]:
+        """The numbers of the page's strip."""
+        numbers: dict[str, int] = self._state()["numbers"]
+        return numbers
+
+    def _state(self) -> dict[str, Any]:
+        state: dict[str, Any] = httpx.get(f"{self.page}/api/demo", trust_env=False).json()
+        return state
 
     def advised(self, completion: str) -> str:
         """The command of the demo's advice that ends like that."""

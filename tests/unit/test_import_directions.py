@@ -64,7 +64,7 @@ LEVELS: dict[str, dict[str, set[str]]] = {
         "watch": {"dingtalk"},
         "inspections": {"dingtalk"},
         "client": {"dingtalk", "errors"},
-        "demo": {"backends", "dingtalk"},
+        "demo": {"http", "watch", "backends", "dingtalk", "settings"},
         "testing": {"client", "backends", "dingtalk", "errors"},
         "http": {"watch", "inspections", "page", "backends", "dingtalk", "settings", "errors"},
     },

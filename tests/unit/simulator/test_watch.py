@@ -3,7 +3,7 @@
 import asyncio
 import json
 import logging
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 
@@ -38,10 +38,17 @@ class FakeLedger:
 
 
 class WatchHarness:
-    def __init__(self, dingtalk: Simulation, changes: ChangeNotifier, ledger: FakeLedger) -> None:
+    def __init__(
+        self,
+        dingtalk: Simulation,
+        changes: ChangeNotifier,
+        ledger: FakeLedger,
+        unknown: Collection[str],
+    ) -> None:
         self.dingtalk = dingtalk
         self.changes = changes
         self.ledger = ledger
+        self.unknown = unknown
 
     async def say(self, text: str = "你好") -> str:
         callback = self.dingtalk.send(UserMessage(text))
@@ -50,12 +57,15 @@ class WatchHarness:
         return callback.msg_id
 
     async def tell(self, msg_id: str, timeline: MessageTimeline) -> None:
+        self.ledger.timelines[self.ledger_id(msg_id)] = timeline
+        await self.changes.wait_until(lambda: self.timelines(msg_id)[-1:] == (timeline,), wait_s=5)
+        assert self.timelines(msg_id)[-1:] == (timeline,)
+
+    def ledger_id(self, msg_id: str) -> str:
         record = self.dingtalk.record(msg_id)
         assert record is not None
         assert record.ledger_id is not None
-        self.ledger.timelines[record.ledger_id] = timeline
-        await self.changes.wait_until(lambda: self.timelines(msg_id)[-1:] == (timeline,), wait_s=5)
-        assert self.timelines(msg_id)[-1:] == (timeline,)
+        return record.ledger_id
 
     def timelines(self, msg_id: str) -> tuple[MessageTimeline, ...]:
         record = self.dingtalk.record(msg_id)
@@ -70,7 +80,7 @@ async def a_watch(
     ledger = FakeLedger()
     watch = LedgerWatch(ledger.read, dingtalk, changes, clock)
     watching = asyncio.create_task(watch.run())
-    yield WatchHarness(dingtalk, changes, ledger)
+    yield WatchHarness(dingtalk, changes, ledger, watch.unknown)
     watching.cancel()
 
 
@@ -111,13 +121,30 @@ async def test_a_message_that_stays_unknown_to_the_ledger_is_given_up(
     dingtalk: Simulation, changes: ChangeNotifier, clock: Clock
 ) -> None:
     async with a_watch(dingtalk, changes, clock) as harness:
-        await harness.say()
+        msg_id = await harness.say()
         await asyncio.sleep(0.1)
+        assert harness.unknown == set()
         clock.now_ms += 10_000
         await asyncio.sleep(0.1)
         reads = harness.ledger.reads
         await asyncio.sleep(0.2)
         assert harness.ledger.reads == reads > 0
+        assert harness.unknown == {msg_id}
+
+
+async def test_a_message_is_looked_for_until_the_ledger_can_be_read_again(
+    dingtalk: Simulation, changes: ChangeNotifier, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dingda.simulator.watch._RETRY_S", 0.01)
+    async with a_watch(dingtalk, changes, clock) as harness:
+        harness.ledger.is_unreachable = True
+        msg_id = await harness.say()
+        clock.now_ms += 60_000
+        await asyncio.sleep(0.1)
+        harness.ledger.is_unreachable = False
+        harness.ledger.timelines[harness.ledger_id(msg_id)] = ANSWERED
+        await harness.tell(msg_id, ANSWERED)
+        assert harness.unknown == set()
 
 
 async def test_a_message_that_was_not_taken_is_not_looked_for(

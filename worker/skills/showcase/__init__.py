@@ -29,6 +29,7 @@ _STORY = (
     "从此他放下锄头，天天守着树桩，**再也没等到兔子**。\n",
 )
 _PAUSE_S = 1.2
+_SLOW_S = 8.0
 _VISITS = (120, 90, 140, 135, 160)
 
 
@@ -94,6 +95,13 @@ async def tell(ctx: Context) -> None:
             await answer.write(ctx.localize(part))
             await ctx.progress(told / len(_STORY), ctx.localize(f"讲到第 {told} 段"))
             await asyncio.sleep(_PAUSE_S)
+
+
+@skill.command("慢慢来")
+async def take_time(ctx: Context) -> str:
+    """A slow look-up: long enough to kill the worker in the middle of it."""
+    await asyncio.sleep(_SLOW_S)
+    return ctx.localize(f"慢工出细活：用了 {_SLOW_S:g} 秒")
 
 
 @skill.command("画图")

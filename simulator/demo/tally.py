@@ -1,0 +1,147 @@
+"""What became of all messages of the demo, as the simulated DingTalk saw it."""
+
+import json
+from collections import Counter
+from collections.abc import Collection
+from dataclasses import dataclass
+from enum import StrEnum
+
+from dingda.shared.dingtalk.reply import MAX_BODY_BYTES
+from dingda.shared.ledger.states import DeadReason, MessageState
+from dingda.shared.texts import BUSY, LOOKING_UP
+from dingda.simulator.dingtalk.record import Record, Reply
+from dingda.simulator.dingtalk.record_store import RecordStore
+
+_NOTICES = (LOOKING_UP, "正在查詢…")
+"""What says no more than that an answer takes a while, in both scripts."""
+
+
+class End(StrEnum):
+    """What became of a message that was accepted."""
+
+    ANSWERED = "answered"
+    """An answer shows: in the message's session, or sent there as a card or in private."""
+    LOST = "lost"
+    """It ended as one that was answered, and nothing shows; or the ledger has never heard of it."""
+    OPEN = "open"
+    """It has not ended."""
+    SILENT = "silent"
+    """No skill wanted it, and nothing shows: that is what the bot should do."""
+    DEAD = "dead"
+    """It ended without an answer, and is kept with the reason for an operator."""
+
+
+@dataclass(frozen=True, slots=True)
+class Numbers:
+    """How many messages there were; `accepted` is the sum of the ends."""
+
+    accepted: int = 0
+    """The gateway acknowledged it, and did not say that the bot is busy."""
+    answered: int = 0
+    twice: int = 0
+    """Of the accepted ones: two answers show for one message."""
+    lost: int = 0
+    open: int = 0
+    silent: int = 0
+    dead: int = 0
+    turned_away: int = 0
+    """None of the accepted: the gateway said that the bot is busy, or was not reached."""
+
+
+class Tally:
+    """Counts all messages, those too that the store has forgotten.
+
+    Args:
+        records: what the simulated DingTalk knows of them.
+        unknown: the msgIds of those that are acknowledged, and that the ledger does not know after
+            a while; it may grow.
+    """
+
+    def __init__(self, records: RecordStore, unknown: Collection[str] = ()) -> None:
+        self._records = records
+        self._unknown = unknown
+        self._revision = 0
+        self._ends: dict[str, End] = {}
+        self._twice: set[str] = set()
+        self._turned_away: set[str] = set()
+
+    def count(self) -> Numbers:
+        """Count what there is by now."""
+        changed, self._revision = self._records.since(self._revision), self._records.revision
+        for record in changed:
+            self._note(record)
+        for msg_id in self._unknown:
+            if self._ends.get(msg_id) is End.OPEN:
+                self._ends[msg_id] = End.LOST
+        ends = Counter(self._ends.values())
+        return Numbers(
+            accepted=len(self._ends),
+            twice=len(self._twice),
+            turned_away=len(self._turned_away),
+            **{end.value: ends[end] for end in End},
+        )
+
+    def _note(self, record: Record) -> None:
+        if not (record.prompted and record.ledger_id):  # nothing that the bot should answer
+            return
+        if _is_accepted(record):
+            self._turned_away.discard(record.msg_id)
+            self._ends[record.msg_id] = self._end_of(record)
+        elif record.acknowledged or (record.undelivered and record.said.reaches_the_bot):
+            self._turned_away.add(record.msg_id)
+        if is_answered_twice(record):
+            self._twice.add(record.msg_id)
+
+    def _end_of(self, record: Record) -> End:
+        story = record.story
+        if story is None or not story.ended:
+            return End.OPEN
+        if story.state == MessageState.DEAD:
+            is_shown = story.reason.startswith(DeadReason.UNKNOWN) and answers(record)
+            return End.ANSWERED if is_shown else End.DEAD
+        if answers(record) or self._is_answered_elsewhere(record):
+            return End.ANSWERED
+        return End.SILENT if story.state == MessageState.UNMATCHED else End.LOST
+
+    def _is_answered_elsewhere(self, record: Record) -> bool:
+        """Whether the bot has sent something else since: a card, a push, a private message.
+
+        DingTalk does not know what they answer.
+        """
+        return any(
+            not other.prompted
+            and other.sent_at_ms >= record.sent_at_ms
+            and (
+                other.said.sender == record.said.sender
+                if other.said.single
+                else other.said.group == record.said.group
+            )
+            for other in self._records.since(0)
+        )
+
+
+def answers(record: Record) -> list[Reply]:
+    """The replies in a message's session that show, but for notices that it takes a while."""
+    return [reply for reply in record.replies if reply.shown and _words(reply) not in _NOTICES]
+
+
+def is_answered_twice(record: Record) -> bool:
+    """Whether two answers show for one message.
+
+    A long answer comes in parts, which are no two answers: they differ, and would not fit into one
+    reply.
+    """
+    bodies = [json.dumps(reply.payload, ensure_ascii=False).encode() for reply in answers(record)]
+    is_repeated = len(set(bodies)) < len(bodies)
+    return is_repeated or (len(bodies) > 1 and sum(map(len, bodies)) <= MAX_BODY_BYTES)
+
+
+def _is_accepted(record: Record) -> bool:
+    is_busy = record.in_callback_reply is not None and _words(record.in_callback_reply) == BUSY
+    return record.acknowledged and not (is_busy and record.story is None)
+
+
+def _words(reply: Reply) -> str | None:
+    text = (reply.payload or {}).get("text")
+    words = text.get("content") if isinstance(text, dict) else None
+    return words if isinstance(words, str) else None

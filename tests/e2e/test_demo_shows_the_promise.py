@@ -1,0 +1,111 @@
+"""The demo of two minutes: what is killed comes back, and each message is answered once.
+
+In Stream mode as with a gateway. `make test-demo` runs it.
+"""
+
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import pytest
+
+from dingda.testing import Record, SimulatedDingTalk, UserMessage
+from tests.support.demo import MODES, Demo, free_ports, run_demo
+from tests.support.processes import wait_until
+
+pytestmark = pytest.mark.slow
+
+SLOW = UserMessage("慢慢来")
+SLOW_ANSWER = "慢工出细活：用了 8 秒"
+"""What the skill says that takes eight seconds."""
+LEASE_S = 22
+"""How long another worker waits before it takes up what a dead one had begun."""
+SENT = 200
+
+
+@pytest.fixture(scope="module", params=MODES)
+def demo(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Demo]:
+    with run_demo(tmp_path_factory.mktemp("acme"), free_ports(), *request.param) as demo:
+        wait_until(lambda: len(demo.worker_pids()) == 2)
+        yield demo
+        assert demo.process.stop() == 0
+
+
+@pytest.fixture
+def dingtalk(demo: Demo) -> Iterator[SimulatedDingTalk]:
+    with SimulatedDingTalk.at(demo.page) as dingtalk:
+        yield dingtalk
+
+
+def state_of(record: Record) -> str:
+    return record.story.state if record.story else ""
+
+
+def is_done(demo: Demo, accepted: int) -> bool:
+    numbers = demo.numbers()
+    return bool(numbers["accepted"] >= accepted and numbers["open"] == 0)
+
+
+def expect_each_answered_once(demo: Demo) -> None:
+    numbers = demo.numbers()
+    assert (numbers["twice"], numbers["lost"], numbers["dead"]) == (0, 0, 0)
+    assert numbers["answered"] == numbers["accepted"]
+
+
+def test_a_worker_dies_in_mid_answer_and_the_answer_comes_once_all_the_same(
+    demo: Demo, dingtalk: SimulatedDingTalk
+) -> None:
+    asked = dingtalk.say(SLOW)
+    wait_until(lambda: state_of(dingtalk.look(asked)) == "leased")
+    killed = demo.control("kill", what="worker")
+    assert [each["msg_id"] for each in killed["messages"]] == [asked.msg_id]
+    assert killed["messages"][0]["lease_ends_ms"] > time.time() * 1000
+    wait_until(lambda: demo.state_of(killed["name"])["restarts"] == 1)
+    answered = wait_until(
+        lambda: next(filter(ended, [dingtalk.look(asked)]), None), within_s=LEASE_S + 20
+    )
+    assert [reply.payload["text"]["content"] for reply in answered.shown] == [SLOW_ANSWER]
+    assert (answered.story.state, answered.story.lease_count) == ("answered", 2)
+    expect_each_answered_once(demo)
+
+
+def ended(record: Record) -> bool:
+    return record.story is not None and record.story.ended
+
+
+def test_redis_is_stopped_and_what_was_accepted_before_is_answered_once(
+    demo: Demo, dingtalk: SimulatedDingTalk
+) -> None:
+    accepted = demo.numbers()["accepted"]
+    asked = dingtalk.say(SLOW)
+    wait_until(lambda: state_of(dingtalk.look(asked)) == "leased")
+    demo.control("stop-redis", seconds=5)
+    wait_until(lambda: demo.state_of("redis")["state"] == "stopped")
+    wait_until(lambda: demo.state_of("redis")["state"] == "running")
+    assert demo.state_of("redis")["down_ms"] >= 5000
+    wait_until(lambda: is_done(demo, accepted + 1), within_s=LEASE_S + 30)
+    assert len(dingtalk.look(asked).shown) == 1
+    expect_each_answered_once(demo)
+
+
+def test_two_hundred_at_once_are_answered_once_each_though_a_worker_dies_among_them(
+    demo: Demo,
+) -> None:
+    accepted = demo.numbers()["accepted"]
+    burst = {"message": {"text": "咖啡", "single": True, "sender": "同事"}}
+    sent = httpx.post(
+        f"{demo.page}/api/bursts",
+        json=burst | {"count": SENT, "senders": SENT},
+        timeout=60,
+        trust_env=False,
+    ).json()
+    demo.control("kill", what="worker")
+    assert len(sent) == SENT
+    wait_until(lambda: is_done(demo, accepted + SENT), within_s=LEASE_S + 40)
+    numbers: dict[str, Any] = demo.numbers()
+    assert (numbers["twice"], numbers["lost"], numbers["open"]) == (0, 0, 0)
+    # A worker that died while it sent a reply cannot know whether it shows.
+    assert numbers["answered"] + numbers["dead"] == numbers["accepted"]
