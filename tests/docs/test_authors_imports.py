@@ -20,6 +20,8 @@ AUTHORS_PAGES = [
         "context",
         "replies",
         "runs-twice",
+        "backends",
+        "events",
         "skills",
         "simulator",
     )
