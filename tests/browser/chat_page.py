@@ -32,6 +32,8 @@ class ChatPage:
         """Send a picture or a file, with what is typed."""
         file: FilePayload = {"name": name, "mimeType": "", "buffer": content}
         await self.page.locator("#file").set_input_files(file)
+        await expect(self.page.locator("#chips")).to_contain_text(name)
+        await self.page.keyboard.press("Enter")
         await expect(self.mine.locator(".bubble img, .bubble a")).to_be_visible()
 
     @property

@@ -16,6 +16,15 @@ export const say = (message) => request("POST", "/api/messages", message);
 /** Sends a raw callback again, as a new message unless it was verbatim. */
 export const sendRaw = ({ callback, verbatim, msg_id: msgId }) =>
   verbatim === null ? request("POST", "/api/callbacks", callback) : redeliver(msgId);
+/** Signs and sends a body that may be anything; `isVerbatim`: byte for byte. */
+export async function sendBody(body, isVerbatim) {
+  const response = await fetch(`/api/callbacks?verbatim=${Number(isVerbatim)}`, {
+    method: "POST",
+    headers: { "Content-Type": "application/json" },
+    body,
+  });
+  if (!response.ok) throw new Error((await response.json()).detail);
+}
 export const redeliver = (msgId) => request("POST", path(msgId, "/redeliver"), {});
 export const expire = (msgId) => request("POST", path(msgId, "/expire"), {});
 export const setFaults = (faults) => request("PUT", "/api/bad-day", faults);

@@ -8,6 +8,7 @@ import { Composer } from "./composer.js";
 import { drawConversations } from "./conversations.js";
 import { Details } from "./details.js";
 import { byId } from "./dom.js";
+import { offerNewChat } from "./new_chat.js";
 import { drawUsage } from "./openapi.js";
 import { Panels, refocus } from "./panels.js";
 import { GROUP, isConversation, Store, titleOf } from "./store.js";
@@ -17,9 +18,9 @@ import { switchLanguage, texts, writeTexts } from "./texts.js";
 const store = new Store(GROUP);
 const panels = new Panels();
 const page = { attempt, redraw, close: closePanel, nameOf: (staffId) => store.names.get(staffId) ?? staffId };
-const chat = new Chat(byId("log"), { choose, press });
+const chat = new Chat(byId("log"), { choose, press, quote: (quoted) => composer.quote(quoted) });
 const details = new Details(byId("details"), page);
-const composer = new Composer(store, say, redraw);
+const composer = new Composer(store, { say, sendBody, redraw, enter: (conversation) => go(conversation) });
 
 let isUpToDate = false;
 let isUp = true;
@@ -114,6 +115,11 @@ function say(message, file) {
   attempt(file ? api.giveFile(file).then((id) => api.say({ ...message, file: id })) : api.say(message));
 }
 
+function sendBody(body, isVerbatim) {
+  chat.toEnd = true;
+  return api.sendBody(body, isVerbatim);
+}
+
 /** Waits for a request to the server, and shows its error. */
 async function attempt(request) {
   try {
@@ -206,6 +212,7 @@ byId("log").addEventListener("say", ({ detail }) => composer.say(detail));
 document.addEventListener("keydown", ({ key }) => key === "Escape" && closePanel());
 addEventListener("hashchange", arrive);
 
+offerNewChat((conversation) => go(conversation));
 showTheme(localStorage.getItem("theme"));
 writeTexts();
 chat.toEnd = true;

@@ -3,6 +3,7 @@
 import { cardMarkdown } from "./card_markdown.js";
 import { element, refill } from "./dom.js";
 import { link, picture } from "./links.js";
+import { quoteButton, quoteOfCard } from "./quotes.js";
 import { texts } from "./texts.js";
 import { avatar, bylineOfBot } from "./widgets.js";
 
@@ -20,7 +21,7 @@ export const cardMessage = (card) =>
  * @param {HTMLElement} article
  * @param {{card: object, at_ms: number}} item the card as the API tells it, and when it was sent here.
  * @param {string | undefined} viewer the userid of the person who looks at it.
- * @param {{press(card: object, button: object): void, choose(id: string): void}} page
+ * @param {{press(card: object, button: object): void, choose(id: string): void, quote(quoted: object): void}} page
  */
 export function drawCard(article, { card, at_ms }, viewer, page) {
   const view = seenBy(card, viewer);
@@ -47,6 +48,7 @@ export function drawCard(article, { card, at_ms }, viewer, page) {
       },
       texts.cardStates[card.state],
     ),
+    quoteButton(card.out_track_id, () => page.quote(quoteOfCard(view))),
   );
 }
 

@@ -2,6 +2,7 @@
 
 import { cardMessage, drawCard } from "./cards.js";
 import { element } from "./dom.js";
+import { quoteButton, quoteOfMessage, quoteOfReply } from "./quotes.js";
 import { renderReply } from "./replies.js";
 import { drawSaid } from "./said.js";
 import { endingOf, isEnded, stateName, stateOf, whyUndelivered } from "./states.js";
@@ -23,8 +24,8 @@ export class Chat {
 
   /**
    * @param {HTMLElement} log
-   * @param {{choose(id: string): void, press(card: object, button: object): void}} page opens the
-   *   details of a message or a card, and presses a card's button.
+   * @param {{choose(id: string): void, press(card: object, button: object): void, quote(quoted: object): void}} page
+   *   opens the details of a message or a card, presses a card's button, and answers to a message.
    */
   constructor(log, page) {
     this.#log = log;
@@ -75,7 +76,7 @@ export class Chat {
   #build(item, store) {
     if (item.kind === "said") return this.#said(item);
     if (item.kind === "card") return cardMessage(item.card);
-    if (item.kind === "reply") return shownReply(item, store.names);
+    if (item.kind === "reply") return shownReply(item, store.names, this.#page);
     return element("p", { class: `note ${item.tone}` }, item.words);
   }
 
@@ -90,12 +91,17 @@ export class Chat {
       reactions.length
         ? element("ul", { class: "reactions", "aria-label": texts.reactions }, ...reactions.map((each) => element("li", {}, each)))
         : null,
-      element("button", {
-        type: "button",
-        class: "state",
-        "data-key": `state ${msgId}`,
-        onclick: () => this.#page.choose(msgId),
-      }),
+      element(
+        "div",
+        { class: "foot" },
+        element("button", {
+          type: "button",
+          class: "state",
+          "data-key": `state ${msgId}`,
+          onclick: () => this.#page.choose(msgId),
+        }),
+        quoteButton(msgId, () => this.#page.quote(quoteOfMessage(said))),
+      ),
     );
   }
 
@@ -185,7 +191,7 @@ function silence(record, records) {
   return !timeline && !shown && isOld && state === "acknowledged" ? note(texts.noReplyYet) : [];
 }
 
-function shownReply({ reply, inCallback, at_ms, bot }, names) {
+function shownReply({ key, reply, inCallback, at_ms, bot }, names, page) {
   const unheard = reply.trouble && texts.unheard[reply.trouble];
   return element(
     "article",
@@ -196,5 +202,6 @@ function shownReply({ reply, inCallback, at_ms, bot }, names) {
     inCallback ? element("p", { class: "remark" }, texts.inCallback) : null,
     unheard ? element("p", { class: "remark" }, unheard) : null,
     ...reply.warnings.map((each) => element("p", { class: "remark" }, texts.warnings[each])),
+    quoteButton(key, () => page.quote(quoteOfReply(reply))),
   );
 }

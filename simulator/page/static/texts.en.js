@@ -1,5 +1,7 @@
 // The page's texts in English.
 
+import composer from "./texts.composer.en.js";
+
 export default {
   brand: "Dingda",
   simulated: "simulated DingTalk",
@@ -22,7 +24,7 @@ export default {
   notMentioned: "In a group, DingTalk only delivers messages that mention the bot",
   yourMessage: "Message",
   typeHere: "Enter sends, Shift+Enter starts a new line",
-  attach: "Picture or file",
+  ...composer,
   send: "Send",
   bot: "钉答",
   robot: "bot",

@@ -1,5 +1,7 @@
 // The page's texts in Chinese. A state's own word in the ledger is shown beside its name.
 
+import composer from "./texts.composer.zh.js";
+
 export default {
   brand: "钉答",
   simulated: "模拟的钉钉",
@@ -22,7 +24,7 @@ export default {
   notMentioned: "群里不 @ 机器人，钉钉不会把消息交给它",
   yourMessage: "消息",
   typeHere: "Enter 发送，Shift+Enter 换行",
-  attach: "图片或文件",
+  ...composer,
   send: "发送",
   bot: "钉答",
   robot: "机器人",

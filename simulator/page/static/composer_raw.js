@@ -1,0 +1,113 @@
+// The editor of a whole callback's body, which is signed and sent: captured, made up, or broken on purpose.
+
+import { element, refill } from "./dom.js";
+import { groupOf, personOf } from "./store.js";
+import { texts } from "./texts.js";
+
+/** What the simulator makes fresh, so that each sending is a message with a session of its own. */
+const FRESH = ["msgId", "createAt", "sessionWebhook", "sessionWebhookExpiredTime"];
+
+/** A body in the shape of the latest callback of the open conversation, or of a made-up one. */
+export function baseBody(store) {
+  const { open } = store;
+  const latest = store.inConversation(open).findLast(({ callback }) => callback.conversationId);
+  const callback = latest?.callback ?? madeUp(open, store.speaker);
+  return Object.fromEntries(Object.entries(callback).filter(([name]) => !FRESH.includes(name)));
+}
+
+function madeUp(open, speaker) {
+  const person = personOf(open);
+  const inGroup = { conversationTitle: groupOf(open) || texts.group, isInAtList: true, atUsers: [] };
+  return {
+    senderPlatform: "Mac",
+    conversationId: "cidMadeUp==",
+    conversationType: person ? "1" : "2",
+    ...(person ? {} : inGroup),
+    chatbotUserId: "$:LWCP_v1:$robot",
+    senderNick: person ?? speaker,
+    senderId: "$:LWCP_v1:$sender",
+    msgtype: "text",
+    text: { content: "帮助" },
+  };
+}
+
+/** What a body is: words on it, and whether it is a JSON object. */
+export function check(body) {
+  try {
+    const callback = JSON.parse(body);
+    if (typeof callback !== "object" || callback === null || Array.isArray(callback)) {
+      return { isObject: false, words: texts.raw.noObject };
+    }
+    return { isObject: true, words: texts.raw.object(String(callback.msgtype ?? ""), FRESH.join(", ")) };
+  } catch (error) {
+    return { isObject: false, words: texts.raw.noJSON(error.message) };
+  }
+}
+
+export class RawEditor {
+  #dialog;
+  #store;
+  #page;
+
+  /**
+   * @param {HTMLDialogElement} dialog
+   * @param {import("./store.js").Store} store
+   * @param {{sendBody(body: string, isVerbatim: boolean): Promise<unknown>}} page
+   */
+  constructor(dialog, store, page) {
+    this.#dialog = dialog;
+    this.#store = store;
+    this.#page = page;
+    // Escape closes the dialog alone, and not the panel behind it.
+    dialog.addEventListener("keydown", (event) => event.key === "Escape" && event.stopPropagation());
+  }
+
+  /** @param {string | object} [body] what to begin with. */
+  open(body = baseBody(this.#store)) {
+    const text = typeof body === "string" ? body : JSON.stringify(body, null, 2);
+    const box = element("textarea", { id: "raw-body", rows: "18", spellcheck: "false", "aria-label": texts.raw.body });
+    box.value = text;
+    const verdict = element("p", { class: "hint", role: "status" });
+    const problem = element("p", { class: "problem", role: "alert" });
+    const isVerbatim = element("input", { type: "checkbox" });
+    const judge = () => {
+      const { isObject, words } = check(box.value);
+      verdict.textContent = isObject && isVerbatim.checked ? texts.raw.asItIs : words;
+      format.disabled = !isObject;
+    };
+    const format = element("button", { type: "button" }, texts.raw.format);
+    format.addEventListener("click", () => {
+      box.value = JSON.stringify(JSON.parse(box.value), null, 2);
+    });
+    box.addEventListener("input", judge);
+    isVerbatim.addEventListener("change", judge);
+    const close = () => this.#dialog.close();
+    const send = async () => {
+      try {
+        await this.#page.sendBody(box.value, isVerbatim.checked);
+        close();
+      } catch (error) {
+        problem.textContent = error.message;
+      }
+    };
+    refill(
+      this.#dialog,
+      element("h2", { id: "raw-title" }, texts.raw.title),
+      element("p", { class: "hint" }, texts.raw.hint),
+      box,
+      verdict,
+      element("label", {}, isVerbatim, " ", texts.raw.verbatim),
+      problem,
+      element(
+        "div",
+        { class: "actions" },
+        element("button", { type: "button", class: "primary", onclick: send }, texts.raw.send),
+        format,
+        element("button", { type: "button", onclick: close }, texts.close),
+      ),
+    );
+    judge();
+    if (!this.#dialog.open) this.#dialog.showModal();
+    box.focus();
+  }
+}
