@@ -22,6 +22,7 @@ import pytest
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator
 
+    from dingda.simulator.testing.stack import RunningStack
     from dingda.skill import Reply
     from dingda.testing import SimulatedDingTalk
 
@@ -41,20 +42,26 @@ def dingda_settings() -> dict[str, str]:
 
 
 @pytest.fixture(scope="session")
-def dingtalk_url(
+def dingda_stack(
     dingda_settings: dict[str, str], tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[str]:
-    """The address of the simulator, with a bot behind it; both are started once a session."""
+) -> Iterator[RunningStack]:
+    """A simulator with a bot behind it, each a process; they are started once a session."""
     from dingda.simulator.testing.stack import a_running_stack
 
-    with a_running_stack(tmp_path_factory.mktemp("dingda"), dingda_settings) as url:
-        yield url
+    with a_running_stack(tmp_path_factory.mktemp("dingda"), dingda_settings) as stack:
+        yield stack
+
+
+@pytest.fixture(scope="session")
+def dingtalk_url(dingda_stack: RunningStack) -> str:
+    """The address of the simulator."""
+    return dingda_stack.url
 
 
 @pytest.fixture
-def dingtalk(dingtalk_url: str) -> Iterator[SimulatedDingTalk]:
+def dingtalk(dingda_stack: RunningStack) -> Iterator[SimulatedDingTalk]:
     """A simulated DingTalk with the real gateway, queue and worker behind it."""
     from dingda.testing import SimulatedDingTalk
 
-    with SimulatedDingTalk.at(dingtalk_url) as dingtalk:
+    with SimulatedDingTalk.of(dingda_stack) as dingtalk:
         yield dingtalk

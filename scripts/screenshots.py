@@ -57,10 +57,10 @@ def main() -> int:
                 "DINGDA_THINKING_REACTION": "🤔思考中",
                 "DINGDA_REDIS_URL": redis_url,
             },
-        ) as url,
+        ) as stack,
     ):
-        asyncio.run(_draw(chromium, url))
-        asyncio.run(draw_dashboard(chromium, url, redis_url, _PICTURES))
+        asyncio.run(_draw(chromium, stack.url))
+        asyncio.run(draw_dashboard(chromium, stack.url, redis_url, _PICTURES))
     with (
         tempfile.TemporaryDirectory() as folder,
         a_running_valkey(Path(folder) / "ledger", appendonly="yes") as redis_url,
@@ -71,9 +71,9 @@ def main() -> int:
                 "DINGDA_SKILLS": _SKILLS,
                 "DINGDA_REDIS_URL": redis_url,
             },
-        ) as url,
+        ) as stack,
     ):
-        asyncio.run(_draw_stream(chromium, url))
+        asyncio.run(_draw_stream(chromium, stack.url))
     return 0
 
 

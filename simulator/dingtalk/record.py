@@ -47,14 +47,26 @@ class Reply:
         """Whether the chat shows it."""
         return self.errcode == 0
 
+    @property
+    def text(self) -> str:
+        """Its words: of a feedCard the titles, each in a line; "" of a picture or a file."""
+        match self.payload:
+            case {"text": {"content": str(text)}} | {"markdown": {"text": str(text)}}:
+                return text
+            case {"actionCard": {"text": str(text)}}:
+                return text
+            case {"feedCard": {"links": list(links)}}:
+                return "\n".join(str(link.get("title")) for link in links)
+        return ""
+
 
 @dataclass(frozen=True, slots=True)
 class Record:
     """One message, and everything that has happened to it.
 
     >>> record = dingtalk.ask("咖啡")
-    >>> [reply.payload["msgtype"] for reply in record.shown]
-    ['text']
+    >>> [reply.payload["msgtype"] for reply in record.shown], "咖啡好了" in record.text
+    (['text'], True)
     """
 
     # A verbatim body need not be text.
@@ -114,6 +126,11 @@ class Record:
         """The replies that the chat shows."""
         first = (self.in_callback_reply,) if self.in_callback_reply else ()
         return tuple(reply for reply in (*first, *self.replies) if reply.shown)
+
+    @property
+    def text(self) -> str:
+        """The words of the replies that the chat shows, each reply's from a line of its own."""
+        return "\n".join(reply.text for reply in self.shown)
 
     @property
     def acknowledged(self) -> bool:

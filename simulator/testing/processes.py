@@ -76,7 +76,7 @@ def a_running_process(
         The process, and the file in the folder that it writes its log to.
     """
     path = folder / f"{name}.log"
-    with path.open("wb") as log:
+    with path.open("ab") as log:
         process = subprocess.Popen(  # noqa: S603 - our own processes
             [sys.executable, "-m", name, *arguments],
             cwd=folder,  # away from anybody's .env

@@ -2,11 +2,12 @@
 
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any, Self, TypeVar
 
 from anyio.from_thread import BlockingPortal, start_blocking_portal
 
+from dingda.shared.ledger.states import MessageState
 from dingda.simulator.client.client import SimulatorClient
 from dingda.simulator.dingtalk.callback import staff_id_of
 from dingda.simulator.dingtalk.card import Card, Press
@@ -19,7 +20,9 @@ from dingda.simulator.dingtalk.openapi_faults import (
 from dingda.simulator.dingtalk.openapi_usage import OpenAPIState
 from dingda.simulator.dingtalk.record import Record
 from dingda.simulator.dingtalk.user_message import UserMessage
+from dingda.simulator.errors import StackError
 from dingda.simulator.testing.simulated_stream import SimulatedStream
+from dingda.simulator.testing.stack import RunningStack
 
 T = TypeVar("T")
 
@@ -34,6 +37,7 @@ class SimulatedDingTalk:
     Args:
         client: of a simulator that runs.
         portal: to the event loop of the client, which is in a thread of its own.
+        stack: what runs behind it, where the test has started it.
 
     In a test, `dingtalk` is the fixture of this name:
 
@@ -42,20 +46,28 @@ class SimulatedDingTalk:
     True
     """
 
-    def __init__(self, client: SimulatorClient, portal: BlockingPortal) -> None:
+    def __init__(
+        self, client: SimulatorClient, portal: BlockingPortal, stack: RunningStack | None = None
+    ) -> None:
         self._client = client
         self._portal = portal
+        self._stack = stack
         self.stream = SimulatedStream(client, portal)
 
     @classmethod
     @contextmanager
-    def at(cls, url: str) -> Iterator[Self]:
+    def at(cls, url: str, stack: RunningStack | None = None) -> Iterator[Self]:
         """Connect to a simulator that runs at a URL, for a `with` block."""
         with (
             start_blocking_portal() as portal,
             portal.wrap_async_context_manager(SimulatorClient(url)) as client,
         ):
-            yield cls(client, portal)
+            yield cls(client, portal, stack)
+
+    @classmethod
+    def of(cls, stack: RunningStack) -> AbstractContextManager[Self]:
+        """Connect to the simulator of a stack, whose worker can be killed."""
+        return cls.at(stack.url, stack)
 
     def ask(self, text: str, *, wait_s: float = WAIT_S, **fields: Any) -> Record:
         """Send a message to the bot, and wait until it has replied or is known not to.
@@ -114,6 +126,22 @@ class SimulatedDingTalk:
         """What became of every message so far, the oldest first."""
         return self._portal.call(self._client.records)
 
+    def kill_worker(self, *, during: Record | None = None) -> None:
+        """Kill the worker as `kill -9` does; another is started, and takes up what it held.
+
+        Args:
+            during: a message that it is to have begun with by then.
+
+        Raises:
+            StackError: if the bot was not started by the fixture `dingtalk`.
+            TimeoutError: if no worker begins with the message in time.
+        """
+        if self._stack is None:
+            raise StackError("only the fixture `dingtalk` has a worker of its own to kill")
+        if during:
+            self.wait_until(lambda: _is_begun(self.look(during)))
+        self._stack.kill_worker()
+
     def redeliver(self, record: Record) -> Record:
         """Send the same callback again, as DingTalk does."""
         return self._portal.call(self._client.redeliver, record.msg_id)
@@ -126,6 +154,22 @@ class SimulatedDingTalk:
     def pushed(self) -> list[Record]:
         """What the bot sent first: messages and cards, the oldest first."""
         return [record for record in self.records() if not record.prompted]
+
+    def pushed_after(self, record: Record, *, to: str = "") -> list[Record]:
+        """What the bot has sent first since a message came: pushes, cards, private answers.
+
+        A private answer is there once `ask` returns; for a push wait with `wait_until`.
+
+        Args:
+            record: the message's.
+            to: a person's name, for what came into their single chat alone.
+        """
+        return [
+            each
+            for each in self.pushed
+            if each.sent_at_ms >= record.sent_at_ms
+            and (not to or (each.said.single and each.said.sender == to))
+        ]
 
     @property
     def cards(self) -> list[Card]:
@@ -226,3 +270,8 @@ class SimulatedDingTalk:
             yield
         finally:
             self._portal.call(self._client.set_faults, NO_FAULTS)
+
+
+def _is_begun(record: Record) -> bool:
+    """Whether a worker has it, and its reply is not on its way."""
+    return record.story is not None and record.story.state == MessageState.LEASED

@@ -5,10 +5,14 @@ The simulator fakes DingTalk's OpenAPI and the weather service as well. The bot 
 (`python -m dingda.gateway`), which works in a checkout and where the package is installed.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+import redis
+
+from dingda.shared.ledger.keys import LedgerKeys
+from dingda.shared.ledger.states import MessageState
 from dingda.shared.runtime.inspection_file import INSPECTION_FILE
 from dingda.simulator.backends.account import account_settings, register_card_callback
 from dingda.simulator.errors import StackError
@@ -22,18 +26,58 @@ from dingda.simulator.testing.processes import (
 )
 
 _SECRET = "only-these-tests-use-this"  # noqa: S105 - it protects nothing
+_HELD = {MessageState.LEASED, MessageState.SENDING}
+"""The states in which a worker has a message."""
+
+
+class RunningStack:
+    """A stack that runs.
+
+    Args:
+        url: the simulator's.
+        environment: of all its processes.
+        start_worker: starts a worker.
+    """
+
+    def __init__(
+        self, url: str, environment: Mapping[str, str], start_worker: Callable[[], Process]
+    ) -> None:
+        self.url = url
+        self._redis_url = environment["DINGDA_REDIS_URL"]
+        self._keys = LedgerKeys(environment.get("DINGDA_QUEUE", "dingda"))
+        self._start_worker = start_worker
+        self._worker = start_worker()
+
+    @property
+    def worker(self) -> Process:
+        """The worker that runs at present."""
+        return self._worker
+
+    def kill_worker(self) -> None:
+        """Kill the worker as `kill -9` does, and start another.
+
+        What it held is the next one's within seconds, which takes up to 22 s elsewhere: it is known
+        to be dead here, so nobody has to wait until its leases lapse.
+        """
+        self._worker.kill()
+        self._worker.wait()
+        self._end_leases()
+        self._worker = self._start_worker()
+
+    def _end_leases(self) -> None:
+        with redis.Redis.from_url(self._redis_url, decode_responses=True) as client:
+            for message_id in client.zrange(self._keys.due, 0, -1):
+                if client.hget(self._keys.message(message_id), "state") in _HELD:
+                    client.zadd(self._keys.due, {message_id: 0})
 
 
 @contextmanager
-def a_running_stack(folder: Path, settings: Mapping[str, str]) -> Iterator[str]:
+def a_running_stack(folder: Path, settings: Mapping[str, str]) -> Iterator[RunningStack]:
     """Start everything on free ports, and stop it at the end of the context.
 
     Args:
         folder: where the server keeps its data and the processes their logs.
         settings: environment variables for all of them, such as `DINGDA_SKILLS`.
-
-    Yields:
-        The simulator's URL.
 
     Raises:
         StackError: if something does not start; it quotes the logs.
@@ -59,16 +103,17 @@ def a_running_stack(folder: Path, settings: Mapping[str, str]) -> Iterator[str]:
         }
 
         def start(module: str, *arguments: str, **settings: str) -> Process:
-            running = a_running_process(module, folder, environment | settings, *arguments)
-            return stack.enter_context(running)[0]
+            process = a_running_process(module, folder, environment | settings, *arguments)
+            return stack.enter_context(process)[0]
 
         processes = [
             start("dingda.simulator"),
             start("dingda", "stream", DINGDA_METRICS_PORT=str(receiver))
             if environment.get("DINGDA_SIMULATOR_MODE") == "stream"
             else start("dingda.gateway"),
-            start("dingda.worker"),
         ]
+        running = RunningStack(url, environment, lambda: start("dingda.worker"))
+        processes.append(running.worker)
         for address in (f"{url}/api/health", f"http://127.0.0.1:{receiver}/readyz"):
             if not is_ready(address, processes):
                 raise StackError(f"nothing is ready at {address}\n{_log_tails(folder)}")
@@ -79,7 +124,7 @@ def a_running_stack(folder: Path, settings: Mapping[str, str]) -> Iterator[str]:
                 app_secret=environment["DINGDA_APP_SECRET"],
                 callback_url=f"http://127.0.0.1:{receiver}/card",
             )
-        yield url
+        yield running
 
 
 def _log_tails(folder: Path) -> str:

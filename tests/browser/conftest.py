@@ -112,8 +112,8 @@ def streaming_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         "DINGDA_SIMULATOR_STREAM_REDELIVER_S": "1",
         "DINGDA_SIMULATOR_STREAM_CUT_S": "2",
     }
-    with a_running_stack(tmp_path_factory.mktemp("streaming"), settings) as url:
-        yield url
+    with a_running_stack(tmp_path_factory.mktemp("streaming"), settings) as stack:
+        yield stack.url
 
 
 @pytest_asyncio.fixture(loop_scope="session")

@@ -21,7 +21,7 @@ def dingtalk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SimulatedDing
         "DINGDA_CARD_CALLBACK": "stream",
         approval_skill.FILE: str(folder / "called"),
     }
-    with a_running_stack(folder, settings) as url, SimulatedDingTalk.at(url) as dingtalk:
+    with a_running_stack(folder, settings) as stack, SimulatedDingTalk.at(stack.url) as dingtalk:
         yield dingtalk
 
 

@@ -14,7 +14,7 @@ def test_a_press_reaches_the_gateway_and_everybody_sees_the_decision(tmp_path: P
         "DINGDA_CARD_TEMPLATE": ACTION_TEMPLATE,
         approval_skill.FILE: str(tmp_path / "called"),
     }
-    with a_running_stack(tmp_path, settings) as url, SimulatedDingTalk.at(url) as dingtalk:
+    with a_running_stack(tmp_path, settings) as stack, SimulatedDingTalk.at(stack.url) as dingtalk:
         dingtalk.ask("审批", sender="张三")
         card = dingtalk.wait_until(lambda: dingtalk.cards)[0]
         assert dingtalk.press(card, "同意", by="张三").toast is Toast.SUCCEEDED

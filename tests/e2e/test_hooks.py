@@ -49,8 +49,10 @@ def bot(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bot]:
         "DINGDA_SKILLS": "tests.e2e.hooking_skill",
         "TESTS_HOOKING_FILE": str(folder / "called"),
     }
-    with a_running_stack(folder, settings) as url, SimulatedDingTalk.at(url) as dingtalk:
-        wait_until(lambda: httpx.get(f"{url}/api/stream", trust_env=False).json()["connections"])
+    with a_running_stack(folder, settings) as stack, SimulatedDingTalk.at(stack.url) as dingtalk:
+        wait_until(
+            lambda: httpx.get(f"{stack.url}/api/stream", trust_env=False).json()["connections"]
+        )
         yield Bot(dingtalk, folder / "called")
 
 

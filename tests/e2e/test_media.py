@@ -16,8 +16,8 @@ SKILL = "tests.e2e.media_skill"
 
 @pytest.fixture(scope="module")
 def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with a_running_stack(tmp_path_factory.mktemp("media"), {"DINGDA_SKILLS": SKILL}) as url:
-        yield url
+    with a_running_stack(tmp_path_factory.mktemp("media"), {"DINGDA_SKILLS": SKILL}) as stack:
+        yield stack.url
 
 
 @pytest.fixture

@@ -22,9 +22,11 @@ def dingda_settings():
 """
 COFFEE = """
 import asyncio
+from pathlib import Path
 
-from dingda.skill import Context, Skill, Text
+from dingda.skill import Context, Question, Skill, Text, User
 
+DRIPPED = Path(__file__).with_name("dripped")
 skill = Skill("coffee", summary="来一杯咖啡")
 
 
@@ -34,16 +36,39 @@ async def brew(ctx: Context) -> Text:
     return Text("咖啡好了", at=ctx.mention)
 
 
+@skill.command("手冲")
+async def pour(ctx: Context) -> str:
+    while not DRIPPED.exists():
+        await asyncio.sleep(0.05)
+    return "滴完了"
+
+
+@skill.command("通知")
+async def call(ctx: Context) -> str:
+    await ctx.push(User(ctx.staff_id), "来取")
+    return "叫了"
+
+
 @skill.command("咖啡单")
 def menu() -> Text:
     return Text("\\n".join(f"{number} 号：美式" for number in range(2500)))
+
+
+@skill.command("什么")
+def ask_back() -> Question:
+    return Question("冷的热的？", then=pick, choices=("冷", "热"))
+
+
+@skill.step
+def pick(which: str) -> str:
+    return f"{which}的"
 """
 TESTS = """
 from dingda.simulator.dingtalk.export import as_test
 import dingda.testing
 import httpx
 import pytest
-from coffee import skill
+from coffee import DRIPPED, skill
 from dingda.testing import CallbackFault, ReplyFault, UserMessage, staff_id_of
 from tests.support.public_examples import NEED_A_BOT, example_of, failures_of
 
@@ -77,7 +102,7 @@ def test_the_skills_of_the_bot_are_offered(dingtalk, dingtalk_url):
     dingtalk.ask("咖啡")
     offered = httpx.get(f"{dingtalk_url}/api/skills", trust_env=False).json()["skills"]
     assert [skill["name"] for skill in offered] == ["coffee", "help"]
-    assert [each["text"] for each in offered[0]["commands"]] == ["咖啡", "咖啡单"]
+    assert [each["text"] for each in offered[0]["commands"]][:2] == ["咖啡", "手冲"]
 
 
 def test_twice_delivered_is_once_answered(dingtalk):
@@ -98,6 +123,27 @@ def test_a_bad_day_ends_with_its_block(dingtalk):
     with dingtalk.faults(replies=ReplyFault.REFUSE):
         assert dingtalk.ask("咖啡").story.reason.startswith("failed")
     assert dingtalk.ask("咖啡").shown
+
+
+def test_a_worker_that_is_killed_is_followed_by_one_that_answers_once(dingtalk):
+    record = dingtalk.say(UserMessage("手冲"))
+    dingtalk.kill_worker(during=record)
+    DRIPPED.touch()
+    record = dingtalk.look(record, wait_s=60)
+    assert [reply.text for reply in record.shown] == ["滴完了"]
+    assert record.story.lease_count == 2
+
+
+def test_a_push_is_read_where_it_came(dingtalk):
+    record = dingtalk.ask("通知", sender="李四")
+    (push,) = dingtalk.wait_until(lambda: dingtalk.pushed_after(record, to="李四"))
+    assert (record.text, push.text) == ("叫了", "来取")
+    assert dingtalk.pushed_after(record, to="张三") == []
+
+
+def test_a_dialogue_is_held_message_by_message(dingtalk):
+    assert "冷的热的？" in dingtalk.ask("什么").text
+    assert dingtalk.ask("热").text == "热的"
 
 
 async def test_it_serves_async_tests_as_well(dingtalk):

@@ -32,9 +32,9 @@ def dingtalk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SimulatedDing
         "DINGDA_PERFORMANCE_URL": f"sqlite:///{folder}/performance.db",
     }
     with (
-        a_running_stack(folder, settings) as url,
+        a_running_stack(folder, settings) as stack,
         start_blocking_portal() as portal,
-        portal.wrap_async_context_manager(SimulatorClient(url)) as client,
+        portal.wrap_async_context_manager(SimulatorClient(stack.url)) as client,
     ):
         yield SimulatedDingTalk(client, portal)
 

@@ -14,6 +14,6 @@ def test_it_runs_our_gateway_and_worker_whatever_else_is_called_so(
 ) -> None:
     for name in ("gateway", "worker", "simulator", "shared"):
         (tmp_path / f"{name}.py").write_text("raise SystemExit('not ours')")
-    with a_running_stack(tmp_path, {"DINGDA_SIMULATOR_MODE": mode}) as url:
-        assert httpx.get(f"{url}/api/health", trust_env=False).is_success
-        assert httpx.get(f"{url}/api/stream", trust_env=False).json()["mode"] == mode
+    with a_running_stack(tmp_path, {"DINGDA_SIMULATOR_MODE": mode}) as stack:
+        assert httpx.get(f"{stack.url}/api/health", trust_env=False).is_success
+        assert httpx.get(f"{stack.url}/api/stream", trust_env=False).json()["mode"] == mode
