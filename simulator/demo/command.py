@@ -2,7 +2,6 @@
 
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -25,7 +24,6 @@ from dingda.shared.runtime.running_demo import DATA, announced, claimed
 from dingda.shared.runtime.secret_files import file_variables
 from dingda.shared.runtime.settings import Settings
 from dingda.shared.runtime.skill_modules import (
-    SHIPPED_ROOM,
     SHOWCASE,
     SkillModules,
     choose_modules,
@@ -33,6 +31,7 @@ from dingda.shared.runtime.skill_modules import (
 from dingda.simulator.backends.account import account_settings, register_card_callback
 from dingda.simulator.backends.organisation import APP_KEY
 from dingda.simulator.demo import coupons, performance
+from dingda.simulator.demo.banner import banner, typed
 from dingda.simulator.demo.ingress import GATEWAY, HTTP, REDIS, SIMULATOR, STREAM, Ingress
 from dingda.simulator.demo.weather import find_weather
 
@@ -43,28 +42,6 @@ _STOPPED_WITHIN_S = 15.0
 _SECRET = "only-the-demo-uses-this"  # noqa: S105 - it protects nothing
 _UNSET = " "
 """A value that is the default, and wins over a `.env`: one without a character would not."""
-
-_READY = """
-  Dingda is ready. Talk to it in a browser: {page}/
-  or in another terminal, from this folder:
-
-    {dingda} say "帮助"
-{examples}    {dingda} chat
-    {dingda} status
-
-{ingress}
-  {weather}
-  Ctrl-C stops them all.
-"""
-
-_EXAMPLES = {
-    f"{SHIPPED_ROOM}.demo": 'say "整体跳转"',
-    SHOWCASE: 'say "下午茶"',
-    f"{SHIPPED_ROOM}.weather": 'say "北京明天天气怎么样"',
-    f"{SHIPPED_ROOM}.coupons": 'say "优惠券 机械键盘 200元以内"',
-    f"{SHIPPED_ROOM}.performance": 'say --single "我的绩效"',
-}
-"""What the shipped skills understand, by their modules."""
 
 
 @click.command(context_settings=HELP_OPTIONS)
@@ -103,7 +80,7 @@ def _run(ingress: Ingress) -> int:
         with announced(settings, page=page):
             if _is_ready(processes, ingress):
                 _set_up_cards(ingress)
-                click.echo(_ready(ingress, page, weather.note))
+                click.echo(banner(ingress, _modules(), page=page, weather=weather.note))
                 _open_page(page)
             return processes.wait()
     except KeyboardInterrupt:
@@ -134,37 +111,9 @@ def _check_ports(ingress: Ingress) -> None:
     """
     if taken := [port for port in ingress.ports if port.is_taken]:
         others = " ".join(f"{port.variable}={port.number + 10}" for port in taken)
-        typed = f"{others} {_typed()} {ingress.typed}"
+        again = f"{others} {typed('dingda')} {ingress.typed}"
         lines = [f"Port {port.number} ({port.what}) is taken." for port in taken]
-        raise DingdaError("\n".join((*lines, f"Choose another: {typed}")))
-
-
-def _typed() -> str:
-    """How the command `dingda` is typed, from this folder."""
-    script = Path(sys.executable).with_name("dingda")
-    if shutil.which("dingda") == str(script):
-        return "dingda"
-    command = str(script) if script.exists() else f"{sys.executable} -m dingda"
-    return command.removeprefix(f"{Path.cwd()}{os.sep}")
-
-
-def _ready(ingress: Ingress, page: str, weather: str) -> str:
-    dingda = _typed()
-    return _READY.format(
-        page=page,
-        dingda=dingda,
-        examples=_examples(dingda),
-        ingress=ingress.told.format(page=page, gateway=GATEWAY.number, redis=REDIS.number),
-        weather=weather,
-    )
-
-
-def _examples(dingda: str) -> str:
-    """A line to type for each shipped skill that is loaded."""
-    loaded = _modules().modules
-    return "".join(
-        f"    {dingda} {typed}\n" for module, typed in _EXAMPLES.items() if module in loaded
-    )
+        raise DingdaError("\n".join((*lines, f"Choose another: {again}")))
 
 
 def _modules() -> SkillModules:

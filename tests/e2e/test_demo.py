@@ -6,6 +6,7 @@ In Stream mode as with a gateway: each test runs in both.
 import os
 import signal
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -33,6 +34,19 @@ def test_what_the_demo_advises_works_whatever_ports_were_chosen(demo: Demo) -> N
     status = demo.run(demo.advised(" status"))
     assert "answered" in status.stdout
     assert "the demo that runs in this folder" in status.stderr
+
+
+def test_rqs_own_view_is_shown_by_the_command_that_the_demo_advises(demo: Demo) -> None:
+    shown = demo.run(demo.advised(f"{demo.ports['DINGDA_DEMO_REDIS_PORT']}/0")).stdout
+    assert shown.startswith("dingda ")
+    assert "0 failed" in shown
+
+
+@pytest.mark.parametrize("command", ["status", "dead list", "trace"])
+def test_the_demos_redis_is_found_by_the_workers_own_commands_too(demo: Demo, command: str) -> None:
+    # As `python -m worker status` of a checkout.
+    shown = demo.run(f"{sys.executable} -P -m dingda.worker {command}")
+    assert "the demo that runs in this folder" in shown.stderr
 
 
 def test_a_skill_in_the_current_folder_answers(demo: Demo) -> None:

@@ -2,7 +2,6 @@
 
 import os
 import socket
-import sys
 from pathlib import Path
 
 import pytest
@@ -54,36 +53,6 @@ def test_a_port_may_be_chosen_in_the_env_file_and_the_environment_wins(
     assert [port.number for port in (GATEWAY, SIMULATOR, REDIS)] == [8010, 8120, 6380]
 
 
-@pytest.mark.parametrize(
-    ("here", "on_path", "typed"),
-    [
-        ("project", "project/.venv/bin/dingda", "dingda"),
-        ("project", None, ".venv/bin/dingda"),
-        ("project", "elsewhere/bin/dingda", ".venv/bin/dingda"),
-        ("elsewhere", None, "{root}/project/.venv/bin/dingda"),
-    ],
-)
-def test_its_commands_are_shown_as_they_are_typed_here(
-    here: str, on_path: str | None, typed: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    script = tmp_path / "project/.venv/bin/dingda"
-    script.parent.mkdir(parents=True)
-    script.touch()
-    (tmp_path / "elsewhere").mkdir()
-    monkeypatch.chdir(tmp_path / here)
-    monkeypatch.setattr(sys, "executable", str(script.with_name("python")))
-    monkeypatch.setattr("shutil.which", lambda _: on_path and str(tmp_path / on_path))
-    assert command._typed() == typed.format(root=tmp_path)
-
-
-def test_where_the_command_is_not_installed_python_runs_it(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "executable", str(tmp_path / ".venv/bin/python"))
-    assert command._typed() == ".venv/bin/python -m dingda"
-
-
 def test_its_processes_find_dingda_in_a_checkout_that_is_not_installed(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -121,27 +90,6 @@ def test_jobs_that_ended_well_are_kept_for_a_minute_unless_somebody_chose(
     if chosen is not None:
         monkeypatch.setenv("DINGDA_RESULT_TTL", chosen)
     assert command._settings(HTTP)["DINGDA_RESULT_TTL"] == kept
-
-
-@pytest.mark.parametrize(
-    ("skills", "offered"),
-    [
-        (None, ["整体跳转", "下午茶", "天气", "优惠券", "绩效"]),
-        ("coffee, dingda.worker.skills.demo", ["整体跳转"]),
-        ("worker.skills.weather,coffee", ["天气"]),
-        ("coffee", []),
-    ],
-)
-def test_it_offers_what_the_loaded_skills_understand(
-    skills: str | None, offered: list[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("DINGDA_SKILLS", raising=False)
-    if skills:
-        monkeypatch.setenv("DINGDA_SKILLS", skills)
-    words = ("整体跳转", "下午茶", "天气", "优惠券", "绩效")
-    examples = command._examples("dingda")
-    assert [word for word in words if word in examples] == offered
 
 
 def test_the_showcase_is_loaded_beside_the_shipped_skills_and_beside_nobody_elses(
@@ -186,13 +134,6 @@ def test_the_simulator_of_a_demo_is_in_the_demos_mode_whatever_the_env_file_says
     monkeypatch.chdir(tmp_path)
     (tmp_path / ".env").write_text("DINGDA_SIMULATOR_MODE=other\n", "utf-8")
     assert command._settings(ingress)["DINGDA_SIMULATOR_MODE"] == ingress.mode
-
-
-def test_in_stream_mode_it_names_no_address_of_the_bot() -> None:
-    told = command._ready(STREAM, "http://127.0.0.1:8100", "")
-    assert "the bot listens on no port" in told
-    assert "dd_robot" not in told
-    assert "dd_robot" in command._ready(HTTP, "http://127.0.0.1:8100", "")
 
 
 def test_the_demos_offers_are_folded_as_a_feed_folds_them() -> None:
