@@ -174,7 +174,7 @@ async def test_a_push_is_shown_where_it_went_and_marked_unread(
     await chat.open_single("张三")
     await account.push("sampleMarkdown", title="早报", text="# 今天")
     item = chat.page.get_by_role("navigation").get_by_role("button", name="钉答演示群")
-    await expect(item).to_contain_text("有新消息")
+    await expect(item).to_contain_text("条新消息")
     await expect(item).to_contain_text("钉答: 早报")
     await item.click()
     await expect(chat.reply.locator(".md-h1")).to_have_text("今天")

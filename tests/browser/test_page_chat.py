@@ -127,10 +127,10 @@ async def test_a_reply_in_another_conversation_is_announced_in_the_list(
            body: JSON.stringify({text: "text", sender: "王五", single: true})})"""
     )
     item = page.get_by_role("navigation").get_by_role("button", name=re.compile("王五 的单聊"))
-    await expect(item).to_contain_text("有新消息")
+    await expect(item).to_contain_text("条新消息")
     await item.click()
     await expect(chat.reply).to_be_visible()
-    await expect(item).not_to_contain_text("有新消息")
+    await expect(item).not_to_contain_text("条新消息")
 
 
 async def test_a_picture_is_attached_to_the_words_that_are_typed(

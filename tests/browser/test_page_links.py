@@ -32,6 +32,7 @@ async def test_a_copied_link_leads_to_a_message_of_long_ago(chat: ChatPage, page
     link = await page.evaluate("navigator.clipboard.readText()")
     for _ in range(5):
         await chat.say("markdown")
+    await expect(page.locator(".message.bot")).to_have_count(6)
     await chat.open("group")
     await page.goto(link)
     first = page.locator(".message.mine").first

@@ -38,7 +38,7 @@ async def test_a_plot_is_pushed_to_the_senders_single_chat(chat: ChatPage, page:
     await chat.say("画图")
     await expect(chat.reply.locator(".bubble")).to_have_text("画好了，在我们的单聊里")
     item = page.get_by_role("navigation").get_by_role("button", name="张三 的单聊")
-    await expect(item).to_contain_text("有新消息")
+    await expect(item).to_contain_text("条新消息")
     await item.click()
     await expect(chat.reply.get_by_role("img", name="访问量")).to_have_js_property(
         "naturalWidth", 252

@@ -4,6 +4,7 @@ import * as api from "./api.js";
 import { addressOf, readAddress } from "./address.js";
 import { drawBadDay, drawBanner } from "./bad_day.js";
 import { Chat } from "./chat.js";
+import { DIVIDER } from "./chat_items.js";
 import { Composer } from "./composer.js";
 import { drawConversations } from "./conversations.js";
 import { Details } from "./details.js";
@@ -11,6 +12,7 @@ import { byId } from "./dom.js";
 import { offerNewChat } from "./new_chat.js";
 import { drawUsage } from "./openapi.js";
 import { Panels, refocus } from "./panels.js";
+import { recallWithArrows } from "./recall.js";
 import { GROUP, isConversation, Store, titleOf } from "./store.js";
 import { drawMode } from "./stream.js";
 import { switchLanguage, texts, writeTexts } from "./texts.js";
@@ -18,7 +20,7 @@ import { switchLanguage, texts, writeTexts } from "./texts.js";
 const store = new Store(GROUP);
 const panels = new Panels();
 const page = { attempt, redraw, close: closePanel, nameOf: (staffId) => store.names.get(staffId) ?? staffId };
-const chat = new Chat(byId("log"), { choose, press, quote: (quoted) => composer.quote(quoted) });
+const chat = new Chat(byId("log"), byId("to-newest"), { choose, press, quote: (quoted) => composer.quote(quoted) });
 const details = new Details(byId("details"), page);
 const composer = new Composer(store, { say, sendBody, redraw, enter: (conversation) => go(conversation) });
 
@@ -35,8 +37,11 @@ function redraw() {
   drawPanel();
   drawMode(byId("mode"), store);
   drawUsage(byId("usage"), store);
+  document.title = titleOfPage(store.unreadCount());
   byId("line").textContent = isUp ? "" : texts.lineDown;
 }
+
+const titleOfPage = (unread) => `${unread ? `(${unread}) ` : ""}${texts.brand} · ${texts.simulated}`;
 
 function drawPanel() {
   panels.draw();
@@ -88,8 +93,10 @@ function go(conversation, id = null, how = "pushState") {
 function arrive() {
   const { conversation, id } = readAddress(location.hash);
   const known = isConversation(conversation) ? conversation : GROUP;
-  chat.toEnd ||= known !== store.open;
+  const isOther = known !== store.open;
   store.enter(known);
+  chat.toEnd ||= isOther;
+  if (isOther && store.newSince !== null) chat.reveal(DIVIDER);
   store.selected = id;
   if (id === null) panels.drop("details");
   else {
@@ -213,6 +220,13 @@ document.addEventListener("keydown", ({ key }) => key === "Escape" && closePanel
 addEventListener("hashchange", arrive);
 
 offerNewChat((conversation) => go(conversation));
+recallWithArrows(byId("text"), () => store.inConversation(store.open).map(({ said }) => said.text));
+setInterval(() => chat.tick(store), 1000);
+document.addEventListener("visibilitychange", () => {
+  store.look(!document.hidden);
+  redraw();
+});
+
 showTheme(localStorage.getItem("theme"));
 writeTexts();
 chat.toEnd = true;

@@ -9,7 +9,7 @@ import { avatar } from "./widgets.js";
 
 export function drawConversations(nav, store, enter) {
   const items = store.conversations().map((conversation) => {
-    const unread = store.unread.has(conversation);
+    const unread = store.unread.get(conversation)?.count;
     return element(
       "li",
       {},
@@ -24,7 +24,7 @@ export function drawConversations(nav, store, enter) {
         avatar(personOf(conversation) ?? texts.groupKind),
         element("span", { class: "who" }, titleOf(conversation)),
         element("span", { class: "newest" }, newest(store, conversation)),
-        unread ? element("span", { class: "unread" }, texts.unread) : null,
+        unread ? element("span", { class: "unread" }, texts.unread(unread)) : null,
       ),
     );
   });

@@ -30,7 +30,12 @@ export class Store {
   speaker = PEOPLE[0];
   /** Whether the robot is published. */
   published = true;
-  unread = new Set();
+  /** How much came that was not seen, by conversation, and since when. */
+  unread = new Map();
+  /** Since when there is something new in the open conversation; null if there was nothing when it was opened. */
+  newSince = null;
+  /** Whether somebody can see the page. */
+  isSeen = true;
   /** Nicknames by userid. */
   names = new Map();
   /** Userids by nickname. */
@@ -58,6 +63,7 @@ export class Store {
   }
 
   put(record, isNew) {
+    const before = this.records.get(record.msg_id);
     this.records.set(record.msg_id, { ...record, mode: this.mode });
     const { sender } = record.said;
     if (!this.people.includes(sender)) this.people.push(sender);
@@ -65,7 +71,8 @@ export class Store {
     if (staffId) this.meet(staffId, sender);
     const conversation = conversationOf(record);
     this.#know(conversation);
-    if (isNew && conversation !== this.open) this.unread.add(conversation);
+    const isRead = conversation === this.open && this.isSeen;
+    if (isNew && !isRead) this.#markUnread(conversation, record, before);
   }
 
   meet(staffId, name) {
@@ -74,11 +81,35 @@ export class Store {
   }
 
   enter(conversation) {
+    if (conversation !== this.open) this.newSince = null;
     this.open = conversation;
-    this.unread.delete(conversation);
+    this.#read();
     this.#know(conversation);
     const person = personOf(conversation);
     if (person && !this.people.includes(person)) this.people.push(person);
+  }
+
+  /** Notes whether somebody can see the page: what comes while nobody does is unread. */
+  look(isSeen) {
+    this.isSeen = isSeen;
+    if (isSeen) this.#read();
+  }
+
+  unreadCount() {
+    return [...this.unread.values()].reduce((sum, { count }) => sum + count, 0);
+  }
+
+  #read() {
+    this.newSince = this.unread.get(this.open)?.since_ms ?? this.newSince;
+    this.unread.delete(this.open);
+  }
+
+  #markUnread(conversation, record, before) {
+    const count = shownCount(record) - (before ? shownCount(before) : 0);
+    if (count <= 0) return;
+    const first = { count: 0, since_ms: record.sent_at_ms + (before ? record.replies.at(-1)?.after_ms ?? 0 : 0) };
+    const unread = this.unread.get(conversation) ?? first;
+    this.unread.set(conversation, { ...unread, count: unread.count + count });
   }
 
   /** The groups first. */
@@ -160,5 +191,9 @@ export function wordsOf({ kind, text, runs = [], pictures = 0, quoted, at_all: a
   ];
   return parts.filter(Boolean).join(" ");
 }
+
+/** How many messages the chat shows of a record: what was said, and the replies. */
+const shownCount = ({ card, prompted, replies, in_callback_reply: first }) =>
+  card ? 1 : (prompted === false ? 0 : 1) + replies.filter(replyIsShown).length + (first ? 1 : 0);
 
 export const replyIsShown = (reply) => reply.errcode === 0;
