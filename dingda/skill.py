@@ -13,7 +13,7 @@ A skill is a module with a `skill` in it, and a function for each command:
 `假期 2026` calls it. A parameter is read from the text by its type, a `Context` is the message
 being handled, a subclass of `SkillSettings` the skill's settings. The returned string or other
 `Reply` is shown; an error from this module becomes a sentence to the sender. The function stays an
-ordinary function. docs/skills.md has the rest, and `dingda.testing` calls a skill in a test.
+ordinary function. docs/README.md leads to the rest, and `dingda.testing` calls a skill in a test.
 """
 
 from dingda.shared.dingtalk.card import ActionButton, Card

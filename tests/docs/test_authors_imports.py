@@ -22,6 +22,7 @@ AUTHORS_PAGES = [
         "runs-twice",
         "backends",
         "events",
+        "packaging",
         "skills",
         "simulator",
     )
