@@ -43,6 +43,20 @@ export async function giveFile(file) {
   return given.id;
 }
 
+/** Shows a transcript in the chat, or sends its messages to the bot again. Returns their records. */
+export async function loadTranscript(text, isSent) {
+  const response = await fetch(`/api/transcript${isSent ? "?send=1" : ""}`, {
+    method: "POST",
+    headers: { "Content-Type": "application/json" },
+    body: text,
+  });
+  const loaded = await response.json();
+  if (!response.ok) throw new Error(loaded.detail);
+  return loaded;
+}
+/** Forgets all messages but those that are still worked on; tells how many are kept. */
+export const clear = async () => (await request("DELETE", "/api/messages")).json();
+
 export const press = (card, staffId, { action_id: action, params }) =>
   request("POST", `/api/cards/${encodeURIComponent(card.out_track_id)}/press`, {
     staff_id: staffId,
@@ -56,7 +70,7 @@ export const asTest = async (msgId) => (await request("GET", path(msgId, "/test"
 /**
  * Follows everything, from the beginning and over a restart of the server.
  * @param {{beginning(): void, record(record: object): void, card(card: object): void, openapi(state: object): void,
- *   people(people: object[]): void, robots(robots: string[]): void, faults(faults: object): void,
+ *   people(people: object[]): void, skills(offered: object): void, robots(robots: string[]): void, faults(faults: object): void,
  *   stream(stream: object): void, streamFaults(faults: object): void, upToDate(): void, connection(isUp: boolean): void}} listener
  */
 export function follow(listener) {
@@ -68,6 +82,7 @@ export function follow(listener) {
   on("card", (card) => listener.card(card));
   on("openapi", (state) => listener.openapi(state));
   on("people", (people) => listener.people(people));
+  on("skills", (offered) => listener.skills(offered));
   on("robots", (robots) => listener.robots(robots));
   on("bad_day", (faults) => listener.faults(faults));
   on("stream", (stream) => listener.stream(stream));

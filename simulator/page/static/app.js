@@ -11,18 +11,30 @@ import { Details } from "./details.js";
 import { byId } from "./dom.js";
 import { offerNewChat } from "./new_chat.js";
 import { drawUsage } from "./openapi.js";
+import { MessageList } from "./message_list.js";
 import { Panels, refocus } from "./panels.js";
 import { recallWithArrows } from "./recall.js";
-import { GROUP, isConversation, Store, titleOf } from "./store.js";
+import { conversationOf, GROUP, isConversation, Store, titleOf } from "./store.js";
 import { drawMode } from "./stream.js";
+import { Suggestions } from "./suggestions.js";
 import { switchLanguage, texts, writeTexts } from "./texts.js";
 
 const store = new Store(GROUP);
 const panels = new Panels();
-const page = { attempt, redraw, close: closePanel, nameOf: (staffId) => store.names.get(staffId) ?? staffId };
+const page = {
+  attempt,
+  redraw,
+  edit,
+  show,
+  close: closePanel,
+  nameOf: (staffId) => store.names.get(staffId) ?? staffId,
+};
 const chat = new Chat(byId("log"), byId("to-newest"), { choose, press, quote: (quoted) => composer.quote(quoted) });
 const details = new Details(byId("details"), page);
 const composer = new Composer(store, { say, sendBody, redraw, enter: (conversation) => go(conversation) });
+
+const suggestions = new Suggestions(byId("suggestions"), composer);
+const messages = new MessageList(byId("messages"), page);
 
 let isUpToDate = false;
 let isUp = true;
@@ -34,6 +46,7 @@ function redraw() {
   chat.draw(store);
   forgetUnknown();
   composer.draw();
+  suggestions.draw(store.skills);
   drawPanel();
   drawMode(byId("mode"), store);
   drawUsage(byId("usage"), store);
@@ -48,6 +61,7 @@ function drawPanel() {
   const subject = chosen();
   byId("details").hidden ||= !subject;
   if (panels.shown === "details" && subject) details.draw(subject);
+  if (panels.shown === "messages") messages.draw(store);
   if (panels.shown === "bad-day") drawBadDay(byId("bad-day"), store, page);
 }
 
@@ -112,6 +126,18 @@ function choose(id) {
   panels.focus();
 }
 
+/** Opens a message in its conversation, with its details or without. */
+function show(record, isPlain = false) {
+  go(conversationOf(record), isPlain ? null : record.msg_id);
+  if (!isPlain) panels.focus();
+}
+
+/** Puts a message back into the box, to be changed and sent again. */
+function edit({ raw, callback, said }) {
+  if (raw) composer.editRaw(JSON.stringify(callback, null, 2));
+  else composer.edit(said);
+}
+
 /** Presses a card's button as the person who looks at it. */
 function press(card, button) {
   attempt(api.press(card, store.viewer, button));
@@ -174,6 +200,10 @@ api.follow({
     store.robots = robots;
     redrawSoon();
   },
+  skills({ skills }) {
+    store.skills = skills;
+    redrawSoon();
+  },
   faults(faults) {
     store.faults = faults;
     redrawSoon();
@@ -214,6 +244,7 @@ byId("language-button").addEventListener("click", () => {
   switchLanguage();
   redraw();
 });
+byId("messages-button").addEventListener("click", () => togglePanel("messages"));
 byId("bad-day-button").addEventListener("click", () => togglePanel("bad-day"));
 byId("log").addEventListener("say", ({ detail }) => composer.say(detail));
 document.addEventListener("keydown", ({ key }) => key === "Escape" && closePanel());

@@ -8,10 +8,6 @@ import { byId, element, refill } from "./dom.js";
 import * as drafts from "./draft.js";
 import { groupOf, personOf, robotOf, singleWith } from "./store.js";
 
-const EXAMPLES = [
-  ...["text", "markdown", "整体跳转", "独立跳转", "feed"],
-  ...["下午茶", "报销 120", "讲故事", "画图", "帮助"],
-];
 /** From a group, DingTalk does not hand these to robots. */
 const SINGLE_ONLY = ["audio", "file", "video"];
 
@@ -66,7 +62,6 @@ export class Composer {
       target.value = "";
       if (file) this.#set(drafts.withFile(this.#content, file));
     });
-    refill(byId("suggestions"), ...EXAMPLES.map((example) => this.#example(example)));
   }
 
   draw() {
@@ -88,6 +83,12 @@ export class Composer {
   /** Sends a text at once, in the open conversation. */
   say(text) {
     this.#page.say(this.#message(drafts.EMPTY, text));
+  }
+
+  /** Puts the beginning of a text into the box. */
+  write(text) {
+    byId("text").value = text;
+    byId("text").focus();
   }
 
   /** Puts a message into the box, to be changed and sent in the open conversation. */
@@ -217,9 +218,5 @@ export class Composer {
       refill(byId("robot"), ...robots.map(option));
     }
     byId("robot").value = this.#robot;
-  }
-
-  #example(text) {
-    return element("button", { type: "button", onclick: () => this.say(text) }, text);
   }
 }

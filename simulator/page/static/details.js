@@ -3,11 +3,15 @@
 import * as api from "./api.js";
 import { drawCardDetails } from "./card_details.js";
 import { element, refill } from "./dom.js";
+import { inspectionParts } from "./inspection.js";
 import { stateName, stateOf } from "./states.js";
 import { wordsOf } from "./store.js";
 import { texts } from "./texts.js";
 import { stepsOf } from "./timeline.js";
 import { closeButton, raw } from "./widgets.js";
+
+/** What a simulator tells that knows nothing of the worker. */
+const NOT_INSPECTED = { skill: "", command: "", arguments: {}, log: [], traceback: "" };
 
 /** Draws a record or a card, and again only when it or the language changes, to keep the selection. */
 export class Details {
@@ -17,7 +21,8 @@ export class Details {
 
   /**
    * @param {HTMLElement} panel
-   * @param {{close(): void, attempt(request: Promise<unknown>): void, nameOf(staffId: string): string}} page
+   * @param {{close(): void, attempt(request: Promise<unknown>): void, edit(record: object): void,
+   *   nameOf(staffId: string): string}} page
    */
   constructor(panel, page) {
     this.#panel = panel;
@@ -46,6 +51,7 @@ function drawRecord(panel, record, page) {
     stateLine(state),
     element("h3", {}, texts.timeline),
     timeline(record),
+    ...inspectionParts(record.inspection ?? NOT_INSPECTED, opened),
     record.ledger_id && !record.stories.length && record.ack
       ? element("p", { class: "hint" }, texts.noLedger)
       : null,
@@ -86,7 +92,7 @@ function timeline(record) {
 const after = (ms) => (Math.abs(ms) < 10_000 ? `${sign(ms)}${ms} ms` : `${sign(ms)}${(ms / 1000).toFixed(1)} s`);
 const sign = (ms) => (ms < 0 ? "" : "+");
 
-function actions(record, { attempt }, output) {
+function actions(record, { attempt, edit }, output) {
   const { msg_id: msgId } = record;
   const copied = async (text) => {
     const done = await navigator.clipboard?.writeText(text).then(
@@ -104,6 +110,7 @@ function actions(record, { attempt }, output) {
     "div",
     { class: "actions" },
     button(texts.sendAgain, () => (record.raw ? api.sendRaw(record) : api.say(record.said))),
+    button(texts.editAndSend, async () => edit(record)),
     button(texts.redeliver, () => api.redeliver(msgId)),
     button(texts.expire, () => api.expire(msgId)),
     // A frame is no request that a command could repeat.

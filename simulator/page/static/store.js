@@ -20,6 +20,8 @@ export class Store {
   /** What is used of the OpenAPI, and its faults; null until it is known. */
   openapi = null;
   people = [...PEOPLE];
+  /** The skills that a worker has loaded; [] until they are known. */
+  skills = [];
   /** What the robots are called, the first one first. */
   robots = [];
   /** The robot that messages in groups are said to; "": the first. */

@@ -1,5 +1,6 @@
 // The steps of a message, each with its time, as the real parts have measured them.
 
+import { callOf } from "./inspection.js";
 import { stateName, whyUndelivered } from "./states.js";
 import { texts } from "./texts.js";
 
@@ -13,7 +14,8 @@ export function stepsOf(record) {
     step("sent", sent, texts.steps[mode].sent),
     ...(record.ack ? [ackStep("acknowledged", sent, record.ack, mode)] : []),
     ...record.redeliveries.map((ack) => ackStep("redelivered", sent, ack, mode)),
-    ...record.stories.flatMap((timeline, at) => ledgerSteps(timeline, at === 0)),
+    ...record.stories.flatMap((timeline, at) => ledgerSteps(timeline, at === 0, record.inspection)),
+    ...(record.inspection?.calls ?? []).map(callStep),
     ...record.replies.map((reply) => replyStep("posted", sent, reply)),
   ];
   if (record.undelivered) {
@@ -51,14 +53,20 @@ function replyStep(name, sent, { errcode, errmsg, trouble, after_ms: after }) {
   return step(name, sent + after, texts.steps[name], detail, errcode || trouble ? "bad" : "good");
 }
 
-function ledgerSteps(timeline, isFirst) {
+/** A call that the skill made to a backend, at its end. */
+function callStep({ at_ms: at, host, status, took_ms: took }) {
+  const isGood = /^2\d\d$/.test(status);
+  return step("called", at, texts.steps.called(host), `${status} · ${took} ms`, isGood ? "good" : "bad");
+}
+
+function ledgerSteps(timeline, isFirst, inspection) {
   const steps = isFirst && timeline.accepted_ms ? [step("accepted", timeline.accepted_ms, texts.steps.accepted, "accepted")] : [];
   if (timeline.leased_ms) {
     const worker = timeline.worker.slice(0, 8) || texts.steps.someWorker;
     const words = texts.steps.leased(worker, timeline.lease_count);
     steps.push(step("leased", timeline.leased_ms, words, "leased"));
     // A later lease may send the reply that an earlier one prepared, without asking a skill.
-    if (timeline.lease_count === 1 && timeline.state !== "unmatched") steps.push(...skillSteps(timeline));
+    if (timeline.lease_count === 1 && timeline.state !== "unmatched") steps.push(...skillSteps(timeline, inspection));
   }
   if (timeline.sending_ms) {
     steps.push(step("sending", timeline.sending_ms, texts.steps.sending, "sending"));
@@ -75,8 +83,8 @@ function ledgerSteps(timeline, isFirst) {
 }
 
 /** A skill starts when its message is leased, and ends when the reply is claimed to be sent. */
-function skillSteps({ leased_ms: from, sending_ms: to }) {
-  const started = step("skillStarted", from, texts.steps.skillStarted);
+function skillSteps({ leased_ms: from, sending_ms: to }, inspection) {
+  const started = step("skillStarted", from, texts.steps.skillStarted, inspection ? callOf(inspection) : "");
   if (!to) return [started];
   return [started, step("skillEnded", to, texts.steps.skillEnded, `${to - from} ms`)];
 }

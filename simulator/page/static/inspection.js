@@ -1,0 +1,44 @@
+// What the worker did for a message, in its details: the skill with its arguments, the log, a traceback.
+
+import { element } from "./dom.js";
+import { texts } from "./texts.js";
+
+const BAD_LEVELS = ["WARNING", "ERROR", "CRITICAL"];
+
+/**
+ * @param {object} inspection a record's; all of it may be empty.
+ * @param {string[]} opened the ids of the parts that were unfolded.
+ * @returns {Node[]}
+ */
+export function inspectionParts({ skill, command, arguments: values, log, traceback }, opened) {
+  return [
+    skill ? facts(skill, command, values) : null,
+    traceback ? folded("traceback", texts.traceback, true, element("pre", { tabindex: "0" }, traceback)) : null,
+    log.length ? folded("log-lines", texts.logLines(log.length), opened.includes("log-lines"), lines(log)) : null,
+  ].filter(Boolean);
+}
+
+/** A call of the skill in one line: its command and what it was called with. */
+export const callOf = ({ skill, command, arguments: values }) =>
+  skill && `${skill} · ${[command, ...Object.entries(values).map(([name, value]) => `${name}=${value}`)].join(" ")}`;
+
+function facts(skill, command, values) {
+  const rows = [[texts.skill, skill], [texts.command, command], ...Object.entries(values)].filter(([, value]) => value);
+  const terms = rows.flatMap(([name, value]) => [element("dt", {}, name), element("dd", {}, element("code", {}, value))]);
+  return element("dl", { class: "facts", id: "skill-facts" }, ...terms);
+}
+
+const folded = (id, title, open, content) =>
+  element("details", { id, open }, element("summary", { "data-key": id }, title), content);
+
+function lines(log) {
+  const items = log.map(({ level, text, at_ms: at }) =>
+    element(
+      "li",
+      { class: BAD_LEVELS.includes(level) ? "bad" : null },
+      element("span", { class: "after" }, new Date(at).toISOString().slice(14, 23)),
+      element("code", {}, `${level} ${text}`),
+    ),
+  );
+  return element("ol", { class: "log-lines" }, ...items);
+}
