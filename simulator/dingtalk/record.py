@@ -10,6 +10,9 @@ from dingda.shared.runtime.inspection import Inspection
 from dingda.simulator.dingtalk.faults import ReplyFault
 from dingda.simulator.dingtalk.user_message import UserMessage
 
+_UNKNOWN_FOR_MS = 10_000
+"""How long after its acknowledgement a message may stay unknown to the ledger."""
+
 
 @dataclass(frozen=True, slots=True)
 class Ack:
@@ -149,6 +152,19 @@ class Record:
         """Whether it is settled and no more comes: the parts of a long reply follow one another."""
         ended = self.story is not None and self.story.ended
         return self.settled and (ended or not self.shown)
+
+    def is_being_answered(self, now_ms: int) -> bool:
+        """Whether the bot has it, and is not known to be done with it.
+
+        Args:
+            now_ms: the present, in ms since 1970. The ledger may be unreachable, or not know a
+                message that another bot has taken: then that is so for ten seconds.
+        """
+        if self.ledger_id is None or not self.acknowledged:
+            return False
+        if self.story is None:
+            return self.sent_at_ms > now_ms - _UNKNOWN_FOR_MS
+        return not self.story.ended
 
     def to_json(self) -> bytes:
         """One JSON object, its keys being the attributes."""

@@ -1,5 +1,7 @@
 """The records of the newest messages, and when each last changed."""
 
+from collections.abc import Callable
+
 from dingda.simulator.dingtalk.record import Record
 
 MAX_RECORDS = 1000
@@ -11,6 +13,8 @@ class RecordStore:
 
     def __init__(self) -> None:
         self.revision = 0
+        self.generation = 0
+        """How often the records were cleared; what followers know is from one of them."""
         self._records: dict[str, Record] = {}
         self._changed_at: dict[str, int] = {}
 
@@ -22,6 +26,13 @@ class RecordStore:
         if len(self._records) > MAX_RECORDS:
             oldest = next(iter(self._records))
             del self._records[oldest], self._changed_at[oldest]
+
+    def clear(self, *, but: Callable[[Record], bool]) -> None:
+        """Forget all records but some."""
+        self._records = {key: record for key, record in self._records.items() if but(record)}
+        self._changed_at = {key: self._changed_at[key] for key in self._records}
+        self.generation += 1
+        self.touch()
 
     def get(self, msg_id: str) -> Record | None:
         """A message's record; None if it is unknown or forgotten."""

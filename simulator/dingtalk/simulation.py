@@ -100,7 +100,7 @@ class Simulation:
     ) -> None:
         self.robots = SimulatedRobots(robots)
         self.public_url = public_url
-        self._now_ms = now_ms
+        self.now_ms = now_ms
         self._session_life_ms = session_life_ms
         self._replies_per_minute = replies_per_minute
         self._throttles = defaultdict[str, ReplyThrottle](
@@ -130,7 +130,7 @@ class Simulation:
         """
         robot = self.robots.called(message.robot)
         message = replace(message, robot=self.robots.shown_name(robot))
-        now_ms = self._now_ms()
+        now_ms = self.now_ms()
         session = secrets.token_hex(16)
         expires_ms = now_ms + self._session_life_ms + _SESSION_EXTRA_MS
         callback = build_callback(
@@ -164,7 +164,7 @@ class Simulation:
             verbatim: whether it is sent byte for byte, as everything but a JSON object always is.
                 Then a reply is recorded only if its session belongs to an earlier message.
         """
-        now_ms = self._now_ms()
+        now_ms = self.now_ms()
         session = secrets.token_hex(16)
         expires_ms = now_ms + self._session_life_ms + _SESSION_EXTRA_MS
         callback = parse_reply(body) or {}
@@ -193,7 +193,7 @@ class Simulation:
         record = self.record(msg_id)
         if record is None:
             return None
-        headers = self._headers(self._now_ms(), self._robot_of(record.callback))
+        headers = self._headers(self.now_ms(), self._robot_of(record.callback))
         return replace(_signed(record), headers=headers)
 
     def note_ack(self, msg_id: str, *, status: int, body: str) -> None:
@@ -201,7 +201,7 @@ class Simulation:
         record = self.record(msg_id)
         if record is None:
             return
-        ack = Ack(status, body, self._now_ms() - record.sent_at_ms)
+        ack = Ack(status, body, self.now_ms() - record.sent_at_ms)
         if record.ack or record.undelivered:
             self.records.put(replace(record, redeliveries=(*record.redeliveries, ack)))
             return
@@ -212,7 +212,7 @@ class Simulation:
         """Note that the gateway never responded to a callback."""
         record = self.record(msg_id)
         if record and record.ack is None:
-            after_ms = self._now_ms() - record.sent_at_ms
+            after_ms = self.now_ms() - record.sent_at_ms
             self.records.put(replace(record, undelivered=why, undelivered_after_ms=after_ms))
 
     def note_timeline(self, msg_id: str, timeline: MessageTimeline) -> None:
@@ -223,10 +223,15 @@ class Simulation:
             ]
             self.records.put(replace(record, stories=(*earlier, timeline)))
 
+    def clear(self) -> None:
+        """Forget all messages, and what the bot sent first, but what it still works on."""
+        now_ms = self.now_ms()
+        self.records.clear(but=lambda record: record.is_being_answered(now_ms))
+
     def expire(self, msg_id: str) -> None:
         """Close a message's session now, whatever its callback says."""
         if record := self.record(msg_id):
-            self.records.put(replace(record, session_expires_ms=self._now_ms()))
+            self.records.put(replace(record, session_expires_ms=self.now_ms()))
 
     def reply(self, session: str, *, content_type: str, body: bytes) -> ReplyVerdict:
         """Judge a reply that was POSTed to a session, and note it if the session is known.
@@ -236,7 +241,7 @@ class Simulation:
             content_type: the request's header, or "".
             body: the request's body.
         """
-        now_ms = self._now_ms()
+        now_ms = self.now_ms()
         record = self.record(self._msg_ids.get(session, ""))
         payload = parse_reply(body)
         verdict = (

@@ -4,9 +4,8 @@ An error is `{"error": a short name, "detail": a sentence}`.
 """
 
 import asyncio
-import logging
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from http import HTTPStatus
 from typing import TypeVar
 
@@ -25,17 +24,14 @@ from dingda.simulator.dingtalk.simulation import SignedCallback, Simulation
 from dingda.simulator.dingtalk.user_message import Burst, UserMessage
 from dingda.simulator.errors import CallbackUnansweredError
 from dingda.simulator.http.callback_sender import Sender
+from dingda.simulator.http.delivery import Delivery
 from dingda.simulator.http.events import Events, Feed
 from dingda.simulator.http.schema import describe
 from dingda.simulator.inspections import Inspections
 
-logger = logging.getLogger(__name__)
 T = TypeVar("T")
 
 MAX_WAIT_S = 60.0
-NOT_MENTIONED = "From a group DingTalk delivers only what mentions the bot."
-_LAST_PARTS_S = 1.0
-"""How long to wait for a reply's other parts, once one shows: the ledger may be unreachable."""
 
 
 class ApiError(Exception):
@@ -51,6 +47,7 @@ class ApiError(Exception):
 def api_routes(
     dingtalk: Simulation,
     callback_sender: Sender,
+    delivery: Delivery,
     changes: ChangeNotifier,
     feed: Feed,
     inspections: Inspections,
@@ -59,12 +56,13 @@ def api_routes(
 
     Args:
         dingtalk: the simulation.
-        callback_sender: sends the callbacks to the bot.
+        callback_sender: knows where the bot is.
+        delivery: brings the callbacks to the bot.
         changes: wakes the requests that wait for a change.
         feed: what the events tell besides records and faults.
         inspections: what workers tell of their work.
     """
-    endpoints = _Endpoints(dingtalk, callback_sender, changes, inspections)
+    endpoints = _Endpoints(dingtalk, callback_sender, delivery, changes, inspections)
     views = {"bad_day": lambda: dingtalk.faults, **feed.views}
     events = Events(dingtalk.records, views, changes, feed.logs)
     # A msgId holds slashes, and they arrive decoded.
@@ -93,9 +91,11 @@ class _Endpoints:
         self,
         dingtalk: Simulation,
         callback_sender: Sender,
+        delivery: Delivery,
         changes: ChangeNotifier,
         inspections: Inspections,
     ) -> None:
+        self._delivery = delivery
         self._dingtalk = dingtalk
         self._inspections = inspections
         self._callback_sender = callback_sender
@@ -108,18 +108,15 @@ class _Endpoints:
 
     async def send_message(self, request: Request) -> Response:
         message = await read_body(request, UserMessage.from_json)
-        callback = self._send(message)
-        if message.reaches_the_bot:
-            await self._deliver(callback)
-        else:
-            self._dingtalk.note_undelivered(callback.msg_id, NOT_MENTIONED)
-            await self._changes.announce()
-        return _show(self._record(callback.msg_id))
+        with as_api_errors():
+            msg_id = await self._delivery.say(message)
+        return _show(self._record(msg_id))
 
     async def send_burst(self, request: Request) -> Response:
         """Send a message many times at once; the records tell which were not acknowledged."""
         burst = await read_body(request, Burst.from_json)
-        callbacks = [self._send(message) for message in burst.messages]
+        with as_api_errors():
+            callbacks = [self._dingtalk.send(message) for message in burst.messages]
         await asyncio.gather(*map(self._try_to_deliver, callbacks))
         records = [self._dingtalk.record(callback.msg_id) for callback in callbacks]
         known = [record for record in records if record]
@@ -127,10 +124,8 @@ class _Endpoints:
 
     async def send_callback(self, request: Request) -> Response:
         check_json(request)
-        verbatim = request.query_params.get("verbatim", "0")
-        if verbatim not in ("0", "1"):
-            raise ApiError(HTTPStatus.BAD_REQUEST, "request", "verbatim: must be 0 or 1.")
-        callback = self._dingtalk.send_raw(await request.body(), verbatim=verbatim == "1")
+        verbatim = read_flag(request, "verbatim")
+        callback = self._dingtalk.send_raw(await request.body(), verbatim=verbatim)
         await self._deliver(callback)
         return _show(self._record(callback.msg_id))
 
@@ -156,7 +151,8 @@ class _Endpoints:
 
     async def show_message(self, request: Request) -> Response:
         msg_id = request.path_params["msg_id"]
-        await self._wait_until_settled(msg_id, read_wait_s(request))
+        if not await self._delivery.wait_until_settled(msg_id, wait_s=read_wait_s(request)):
+            check_is_open(self._changes)
         self._inspections.catch_up()
         return _show(self._record(msg_id))
 
@@ -172,27 +168,13 @@ class _Endpoints:
         await self._changes.announce()
         return await self.show_faults(request)
 
-    def _send(self, message: UserMessage) -> SignedCallback:
-        try:
-            return self._dingtalk.send(message)
-        except UnknownRobotError as error:
-            raise ApiError(HTTPStatus.BAD_REQUEST, "request", str(error)) from None
-
     async def _try_to_deliver(self, callback: SignedCallback) -> None:
-        with suppress(ApiError):
-            await self._deliver(callback)
+        with suppress(CallbackUnansweredError):
+            await self._delivery.deliver(callback)
 
     async def _deliver(self, callback: SignedCallback) -> None:
-        try:
-            response = await self._callback_sender.deliver(callback)
-        except CallbackUnansweredError as error:
-            self._dingtalk.note_undelivered(callback.msg_id, str(error))
-            await self._changes.announce()
-            logger.warning("message %s: %s", callback.msg_id, error)
-            raise ApiError(HTTPStatus.BAD_GATEWAY, "gateway", str(error)) from None
-        self._dingtalk.note_ack(callback.msg_id, status=response.status, body=response.body)
-        logger.info("message %s: answered with status %d", callback.msg_id, response.status)
-        await self._changes.announce()
+        with as_api_errors():
+            await self._delivery.deliver(callback)
 
     def _record(self, msg_id: str) -> Record:
         return found(self._dingtalk.record(msg_id))
@@ -200,20 +182,16 @@ class _Endpoints:
     def _signed_again(self, request: Request) -> SignedCallback:
         return found(self._dingtalk.send_again(request.path_params["msg_id"]))
 
-    async def _wait_until_settled(self, msg_id: str, wait_s: float) -> None:
-        def is_settled() -> bool:
-            record = self._dingtalk.record(msg_id)
-            return record is None or record.settled
 
-        def is_over() -> bool:
-            record = self._dingtalk.record(msg_id)
-            return record is None or record.over
-
-        await self._changes.wait_until(is_settled, wait_s=wait_s)
-        if wait_s and is_settled():
-            await self._changes.wait_until(is_over, wait_s=_LAST_PARTS_S)
-        if not is_settled():
-            check_is_open(self._changes)
+@contextmanager
+def as_api_errors() -> Iterator[None]:
+    """Raise what hinders a message as an `ApiError`, in a `with` block."""
+    try:
+        yield
+    except UnknownRobotError as error:
+        raise ApiError(HTTPStatus.BAD_REQUEST, "request", str(error)) from None
+    except CallbackUnansweredError as error:
+        raise ApiError(HTTPStatus.BAD_GATEWAY, "gateway", str(error)) from None
 
 
 def check_is_open(changes: ChangeNotifier) -> None:
@@ -278,6 +256,18 @@ async def read_body(request: Request, parse: Callable[[bytes], T]) -> T:
         place = ".".join(map(str, first["loc"])) or "body"
         why = first["msg"].removeprefix("Value error, ")
         raise ApiError(HTTPStatus.BAD_REQUEST, "request", f"{place}: {why}.") from None
+
+
+def read_flag(request: Request, name: str) -> bool:
+    """A parameter of a request that is 0, as if it were left out, or 1.
+
+    Raises:
+        ApiError: if it is anything else.
+    """
+    value = request.query_params.get(name, "0")
+    if value not in ("0", "1"):
+        raise ApiError(HTTPStatus.BAD_REQUEST, "request", f"{name}: must be 0 or 1.")
+    return value == "1"
 
 
 def read_wait_s(request: Request) -> float:

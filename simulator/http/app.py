@@ -34,7 +34,9 @@ from dingda.simulator.dingtalk.rules import NEEDS_POST, OK, ReplyVerdict
 from dingda.simulator.dingtalk.simulation import Simulation
 from dingda.simulator.http.api import ApiError, api_routes, error_response
 from dingda.simulator.http.callback_sender import Sender
+from dingda.simulator.http.delivery import Delivery
 from dingda.simulator.http.events import Feed
+from dingda.simulator.http.transcript_api import transcript_routes
 from dingda.simulator.inspections import Inspections
 from dingda.simulator.page import page_routes
 from dingda.simulator.watch import LedgerWatch
@@ -67,6 +69,7 @@ def create_app(  # noqa: PLR0913 - a room's parts, each by its name
         feed: what the events tell besides records and faults.
         hosts: the only names that it answers to; none for any name.
     """
+    delivery = Delivery(dingtalk, callback_sender, changes)
     told = inspections or Inspections(InspectionReader(None), dingtalk.records, changes)
     views = {"skills": lambda: told.skills, **feed.views}
 
@@ -86,7 +89,10 @@ def create_app(  # noqa: PLR0913 - a room's parts, each by its name
                 methods=["GET", "POST"],
             ),
             *routes,
-            *api_routes(dingtalk, callback_sender, changes, replace(feed, views=views), told),
+            *api_routes(
+                dingtalk, callback_sender, delivery, changes, replace(feed, views=views), told
+            ),
+            *transcript_routes(dingtalk, delivery, changes),
             *page_routes(),
         ],
         middleware=[Middleware(KnownHosts, hosts=hosts)] if hosts else [],

@@ -76,8 +76,8 @@ class Events:
 
     async def follow(self, request: Request) -> Response:
         """Tell from the beginning, or from where a client of this server left off."""
-        server_id, _, revision = request.headers.get("last-event-id", "").partition("-")
-        resumes = server_id == self._server_id and revision.isdigit()
+        known, _, revision = request.headers.get("last-event-id", "").partition("-")
+        resumes = known == self._generation and revision.isdigit()
         return StreamingResponse(
             self._events(int(revision) if resumes else 0),
             media_type="text/event-stream",
@@ -88,8 +88,7 @@ class Events:
         told: dict[str, Told] = {}
         # A client that resumes gets these from the beginning, which does no harm.
         logged = dict.fromkeys(self._logs, 0)
-        if revision == 0:
-            yield _event("beginning", b"{}")
+        generation = self._generation if revision else ""
 
         def is_news() -> bool:
             return (
@@ -99,6 +98,10 @@ class Events:
             )
 
         while not self._changes.closed:
+            if generation != self._generation:
+                generation, revision, told = self._generation, 0, {}
+                logged = dict.fromkeys(self._logs, 0)
+                yield _event("beginning", b"{}")
             records, revision = self._records.since(revision), self._records.revision
             news = self._news(told)
             told |= news
@@ -111,8 +114,13 @@ class Events:
             for record in records:
                 yield _event("record", record.to_json())
             # The id is last, so that a client that resumes has had everything before it.
-            yield b"event: revision\nid: %b-%d\ndata: {}\n\n" % (self._server_id.encode(), revision)
+            yield b"event: revision\nid: %b-%d\ndata: {}\n\n" % (generation.encode(), revision)
             await self._changes.wait_until(is_news, wait_s=_HEARTBEAT_S)
+
+    @property
+    def _generation(self) -> str:
+        """What a client must know to go on from where it left off."""
+        return f"{self._server_id}.{self._records.generation}"
 
     def _news(self, told: Mapping[str, Told]) -> dict[str, Told]:
         values = {name: view() for name, view in self._views.items()}

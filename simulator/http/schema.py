@@ -18,6 +18,7 @@ from dingda.simulator.dingtalk.stream_commands import (
 from dingda.simulator.dingtalk.stream_faults import StreamFaults
 from dingda.simulator.dingtalk.stream_pushes import PushRecord
 from dingda.simulator.dingtalk.stream_state import StreamState
+from dingda.simulator.dingtalk.transcript import Transcript
 from dingda.simulator.dingtalk.user_message import Burst, UserMessage
 from dingda.simulator.http.schema_cards import card_paths, file_paths
 from dingda.simulator.http.schema_parts import TEXT, Json, json_content, list_of, operation, ref
@@ -66,6 +67,17 @@ _VERBATIM: Json = {
     "in": "query",
     "description": "1: send the body byte for byte.",
     "schema": {"type": "string", "enum": ["0", "1"], "default": "0"},
+}
+_SEND: Json = {
+    "name": "send",
+    "in": "query",
+    "description": "1: send the messages to the bot instead of showing what was shown.",
+    "schema": {"type": "string", "enum": ["0", "1"], "default": "0"},
+}
+_KEPT: Json = {
+    "type": "object",
+    "required": ["kept"],
+    "properties": {"kept": {"type": "integer"}},
 }
 _SESSION: Json = {
     "name": "session",
@@ -126,6 +138,24 @@ def _paths() -> Json:
                 "Say something; returns once the gateway has acknowledged it",
                 record,
                 body="UserMessage",
+            ),
+            "delete": operation(
+                "Forget all messages but those that the bot still works on; tells how many are "
+                "kept",
+                json_content(_KEPT),
+            ),
+        },
+        "/api/transcript": {
+            "get": operation(
+                "What was said and shown, cards left out, without tokens",
+                json_content(ref("Transcript")),
+            ),
+            "post": operation(
+                "Show a transcript in the chat, or send its messages again, each once the one "
+                "before it is answered",
+                json_content(list_of("Record")),
+                body="Transcript",
+                parameters=[_SEND],
             ),
         },
         "/api/bursts": {
@@ -286,6 +316,7 @@ _KINDS = (
     FaultSettings,
     OfferedSkills,
     Record,
+    Transcript,
     Card,
     Press,
     PressRequest,

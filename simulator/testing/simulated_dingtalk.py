@@ -1,8 +1,9 @@
 """The simulated DingTalk of tests, which may be `async` or not."""
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
 from typing import Any, Self, TypeVar
 
 from anyio.from_thread import BlockingPortal, start_blocking_portal
@@ -19,8 +20,10 @@ from dingda.simulator.dingtalk.openapi_faults import (
 )
 from dingda.simulator.dingtalk.openapi_usage import OpenAPIState
 from dingda.simulator.dingtalk.record import Record
+from dingda.simulator.dingtalk.transcript import Transcript
 from dingda.simulator.dingtalk.user_message import UserMessage
 from dingda.simulator.errors import StackError
+from dingda.simulator.testing.replaying import differences, pushed_again, say_again
 from dingda.simulator.testing.simulated_stream import SimulatedStream
 from dingda.simulator.testing.stack import RunningStack
 
@@ -141,6 +144,33 @@ class SimulatedDingTalk:
         if during:
             self.wait_until(lambda: _is_begun(self.look(during)))
         self._stack.kill_worker()
+
+    def replay(
+        self, path: Path | str, *, ignore: Sequence[str] = (), wait_s: float = WAIT_S
+    ) -> list[Record]:
+        r"""Say what is in a transcript again, in order, and see that the chat shows the same.
+
+        Args:
+            path: the transcript, as the page saves it.
+            ignore: regular expressions; what they match in a reply may be different each time, such
+                as `\d\d:\d\d` for an hour.
+            wait_s: how long to wait for each reply, in seconds.
+
+        Returns:
+            The records of its messages.
+
+        Raises:
+            AssertionError: if anything is shown otherwise; it tells what, message by message.
+        """
+        transcript = Transcript.from_json(Path(path).read_bytes())
+        known = {record.msg_id for record in self.pushed}
+        said = [entry for entry in transcript.messages if not entry.pushed]
+        answered = say_again(self, said, wait_s)
+        count = len(transcript.messages) - len(said)
+        pushed = pushed_again(self, known, count, wait_s)
+        if differs := differences(transcript, answered, pushed, ignore):
+            raise AssertionError("\n\n".join((f"{path}: the chat shows otherwise", *differs)))
+        return answered
 
     def redeliver(self, record: Record) -> Record:
         """Send the same callback again, as DingTalk does."""

@@ -105,6 +105,38 @@ def test_the_skills_of_the_bot_are_offered(dingtalk, dingtalk_url):
     assert [each["text"] for each in offered[0]["commands"]][:2] == ["咖啡", "手冲"]
 
 
+def save(dingtalk_url, path):
+    path.write_bytes(httpx.get(f"{dingtalk_url}/api/transcript", trust_env=False).content)
+    return path
+
+
+def forget(dingtalk, dingtalk_url):
+    def is_empty():
+        httpx.delete(f"{dingtalk_url}/api/messages", trust_env=False)
+        return not dingtalk.records()
+
+    dingtalk.wait_until(is_empty)
+
+
+def test_a_saved_transcript_runs_as_a_test(dingtalk, dingtalk_url, tmp_path):
+    forget(dingtalk, dingtalk_url)
+    dingtalk.ask("咖啡", sender="李四")
+    dingtalk.ask("茶", single=True)
+    path = save(dingtalk_url, tmp_path / "chat.json")
+    replayed = dingtalk.replay(path)
+    assert [record.said.text for record in replayed] == ["咖啡", "茶"]
+
+
+def test_a_replay_fails_where_another_reply_is_shown(dingtalk, dingtalk_url, tmp_path):
+    forget(dingtalk, dingtalk_url)
+    dingtalk.ask("咖啡")
+    path = save(dingtalk_url, tmp_path / "chat.json")
+    path.write_text(path.read_text("utf-8").replace("好了", "没了"), "utf-8")
+    with pytest.raises(AssertionError, match="张三, 1: 咖啡"):
+        dingtalk.replay(path)
+    dingtalk.replay(path, ignore=["[好没]了"])
+
+
 def test_twice_delivered_is_once_answered(dingtalk):
     record = dingtalk.say(UserMessage("咖啡"))
     dingtalk.redeliver(record)
@@ -193,7 +225,7 @@ def test_a_skill_is_tested_with_the_whole_bot_behind_it(folder: Path) -> None:
         (folder / f"{name}.py").write_text(text, "utf-8")
     ended = run_pytest(folder)
     assert ended.returncode == 0, ended.stdout
-    assert "19 passed" in ended.stdout
+    assert "21 passed" in ended.stdout
 
 
 def test_the_examples_in_the_docs_pass(folder: Path) -> None:

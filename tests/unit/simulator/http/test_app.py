@@ -294,7 +294,7 @@ async def test_its_health_says_that_it_is_alive(http: httpx.AsyncClient) -> None
     assert (await http.get("/api/health")).json() == {"alive": True}
 
 
-@pytest.mark.parametrize(("method", "path"), [("GET", "/nothing"), ("DELETE", "/api/messages")])
+@pytest.mark.parametrize(("method", "path"), [("GET", "/nothing"), ("PATCH", "/api/messages")])
 async def test_what_is_not_there_is_an_error_in_json(
     http: httpx.AsyncClient, method: str, path: str
 ) -> None:

@@ -1,0 +1,147 @@
+"""A transcript: what was said to the bot and what the chat showed, to keep, show and send again.
+
+It holds no session and no token. Cards are left out: they go on changing after they were shown.
+"""
+
+import json
+import secrets
+from collections.abc import Iterable
+from dataclasses import dataclass
+from itertools import accumulate
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import ConfigDict, Field, TypeAdapter
+
+from dingda.shared.runtime.logs import redact
+from dingda.simulator.dingtalk.record import Record
+from dingda.simulator.dingtalk.replies import record_reply
+from dingda.simulator.dingtalk.rules import OK
+from dingda.simulator.dingtalk.simulation import FRESH
+from dingda.simulator.dingtalk.user_message import UserMessage
+
+LOADED = "From a transcript: it was not sent to the bot."
+_CONFIG = ConfigDict(extra="forbid", strict=True, ser_json_bytes="base64", val_json_bytes="base64")
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A message to the bot with the replies to it, or one that the bot sent first."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = _CONFIG
+
+    said: UserMessage
+    """The message; of a raw callback what can be read from it; of what the bot sent first the chat
+    that it went to."""
+    replies: tuple[dict[str, Any], ...] = ()
+    """What the chat showed, as the bot sent it."""
+    gap_ms: Annotated[int, Field(ge=0)] = 0
+    """Milliseconds since the entry before it."""
+    pushed: bool = False
+    """Whether the bot sent it first."""
+    callback: dict[str, Any] | None = None
+    """A raw callback, without the fields that are made fresh."""
+    verbatim: bytes | None = None
+    """A body that was sent byte for byte, in base64."""
+
+    @property
+    def raw_body(self) -> bytes | None:
+        """The body of a raw callback; None of a message that is built from what was said."""
+        if self.verbatim is not None or self.callback is None:
+            return self.verbatim
+        return json.dumps(self.callback, ensure_ascii=False).encode()
+
+
+@dataclass(frozen=True, slots=True)
+class Transcript:
+    """Everything that was said, in order."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = _CONFIG
+
+    version: Literal[1]
+    messages: tuple[Entry, ...]
+
+    def to_json(self) -> bytes:
+        """One JSON object that people can read and edit; what is left out has its default."""
+        return _ADAPTER.dump_json(self, exclude_defaults=True, indent=2)
+
+    @staticmethod
+    def from_json(body: bytes) -> "Transcript":
+        """Read what `to_json` wrote.
+
+        Raises:
+            ValidationError: if anything is wrong or unknown.
+        """
+        return _ADAPTER.validate_json(body)
+
+
+def transcript_of(records: Iterable[Record]) -> Transcript:
+    """Write down messages with what the chat shows of them, tokens blanked."""
+    kept = [record for record in records if not record.card]
+    times = [record.sent_at_ms for record in kept]
+    gaps = [max(0, now - before) for before, now in zip(times[:1] + times, times, strict=False)]
+    entries = tuple(map(_entry, kept, gaps))
+    written = json.loads(Transcript(1, entries).to_json())
+    return Transcript.from_json(json.dumps(_blanked(written)).encode())
+
+
+def loaded(transcript: Transcript, *, now_ms: int) -> list[Record]:
+    """The records by which the chat shows a transcript, the last as if it were said at present."""
+    after_ms = list(accumulate(entry.gap_ms for entry in transcript.messages))
+    began_ms = now_ms - (after_ms[-1] if after_ms else 0)
+    return [
+        _record(entry, began_ms + passed_ms)
+        for entry, passed_ms in zip(transcript.messages, after_ms, strict=True)
+    ]
+
+
+def _entry(record: Record, gap_ms: int) -> Entry:
+    is_made = record.raw and record.verbatim is None
+    return Entry(
+        record.said,
+        tuple(reply.payload for reply in record.shown if reply.payload),
+        gap_ms,
+        pushed=not record.prompted,
+        callback=_without_fresh(record.callback) if is_made else None,
+        verbatim=None if record.verbatim is None else _blanked_bytes(record.verbatim),
+    )
+
+
+def _without_fresh(callback: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in callback.items() if name not in FRESH}
+
+
+def _blanked(value: Any) -> Any:
+    """A value of JSON without the tokens in its texts."""
+    match value:
+        case str():
+            return redact(value)
+        case list():
+            return [_blanked(each) for each in value]
+        case dict():
+            return {name: _blanked(each) for name, each in value.items()}
+        case _:
+            return value
+
+
+def _blanked_bytes(body: bytes) -> bytes:
+    return redact(body.decode("latin-1")).encode("latin-1")
+
+
+def _record(entry: Entry, sent_at_ms: int) -> Record:
+    return Record(
+        msg_id=f"loaded{secrets.token_hex(8)}",
+        sent_at_ms=sent_at_ms,
+        said=entry.said,
+        headers={},
+        callback=entry.callback or {},
+        session_expires_ms=sent_at_ms,
+        replies=tuple(record_reply(payload, OK, after_ms=0) for payload in entry.replies),
+        prompted=not entry.pushed,
+        undelivered=None if entry.pushed else LOADED,
+        undelivered_after_ms=None if entry.pushed else 0,
+        raw=entry.callback is not None or entry.verbatim is not None,
+        verbatim=entry.verbatim,
+    )
+
+
+_ADAPTER = TypeAdapter(Transcript)

@@ -1,0 +1,129 @@
+"""Says what is in a transcript again, and tells what the chat shows otherwise."""
+
+import json
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
+from difflib import unified_diff
+from typing import TYPE_CHECKING, Any
+
+from dingda.simulator.dingtalk.record import Record
+from dingda.simulator.dingtalk.transcript import Entry, Transcript, transcript_of
+
+if TYPE_CHECKING:
+    from dingda.simulator.testing.simulated_dingtalk import SimulatedDingTalk
+
+_IGNORED = "…"
+
+
+def say_again(dingtalk: "SimulatedDingTalk", said: Iterable[Entry], wait_s: float) -> list[Record]:
+    """Say each message once the one before it is answered; returns their records."""
+    records = []
+    for entry in said:
+        if entry.raw_body is None:
+            record = dingtalk.look(dingtalk.say(entry.said), wait_s=wait_s)
+        else:
+            is_verbatim = entry.verbatim is not None
+            record = dingtalk.ask_raw(entry.raw_body, verbatim=is_verbatim, wait_s=wait_s)
+        records.append(record)
+    return records
+
+
+def pushed_again(
+    dingtalk: "SimulatedDingTalk", known: set[str], count: int, wait_s: float
+) -> list[Record]:
+    """What the bot has sent first since, once it is that much or the time is over.
+
+    Args:
+        dingtalk: where it was sent.
+        known: the msgIds of what was sent before.
+        count: how much is expected.
+        wait_s: how long to wait for it, in seconds.
+    """
+
+    def new() -> list[Record]:
+        return [each for each in dingtalk.pushed if not (each.card or each.msg_id in known)]
+
+    with suppress(TimeoutError):  # what is missing is told as a difference
+        dingtalk.wait_until(lambda: len(new()) >= count, wait_s=wait_s)
+    return new()
+
+
+def differences(
+    transcript: Transcript,
+    answered: Sequence[Record],
+    pushed: Sequence[Record],
+    ignore: Sequence[str],
+) -> list[str]:
+    """Compare what a chat shows with a transcript; a text for each message that differs.
+
+    Args:
+        transcript: what was shown then.
+        answered: the records of its messages, in their order.
+        pushed: what the bot has sent first since then.
+        ignore: regular expressions; what they match in a reply's texts may differ.
+    """
+    said = [entry for entry in transcript.messages if not entry.pushed]
+    titles = [f"{_chat(entry)}, {number}: {_words(entry)}" for number, entry in enumerate(said, 1)]
+    then = dict(zip(titles, (entry.replies for entry in said), strict=True))
+    now = dict(zip(titles, (_entry(record).replies for record in answered), strict=True))
+    then |= _by_chat(entry for entry in transcript.messages if entry.pushed)
+    now |= _by_chat(map(_entry, pushed))
+    return [
+        "\n".join((title, *diff))
+        for title in then | now
+        if (diff := list(_diff(then.get(title, ()), now.get(title, ()), ignore)))
+    ]
+
+
+def _entry(record: Record) -> Entry:
+    (entry,) = transcript_of([record]).messages
+    return entry
+
+
+def _by_chat(pushed: Iterable[Entry]) -> dict[str, tuple[dict[str, Any], ...]]:
+    """What was sent first, by the chat: the order is certain in each, but not over all of them."""
+    chats = defaultdict[str, tuple[dict[str, Any], ...]](tuple)
+    for entry in pushed:
+        chats[f"{_chat(entry)}, sent first"] += entry.replies
+    return chats
+
+
+def _chat(entry: Entry) -> str:
+    said = entry.said
+    if entry.pushed:
+        return said.sender if said.single else f"the group {said.group}".rstrip()
+    return f"{said.sender} alone" if said.single else said.sender
+
+
+def _words(entry: Entry) -> str:
+    return entry.said.text or "".join(entry.said.runs) or entry.said.kind
+
+
+def _diff(
+    then: Sequence[dict[str, Any]], now: Sequence[dict[str, Any]], ignore: Sequence[str]
+) -> Iterator[str]:
+    before, after = (_lines(payloads, ignore) for payloads in (then, now))
+    # The first two lines name files.
+    yield from list(unified_diff(before, after, n=1, lineterm=""))[2:]
+
+
+def _lines(payloads: Sequence[dict[str, Any]], ignore: Sequence[str]) -> list[str]:
+    shown = [_without(payload, ignore) for payload in payloads]
+    return json.dumps(shown, ensure_ascii=False, indent=2).splitlines()
+
+
+def _without(value: Any, ignore: Sequence[str]) -> Any:
+    """A value of JSON without what is ignored in its texts."""
+    match value:
+        case str():
+            for pattern in ignore:
+                value = re.sub(pattern, _IGNORED, value)
+            return value
+        case list():
+            return [_without(each, ignore) for each in value]
+        case dict():
+            return {name: _without(each, ignore) for name, each in value.items()}
+        case _:
+            return value

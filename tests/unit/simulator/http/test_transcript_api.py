@@ -1,0 +1,107 @@
+"""What was said is kept as a transcript, shown or sent again, and forgotten."""
+
+import json
+from typing import Any
+
+import httpx
+import pytest
+
+from dingda.simulator.dingtalk.simulation import Simulation
+from dingda.simulator.dingtalk.transcript import LOADED
+from tests.support.simulator_harness import Bot, Clock
+
+HELLO = {"msgtype": "text", "text": {"content": "你好"}}
+TO_LI = {"text": "", "sender": "李四", "single": True}
+SAVED = {
+    "version": 1,
+    "messages": [
+        {"said": {"text": "一"}, "replies": [HELLO]},
+        {
+            "said": {"text": "", "sender": "李四", "single": True},
+            "replies": [HELLO],
+            "pushed": True,
+        },
+        {"said": {"text": "二", "single": True}, "gap_ms": 10},
+    ],
+}
+
+
+async def texts(http: httpx.AsyncClient) -> list[str]:
+    return [record["said"]["text"] for record in (await http.get("/api/messages")).json()]
+
+
+async def test_a_transcript_is_saved_as_a_file(http: httpx.AsyncClient) -> None:
+    await http.post("/api/messages", json={"text": "你好"})
+    response = await http.get("/api/transcript")
+    assert response.json() == {"version": 1, "messages": [{"said": {"text": "你好"}}]}
+    assert response.headers["content-disposition"] == 'attachment; filename="transcript.json"'
+
+
+async def test_a_loaded_transcript_is_shown_and_not_sent(http: httpx.AsyncClient, bot: Bot) -> None:
+    shown = (await http.post("/api/transcript", json=SAVED)).json()
+    assert [record["undelivered"] for record in shown] == [LOADED, None, LOADED]
+    assert await texts(http) == ["一", "", "二"]
+    assert bot.callbacks == []
+
+
+async def test_a_transcript_that_is_sent_again_reaches_the_bot_in_order(
+    http: httpx.AsyncClient, bot: Bot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dingda.simulator.http.transcript_api._REPLY_WITHIN_S", 0.01)
+    sent = (await http.post("/api/transcript?send=1", json=SAVED)).json()
+    assert [callback["text"]["content"].strip() for callback in bot.callbacks] == ["一", "二"]
+    assert [record["msg_id"] for record in sent] == [each["msgId"] for each in bot.callbacks]
+    assert await texts(http) == ["一", "二"]
+
+
+async def test_a_raw_callback_is_sent_again_as_one(
+    http: httpx.AsyncClient, bot: Bot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dingda.simulator.http.transcript_api._REPLY_WITHIN_S", 0.01)
+    callback = {"conversationType": "1", "msgtype": "text", "text": {"content": "旧"}, "odd": [1]}
+    entry = {"said": {"text": "旧"}, "callback": callback}
+    await http.post("/api/transcript?send=1", json={"version": 1, "messages": [entry]})
+    assert bot.callbacks[0]["odd"] == [1]
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "why"),
+    [
+        ("/api/transcript", {"version": 2, "messages": []}, "version"),
+        ("/api/transcript?send=yes", SAVED, "send: must be 0 or 1."),
+        (
+            "/api/transcript?send=1",
+            {"version": 1, "messages": [{"said": {"text": "问", "robot": "nobody"}}]},
+            "nobody",
+        ),
+    ],
+)
+async def test_what_can_not_be_loaded_is_refused_in_a_sentence(
+    http: httpx.AsyncClient, path: str, body: dict[str, Any], why: str
+) -> None:
+    response = await http.post(path, json=body)
+    assert response.status_code == 400
+    assert why in response.json()["detail"]
+
+
+async def test_what_the_bot_is_done_with_is_forgotten(
+    http: httpx.AsyncClient, dingtalk: Simulation, clock: Clock
+) -> None:
+    await http.post("/api/messages", json={"text": "旧"})
+    await http.post("/api/messages", json={"text": "没有@", "mention": False})
+    dingtalk.bot_sends.to_group(HELLO)
+    clock.now_ms += 20_000
+    await http.post("/api/messages", json={"text": "新"})
+    assert (await http.delete("/api/messages")).json() == {"kept": 1}
+    assert await texts(http) == ["新"]
+
+
+async def test_what_is_forgotten_has_no_session_any_more(
+    http: httpx.AsyncClient, dingtalk: Simulation, clock: Clock
+) -> None:
+    record = (await http.post("/api/messages", json={"text": "旧"})).json()
+    clock.now_ms += 20_000
+    await http.delete("/api/messages")
+    session = record["callback"]["sessionWebhook"].partition("session=")[2]
+    body = json.dumps(HELLO).encode()
+    assert dingtalk.reply(session, content_type="application/json", body=body).errcode == 300001
