@@ -19,6 +19,7 @@ docs/skills.md and docs/simulator.md show more.
 
 from dingda.shared.ledger.states import Completion, DeadReason, Outcome
 from dingda.shared.ledger.timeline import MessageTimeline
+from dingda.shared.runtime.inspection import Inspection
 from dingda.simulator.client.client import SimulatorClient
 from dingda.simulator.dingtalk.callback import staff_id_of
 from dingda.simulator.dingtalk.card import CardState, Toast
@@ -43,6 +44,7 @@ __all__ = [
     "Conversation",
     "DeadReason",
     "FaultSettings",
+    "Inspection",
     "MemoryCache",
     "MemoryMedia",
     "Mentioned",

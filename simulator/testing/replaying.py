@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from difflib import unified_diff
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dingda.simulator.dingtalk.record import Record
@@ -17,8 +18,22 @@ if TYPE_CHECKING:
 _IGNORED = "…"
 
 
-def say_again(dingtalk: "SimulatedDingTalk", said: Iterable[Entry], wait_s: float) -> list[Record]:
-    """Say each message once the one before it is answered; returns their records."""
+def replay(
+    dingtalk: "SimulatedDingTalk", path: Path, *, ignore: Sequence[str], wait_s: float
+) -> list[Record]:
+    """Say it all again and compare; see `SimulatedDingTalk.replay`."""
+    transcript = Transcript.from_json(path.read_bytes())
+    known = {record.msg_id for record in dingtalk.pushed}
+    said = [entry for entry in transcript.messages if not entry.pushed]
+    answered = _say_again(dingtalk, said, wait_s)
+    pushed = _pushed_again(dingtalk, known, len(transcript.messages) - len(said), wait_s)
+    if differs := differences(transcript, answered, pushed, ignore):
+        raise AssertionError("\n\n".join((f"{path}: the chat shows otherwise", *differs)))
+    return answered
+
+
+def _say_again(dingtalk: "SimulatedDingTalk", said: Iterable[Entry], wait_s: float) -> list[Record]:
+    """Say each message once the one before it is answered."""
     records = []
     for entry in said:
         if entry.raw_body is None:
@@ -30,17 +45,10 @@ def say_again(dingtalk: "SimulatedDingTalk", said: Iterable[Entry], wait_s: floa
     return records
 
 
-def pushed_again(
+def _pushed_again(
     dingtalk: "SimulatedDingTalk", known: set[str], count: int, wait_s: float
 ) -> list[Record]:
-    """What the bot has sent first since, once it is that much or the time is over.
-
-    Args:
-        dingtalk: where it was sent.
-        known: the msgIds of what was sent before.
-        count: how much is expected.
-        wait_s: how long to wait for it, in seconds.
-    """
+    """What the bot has sent first besides what is known, once it is so much or the time is over."""
 
     def new() -> list[Record]:
         return [each for each in dingtalk.pushed if not (each.card or each.msg_id in known)]

@@ -20,10 +20,9 @@ from dingda.simulator.dingtalk.openapi_faults import (
 )
 from dingda.simulator.dingtalk.openapi_usage import OpenAPIState
 from dingda.simulator.dingtalk.record import Record
-from dingda.simulator.dingtalk.transcript import Transcript
 from dingda.simulator.dingtalk.user_message import UserMessage
 from dingda.simulator.errors import StackError
-from dingda.simulator.testing.replaying import differences, pushed_again, say_again
+from dingda.simulator.testing.replaying import replay
 from dingda.simulator.testing.simulated_stream import SimulatedStream
 from dingda.simulator.testing.stack import RunningStack
 
@@ -162,15 +161,7 @@ class SimulatedDingTalk:
         Raises:
             AssertionError: if anything is shown otherwise; it tells what, message by message.
         """
-        transcript = Transcript.from_json(Path(path).read_bytes())
-        known = {record.msg_id for record in self.pushed}
-        said = [entry for entry in transcript.messages if not entry.pushed]
-        answered = say_again(self, said, wait_s)
-        count = len(transcript.messages) - len(said)
-        pushed = pushed_again(self, known, count, wait_s)
-        if differs := differences(transcript, answered, pushed, ignore):
-            raise AssertionError("\n\n".join((f"{path}: the chat shows otherwise", *differs)))
-        return answered
+        return replay(self, Path(path), ignore=ignore, wait_s=wait_s)
 
     def redeliver(self, record: Record) -> Record:
         """Send the same callback again, as DingTalk does."""

@@ -199,6 +199,19 @@ async def test_a_skill_can_be_asked_alone(ask_skill):
 """
 
 
+CHAT = """
+{
+  "version": 1,
+  "messages": [
+    {
+      "said": {"text": "咖啡", "single": true},
+      "replies": [{"msgtype": "text", "text": {"content": "咖啡好了，趁热喝"}}]
+    }
+  ]
+}
+"""
+
+
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """A folder for modules, where Dingda is installed as far as pytest can tell."""
@@ -225,7 +238,7 @@ def test_a_skill_is_tested_with_the_whole_bot_behind_it(folder: Path) -> None:
         (folder / f"{name}.py").write_text(text, "utf-8")
     ended = run_pytest(folder)
     assert ended.returncode == 0, ended.stdout
-    assert "21 passed" in ended.stdout
+    assert "22 passed" in ended.stdout
 
 
 def test_the_examples_in_the_docs_pass(folder: Path) -> None:
@@ -235,19 +248,21 @@ def test_the_examples_in_the_docs_pass(folder: Path) -> None:
     )
     coffee = next(code for code in readme if 'Skill("coffee"' in code)
     leave = next(code for code in cards if 'Skill("leave"' in code)
-    of_a_client, conftest, of_coffee, of_leave = guide
+    of_a_client, conftest, of_coffee, of_a_chat, of_leave = guide
     compile(of_a_client, "docs/simulator.md", "exec")
     modules = {
         "conftest": conftest.replace('"coffee"', '"coffee,leave"'),
         "coffee": coffee,
         "leave": leave,
         "test_coffee": of_coffee,
+        "test_chat": of_a_chat,
         "test_leave": of_leave,
     }
     for name, text in modules.items():
         (folder / f"{name}.py").write_text(text, "utf-8")
+    (folder / "chat.json").write_text(CHAT, "utf-8")
     ended = run_pytest(folder)
-    assert "4 passed" in ended.stdout, ended.stdout
+    assert "5 passed" in ended.stdout, ended.stdout
 
 
 def test_a_conftest_may_name_the_plugin_as_well(folder: Path) -> None:

@@ -31,10 +31,10 @@ MAX_CHARS Day FoldedText FoundDays FoundPlace Match Pattern Period Place PriceLi
 UnsupportedPatternError find_days find_places fold is_traditional to_simplified
 """
 TESTING = """
-CallbackFault CardState Completion Conversation DeadReason FaultSettings MemoryCache MemoryMedia
-Mentioned MessageTimeline OpenAPIFault OpenAPIFaults Outcome People Pressed Pushes Quotation Record
-ReplyFault Response SimulatedDingTalk SimulatorClient Toast UserMessage ask fire listen press
-staff_id_of tick ticks_after
+CallbackFault CardState Completion Conversation DeadReason FaultSettings Inspection MemoryCache
+MemoryMedia Mentioned MessageTimeline OpenAPIFault OpenAPIFaults Outcome People Pressed Pushes
+Quotation Record ReplyFault Response SimulatedDingTalk SimulatorClient Toast UserMessage ask
+fire listen press staff_id_of tick ticks_after
 """
 
 
