@@ -1,5 +1,9 @@
 """The page as a user operates and reads it."""
 
+import json
+import re
+from collections.abc import Awaitable
+from typing import Any
 from urllib.parse import quote
 
 from playwright.async_api import FilePayload, Locator, Page, expect
@@ -35,6 +39,51 @@ class ChatPage:
         await expect(self.page.locator("#chips")).to_contain_text(name)
         await self.page.keyboard.press("Enter")
         await expect(self.mine.locator(".bubble img, .bubble a")).to_be_visible()
+
+    async def add(self, words: str) -> None:
+        """Choose something from the menu of what a message can hold."""
+        await self.page.locator("#add").click()
+        await self.page.locator("#add-menu").get_by_role("button", name=words, exact=True).click()
+
+    async def add_mention(self, name: str, *, hidden: bool = False) -> None:
+        """Mention somebody besides the bot."""
+        await self.page.locator("#add").click()
+        if hidden:
+            await self.page.get_by_label("钉钉隐藏他的 userid").check()
+        await self.page.get_by_label("@ 谁", exact=True).fill(name)
+        await self.page.keyboard.press("Enter")
+
+    async def send(self, text: str = "") -> dict[str, Any]:
+        """Send what the box holds, with a text; returns the callback that it became."""
+        if text:
+            await self.page.locator("#text").fill(text)
+        return await self._callback_of(self.press("发送"))
+
+    async def send_raw(self) -> dict[str, Any]:
+        """Send what the editor of callbacks holds; returns the body that was sent."""
+        return await self._callback_of(self.press("签名并发送"))
+
+    async def _callback_of(self, press: Awaitable[None]) -> dict[str, Any]:
+        path = re.compile(r"/api/(messages|callbacks)\b")
+        async with self.page.expect_response(
+            lambda response: response.request.method == "POST" and bool(path.search(response.url))
+        ) as responding:
+            await press
+        record: dict[str, Any] = await (await responding.value).json()
+        shown = self.page.locator(f"[data-msg-id={json.dumps(record['msg_id'])}]")
+        await expect(shown).to_be_visible()
+        callback: dict[str, Any] = record["callback"]
+        return callback
+
+    async def quote(self, message: Locator) -> None:
+        """Answer to a message of the chat."""
+        await message.hover()
+        await message.get_by_role("button", name="引用").click()
+
+    @property
+    def chips(self) -> Locator:
+        """What the next message holds besides words."""
+        return self.page.locator("#chips li")
 
     @property
     def mine(self) -> Locator:

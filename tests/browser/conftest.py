@@ -3,7 +3,7 @@
 import asyncio
 import shutil
 import socket
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
@@ -15,10 +15,12 @@ import pytest_asyncio
 import uvicorn
 from playwright.async_api import Browser, Page, async_playwright
 
+from dingda.shared.dingtalk.robots import Robot
 from dingda.simulator.dingtalk.change_notifier import ChangeNotifier
 from dingda.simulator.dingtalk.simulation import Simulation
 from dingda.simulator.http.app import create_app
 from dingda.simulator.http.callback_sender import CallbackSender
+from dingda.simulator.http.events import Feed
 from dingda.simulator.testing.stack import a_running_stack
 from tests.browser.bot_account import APP_SECRET, BotAccount
 from tests.browser.chat_page import ChatPage
@@ -133,15 +135,35 @@ def _has_one_sound_connection(url: str) -> bool:
 @pytest_asyncio.fixture(loop_scope="session")
 async def staged(page: Page) -> AsyncIterator[tuple[ChatPage, Bot]]:
     """The page with a bot that answers as the test tells it."""
+    async with _staged(page, ROBOTS) as staged:
+        yield staged
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def staged_robots(page: Page) -> AsyncIterator[tuple[ChatPage, Bot]]:
+    """The same with two robots, 小钉 and 人事助手."""
+    first = Robot("dingabc", name="小钉", secrets=("the first's",))
+    second = Robot("dinghr", name="人事助手", secrets=("the second's",))
+    async with _staged(page, (first, second)) as staged:
+        yield staged
+
+
+@asynccontextmanager
+async def _staged(page: Page, robots: Sequence[Robot]) -> AsyncIterator[tuple[ChatPage, Bot]]:
     clock = Clock()
     clock.now_ms = now_ms()
-    bot = Bot(clock)
+    bot = Bot(clock, robots)
     with _listener() as listener:
         url = f"http://127.0.0.1:{listener.getsockname()[1]}"
         changes = ChangeNotifier()
-        dingtalk = Simulation(robots=ROBOTS, public_url=url, now_ms=clock)
+        dingtalk = Simulation(robots=robots, public_url=url, now_ms=clock)
         callback_sender = CallbackSender(CALLBACK_URL, transport=httpx.ASGITransport(bot.app))
-        app = create_app(dingtalk=dingtalk, callback_sender=callback_sender, changes=changes)
+        app = create_app(
+            dingtalk=dingtalk,
+            callback_sender=callback_sender,
+            changes=changes,
+            feed=Feed(views={"robots": lambda: dingtalk.robots.labels}),
+        )
         server = uvicorn.Server(uvicorn.Config(app, log_config=None, lifespan="on"))
         async with _serving(server, listener, changes):
             yield ChatPage(page, url), bot

@@ -1,6 +1,7 @@
 """A clock, and a bot behind a simulator, in this process."""
 
 import asyncio
+from collections.abc import Sequence
 from typing import Any
 
 import httpx
@@ -47,8 +48,9 @@ class FakeWorkers:
 class Bot:
     """A gateway with a given response, and a worker that POSTs given replies."""
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, robots: Sequence[Robot] = ROBOTS) -> None:
         self.clock = clock
+        self._secrets = [secret for robot in robots for secret in robot.secrets]
         self.callbacks: list[dict[str, Any]] = []
         self.response: Response = JSONResponse({"msgtype": "empty"})
         self.replies: list[object] = []
@@ -65,7 +67,7 @@ class Bot:
         verify(
             request.headers["timestamp"].encode(),
             request.headers["sign"].encode(),
-            secrets=[SECRET],
+            secrets=self._secrets,
             now_ms=self.clock(),
         )
         callback = await request.json()

@@ -156,7 +156,7 @@ export class Composer {
   #set(content) {
     this.#content = content;
     this.draw();
-    (content.runs.length ? byId("runs").querySelector("input:last-of-type") : byId("text"))?.focus();
+    (content.runs.length ? [...byId("runs").querySelectorAll("input")].at(-1) : byId("text")).focus();
   }
 
   #letSpeak(name) {

@@ -44,7 +44,7 @@ export class AddMenu {
       this.#menu,
       group(
         texts.add.held,
-        item(texts.add.file, () => byId("file").click(), { id: "attach" }),
+        item(texts.add.file, () => this.#choose(() => byId("file").click())),
         ...KINDS.map((kind) => this.#kind(kind)),
         item(texts.add.runs, () => this.#choose(() => this.#composer.openRuns())),
       ),

@@ -1,6 +1,6 @@
 // The editor of a whole callback's body, which is signed and sent: captured, made up, or broken on purpose.
 
-import { element, refill } from "./dom.js";
+import { byId, element, refill } from "./dom.js";
 import { groupOf, personOf } from "./store.js";
 import { texts } from "./texts.js";
 
@@ -60,6 +60,7 @@ export class RawEditor {
     this.#page = page;
     // Escape closes the dialog alone, and not the panel behind it.
     dialog.addEventListener("keydown", (event) => event.key === "Escape" && event.stopPropagation());
+    dialog.addEventListener("close", () => byId("text").focus());
   }
 
   /** @param {string | object} [body] what to begin with. */

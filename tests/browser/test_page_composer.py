@@ -1,0 +1,403 @@
+"""The box sends every kind of message that people's clients send, and the chat shows it."""
+
+import json
+from typing import Any
+
+import pytest
+from playwright.async_api import Page, expect
+
+from dingda.simulator.dingtalk.callback import staff_id_of
+from tests.browser.bot_account import BotAccount
+from tests.browser.chat_page import ChatPage
+from tests.browser.test_page_access import findings
+from tests.browser.test_page_chat import PNG
+from tests.support.simulator_harness import Bot
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+Staged = tuple[ChatPage, Bot]
+
+KINDS = {
+    "语音：输入框里是听懂的话，空着就是没听清": "audio",
+    "markdown": "markdown",
+    "转发的聊天记录：每行「李四：你好」": "chatRecord",
+    "卡片": "interactiveCard",
+}
+RUNS = "富文本，随处切开"
+RAW = "整个回调的原文……"
+
+
+def runs_of(callback: dict[str, Any]) -> list[str]:
+    return [run["text"] for run in callback["content"]["richText"]]
+
+
+async def test_plain_typing_sends_plain_text(chat: ChatPage) -> None:
+    await chat.open("group")
+    callback = await chat.send("text")
+    assert (callback["msgtype"], callback["text"]) == ("text", {"content": " text"})
+    await expect(chat.chips).to_have_count(0)
+
+
+@pytest.mark.parametrize(("words", "kind"), KINDS.items())
+async def test_a_kind_is_chosen_for_the_words_that_are_typed(
+    chat: ChatPage, words: str, kind: str
+) -> None:
+    await chat.open_single("各种")
+    await chat.add(words)
+    callback = await chat.send("李四：你好")
+    assert callback["msgtype"] == kind
+    assert "你好" in json.dumps(callback, ensure_ascii=False)
+    await expect(chat.mine.locator(".bubble")).to_contain_text("李四：你好")
+    await expect(chat.chips).to_have_count(0)
+
+
+async def test_a_voice_that_was_not_understood_has_no_words(chat: ChatPage) -> None:
+    await chat.open_single("含糊")
+    await chat.add(next(iter(KINDS)))
+    callback = await chat.send()
+    assert callback["msgtype"] == "audio"
+    assert "recognition" not in callback["content"]
+    await expect(chat.mine.locator(".bubble")).to_have_text("[语音]")
+
+
+@pytest.mark.parametrize(
+    ("name", "msgtype"),
+    [("cat.png", "picture"), ("a.mp4", "video"), ("a.amr", "audio"), ("a.docx", "file")],
+)
+async def test_a_file_is_sent_as_what_its_name_says(
+    chat: ChatPage, name: str, msgtype: str
+) -> None:
+    await chat.open_single("附件")
+    await chat.page.locator("#file").set_input_files({"name": name, "mimeType": "", "buffer": PNG})
+    await expect(chat.chips).to_contain_text([name])
+    callback = await chat.send()
+    assert callback["msgtype"] == msgtype
+    assert callback["content"]["downloadCode"]
+
+
+async def test_words_that_a_message_has_no_place_for_stay_in_the_box(chat: ChatPage) -> None:
+    await chat.open_single("附件")
+    await chat.add("视频")
+    assert "text" not in await chat.send("先别发")
+    await expect(chat.page.locator("#text")).to_have_value("先别发")
+
+
+async def test_files_voices_and_videos_of_a_group_are_said_not_to_reach_robots(
+    chat: ChatPage,
+) -> None:
+    hint = chat.page.get_by_text("钉钉不把群里的文件、语音和视频交给机器人")
+    await chat.open("group")
+    await expect(hint).to_be_hidden()
+    await chat.add("视频")
+    await expect(hint).to_be_visible()
+
+
+async def test_rich_text_is_cut_anywhere(chat: ChatPage, page: Page) -> None:
+    await chat.open("group")
+    await page.locator("#text").fill("天气北京")
+    await chat.add(RUNS)
+    words = page.get_by_label("第 2 段", exact=True)
+    await expect(words).to_be_focused()
+    await words.evaluate("(box) => box.setSelectionRange(1, 1)")
+    await page.get_by_label("在光标处切开第 2 段").click()
+    assert runs_of(await chat.send()) == ["@钉答", "天", "气北京"]
+    await expect(chat.mine.locator(".run")).to_have_text(["@钉答", "天", "气北京"])
+    await expect(page.locator("#text")).to_be_visible()
+
+
+async def test_runs_are_joined_and_taken_away(chat: ChatPage, page: Page) -> None:
+    await chat.open_single("分段")
+    await page.locator("#text").fill("天气")
+    await chat.add(RUNS)
+    await chat.press("加 @钉答")
+    await chat.press("加一段")
+    await page.get_by_label("第 3 段", exact=True).fill("北京")
+    await page.get_by_label("去掉第 2 段").click()
+    second = page.get_by_label("第 2 段", exact=True)
+    await second.evaluate("(box) => (box.focus(), box.setSelectionRange(0, 0))")
+    await page.keyboard.press("Backspace")
+    await expect(page.locator("#runs input")).to_have_count(1)
+    await chat.press("合成一句")
+    await expect(page.locator("#text")).to_have_value("天气北京")
+
+
+async def test_runs_keep_the_cursor_while_replies_come(chat: ChatPage, page: Page) -> None:
+    await chat.open_single("慢打")
+    await page.locator("#text").fill("天北京")
+    await chat.add(RUNS)
+    box = page.get_by_label("第 1 段", exact=True)
+    await box.evaluate("(box) => box.setSelectionRange(1, 1)")
+    await page.evaluate(
+        """() => fetch("/api/messages", {method: "POST",
+           headers: {"Content-Type": "application/json"},
+           body: JSON.stringify({text: "text", sender: "慢打", single: true})})"""
+    )
+    await expect(chat.reply).to_be_visible()
+    await page.keyboard.type("气")
+    await expect(box).to_have_value("天气北京")
+
+
+async def test_somebody_else_is_mentioned(chat: ChatPage) -> None:
+    await chat.open("group")
+    await chat.add_mention("李四")
+    callback = await chat.send("的绩效")
+    assert [at.get("staffId") for at in callback["atUsers"]] == [staff_id_of("李四"), None]
+    await expect(chat.mine.locator(".mention")).to_have_text(["@钉答", "@李四"])
+
+
+async def test_dingtalk_hides_the_userid_of_somebody_who_is_mentioned(chat: ChatPage) -> None:
+    await chat.open("group")
+    await chat.add_mention("李四", hidden=True)
+    await expect(chat.chips).to_contain_text(["@李四（钉钉隐藏了 userid）"])
+    callback = await chat.send("的绩效")
+    assert [at.get("staffId") for at in callback["atUsers"]] == [None, None]
+
+
+async def test_everybody_is_mentioned(chat: ChatPage) -> None:
+    await chat.open("group")
+    await chat.add("@所有人")
+    assert (await chat.send("天气 北京"))["text"]["content"] == "@所有人天气 北京"
+    await expect(chat.mine.locator(".mention")).to_have_text(["@钉答", "@所有人"])
+
+
+async def test_a_persons_message_is_quoted(chat: ChatPage) -> None:
+    await chat.open("group")
+    await chat.page.locator("#speaker").select_option("李四")
+    sent = await chat.send("text 一")
+    await chat.page.locator("#speaker").select_option("张三")
+    await chat.quote(chat.page.locator(".message", has_text="text 一").first)
+    await expect(chat.page.locator("#text")).to_be_focused()
+    callback = await chat.send("text 二")
+    quoted = callback["text"]["repliedMsg"]
+    assert (quoted["senderId"], quoted["content"]) == (sent["senderId"], {"text": "text 一"})
+    await expect(chat.mine.locator("blockquote")).to_have_text("李四：text 一")
+
+
+async def test_a_reply_of_the_bots_is_quoted(chat: ChatPage) -> None:
+    await chat.open_single("引用")
+    await chat.say("text")
+    await chat.quote(chat.reply)
+    callback = await chat.send("再来一次")
+    quoted = callback["text"]["repliedMsg"]
+    assert quoted["senderId"] == callback["chatbotUserId"]
+    assert quoted["content"] == {"text": "你刚刚发的消息是：[text]"}
+    await expect(chat.mine.locator("blockquote")).to_have_text("钉答：你刚刚发的消息是：[text]")
+
+
+async def test_a_card_of_the_bots_is_quoted(chat: ChatPage, account: BotAccount) -> None:
+    await account.show_card({"title": "请假", "content": "周五"}, to="李四")
+    await chat.open_single("李四")
+    await chat.quote(chat.page.locator("[data-card]").last)
+    quoted = (await chat.send("批了吗"))["text"]["repliedMsg"]
+    assert quoted["msgType"] == "interactiveCard"
+    assert "请假" in json.dumps(quoted, ensure_ascii=False)
+
+
+async def test_a_chip_takes_away_what_it_names(chat: ChatPage) -> None:
+    await chat.open_single("后悔")
+    await chat.add("卡片")
+    await chat.chips.get_by_role("button", name="去掉：卡片").click()
+    assert (await chat.send("text"))["msgtype"] == "text"
+
+
+@pytest.mark.parametrize(
+    ("words", "without"), [("外部联系人", "senderStaffId"), ("机器人未发布", "senderStaffId")]
+)
+async def test_the_sender_may_be_one_whose_userid_is_hidden(
+    chat: ChatPage, words: str, without: str
+) -> None:
+    await chat.open_single("外人")
+    await chat.add(words)
+    assert without not in await chat.send("text")
+    await expect(chat.mine.locator(".remark")).to_have_text(words)
+    assert without not in await chat.send("text"), "it stays so for the next message"
+
+
+async def test_the_client_is_chosen(chat: ChatPage, page: Page) -> None:
+    await chat.open_single("鸿蒙")
+    await page.locator("#add").click()
+    await page.locator("#client").select_option("HarmonyOS")
+    await page.keyboard.press("Escape")
+    assert (await chat.send("text"))["senderPlatform"] == "HarmonyOS"
+    await expect(chat.mine.locator(".remark")).to_have_text("HarmonyOS")
+
+
+async def test_a_group_of_another_name_is_a_conversation_of_its_own(
+    chat: ChatPage, page: Page
+) -> None:
+    await chat.open("group")
+    await page.get_by_text("新会话").click()
+    await page.get_by_label("名字").fill("值班群")
+    await chat.press("打开")
+    await expect(page.locator("#title")).to_have_text("值班群")
+    await expect(page.locator(".message")).to_have_count(0)
+    assert (await chat.send("text"))["conversationTitle"] == "值班群"
+    await expect(chat.reply.locator(".bubble")).to_contain_text("[text]")
+    await expect(page.get_by_role("navigation").get_by_text("值班群")).to_be_visible()
+
+
+async def test_a_single_chat_with_somebody_new_is_opened(chat: ChatPage, page: Page) -> None:
+    await chat.open("group")
+    await page.get_by_text("新会话").click()
+    await page.get_by_label("新会话").select_option("single")
+    await page.get_by_label("名字").fill("新人")
+    await chat.press("打开")
+    callback = await chat.send("text")
+    assert (callback["senderNick"], callback["conversationType"]) == ("新人", "1")
+
+
+async def test_a_group_speaks_to_the_robot_that_is_chosen(staged_robots: Staged) -> None:
+    chat, bot = staged_robots
+    bot.replies = [{"msgtype": "text", "text": {"content": "好"}}]
+    await chat.open("group")
+    assert (await chat.send("问"))["robotCode"] == "dingabc"
+    await chat.page.get_by_label("对谁说").select_option("人事助手")
+    assert (await chat.send("问"))["robotCode"] == "dinghr"
+    await expect(chat.mine.locator(".mention")).to_have_text("@人事助手")
+    await expect(chat.page.locator(".message.bot .name")).to_contain_text(["小钉", "人事助手"])
+
+
+async def test_a_single_chat_with_another_robot_is_a_conversation_of_its_own(
+    staged_robots: Staged,
+) -> None:
+    chat, _ = staged_robots
+    await chat.open_single("张三")
+    await chat.send("问")
+    await chat.page.get_by_label("对谁说").select_option("人事助手")
+    await expect(chat.page.locator("#title")).to_have_text("张三 与人事助手的单聊")
+    await expect(chat.page.locator(".message")).to_have_count(0)
+    callback = await chat.send("问")
+    assert (callback["robotCode"], callback["conversationType"]) == ("dinghr", "1")
+    await chat.page.reload()
+    await expect(chat.page.locator(".message.mine")).to_have_count(1)
+
+
+async def test_one_robot_needs_no_choice(chat: ChatPage, page: Page) -> None:
+    await chat.open("group")
+    await expect(page.get_by_label("对谁说")).to_be_hidden()
+
+
+async def test_any_body_is_signed_and_sent(chat: ChatPage, page: Page) -> None:
+    await chat.open("group")
+    await chat.send("markdown")
+    await chat.add(RAW)
+    body = json.loads(await page.get_by_label("回调的 body").input_value())
+    assert not {"sessionWebhook", "msgId"} & body.keys()
+    body["text"]["content"] = "  text"
+    await page.get_by_label("回调的 body").fill(json.dumps(body | {"odd": [None]}))
+    await expect(page.get_by_text("JSON 对象，msgtype 是「text」")).to_be_visible()
+    sent = await chat.send_raw()
+    assert (sent["odd"], sent["text"]["content"]) == ([None], "  text")
+    assert sent["sessionWebhook"].startswith(chat.url)
+    await expect(page.get_by_label("回调的 body")).to_be_hidden()
+    await expect(chat.reply.locator(".bubble")).to_contain_text("[text]")
+    await expect(chat.mine.locator(".remark")).to_have_text("回调原文")
+
+
+async def test_what_is_no_json_is_said_to_be_none_and_sent_all_the_same(
+    chat: ChatPage, page: Page
+) -> None:
+    await chat.open("group")
+    await chat.add(RAW)
+    await page.get_by_label("回调的 body").fill('{"msgtype": "text",}')
+    await expect(page.get_by_text("不是 JSON，原样送出")).to_be_visible()
+    await expect(page.get_by_role("button", name="整理")).to_be_disabled()
+    await chat.send_raw()
+    await expect(page.locator(".message .state").last).to_have_attribute("data-state", "HTTP 400")
+
+
+async def test_a_body_is_sent_byte_for_byte(chat: ChatPage, page: Page) -> None:
+    await chat.open("group")
+    await chat.add(RAW)
+    await page.get_by_label("回调的 body").fill('{"msgId":   "once"}')
+    await page.get_by_label("一个字节也不改").check()
+    await expect(page.get_by_text("JSON 对象，原样送出。")).to_be_visible()
+    assert await chat.send_raw() == {"msgId": "once"}
+
+
+async def test_every_shape_that_bots_have_got_wrong_is_sent_and_acknowledged(
+    chat: ChatPage, page: Page
+) -> None:
+    await chat.open("group/走样")
+    await page.locator("#add").click()
+    await page.get_by_text("让机器人栽过跟头的消息").click()
+    presets = await page.locator("#add-menu details button").all_text_contents()
+    assert len(presets) > 10
+    await page.keyboard.press("Escape")
+    for preset in presets:
+        await page.locator("#add").click()
+        await page.get_by_text("让机器人栽过跟头的消息").click()
+        await page.get_by_role("button", name=preset, exact=True).click()
+        is_raw = await page.get_by_label("回调的 body").is_visible()
+        await (chat.send_raw() if is_raw else chat.send())
+        await expect(chat.page.locator(".message .state").last).not_to_have_text("正在发送")
+    states = await page.locator(".message .state").evaluate_all(
+        "(states) => states.map((state) => state.dataset.state)"
+    )
+    assert len(states) == len(presets)
+    assert not [state for state in states if state.startswith(("HTTP", "undelivered"))]
+
+
+async def test_the_menu_is_used_by_the_keyboard(chat: ChatPage, page: Page) -> None:
+    await chat.open("group")
+    await page.locator("#add").focus()
+    await page.keyboard.press("Enter")
+    await expect(page.locator("#add-menu button").first).to_be_focused()
+    await page.keyboard.press("Escape")
+    await expect(page.locator("#add-menu")).to_be_hidden()
+    await expect(page.locator("#add")).to_be_focused()
+    await page.keyboard.press("Enter")
+    await page.keyboard.press("Tab")
+    await page.keyboard.press("Enter")
+    await expect(chat.chips).to_have_text(["语音×"])
+    await expect(page.locator("#text")).to_be_focused()
+
+
+async def test_a_click_elsewhere_closes_the_menu(chat: ChatPage, page: Page) -> None:
+    await chat.open("group")
+    await page.locator("#add").click()
+    await page.locator("#log").click()
+    await expect(page.locator("#add-menu")).to_be_hidden()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+async def test_axe_has_no_serious_finding_in_the_box_and_its_editors(
+    chat: ChatPage, page: Page, scheme: Any
+) -> None:
+    await page.emulate_media(color_scheme=scheme)
+    await chat.open("group")
+    await chat.say("text")
+    await expect(chat.reply).to_be_visible()
+    await chat.quote(chat.reply)
+    await chat.add_mention("李四")
+    await chat.add("外部联系人")
+    await page.locator("#text").fill("天气北京")
+    await chat.add(RUNS)
+    await page.locator("#add").click()
+    await page.get_by_text("让机器人栽过跟头的消息").click()
+    await page.get_by_text("新会话").click()
+    await page.locator("#add").click()
+    assert await findings(page) == []
+    await chat.send()
+    await expect(chat.mine.locator("blockquote")).to_be_visible()
+    assert await findings(page) == []
+    await chat.add(RAW)
+    assert await findings(page) == []
+
+
+@pytest.mark.parametrize("width", [320, 390, 768])
+async def test_the_box_and_its_editors_are_no_wider_than_the_screen(
+    chat: ChatPage, page: Page, width: int
+) -> None:
+    await page.set_viewport_size({"width": width, "height": 700})
+    await chat.open("group")
+    await page.locator("#text").fill("天气北京" * 40)
+    await chat.add(RUNS)
+    for opened in ("#runs", "#add-menu"):
+        box = await page.locator(opened).bounding_box()
+        assert box is None or box["x"] + box["width"] <= width
+        await page.locator("#add").click()
+    assert await page.evaluate("document.documentElement.scrollWidth") <= width
+    await page.keyboard.press("Escape")
+    await chat.add(RAW)
+    assert await page.evaluate("document.documentElement.scrollWidth") <= width
