@@ -23,6 +23,7 @@ AUTHORS_PAGES = [
         "backends",
         "events",
         "packaging",
+        "troubleshooting",
         "skills",
         "simulator",
     )
