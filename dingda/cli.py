@@ -51,9 +51,7 @@ SECTIONS: dict[str, dict[str, Entry]] = {
         ),
     },
     "Run it": {
-        "check": Entry(
-            "dingda.gateway.__main__:check_command", "Look for what could break a promise."
-        ),
+        "check": Entry("dingda.check:check", "Look for what could break a promise."),
         "gateway": Entry("dingda.gateway.__main__:gateway", "Listen for DingTalk's callbacks."),
         "stream": Entry(
             "dingda.gateway.stream.command:stream",

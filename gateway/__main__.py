@@ -2,6 +2,7 @@
 
 import json
 import sys
+from collections.abc import Sequence
 from dataclasses import asdict
 
 import click
@@ -10,6 +11,7 @@ from dingda.gateway.app import HOW_TO_SET_UP
 from dingda.gateway.serving import serve
 from dingda.shared.errors import SettingsError
 from dingda.shared.runtime.command_line import HELP_OPTIONS, as_json_option, run
+from dingda.shared.runtime.finding import Finding
 from dingda.shared.runtime.preflight import check as find_problems
 from dingda.shared.runtime.preflight import is_forbidden
 from dingda.shared.runtime.running_demo import join_demo
@@ -50,18 +52,23 @@ def check_command(*, as_json: bool) -> int:
     return check(load_settings(), as_json=as_json)
 
 
-def check(settings: Settings, *, as_json: bool = False) -> int:
+def check(settings: Settings, *, as_json: bool = False, skills: Sequence[Finding] = ()) -> int:
     """Print what could break a promise, a line each or as a JSON list.
 
+    Args:
+        settings: all of it.
+        as_json: whether as a list.
+        skills: what was found in the skills, of which the gateway knows nothing.
+
     Returns:
-        The process's exit status: 1 if something of it keeps the gateway from starting, else 0.
+        The process's exit status: 1 if a finding is a danger that DINGDA_ALLOW does not name.
 
     Raises:
         SettingsError: if there is no secret, or `DINGDA_REDIS_URL` is no URL.
     """
     from dingda.gateway.console.robot_check import check_console  # noqa: PLC0415 - loads aiohttp
 
-    findings = [*find_problems(settings), *check_console(settings)]
+    findings = [*find_problems(settings), *skills, *check_console(settings)]
     if as_json:
         click.echo(json.dumps([asdict(finding) for finding in findings], ensure_ascii=False))
     else:

@@ -28,7 +28,7 @@ from dingda.shared.errors import SettingsError
 from dingda.shared.runtime.clock import wall_clock_ms
 from dingda.shared.runtime.deadline import within
 from dingda.shared.runtime.garbage import relax_garbage_collection
-from dingda.shared.runtime.health import Readiness, health_routes
+from dingda.shared.runtime.health import Readiness, health_routes, missing_skills_details
 from dingda.shared.runtime.logs import configure_logging
 from dingda.shared.runtime.settings import Settings
 
@@ -132,16 +132,19 @@ def _create_site(
                 on_ready()
                 yield
 
-    async def redis() -> dict[str, str]:
+    async def redis() -> str:
         """What Redis does; without it the gateway still tells senders that it is busy."""
         try:
             await within(_PROBE_S, parts.ledger.probe())
         except (RedisError, OSError, TimeoutError) as error:
-            return {"redis": f"does not store ({type(error).__name__})"}
-        return {"redis": "stores"}
+            return f"does not store ({type(error).__name__})"
+        return "stores"
+
+    async def details() -> dict[str, object]:
+        return {"redis": await redis()} | missing_skills_details(parts.workers.missing_skills)
 
     return Starlette(
-        routes=[*health_routes(readiness, details=redis), *routes],
+        routes=[*health_routes(readiness, details=details), *routes],
         lifespan=lifespan,
         exception_handlers={HTTPException: _as_json},
     )

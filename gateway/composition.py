@@ -13,7 +13,7 @@ from dingda.gateway.metrics import GatewayMetrics
 from dingda.gateway.receiver import Receiver
 from dingda.gateway.worker_presence import WorkerPresence
 from dingda.shared.ledger.ledger import Ledger
-from dingda.shared.ledger.worker_report import is_any_worker_alive
+from dingda.shared.ledger.worker_report import read_worker_presence
 from dingda.shared.queue import JobQueue
 from dingda.shared.runtime.loop_lag import measure_loop_lag
 from dingda.shared.runtime.redis_clients import create_intake_redis
@@ -31,6 +31,7 @@ class ReceiverParts:
 
     receiver: Receiver
     ledger: Ledger
+    workers: WorkerPresence
     _redis: Redis
     _intake: Intake
     _tracing: Tracing
@@ -75,7 +76,7 @@ def compose(
     )
     ledger = Ledger(client, queue, replicas=settings.redis_replicas)
     intake = Intake(ledger, backlog_limit=settings.backlog_limit, metrics=metrics)
-    workers = WorkerPresence(lambda: is_any_worker_alive(client, queue))
+    workers = WorkerPresence(lambda: read_worker_presence(client, queue))
     tracing = create_tracing(settings.tracing, service=service)
     receiver = Receiver(
         intake,
@@ -91,4 +92,4 @@ def compose(
         background.append(workers.watch)
     if metrics:
         background.append(lambda: measure_loop_lag(metrics.loop_lagged))
-    return ReceiverParts(receiver, ledger, client, intake, tracing, tuple(background))
+    return ReceiverParts(receiver, ledger, workers, client, intake, tracing, tuple(background))

@@ -1,5 +1,7 @@
 """Whether workers are alive, so that a sender can be told that the answer comes late.
 
+And what skills they lack, which `/readyz` tells operators.
+
 A background task looks every few seconds: a callback costs no more for it. It says that workers are
 alive when it cannot tell, and until none has been seen for a while, so that a rolling restart of
 all of them goes unnoticed.
@@ -13,6 +15,7 @@ from typing import Any
 
 from redis.exceptions import RedisError
 
+from dingda.shared.ledger.worker_report import Presence
 from dingda.shared.runtime.deadline import within
 
 logger = logging.getLogger(__name__)
@@ -28,21 +31,23 @@ class WorkerPresence:
     """Whether all workers are gone.
 
     Args:
-        are_alive: looks whether one is alive.
+        look: looks what there is of them.
         now_s: a monotonic clock, in seconds.
     """
 
     def __init__(
         self,
-        are_alive: Callable[[], Coroutine[Any, Any, bool]],
+        look: Callable[[], Coroutine[Any, Any, Presence]],
         *,
         now_s: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._are_alive = are_alive
+        self._look = look
         self._now_s = now_s
         self._seen_s = now_s()
         self.are_gone = False
         """Whether no worker has been seen for longer than the grace."""
+        self.missing_skills: tuple[str, ...] = ()
+        """The modules of skills that a worker could not load, when one was seen last."""
 
     async def watch(self) -> None:
         """Look every few seconds, until cancelled."""
@@ -63,6 +68,9 @@ class WorkerPresence:
 
     async def _may_be_alive(self) -> bool:
         try:
-            return await within(_LOOK_TIMEOUT_S, self._are_alive())
+            presence = await within(_LOOK_TIMEOUT_S, self._look())
         except (RedisError, OSError, TimeoutError):
             return True
+        if presence.is_any_alive:
+            self.missing_skills = presence.missing_skills
+        return presence.is_any_alive

@@ -21,10 +21,12 @@ from dingda.shared.ledger.ledger import Ledger
 from dingda.shared.ledger.schedules import Schedules
 from dingda.shared.ledger.streams import StreamRecords
 from dingda.shared.ledger.times import LATE_MS
+from dingda.shared.ledger.worker_report import MAX_MISSING
 from dingda.shared.queue import JobQueue
 from dingda.shared.runtime.clock import wall_clock_ms
 from dingda.shared.runtime.egress import Egress
 from dingda.shared.runtime.garbage import relax_garbage_collection
+from dingda.shared.runtime.health import missing_skills_details
 from dingda.shared.runtime.logs import name_worker
 from dingda.shared.runtime.loop_lag import measure_loop_lag, responds
 from dingda.shared.runtime.redis_clients import (
@@ -90,10 +92,14 @@ class WorkerParts(NamedTuple):
     own_tasks: tuple[BackgroundTask, ...]
     """What runs beside the answerer: the scheduler, what tells of dead letters, counts calls, and
     keeps cards."""
+    missing_skills: tuple[str, ...]
+    """The modules of skills that could not be loaded, each with the error's class."""
 
     def activity(self, now_ms: int) -> Activity:
         """What the worker is doing; the present is in ms since 1970."""
-        return Activity(self.answerer.doing(now_ms), self.backends.open_circuits)
+        return Activity(
+            self.answerer.doing(now_ms), self.backends.open_circuits, self.missing_skills
+        )
 
     def are_threads_stuck(self) -> bool:
         """Whether no blocking call can be made any more."""
@@ -175,6 +181,7 @@ def _served(
         ),
         is_alive=lambda: responds(loop),
         why_not_ready=lambda: worker.readiness.why_not,
+        details=lambda: missing_skills_details(parts.missing_skills),
     )
 
 
@@ -198,7 +205,8 @@ async def open_answerer(
     """Build an answerer, with connections that close at the end of the context."""
     for line in describe_skills(settings):
         logger.info("%s", line)
-    skills = load_robots_skills(settings).by_robot
+    loaded = load_robots_skills(settings)
+    skills = loaded.by_robot
     each_skill = list(chain.from_iterable(skills.values()))
     async with AsyncExitStack() as stack:
         tracing = create_tracing(settings.tracing, service="dingda-worker")
@@ -269,7 +277,8 @@ async def open_answerer(
             openapi_calls.write_forever,
             *_closing_cards(settings, streams, find_robot),
         )
-        yield WorkerParts(answerer, ledger, threads, databases, backends, own_tasks)
+        missing = tuple(module.brief for module in loaded.failed[:MAX_MISSING])
+        yield WorkerParts(answerer, ledger, threads, databases, backends, own_tasks, missing)
 
 
 def _rq_queue(settings: Settings) -> Queue:

@@ -16,7 +16,7 @@ from dingda.gateway.stream.metrics import (
 )
 from dingda.shared.dingtalk.robots import Robot, Robots
 from dingda.shared.runtime.counter_files import Measure
-from dingda.shared.runtime.metrics_server import build_info, serve_process
+from dingda.shared.runtime.metrics_server import Details, build_info, serve_process
 from dingda.shared.runtime.settings import Settings
 
 _ACK_BOUNDS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5)
@@ -108,6 +108,7 @@ class CountedStreamMetrics(StreamMetrics):
         *,
         is_alive: Callable[[], bool],
         why_not_ready: Callable[[], str],
+        details: Details,
     ) -> AbstractContextManager[None]:
         """Serve the metrics, and the process's health, as long as the context lasts.
 
@@ -116,6 +117,7 @@ class CountedStreamMetrics(StreamMetrics):
             connections: how many are open for each robot, by its label; called from a thread.
             is_alive: whether the process is well; called from a thread.
             why_not_ready: why it hears nothing; "" if it does. Called from a thread.
+            details: what operators are told while it does. Called from a thread.
 
         Raises:
             SettingsError: if the port is taken.
@@ -126,6 +128,7 @@ class CountedStreamMetrics(StreamMetrics):
             lambda: state_metrics(connections()),
             is_alive=is_alive,
             why_not_ready=why_not_ready,
+            details=details,
         )
 
     def _histogram(self, measure: Measure) -> Histogram:

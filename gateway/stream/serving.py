@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 import uvloop
 
-from dingda.gateway.composition import compose
+from dingda.gateway.composition import ReceiverParts, compose
 from dingda.gateway.stream.client import StreamClient
 from dingda.gateway.stream.dispatcher import Dispatcher
 from dingda.gateway.stream.metrics import StreamMetrics
@@ -23,7 +23,7 @@ from dingda.shared.errors import SettingsError
 from dingda.shared.runtime.egress import Egress, create_tls_context
 from dingda.shared.runtime.failpoints import warn_of_failpoints
 from dingda.shared.runtime.garbage import relax_garbage_collection
-from dingda.shared.runtime.health import Readiness
+from dingda.shared.runtime.health import Readiness, missing_skills_details
 from dingda.shared.runtime.logs import configure_logging
 from dingda.shared.runtime.loop_lag import responds
 from dingda.shared.runtime.notify import READY, STOPPING, WATCHDOG, notify, watchdog_interval_s
@@ -116,7 +116,7 @@ async def _hear(settings: Settings, robots: Sequence[Robot]) -> None:
     readiness = Readiness()
     stopping = _told_to_stop()
     relax_garbage_collection()
-    with _served(metrics, settings, clients, readiness):
+    with _served(metrics, settings, clients, readiness, parts):
         async with parts.running(), asyncio.TaskGroup() as group:
             tasks = [group.create_task(_tell_ready(clients.values()))]
             for each in clients.values():
@@ -192,6 +192,7 @@ def _served(
     settings: Settings,
     clients: dict[Robot, StreamClient],
     readiness: Readiness,
+    parts: ReceiverParts,
 ) -> AbstractContextManager[None]:
     """Serve metrics and health while the context lasts, if they are on."""
     if metrics is None:
@@ -208,4 +209,5 @@ def _served(
         lambda: {robot.label: each.open_count for robot, each in clients.items()},
         is_alive=lambda: responds(loop),
         why_not_ready=why_not_ready,
+        details=lambda: missing_skills_details(parts.workers.missing_skills),
     )

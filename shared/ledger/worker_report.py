@@ -23,6 +23,8 @@ REPORT_TTL_MS = 30_000
 """How long a worker counts as alive after its last report."""
 MAX_DOING = 20
 """How many of the messages that a worker holds are in its report."""
+MAX_MISSING = 20
+"""How many of the modules that a worker could not load are in its report."""
 _RQ_TTL_MS = 120_000
 """How long RQ's record of one of our workers lives after a heartbeat (RQ 3: its TTL and 60 s)."""
 
@@ -57,12 +59,24 @@ class WorkerReport:
     """The messages that it has held longest, `MAX_DOING` at the most."""
     open_circuits: tuple[str, ...] = ()
     """Backends that it does not call just now, because they failed too often."""
+    missing_skills: tuple[str, ...] = ()
+    """The modules of skills that it could not load, each with the error's class behind it,
+    `MAX_MISSING` at the most."""
     takes_ticks: bool = False
     """Whether it knows what a tick is, as the version before does not."""
 
     def to_json(self) -> str:
         """Write it down for Redis."""
         return json.dumps(asdict(self))
+
+
+@dataclass(frozen=True, slots=True)
+class Presence:
+    """What a gateway wants to know of the workers."""
+
+    is_any_alive: bool
+    missing_skills: tuple[str, ...] = ()
+    """The modules of skills that any of them could not load."""
 
 
 _REPORT = TypeAdapter(WorkerReport)
@@ -93,13 +107,21 @@ async def read_worker_reports(redis: Redis, queue: JobQueue) -> list[WorkerRepor
     return sorted(filter(None, reports), key=lambda report: (report.host, report.name))
 
 
-async def is_any_worker_alive(redis: Redis, queue: JobQueue) -> bool:
-    """Whether `read_worker_reports` would find one; cheaper, and raises the same."""
+async def read_worker_presence(redis: Redis, queue: JobQueue) -> Presence:
+    """What `read_worker_reports` would find, in short; cheaper, and raises the same.
+
+    A worker whose report can't be read is alive.
+    """
     names = await _registered(redis, queue)
+    if not names:
+        return Presence(is_any_alive=False)
     keys = LedgerKeys(queue.name)
-    if names and await redis.exists(*(keys.worker(name) for name in names)):
-        return True
-    return any([await _from_rq(redis, queue, name) for name in names])
+    stored: list[Any] = await redis.mget([keys.worker(name) for name in names])
+    if not any(stored):
+        return Presence(any([await _from_rq(redis, queue, name) for name in names]))
+    reports = filter(None, map(_parse, filter(None, stored)))
+    missing = {module for report in reports for module in report.missing_skills}
+    return Presence(is_any_alive=True, missing_skills=tuple(sorted(missing)[:MAX_MISSING]))
 
 
 async def _registered(redis: Redis, queue: JobQueue) -> list[str]:

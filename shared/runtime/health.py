@@ -4,7 +4,7 @@ Alive: its event loop responds. Ready: it does its work, or could. Neither asks 
 restarting a process, or taking it out of a load balancer, does not bring Redis back.
 """
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse
@@ -29,6 +29,11 @@ class Readiness:
     def stop(self) -> None:
         """Be ready no longer."""
         self._why_not = "stopping"
+
+
+def missing_skills_details(missing: Sequence[str]) -> dict[str, object]:
+    """What `/readyz` tells of modules of skills that can't be loaded; nothing if there are none."""
+    return {"skills_missing": list(missing)} if missing else {}
 
 
 async def _nothing() -> Mapping[str, object]:

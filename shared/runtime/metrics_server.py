@@ -33,6 +33,9 @@ _MAX_VALUES, _MAX_CHARS = 100, 60
 _MAX_REQUESTS = 8
 """How many may be served at once; one more is closed."""
 _TIMEOUT_S = 2.0
+Details = Callable[[], Mapping[str, object]]
+"""What `/readyz` tells operators besides."""
+
 _POLL_S = 0.1
 """How long `shutdown` may take, in seconds."""
 
@@ -127,6 +130,7 @@ def serve_metrics(
     *,
     is_alive: Callable[[], bool] = lambda: True,
     why_not_ready: Callable[[], str] = lambda: "",
+    details: Details = dict,
 ) -> Iterator[None]:
     """Serve `/metrics`, `/healthz` and `/readyz` as long as the context lasts.
 
@@ -135,8 +139,9 @@ def serve_metrics(
         registry: what to expose; it is asked from a thread.
         is_alive: what `/healthz` says, 200 or 503; called from a thread.
         why_not_ready: what `/readyz` says, 200 for "" or 503; called from a thread.
+        details: what else `/readyz` tells operators while it says 200; called from a thread.
     """
-    server = _Server(listener, registry, is_alive, why_not_ready)
+    server = _Server(listener, registry, is_alive, why_not_ready, details)
     thread = threading.Thread(
         target=server.serve_forever, args=(_POLL_S,), name="metrics", daemon=True
     )
@@ -155,6 +160,7 @@ def serve_process(
     *,
     is_alive: Callable[[], bool],
     why_not_ready: Callable[[], str],
+    details: Details = dict,
 ) -> AbstractContextManager[None]:
     """Serve a process's metrics and health where its settings say; see `serve_metrics`.
 
@@ -164,13 +170,18 @@ def serve_process(
         state: reads what it is like at this moment; called from a thread.
         is_alive: whether it is well.
         why_not_ready: why it does not work; "" if it does.
+        details: what operators are told while it works.
 
     Raises:
         SettingsError: if the port is taken.
     """
     registry.register(Collected(state))
     return serve_metrics(
-        listen_for_metrics(settings), registry, is_alive=is_alive, why_not_ready=why_not_ready
+        listen_for_metrics(settings),
+        registry,
+        is_alive=is_alive,
+        why_not_ready=why_not_ready,
+        details=details,
     )
 
 
@@ -183,6 +194,7 @@ class _Server(ThreadingHTTPServer):
         registry: Collector,
         is_alive: Callable[[], bool],
         why_not_ready: Callable[[], str],
+        details: Details,
     ) -> None:
         super().__init__(listener.getsockname()[:2], _Handler, bind_and_activate=False)
         self.socket.close()
@@ -190,6 +202,7 @@ class _Server(ThreadingHTTPServer):
         self.registry = registry
         self.is_alive = is_alive
         self.why_not_ready = why_not_ready
+        self.details = details
         self._places = threading.BoundedSemaphore(_MAX_REQUESTS)
 
     def verify_request(self, *_: object) -> bool:
@@ -221,7 +234,9 @@ class _Handler(BaseHTTPRequestHandler):
             self._respond_well({"alive": alive}, is_well=alive)
         elif path == "/readyz":
             why = self.server.why_not_ready()
-            facts = {"ready": False, "why": why} if why else {"ready": True}
+            facts = (
+                {"ready": False, "why": why} if why else {"ready": True, **self.server.details()}
+            )
             self._respond_well(facts, is_well=not why)
         else:
             self._respond(HTTPStatus.NOT_FOUND, "application/json", b'{"error": "http"}')

@@ -59,10 +59,11 @@ class StuckError(DingdaError):
 
 @dataclass(frozen=True, slots=True)
 class Activity:
-    """What a worker is doing: the messages that it answers, and the backends that it can't call."""
+    """What a worker is doing, and what it can't do: see `WorkerReport`."""
 
     doing: tuple[HeldMessage, ...] = ()
     open_circuits: tuple[str, ...] = ()
+    missing_skills: tuple[str, ...] = ()
 
 
 class ConcurrentWorker(BaseWorker):
@@ -387,6 +388,7 @@ class ConcurrentWorker(BaseWorker):
             slots_used=self.slots_used,
             doing=activity.doing,
             open_circuits=activity.open_circuits,
+            missing_skills=activity.missing_skills,
             takes_ticks=True,
         )
 

@@ -111,4 +111,6 @@ def _show_worker(report: WorkerReport) -> str:
         shown += f"  doing: {', '.join(f'{printable(k)} {n}' for k, n in skills.items())}"
     if report.open_circuits:
         shown += f"  does not call: {', '.join(map(printable, report.open_circuits))}"
+    if report.missing_skills:
+        shown += f"  cannot load: {', '.join(map(printable, report.missing_skills))}"
     return shown

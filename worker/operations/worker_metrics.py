@@ -11,6 +11,7 @@ from dingda.shared.ledger.states import Outcome
 from dingda.shared.runtime.loop_lag import LAG_BOUNDS_S
 from dingda.shared.runtime.metrics_server import (
     ClosedLabel,
+    Details,
     build_info,
     serve_process,
 )
@@ -124,6 +125,7 @@ class WorkerMetrics(AnsweringMetrics):
         *,
         is_alive: Callable[[], bool],
         why_not_ready: Callable[[], str],
+        details: Details,
     ) -> AbstractContextManager[None]:
         """Serve the metrics, and the worker's health, as long as the context lasts.
 
@@ -132,6 +134,7 @@ class WorkerMetrics(AnsweringMetrics):
             state: reads what the worker is like now; called from a thread.
             is_alive: whether the worker is well; called from a thread.
             why_not_ready: why it takes no jobs; "" if it does. Called from a thread.
+            details: what operators are told while it does. Called from a thread.
 
         Raises:
             SettingsError: if the port is taken.
@@ -143,6 +146,7 @@ class WorkerMetrics(AnsweringMetrics):
             lambda: state_metrics(state(), services),
             is_alive=is_alive,
             why_not_ready=why_not_ready,
+            details=details,
         )
 
 

@@ -23,6 +23,7 @@ from dingda.worker.sdk.skill import Skill
 logger = logging.getLogger(__name__)
 
 _MAX_CHARS = 500
+_MAX_NAME_CHARS = 100
 
 _FORMER_PACKAGES = {"shared", "worker"}
 """Where skills imported from before `dingda` held all."""
@@ -37,6 +38,13 @@ class FoundModule:
     skill: Skill | None
     problem: str = ""
     """Why it has none: a line, perhaps followed by a traceback."""
+    error: str = "no skill"
+    """The same in a word, for those who may not read what an author wrote: the error's class."""
+
+    @property
+    def brief(self) -> str:
+        """The module and why it has no skill, such as `acme.leave (ModuleNotFoundError)`."""
+        return f"{printable(self.name, _MAX_NAME_CHARS)} ({self.error})"
 
 
 def find_skills(modules: Sequence[str]) -> list[FoundModule]:
@@ -137,7 +145,7 @@ def _find(name: str) -> FoundModule:
     except BaseException as error:  # noqa: BLE001 - a module may raise anything, or exit
         # No message has been read yet, so the text is the author's and safe to log.
         reason = printable(redact(_reason(error)), _MAX_CHARS)
-        return FoundModule(name, None, f"{reason}\n{trace(error)}")
+        return FoundModule(name, None, f"{reason}\n{trace(error)}", class_name(error))
     if not isinstance(skill, Skill):
         return FoundModule(name, None, _no_skill(skill))
     return FoundModule(name, skill)

@@ -23,6 +23,7 @@ from dingda.shared.dingtalk.message import Envelope, Ignored, Message, parse_mes
 from dingda.shared.dingtalk.robots import ANY_ROBOT, Robot, Robots
 from dingda.shared.ledger.admin import LedgerAdmin
 from dingda.shared.ledger.ledger import Ledger
+from dingda.shared.ledger.worker_report import Presence
 from dingda.shared.queue import JobQueue
 from tests.support.builders import KEYS, a_callback, a_message
 
@@ -144,8 +145,8 @@ def gone() -> WorkerPresence:
     return presence
 
 
-async def never() -> bool:
-    return False
+async def never() -> Presence:
+    return Presence(is_any_alive=False)
 
 
 async def test_a_message_that_comes_while_no_worker_is_alive_is_stored_and_delayed(

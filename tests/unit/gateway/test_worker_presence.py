@@ -7,6 +7,7 @@ import pytest
 from redis.exceptions import ConnectionError as RedisConnectionError
 
 from dingda.gateway.worker_presence import GRACE_S, LOOK_EVERY_S, WorkerPresence
+from dingda.shared.ledger.worker_report import Presence
 from tests.support.virtual_time import virtual_time
 
 
@@ -16,12 +17,13 @@ class Workers:
     def __init__(self) -> None:
         self.now_s = 1000.0
         self.alive: bool | Exception = True
-        self.presence = WorkerPresence(self.are_alive, now_s=lambda: self.now_s)
+        self.missing: tuple[str, ...] = ()
+        self.presence = WorkerPresence(self.look, now_s=lambda: self.now_s)
 
-    async def are_alive(self) -> bool:
+    async def look(self) -> Presence:
         if isinstance(self.alive, Exception):
             raise self.alive
-        return self.alive
+        return Presence(self.alive, self.missing)
 
     async def are_gone_after(self, seconds: float) -> bool:
         self.now_s += seconds
@@ -77,15 +79,26 @@ async def test_it_is_said_once_that_they_are_gone(
     assert [record.levelname for record in caplog.records] == ["ERROR", "INFO"]
 
 
+async def test_the_skills_that_they_lack_are_known_while_they_are_away(workers: Workers) -> None:
+    workers.missing = ("acme.leave (ModuleNotFoundError)",)
+    await workers.presence.look()
+    workers.alive, workers.missing = False, ()
+    await workers.presence.look()
+    assert workers.presence.missing_skills == ("acme.leave (ModuleNotFoundError)",)
+    workers.alive = True
+    await workers.presence.look()
+    assert not workers.presence.missing_skills
+
+
 @virtual_time
 async def test_it_looks_every_few_seconds_and_waits_no_longer_for_redis() -> None:
     looks: list[float] = []
     loop = asyncio.get_running_loop()
 
-    async def hang() -> bool:
+    async def hang() -> Presence:
         looks.append(loop.time())
         await asyncio.Event().wait()
-        return False
+        return Presence(is_any_alive=False)
 
     presence = WorkerPresence(hang, now_s=loop.time)
     watching = asyncio.create_task(presence.watch())

@@ -11,7 +11,9 @@ import pytest
 from dingda.shared.ledger.worker_report import (
     REPORT_TTL_MS,
     HeldMessage,
+    Presence,
     WorkerReport,
+    read_worker_presence,
     read_worker_reports,
 )
 from dingda.shared.queue import JobQueue
@@ -29,6 +31,7 @@ REPORT = WorkerReport(
     slots_used=1,
     doing=(HeldMessage("m" * 64, "weather", 1_500),),
     open_circuits=("天气服务",),
+    missing_skills=("acme.leave (ModuleNotFoundError)",),
 )
 
 
@@ -87,6 +90,26 @@ async def test_a_report_of_a_later_version_is_read_without_what_it_adds(
 ) -> None:
     await registered(redis, "w1", REPORT.to_json()[:-1] + ', "later": 1}')
     assert await read_worker_reports(redis, QUEUE) == [REPORT]
+
+
+async def test_the_skills_that_workers_lack_are_read_from_all_reports(
+    redis: fakeredis.FakeAsyncRedis,
+) -> None:
+    for name, missing in (("w1", ("acme.a (E)", "acme.b (E)")), ("w2", ("acme.a (E)",))):
+        report = replace(REPORT, name=name, missing_skills=missing)
+        await registered(redis, name, report.to_json())
+    presence = await read_worker_presence(redis, QUEUE)
+    assert presence == Presence(is_any_alive=True, missing_skills=("acme.a (E)", "acme.b (E)"))
+
+
+async def test_a_worker_whose_report_cannot_be_read_counts_as_alive(
+    redis: fakeredis.FakeAsyncRedis,
+) -> None:
+    assert await read_worker_presence(redis, QUEUE) == Presence(is_any_alive=False)
+    await registered(redis, "w1")
+    assert await read_worker_presence(redis, QUEUE) == Presence(is_any_alive=False)
+    await registered(redis, "w0", '{"later": 1}')
+    assert await read_worker_presence(redis, QUEUE) == Presence(is_any_alive=True)
 
 
 # Workers of the version before ----------------------------------------------------------------

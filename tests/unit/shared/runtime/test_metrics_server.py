@@ -3,6 +3,7 @@
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from typing import Any
 
 import httpx
 import pytest
@@ -16,11 +17,13 @@ def served(
     read: Callable[[], Iterator[Metric]] = lambda: iter([build_info("worker")]),
     is_alive: Callable[[], bool] = lambda: True,
     why_not_ready: Callable[[], str] = lambda: "",
+    **options: Any,
 ) -> Iterator[httpx.Client]:
     listener = socket.create_server(("127.0.0.1", 0))
     address = f"http://127.0.0.1:{listener.getsockname()[1]}"
+    options |= {"is_alive": is_alive, "why_not_ready": why_not_ready}
     with (
-        serve_metrics(listener, Collected(read), is_alive=is_alive, why_not_ready=why_not_ready),
+        serve_metrics(listener, Collected(read), **options),
         httpx.Client(base_url=address, timeout=10) as client,
     ):
         yield client
@@ -53,6 +56,11 @@ def test_readiness_says_why_not() -> None:
         assert client.get("/readyz").json() == {"ready": True}
         stopping = client.get("/readyz")
     assert (stopping.status_code, stopping.json()) == (503, {"ready": False, "why": "stopping"})
+
+
+def test_readiness_tells_more_while_all_is_well() -> None:
+    with served(details=lambda: {"skills_missing": ["acme.leave (E)"]}) as client:
+        assert client.get("/readyz").json() == {"ready": True, "skills_missing": ["acme.leave (E)"]}
 
 
 def test_there_is_nothing_else() -> None:
