@@ -24,6 +24,7 @@ from dingda.simulator.client.client import SimulatorClient
 from dingda.simulator.dingtalk.callback import staff_id_of
 from dingda.simulator.dingtalk.card import CardState, Toast
 from dingda.simulator.dingtalk.faults import CallbackFault, FaultSettings, ReplyFault
+from dingda.simulator.dingtalk.members import Member
 from dingda.simulator.dingtalk.openapi_faults import OpenAPIFault, OpenAPIFaults
 from dingda.simulator.dingtalk.record import Record
 from dingda.simulator.dingtalk.user_message import Mentioned, Quotation, UserMessage
@@ -45,6 +46,7 @@ __all__ = [
     "DeadReason",
     "FaultSettings",
     "Inspection",
+    "Member",
     "MemoryCache",
     "MemoryMedia",
     "Mentioned",

@@ -77,7 +77,7 @@ class FakeOpenAPI(OpenAPIAccess):
 
     Args:
         people: the organisation, iterated again for each call.
-        departments: its parts besides the root.
+        departments: its parts besides the root, iterated again for each call.
         app_key: the application's AppKey.
         app_secret: its AppSecret.
         robot_code: of the application's robot; "": the AppKey.
@@ -98,7 +98,7 @@ class FakeOpenAPI(OpenAPIAccess):
     ) -> None:
         super().__init__(app_key=app_key, app_secret=app_secret, now_s=now_s)
         self._people = people
-        self._departments = {each.id: each.name for each in departments} | {ROOT: "公司"}
+        self._departments = departments
         self.robot_code = robot_code or app_key
         self._on_private = on_private
         self.sent: list[PrivateMessage] = []
@@ -150,10 +150,11 @@ class FakeOpenAPI(OpenAPIAccess):
         id_ = (await fields_of(request) or {}).get("dept_id")
         if not isinstance(id_, int) or isinstance(id_, bool):
             return NO_DEPARTMENT
-        if id_ not in self._departments:
+        names = {each.id: each.name for each in self._departments} | {ROOT: "公司"}
+        if id_ not in names:
             return NO_SUCH_DEPARTMENT
         parent = {} if id_ == ROOT else {"parent_id": ROOT}
-        result = {"dept_id": id_, "name": self._departments[id_], **parent}
+        result = {"dept_id": id_, "name": names[id_], **parent}
         return 200, {"errcode": 0, "errmsg": "ok", "result": result}
 
     async def _search(self, request: Request) -> Answer:

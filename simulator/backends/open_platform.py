@@ -11,7 +11,7 @@ from dingda.simulator.backends.card_api import CardAPI
 from dingda.simulator.backends.dingtalk_openapi import FakeOpenAPI
 from dingda.simulator.backends.media_api import MediaAPI
 from dingda.simulator.backends.openapi_access import hang_on
-from dingda.simulator.backends.organisation import create_openapi
+from dingda.simulator.backends.organisation import SimulatedOrganisation, create_openapi
 from dingda.simulator.backends.robot_sends import RobotSends
 from dingda.simulator.dingtalk.card import Card
 from dingda.simulator.dingtalk.card_requests import Target
@@ -27,6 +27,7 @@ from dingda.simulator.dingtalk.simulation import Simulation
 class OpenPlatform:
     """What an application can call, and what it has made with it."""
 
+    organisation: SimulatedOrganisation
     openapi: FakeOpenAPI
     cards: Cards
     card_api: CardAPI
@@ -65,7 +66,8 @@ def create_platform(
         monthly_calls: how many calls there are in a month; None for any number.
         hang: how a call hangs; a server ends it when it stops.
     """
-    openapi = create_openapi(dingtalk, changes, robot)
+    organisation = SimulatedOrganisation(dingtalk.records)
+    openapi = create_openapi(organisation, dingtalk, changes, robot)
     openapi.usage = OpenAPIUsage(qps=qps, monthly_calls=monthly_calls, now_s=time.monotonic)
     openapi.hang = hang
 
@@ -83,6 +85,7 @@ def create_platform(
     media = MediaStore(dingtalk.records, now_ms=now_ms)
     cards = Cards(Templates(), show=show, now_ms=now_ms)
     return OpenPlatform(
+        organisation,
         openapi,
         cards,
         CardAPI(openapi, cards, changes),

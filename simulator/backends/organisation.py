@@ -2,10 +2,12 @@
 
 import json
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 from dingda.shared.dingtalk.fields import string
 from dingda.shared.dingtalk.robots import Robot
 from dingda.simulator.backends.dingtalk_openapi import (
+    ROOT,
     Department,
     FakeOpenAPI,
     Person,
@@ -13,28 +15,61 @@ from dingda.simulator.backends.dingtalk_openapi import (
 from dingda.simulator.backends.private_message import PrivateMessage
 from dingda.simulator.dingtalk.callback import staff_id_of
 from dingda.simulator.dingtalk.change_notifier import ChangeNotifier
+from dingda.simulator.dingtalk.members import Member, Organisation
 from dingda.simulator.dingtalk.record_store import RecordStore
 from dingda.simulator.dingtalk.simulation import Simulation
 
 APP_KEY = "dingsimulated"
 """The application's AppKey; its AppSecret is the bot's."""
-MANAGER, REPORTS = "王五", ("张三", "李四")
-TECHNOLOGY, MARKETING = Department(2, "技术部"), Department(3, "市场部")
 NAMESAKE, NAMESAKES = "李伟", ("liwei-technology", "liwei-marketing")
 """A name that two people have, and their userids."""
-EXTERNAL = "陈外"
-"""An external contact."""
+
+OWN = Organisation(
+    (
+        Member("张三", "前端工程师", "技术部", manager="王五"),
+        Member("李四", "后端工程师", "技术部", manager="王五"),
+        Member("王五", "技术经理", "技术部"),
+        Member(NAMESAKE, "测试工程师", "技术部", manager="王五", staff_id=NAMESAKES[0]),
+        Member(NAMESAKE, "设计师", "市场部", staff_id=NAMESAKES[1]),
+        Member("陈外", external=True),
+    )
+)
+"""A manager and reports, two of one name, and an external contact."""
+
+
+@dataclass(frozen=True, slots=True)
+class PeopleNames:
+    """The people that a message can be sent to before they have said anything."""
+
+    people: tuple[Person, ...]
+
+    def to_json(self) -> bytes:
+        """Write `[{"staff_id": …, "name": …}, …]`."""
+        known = [{"staff_id": each.userid, "name": each.name} for each in self.people]
+        return json.dumps(known, ensure_ascii=False).encode()
 
 
 class SimulatedOrganisation:
-    """The members: a manager and reports, two of one name, and every sender so far."""
+    """The members, who can be chosen, and every sender so far; iterating gives all people.
+
+    Args:
+        records: tell who has written to the bot.
+    """
 
     def __init__(self, records: RecordStore) -> None:
         self._records = records
+        self.chosen = OWN
+        self.departments = _Departments(self)
+
+    @property
+    def names(self) -> PeopleNames:
+        """The names of the members."""
+        return PeopleNames(tuple(self._members()))
 
     def __iter__(self) -> Iterator[Person]:
-        yield from _MEMBERS
-        known = {person.userid for person in _MEMBERS}
+        members = list(self._members())
+        yield from members
+        known = {person.userid for person in members}
         for record in self._records.since(0):
             # The sender of a raw callback may be anybody.
             sender = string(record.callback, "senderStaffId") or staff_id_of(record.said.sender)
@@ -42,40 +77,50 @@ class SimulatedOrganisation:
                 known.add(sender)
                 yield Person(sender, record.said.sender)
 
-
-_MEMBERS = (
-    *(
-        Person(staff_id_of(name), name, staff_id_of(MANAGER), title, (TECHNOLOGY.id,))
-        for name, title in zip(REPORTS, ("前端工程师", "后端工程师"), strict=True)
-    ),
-    Person(staff_id_of(MANAGER), MANAGER, title="技术经理", departments=(TECHNOLOGY.id,)),
-    Person(NAMESAKES[0], NAMESAKE, staff_id_of(MANAGER), "测试工程师", (TECHNOLOGY.id,)),
-    Person(NAMESAKES[1], NAMESAKE, title="设计师", departments=(MARKETING.id,)),
-    Person(staff_id_of(EXTERNAL), EXTERNAL, is_external=True),
-)
-
-
-class MemberNames:
-    """The members that a message can be sent to before they have said anything."""
-
-    def to_json(self) -> bytes:
-        """Write `[{"staff_id": …, "name": …}, …]`."""
-        known = [{"staff_id": each.userid, "name": each.name} for each in _MEMBERS]
-        return json.dumps(known, ensure_ascii=False).encode()
+    def _members(self) -> Iterator[Person]:
+        departments = {each.name: each.id for each in self.departments}
+        ids: dict[str, str] = {}
+        for member in self.chosen.members:
+            ids.setdefault(member.name, _userid(member))
+        for member in self.chosen.members:
+            manager = ids.get(member.manager) or staff_id_of(member.manager)
+            yield Person(
+                _userid(member),
+                member.name,
+                manager if member.manager else "",
+                member.title,
+                (departments.get(member.department, ROOT),),
+                is_external=member.external,
+            )
 
 
-MEMBER_NAMES = MemberNames()
+class _Departments:
+    """The departments of an organisation's members, besides the root."""
+
+    def __init__(self, organisation: SimulatedOrganisation) -> None:
+        self._organisation = organisation
+
+    def __iter__(self) -> Iterator[Department]:
+        members = self._organisation.chosen.members
+        named = dict.fromkeys(each.department for each in members if each.department)
+        return (Department(number, name) for number, name in enumerate(named, start=ROOT + 1))
 
 
-def create_openapi(dingtalk: Simulation, changes: ChangeNotifier, robot: Robot) -> FakeOpenAPI:
+def _userid(member: Member) -> str:
+    return member.staff_id or staff_id_of(member.name)
+
+
+def create_openapi(
+    people: SimulatedOrganisation, dingtalk: Simulation, changes: ChangeNotifier, robot: Robot
+) -> FakeOpenAPI:
     """Build the organisation's OpenAPI.
 
     Args:
+        people: the organisation.
         dingtalk: shows private messages in the single chats.
         changes: announces them.
         robot: the application's, with its secret; an AppKey that it lacks is `APP_KEY`.
     """
-    people = SimulatedOrganisation(dingtalk.records)
 
     async def show(message: PrivateMessage) -> None:
         name = next(person.name for person in people if person.userid == message.userid)
@@ -87,6 +132,6 @@ def create_openapi(dingtalk: Simulation, changes: ChangeNotifier, robot: Robot) 
         app_key=robot.app_key or APP_KEY,
         app_secret=robot.secrets[0],
         robot_code=robot.code,
-        departments=(TECHNOLOGY, MARKETING),
+        departments=people.departments,
         on_private=show,
     )

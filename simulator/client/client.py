@@ -10,6 +10,7 @@ import httpx
 from dingda.simulator.dingtalk.card import Card, Press
 from dingda.simulator.dingtalk.exchange import Exchange, Workers
 from dingda.simulator.dingtalk.faults import FaultSettings
+from dingda.simulator.dingtalk.members import Organisation
 from dingda.simulator.dingtalk.openapi_faults import OpenAPIFaults
 from dingda.simulator.dingtalk.openapi_usage import OpenAPIState
 from dingda.simulator.dingtalk.record import Record
@@ -203,6 +204,15 @@ class SimulatorClient:
         body = {"staff_id": staff_id, "action_id": action_id, "params": params}
         path = _card_path(out_track_id, "/press")
         return await self._fetch(Press.from_json, "POST", path, json.dumps(body).encode())
+
+    async def organisation(self) -> Organisation:
+        """The members of the organisation."""
+        return await self._fetch(Organisation.from_json, "GET", "/api/organisation")
+
+    async def set_organisation(self, organisation: Organisation) -> None:
+        """Choose the members from now on; whoever has written to the bot is known besides."""
+        body = organisation.to_json()
+        await self._fetch(Organisation.from_json, "PUT", "/api/organisation", body)
 
     async def openapi_state(self) -> OpenAPIState:
         """The calls of the OpenAPI so far, and what is left of the quotas."""

@@ -6,6 +6,7 @@ from dingda.shared.runtime.inspection import OfferedSkills
 from dingda.simulator.dingtalk.card import Card, Press, PressRequest
 from dingda.simulator.dingtalk.exchange import Exchange, Workers
 from dingda.simulator.dingtalk.faults import FaultSettings
+from dingda.simulator.dingtalk.members import Organisation
 from dingda.simulator.dingtalk.openapi_faults import OpenAPIFaults
 from dingda.simulator.dingtalk.openapi_usage import OpenAPIState
 from dingda.simulator.dingtalk.record import Record
@@ -322,6 +323,7 @@ _KINDS = (
     PressRequest,
     OpenAPIState,
     OpenAPIFaults,
+    Organisation,
     StreamState,
     StreamFaults,
     PushRecord,

@@ -47,6 +47,14 @@ def card_paths() -> Json:
                 json_content(ref("OpenAPIState")),
             )
         },
+        "/api/organisation": {
+            "get": operation("The members of the organisation", json_content(ref("Organisation"))),
+            "put": operation(
+                "Choose the members; whoever has written to the bot is known besides",
+                json_content(ref("Organisation")),
+                body="Organisation",
+            ),
+        },
         "/api/openapi/faults": {
             "get": operation(
                 "What goes wrong with the OpenAPI at present", json_content(ref("OpenAPIFaults"))

@@ -33,7 +33,7 @@ from dingda.simulator.backends.card_api import CallbackRoute
 from dingda.simulator.backends.media_api import OSS_PATH
 from dingda.simulator.backends.open_meteo import FakeOpenMeteo
 from dingda.simulator.backends.open_platform import create_platform
-from dingda.simulator.backends.organisation import APP_KEY, MEMBER_NAMES
+from dingda.simulator.backends.organisation import APP_KEY
 from dingda.simulator.dingtalk.callback import ROBOT_CODE
 from dingda.simulator.dingtalk.change_notifier import ChangeNotifier
 from dingda.simulator.dingtalk.custom_robot import CustomRobot, KnownRobot
@@ -50,6 +50,7 @@ from dingda.simulator.http.companion import Companion, CreateCompanion, Surround
 from dingda.simulator.http.events import Feed
 from dingda.simulator.http.exchange_api import exchange_routes, worker_routes
 from dingda.simulator.http.files_api import file_api_routes
+from dingda.simulator.http.organisation_api import organisation_routes
 from dingda.simulator.http.serving import WEBSOCKETS, SimulatorServer
 from dingda.simulator.http.stream import stream_routes
 from dingda.simulator.http.stream_api import stream_api_routes, stream_views
@@ -173,6 +174,7 @@ def _build(
             *stream_api_routes(dingtalk, stream, pushes, changes),
             *card_api_routes(platform.cards, presses),
             *openapi_api_routes(platform.openapi, changes),
+            *organisation_routes(platform.organisation, changes),
             *file_api_routes(platform.media),
             *exchange_routes(dingtalk.records, platform.cards, changes),
             *worker_routes(partial(read_worker_reports, ledger, queue)),
@@ -184,7 +186,10 @@ def _build(
         feed=Feed(
             views=stream_views(stream)
             | openapi_views(platform.openapi)
-            | {"people": lambda: MEMBER_NAMES, "robots": lambda: dingtalk.robots.labels}
+            | {
+                "people": lambda: platform.organisation.names,
+                "robots": lambda: dingtalk.robots.labels,
+            }
             | (companion.views if companion else {}),
             logs={"card": platform.cards},
         ),

@@ -13,6 +13,7 @@ from dingda.simulator.client.client import SimulatorClient
 from dingda.simulator.dingtalk.callback import staff_id_of
 from dingda.simulator.dingtalk.card import Card, Press
 from dingda.simulator.dingtalk.faults import NO_FAULTS, CallbackFault, FaultSettings, ReplyFault
+from dingda.simulator.dingtalk.members import Member, Organisation
 from dingda.simulator.dingtalk.openapi_faults import (
     NO_OPENAPI_FAULTS,
     OpenAPIFault,
@@ -260,6 +261,17 @@ class SimulatedDingTalk:
                 raise TimeoutError(f"not within {wait_s:g} s")
             time.sleep(_LOOK_EVERY_S)
         return found
+
+    @contextmanager
+    def organisation(self, *members: Member) -> Iterator[None]:
+        """Add people to the organisation in a `with` block."""
+        before = self._portal.call(self._client.organisation)
+        chosen = Organisation((*before.members, *members))
+        self._portal.call(self._client.set_organisation, chosen)
+        try:
+            yield
+        finally:
+            self._portal.call(self._client.set_organisation, before)
 
     @property
     def openapi(self) -> OpenAPIState:

@@ -20,7 +20,10 @@ import dingda.slots
 import dingda.testing
 
 MODULES: tuple[ModuleType, ...] = (dingda.skill, dingda.slots, dingda.testing)
-NEED_A_BOT = {"Inspection", "MessageTimeline", "Record", "SimulatedDingTalk", "SimulatorClient"}
+NEED_A_BOT = {
+    *("Inspection", "Member", "MessageTimeline"),
+    *("Record", "SimulatedDingTalk", "SimulatorClient"),
+}
 """Names whose examples need a running bot."""
 
 

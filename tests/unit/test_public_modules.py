@@ -31,9 +31,9 @@ MAX_CHARS Day FoldedText FoundDays FoundPlace Match Pattern Period Place PriceLi
 UnsupportedPatternError find_days find_places fold is_traditional to_simplified
 """
 TESTING = """
-CallbackFault CardState Completion Conversation DeadReason FaultSettings Inspection MemoryCache
-MemoryMedia Mentioned MessageTimeline OpenAPIFault OpenAPIFaults Outcome People Pressed Pushes
-Quotation Record ReplyFault Response SimulatedDingTalk SimulatorClient Toast UserMessage ask
+CallbackFault CardState Completion Conversation DeadReason FaultSettings Inspection Member
+MemoryCache MemoryMedia Mentioned MessageTimeline OpenAPIFault OpenAPIFaults Outcome People Pressed
+Pushes Quotation Record ReplyFault Response SimulatedDingTalk SimulatorClient Toast UserMessage ask
 fire listen press staff_id_of tick ticks_after
 """
 

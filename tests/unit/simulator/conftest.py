@@ -21,6 +21,7 @@ from dingda.simulator.http.card_presses import CardPresses
 from dingda.simulator.http.cards_api import card_api_routes, openapi_api_routes
 from dingda.simulator.http.exchange_api import exchange_routes, worker_routes
 from dingda.simulator.http.files_api import file_api_routes
+from dingda.simulator.http.organisation_api import organisation_routes
 from dingda.simulator.http.stream import stream_routes
 from dingda.simulator.http.stream_api import stream_api_routes
 from tests.support.simulator_harness import (
@@ -100,6 +101,7 @@ async def simulator(
             *stream_api_routes(dingtalk, stream, pushes, changes),
             *card_api_routes(platform.cards, presses),
             *openapi_api_routes(platform.openapi, changes),
+            *organisation_routes(platform.organisation, changes),
             *file_api_routes(platform.media),
             *exchange_routes(dingtalk.records, platform.cards, changes),
             *worker_routes(workers.read),

@@ -7,9 +7,16 @@ import pytest
 from starlette.applications import Starlette
 
 from dingda.shared.dingtalk.robots import Robot
-from dingda.simulator.backends.organisation import APP_KEY, NAMESAKE, NAMESAKES, create_openapi
+from dingda.simulator.backends.organisation import (
+    APP_KEY,
+    NAMESAKE,
+    NAMESAKES,
+    SimulatedOrganisation,
+    create_openapi,
+)
 from dingda.simulator.dingtalk.callback import staff_id_of
 from dingda.simulator.dingtalk.change_notifier import ChangeNotifier
+from dingda.simulator.dingtalk.members import Member, Organisation
 from dingda.simulator.dingtalk.simulation import Simulation
 from dingda.simulator.dingtalk.user_message import UserMessage
 
@@ -19,7 +26,8 @@ class OrganisationHarness:
 
     def __init__(self, robot: Robot = Robot("", secrets=("s",))) -> None:  # noqa: B008 - a value
         self.dingtalk = Simulation(robots=[robot], public_url="http://127.0.0.1", now_ms=lambda: 7)
-        openapi = create_openapi(self.dingtalk, ChangeNotifier(), robot)
+        self.people = SimulatedOrganisation(self.dingtalk.records)
+        openapi = create_openapi(self.people, self.dingtalk, ChangeNotifier(), robot)
         transport = httpx.ASGITransport(Starlette(routes=openapi.routes()))
         self.client = httpx.AsyncClient(transport=transport, base_url="http://openapi")
 
@@ -126,3 +134,32 @@ async def test_an_external_sender_is_no_member(organisation: OrganisationHarness
     organisation.dingtalk.send(UserMessage("你好", sender="赵六", external=True))
     query = {"queryWord": "赵六", "offset": 0, "size": 20, "fullMatchField": 1}
     assert (await organisation.call("/v1.0/contact/users/search", query))["list"] == []
+
+
+async def test_it_can_be_chosen_with_departments_and_managers_by_name(
+    organisation: OrganisationHarness,
+) -> None:
+    organisation.people.chosen = Organisation(
+        (
+            Member("赵六", "会计", "财务部", manager="钱七"),
+            Member("钱七", "财务总监", "财务部", staff_id="cfo"),
+        )
+    )
+    answer = await organisation.call("/topapi/v2/user/get", {"userid": staff_id_of("赵六")})
+    found = answer["result"]
+    assert isinstance(found, dict)
+    assert (found["name"], found["title"], found["manager_userid"]) == ("赵六", "会计", "cfo")
+    (department,) = found["dept_id_list"]
+    answer = await organisation.call("/topapi/v2/department/get", {"dept_id": department})
+    assert isinstance(answer["result"], dict)
+    assert answer["result"]["name"] == "财务部"
+
+
+async def test_who_is_not_chosen_is_unknown_until_they_write(
+    organisation: OrganisationHarness,
+) -> None:
+    organisation.people.chosen = Organisation(())
+    query = {"userid": staff_id_of("张三")}
+    assert (await organisation.call("/topapi/v2/user/get", query))["errcode"] == 60121
+    organisation.dingtalk.send(UserMessage("在吗", sender="张三"))
+    assert (await organisation.call("/topapi/v2/user/get", query))["errcode"] == 0
