@@ -45,7 +45,7 @@ class Numbers:
     silent: int = 0
     dead: int = 0
     turned_away: int = 0
-    """None of the accepted: the gateway said that the bot is busy, or was not reached."""
+    """None of the accepted: the gateway said that the bot is busy, refused it, or was not there."""
 
 
 class Tally:
@@ -87,7 +87,7 @@ class Tally:
         if _is_accepted(record):
             self._turned_away.discard(record.msg_id)
             self._ends[record.msg_id] = self._end_of(record)
-        elif record.acknowledged or (record.undelivered and record.said.reaches_the_bot):
+        elif record.ack or (record.undelivered and record.said.reaches_the_bot):
             self._turned_away.add(record.msg_id)
         if is_answered_twice(record):
             self._twice.add(record.msg_id)

@@ -32,6 +32,9 @@ from dingda.simulator.inspections import Inspections
 T = TypeVar("T")
 
 MAX_WAIT_S = 60.0
+_BETWEEN_S = 0.002
+"""How far apart the messages of a burst are sent: the gateway takes few with one signature, and
+those of one millisecond have the same."""
 
 
 class ApiError(Exception):
@@ -115,9 +118,14 @@ class _Endpoints:
     async def send_burst(self, request: Request) -> Response:
         """Send a message many times at once; the records tell which were not acknowledged."""
         burst = await read_body(request, Burst.from_json)
-        with as_api_errors():
-            callbacks = [self._dingtalk.send(message) for message in burst.messages]
-        await asyncio.gather(*map(self._try_to_deliver, callbacks))
+        callbacks: list[SignedCallback] = []
+        deliveries: list[asyncio.Task[None]] = []
+        for message in burst.messages:
+            with as_api_errors():
+                callbacks.append(self._dingtalk.send(message))
+            deliveries.append(asyncio.create_task(self._try_to_deliver(callbacks[-1])))
+            await asyncio.sleep(_BETWEEN_S)
+        await asyncio.gather(*deliveries)
         records = [self._dingtalk.record(callback.msg_id) for callback in callbacks]
         known = [record for record in records if record]
         return Response(Record.list_to_json(known), media_type="application/json")

@@ -31,6 +31,10 @@ export const setFaults = (faults) => request("PUT", "/api/bad-day", faults);
 export const disconnect = (reason) => request("POST", "/api/stream/disconnect", { reason });
 export const cut = () => request("POST", "/api/stream/cut", {});
 export const setStreamFaults = (faults) => request("PUT", "/api/stream/faults", faults);
+export const killInDemo = async (what) => (await request("POST", "/api/demo/kill", { what })).json();
+export const stopRedisInDemo = async (seconds) => (await request("POST", "/api/demo/stop-redis", { seconds })).json();
+/** Sends a message many times at once, by as many people. */
+export const sendMany = (message, count) => request("POST", "/api/bursts", { message, count, senders: count });
 /** Gives a file for a message to hold; returns its id. */
 export async function giveFile(file) {
   const response = await fetch(`/api/files?name=${encodeURIComponent(file.name)}`, {
@@ -71,7 +75,7 @@ export const asTest = async (msgId) => (await request("GET", path(msgId, "/test"
  * Follows everything, from the beginning and over a restart of the server.
  * @param {{beginning(): void, record(record: object): void, card(card: object): void, openapi(state: object): void,
  *   people(people: object[]): void, skills(offered: object): void, robots(robots: string[]): void, faults(faults: object): void,
- *   stream(stream: object): void, streamFaults(faults: object): void, upToDate(): void, connection(isUp: boolean): void}} listener
+ *   demo(demo: object): void, stream(stream: object): void, streamFaults(faults: object): void, upToDate(): void, connection(isUp: boolean): void}} listener
  */
 export function follow(listener) {
   const source = new EventSource("/api/events");
@@ -85,6 +89,7 @@ export function follow(listener) {
   on("skills", (offered) => listener.skills(offered));
   on("robots", (robots) => listener.robots(robots));
   on("bad_day", (faults) => listener.faults(faults));
+  on("demo", (demo) => listener.demo(demo));
   on("stream", (stream) => listener.stream(stream));
   on("stream_faults", (faults) => listener.streamFaults(faults));
   on("revision", () => listener.upToDate());

@@ -8,6 +8,7 @@ import { DIVIDER } from "./chat_items.js";
 import { Composer } from "./composer.js";
 import { drawConversations } from "./conversations.js";
 import { Details } from "./details.js";
+import { DemoStrip } from "./demo.js";
 import { byId } from "./dom.js";
 import { offerNewChat } from "./new_chat.js";
 import { drawUsage } from "./openapi.js";
@@ -32,7 +33,7 @@ const page = {
 const chat = new Chat(byId("log"), byId("to-newest"), { choose, press, quote: (quoted) => composer.quote(quoted) });
 const details = new Details(byId("details"), page);
 const composer = new Composer(store, { say, sendBody, redraw, enter: (conversation) => go(conversation) });
-
+const strip = new DemoStrip(page);
 const suggestions = new Suggestions(byId("suggestions"), composer);
 const messages = new MessageList(byId("messages"), page);
 
@@ -51,6 +52,7 @@ function redraw() {
   drawMode(byId("mode"), store);
   drawUsage(byId("usage"), store);
   document.title = titleOfPage(store.unreadCount());
+  strip.draw(store);
   byId("line").textContent = isUp ? "" : texts.lineDown;
 }
 
@@ -206,6 +208,10 @@ api.follow({
   },
   faults(faults) {
     store.faults = faults;
+    redrawSoon();
+  },
+  demo(demo) {
+    store.demo = demo;
     redrawSoon();
   },
   stream(stream) {

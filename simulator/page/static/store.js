@@ -3,6 +3,8 @@
 import { texts } from "./texts.js";
 
 const PEOPLE = ["张三", "李四", "王五"];
+/** How many people are listed: many more may speak at once. */
+const MOST_PEOPLE = 8;
 export const GROUP = "group";
 const OTHER_GROUP = "group/";
 const SINGLE = "single/";
@@ -17,6 +19,8 @@ export class Store {
   /** The mode of DingTalk's pushes, and in Stream mode the connections; null until it is known. */
   stream = null;
   streamFaults = {};
+  /** The demo's processes and numbers; null in another simulator. */
+  demo = null;
   /** What is used of the OpenAPI, and its faults; null until it is known. */
   openapi = null;
   people = [...PEOPLE];
@@ -68,7 +72,7 @@ export class Store {
     const before = this.records.get(record.msg_id);
     this.records.set(record.msg_id, { ...record, mode: this.mode });
     const { sender } = record.said;
-    if (!this.people.includes(sender)) this.people.push(sender);
+    if (this.people.length < MOST_PEOPLE && !this.people.includes(sender)) this.people.push(sender);
     const staffId = record.callback.senderStaffId;
     if (staffId) this.meet(staffId, sender);
     const conversation = conversationOf(record);

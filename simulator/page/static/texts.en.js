@@ -1,6 +1,7 @@
 // The page's texts in English.
 
 import composer from "./texts.composer.en.js";
+import demo from "./texts.demo.en.js";
 
 export default {
   brand: "Dingda",
@@ -46,6 +47,7 @@ export default {
   yourMessage: "Message",
   typeHere: "Enter sends, Shift+Enter starts a new line",
   ...composer,
+  ...demo,
   send: "Send",
   bot: "钉答",
   robot: "bot",

@@ -1,6 +1,7 @@
 // The page's texts in Chinese. A state's own word in the ledger is shown beside its name.
 
 import composer from "./texts.composer.zh.js";
+import demo from "./texts.demo.zh.js";
 
 export default {
   brand: "钉答",
@@ -46,6 +47,7 @@ export default {
   yourMessage: "消息",
   typeHere: "Enter 发送，Shift+Enter 换行",
   ...composer,
+  ...demo,
   send: "发送",
   bot: "钉答",
   robot: "机器人",
