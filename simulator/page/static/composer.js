@@ -97,6 +97,7 @@ export class Composer {
     this.#sender = sender;
     this.store.published = message.published ?? true;
     if (message.sender && !message.single) this.#letSpeak(message.sender);
+    if (!message.single) this.store.robot = message.robot ?? this.store.robot;
     byId("text").value = words;
     this.#set(content);
   }
