@@ -33,6 +33,7 @@ SKILLS = (
     "dingda.worker.skills.demo",
     "dingda.worker.skills.showcase",
     "tests.e2e.slow_skill",
+    "tests.browser.inspected_skill",
 )
 _NAMES = ("chromium", "chromium-browser", "google-chrome")
 

@@ -100,6 +100,22 @@ async def test_an_example_is_said_with_one_click(chat: ChatPage) -> None:
     await expect(chat.reply.locator(".bubble")).to_contain_text("独立跳转")
 
 
+async def test_the_examples_are_the_commands_of_the_loaded_skills(chat: ChatPage) -> None:
+    await chat.open_single("提示")
+    examples = chat.page.get_by_role("group", name="例子").get_by_role("button")
+    await expect(examples.filter(has_text="打听")).to_have_text("打听 <word> <times>")
+    await expect(examples.filter(has_text="摔跤")).to_have_text("摔跤")
+
+
+async def test_an_example_that_needs_more_is_put_into_the_box(chat: ChatPage) -> None:
+    await chat.open_single("补全")
+    await chat.page.get_by_role("button", name="打听 <word> <times>").click()
+    box = chat.page.locator("#text")
+    await expect(box).to_be_focused()
+    await expect(box).to_have_value("打听 ")
+    await expect(chat.page.locator(".message.mine")).to_have_count(0)
+
+
 async def test_several_people_speak_in_the_group(chat: ChatPage) -> None:
     await chat.open("group")
     await chat.page.locator("#speaker").select_option("李四")

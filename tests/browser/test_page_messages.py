@@ -1,6 +1,7 @@
 """All messages in one list: filtered, opened, changed and sent again, kept as a transcript."""
 
 import re
+from pathlib import Path
 
 import pytest
 from playwright.async_api import Locator, Page, expect
@@ -66,6 +67,19 @@ async def test_the_list_is_filtered_by_state_and_by_sender(chat: ChatPage, page:
     await expect(rows).to_have_count(1)
     await expect(rows).to_contain_text("吃了吗")
     await expect(page.locator("#messages .hint[role=status]").last).to_contain_text("1 条")
+
+
+async def test_the_list_is_filtered_by_skill(chat: ChatPage, page: Page) -> None:
+    await chat.open_single("筛四")
+    await chat.say("text")
+    await chat.expect_state("answered")
+    await chat.say("打听 北京 1")
+    await chat.expect_state("answered")
+    rows = await open_list(page)
+    await page.get_by_role("combobox", name="所有人").select_option("筛四")
+    await page.get_by_role("combobox", name="所有技能").select_option("inspected")
+    await expect(rows).to_have_count(1)
+    await expect(rows).to_contain_text("打听 北京 1")
 
 
 async def test_the_list_is_searched_for_words_of_messages_and_of_replies(
@@ -145,3 +159,81 @@ async def test_the_list_fits_a_phone_and_a_tablet(chat: ChatPage, page: Page, wi
     await open_list(page)
     assert await page.evaluate("document.documentElement.scrollWidth") <= width
     assert await findings(page) == []
+
+
+async def saved(page: Page, folder: Path) -> Path:
+    """Save the transcript."""
+    async with page.expect_download() as download:
+        await page.get_by_role("link", name="保存记录").click()
+    path = folder / "transcript.json"
+    await (await download.value).save_as(path)
+    return path
+
+
+async def load(page: Page, button: str, path: Path) -> None:
+    async with page.expect_file_chooser() as chooser:
+        await page.get_by_role("button", name=button, exact=True).click()
+    await (await chooser.value).set_files(path)
+
+
+async def clear(page: Page) -> None:
+    page.once("dialog", lambda dialog: dialog.accept())
+    await page.get_by_role("button", name="清空", exact=True).click()
+    await expect(page.locator("#messages")).to_contain_text("已清空")
+
+
+async def test_what_was_said_is_saved_cleared_and_shown_again(
+    chat: ChatPage, page: Page, tmp_path: Path
+) -> None:
+    await chat.open_single("存档")
+    await chat.say("text")
+    await chat.expect_state("answered")
+    rows = await open_list(page)
+    path = await saved(page, tmp_path)
+    await clear(page)
+    await expect(page.locator(".message")).to_have_count(0)
+    await expect(rows.filter(has_text="存档")).to_have_count(0)
+    await load(page, "载入记录", path)
+    await expect(page.locator("#messages")).to_contain_text(re.compile(r"载入了 \d+ 条"))
+    await rows.filter(has_text="存档").get_by_role("button").click()
+    await expect(chat.mine.locator(".bubble")).to_have_text("text")
+    await expect(chat.reply.locator(".bubble")).to_have_text("你刚刚发的消息是：[text]")
+    await expect(chat.note).to_contain_text("From a transcript")
+
+
+async def test_a_transcript_is_sent_to_the_bot_again(
+    chat: ChatPage, page: Page, tmp_path: Path
+) -> None:
+    await chat.open_single("重演")
+    await open_list(page)
+    await clear(page)
+    await chat.say("下午茶")
+    await expect(chat.reply).to_be_visible()
+    await chat.say("绿茶")
+    await expect(page.locator(".message.bot")).to_have_count(2)
+    path = await saved(page, tmp_path)
+    await clear(page)
+    await load(page, "载入并重新发送", path)
+    await expect(page.locator("#messages")).to_contain_text("重新发送了 2 条")
+    await expect(page.locator(".message.mine .bubble")).to_have_text(["下午茶", "绿茶"])
+    await expect(page.locator(".message.bot")).to_have_count(2)
+
+
+async def test_a_file_that_is_no_transcript_is_refused_in_a_sentence(
+    chat: ChatPage, page: Page, tmp_path: Path
+) -> None:
+    await chat.open_single("错档")
+    await open_list(page)
+    path = tmp_path / "other.json"
+    path.write_text('{"version": 9}')
+    await load(page, "载入记录", path)
+    await expect(page.get_by_role("alert")).to_contain_text("version")
+
+
+async def test_what_is_unsure_is_not_cleared(chat: ChatPage, page: Page) -> None:
+    await chat.open_single("犹豫")
+    await chat.say("text")
+    await open_list(page)
+    page.once("dialog", lambda dialog: dialog.dismiss())
+    await page.get_by_role("button", name="清空", exact=True).click()
+    await expect(chat.mine).to_be_visible()

@@ -7,6 +7,7 @@ import pytest
 from playwright.async_api import Page, expect
 
 from tests.browser.chat_page import ChatPage
+from tests.browser.test_page_access import findings
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -121,3 +122,37 @@ async def test_a_message_is_copied_as_a_test(chat: ChatPage, page: Page) -> None
     copied = await page.evaluate("navigator.clipboard.readText()")
     assert "def test_the_answer_to_text(dingtalk: SimulatedDingTalk)" in copied
     assert "sender='测试', single=True" in copied
+
+
+async def test_the_details_name_the_skill_its_arguments_and_its_calls(chat: ChatPage) -> None:
+    await chat.open_single("打听者")
+    await chat.say("打听 北京 3")
+    await chat.expect_state("answered")
+    await chat.open_details()
+    facts = chat.details.locator("#skill-facts")
+    await expect(facts.locator("dd")).to_have_text(["inspected", "打听", "'北京'", "3"])
+    await expect(facts.locator("dt")).to_have_text(["技能", "命令", "word", "times"])
+    await expect(chat.step("skillStarted")).to_contain_text("inspected · 打听")
+    await expect(chat.step("called")).to_contain_text(re.compile(r"调用 127\.0\.0\.1"))
+    await expect(chat.step("called")).to_contain_text(re.compile(r"200 · \d+ ms"))
+
+
+async def test_the_details_have_the_log_lines_of_the_message(chat: ChatPage) -> None:
+    await chat.open_single("记录者")
+    await chat.say("打听 北京 7")
+    await chat.expect_state("answered")
+    await chat.open_details()
+    await chat.details.get_by_text("这条消息的日志").click()
+    line = chat.details.locator(".log-lines li", has_text="asked 7 times")
+    await expect(line).to_contain_text("WARNING")
+    assert await findings(chat.page) == []
+
+
+async def test_the_details_have_the_traceback_of_a_failure(chat: ChatPage) -> None:
+    await chat.open_single("摔跤者")
+    await chat.say("摔跤")
+    await chat.expect_state("dead")
+    await chat.open_details()
+    await expect(chat.details.locator("#traceback pre")).to_contain_text("in stumble")
+    await expect(chat.details.locator("#traceback pre")).to_contain_text("ZeroDivisionError")
+    assert await findings(chat.page) == []

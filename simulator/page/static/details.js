@@ -3,15 +3,12 @@
 import * as api from "./api.js";
 import { drawCardDetails } from "./card_details.js";
 import { element, refill } from "./dom.js";
-import { inspectionParts } from "./inspection.js";
+import { logParts, skillFacts } from "./inspection.js";
 import { stateName, stateOf } from "./states.js";
 import { wordsOf } from "./store.js";
 import { texts } from "./texts.js";
 import { stepsOf } from "./timeline.js";
 import { closeButton, raw } from "./widgets.js";
-
-/** What a simulator tells that knows nothing of the worker. */
-const NOT_INSPECTED = { skill: "", command: "", arguments: {}, log: [], traceback: "" };
 
 /** Draws a record or a card, and again only when it or the language changes, to keep the selection. */
 export class Details {
@@ -49,9 +46,10 @@ function drawRecord(panel, record, page) {
     closeButton(page.close),
     element("p", { class: "quote" }, wordsOf(record.said)),
     stateLine(state),
+    skillFacts(record),
     element("h3", {}, texts.timeline),
     timeline(record),
-    ...inspectionParts(record.inspection ?? NOT_INSPECTED, opened),
+    ...logParts(record, opened),
     record.ledger_id && !record.stories.length && record.ack
       ? element("p", { class: "hint" }, texts.noLedger)
       : null,

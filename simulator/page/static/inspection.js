@@ -5,22 +5,30 @@ import { texts } from "./texts.js";
 
 const BAD_LEVELS = ["WARNING", "ERROR", "CRITICAL"];
 
+/** What a simulator tells that knows nothing of the worker. */
+const NOTHING = { skill: "", command: "", arguments: {}, log: [], traceback: "" };
+
+/** The skill, and what it was called with; null where none was. */
+export function skillFacts({ inspection = NOTHING }) {
+  const { skill, command, arguments: values } = inspection;
+  return skill ? facts(skill, command, values) : null;
+}
+
 /**
- * @param {object} inspection a record's; all of it may be empty.
+ * The traceback and the log, as far as there are any.
  * @param {string[]} opened the ids of the parts that were unfolded.
  * @returns {Node[]}
  */
-export function inspectionParts({ skill, command, arguments: values, log, traceback }, opened) {
+export function logParts({ inspection = NOTHING }, opened) {
+  const { log, traceback } = inspection;
   return [
-    skill ? facts(skill, command, values) : null,
     traceback ? folded("traceback", texts.traceback, true, element("pre", { tabindex: "0" }, traceback)) : null,
     log.length ? folded("log-lines", texts.logLines(log.length), opened.includes("log-lines"), lines(log)) : null,
   ].filter(Boolean);
 }
 
-/** A call of the skill in one line: its command and what it was called with. */
-export const callOf = ({ skill, command, arguments: values }) =>
-  skill && `${skill} · ${[command, ...Object.entries(values).map(([name, value]) => `${name}=${value}`)].join(" ")}`;
+/** The skill and its command, in one line. */
+export const callOf = ({ skill, command }) => [skill, command].filter(Boolean).join(" · ");
 
 function facts(skill, command, values) {
   const rows = [[texts.skill, skill], [texts.command, command], ...Object.entries(values)].filter(([, value]) => value);
