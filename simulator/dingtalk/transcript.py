@@ -1,11 +1,11 @@
 """A transcript: what was said to the bot and what the chat showed, to keep, show and send again.
 
-It holds no session and no token. Cards are left out: they go on changing after they were shown.
+It holds no session and no token, and of a card what everybody sees of it.
 """
 
 import json
 import secrets
-from collections.abc import Iterable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 from typing import Annotated, Any, ClassVar, Literal
@@ -13,6 +13,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import ConfigDict, Field, TypeAdapter
 
 from dingda.shared.runtime.logs import redact
+from dingda.simulator.dingtalk.card import Card
 from dingda.simulator.dingtalk.record import Record
 from dingda.simulator.dingtalk.replies import record_reply
 from dingda.simulator.dingtalk.rules import OK
@@ -20,6 +21,9 @@ from dingda.simulator.dingtalk.simulation import FRESH
 from dingda.simulator.dingtalk.user_message import UserMessage
 
 LOADED = "From a transcript: it was not sent to the bot."
+_CARD = "卡片"
+"""What a card without a title or a text says of itself."""
+FindCard = Callable[[str], Card | None]
 _CONFIG = ConfigDict(extra="forbid", strict=True, ser_json_bytes="base64", val_json_bytes="base64")
 
 
@@ -37,7 +41,8 @@ class Entry:
     gap_ms: Annotated[int, Field(ge=0)] = 0
     """Milliseconds since the entry before it."""
     pushed: bool = False
-    """Whether the bot sent it first."""
+    """Whether the bot sent it first; so are cards, of which a reply in markdown says what everybody
+    sees when the transcript is written."""
     callback: dict[str, Any] | None = None
     """A raw callback, without the fields that are made fresh."""
     verbatim: bytes | None = None
@@ -74,12 +79,18 @@ class Transcript:
         return _ADAPTER.validate_json(body)
 
 
-def transcript_of(records: Iterable[Record]) -> Transcript:
-    """Write down messages with what the chat shows of them, tokens blanked."""
-    kept = [record for record in records if not record.card]
-    times = [record.sent_at_ms for record in kept]
+def transcript_of(records: Sequence[Record], find_card: FindCard) -> Transcript:
+    """Write down messages with what the chat shows of them, tokens blanked.
+
+    Args:
+        records: of the messages, in their order.
+        find_card: finds a card by its outTrackId.
+    """
+    times = [record.sent_at_ms for record in records]
     gaps = [max(0, now - before) for before, now in zip(times[:1] + times, times, strict=False)]
-    entries = tuple(map(_entry, kept, gaps))
+    entries = tuple(
+        _entry(record, gap, find_card) for record, gap in zip(records, gaps, strict=True)
+    )
     written = json.loads(Transcript(1, entries).to_json())
     return Transcript.from_json(json.dumps(_blanked(written)).encode())
 
@@ -94,16 +105,28 @@ def loaded(transcript: Transcript, *, now_ms: int) -> list[Record]:
     ]
 
 
-def _entry(record: Record, gap_ms: int) -> Entry:
+def _entry(record: Record, gap_ms: int, find_card: FindCard) -> Entry:
     is_made = record.raw and record.verbatim is None
+    card = find_card(record.card) if record.card else None
+    replies = tuple(reply.payload for reply in record.shown if reply.payload)
     return Entry(
         record.said,
-        tuple(reply.payload for reply in record.shown if reply.payload),
+        (_as_markdown(card),) if card else replies,
         gap_ms,
         pushed=not record.prompted,
         callback=_without_fresh(record.callback) if is_made else None,
         verbatim=None if record.verbatim is None else _blanked_bytes(record.verbatim),
     )
+
+
+def _as_markdown(card: Card) -> dict[str, Any]:
+    view = card.seen_by("")
+    buttons = [f"[{button.text}]" for button in view.buttons]
+    text = "\n\n".join(filter(None, (view.text, " ".join(buttons))))
+    return {
+        "msgtype": "markdown",
+        "markdown": {"title": view.title or _CARD, "text": text or _CARD},
+    }
 
 
 def _without_fresh(callback: dict[str, Any]) -> dict[str, Any]:

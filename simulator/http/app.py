@@ -36,7 +36,6 @@ from dingda.simulator.http.api import ApiError, api_routes, error_response
 from dingda.simulator.http.callback_sender import Sender
 from dingda.simulator.http.delivery import Delivery
 from dingda.simulator.http.events import Feed
-from dingda.simulator.http.transcript_api import transcript_routes
 from dingda.simulator.inspections import Inspections
 from dingda.simulator.page import page_routes
 from dingda.simulator.watch import LedgerWatch
@@ -92,7 +91,6 @@ def create_app(  # noqa: PLR0913 - a room's parts, each by its name
             *api_routes(
                 dingtalk, callback_sender, delivery, changes, replace(feed, views=views), told
             ),
-            *transcript_routes(dingtalk, delivery, changes),
             *page_routes(),
         ],
         middleware=[Middleware(KnownHosts, hosts=hosts)] if hosts else [],

@@ -148,7 +148,7 @@ def _paths() -> Json:
         },
         "/api/transcript": {
             "get": operation(
-                "What was said and shown, cards left out, without tokens",
+                "What was said and shown, of cards what everybody sees, without tokens",
                 json_content(ref("Transcript")),
             ),
             "post": operation(

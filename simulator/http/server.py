@@ -47,6 +47,7 @@ from dingda.simulator.http.callback_sender import CallbackSender, GatewayRespons
 from dingda.simulator.http.card_presses import CardPresses
 from dingda.simulator.http.cards_api import card_api_routes, openapi_api_routes, openapi_views
 from dingda.simulator.http.companion import Companion, CreateCompanion, Surroundings
+from dingda.simulator.http.delivery import Delivery
 from dingda.simulator.http.events import Feed
 from dingda.simulator.http.exchange_api import exchange_routes, worker_routes
 from dingda.simulator.http.files_api import file_api_routes
@@ -55,6 +56,7 @@ from dingda.simulator.http.serving import WEBSOCKETS, SimulatorServer
 from dingda.simulator.http.stream import stream_routes
 from dingda.simulator.http.stream_api import stream_api_routes, stream_views
 from dingda.simulator.http.stream_sender import StreamSender
+from dingda.simulator.http.transcript_api import transcript_routes
 from dingda.simulator.inspections import Inspections
 from dingda.simulator.settings import SimulatorSettings
 from dingda.simulator.watch import LedgerWatch
@@ -161,9 +163,10 @@ def _build(
     watch = LedgerWatch(partial(read_timelines, ledger, queue), dingtalk, changes, wall_clock_ms)
     surroundings = Surroundings(dingtalk, changes, ledger, queue, watch)
     companion = create_companion(surroundings) if create_companion else None
+    sender = _sender(settings, bot, dingtalk, changes, stream)
     app = create_app(
         dingtalk=dingtalk,
-        callback_sender=_sender(settings, bot, dingtalk, changes, stream),
+        callback_sender=sender,
         changes=changes,
         watch=watch,
         inspections=inspections,
@@ -177,6 +180,9 @@ def _build(
             *organisation_routes(platform.organisation, changes),
             *file_api_routes(platform.media),
             *exchange_routes(dingtalk.records, platform.cards, changes),
+            *transcript_routes(
+                dingtalk, Delivery(dingtalk, sender, changes), changes, platform.cards.find
+            ),
             *worker_routes(partial(read_worker_reports, ledger, queue)),
             *(companion.routes if companion else ()),
             Mount(OSS_PATH, routes=platform.media_api.host_routes()),

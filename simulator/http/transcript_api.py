@@ -12,7 +12,7 @@ from starlette.routing import BaseRoute, Route
 from dingda.simulator.dingtalk.change_notifier import ChangeNotifier
 from dingda.simulator.dingtalk.record import Record
 from dingda.simulator.dingtalk.simulation import Simulation
-from dingda.simulator.dingtalk.transcript import Entry, Transcript, loaded, transcript_of
+from dingda.simulator.dingtalk.transcript import Entry, FindCard, Transcript, loaded, transcript_of
 from dingda.simulator.http.api import as_api_errors, check_is_open, found, read_body, read_flag
 from dingda.simulator.http.delivery import Delivery
 
@@ -21,7 +21,7 @@ _REPLY_WITHIN_S = 20.0
 
 
 def transcript_routes(
-    dingtalk: Simulation, delivery: Delivery, changes: ChangeNotifier
+    dingtalk: Simulation, delivery: Delivery, changes: ChangeNotifier, find_card: FindCard
 ) -> list[BaseRoute]:
     """Build the routes.
 
@@ -29,8 +29,9 @@ def transcript_routes(
         dingtalk: the simulation.
         delivery: sends the messages of a transcript.
         changes: announces what is shown or forgotten.
+        find_card: finds a card by its outTrackId.
     """
-    endpoints = _Endpoints(dingtalk, delivery, changes)
+    endpoints = _Endpoints(dingtalk, delivery, changes, find_card)
     return [
         Route("/api/transcript", endpoints.show, methods=["GET"]),
         Route("/api/transcript", endpoints.load, methods=["POST"]),
@@ -39,14 +40,21 @@ def transcript_routes(
 
 
 class _Endpoints:
-    def __init__(self, dingtalk: Simulation, delivery: Delivery, changes: ChangeNotifier) -> None:
+    def __init__(
+        self,
+        dingtalk: Simulation,
+        delivery: Delivery,
+        changes: ChangeNotifier,
+        find_card: FindCard,
+    ) -> None:
         self._dingtalk = dingtalk
+        self._find_card = find_card
         self._delivery = delivery
         self._changes = changes
 
     async def show(self, _: Request) -> Response:
         return Response(
-            transcript_of(self._dingtalk.records.since(0)).to_json(),
+            transcript_of(self._dingtalk.records.since(0), self._find_card).to_json(),
             media_type="application/json",
             headers={"Content-Disposition": 'attachment; filename="transcript.json"'},
         )

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dingda.simulator.dingtalk.record import Record
-from dingda.simulator.dingtalk.transcript import Entry, Transcript, transcript_of
+from dingda.simulator.dingtalk.transcript import Entry, FindCard, Transcript, transcript_of
 
 if TYPE_CHECKING:
     from dingda.simulator.testing.simulated_dingtalk import SimulatedDingTalk
@@ -27,7 +27,8 @@ def replay(
     said = [entry for entry in transcript.messages if not entry.pushed]
     answered = _say_again(dingtalk, said, wait_s)
     pushed = _pushed_again(dingtalk, known, len(transcript.messages) - len(said), wait_s)
-    if differs := differences(transcript, answered, pushed, ignore):
+    cards = {card.out_track_id: card for card in dingtalk.cards}
+    if differs := differences(transcript, answered, pushed, cards.get, ignore):
         raise AssertionError("\n\n".join((f"{path}: the chat shows otherwise", *differs)))
     return answered
 
@@ -51,10 +52,13 @@ def _pushed_again(
     """What the bot has sent first besides what is known, once it is so much or the time is over."""
 
     def new() -> list[Record]:
-        return [each for each in dingtalk.pushed if not (each.card or each.msg_id in known)]
+        return [each for each in dingtalk.pushed if each.msg_id not in known]
+
+    def is_all() -> bool:
+        return len(new()) >= count and not any(card.state.is_open for card in dingtalk.cards)
 
     with suppress(TimeoutError):  # what is missing is told as a difference
-        dingtalk.wait_until(lambda: len(new()) >= count, wait_s=wait_s)
+        dingtalk.wait_until(is_all, wait_s=wait_s)
     return new()
 
 
@@ -62,6 +66,7 @@ def differences(
     transcript: Transcript,
     answered: Sequence[Record],
     pushed: Sequence[Record],
+    find_card: FindCard,
     ignore: Sequence[str],
 ) -> list[str]:
     """Compare what a chat shows with a transcript; a text for each message that differs.
@@ -70,14 +75,15 @@ def differences(
         transcript: what was shown then.
         answered: the records of its messages, in their order.
         pushed: what the bot has sent first since then.
+        find_card: finds a card by its outTrackId.
         ignore: regular expressions; what they match in a reply's texts may differ.
     """
     said = [entry for entry in transcript.messages if not entry.pushed]
     titles = [f"{_chat(entry)}, {number}: {_words(entry)}" for number, entry in enumerate(said, 1)]
     then = dict(zip(titles, (entry.replies for entry in said), strict=True))
-    now = dict(zip(titles, (_entry(record).replies for record in answered), strict=True))
+    now = dict(zip(titles, (each.replies for each in _entries(answered, find_card)), strict=True))
     then |= _by_chat(entry for entry in transcript.messages if entry.pushed)
-    now |= _by_chat(map(_entry, pushed))
+    now |= _by_chat(_entries(pushed, find_card))
     return [
         "\n".join((title, *diff))
         for title in then | now
@@ -85,9 +91,8 @@ def differences(
     ]
 
 
-def _entry(record: Record) -> Entry:
-    (entry,) = transcript_of([record]).messages
-    return entry
+def _entries(records: Sequence[Record], find_card: FindCard) -> tuple[Entry, ...]:
+    return transcript_of(records, find_card).messages
 
 
 def _by_chat(pushed: Iterable[Entry]) -> dict[str, tuple[dict[str, Any], ...]]:

@@ -153,7 +153,7 @@ class SimulatedDingTalk:
         Args:
             path: the transcript, as the page saves it.
             ignore: regular expressions; what they match in a reply may be different each time, such
-                as `\d\d:\d\d` for an hour.
+                as `\d\d:\d\d` for an hour, and `@lAL[\w-]+` for a picture that is uploaded.
             wait_s: how long to wait for each reply, in seconds.
 
         Returns:

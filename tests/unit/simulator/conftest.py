@@ -19,11 +19,13 @@ from dingda.simulator.http.app import create_app
 from dingda.simulator.http.callback_sender import CallbackSender
 from dingda.simulator.http.card_presses import CardPresses
 from dingda.simulator.http.cards_api import card_api_routes, openapi_api_routes
+from dingda.simulator.http.delivery import Delivery
 from dingda.simulator.http.exchange_api import exchange_routes, worker_routes
 from dingda.simulator.http.files_api import file_api_routes
 from dingda.simulator.http.organisation_api import organisation_routes
 from dingda.simulator.http.stream import stream_routes
 from dingda.simulator.http.stream_api import stream_api_routes
+from dingda.simulator.http.transcript_api import transcript_routes
 from tests.support.simulator_harness import (
     CALLBACK_URL,
     ROBOTS,
@@ -104,6 +106,12 @@ async def simulator(
             *organisation_routes(platform.organisation, changes),
             *file_api_routes(platform.media),
             *exchange_routes(dingtalk.records, platform.cards, changes),
+            *transcript_routes(
+                dingtalk,
+                Delivery(dingtalk, callback_sender, changes),
+                changes,
+                platform.cards.find,
+            ),
             *worker_routes(workers.read),
             Mount(OSS_PATH, routes=platform.media_api.host_routes()),
             Mount("/openapi", routes=platform.routes()),

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
+from dingda.simulator.dingtalk.card import Button, Card, CardState, CardView
 from dingda.simulator.dingtalk.record import Record
 from dingda.simulator.dingtalk.simulation import FRESH, Simulation
 from dingda.simulator.dingtalk.transcript import (
@@ -21,6 +22,20 @@ from tests.support.simulator_harness import Clock
 
 HELLO = {"msgtype": "text", "text": {"content": "你好"}}
 
+CARDS = {
+    "card1": Card(
+        "card1",
+        "template",
+        created_at_ms=1,
+        changed_at_ms=1,
+        state=CardState.PLAIN,
+        data={},
+        private={},
+        local={},
+        views={"": CardView("报销", "120 元", buttons=(Button("同意"), Button("拒绝")))},
+    )
+}
+
 
 def reply(dingtalk: Simulation, msg_id: str, payload: dict[str, Any]) -> None:
     record = dingtalk.record(msg_id)
@@ -31,7 +46,7 @@ def reply(dingtalk: Simulation, msg_id: str, payload: dict[str, Any]) -> None:
 
 
 def written(dingtalk: Simulation) -> Transcript:
-    return transcript_of(dingtalk.records.since(0))
+    return transcript_of(dingtalk.records.since(0), CARDS.get)
 
 
 def test_messages_are_written_in_order_with_their_replies_and_gaps(
@@ -56,9 +71,19 @@ def test_what_the_bot_sent_first_is_written_with_its_chat(dingtalk: Simulation) 
     assert written(dingtalk).messages == (Entry(said, (HELLO,), pushed=True),)
 
 
-def test_a_card_is_left_out(dingtalk: Simulation) -> None:
-    dingtalk.bot_sends.card_to_person("李四", "card1")
-    assert written(dingtalk).messages == ()
+def test_of_a_card_is_written_what_everybody_sees(dingtalk: Simulation) -> None:
+    dingtalk.bot_sends.card_to_group("card1")
+    (entry,) = written(dingtalk).messages
+    assert entry.pushed
+    assert entry.replies == (
+        {"msgtype": "markdown", "markdown": {"title": "报销", "text": "120 元\n\n[同意] [拒绝]"}},
+    )
+
+
+def test_of_a_card_that_is_forgotten_its_place_is_written(dingtalk: Simulation) -> None:
+    dingtalk.bot_sends.card_to_group("card2")
+    said = UserMessage("", mention=False)
+    assert written(dingtalk).messages == (Entry(said, pushed=True),)
 
 
 def test_a_reply_that_was_refused_is_not_written(dingtalk: Simulation) -> None:
@@ -153,7 +178,7 @@ def test_a_loaded_transcript_is_written_as_it_was(dingtalk: Simulation) -> None:
     dingtalk.send_raw(b"\xff", verbatim=True)
     dingtalk.bot_sends.to_group(HELLO)
     transcript = written(dingtalk)
-    assert transcript_of(loaded(transcript, now_ms=10_000)) == transcript
+    assert transcript_of(loaded(transcript, now_ms=10_000), CARDS.get) == transcript
 
 
 def test_a_record_survives_its_way_through_json() -> None:

@@ -28,6 +28,7 @@ def compare(
         Transcript(1, tuple(then)),
         [record for record in records if record.prompted],
         [record for record in records if not record.prompted],
+        lambda _: None,
         ignore,
     )
 
