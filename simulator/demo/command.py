@@ -46,7 +46,10 @@ _UNSET = " "
 
 @click.command(context_settings=HELP_OPTIONS)
 @click.option("--stream", is_flag=True, help="In Stream mode: without a gateway.")
-def demo(*, stream: bool) -> int:
+@click.option(
+    "--reload", is_flag=True, help="Let the workers begin again when a file of a skill changes."
+)
+def demo(*, stream: bool, reload: bool) -> int:
     """Start everything on this machine; Ctrl-C ends it.
 
     A Redis, the gateway, a worker and a simulated DingTalk, with their data in data/; in Stream
@@ -58,17 +61,18 @@ def demo(*, stream: bool) -> int:
     ingress = STREAM if stream else HTTP
     with claimed():
         _check_ports(ingress)
-        return _run(ingress)
+        return _run(ingress, reload=reload)
 
 
-def _run(ingress: Ingress) -> int:
+def _run(ingress: Ingress, *, reload: bool) -> int:
     """Start the processes, and wait until one of them ends or Ctrl-C comes."""
     weather = find_weather()
     settings = _settings(ingress) | weather.settings | _tables()
     page = f"http://127.0.0.1:{SIMULATOR.number}"
+    options = ("--reload",) if reload else ()
     # A session of its own, so that Ctrl-C reaches it once, from here, and not its children as well.
     processes = subprocess.Popen(  # noqa: S603 - our own processes
-        [sys.executable, "-m", "dingda.simulator.demo.processes", ingress.command],
+        [sys.executable, "-m", "dingda.simulator.demo.processes", ingress.command, *options],
         # Nothing is written to it: its end tells all processes that this one is gone.
         stdin=subprocess.PIPE,
         env=os.environ | settings | _python_settings(),

@@ -21,12 +21,12 @@ _WORKERS = 2
 
 
 def main() -> int:
-    """Run them all, with the command that the command line names to receive the messages.
+    """Run them all: the command line names what receives the messages, and the workers' options.
 
     Returns:
         The exit status of a process that could not run; 0 if all were told to stop.
     """
-    (ingress,) = sys.argv[1:]
+    ingress, *options = sys.argv[1:]
     end_with_demo()
     settings, bot = load_simulator_settings(), load_settings()
     configure_logging(bot.log_level, bot.log_format)
@@ -34,7 +34,7 @@ def main() -> int:
     controls: list[DemoControl] = []
 
     def create_control(surroundings: Surroundings) -> DemoControl:
-        supervisor = Supervisor(commands(ingress), surroundings.changes.announce)
+        supervisor = Supervisor(commands(ingress, *options), surroundings.changes.announce)
         controls.append(DemoControl(supervisor, surroundings))
         return controls[0]
 
@@ -42,13 +42,18 @@ def main() -> int:
     return controls[0].status
 
 
-def commands(ingress: str) -> dict[str, tuple[str, ...]]:
-    """What Python runs after `-m`, by the processes' names; what the others need is first."""
+def commands(ingress: str, *options: str) -> dict[str, tuple[str, ...]]:
+    """What Python runs after `-m`, by the processes' names; what the others need is first.
+
+    Args:
+        ingress: the command that receives the messages.
+        options: of the workers.
+    """
     child = f"{_DEMO}.child"
     return {
         "redis": (f"{_DEMO}.server",),
         ingress: (child, ingress),
-        **{f"worker-{number}": (child, "worker") for number in range(1, _WORKERS + 1)},
+        **{f"worker-{number}": (child, "worker", *options) for number in range(1, _WORKERS + 1)},
     }
 
 

@@ -1,4 +1,4 @@
-"""`dingda worker --reload`: a skill that is saved answers, on real processes."""
+"""`dingda worker --reload`, and `dingda demo --reload`: a skill that is saved answers."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -8,7 +8,9 @@ from uuid import uuid4
 import psutil
 import pytest
 
+from dingda.testing import SimulatedDingTalk
 from tests.support.builders import a_callback
+from tests.support.demo import free_ports, run_demo
 from tests.support.processes import (
     Process,
     SessionWebhook,
@@ -124,3 +126,18 @@ def test_what_was_begun_is_answered_once_by_the_changed_skill(author: Author) ->
     assert author.is_answered() == "quick"
     wait_until(lambda: len(author.replies) == before + 2)
     assert author.replies[before:] == ["quick", "quick"]
+
+
+def test_the_demo_keeps_its_chat_while_both_its_workers_reload(tmp_path: Path) -> None:
+    with (
+        run_demo(tmp_path, free_ports(), "--reload") as demo,
+        SimulatedDingTalk.at(demo.page) as dingtalk,
+    ):
+        wait_until(lambda: demo.process.output.count("--reload watches") == 2, within_s=60)
+        before = dingtalk.ask("咖啡")
+        source = (tmp_path / "coffee.py").read_text("utf-8")
+        (tmp_path / "coffee.py").write_text(source.replace("趁热喝", "趁热吃"), "utf-8")
+        wait_until(lambda: demo.process.output.count("takes up to") == 4, within_s=60)
+        assert dingtalk.ask("咖啡").text == before.text.replace("趁热喝", "趁热吃")
+        assert dingtalk.look(before).text == before.text
+        assert "died" not in demo.process.output
