@@ -32,10 +32,13 @@ extensions = ["myst_parser", "sphinx.ext.autodoc"]
 exclude_patterns = ["site", "zh"]
 templates_path = ["templates"]
 myst_heading_anchors = 4
-myst_links_external_new_tab = False
+myst_url_schemes = {
+    **dict.fromkeys(("http", "https", "mailto")),
+    "source": {"url": f"{SOURCE_URL}/{{{{path}}}}#{{{{fragment}}}}"},
+    "other": {"url": "{{path}}#{{fragment}}"},  # the same site, in the other language
+}
 suppress_warnings = [
     "misc.highlighting_failure",  # a block that is cut short with "…"
-    "myst.xref_missing",  # of pages that are being written
     "ref.python",  # `type` in a signature is Python's, and no attribute of that name
 ]
 
@@ -77,8 +80,8 @@ def lead_out_of_the_site(app: Sphinx, page: str, source: list[str]) -> None:
         anchor = link[2] or ""
         if path.suffix == ".md" and path.is_relative_to(DOCS):
             up = "../" * (page.count("/") + 1)
-            return f"]({up}en/{path.relative_to(DOCS).with_suffix('.html')}{anchor})"
-        return f"]({SOURCE_URL}/{path.relative_to(DOCS.parent)}{anchor})"
+            return f"](other:{up}en/{path.relative_to(DOCS).with_suffix('.html')}{anchor})"
+        return f"](source:{path.relative_to(DOCS.parent)}{anchor})"
 
     source[0] = _LINK.sub(address, source[0])
 
@@ -89,7 +92,7 @@ def list_pages(app: Sphinx, page: str, source: list[str]) -> None:
         return
     tables = _TABLE.findall(source[0])
     for caption, table in zip(CAPTIONS[app.config.language], tables, strict=True):
-        pages = [path for path, _ in _LINK.findall(table) if (DOCS / path).exists()]
+        pages = [path for path, _ in _LINK.findall(table) if not path.startswith("..")]
         source[0] += "\n".join(
             ["\n\n```{toctree}", ":hidden:", f":caption: {caption}", "", *pages, "```\n"]
         )
