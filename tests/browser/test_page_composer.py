@@ -184,6 +184,14 @@ async def test_a_reply_of_the_bots_is_quoted(chat: ChatPage) -> None:
     await expect(chat.mine.locator("blockquote")).to_have_text("钉答：你刚刚发的消息是：[text]")
 
 
+async def test_a_quoted_reply_names_people_as_the_chat_does(chat: ChatPage) -> None:
+    await chat.open("group")
+    await chat.say("text")
+    await chat.quote(chat.reply)
+    quoted = (await chat.send("再来一次"))["text"]["repliedMsg"]
+    assert quoted["content"] == {"text": "@张三 你刚刚发的消息是：[text]"}
+
+
 async def test_a_card_of_the_bots_is_quoted(chat: ChatPage, account: BotAccount) -> None:
     await account.show_card({"title": "请假", "content": "周五"}, to="李四")
     await chat.open_single("李四")
@@ -391,12 +399,15 @@ async def test_the_box_and_its_editors_are_no_wider_than_the_screen(
 ) -> None:
     await page.set_viewport_size({"width": width, "height": 700})
     await chat.open("group")
+    await chat.say("text " + "天气北京" * 40)
+    await chat.quote(chat.mine)
     await page.locator("#text").fill("天气北京" * 40)
     await chat.add(RUNS)
-    for opened in ("#runs", "#add-menu"):
-        box = await page.locator(opened).bounding_box()
-        assert box is None or box["x"] + box["width"] <= width
-        await page.locator("#add").click()
+    await page.locator("#add").click()
+    for shown in ("#chips", "#runs", "#add-menu"):
+        box = await page.locator(shown).bounding_box()
+        assert box is not None
+        assert box["x"] + box["width"] <= width
     assert await page.evaluate("document.documentElement.scrollWidth") <= width
     await page.keyboard.press("Escape")
     await chat.add(RAW)

@@ -174,6 +174,6 @@ function shownReply({ key, reply, inCallback, at_ms, bot }, names, page) {
     inCallback ? element("p", { class: "remark" }, texts.inCallback) : null,
     unheard ? element("p", { class: "remark" }, unheard) : null,
     ...reply.warnings.map((each) => element("p", { class: "remark" }, texts.warnings[each])),
-    quoteButton(key, () => page.quote(quoteOfReply(reply))),
+    quoteButton(key, () => page.quote(quoteOfReply(reply, names))),
   );
 }

@@ -9,10 +9,15 @@ const KINDS = { text: "text", markdown: "markdown", image: "picture", file: "fil
 
 export const quoteOfMessage = ({ kind, text, runs, sender }) => ({ text: text || runs.join(""), kind, sender });
 
-export function quoteOfReply(reply) {
+/** @param {Map<string, string>} names the nicknames of userids: a client shows these where the bot mentions somebody. */
+export function quoteOfReply(reply, names) {
   const { msgtype } = reply.payload;
   const { content, text } = reply.payload[msgtype];
-  return { text: content ?? text ?? preview(reply), kind: KINDS[msgtype] ?? "interactiveCard", sender: null };
+  const shown = reply.notified.reduce(
+    (words, id) => words.replaceAll(`@${id}`, `@${names.get(id) ?? id}`),
+    content ?? text ?? preview(reply),
+  );
+  return { text: shown, kind: KINDS[msgtype] ?? "interactiveCard", sender: null };
 }
 
 export const quoteOfCard = ({ title, text }) => ({

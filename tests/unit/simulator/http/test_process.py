@@ -16,8 +16,9 @@ import httpx
 import pytest
 import uvicorn
 
+from dingda.shared.dingtalk.robots import Robot
 from tests.support.builders import a_callback
-from tests.support.simulator_harness import SECRET, Bot, Clock
+from tests.support.simulator_harness import ROBOTS, SECRET, Bot, Clock
 
 pytestmark = pytest.mark.heavy
 
@@ -74,10 +75,10 @@ def shell(tmp_path: Path, unused_tcp_port: int) -> Shell:
 
 
 @asynccontextmanager
-async def a_listening_bot() -> AsyncIterator[tuple[Bot, str]]:
+async def a_listening_bot(*robots: Robot) -> AsyncIterator[tuple[Bot, str]]:
     clock = Clock()
     clock.now_ms = time.time_ns() // 1_000_000
-    bot = Bot(clock)
+    bot = Bot(clock, robots or ROBOTS)
     listener = socket.create_server(("127.0.0.1", 0))
     server = uvicorn.Server(uvicorn.Config(bot.app, log_config=None, lifespan="off"))
     serving = asyncio.create_task(server.serve(sockets=[listener]))
@@ -155,6 +156,25 @@ async def test_other_kinds_and_whole_callbacks_can_be_said_from_the_terminal(
     assert raw.out.endswith("你好\n")
     assert wrong.err == 'a picture has no words: text must be ""\n'
     assert missing.err.endswith("none.json can't be read: No such file or directory\n")
+
+
+async def test_say_chooses_the_group_and_the_robot(shell: Shell) -> None:
+    secret = "the-other-robots"
+    robots = [{"name": "小钉", "code": "dinga", "secret": "the-first-robots"}]
+    robots += [{"name": "人事助手", "code": "dinghr", "secret": secret}]
+    async with a_listening_bot(Robot("dinghr", secrets=(secret,))) as (bot, callback_url):
+        bot.replies = [HELLO]
+        shell.settings = {
+            "DINGDA_ROBOTS": json.dumps(robots),
+            "DINGDA_SIMULATOR_CALLBACK_URL": callback_url,
+        }
+        async with a_running_simulator(shell):
+            sent = await shell.run("say", "你好", "--group", "值班群", "--robot", "人事助手")
+            wrong = await shell.run("say", "你好", "--robot", "小盯")
+    assert (sent.status, wrong.status) == (0, 1)
+    (callback,) = bot.callbacks
+    assert (callback["conversationTitle"], callback["robotCode"]) == ("值班群", "dinghr")
+    assert wrong.err.startswith("robot: none is called 小盯; there are 小钉, 人事助手.")
 
 
 async def test_json_is_one_object_and_nothing_else(shell: Shell) -> None:
