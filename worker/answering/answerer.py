@@ -30,7 +30,7 @@ An event or a card action, which has no sender to answer, leaves that way after 
 What is observed meanwhile goes to four readers, and decides nothing: `Attempt.notes` to the ledger
 (its journal and its dead letters), with the steps that it takes anyway; the `TaskOwner` of the task
 to whatever line of the log is written for the message; `Tracing` to spans; `AnsweringMetrics` to
-Prometheus.
+Prometheus. On a developer's machine the notes go to the simulator as well (`inspection.py`).
 """
 
 import asyncio

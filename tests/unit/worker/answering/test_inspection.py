@@ -56,6 +56,23 @@ async def test_arguments_are_told_with_their_values(path: Path) -> None:
     assert (await told(path, asked, "问 3 杯")).arguments == {"count": "3", "rest": "'杯'"}
 
 
+async def test_what_is_told_is_in_the_file_alone(
+    path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    def asked(rest: Annotated[str, "其余"]) -> str:
+        return f"{len(rest)} 个字"
+
+    caplog.set_level(logging.DEBUG)
+    with inspected({}) as new_notes:
+        async with open_worker(asked, new_notes=new_notes) as here:
+            await here.asked("问 秘密")
+            stored = [await here.redis.dump(key) for key in await here.redis.keys()]
+    shown = caplog.text + repr(stored)
+    assert "秘密" not in shown
+    assert repr("秘密".encode())[2:-1] not in shown
+    assert "'秘密'" in repr(InspectionReader(path).read())
+
+
 async def test_a_long_argument_is_cut(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(inspection, "_MAX_ARGUMENT_CHARS", 5)
 
