@@ -4,6 +4,7 @@ import click
 
 from dingda.gateway.__main__ import check as check_all
 from dingda.shared.runtime.command_line import as_json_option
+from dingda.shared.runtime.plain_settings import variables_of
 from dingda.shared.runtime.running_demo import join_demo
 from dingda.shared.runtime.settings import load_settings
 
@@ -19,7 +20,12 @@ def check(*, as_json: bool) -> int:
     """
     join_demo("DINGDA_REDIS_URL")
     settings = load_settings()
-    # Loads the worker.
+    # Load the worker and the simulator.
+    from dingda.simulator.demo.ingress import REDIS  # noqa: PLC0415
+    from dingda.simulator.settings import SimulatorSettings  # noqa: PLC0415
+    from dingda.worker.operations.dashboard.settings import DashboardSettings  # noqa: PLC0415
     from dingda.worker.operations.skills_check import check_skills  # noqa: PLC0415
 
-    return check_all(settings, as_json=as_json, skills=check_skills(settings))
+    found, names = check_skills(settings)
+    names |= {*variables_of(SimulatorSettings), *variables_of(DashboardSettings), REDIS.variable}
+    return check_all(settings, as_json=as_json, skills=found, names=names)

@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import asdict
 
 import click
@@ -52,13 +52,20 @@ def check_command(*, as_json: bool) -> int:
     return check(load_settings(), as_json=as_json)
 
 
-def check(settings: Settings, *, as_json: bool = False, skills: Sequence[Finding] = ()) -> int:
+def check(
+    settings: Settings,
+    *,
+    as_json: bool = False,
+    skills: Sequence[Finding] = (),
+    names: Collection[str] = (),
+) -> int:
     """Print what could break a promise, a line each or as a JSON list.
 
     Args:
         settings: all of it.
         as_json: whether as a list.
         skills: what was found in the skills, of which the gateway knows nothing.
+        names: the names of settings that are read besides the bot's own.
 
     Returns:
         The process's exit status: 1 if a finding is a danger that DINGDA_ALLOW does not name.
@@ -68,7 +75,7 @@ def check(settings: Settings, *, as_json: bool = False, skills: Sequence[Finding
     """
     from dingda.gateway.console.robot_check import check_console  # noqa: PLC0415 - loads aiohttp
 
-    findings = [*find_problems(settings), *skills, *check_console(settings)]
+    findings = [*find_problems(settings, names=names), *skills, *check_console(settings)]
     if as_json:
         click.echo(json.dumps([asdict(finding) for finding in findings], ensure_ascii=False))
     else:

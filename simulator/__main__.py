@@ -13,13 +13,14 @@ from dingda.shared.dingtalk.message import SESSION_LIFE_MS
 from dingda.shared.errors import DingdaError
 from dingda.shared.runtime.command_line import HELP_OPTIONS, as_json_option, run
 from dingda.shared.runtime.logs import configure_logging
+from dingda.shared.runtime.preflight import warn_of_misspelt
 from dingda.shared.runtime.running_demo import join_demo
 from dingda.shared.runtime.settings import load_settings
 from dingda.simulator.client import terminal
 from dingda.simulator.client.client import SimulatorClient
 from dingda.simulator.dingtalk.user_message import Kind, Mentioned, Quotation, UserMessage
 from dingda.simulator.http.server import serve
-from dingda.simulator.settings import load_simulator_settings
+from dingda.simulator.settings import SimulatorSettings, load_simulator_settings
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -36,6 +37,7 @@ def simulator(context: click.Context) -> None:
     if context.invoked_subcommand is None:
         settings, bot = load_simulator_settings(), load_settings()
         configure_logging(bot.log_level, bot.log_format)
+        warn_of_misspelt(SimulatorSettings)
         serve(settings, bot)
 
 

@@ -70,7 +70,7 @@ def run(settings: Settings, *, reload: bool = False) -> NoReturn:
     """
     configure_logging(settings.log_level, settings.log_format)
     changes = SkillChanges(settings) if reload else None
-    run_preflight(settings)
+    run_preflight(settings, checks_names=False)
     warn_of_failpoints()
     uvloop.run(_work(settings, changes))
     raise AssertionError("the worker ends its process itself")

@@ -25,10 +25,12 @@ from dingda.shared.ledger.worker_report import MAX_MISSING
 from dingda.shared.queue import JobQueue
 from dingda.shared.runtime.clock import wall_clock_ms
 from dingda.shared.runtime.egress import Egress
+from dingda.shared.runtime.finding import Severity
 from dingda.shared.runtime.garbage import relax_garbage_collection
 from dingda.shared.runtime.health import missing_skills_details
 from dingda.shared.runtime.logs import name_worker
 from dingda.shared.runtime.loop_lag import measure_loop_lag, responds
+from dingda.shared.runtime.preflight import check_names
 from dingda.shared.runtime.redis_clients import (
     create_fetching_redis,
     create_rq_redis,
@@ -62,7 +64,7 @@ from dingda.worker.maintenance.alerts import tell_forever
 from dingda.worker.maintenance.card_keeper import keep_cards_forever
 from dingda.worker.maintenance.scheduler import Scheduled, Scheduler, schedule_forever
 from dingda.worker.maintenance.sweeper import sweep_forever
-from dingda.worker.sdk.loader import load_skill_settings
+from dingda.worker.sdk.loader import load_skill_settings, names_read
 from dingda.worker.sdk.services import Services
 from dingda.worker.sdk.skill import Skill
 from dingda.worker.services.backend_client import BackendClient
@@ -208,6 +210,9 @@ async def open_answerer(
     loaded = load_robots_skills(settings)
     skills = loaded.by_robot
     each_skill = list(chain.from_iterable(skills.values()))
+    names = check_names(names_read(each_skill))
+    if names.severity is not Severity.OK:
+        logger.warning("%s", names)
     async with AsyncExitStack() as stack:
         tracing = create_tracing(settings.tracing, service="dingda-worker")
         stack.callback(tracing.close)

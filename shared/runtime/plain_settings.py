@@ -14,7 +14,7 @@ from pydantic_settings import (
 
 from dingda.shared.errors import SettingsError
 from dingda.shared.runtime.environment import ENV_FILE
-from dingda.shared.runtime.secret_files import MountedSecretFiles, NamedSecretFiles
+from dingda.shared.runtime.secret_files import MountedSecretFiles, NamedSecretFiles, file_variables
 from dingda.shared.runtime.setting_values import bare
 
 
@@ -57,6 +57,12 @@ class PlainSettings(BaseSettings):
         if not isinstance(value, str) or not value:
             return value
         return bare(value) or cls.model_fields[str(info.field_name)].get_default()
+
+
+def variables_of(kind: type[BaseSettings]) -> list[str]:
+    """The variables that a class of settings reads, in capitals; those of secrets' files too."""
+    prefix = kind.model_config.get("env_prefix", "")
+    return [f"{prefix}{name}".upper() for name in kind.model_fields] + file_variables(kind)
 
 
 def invalid_settings(kind: type[BaseSettings], error: ValidationError) -> SettingsError:

@@ -6,11 +6,12 @@ Each finding has a name. One that is dangerous stops the start unless DINGDA_ALL
 import logging
 import re
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from pathlib import Path
 from typing import Any, get_args
 from urllib.parse import urlsplit
 
+from pydantic_settings import BaseSettings
 from redis import Redis
 from redis.exceptions import RedisError, ResponseError
 
@@ -20,6 +21,7 @@ from dingda.shared.queue import JobQueue
 from dingda.shared.runtime.environment import value_set
 from dingda.shared.runtime.finding import Finding, Severity
 from dingda.shared.runtime.logs import printable
+from dingda.shared.runtime.plain_settings import variables_of
 from dingda.shared.runtime.redis_address import RedisAddress
 from dingda.shared.runtime.redis_clients import create_blocking_redis
 from dingda.shared.runtime.robots_file import robots_files
@@ -43,13 +45,19 @@ _TIMEOUT_S = 1.0
 _ROBOTS = "DINGDA_ROBOTS"
 
 
-def run_preflight(settings: Settings) -> None:
+def run_preflight(settings: Settings, *, checks_names: bool = True) -> None:
     """Log what is not as it should be, a line each.
+
+    Args:
+        settings: all of it.
+        checks_names: whether to look for names that nothing reads; the worker does that itself,
+            once it has its skills.
 
     Raises:
         SettingsError: if there is a danger that DINGDA_ALLOW does not name.
     """
-    findings = [each for each in check(settings) if each.severity is not Severity.OK]
+    checked = check(settings, names=() if checks_names else None)
+    findings = [each for each in checked if each.severity is not Severity.OK]
     for finding in findings:
         logger.warning("%s", finding)
     forbidden = [each for each in findings if is_forbidden(each, settings)]
@@ -61,18 +69,32 @@ def run_preflight(settings: Settings) -> None:
         raise SettingsError("\n".join(lines))
 
 
+def warn_of_misspelt(kind: type[BaseSettings]) -> None:
+    """Log the names that begin as those of a class of settings do, and that it does not read."""
+    prefix = kind.model_config.get("env_prefix", "")
+    for name, meant in unknown_names(also=variables_of(kind)).items():
+        if name.startswith(prefix):
+            guess = f"; did you mean {meant}?" if meant else ""
+            logger.warning("nothing reads %s%s", printable(name), guess)
+
+
 def is_forbidden(finding: Finding, settings: Settings) -> bool:
     """Whether a finding stops the start."""
     return finding.severity is Severity.DANGER and finding.name not in settings.allow
 
 
-def check(settings: Settings) -> list[Finding]:
-    """Check the settings and Redis; each call to Redis takes a second at the most."""
+def check(settings: Settings, *, names: Collection[str] | None = ()) -> list[Finding]:
+    """Check the settings and Redis; each call to Redis takes a second at the most.
+
+    Args:
+        settings: all of it.
+        names: names of settings that are read besides the bot's own; None: names are not checked.
+    """
     address = settings.redis_address
     # A Redis before 6 knows no other protocol, and shall say that it is so old.
     with create_blocking_redis(address, timeout_s=_TIMEOUT_S, protocol=2) as client:
         return [
-            _names(),
+            *([] if names is None else [check_names(names)]),
             _secret(settings),
             *_secret_files(),
             _origins(settings),
@@ -82,15 +104,20 @@ def check(settings: Settings) -> list[Finding]:
         ]
 
 
-def _names() -> Finding:
-    unknown = unknown_names()
+def check_names(also: Collection[str] = ()) -> Finding:
+    """Look for names `DINGDA_…` that nothing reads.
+
+    Args:
+        also: names that are read besides the bot's own; see `unknown_names`.
+    """
+    unknown = unknown_names(also=also)
     if not unknown:
         return Finding("settings", Severity.OK, "every DINGDA_ name is known")
     shown = (
         f"{printable(name)} (did you mean {meant}?)" if meant else printable(name)
         for name, meant in unknown.items()
     )
-    what = f"nothing of Dingda reads {', '.join(shown)}"
+    what = f"nothing reads {', '.join(shown)}"
     advice = "correct the name, or leave it out unless a skill of yours reads it"
     return Finding("settings", Severity.WARNING, what, advice)
 

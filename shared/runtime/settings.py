@@ -21,10 +21,9 @@ from dingda.shared.dingtalk.robots import Robot, Robots
 from dingda.shared.runtime.environment import ENV_FILE, check_env_file, names_set
 from dingda.shared.runtime.limits import LIMITS_MEANING, NO_LIMITS, LimitsSetting
 from dingda.shared.runtime.logs import LogFormat
-from dingda.shared.runtime.plain_settings import PlainSettings, invalid_settings
+from dingda.shared.runtime.plain_settings import PlainSettings, invalid_settings, variables_of
 from dingda.shared.runtime.redis_address import RedisAddress, read_sentinel
 from dingda.shared.runtime.robots_file import CardTemplate, read_robots
-from dingda.shared.runtime.secret_files import file_variables
 from dingda.shared.runtime.setting_values import (
     MIN_TOKEN_CHARS,
     BaseURL,
@@ -47,8 +46,9 @@ SKILLS_PREFIXES = tuple(
     for name in ("WEATHER", "OPEN_METEO", "QWEATHER", "AMAP", "COUPONS", "TAOBAO", "PERFORMANCE")
 )
 """What the names of the shipped skills' settings begin with; only the worker has the skills."""
-_OTHERS_NAME = re.compile(
-    r"DINGDA_(SIMULATOR|DEMO|DASHBOARD)_|DINGDA_FAILPOINTS$"
+_OTHERS_PREFIXES = (*SKILLS_PREFIXES, "DINGDA_SIMULATOR_", "DINGDA_DEMO_", "DINGDA_DASHBOARD_")
+_NO_SETTING = re.compile(
+    r"DINGDA_FAILPOINTS$"
     # What Kubernetes sets for a Service that is called dingda.
     r"|DINGDA_(\w+_)?(SERVICE_(HOST|PORT)|PORT_\d+_(TCP|UDP))"
 )
@@ -402,23 +402,25 @@ def load_settings(env_file: Path | None = ENV_FILE) -> Settings:
         raise invalid_settings(Settings, error) from None
 
 
-def unknown_names(env_file: Path | None = ENV_FILE) -> dict[str, str]:
-    """Names that are set and that nothing of Dingda reads, each with the nearest that is read.
+def unknown_names(
+    env_file: Path | None = ENV_FILE, *, also: Collection[str] = ()
+) -> dict[str, str]:
+    """Names that are set and that nothing reads, each with the nearest that is read, or "".
 
-    What the shipped skills and the simulator read is theirs to know.
+    Args:
+        env_file: the file of settings beside the environment.
+        also: names that are read besides the bot's own. Of the shipped skills, the simulator and
+            the dashboard a name is theirs to know, unless some that begin like it are here.
     """
-    known = [f"DINGDA_{name}".upper() for name in Settings.model_fields]
-    known += file_variables(Settings)
+    known = {*variables_of(Settings), *also}
+    elsewhere = tuple(
+        prefix for prefix in _OTHERS_PREFIXES if not any(name.startswith(prefix) for name in also)
+    )
     return {
         name: nearest(name, known)
         for name in names_set(env_file)
-        if name not in known and not is_skills(name) and not _OTHERS_NAME.match(name)
+        if name not in known and not name.startswith(elsewhere) and not _NO_SETTING.match(name)
     }
-
-
-def is_skills(name: str) -> bool:
-    """Whether a variable has a name as the shipped skills' settings have."""
-    return name.startswith(SKILLS_PREFIXES)
 
 
 def nearest(name: str, known: Collection[str]) -> str:

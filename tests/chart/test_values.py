@@ -31,6 +31,14 @@ def test_a_secret_is_refused_among_the_settings_and_kept_as_one(render: Render, 
     assert name not in variables_of(objects)
 
 
+@pytest.mark.parametrize("name", ["DINGDA_CANTEEN_URL", "ACME_TOKEN"])
+def test_the_settings_of_skills_of_ones_own_reach_every_pod(render: Render, name: str) -> None:
+    objects = render(MINIMAL, {"settings": {name: "given"}})
+    assert variables_of(objects)[name] == "given"
+    objects = render(MINIMAL, {"secrets": {name: "given"}})
+    assert objects.one("Secret")["stringData"] == {name: "given"}
+
+
 @pytest.mark.parametrize("name", sorted(OWN))
 @pytest.mark.parametrize("where", ["settings", "secrets"])
 def test_what_the_chart_sets_itself_is_refused(render: Render, where: str, name: str) -> None:

@@ -232,7 +232,63 @@ def test_a_misspelt_setting_is_named_at_the_start_with_the_one_that_is_meant(
     with process("-m", *command, env=env) as started:
         started.wait_for(r"settings: .*SENDER_LIMITS \(did you mean DINGDA_SENDER_LIMIT\?\)")
         if command == ["worker"]:
-            started.wait_for(r"TAOBAO_APPKEY is read by no skill.* mean DINGDA_TAOBAO_APP_KEY\?")
+            started.wait_for(r"TAOBAO_APPKEY \(did you mean DINGDA_TAOBAO_APP_KEY\?\)")
+    assert "canary" not in started.output
+
+
+@pytest.mark.parametrize(
+    ("command", "name", "meant"),
+    [
+        ("simulator", "DINGDA_SIMULATOR_REPLY_PER_MINUTE", "DINGDA_SIMULATOR_REPLIES_PER_MINUTE"),
+        ("dashboard", "DINGDA_DASHBOARD_ACT_PASSWD", "DINGDA_DASHBOARD_ACT_PASSWORD"),
+    ],
+)
+def test_the_simulator_and_the_dashboard_name_their_own_that_are_misspelt(
+    server: Valkey, command: str, name: str, meant: str
+) -> None:
+    env = {
+        "DINGDA_APP_SECRET": SECRET,
+        "DINGDA_REDIS_URL": server.url,
+        f"DINGDA_{command.upper()}_PORT": str(free_port()),
+        name: "canary",
+    }
+    with process("-m", "dingda", command, env=env) as started:
+        started.wait_for(f"nothing reads {name}; did you mean {meant}\\?")
+    assert "canary" not in started.output
+
+
+CANTEEN = """
+from dingda.skill import Skill, SkillSettings
+
+class CanteenSettings(SkillSettings):
+    canteen_url: str = ""
+
+skill = Skill("canteen", summary="x")
+
+@skill.command("食堂")
+def menu(settings: CanteenSettings) -> str:
+    return settings.canteen_url
+"""
+
+
+@pytest.mark.parametrize("command", ["worker", "check"])
+def test_the_names_of_a_loaded_skills_settings_are_known(
+    server: Valkey, tmp_path: Path, command: str
+) -> None:
+    (tmp_path / "canteen.py").write_text(CANTEEN, "utf-8")
+    env = {
+        "DINGDA_APP_SECRET": SECRET,
+        "DINGDA_REDIS_URL": server.url,
+        "DINGDA_SKILLS": "canteen",
+        "DINGDA_CANTEEN_URL": "canary",
+        "DINGDA_CANTEN_URL": "canary",
+        "DINGDA_SIMULATOR_PROT": "1",
+    }
+    with process("-m", "dingda", command, env=env, cwd=tmp_path) as started:
+        started.wait_for(r"nothing reads DINGDA_CANTEN_URL \(did you mean DINGDA_CANTEEN_URL\?\)")
+        if command == "check":
+            started.wait_for(r"DINGDA_SIMULATOR_PROT \(did you mean DINGDA_SIMULATOR_PORT\?\)")
+    assert "reads DINGDA_CANTEEN_URL" not in started.output
     assert "canary" not in started.output
 
 

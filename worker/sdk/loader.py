@@ -3,7 +3,7 @@
 import importlib
 import logging
 import traceback
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 
@@ -12,11 +12,8 @@ from pydantic_settings import BaseSettings
 from pydantic_settings import SettingsError as UnreadableSettingsError
 
 from dingda.shared.errors import SettingsError
-from dingda.shared.runtime.environment import names_set
 from dingda.shared.runtime.logs import class_name, printable, redact, trace
-from dingda.shared.runtime.plain_settings import invalid_settings
-from dingda.shared.runtime.secret_files import file_variables
-from dingda.shared.runtime.settings import is_skills, nearest
+from dingda.shared.runtime.plain_settings import invalid_settings, variables_of
 from dingda.shared.runtime.skill_modules import choose_modules
 from dingda.worker.sdk.skill import Skill
 
@@ -107,19 +104,13 @@ def load_skill_settings(skills: Iterable[Skill]) -> dict[type[BaseSettings], Bas
         except SettingsError as error:
             for problem in str(error).splitlines():
                 logger.error("%s", problem)
-    _warn_of_misspelt(loaded)
     return loaded
 
 
-def _warn_of_misspelt(kinds: Collection[type[BaseSettings]]) -> None:
-    known = {
-        f"{kind.model_config.get('env_prefix', '')}{name}".upper()
-        for kind in kinds
-        for name in kind.model_fields
-    }.union(*map(file_variables, kinds))
-    for name in names_set():
-        if name not in known and is_skills(name) and (meant := nearest(name, known)):
-            logger.warning("%s is read by no skill; did you mean %s?", name, meant)
+def names_read(skills: Iterable[Skill]) -> set[str]:
+    """The variables that the settings of skills read."""
+    kinds = {kind for skill in skills for kind in skill.settings_types()}
+    return {name for kind in kinds for name in variables_of(kind)}
 
 
 def read_settings(kind: type[BaseSettings]) -> BaseSettings:

@@ -9,13 +9,14 @@ import uvicorn
 from dingda.shared.ledger.admin import LedgerAdmin
 from dingda.shared.queue import JobQueue
 from dingda.shared.runtime.logs import configure_logging
+from dingda.shared.runtime.preflight import warn_of_misspelt
 from dingda.shared.runtime.redis_clients import create_bounded_redis
 from dingda.shared.runtime.running_demo import join_demo
 from dingda.shared.runtime.server import create_uvicorn_config, listen
 from dingda.shared.runtime.settings import load_settings
 from dingda.worker.operations.dashboard.access import Access
 from dingda.worker.operations.dashboard.app import create_app
-from dingda.worker.operations.dashboard.settings import load_dashboard_settings
+from dingda.worker.operations.dashboard.settings import DashboardSettings, load_dashboard_settings
 from dingda.worker.operations.dashboard.site import Site
 
 logger = logging.getLogger("dingda.dashboard")
@@ -36,6 +37,7 @@ def dashboard(*, host: str | None, port: int | None) -> None:
     bot = load_settings()
     settings = load_dashboard_settings(host=host, port=port)
     configure_logging(bot.log_level, bot.log_format)
+    warn_of_misspelt(DashboardSettings)
     redis = create_bounded_redis(bot.redis_address, timeout_s=_REDIS_TIMEOUT_S)
     queue = JobQueue.create(
         bot.queue, skill_timeout_s=bot.skill_timeout, result_ttl_s=bot.result_ttl

@@ -242,6 +242,30 @@ def test_no_name_that_anything_of_dingda_reads_is_unknown(
     assert unknown_names(tmp_path / ".env") == {}
 
 
+@pytest.mark.parametrize(
+    ("also", "name", "meant"),
+    [
+        ("DINGDA_SIMULATOR_PORT", "DINGDA_SIMULATOR_PROT", "DINGDA_SIMULATOR_PORT"),
+        ("DINGDA_TAOBAO_APP_KEY", "DINGDA_TAOBAO_APPKEY", "DINGDA_TAOBAO_APP_KEY"),
+        ("DINGDA_CANTEEN_URL", "DINGDA_CANTEN_URL", "DINGDA_CANTEEN_URL"),
+    ],
+)
+def test_a_name_that_begins_as_others_do_is_unknown_to_whoever_knows_theirs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, also: str, name: str, meant: str
+) -> None:
+    for each in (also, name):
+        monkeypatch.setenv(each, "private")
+    assert unknown_names(tmp_path / ".env", also=[also]) == {name: meant}
+
+
+@pytest.mark.parametrize("prefix", ["SIMULATOR", "DASHBOARD", "DEMO", "TAOBAO"])
+def test_a_name_that_begins_as_others_do_is_theirs_to_know(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, prefix: str
+) -> None:
+    monkeypatch.setenv(f"DINGDA_{prefix}_ANYTHING", "private")
+    assert unknown_names(tmp_path / ".env") == {}
+
+
 # Sentinels: half of what they need, or not what they are.
 
 
