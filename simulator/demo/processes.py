@@ -7,6 +7,9 @@ the others are.
 import logging
 import sys
 
+import click
+
+from dingda.shared.runtime.command_line import run
 from dingda.shared.runtime.logs import configure_logging
 from dingda.shared.runtime.settings import load_settings
 from dingda.simulator.demo.child import end_with_demo
@@ -20,14 +23,16 @@ _DEMO = "dingda.simulator.demo"
 _WORKERS = 2
 
 
-def main() -> int:
-    """Run them all: the command line names what receives the messages, and the workers' options.
+@click.command
+@click.argument("ingress")
+@click.option("--reload", is_flag=True, help="Start the workers again when a skill changes.")
+def main(ingress: str, *, reload: bool) -> int:
+    """Run them all, with the command INGRESS to receive the messages, until told to stop.
 
-    Returns:
-        The exit status of a process that could not run; 0 if all were told to stop.
+    The exit status is that of a process that could not run at all.
     """
-    ingress, *options = sys.argv[1:]
     end_with_demo()
+    options = ("--reload",) if reload else ()
     settings, bot = load_simulator_settings(), load_settings()
     configure_logging(bot.log_level, bot.log_format)
     _name_lines("dingtalk")
@@ -76,4 +81,4 @@ class _NamedLines(logging.Formatter):
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run(main))

@@ -10,13 +10,17 @@ from starlette.applications import Starlette
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from dingda.shared.runtime.clock import wall_clock_ms
 from dingda.simulator.dingtalk.change_notifier import ChangeNotifier
 from dingda.simulator.dingtalk.faults import NO_FAULTS, FaultSettings, ReplyFault
 from dingda.simulator.dingtalk.record import Record
+from dingda.simulator.dingtalk.simulation import SignedCallback, Simulation
 from dingda.simulator.dingtalk.user_message import UserMessage
 from dingda.simulator.errors import RequestRejectedError
+from dingda.simulator.http.app import create_app
+from dingda.simulator.http.callback_sender import CallbackSender, GatewayResponse
 from dingda.simulator.http.schema import describe
-from tests.support.simulator_harness import CALLBACK_URL, Bot
+from tests.support.simulator_harness import CALLBACK_URL, ROBOTS, SIMULATOR_URL, Bot
 from tests.unit.simulator.client.test_client import OpenClient
 
 JSON = {"Content-Type": "application/json"}
@@ -237,6 +241,35 @@ async def test_a_burst_sends_the_same_at_once_and_lists_the_records(
     assert [record.msg_id for record in records] == [each["msgId"] for each in bot.callbacks]
     assert len({record.msg_id for record in records}) == 30
     assert all(record.acknowledged for record in records)
+
+
+async def test_a_burst_comes_from_as_many_people_as_it_says(
+    open_client: OpenClient, http: httpx.AsyncClient
+) -> None:
+    burst = {"message": {"text": "帮助", "single": True}, "count": 4, "senders": 2}
+    assert (await http.post("/api/bursts", json=burst)).status_code == 200
+    async with open_client() as client:
+        senders = [record.said.sender for record in await client.records()]
+    assert senders == ["张三 1", "张三 2", "张三 1", "张三 2"]
+
+
+async def test_no_two_messages_of_a_burst_are_sent_in_the_same_millisecond() -> None:
+    """The gateway takes ten messages with one signature, which is one of the millisecond's."""
+    sent_ms: list[int] = []
+
+    class Gateway(CallbackSender):
+        async def deliver(self, callback: SignedCallback) -> GatewayResponse:
+            sent_ms.append(int(callback.headers["timestamp"]))
+            return GatewayResponse(200, "{}")
+
+    dingtalk = Simulation(robots=ROBOTS, public_url=SIMULATOR_URL, now_ms=wall_clock_ms)
+    app = create_app(
+        dingtalk=dingtalk, callback_sender=Gateway(CALLBACK_URL), changes=ChangeNotifier()
+    )
+    transport = httpx.ASGITransport(app)
+    async with httpx.AsyncClient(transport=transport, base_url=SIMULATOR_URL) as client:
+        await client.post("/api/bursts", json={"message": {"text": "帮助"}, "count": 100})
+    assert len(set(sent_ms)) == 100
 
 
 async def test_a_burst_lists_what_was_not_acknowledged_too(
