@@ -75,11 +75,14 @@ class InspectionReader:
                 if facts.st_size == self._offset:
                     return []
                 file.seek(self._offset)
-                lines, _, _ = file.read(_READ_BYTES).rpartition(b"\n")
+                read = file.read(_READ_BYTES)
         except OSError:
             return []
-        if lines:
+        lines, newline, _ = read.rpartition(b"\n")
+        if newline:
             self._offset += len(lines) + 1
+        elif len(read) == _READ_BYTES:  # no line of ours is so long
+            self._offset += len(read)
         return [report for line in lines.splitlines() if (report := read_report(line))]
 
 

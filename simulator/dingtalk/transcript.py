@@ -16,7 +16,7 @@ from dingda.shared.runtime.logs import redact
 from dingda.simulator.dingtalk.card import Card
 from dingda.simulator.dingtalk.record import Record
 from dingda.simulator.dingtalk.replies import record_reply
-from dingda.simulator.dingtalk.rules import OK
+from dingda.simulator.dingtalk.rules import OK, check_payload
 from dingda.simulator.dingtalk.simulation import FRESH
 from dingda.simulator.dingtalk.user_message import UserMessage
 
@@ -158,7 +158,11 @@ def _record(entry: Entry, sent_at_ms: int) -> Record:
         headers={},
         callback=entry.callback or {},
         session_expires_ms=sent_at_ms,
-        replies=tuple(record_reply(payload, OK, after_ms=0) for payload in entry.replies),
+        replies=tuple(
+            # Whoever has edited it may have written what DingTalk would refuse.
+            record_reply(payload, check_payload(payload) or OK, after_ms=0)
+            for payload in entry.replies
+        ),
         prompted=not entry.pushed,
         undelivered=None if entry.pushed else LOADED,
         undelivered_after_ms=None if entry.pushed else 0,

@@ -72,6 +72,15 @@ def test_what_is_no_report_is_left_out(path: Path) -> None:
     assert InspectionReader(path).read() == [TOLD]
 
 
+def test_a_line_that_is_too_long_does_not_hide_what_follows(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(inspection_file, "_READ_BYTES", 1_000)
+    path.write_bytes(b"x" * 2_500 + b"\n" + Report("m2").to_json() + b"\n")
+    reader = InspectionReader(path)
+    assert [reader.read() for _ in range(4)] == [[], [], [Report("m2")], []]
+
+
 def test_a_file_that_was_replaced_is_read_from_its_beginning(path: Path) -> None:
     reader = InspectionReader(path)
     with InspectionWriter(path, FIRST) as writer:

@@ -172,6 +172,13 @@ def test_a_loaded_transcript_shows_what_was_shown_and_says_that_it_was_not_sent(
     assert (pushed.undelivered, pushed.prompted) == (None, False)
 
 
+def test_a_loaded_reply_that_dingtalk_would_refuse_is_shown_as_refused() -> None:
+    odd: dict[str, Any] = {"msgtype": "text", "text": 5, "at": [1]}
+    (record,) = loaded(Transcript(1, (Entry(UserMessage("问"), (odd,)),)), now_ms=1)
+    assert record.shown == ()
+    assert record.replies[0].payload == odd
+
+
 def test_a_loaded_transcript_is_written_as_it_was(dingtalk: Simulation) -> None:
     dingtalk.send(UserMessage("问"))
     dingtalk.send_raw(json.dumps(callback_fields("天气 北京")).encode())
