@@ -110,6 +110,8 @@ class Record:
     """The outTrackId of the card that it shows; "" for any other message."""
     reactions: tuple[str, ...] = ()
     """The emotions that the bot has put on the message, by their texts."""
+    loaded: bool = False
+    """Whether a transcript shows it: it was not sent to the bot now."""
     raw: bool = False
     """Whether the callback was given as it is, not built from `said`."""
     verbatim: bytes | None = None

@@ -166,6 +166,7 @@ def _record(entry: Entry, sent_at_ms: int) -> Record:
         prompted=not entry.pushed,
         undelivered=None if entry.pushed else LOADED,
         undelivered_after_ms=None if entry.pushed else 0,
+        loaded=True,
         raw=entry.callback is not None or entry.verbatim is not None,
         verbatim=entry.verbatim,
     )

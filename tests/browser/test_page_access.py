@@ -102,6 +102,27 @@ async def test_axe_has_no_serious_finding_in_the_panels(
     assert await findings(page) == []
 
 
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+async def test_axe_has_no_serious_finding_in_the_list_and_in_what_was_inspected(
+    chat: ChatPage, page: Page, scheme: Any
+) -> None:
+    await page.emulate_media(color_scheme=scheme)
+    await chat.open_single("检视")
+    await chat.say("打听 北京 3")
+    await chat.expect_state("answered")
+    await chat.say("摔跤")
+    await chat.expect_state("dead")
+    await chat.say("慢 5")
+    await expect(page.locator(".log > .waiting")).to_be_visible()
+    await page.locator("#messages-button").click()
+    assert await findings(page) == []
+    for words in ("摔跤", "打听 北京 3"):
+        await page.locator("#messages li", has_text=words).first.get_by_role("button").click()
+        await chat.details.get_by_text("这条消息的日志").click()
+        assert await findings(page) == []
+        await page.keyboard.press("Escape")
+
+
 async def test_axe_has_no_serious_finding_on_a_phone(chat: ChatPage, page: Page) -> None:
     await page.set_viewport_size({"width": 360, "height": 720})
     await chat.open("group", query="?lang=en")

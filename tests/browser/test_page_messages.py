@@ -198,7 +198,9 @@ async def test_what_was_said_is_saved_cleared_and_shown_again(
     await rows.filter(has_text="存档").get_by_role("button").click()
     await expect(chat.mine.locator(".bubble")).to_have_text("text")
     await expect(chat.reply.locator(".bubble")).to_have_text("你刚刚发的消息是：[text]")
-    await expect(chat.note).to_contain_text("From a transcript")
+    await chat.expect_state("loaded")
+    await expect(chat.state).to_have_text("来自记录")
+    await expect(page.locator(".log .note")).to_have_count(0)
 
 
 async def test_a_transcript_is_sent_to_the_bot_again(

@@ -64,6 +64,7 @@ function silence(record, records) {
     },
   ];
   const state = stateOf(record);
+  if (state === "loaded") return [];
   if (state === "undelivered") {
     return note(`${texts.undelivered[record.mode]}: ${whyUndelivered(record)}`, "bad");
   }

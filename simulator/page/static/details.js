@@ -49,12 +49,12 @@ function drawRecord(panel, record, page) {
     skillFacts(record),
     element("h3", {}, texts.timeline),
     timeline(record),
-    ...logParts(record, opened),
     record.ledger_id && !record.stories.length && record.ack
       ? element("p", { class: "hint" }, texts.noLedger)
       : null,
     actions(record, page, output),
     output,
+    ...logParts(record, opened),
     raw("raw-callback", texts.rawCallback, record.callback, opened),
     record.mode === "http" ? raw("raw-headers", texts.rawHeaders, record.headers, opened) : null,
     ...[record.in_callback_reply, ...record.replies]

@@ -7,6 +7,7 @@ const ENDED = ["answered", "unmatched", "refused", "dead"];
 
 /** A message's state: the ledger's word, or what DingTalk sees. */
 export function stateOf(record) {
+  if (record.loaded) return "loaded";
   const timeline = record.stories.at(-1);
   if (timeline) return timeline.state;
   const acks = [record.ack, ...record.redeliveries].filter(Boolean);

@@ -108,9 +108,11 @@ export default {
     unmatched: "no match",
     refused: "declined",
     dead: "not answered",
+    loaded: "from a transcript",
   },
   reasons: { failed: "failed", expired: "the session closed", unknown: "unknown whether it was shown" },
   states: {
+    loaded: "loaded from a transcript, and not sent to the bot",
     accepted: "stored and waiting",
     leased: "a worker has it",
     sending: "the reply is on the wire",

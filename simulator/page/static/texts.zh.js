@@ -108,9 +108,11 @@ export default {
     unmatched: "无技能匹配",
     refused: "已婉拒",
     dead: "未能回答",
+    loaded: "来自记录",
   },
   reasons: { failed: "出错", expired: "会话已过期", unknown: "不知是否送达" },
   states: {
+    loaded: "从存下的记录里载入的，没有发给机器人",
     accepted: "已存好，在排队",
     leased: "工作进程正在处理",
     sending: "正在发回复",

@@ -18,7 +18,7 @@ export function stepsOf(record) {
     ...(record.inspection?.calls ?? []).map(callStep),
     ...record.replies.map((reply) => replyStep("posted", sent, reply)),
   ];
-  if (record.undelivered) {
+  if (record.undelivered && !record.loaded) {
     const at = sent + record.undelivered_after_ms;
     steps.push(step("undelivered", at, texts.steps[mode].undelivered, whyUndelivered(record), "bad"));
   }

@@ -168,7 +168,7 @@ def test_a_loaded_transcript_shows_what_was_shown_and_says_that_it_was_not_sent(
     asked, pushed = loaded(transcript, now_ms=10_000)
     assert [reply.payload for record in (asked, pushed) for reply in record.shown] == [HELLO, HELLO]
     assert (asked.sent_at_ms, pushed.sent_at_ms) == (9_500, 10_000)
-    assert (asked.undelivered, asked.settled) == (LOADED, True)
+    assert (asked.undelivered, asked.settled, asked.loaded) == (LOADED, True, True)
     assert (pushed.undelivered, pushed.prompted) == (None, False)
 
 

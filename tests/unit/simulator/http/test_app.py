@@ -78,6 +78,7 @@ async def test_sending_returns_the_record_once_the_acknowledgement_is_there(
         "replies": [],
         "redeliveries": [],
         "prompted": True,
+        "loaded": False,
         "raw": False,
         "verbatim": None,
         "stories": [],
