@@ -201,9 +201,17 @@ def read_user_message(callback: dict[str, Any]) -> UserMessage:
         "" if kind in WORDLESS else content.text.strip() or "".join(names),
         sender=string(callback, "senderNick") or "?",
         single=callback.get("conversationType") == _SINGLE,
+        group=_group_named(callback),
         kind=kind,
         pictures=len(content.pictures) if kind == "richText" else 0,
     )
+
+
+def _group_named(callback: dict[str, Any]) -> str:
+    """The title of a group whose id is the one that its title has here; "" of any other."""
+    title = string(callback, "conversationTitle")
+    id_here = conversation_id_of(UserMessage("", group=title))
+    return title if callback.get("conversationId") == id_here else ""
 
 
 def over_quota(callback: dict[str, Any]) -> dict[str, Any]:

@@ -5,7 +5,8 @@ from dataclasses import fields
 from pprint import pformat
 
 from dingda.simulator.dingtalk.record import Record
-from dingda.simulator.dingtalk.simulation import FRESH, SignedCallback
+from dingda.simulator.dingtalk.signed_callback import SignedCallback
+from dingda.simulator.dingtalk.simulation import FRESH
 from dingda.simulator.dingtalk.user_message import UserMessage
 
 _TEST = """\

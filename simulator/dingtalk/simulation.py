@@ -1,17 +1,15 @@
 """The simulated DingTalk: messages out, replies in. It has a clock and no sockets."""
 
-import json
 import secrets
 from collections import defaultdict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
 from dingda.shared.dingtalk.fields import string
 from dingda.shared.dingtalk.message import SESSION_LIFE_MS, Message, parse_message
 from dingda.shared.dingtalk.robots import Robot
-from dingda.shared.dingtalk.signature import sign
 from dingda.shared.errors import InvalidMessageError
 from dingda.shared.ledger.timeline import MessageTimeline
 from dingda.simulator.dingtalk.bot_sends import BotSends
@@ -23,7 +21,6 @@ from dingda.simulator.dingtalk.callback import (
     read_user_message,
 )
 from dingda.simulator.dingtalk.faults import (
-    CLOCK_OFF_MS,
     NO_FAULTS,
     CallbackFault,
     FaultSettings,
@@ -45,6 +42,7 @@ from dingda.simulator.dingtalk.rules import (
     parse_reply,
     too_fast,
 )
+from dingda.simulator.dingtalk.signed_callback import SignedCallback, body_of, signed_headers
 from dingda.simulator.dingtalk.throttle import ReplyThrottle
 from dingda.simulator.dingtalk.user_message import UserMessage
 
@@ -63,15 +61,6 @@ _WITHOUT_ERRCODE = (
     ReplyFault.CLOSE,
 )
 """The faults whose response has no errcode."""
-
-
-@dataclass(frozen=True, slots=True)
-class SignedCallback:
-    """One callback, ready to be POSTed."""
-
-    msg_id: str
-    headers: dict[str, str]
-    body: bytes
 
 
 class Simulation:
@@ -128,8 +117,7 @@ class Simulation:
         Raises:
             UnknownRobotError: if it is said to a robot that there is not.
         """
-        robot = self.robots.called(message.robot)
-        message = replace(message, robot=self.robots.shown_name(robot))
+        message, robot = self._addressed(message)
         now_ms = self.now_ms()
         session = secrets.token_hex(16)
         expires_ms = now_ms + self._session_life_ms + _SESSION_EXTRA_MS
@@ -149,10 +137,22 @@ class Simulation:
             headers=self._headers(now_ms, robot),
             callback=callback,
             session_expires_ms=expires_ms,
-            ledger_id=_ledger_id(_to_body(callback)),
+            ledger_id=_ledger_id(body_of(callback)),
         )
         self._remember(session, record)
         return _signed(record)
+
+    def preview(self, message: UserMessage) -> dict[str, Any]:
+        """The callback that a message would be sent as, less what is made fresh (`FRESH`).
+
+        Raises:
+            UnknownRobotError: if it is said to a robot that there is not.
+        """
+        message, robot = self._addressed(message)
+        callback = build_callback(
+            message, session_webhook="", created_ms=0, expires_ms=0, robot=robot
+        )
+        return {name: value for name, value in callback.items() if name not in FRESH}
 
     def send_raw(self, body: bytes, *, verbatim: bool = False) -> SignedCallback:
         """Sign any body as a callback, and begin its record.
@@ -173,7 +173,7 @@ class Simulation:
             webhook = self._session_webhook(session)
             fresh = (new_msg_id(), now_ms, webhook, expires_ms)
             callback |= zip(FRESH, fresh, strict=True)
-            body = _to_body(callback)
+            body = body_of(callback)
         record = Record(
             msg_id=callback["msgId"] if is_fresh else f"raw{secrets.token_hex(8)}",
             sent_at_ms=now_ms,
@@ -295,24 +295,22 @@ class Simulation:
         if len(self._msg_ids) > MAX_RECORDS:
             del self._msg_ids[next(iter(self._msg_ids))]
 
+    def _addressed(self, message: UserMessage) -> tuple[UserMessage, Robot]:
+        """A message with its robot's one name, and the robot."""
+        robot = self.robots.called(message.robot)
+        return replace(message, robot=self.robots.shown_name(robot)), robot
+
     def _robot_of(self, callback: dict[str, Any]) -> Robot:
         return self.robots.of_code(string(callback, "robotCode"))
 
     def _read_user_message(self, callback: dict[str, Any]) -> UserMessage:
-        """Read a raw callback; one of a group that nobody has spoken in shows in the first."""
+        """Read a raw callback; one of a group that is not known here shows in the first."""
         said = read_user_message(callback)
-        group = "" if said.single else self.group_of(string(callback, "conversationId")) or ""
+        group = said.group or self.group_of(string(callback, "conversationId")) or ""
         return replace(said, group=group, robot=self.robots.shown_name(self._robot_of(callback)))
 
     def _headers(self, now_ms: int, robot: Robot) -> dict[str, str]:
-        fault = self._faults.callbacks
-        timestamp = str(now_ms - (CLOCK_OFF_MS if fault is CallbackFault.CLOCK_OFF else 0))
-        forged = fault is CallbackFault.WRONG_SIGNATURE
-        return {
-            "Content-Type": "application/json; charset=utf-8",
-            "timestamp": timestamp,
-            "sign": sign(timestamp, secrets.token_hex() if forged else robot.secrets[0]),
-        }
+        return signed_headers(robot, now_ms, self._faults.callbacks)
 
     def _injected_verdict(self) -> ReplyVerdict | None:
         match self._faults.replies:
@@ -348,7 +346,7 @@ def _check_session(record: Record | None, now_ms: int) -> ReplyVerdict | None:
 
 
 def _signed(record: Record) -> SignedCallback:
-    body = _to_body(record.callback) if record.verbatim is None else record.verbatim
+    body = body_of(record.callback) if record.verbatim is None else record.verbatim
     return SignedCallback(record.msg_id, record.headers, body)
 
 
@@ -358,7 +356,3 @@ def _ledger_id(body: bytes) -> str | None:
     except InvalidMessageError:
         return None
     return message.id if isinstance(message, Message) else None
-
-
-def _to_body(callback: dict[str, Any]) -> bytes:
-    return json.dumps(callback, ensure_ascii=False, separators=(",", ":")).encode()

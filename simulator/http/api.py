@@ -20,7 +20,8 @@ from dingda.simulator.dingtalk.export import as_curl, as_test
 from dingda.simulator.dingtalk.faults import FaultSettings
 from dingda.simulator.dingtalk.record import Record
 from dingda.simulator.dingtalk.robots import UnknownRobotError
-from dingda.simulator.dingtalk.simulation import SignedCallback, Simulation
+from dingda.simulator.dingtalk.signed_callback import SignedCallback
+from dingda.simulator.dingtalk.simulation import Simulation
 from dingda.simulator.dingtalk.user_message import Burst, UserMessage
 from dingda.simulator.errors import CallbackUnansweredError
 from dingda.simulator.http.callback_sender import Sender
@@ -75,6 +76,7 @@ def api_routes(
         Route("/api/messages", endpoints.send_message, methods=["POST"]),
         Route("/api/bursts", endpoints.send_burst, methods=["POST"]),
         Route("/api/callbacks", endpoints.send_callback, methods=["POST"]),
+        Route("/api/callbacks/preview", endpoints.preview_callback, methods=["POST"]),
         Route(f"{message}/redeliver", endpoints.redeliver, methods=["POST"]),
         Route(f"{message}/expire", endpoints.expire, methods=["POST"]),
         Route(f"{message}/curl", endpoints.show_curl, methods=["GET"]),
@@ -136,6 +138,11 @@ class _Endpoints:
         callback = self._dingtalk.send_raw(await request.body(), verbatim=verbatim)
         await self._deliver(callback)
         return _show(self._record(callback.msg_id))
+
+    async def preview_callback(self, request: Request) -> Response:
+        message = await read_body(request, UserMessage.from_json)
+        with as_api_errors():
+            return JSONResponse(self._dingtalk.preview(message))
 
     async def redeliver(self, request: Request) -> Response:
         check_json(request)

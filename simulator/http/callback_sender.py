@@ -6,7 +6,7 @@ from typing import Protocol
 
 import httpx
 
-from dingda.simulator.dingtalk.simulation import SignedCallback
+from dingda.simulator.dingtalk.signed_callback import SignedCallback
 from dingda.simulator.errors import CallbackUnansweredError
 
 RESPONSE_TIMEOUT_S = 2.5

@@ -3,7 +3,8 @@
 import logging
 
 from dingda.simulator.dingtalk.change_notifier import ChangeNotifier
-from dingda.simulator.dingtalk.simulation import SignedCallback, Simulation
+from dingda.simulator.dingtalk.signed_callback import SignedCallback
+from dingda.simulator.dingtalk.simulation import Simulation
 from dingda.simulator.dingtalk.user_message import UserMessage
 from dingda.simulator.errors import CallbackUnansweredError
 from dingda.simulator.http.callback_sender import Sender

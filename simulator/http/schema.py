@@ -176,6 +176,14 @@ def _paths() -> Json:
                 parameters=[_VERBATIM],
             )
         },
+        "/api/callbacks/preview": {
+            "post": operation(
+                "The body that a message would be sent as, without what is made fresh; nothing is "
+                "sent",
+                json_content({"type": "object"}),
+                body="UserMessage",
+            )
+        },
         message: {
             "get": operation("What became of a message", record, parameters=[_MSG_ID, _WAIT])
         },

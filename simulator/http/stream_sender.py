@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable
 
 from dingda.shared.dingtalk.fields import string
 from dingda.simulator.dingtalk.rules import parse_reply
-from dingda.simulator.dingtalk.simulation import SignedCallback
+from dingda.simulator.dingtalk.signed_callback import SignedCallback
 from dingda.simulator.dingtalk.stream import Stream
 from dingda.simulator.dingtalk.stream_frames import (
     ROBOT_TOPIC,

@@ -64,7 +64,7 @@ class ChatPage:
         return await self._callback_of(self.press("签名并发送"))
 
     async def _callback_of(self, press: Awaitable[None]) -> dict[str, Any]:
-        path = re.compile(r"/api/(messages|callbacks)\b")
+        path = re.compile(r"/api/(messages|callbacks)(\?|$)")
         async with self.page.expect_response(
             lambda response: response.request.method == "POST" and bool(path.search(response.url))
         ) as responding:

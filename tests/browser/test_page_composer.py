@@ -285,9 +285,22 @@ async def test_one_robot_needs_no_choice(chat: ChatPage, page: Page) -> None:
     await expect(page.get_by_label("对谁说")).to_be_hidden()
 
 
+async def test_a_whole_callback_begins_as_what_the_box_holds(chat: ChatPage, page: Page) -> None:
+    await chat.open("group/没人说过话")
+    await chat.add("外部联系人")
+    await chat.add_mention("李四")
+    await page.locator("#text").fill("text")
+    await chat.add(RAW)
+    body = json.loads(await page.get_by_label("回调的 body").input_value())
+    assert body["text"] == {"content": " text"}
+    assert (len(body["atUsers"]), "senderStaffId" in body) == (2, False)
+    await chat.send_raw()
+    await expect(page.locator("#title")).to_have_text("没人说过话")
+    await expect(page.locator(".message.mine")).to_have_count(1)
+
+
 async def test_any_body_is_signed_and_sent(chat: ChatPage, page: Page) -> None:
     await chat.open("group")
-    await chat.send("markdown")
     await chat.add(RAW)
     body = json.loads(await page.get_by_label("回调的 body").input_value())
     assert not {"sessionWebhook", "msgId"} & body.keys()
@@ -336,8 +349,7 @@ async def test_every_shape_that_bots_have_got_wrong_is_sent_and_acknowledged(
         await page.locator("#add").click()
         await page.get_by_text("让机器人栽过跟头的消息").click()
         await page.get_by_role("button", name=preset, exact=True).click()
-        is_raw = await page.get_by_label("回调的 body").is_visible()
-        await (chat.send_raw() if is_raw else chat.send())
+        await (chat.send_raw() if preset.endswith("…") else chat.send())
         await expect(chat.page.locator(".message .state").last).not_to_have_text("正在发送")
     states = await page.locator(".message .state").evaluate_all(
         "(states) => states.map((state) => state.dataset.state)"

@@ -16,6 +16,8 @@ export const say = (message) => request("POST", "/api/messages", message);
 /** Sends a raw callback again, as a new message unless it was verbatim. */
 export const sendRaw = ({ callback, verbatim, msg_id: msgId }) =>
   verbatim === null ? request("POST", "/api/callbacks", callback) : redeliver(msgId);
+/** The body that a message would be sent as. */
+export const preview = async (message) => (await request("POST", "/api/callbacks/preview", message)).json();
 /** Signs and sends a body that may be anything; `isVerbatim`: byte for byte. */
 export async function sendBody(body, isVerbatim) {
   const response = await fetch(`/api/callbacks?verbatim=${Number(isVerbatim)}`, {

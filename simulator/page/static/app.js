@@ -32,7 +32,14 @@ const page = {
 };
 const chat = new Chat(byId("log"), byId("to-newest"), { choose, press, quote: (quoted) => composer.quote(quoted) });
 const details = new Details(byId("details"), page);
-const composer = new Composer(store, { say, sendBody, redraw, enter: (conversation) => go(conversation) });
+const composer = new Composer(store, {
+  say,
+  sendBody,
+  preview: api.preview,
+  attempt,
+  redraw,
+  enter: (conversation) => go(conversation),
+});
 const strip = new DemoStrip(page);
 const suggestions = new Suggestions(byId("suggestions"), composer);
 const messages = new MessageList(byId("messages"), page);

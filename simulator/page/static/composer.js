@@ -22,13 +22,15 @@ export class Composer {
   /**
    * @param {import("./store.js").Store} store
    * @param {{say(message: object, file?: File): void, sendBody(body: string, isVerbatim: boolean): Promise<unknown>,
-   *   redraw(): void, enter(conversation: string): void}} page
-   *   sends a message, with a file that it holds; sends a callback's body; draws all; opens a conversation.
+   *   preview(message: object): Promise<object>, attempt(request: Promise<unknown>): void, redraw(): void,
+   *   enter(conversation: string): void}} page
+   *   sends a message, with a file that it holds; sends a callback's body; tells the body that a message would be
+   *   sent as; shows a request's error; draws all; opens a conversation.
    */
   constructor(store, page) {
     this.store = store;
     this.#page = page;
-    this.#raw = new RawEditor(byId("raw-editor"), store, page);
+    this.#raw = new RawEditor(byId("raw-editor"), page);
     this.#runs = new RunsEditor(byId("runs"), {
       change: (runs) => {
         this.#content = drafts.withRuns(this.#content, runs);
@@ -105,6 +107,12 @@ export class Composer {
   /** Opens the editor of a whole callback's body. */
   editRaw(body) {
     this.#raw.open(body);
+  }
+
+  /** Opens it with the callback that the message in the box would be sent as, or with what `change` makes of that. */
+  editWhole(change = (body) => body) {
+    const message = this.#message(this.#content, byId("text").value.trim());
+    this.#page.attempt(this.#page.preview(message).then((body) => this.editRaw(change(body))));
   }
 
   /** Answers to a message: `quoted` is a Quotation. */

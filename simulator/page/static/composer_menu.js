@@ -1,7 +1,6 @@
 // The menu of what a message can hold besides words.
 
 import { PRESETS } from "./composer_presets.js";
-import { baseBody } from "./composer_raw.js";
 import { byId, element, refill } from "./dom.js";
 import { withKind, withMentioned } from "./draft.js";
 import { personOf } from "./store.js";
@@ -55,7 +54,7 @@ export class AddMenu {
         element("summary", {}, texts.add.presets),
         ...PRESETS.map((preset) => this.#preset(preset)),
       ),
-      element("div", {}, item(texts.add.whole, () => this.#choose(() => this.#composer.editRaw()))),
+      element("div", {}, item(texts.add.whole, () => this.#choose(() => this.#composer.editWhole()))),
     );
     this.#menu.querySelector("button").focus();
   }
@@ -139,9 +138,9 @@ export class AddMenu {
 
   #preset({ name, message, body }) {
     const composer = this.#composer;
-    return item(texts.presets[name], () =>
+    return item(body ? `${texts.presets[name]}…` : texts.presets[name], () =>
       this.#choose(() =>
-        message ? composer.edit(message(composer.botName)) : composer.editRaw(body(baseBody(composer.store))),
+        message ? composer.edit(message(composer.botName)) : composer.editWhole(body),
       ),
     );
   }

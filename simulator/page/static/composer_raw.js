@@ -1,35 +1,10 @@
 // The editor of a whole callback's body, which is signed and sent: captured, made up, or broken on purpose.
 
 import { byId, element, refill } from "./dom.js";
-import { groupOf, personOf } from "./store.js";
 import { texts } from "./texts.js";
 
 /** What the simulator makes fresh, so that each sending is a message with a session of its own. */
 const FRESH = ["msgId", "createAt", "sessionWebhook", "sessionWebhookExpiredTime"];
-
-/** A body in the shape of the latest callback of the open conversation, or of a made-up one. */
-export function baseBody(store) {
-  const { open } = store;
-  const latest = store.inConversation(open).findLast(({ callback }) => callback.conversationId);
-  const callback = latest?.callback ?? madeUp(open, store.speaker);
-  return Object.fromEntries(Object.entries(callback).filter(([name]) => !FRESH.includes(name)));
-}
-
-function madeUp(open, speaker) {
-  const person = personOf(open);
-  const inGroup = { conversationTitle: groupOf(open) || texts.group, isInAtList: true, atUsers: [] };
-  return {
-    senderPlatform: "Mac",
-    conversationId: "cidMadeUp==",
-    conversationType: person ? "1" : "2",
-    ...(person ? {} : inGroup),
-    chatbotUserId: "$:LWCP_v1:$robot",
-    senderNick: person ?? speaker,
-    senderId: "$:LWCP_v1:$sender",
-    msgtype: "text",
-    text: { content: "帮助" },
-  };
-}
 
 /** What a body is: words on it, and whether it is a JSON object. */
 export function check(body) {
@@ -46,25 +21,22 @@ export function check(body) {
 
 export class RawEditor {
   #dialog;
-  #store;
   #page;
 
   /**
    * @param {HTMLDialogElement} dialog
-   * @param {import("./store.js").Store} store
    * @param {{sendBody(body: string, isVerbatim: boolean): Promise<unknown>}} page
    */
-  constructor(dialog, store, page) {
+  constructor(dialog, page) {
     this.#dialog = dialog;
-    this.#store = store;
     this.#page = page;
     // Escape closes the dialog alone, and not the panel behind it.
     dialog.addEventListener("keydown", (event) => event.key === "Escape" && event.stopPropagation());
     dialog.addEventListener("close", () => byId("text").focus());
   }
 
-  /** @param {string | object} [body] what to begin with. */
-  open(body = baseBody(this.#store)) {
+  /** @param {string | object} body what to begin with. */
+  open(body) {
     const text = typeof body === "string" ? body : JSON.stringify(body, null, 2);
     const box = element("textarea", { id: "raw-body", rows: "18", spellcheck: "false", "aria-label": texts.raw.body });
     box.value = text;

@@ -11,7 +11,8 @@ from dingda.shared.dingtalk.message import Ignored, parse_message
 from dingda.shared.dingtalk.signature import verify
 from dingda.shared.errors import InvalidSignatureError
 from dingda.simulator.dingtalk.faults import NO_FAULTS, CallbackFault, FaultSettings, ReplyFault
-from dingda.simulator.dingtalk.simulation import SignedCallback, Simulation
+from dingda.simulator.dingtalk.signed_callback import SignedCallback
+from dingda.simulator.dingtalk.simulation import Simulation
 from dingda.simulator.dingtalk.stream_faults import OpenFault
 from dingda.simulator.dingtalk.stream_state import ConnectionKind
 from dingda.simulator.dingtalk.user_message import UserMessage

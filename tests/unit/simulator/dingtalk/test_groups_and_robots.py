@@ -12,7 +12,8 @@ from dingda.shared.dingtalk.signature import verify
 from dingda.simulator.dingtalk.export import as_test
 from dingda.simulator.dingtalk.record import Record
 from dingda.simulator.dingtalk.robots import RobotLabels, UnknownRobotError
-from dingda.simulator.dingtalk.simulation import SignedCallback, Simulation
+from dingda.simulator.dingtalk.signed_callback import SignedCallback
+from dingda.simulator.dingtalk.simulation import FRESH, Simulation
 from dingda.simulator.dingtalk.user_message import Quotation, UserMessage
 from tests.support.builders import callback_fields
 from tests.support.simulator_harness import SIMULATOR_URL, Clock
@@ -175,6 +176,31 @@ def test_a_raw_callback_of_a_group_that_was_spoken_in_shows_there(several: DingT
     assert several.send_raw().record.said.group == ""
 
 
+def test_a_preview_is_the_callback_without_what_is_made_fresh(several: DingTalk) -> None:
+    message = UserMessage("天气 北京", group="值班群", robot="人事助手", external=True)
+    previewed = several.simulation.preview(message)
+    assert several.simulation.records.since(0) == []
+    sent = several.say(group="值班群", robot="人事助手", external=True).fields
+    assert previewed == {name: sent[name] for name in sent if name not in FRESH}
+    assert set(FRESH) == sent.keys() - previewed.keys()
+
+
+def test_a_preview_that_is_sent_shows_in_its_group_though_nobody_has_spoken_there(
+    several: DingTalk,
+) -> None:
+    for group in ("值班群", ""):
+        previewed = several.simulation.preview(UserMessage("你好", group=group))
+        assert several.send_raw(previewed).record.said.group == group
+
+
+async def test_the_api_previews_a_callback_and_sends_nothing(
+    http: httpx.AsyncClient, dingtalk: Simulation
+) -> None:
+    response = await http.post("/api/callbacks/preview", json={"text": "你好", "sender": "李四"})
+    assert response.json()["senderNick"] == "李四"
+    assert dingtalk.records.since(0) == []
+
+
 def test_a_single_chat_is_in_no_group() -> None:
     with pytest.raises(ValueError, match="a single chat is in no group"):
         UserMessage("你好", single=True, group="值班群")
@@ -188,6 +214,7 @@ def test_a_copied_test_names_the_group_and_the_robot(several: DingTalk) -> None:
 @pytest.mark.parametrize(
     ("path", "body"),
     [
+        ("/api/callbacks/preview", {"text": "你好", "robot": "小盯"}),
         ("/api/messages", {"text": "你好", "robot": "小盯"}),
         ("/api/bursts", {"message": {"text": "你好", "robot": "小盯"}, "count": 2}),
     ],

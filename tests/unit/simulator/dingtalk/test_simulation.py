@@ -9,7 +9,8 @@ from dingda.simulator.dingtalk.callback import staff_id_of
 from dingda.simulator.dingtalk.record import Record, Reply
 from dingda.simulator.dingtalk.record_store import MAX_RECORDS
 from dingda.simulator.dingtalk.rules import ReplyVerdict
-from dingda.simulator.dingtalk.simulation import SignedCallback, Simulation
+from dingda.simulator.dingtalk.signed_callback import SignedCallback
+from dingda.simulator.dingtalk.simulation import Simulation
 from dingda.simulator.dingtalk.user_message import UserMessage
 from tests.support.simulator_harness import NOW_MS, ROBOTS, SECRET, SIMULATOR_URL, Clock
 

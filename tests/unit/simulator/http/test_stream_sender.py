@@ -3,7 +3,7 @@ import json
 
 import pytest
 
-from dingda.simulator.dingtalk.simulation import SignedCallback
+from dingda.simulator.dingtalk.signed_callback import SignedCallback
 from dingda.simulator.dingtalk.stream_faults import StreamFaults
 from dingda.simulator.dingtalk.stream_rules import StreamRules
 from dingda.simulator.errors import CallbackUnansweredError
