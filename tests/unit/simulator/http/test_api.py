@@ -14,7 +14,8 @@ from dingda.shared.runtime.clock import wall_clock_ms
 from dingda.simulator.dingtalk.change_notifier import ChangeNotifier
 from dingda.simulator.dingtalk.faults import NO_FAULTS, FaultSettings, ReplyFault
 from dingda.simulator.dingtalk.record import Record
-from dingda.simulator.dingtalk.simulation import SignedCallback, Simulation
+from dingda.simulator.dingtalk.signed_callback import SignedCallback
+from dingda.simulator.dingtalk.simulation import Simulation
 from dingda.simulator.dingtalk.user_message import UserMessage
 from dingda.simulator.errors import RequestRejectedError
 from dingda.simulator.http.app import create_app
