@@ -23,11 +23,13 @@ def dingda_settings():
 """
 COFFEE = """
 import asyncio
+import logging
 from pathlib import Path
 
 from dingda.skill import Context, Question, Skill, Text, User
 
 DRIPPED = Path(__file__).with_name("dripped")
+logger = logging.getLogger(__name__)
 skill = Skill("coffee", summary="来一杯咖啡")
 
 
@@ -39,6 +41,7 @@ async def brew(ctx: Context) -> Text:
 
 @skill.command("手冲")
 async def pour(ctx: Context) -> str:
+    logger.info("pouring")
     while not DRIPPED.exists():
         await asyncio.sleep(0.05)
     return "滴完了"
@@ -123,9 +126,13 @@ def test_a_saved_transcript_runs_as_a_test(dingtalk, dingtalk_url, tmp_path):
     forget(dingtalk, dingtalk_url)
     dingtalk.ask("咖啡", sender="李四")
     dingtalk.ask("茶", single=True)
+    dingtalk.ask("什么", single=True)
+    dingtalk.ask("冷", single=True)
+    record = dingtalk.ask("通知", sender="李四")
+    dingtalk.wait_until(lambda: dingtalk.pushed_after(record, to="李四"))
     path = save(dingtalk_url, tmp_path / "chat.json")
     replayed = dingtalk.replay(path)
-    assert [record.said.text for record in replayed] == ["咖啡", "茶"]
+    assert [record.said.text for record in replayed] == ["咖啡", "茶", "什么", "冷", "通知"]
 
 
 def test_a_replay_fails_where_another_reply_is_shown(dingtalk, dingtalk_url, tmp_path):
@@ -160,11 +167,14 @@ def test_a_bad_day_ends_with_its_block(dingtalk):
 
 def test_a_worker_that_is_killed_is_followed_by_one_that_answers_once(dingtalk):
     record = dingtalk.say(UserMessage("手冲"))
+    dingtalk.wait_until(lambda: dingtalk.look(record).inspection.log)
     dingtalk.kill_worker(during=record)
     DRIPPED.touch()
     record = dingtalk.look(record, wait_s=60)
     assert [reply.text for reply in record.shown] == ["滴完了"]
     assert record.story.lease_count == 2
+    told = [line.text for line in record.inspection.log]
+    assert told.count("pouring") == 2
 
 
 def test_a_push_is_read_where_it_came(dingtalk):
