@@ -33,12 +33,16 @@ class SkillModules:
     modules: tuple[str, ...]
     source: Source
 
-    def __str__(self) -> str:
-        """The line of the log that says so, and how to get the shipped skills where none is."""
+    def describe(self, setting: str = "DINGDA_SKILLS") -> str:
+        """The line of the log that says so, and how to get the shipped skills where none is.
+
+        Args:
+            setting: where they are named, or could be.
+        """
         shown = f"{', '.join(self.modules)} and the help, {_WHY[self.source]}"
         if any(name.startswith(f"{SHIPPED_ROOM}.") for name in self.modules):
             return shown
-        return f"{shown}; for the shipped ones too: DINGDA_SKILLS={','.join(self.with_shipped)}"
+        return f"{shown}; for the shipped ones too: {setting}={','.join(self.with_shipped)}"
 
     @property
     def with_shipped(self) -> tuple[str, ...]:

@@ -114,6 +114,11 @@ def _ack(ack: Ack) -> str:
     return f"ack      {ack.status} after {ack.after_ms} ms: {visible(ack.body)}{failure}"
 
 
+def _is_private(push: Pushed, record: Record) -> bool:
+    """Whether only the sender sees it, of a message that the group saw."""
+    return not record.said.single and _conversation(push.record) == record.said.sender
+
+
 def _after_ms(push: Pushed, record: Record) -> int:
     return push.record.sent_at_ms - record.sent_at_ms
 
@@ -124,7 +129,8 @@ def _push(push: Pushed, record: Record, names: dict[str, str]) -> str:
         return f"card     {place}: {_card(push.card, record)}"
     (reply,) = push.record.replies
     kind = (reply.payload or {})["msgtype"]
-    return f"push     {place}: {kind}\n{indent(render_reply(reply, names), _MARGIN)}"
+    what = "private" if _is_private(push, record) else "push"
+    return f"{what:8} {place}: {kind}\n{indent(render_reply(reply, names), _MARGIN)}"
 
 
 def _card(card: Card, record: Record) -> str:

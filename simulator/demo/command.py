@@ -114,7 +114,7 @@ def _check_ports(ingress: Ingress) -> None:
         DingdaError: if they are not; the message says what to do.
     """
     if taken := [port for port in ingress.ports if port.is_taken]:
-        others = " ".join(f"{port.variable}={port.number + 10}" for port in taken)
+        others = " ".join(f"{port.variable}={port.another}" for port in taken)
         again = f"{others} {typed('dingda')} {ingress.typed}"
         lines = [f"Port {port.number} ({port.what}) is taken." for port in taken]
         raise DingdaError("\n".join((*lines, f"Choose another: {again}")))

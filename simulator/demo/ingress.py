@@ -32,13 +32,23 @@ class Port:
     @property
     def is_taken(self) -> bool:
         """Whether somebody listens there already."""
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind(("127.0.0.1", self.number))
-            except OSError:
-                return True
-            return False
+        return _is_taken(self.number)
+
+    @property
+    def another(self) -> int:
+        """A port that is free."""
+        beside = range(self.number + 10, _LAST_PORT, 10)
+        return next((number for number in beside if not _is_taken(number)), self.default)
+
+
+def _is_taken(number: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", number))
+        except OSError:
+            return True
+        return False
 
 
 REDIS = Port("Redis", "DINGDA_DEMO_REDIS_PORT", 6380)

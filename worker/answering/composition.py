@@ -83,10 +83,15 @@ def describe_skills(settings: Settings) -> list[str]:
     """Which modules each robot's skills are loaded from, and why: a line each."""
     several = len(settings.robots) > 1
     return [
-        f"skills{f' of {robot.label}' if several else ''}: "
-        f"{choose_modules(robot.skills or settings.skills)}"
+        f"skills{f' of {robot.label}' if several else ''}: {_describe_skills(settings, robot)}"
         for robot in settings.robots
     ]
+
+
+def _describe_skills(settings: Settings, robot: Robot) -> str:
+    if robot.skills:
+        return choose_modules(robot.skills).describe("its skills")
+    return choose_modules(settings.skills).describe()
 
 
 def create_robots(

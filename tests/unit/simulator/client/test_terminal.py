@@ -120,7 +120,7 @@ def test_an_answer_that_went_to_the_sender_alone_is_an_answer() -> None:
     record = replace(ACKNOWLEDGED, stories=(story,))
     private = replace(PUSH, said=UserMessage("", sender="张三", single=True), replies=(REPLY,))
     assert render_record(record, [Pushed(private)], wait_s=5).splitlines()[1:] == [
-        "push     after 60 ms, to 张三: text",
+        "private  after 60 ms, to 张三: text",
         "         @张三 你好",
     ]
 

@@ -11,7 +11,7 @@ from dingda.shared.errors import DingdaError, SettingsError
 from dingda.shared.runtime.settings import load_settings
 from dingda.shared.runtime.skill_modules import SHIPPED, SHOWCASE
 from dingda.simulator.backends.organisation import APP_KEY
-from dingda.simulator.demo import command
+from dingda.simulator.demo import command, ingress
 from dingda.simulator.demo.coupons import OFFERS
 from dingda.simulator.demo.ingress import GATEWAY, HTTP, REDIS, SIMULATOR, STREAM, Ingress
 from dingda.simulator.testing.processes import free_port
@@ -123,8 +123,18 @@ def test_a_taken_port_is_told_with_the_option_that_was_typed(
     with socket.create_server(("127.0.0.1", 0)) as somebody:
         port = somebody.getsockname()[1]
         monkeypatch.setenv(SIMULATOR.variable, str(port))
-        with pytest.raises(DingdaError, match=rf"={port + 10} \S+( -m dingda)? demo --stream$"):
+        told = rf"={SIMULATOR.another} \S+( -m dingda)? demo --stream$"
+        with pytest.raises(DingdaError, match=told):
             command._check_ports(STREAM)
+
+
+def test_the_port_that_is_told_instead_of_a_taken_one_is_free(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv(SIMULATOR.variable, "8100")
+    monkeypatch.setattr(ingress, "_is_taken", lambda number: number < 8125)
+    assert SIMULATOR.another == 8130
 
 
 @pytest.mark.parametrize("ingress", [HTTP, STREAM])

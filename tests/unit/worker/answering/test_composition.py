@@ -26,7 +26,7 @@ from dingda.shared.texts import ASK_PRIVATELY, NOT_IN_THIS_GROUP
 from dingda.skill import Context, Event, Skill, Text
 from dingda.testing import MemoryCache
 from dingda.worker.answering.admission import Admission
-from dingda.worker.answering.composition import SharedParts, create_robots
+from dingda.worker.answering.composition import SharedParts, create_robots, describe_skills
 from dingda.worker.answering.metrics import AnsweringMetrics
 from dingda.worker.answering.rate_limit import RateDecision
 from dingda.worker.answering.response import Response
@@ -248,3 +248,24 @@ async def test_the_robot_of_the_settings_for_a_single_one_is_found_by_whatever_c
     async with robots_of([only], takes_any_code=True) as find_robot:
         assert find_robot("ding1") is find_robot("") is find_robot("ding2")
         assert find_robot("ding1") is not None
+
+
+# Which skills ---------------------------------------------------------------------------------
+
+
+def described(*robots: Robot, skills: tuple[str, ...]) -> list[str]:
+    fields: dict[str, Any] = {"robots": Robots(robots), "skills": skills}
+    return describe_skills(Settings(**fields))
+
+
+def test_each_robot_that_names_its_skills_has_these_and_the_others_those_of_the_settings() -> None:
+    own = replace(BLUE, skills=("acme.leave",))
+    of_blue, of_red = described(own, RED, skills=("dingda.worker.skills.demo",))
+    assert of_blue.startswith("skills of 小蓝: acme.leave and the help, ")
+    assert "for the shipped ones too: its skills=acme.leave,dingda.worker.skills." in of_blue
+    assert of_red.startswith("skills of 小红: dingda.worker.skills.demo and the help, ")
+
+
+def test_a_robot_without_skills_has_the_shipped_ones_beside_one_that_names_its_own() -> None:
+    _, of_red = described(replace(BLUE, skills=("acme.leave",)), RED, skills=())
+    assert of_red.endswith("as DINGDA_SKILLS names none and no installed package offers any")

@@ -122,7 +122,7 @@ def test_a_line_says_that_the_shipped_skills_are_not_loaded_and_how_to_get_them_
     modules(acme_leave=GOOD.format(name="leave"))
     offer(leave="acme_leave")
     for named, why in (((), "as installed packages offer them"), (["leave"], "as the settings")):
-        line = str(choose_modules(named))
+        line = choose_modules(named).describe()
         assert line.startswith("acme_leave and the help, ")
         assert why in line
         loaded = line.partition("for the shipped ones too: DINGDA_SKILLS=")[2].split(",")
@@ -131,10 +131,14 @@ def test_a_line_says_that_the_shipped_skills_are_not_loaded_and_how_to_get_them_
 
 def test_a_line_says_why_the_shipped_skills_are_loaded(offer: Callable[..., None]) -> None:
     offer()
-    assert str(choose_modules(())).endswith(
-        "the shipped ones, as DINGDA_SKILLS names none and no installed package offers any"
+    assert (
+        choose_modules(())
+        .describe()
+        .endswith(
+            "the shipped ones, as DINGDA_SKILLS names none and no installed package offers any"
+        )
     )
-    assert "for the shipped ones too" not in str(choose_modules(["worker.skills.demo"]))
+    assert "for the shipped ones too" not in choose_modules(["worker.skills.demo"]).describe()
 
 
 def test_robots_share_the_skill_of_a_module_that_both_name(modules: Folder) -> None:
