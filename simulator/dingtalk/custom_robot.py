@@ -9,6 +9,7 @@ from typing import Any
 
 from dingda.shared.dingtalk.signature import verify
 from dingda.shared.errors import InvalidSignatureError
+from dingda.simulator.dingtalk.reply_judge import REPLIES_PER_MINUTE
 from dingda.simulator.dingtalk.rules import (
     OK,
     ReplyVerdict,
@@ -18,7 +19,7 @@ from dingda.simulator.dingtalk.rules import (
     parse_reply,
     too_fast,
 )
-from dingda.simulator.dingtalk.simulation import REPLIES_PER_MINUTE, Simulation
+from dingda.simulator.dingtalk.simulation import Simulation
 from dingda.simulator.dingtalk.throttle import ReplyThrottle
 
 CHAT = "告警群"

@@ -1,10 +1,8 @@
 """The simulated DingTalk: messages out, replies in. It has a clock and no sockets."""
 
 import secrets
-from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from functools import partial
 from typing import Any
 
 from dingda.shared.dingtalk.fields import string
@@ -29,25 +27,11 @@ from dingda.simulator.dingtalk.faults import (
 from dingda.simulator.dingtalk.record import Ack, Record
 from dingda.simulator.dingtalk.record_store import MAX_RECORDS, RecordStore
 from dingda.simulator.dingtalk.replies import in_callback_reply, record_reply
+from dingda.simulator.dingtalk.reply_judge import REPLIES_PER_MINUTE, ReplyJudge
 from dingda.simulator.dingtalk.robots import SimulatedRobots
-from dingda.simulator.dingtalk.rules import (
-    BUSY,
-    IMPROPER,
-    NO_SESSION,
-    OK,
-    ReplyVerdict,
-    check_content_type,
-    check_payload,
-    check_size,
-    parse_reply,
-    too_fast,
-)
+from dingda.simulator.dingtalk.rules import ReplyVerdict, parse_reply
 from dingda.simulator.dingtalk.signed_callback import SignedCallback, body_of, signed_headers
-from dingda.simulator.dingtalk.throttle import ReplyThrottle
 from dingda.simulator.dingtalk.user_message import UserMessage
-
-REPLIES_PER_MINUTE = 20
-"""DingTalk: more than these in one minute are refused, and everything for ten minutes after."""
 
 # In captured callbacks the stated end is 45 to 341 ms later than 90 minutes after `createAt`.
 _SESSION_EXTRA_MS = 188
@@ -91,10 +75,7 @@ class Simulation:
         self.public_url = public_url
         self.now_ms = now_ms
         self._session_life_ms = session_life_ms
-        self._replies_per_minute = replies_per_minute
-        self._throttles = defaultdict[str, ReplyThrottle](
-            partial(ReplyThrottle, replies_per_minute or 0)
-        )
+        self._judge = ReplyJudge(replies_per_minute)
         self._msg_ids: dict[str, str] = {}
         """By session."""
         self._faults = NO_FAULTS
@@ -243,18 +224,11 @@ class Simulation:
         """
         now_ms = self.now_ms()
         record = self.record(self._msg_ids.get(session, ""))
-        payload = parse_reply(body)
-        verdict = (
-            check_content_type(content_type)
-            or _check_session(record, now_ms)
-            or self._injected_verdict()
-            or check_size(body)
-            or check_payload(payload)
-            or self._check_rate(record, now_ms)
-            or OK
+        verdict = self._judge.judge(
+            record, content_type=content_type, body=body, fault=self._faults.replies, now_ms=now_ms
         )
         if record:
-            self._note(record, payload, verdict, now_ms)
+            self._note(record, parse_reply(body), verdict, now_ms)
         return verdict
 
     def group_of(self, conversation_id: str) -> str | None:
@@ -312,26 +286,6 @@ class Simulation:
     def _headers(self, now_ms: int, robot: Robot) -> dict[str, str]:
         return signed_headers(robot, now_ms, self._faults.callbacks)
 
-    def _injected_verdict(self) -> ReplyVerdict | None:
-        match self._faults.replies:
-            case ReplyFault.THROTTLE:
-                return too_fast(self._replies_per_minute or REPLIES_PER_MINUTE)
-            case ReplyFault.REFUSE:
-                return NO_SESSION
-            case ReplyFault.CONTENT:
-                return IMPROPER
-            case ReplyFault.BUSY | ReplyFault.FAIL | ReplyFault.UNAVAILABLE:
-                return BUSY
-            case _:
-                return None
-
-    def _check_rate(self, record: Record | None, now_ms: int) -> ReplyVerdict | None:
-        if record is None or self._replies_per_minute is None:
-            return None
-        if self._throttles[str(record.callback.get("conversationId"))].takes(now_ms):
-            return None
-        return too_fast(self._replies_per_minute)
-
     def _note(
         self, record: Record, payload: dict[str, Any] | None, verdict: ReplyVerdict, now_ms: int
     ) -> None:
@@ -339,10 +293,6 @@ class Simulation:
         if self._faults.replies in _WITHOUT_ERRCODE:
             reply = replace(reply, trouble=self._faults.replies)
         self.records.put(replace(record, replies=(*record.replies, reply)))
-
-
-def _check_session(record: Record | None, now_ms: int) -> ReplyVerdict | None:
-    return NO_SESSION if record is None or now_ms >= record.session_expires_ms else None
 
 
 def _signed(record: Record) -> SignedCallback:
