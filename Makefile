@@ -5,7 +5,7 @@ PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 BASELINES := requirements arq
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-demo quick test-wheel test-chart docs sbom audit lint format faults chaos soak fuzz bench screenshots build lock clean
+.PHONY: help setup demo test test-demo quick test-wheel test-chart docs sbom audit lint format faults chaos soak fuzz bench screenshots recording build lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^# ---/ {print ""} /^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -141,6 +141,9 @@ benchmarks/.venv/%/.ready: benchmarks/baselines/%.txt
 	@$(PYTHON) -m venv $(@D)
 	@$(@D)/bin/pip install --quiet --disable-pip-version-check --require-hashes -r $<
 	@touch $@
+
+recording: setup ## record the demo again, for the READMEs (needs Debian's `chromium`; two minutes)
+	@$(BIN)/python -m scripts.recording
 
 screenshots: setup ## draw the pictures of docs/img again (needs Debian's `chromium`)
 	@$(BIN)/python -m scripts.screenshots
