@@ -82,8 +82,10 @@ function becameOf(store, messages, leases) {
   return { effect: texts.strip.waitsForLease, wait: texts.strip.inSeconds(Math.max(0, Math.ceil((ends - Date.now()) / 1000))) };
 }
 
-/** How often each of these messages was answered, as the chat shows it. */
+/** How often each of these messages was answered, as the chat shows it, and when. */
 function answered(records) {
-  const counts = new Set(records.map(({ replies }) => replies.filter(replyIsShown).length));
-  return counts.size === 1 && counts.has(1) ? texts.strip.answeredOnce : texts.strip.answers([...counts].join(", "));
+  const shown = records.map(({ replies }) => replies.filter(replyIsShown));
+  const counts = [...new Set(shown.map(({ length }) => length))];
+  if (counts.some((count) => count !== 1)) return texts.strip.answers(counts.join(", "));
+  return texts.strip.answeredOnce(inSeconds(Math.max(...shown.map(([reply]) => reply.after_ms))));
 }

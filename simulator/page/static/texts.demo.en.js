@@ -21,7 +21,7 @@ export default {
     waitsForLease: "its message waits until the lease runs out, for another worker to take it up",
     inSeconds: (seconds) => `in ${seconds} s`,
     takenUp: "another worker has taken up its message",
-    answeredOnce: "its message was answered all the same, once",
+    answeredOnce: (seconds) => `its message was answered all the same, once, ${seconds} s after it was sent`,
     answers: (counts) => `its message was answered ${counts} times`,
     redisIsAway: "Redis is stopped: new messages get “busy”, accepted ones wait for it",
     redisWasAway: (seconds) => `Redis was away for ${seconds} s, and is back`,

@@ -21,7 +21,7 @@ export default {
     waitsForLease: "那条消息在等租约到期，之后由另一个 worker 接着答",
     inSeconds: (seconds) => `还有 ${seconds} 秒`,
     takenUp: "另一个 worker 接手了那条消息",
-    answeredOnce: "那条消息照样答了，只答了一次",
+    answeredOnce: (seconds) => `那条消息照样答了，只答了一次，在发出 ${seconds} 秒之后`,
     answers: (counts) => `那条消息答了 ${counts} 次`,
     redisIsAway: "Redis 停了：新消息得到「系统繁忙」，已受理的等它回来",
     redisWasAway: (seconds) => `Redis 停了 ${seconds} 秒，又回来了`,
