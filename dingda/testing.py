@@ -14,7 +14,7 @@ event or a card action, and returns how that would end; `tick` calls a scheduled
     def test_coffee_is_served(dingtalk: SimulatedDingTalk) -> None:
         assert dingtalk.ask("咖啡").shown[0].payload["text"]["content"] == "咖啡好了"
 
-docs/skills.md and docs/simulator.md show more.
+docs/testing.md shows more.
 """
 
 from dingda.shared.ledger.states import Completion, DeadReason, Outcome

@@ -254,19 +254,18 @@ def test_a_skill_is_tested_with_the_whole_bot_behind_it(folder: Path) -> None:
 
 
 def test_the_examples_in_the_docs_pass(folder: Path) -> None:
-    readme, guide, cards = (
+    readme, testing, cards = (
         _PYTHON.findall((ROOT / page).read_text("utf-8"))
-        for page in ("README.md", "docs/simulator.md", "docs/cards.md")
+        for page in ("README.md", "docs/testing.md", "docs/cards.md")
     )
-    coffee = next(code for code in readme if 'Skill("coffee"' in code)
-    leave = next(code for code in cards if 'Skill("leave"' in code)
-    of_a_client, conftest, of_coffee, of_a_chat, of_leave = guide
-    compile(of_a_client, "docs/simulator.md", "exec")
+    *_, conftest, canteen, of_canteen, of_leave, of_a_chat = testing
     modules = {
-        "conftest": conftest.replace('"coffee"', '"coffee,leave"'),
-        "coffee": coffee,
-        "leave": leave,
-        "test_coffee": of_coffee,
+        "conftest": conftest.replace('"canteen,bonus"', '"canteen,bonus,leave,coffee"'),
+        "bonus": next(code for code in testing if 'Skill("bonus"' in code),
+        "leave": next(code for code in cards if 'Skill("leave"' in code),
+        "coffee": next(code for code in readme if 'Skill("coffee"' in code),
+        "canteen": canteen,
+        "test_canteen": of_canteen,
         "test_chat": of_a_chat,
         "test_leave": of_leave,
     }
@@ -274,7 +273,8 @@ def test_the_examples_in_the_docs_pass(folder: Path) -> None:
         (folder / f"{name}.py").write_text(text, "utf-8")
     (folder / "chat.json").write_text(CHAT, "utf-8")
     ended = run_pytest(folder)
-    assert "5 passed" in ended.stdout, ended.stdout
+    assert ended.returncode == 0, ended.stdout
+    assert f"{(of_canteen + of_leave + of_a_chat).count('def test_')} passed" in ended.stdout
 
 
 def test_a_conftest_may_name_the_plugin_as_well(folder: Path) -> None:
