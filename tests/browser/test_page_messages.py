@@ -115,6 +115,33 @@ async def test_the_list_goes_on_while_somebody_types_into_its_filter(
     await expect(box).to_have_value("筛三的话")
 
 
+async def test_escape_empties_the_search_before_it_closes_the_list(
+    chat: ChatPage, page: Page
+) -> None:
+    await chat.open_single("退出")
+    await open_list(page)
+    await search(page, "没有这样的话")
+    await page.keyboard.press("Escape")
+    await expect(page.get_by_role("searchbox", name="说的或回复里的字")).to_have_value("")
+    await expect(page.locator("#messages")).to_be_visible()
+    await page.keyboard.press("Escape")
+    await expect(page.locator("#messages")).to_be_hidden()
+
+
+async def test_escape_closes_a_dialog_and_leaves_the_details_open(
+    chat: ChatPage, page: Page
+) -> None:
+    await chat.open_single("对话框")
+    await chat.say("text")
+    await chat.open_details()
+    await page.get_by_role("button", name="加上图片、语音、@ 等").click()
+    await page.get_by_role("button", name="整个回调的原文").click()
+    await expect(page.locator("#raw-editor")).to_be_visible()
+    await page.keyboard.press("Escape")
+    await expect(page.locator("#raw-editor")).to_be_hidden()
+    await expect(chat.details).to_be_visible()
+
+
 async def test_a_message_is_changed_and_sent_again(chat: ChatPage, page: Page) -> None:
     await chat.open_single("改写")
     await chat.say("吃了吗")

@@ -260,7 +260,10 @@ byId("language-button").addEventListener("click", () => {
 byId("messages-button").addEventListener("click", () => togglePanel("messages"));
 byId("bad-day-button").addEventListener("click", () => togglePanel("bad-day"));
 byId("log").addEventListener("say", ({ detail }) => composer.say(detail));
-document.addEventListener("keydown", ({ key }) => key === "Escape" && closePanel());
+document.addEventListener("keydown", ({ key, isComposing }) => {
+  // While an input method composes, Escape takes back what it has.
+  if (key === "Escape" && !isComposing) closePanel();
+});
 addEventListener("hashchange", arrive);
 
 offerNewChat((conversation) => go(conversation));

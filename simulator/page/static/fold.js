@@ -7,6 +7,10 @@ import { texts } from "./texts.js";
 const LONG_PX = 400;
 const TEXTS = ":scope > :is(.bubble.text, .bubble.markdown), :scope > .action-card > .markdown";
 
+/** Most are; to measure one makes the browser lay the whole chat out. */
+const isSurelyShort = ({ textContent, childElementCount }) =>
+  textContent.length < 200 && textContent.split("\n").length < 8 && childElementCount < 8;
+
 /**
  * @param {HTMLElement} message a message that is in the page.
  * @param {string} key the message's.
@@ -14,7 +18,7 @@ const TEXTS = ":scope > :is(.bubble.text, .bubble.markdown), :scope > .action-ca
  */
 export function foldIfLong(message, key, unfolded) {
   const text = message.querySelector(TEXTS);
-  if (!text || text.scrollHeight <= LONG_PX) return;
+  if (!text || isSurelyShort(text) || text.scrollHeight <= LONG_PX) return;
   const button = element("button", {
     type: "button",
     class: "unfold",

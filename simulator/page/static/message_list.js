@@ -64,6 +64,8 @@ export class MessageList {
           placeholder: texts.filter.text,
           value: this.#filter.text,
           oninput: ({ target }) => this.#choose("text", target.value),
+          // Escape empties the box, and closes the panel only from an empty one.
+          onkeydown: (event) => event.key === "Escape" && event.target.value && event.stopPropagation(),
         }),
       ),
       this.#count,
