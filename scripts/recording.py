@@ -1,7 +1,7 @@
 """`make recording`: record the demo keeping its promise, as the READMEs' first picture.
 
-A worker is killed in the middle of an answer, which comes all the same, once; then another under two
-hundred questions. All of it is the real demo in a real browser.
+A worker is killed in the middle of an answer, which comes all the same, once; then another under
+two hundred questions. All of it is the real demo in a real browser.
 """
 
 import asyncio
