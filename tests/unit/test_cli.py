@@ -138,6 +138,12 @@ def test_skills_that_cannot_be_loaded_make_the_exit_status_1() -> None:
     assert "cannot be loaded: acme.missing: ModuleNotFoundError" in done.stdout
 
 
+def test_the_list_of_skills_says_how_to_get_the_shipped_ones() -> None:
+    done = run("skills", DINGDA_SKILLS="tests.e2e.slow_skill")
+    assert "tests.e2e.slow_skill and the help, as the settings name them" in done.stderr
+    assert "for the shipped ones too: DINGDA_SKILLS=tests.e2e.slow_skill," in done.stderr
+
+
 def test_a_skill_may_be_in_the_current_folder_and_shadows_no_library(tmp_path: Path) -> None:
     (tmp_path / "coffee.py").write_text(
         "from dingda.skill import Skill\n"

@@ -7,7 +7,7 @@ import click
 from dingda.shared.runtime.command_line import FAILED, OK, WRONG_USAGE, as_json_option
 from dingda.shared.runtime.logs import configure_logging
 from dingda.shared.runtime.settings import Settings, load_settings
-from dingda.worker.answering.composition import load_robots_skills
+from dingda.worker.answering.composition import describe_skills, load_robots_skills
 from dingda.worker.operations.named_robots import find_robot, robot_option
 from dingda.worker.operations.settings_list import list_settings, show_settings
 from dingda.worker.operations.skills_list import list_skills, show_robots_skills
@@ -36,7 +36,7 @@ def skills(*, robot_name: str, as_json: bool) -> int:
     """List the skills, their modules and what one types.
 
     Of several robots, each robot's. Words that two skills claim are named, with the one that has
-    them. Exit status: 1 if a module can't be loaded.
+    them. Why it is these skills is said last. Exit status: 1 if a module can't be loaded.
     """
     settings = _load()
     robots = [find_robot(settings.robots, robot_name)] if robot_name else settings.robots
@@ -44,6 +44,8 @@ def skills(*, robot_name: str, as_json: bool) -> int:
         robot.label: list_skills(find_skills(robot.skills or settings.skills)) for robot in robots
     }
     click.echo(show_robots_skills(found, as_json=as_json))
+    if not as_json:
+        click.echo("\n".join(describe_skills(settings)), err=True)
     return FAILED if any(each.failures for each in found.values()) else OK
 
 
