@@ -13,6 +13,7 @@ from dingda.shared.ledger.timeline import MessageTimeline
 from dingda.simulator.dingtalk.bot_sends import BotSends
 from dingda.simulator.dingtalk.callback import (
     GROUP_ID,
+    GROUP_TITLE,
     build_callback,
     new_msg_id,
     over_quota,
@@ -270,9 +271,10 @@ class Simulation:
             del self._msg_ids[next(iter(self._msg_ids))]
 
     def _addressed(self, message: UserMessage) -> tuple[UserMessage, Robot]:
-        """A message with its robot's one name, and the robot."""
+        """A message with its robot's and its group's one name, and the robot."""
         robot = self.robots.called(message.robot)
-        return replace(message, robot=self.robots.shown_name(robot)), robot
+        group = "" if message.group == GROUP_TITLE else message.group
+        return replace(message, group=group, robot=self.robots.shown_name(robot)), robot
 
     def _robot_of(self, callback: dict[str, Any]) -> Robot:
         return self.robots.of_code(string(callback, "robotCode"))

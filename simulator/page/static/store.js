@@ -147,7 +147,7 @@ export class Store {
 
 export const singleWith = (person, robot) =>
   robot ? `${WITH_ROBOT}${robot.replaceAll("/", "%2F")}/${person}` : SINGLE + person;
-export const groupCalled = (name) => (name ? OTHER_GROUP + name : GROUP);
+export const groupCalled = (name) => (name && name !== texts.group ? OTHER_GROUP + name : GROUP);
 export const conversationOf = ({ said }) =>
   said.single ? singleWith(said.sender, said.robot) : groupCalled(said.group);
 

@@ -82,6 +82,11 @@ def test_each_group_has_an_id_and_a_title_of_its_own(several: DingTalk) -> None:
     assert len({usual.chat, other.chat, several.say(group="项目群").chat}) == 3
 
 
+def test_the_group_that_is_always_there_goes_by_its_title_too(several: DingTalk) -> None:
+    named = several.say(group="钉答演示群")
+    assert (named.chat, named.record.said.group) == (several.say().chat, "")
+
+
 def test_a_group_is_known_by_its_id_once_somebody_has_spoken_in_it(several: DingTalk) -> None:
     other = several.say(group="值班群")
     assert several.simulation.group_of(other.chat) == "值班群"
