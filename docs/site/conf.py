@@ -75,7 +75,8 @@ def lead_out_of_the_site(app: Sphinx, page: str, source: list[str]) -> None:
 
     def address(link: re.Match[str]) -> str:
         path = (here / link[1]).resolve()
-        if path.is_relative_to(app.srcdir) or not path.exists():
+        copied = path.is_relative_to(app.srcdir) or path.is_relative_to(DOCS / "img")
+        if copied or not path.exists():
             return link[0]
         anchor = link[2] or ""
         if path.suffix == ".md" and path.is_relative_to(DOCS):
