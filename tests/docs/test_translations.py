@@ -15,6 +15,7 @@ DOCS = ROOT / "docs"
 ENGLISH_ONLY = {
     *("delivery.md", "dependencies.md", "faults.md", "operations.md", "regressions.md"),
     *("security.md", "tried.md"),
+    "skills.md",  # until its last part has a page of its own
     *("skills/coupons.md", "skills/performance.md", "skills/weather.md"),
 }
 """What only those read who run or change Dingda."""
@@ -43,8 +44,7 @@ def pages() -> list[str]:
 
 
 def translated() -> list[str]:
-    written = [page for page in pages() if page not in ENGLISH_ONLY]
-    return [page for page in written if (DOCS / "zh" / page).exists()]  # until all are translated
+    return [page for page in pages() if page not in ENGLISH_ONLY]
 
 
 def sections(path: Path) -> list[Section]:
@@ -117,6 +117,11 @@ def anchors(page: Path) -> list[str]:
         before = sum(re.fullmatch(rf"{re.escape(slug)}(-\d+)?", each) is not None for each in made)
         made.append(f"{slug}-{before}" if before else slug)
     return made
+
+
+def test_the_index_leads_to_each_page() -> None:
+    listed = {name.partition("#")[0] for name in _LINK.findall((DOCS / "README.md").read_text())}
+    assert listed == set(pages()) - {"README.md"}
 
 
 @pytest.mark.parametrize("page", translated())
