@@ -24,7 +24,7 @@ AUTHORS_PAGES = [
         "events",
         "packaging",
         "troubleshooting",
-        "skills",
+        "testing",
         "simulator",
     )
 ]
