@@ -1,5 +1,6 @@
 """Follow a message to its end: everything that comes of it, as it comes, for as long as it may."""
 
+import asyncio
 import time
 from collections.abc import AsyncIterator, Callable
 
@@ -11,6 +12,8 @@ WITHOUT_LEDGER_S = 5.0
 """How long a reply is waited for where no ledger says whether one will come."""
 LOOK_EVERY_S = 1.0
 """How often the workers are looked at, and the progress is told."""
+_AT_MOST_EVERY_S = 0.05
+"""How often an exchange is fetched: what others say in a burst changes the revision, too."""
 GONE_FOR_S = 5.0
 """How long no worker has to be alive before none is waited for: one may just be starting."""
 _MORE_WITHIN_S = 0.5
@@ -58,6 +61,7 @@ class Following:
             left_s = self._until_s(exchange.record) - time.monotonic()
             if left_s <= 0 or self.found_no_worker:
                 return
+            await asyncio.sleep(_AT_MOST_EVERY_S)
             exchange = await self._client.exchange(
                 self._msg_id, after=exchange.revision, wait_s=min(left_s, LOOK_EVERY_S)
             )
