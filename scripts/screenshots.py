@@ -98,6 +98,7 @@ async def _draw(chromium: str, url: str) -> None:
         async with _page(browser, url, "en-US") as page:
             await _open_details(page, "慢 0.8")
             await _save(page, "page.png")
+            await _draw_messages(page)
             await _draw_bad_day(page)
         await browser.close()
 
@@ -189,6 +190,13 @@ async def _open_details(page: Page, said: str) -> None:
     await expect(state).to_have_attribute("data-state", "answered")
     await state.click()
     await _to_end(page)
+
+
+async def _draw_messages(page: Page) -> None:
+    await page.locator("#messages-button").click()
+    await expect(page.locator(".messages li").first).to_be_visible()
+    await _save(page, "page-messages.png")
+    await page.locator("#messages-button").click()
 
 
 async def _draw_bad_day(page: Page) -> None:

@@ -50,6 +50,18 @@ async def test_the_browsers_back_closes_the_details(chat: ChatPage, page: Page) 
     await expect(chat.details).to_be_visible()
 
 
+async def test_a_link_that_names_another_conversation_leads_to_the_messages_own(
+    chat: ChatPage, page: Page
+) -> None:
+    await chat.open_single("搬家")
+    await chat.say("text")
+    await chat.expect_state("answered")
+    await chat.open_details()
+    await page.goto(page.url.replace("single/%E6%90%AC%E5%AE%B6", "group"))
+    await expect(page.locator("#title")).to_have_text("搬家 的单聊")
+    await expect(chat.details).to_be_visible()
+
+
 async def test_a_link_to_a_message_that_is_gone_says_so(chat: ChatPage, page: Page) -> None:
     await chat.open("group/message/gone")
     await expect(page.get_by_role("alert")).to_contain_text("这条消息已经不在了")

@@ -67,6 +67,29 @@ async def test_what_came_elsewhere_is_counted_and_a_line_marks_where_it_begins(
     await expect(page.locator(".divider")).to_have_count(0)
 
 
+async def test_what_comes_while_nobody_sees_the_page_is_counted_in_its_title(
+    chat: ChatPage, page: Page
+) -> None:
+    await chat.open_single("背后")
+    await page.evaluate(
+        """() => {
+             Object.defineProperty(document, "hidden", { get: () => window.away });
+             window.away = true;
+             document.dispatchEvent(new Event("visibilitychange"));
+           }"""
+    )
+    await send(chat, "text", "背后")
+    await expect(page).to_have_title(re.compile(r"^\(2\) "))
+    await page.evaluate(
+        """() => {
+             window.away = false;
+             document.dispatchEvent(new Event("visibilitychange"));
+           }"""
+    )
+    await expect(page).not_to_have_title(re.compile(r"^\("))
+    await expect(page.locator(".divider")).to_have_count(1)
+
+
 async def test_what_comes_while_one_reads_further_up_is_a_press_away(
     chat: ChatPage, page: Page
 ) -> None:

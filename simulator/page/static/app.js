@@ -52,7 +52,7 @@ function redraw() {
   byId("title").textContent = titleOf(store.open);
   drawBanner(byId("banner"), store, page);
   chat.draw(store);
-  forgetUnknown();
+  correctAddress();
   composer.draw();
   suggestions.draw(store.skills);
   drawPanel();
@@ -77,11 +77,16 @@ function drawPanel() {
 /** The message or card whose details are open. */
 const chosen = () => store.records.get(store.selected) ?? store.cards.get(store.selected);
 
-/** Leaves the details of what the server has forgotten, or has never known. */
-function forgetUnknown() {
-  if (!isUpToDate || store.selected === null || chosen()) return;
-  byId("problem").textContent = texts.forgotten;
-  go(store.open, null, "replaceState");
+/** Goes to the conversation that the chosen message is in, and leaves one that the server does not know. */
+function correctAddress() {
+  if (!isUpToDate || store.selected === null) return;
+  const record = store.records.get(store.selected);
+  if (record && conversationOf(record) !== store.open) {
+    go(conversationOf(record), record.msg_id, "replaceState");
+  } else if (!chosen()) {
+    byId("problem").textContent = texts.forgotten;
+    go(store.open, null, "replaceState");
+  }
 }
 
 function openPanel(name) {
@@ -119,13 +124,10 @@ function arrive() {
   const isOther = known !== store.open;
   store.enter(known);
   chat.toEnd ||= isOther;
-  if (isOther && store.newSince !== null) chat.reveal(DIVIDER);
+  chat.reveal(id ?? (isOther && store.newSince !== null ? DIVIDER : null));
   store.selected = id;
   if (id === null) panels.drop("details");
-  else {
-    chat.reveal(id);
-    panels.open("details");
-  }
+  else panels.open("details");
   redraw();
 }
 
@@ -178,7 +180,9 @@ let isDrawing = false;
 function redrawSoon() {
   if (isDrawing) return;
   isDrawing = true;
-  requestAnimationFrame(() => {
+  // A page that nobody sees has no frames, but its title counts what is new.
+  const soon = document.hidden ? setTimeout : requestAnimationFrame;
+  soon(() => {
     isDrawing = false;
     redraw();
   });

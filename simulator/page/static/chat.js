@@ -43,7 +43,7 @@ export class Chat {
     this.#page = page;
   }
 
-  /** Brings a message or card into sight, and marks it as the one whose details are open. */
+  /** Brings a message, a card or the line above what is new into sight, as soon as it is there; null: none. */
   reveal(id) {
     this.#sought = id;
   }

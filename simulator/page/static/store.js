@@ -66,6 +66,7 @@ export class Store {
     this.records.clear();
     this.cards.clear();
     this.unread.clear();
+    this.newSince = null;
   }
 
   put(record, isNew) {
