@@ -59,6 +59,8 @@ class Inspection:
     """The latest, `MAX_LINES` at the most."""
     traceback: str = ""
     """Of the latest failure, as Python shows it."""
+    is_answer: bool = False
+    """Whether the message answered a question of the bot."""
 
     def followed_by(self, later: "Inspection") -> "Inspection":
         """This one with what was told later."""
@@ -66,6 +68,7 @@ class Inspection:
             self,
             skill=later.skill or self.skill,
             command=later.command or self.command,
+            is_answer=later.is_answer or self.is_answer,
             # A command without arguments has none of the command before it.
             arguments=later.arguments if later.command else {**self.arguments, **later.arguments},
             calls=(*self.calls, *later.calls)[-MAX_CALLS:],

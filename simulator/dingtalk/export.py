@@ -1,22 +1,52 @@
 """A message as a command for the shell, or as a test for pytest."""
 
+import re
 import shlex
-from dataclasses import fields
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, fields
+from itertools import takewhile
 from pprint import pformat
 
-from dingda.simulator.dingtalk.record import Record
+from dingda.simulator.dingtalk.media import StoredFile
+from dingda.simulator.dingtalk.record import Record, is_sent_to
 from dingda.simulator.dingtalk.signed_callback import SignedCallback
 from dingda.simulator.dingtalk.simulation import FRESH
 from dingda.simulator.dingtalk.user_message import UserMessage
 
+FindFile = Callable[[str], StoredFile | None]
+"""Finds a file that was given, by its id."""
+
+_LONGEST_FILE = 4000
+"""How many bytes of a file are written into a test."""
 _TEST = """\
 from dingda.testing import {imports}
 
 
 def test_the_answer_to_{name}(dingtalk: SimulatedDingTalk) -> None:
-    record = dingtalk.{call}
-    assert [reply.payload for reply in record.shown] == {payloads}
+{body}
 """
+
+
+@dataclass(frozen=True, slots=True)
+class Copied:
+    """What a test is made of."""
+
+    record: Record
+    before: Sequence[Record] = ()
+    """What led to it in a dialogue, the oldest first."""
+    pushed: Sequence[Record] = ()
+    """What the bot sent first because of it, the oldest first."""
+
+
+def copied_from(record: Record, records: Sequence[Record]) -> Copied:
+    """Find what belongs to a message among all records, the oldest of which is first.
+
+    What was pushed before the next message came counts as its own.
+    """
+    place = next(n for n, each in enumerate(records) if each.msg_id == record.msg_id)
+    before = tuple(_dialogue_before(record, records[:place]))[::-1]
+    pushed = takewhile(lambda each: not each.prompted, records[place + 1 :])
+    return Copied(record, before, tuple(pushed))
 
 
 def as_curl(callback: SignedCallback, url: str) -> str:
@@ -31,24 +61,88 @@ def as_curl(callback: SignedCallback, url: str) -> str:
     return " \\\n  ".join(parts) + "\n"
 
 
-def as_test(record: Record) -> str:
-    """Write a message and the replies that it got as a test; see `dingda.testing`."""
-    said = record.said
-    call = f"ask({', '.join([repr(said.text), *_arguments(said)])})"
-    names = [name for name in ("Mentioned", "Quotation") if f"{name}(" in call]
+def as_test(copied: Copied, find_file: FindFile) -> str:
+    """Write a message, and the replies and pushes that it got, as a test; see `dingda.testing`."""
+    lines = [f"dingtalk.{_call(record, find_file)}" for record in copied.before]
+    lines.append(f"record = dingtalk.{_call(copied.record, find_file)}")
+    lines.append(
+        "assert [reply.payload for reply in record.shown] == " + _payloads([copied.record])
+    )
+    lines += _expected_pushes(copied.pushed)
+    body = "\n".join(f"    {line}" for line in lines)
+    names = [name for name in ("Mentioned", "Quotation") if re.search(rf"=\(?{name}\(", body)]
     return _TEST.format(
         imports=", ".join((*names, "SimulatedDingTalk")),
-        name=_name(said.text),
-        call=_raw_call(record) if record.raw else call,
-        payloads=_pretty([reply.payload for reply in record.shown]),
+        name=_name(copied.record.said.text),
+        body=body,
     )
 
 
-def _raw_call(record: Record) -> str:
+def _dialogue_before(record: Record, records: Sequence[Record]) -> Iterator[Record]:
+    """The messages that a message answers, the latest first: each was said in the same chat."""
+    for earlier in reversed(records):
+        if not record.inspection.is_answer:
+            return
+        if earlier.prompted and _chat(earlier.said) == _chat(record.said):
+            yield earlier
+            record = earlier
+
+
+def _chat(said: UserMessage) -> tuple[str, bool, str, str]:
+    return said.sender, said.single, said.group, said.robot
+
+
+def _call(record: Record, find_file: FindFile) -> str:
     if record.verbatim is not None:
         return f"ask_raw({_pretty(record.verbatim)}, verbatim=True)"
-    made = {name: value for name, value in record.callback.items() if name not in FRESH}
-    return f"ask_raw({_pretty(made)})"
+    if record.raw:
+        made = {name: value for name, value in record.callback.items() if name not in FRESH}
+        return f"ask_raw({_pretty(made)})"
+    said = record.said
+    return f"ask({', '.join([repr(said.text), *_arguments(said, find_file)])})"
+
+
+def _arguments(message: UserMessage, find_file: FindFile) -> list[str]:
+    """The fields that differ from their defaults, as keyword arguments."""
+    return [
+        f"{field.name}={_value(field.name, getattr(message, field.name), find_file)}"
+        for field in fields(UserMessage)
+        if field.name != "text" and getattr(message, field.name) != field.default
+    ]
+
+
+def _value(name: str, value: object, find_file: FindFile) -> str:
+    file = find_file(str(value)) if name == "file" else None
+    if name != "file":
+        return repr(value)
+    if file is None:  # forgotten: a sample comes in its place
+        return "''"
+    size = len(file.content)
+    # As many zeros as there were bytes: what a test holds should be readable.
+    content = repr(file.content) if size <= _LONGEST_FILE else f"bytes({size})"
+    return f"dingtalk.give_file({file.name!r}, {content})"
+
+
+def _expected_pushes(pushed: Sequence[Record]) -> Iterator[str]:
+    """A line for each chat that something was pushed to."""
+    chats = dict.fromkeys((each.said.single, _name_of_chat(each)) for each in pushed)
+    for is_single, name in chats:
+        person, group = (name, None) if is_single else ("", name)
+        here = [each for each in pushed if is_sent_to(each, person, group)]
+        where = f"to={name!r}" if is_single else f"group={name!r}"
+        yield f"pushed = dingtalk.pushed_after(record, {where}, count={len(here)})"
+        yield (
+            "assert [reply.payload for each in pushed for reply in each.shown] == "
+            + _payloads(here)
+        )
+
+
+def _name_of_chat(record: Record) -> str:
+    return record.said.sender if record.said.single else record.said.group
+
+
+def _payloads(records: Sequence[Record]) -> str:
+    return _pretty([reply.payload for record in records for reply in record.shown])
 
 
 def _pretty(value: object) -> str:
@@ -57,15 +151,6 @@ def _pretty(value: object) -> str:
 
 def _quoted(body: bytes) -> str:
     return shlex.quote(body.decode("utf-8", "replace"))
-
-
-def _arguments(message: UserMessage) -> list[str]:
-    """The fields that differ from their defaults, as keyword arguments."""
-    return [
-        f"{field.name}={getattr(message, field.name)!r}"
-        for field in fields(UserMessage)
-        if field.name != "text" and getattr(message, field.name) != field.default
-    ]
 
 
 def _name(text: str) -> str:

@@ -188,5 +188,13 @@ class Record:
         return _RECORDS.validate_json(body)
 
 
+def is_sent_to(record: Record, person: str, group: str | None) -> bool:
+    """Whether a message is in a person's single chat, or in a group; without either, anywhere."""
+    said = record.said
+    if person:
+        return said.single and said.sender == person
+    return group is None or (not said.single and said.group == group)
+
+
 _RECORD = TypeAdapter(Record)
 _RECORDS = TypeAdapter(list[Record])

@@ -16,7 +16,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from dingda.simulator.dingtalk.change_notifier import ChangeNotifier
-from dingda.simulator.dingtalk.export import as_curl, as_test
+from dingda.simulator.dingtalk.export import as_curl
 from dingda.simulator.dingtalk.faults import FaultSettings
 from dingda.simulator.dingtalk.record import Record
 from dingda.simulator.dingtalk.robots import UnknownRobotError
@@ -80,7 +80,6 @@ def api_routes(
         Route(f"{message}/redeliver", endpoints.redeliver, methods=["POST"]),
         Route(f"{message}/expire", endpoints.expire, methods=["POST"]),
         Route(f"{message}/curl", endpoints.show_curl, methods=["GET"]),
-        Route(f"{message}/test", endpoints.show_test, methods=["GET"]),
         Route(message, endpoints.show_message, methods=["GET"]),
         Route("/api/skills", endpoints.list_skills, methods=["GET"]),
         Route("/api/bad-day", endpoints.show_faults, methods=["GET"]),
@@ -160,9 +159,6 @@ class _Endpoints:
         return PlainTextResponse(
             as_curl(self._signed_again(request), self._callback_sender.callback_url)
         )
-
-    async def show_test(self, request: Request) -> Response:
-        return PlainTextResponse(as_test(self._record(request.path_params["msg_id"])))
 
     async def show_message(self, request: Request) -> Response:
         msg_id = request.path_params["msg_id"]

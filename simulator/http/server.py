@@ -50,6 +50,7 @@ from dingda.simulator.http.companion import Companion, CreateCompanion, Surround
 from dingda.simulator.http.delivery import Delivery
 from dingda.simulator.http.events import Feed
 from dingda.simulator.http.exchange_api import exchange_routes, worker_routes
+from dingda.simulator.http.export_api import export_routes
 from dingda.simulator.http.files_api import file_api_routes
 from dingda.simulator.http.organisation_api import organisation_routes
 from dingda.simulator.http.serving import WEBSOCKETS, SimulatorServer
@@ -179,6 +180,7 @@ def _build(
             *openapi_api_routes(platform.openapi, changes),
             *organisation_routes(platform.organisation, changes),
             *file_api_routes(platform.media),
+            *export_routes(dingtalk.records, platform.media, inspections),
             *exchange_routes(dingtalk.records, platform.cards, changes),
             *transcript_routes(
                 dingtalk, Delivery(dingtalk, sender, changes), changes, platform.cards.find

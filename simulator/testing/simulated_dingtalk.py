@@ -20,7 +20,7 @@ from dingda.simulator.dingtalk.openapi_faults import (
     OpenAPIFaults,
 )
 from dingda.simulator.dingtalk.openapi_usage import OpenAPIState
-from dingda.simulator.dingtalk.record import Record
+from dingda.simulator.dingtalk.record import Record, is_sent_to
 from dingda.simulator.dingtalk.user_message import UserMessage
 from dingda.simulator.errors import StackError
 from dingda.simulator.testing.replaying import replay
@@ -177,21 +177,38 @@ class SimulatedDingTalk:
         """What the bot sent first: messages and cards, the oldest first."""
         return [record for record in self.records() if not record.prompted]
 
-    def pushed_after(self, record: Record, *, to: str = "") -> list[Record]:
+    def pushed_after(
+        self,
+        record: Record,
+        *,
+        to: str = "",
+        group: str | None = None,
+        count: int = 0,
+        wait_s: float = WAIT_S,
+    ) -> list[Record]:
         """What the bot has sent first since a message came: pushes, cards, private answers.
-
-        A private answer is there once `ask` returns; for a push wait with `wait_until`.
 
         Args:
             record: the message's.
             to: a person's name, for what came into their single chat alone.
+            group: a group's name, for what came there alone; "": the group that is always there.
+            count: how many to wait for. A private answer is there once `ask` returns.
+            wait_s: how long to wait, in seconds.
+
+        Raises:
+            TimeoutError: if fewer came in time.
         """
-        return [
-            each
-            for each in self.pushed
-            if each.sent_at_ms >= record.sent_at_ms
-            and (not to or (each.said.single and each.said.sender == to))
-        ]
+
+        def found() -> list[Record]:
+            return [
+                each
+                for each in self.pushed
+                if each.sent_at_ms >= record.sent_at_ms and is_sent_to(each, to, group)
+            ]
+
+        if count:
+            self.wait_until(lambda: len(found()) >= count, wait_s=wait_s)
+        return found()
 
     @property
     def cards(self) -> list[Card]:

@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 
 from tests.support.processes import ROOT
-from tests.support.public_examples import NEED_A_BOT
 
 PLUGIN = "dingda.pytest_plugin"
 _PYTHON = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
@@ -19,14 +18,24 @@ import pytest
 
 @pytest.fixture(scope="session")
 def dingda_settings():
-    return {"DINGDA_SKILLS": "coffee"}
+    return {"DINGDA_SKILLS": "coffee,bill"}
+"""
+BILL = """
+from dingda.skill import Skill
+
+skill = Skill("bill", summary="查账单", private=True)
+
+
+@skill.command("账单")
+def bill() -> str:
+    return "欠 8 元"
 """
 COFFEE = """
 import asyncio
 import logging
 from pathlib import Path
 
-from dingda.skill import Context, Question, Skill, Text, User
+from dingda.skill import Context, File, Question, Skill, Text, User
 
 DRIPPED = Path(__file__).with_name("dripped")
 logger = logging.getLogger(__name__)
@@ -64,16 +73,23 @@ def ask_back() -> Question:
 
 
 @skill.step
-def pick(which: str) -> str:
+async def pick(which: str, ctx: Context) -> str:
+    await ctx.push(User(ctx.staff_id), f"{which}的来取")
     return f"{which}的"
+
+
+@skill.command("豆单")
+async def beans(file: File, ctx: Context) -> str:
+    return f"{file.name}: {(await ctx.download(file)).content.decode()}"
 """
 TESTS = """
-from dingda.simulator.dingtalk.export import as_test
+from urllib.parse import quote
+
 import dingda.testing
 import httpx
 import pytest
 from coffee import DRIPPED, skill
-from dingda.testing import CallbackFault, ReplyFault, UserMessage, staff_id_of
+from dingda.testing import CallbackFault, Mentioned, Quotation, ReplyFault, UserMessage, staff_id_of
 from tests.support.public_examples import NEED_A_BOT, example_of, failures_of
 
 
@@ -105,7 +121,7 @@ def test_the_log_of_a_message_is_in_its_record(dingtalk):
 def test_the_skills_of_the_bot_are_offered(dingtalk, dingtalk_url):
     dingtalk.ask("咖啡")
     offered = httpx.get(f"{dingtalk_url}/api/skills", trust_env=False).json()["skills"]
-    assert [skill["name"] for skill in offered] == ["coffee", "help"]
+    assert [skill["name"] for skill in offered] == ["coffee", "bill", "help"]
     assert [each["text"] for each in offered[0]["commands"]][:2] == ["咖啡", "手冲"]
 
 
@@ -179,7 +195,7 @@ def test_a_worker_that_is_killed_is_followed_by_one_that_answers_once(dingtalk):
 
 def test_a_push_is_read_where_it_came(dingtalk):
     record = dingtalk.ask("通知", sender="李四")
-    (push,) = dingtalk.wait_until(lambda: dingtalk.pushed_after(record, to="李四"))
+    (push,) = dingtalk.pushed_after(record, to="李四", count=1)
     assert (record.text, push.text) == ("叫了", "来取")
     assert dingtalk.pushed_after(record, to="张三") == []
 
@@ -193,10 +209,64 @@ async def test_it_serves_async_tests_as_well(dingtalk):
     assert dingtalk.ask("咖啡").shown
 
 
-def test_a_copied_test_passes(dingtalk):
-    copied = {}
-    exec(as_test(dingtalk.ask("咖啡")), copied)
-    copied["test_the_answer_to_咖啡"](dingtalk)
+def copied_test(record, url):
+    path = f"{url}/api/messages/{quote(record.msg_id, safe='')}/test"
+    return httpx.get(path, trust_env=False).raise_for_status().text
+
+
+def run_copied(text, dingtalk):
+    made = {}
+    exec(text, made)
+    (test,) = (each for name, each in made.items() if name.startswith("test_"))
+    test(dingtalk)
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        UserMessage("咖啡", sender="李四", single=True),
+        UserMessage("咖啡", group="二楼", mentioned=(Mentioned("李四"),), at_all=True),
+        UserMessage("", kind="richText", runs=("@钉答", "咖", "啡"), pictures=1),
+        UserMessage("咖啡", quoted=Quotation("喝什么", sender="李四"), client="HarmonyOS"),
+        UserMessage("咖啡", kind="audio"),
+        UserMessage("", kind="picture", single=True),
+        UserMessage("茶", external=True),
+    ],
+    ids=lambda message: f"{message.kind}-{message.client}-{message.group}",
+)
+def test_a_copied_test_passes(message, dingtalk, dingtalk_url):
+    record = dingtalk.look(dingtalk.say(message), wait_s=20)
+    run_copied(copied_test(record, dingtalk_url), dingtalk)
+
+
+def test_a_copied_test_says_what_led_to_the_answer_and_expects_the_pushes(dingtalk, dingtalk_url):
+    dingtalk.ask("咖啡", sender="王五")
+    dingtalk.ask("什么", sender="王五")
+    record = dingtalk.ask("冷", sender="王五")
+    dingtalk.pushed_after(record, to="王五", count=1)
+    text = copied_test(record, dingtalk_url)
+    assert "dingtalk.ask('什么', sender='王五')" in text
+    assert "dingtalk.ask('咖啡'" not in text
+    assert "pushed = dingtalk.pushed_after(record, to='王五', count=1)" in text
+    run_copied(text, dingtalk)
+    with pytest.raises(AssertionError):
+        run_copied(text.replace("冷的来取", "热的来取"), dingtalk)
+
+
+def test_a_copied_test_brings_its_file(dingtalk, dingtalk_url):
+    file = dingtalk.give_file("豆单.txt", b"arabica")
+    record = dingtalk.ask("豆单.txt", kind="file", single=True, file=file)
+    assert record.text == "豆单.txt: arabica"
+    text = copied_test(record, dingtalk_url)
+    assert "file=dingtalk.give_file('豆单.txt', b'arabica')" in text
+    run_copied(text, dingtalk)
+
+
+def test_a_copied_private_answer_is_expected_in_the_single_chat(dingtalk, dingtalk_url):
+    record = dingtalk.ask("账单", sender="李四")
+    text = copied_test(record, dingtalk_url)
+    assert "[{'msgtype': 'text', 'text': {'content': '欠 8 元'}}]" in text
+    run_copied(text, dingtalk)
 
 
 @pytest.mark.parametrize("name", sorted(NEED_A_BOT))
@@ -245,12 +315,14 @@ def run_pytest(folder: Path) -> subprocess.CompletedProcess[str]:
 
 
 def test_a_skill_is_tested_with_the_whole_bot_behind_it(folder: Path) -> None:
-    for name, text in (("conftest", CONFTEST), ("coffee", COFFEE), ("test_coffee", TESTS)):
+    modules = {"conftest": CONFTEST, "coffee": COFFEE, "bill": BILL, "test_coffee": TESTS}
+    for name, text in modules.items():
         (folder / f"{name}.py").write_text(text, "utf-8")
     ended = run_pytest(folder)
     assert ended.returncode == 0, ended.stdout
-    count = TESTS.count("def test_") - 1 + len(NEED_A_BOT)
-    assert f"{count} passed" in ended.stdout, ended.stdout
+    passed = re.search(r"^(\d+) passed in", ended.stdout, re.MULTILINE)
+    assert passed, ended.stdout
+    assert int(passed[1]) >= TESTS.count("def test_")
 
 
 def test_the_examples_in_the_docs_pass(folder: Path) -> None:
@@ -287,7 +359,7 @@ def test_a_conftest_may_name_the_plugin_as_well(folder: Path) -> None:
 
 
 def test_a_bot_that_does_not_start_is_an_error_that_says_why(folder: Path) -> None:
-    settings = CONFTEST.replace('"DINGDA_SKILLS": "coffee"', '"DINGDA_REDIS_URL": "nonsense"')
+    settings = CONFTEST.replace('"DINGDA_SKILLS": "coffee,bill"', '"DINGDA_REDIS_URL": "nonsense"')
     (folder / "conftest.py").write_text(settings, "utf-8")
     (folder / "test_coffee.py").write_text("def test_coffee(dingtalk):\n    pass\n", "utf-8")
     ended = run_pytest(folder)

@@ -25,8 +25,8 @@ class AttemptNotes:
     error: str = ""
     place: str = ""
 
-    def note_command(self, skill: Skill, command: Command) -> None:
-        """Note which command is to be called: the attempt knows its skill."""
+    def note_command(self, skill: Skill, command: Command, *, is_answer: bool) -> None:
+        """Note which command is to be called, or which step; the attempt knows its skill."""
 
     def note_arguments(self, command: Command, arguments: Mapping[str, Any]) -> None:
         """Note the types of the arguments that a command is called with."""

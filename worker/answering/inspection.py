@@ -83,9 +83,9 @@ class _ToldNotes(AttemptNotes):
         super().__init__()
         self._tell = partial(_tell, writer, message_id)
 
-    def note_command(self, skill: Skill, command: Command) -> None:
+    def note_command(self, skill: Skill, command: Command, *, is_answer: bool) -> None:
         """Note the command as well."""
-        self._tell(Inspection(skill=skill.name, command=_name(command)))
+        self._tell(Inspection(skill=skill.name, command=_name(command), is_answer=is_answer))
 
     def note_arguments(self, command: Command, arguments: Mapping[str, Any]) -> None:
         """Note the values as well."""

@@ -256,7 +256,7 @@ class Responder:
     async def _run_skill(self, route: Route, ctx: Context, notes: AttemptNotes) -> Response | None:
         """Run the skill's own code: its settings, its slots, its function, its reply."""
         skill, command = route.skill, route.command
-        notes.note_command(skill, command)
+        notes.note_command(skill, command, is_answer=route.is_step)
         owner = current_owner.get() or TaskOwner(ctx.message.id)
         set_task_owner(owner._replace(skill=skill.name))
         moved = bool(route.is_step and route.dialogue and route.dialogue.moved)

@@ -8,6 +8,7 @@ from starlette.applications import Starlette
 from starlette.routing import Mount
 
 from dingda.shared.dingtalk.robots import Robot
+from dingda.shared.runtime.inspection_file import InspectionReader
 from dingda.simulator.backends.media_api import OSS_PATH
 from dingda.simulator.backends.open_platform import OpenPlatform, create_platform
 from dingda.simulator.client.client import SimulatorClient
@@ -21,11 +22,13 @@ from dingda.simulator.http.card_presses import CardPresses
 from dingda.simulator.http.cards_api import card_api_routes, openapi_api_routes
 from dingda.simulator.http.delivery import Delivery
 from dingda.simulator.http.exchange_api import exchange_routes, worker_routes
+from dingda.simulator.http.export_api import export_routes
 from dingda.simulator.http.files_api import file_api_routes
 from dingda.simulator.http.organisation_api import organisation_routes
 from dingda.simulator.http.stream import stream_routes
 from dingda.simulator.http.stream_api import stream_api_routes
 from dingda.simulator.http.transcript_api import transcript_routes
+from dingda.simulator.inspections import Inspections
 from tests.support.simulator_harness import (
     CALLBACK_URL,
     ROBOTS,
@@ -105,6 +108,11 @@ async def simulator(
             *openapi_api_routes(platform.openapi, changes),
             *organisation_routes(platform.organisation, changes),
             *file_api_routes(platform.media),
+            *export_routes(
+                dingtalk.records,
+                platform.media,
+                Inspections(InspectionReader(None), dingtalk.records, changes),
+            ),
             *exchange_routes(dingtalk.records, platform.cards, changes),
             *transcript_routes(
                 dingtalk,

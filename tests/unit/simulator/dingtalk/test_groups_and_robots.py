@@ -9,7 +9,7 @@ import pytest
 
 from dingda.shared.dingtalk.robots import Robot
 from dingda.shared.dingtalk.signature import verify
-from dingda.simulator.dingtalk.export import as_test
+from dingda.simulator.dingtalk.export import Copied, as_test
 from dingda.simulator.dingtalk.record import Record
 from dingda.simulator.dingtalk.robots import RobotLabels, UnknownRobotError
 from dingda.simulator.dingtalk.signed_callback import SignedCallback
@@ -212,7 +212,8 @@ def test_a_single_chat_is_in_no_group() -> None:
 
 
 def test_a_copied_test_names_the_group_and_the_robot(several: DingTalk) -> None:
-    copied = as_test(several.say(group="值班群", robot="人事助手").record)
+    record = several.say(group="值班群", robot="人事助手").record
+    copied = as_test(Copied(record), lambda _: None)
     assert "dingtalk.ask('天气 北京', group='值班群', robot='人事助手')" in copied
 
 

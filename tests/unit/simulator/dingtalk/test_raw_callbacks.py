@@ -10,7 +10,7 @@ import pytest
 from dingda.shared.dingtalk.signature import verify
 from dingda.simulator.backends.organisation import SimulatedOrganisation
 from dingda.simulator.client.client import SimulatorClient
-from dingda.simulator.dingtalk.export import as_test
+from dingda.simulator.dingtalk.export import Copied, as_test
 from dingda.simulator.dingtalk.record import Record
 from dingda.simulator.dingtalk.simulation import Simulation
 from dingda.simulator.dingtalk.user_message import UserMessage
@@ -115,7 +115,7 @@ def test_its_record_has_what_can_be_read_from_it(
 
 def test_a_test_can_be_made_of_it(dingtalk: Simulation) -> None:
     (record,) = _records(dingtalk, callback_fields(" 看看", odd="x"))
-    copied = as_test(record)
+    copied = as_test(Copied(record), lambda _: None)
     assert "dingtalk.ask_raw({" in copied
     assert "'odd': 'x'" in copied
     assert "sessionWebhook" not in copied

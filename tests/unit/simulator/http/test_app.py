@@ -89,6 +89,7 @@ async def test_sending_returns_the_record_once_the_acknowledgement_is_there(
             "calls": [],
             "log": [],
             "traceback": "",
+            "is_answer": False,
         },
         "card": "",
         "reactions": [],
