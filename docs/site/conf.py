@@ -15,7 +15,12 @@ from sphinx.application import Sphinx
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from docstrings import convert_docstring, convert_signature
+from docstrings import (
+    convert_docstring,
+    convert_signature,
+    describe_constants,
+    keep_enumerated,
+)
 from search import SearchMixed
 
 DOCS = Path(__file__).parents[1]
@@ -45,7 +50,7 @@ suppress_warnings = [
 autodoc_member_order = "bysource"
 autodoc_typehints = "signature"
 autodoc_typehints_format = "short"
-autodoc_default_options = {"members": True, "imported-members": True, "undoc-members": True}
+autodoc_default_options = {"members": True, "imported-members": True}
 python_maximum_signature_line_length = 88
 
 html_theme = "furo"
@@ -129,5 +134,7 @@ def setup(app: Sphinx) -> None:
     app.connect("source-read", lead_out_of_the_site)
     app.connect("doctree-read", anchor_headings_as_github_does)
     app.connect("html-page-context", offer_languages)
+    app.connect("builder-inited", describe_constants)
     app.connect("autodoc-process-docstring", convert_docstring)
     app.connect("autodoc-process-signature", convert_signature)
+    app.connect("autodoc-skip-member", keep_enumerated)

@@ -1,10 +1,15 @@
 """From our docstrings to reStructuredText: they are plain text, with Google's sections."""
 
+import ast
 import re
+from enum import Enum
 from typing import Any
 
 from sphinx.application import Sphinx
 from sphinx.ext.napoleon import Config, GoogleDocstring
+from sphinx.pycode import ModuleAnalyzer
+
+PUBLIC_MODULES = ("dingda.skill", "dingda.slots", "dingda.testing")
 
 _CODE = re.compile(r"(?<!`)`([^`]+)`(?!`)(?=(\w)?)")
 _ONE_LINERS = ("attribute", "data", "property")
@@ -18,7 +23,9 @@ def convert_docstring(
     text = _CODE.sub(lambda code: f"``{code[1]}``" + (r"\ " if code[2] else ""), "\n".join(lines))
     marked = _mark_code_blocks(text.split("\n"))
     if what not in _ONE_LINERS:
-        marked = GoogleDocstring(marked, Config(), app, what, name, obj, options).lines()
+        marked = GoogleDocstring(
+            marked, Config(napoleon_use_rtype=False), app, what, name, obj, options
+        ).lines()
     lines[:] = marked
 
 
@@ -33,6 +40,30 @@ def convert_signature(
 ) -> tuple[str, str | None] | None:
     """Make a dataclass's signature one that Sphinx can parse, for autodoc."""
     return (signature.replace("<factory>", "..."), returns) if signature else None
+
+
+def keep_enumerated(
+    _app: Sphinx, _what: str, _name: str, obj: Any, _skip: object, _options: Any
+) -> bool | None:
+    """Show the values of an enumeration that have no docstring; fields are in signatures anyway."""
+    return False if isinstance(obj, Enum) else None
+
+
+def describe_constants(_app: Sphinx) -> None:
+    """Take the docstrings of constants and types along to the public modules that import them."""
+    for name in PUBLIC_MODULES:
+        public = _analyzed(name)
+        for node in ast.walk(ast.parse(public.code)):
+            if isinstance(node, ast.ImportFrom) and node.module:
+                described = _analyzed(node.module).attr_docs
+                here = {("", each.name) for each in node.names} & described.keys()
+                public.attr_docs.update({key: described[key] for key in here})
+
+
+def _analyzed(name: str) -> ModuleAnalyzer:
+    analyzer = ModuleAnalyzer.for_module(name)  # which keeps it for autodoc
+    analyzer.analyze()
+    return analyzer
 
 
 def _mark_code_blocks(lines: list[str]) -> list[str]:
