@@ -1,6 +1,11 @@
-"""Gives our tests the fixtures that installing the package gives everybody's."""
+"""Fixtures that installing the package gives everybody's tests, and how Hypothesis judges."""
 
+import hypothesis
 import pytest
+
+# How long an example takes depends on what else the machine does.
+hypothesis.settings.register_profile("without_deadline", deadline=None)
+hypothesis.settings.load_profile("without_deadline")
 
 pytest_plugins = ["dingda.pytest_plugin"]
 

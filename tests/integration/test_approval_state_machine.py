@@ -217,7 +217,6 @@ def test_an_approval_decides_once_and_ends_visibly_whatever_happens(tmp_path: Pa
             settings=settings(
                 max_examples=40,
                 stateful_step_count=30,
-                deadline=None,
                 suppress_health_check=list(HealthCheck),
             ),
         )

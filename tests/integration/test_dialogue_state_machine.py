@@ -246,7 +246,6 @@ def test_no_order_of_events_doubles_a_step_or_loses_a_question(tmp_path: Path) -
             settings=settings(
                 max_examples=50,
                 stateful_step_count=40,
-                deadline=None,
                 suppress_health_check=list(HealthCheck),
             ),
         )

@@ -373,7 +373,6 @@ def test_no_order_of_events_breaks_the_ledger(tmp_path: Path) -> None:
             settings=settings(
                 max_examples=100,
                 stateful_step_count=40,
-                deadline=None,
                 suppress_health_check=list(HealthCheck),
             ),
         )

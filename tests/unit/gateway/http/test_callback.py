@@ -332,9 +332,7 @@ HEADERS = st.dictionaries(
 
 
 @given(headers=HEADERS, body=st.binary(max_size=200))
-@examples(
-    max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@examples(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_no_header_bytes_and_no_body_give_a_5xx(
     settings: Settings, headers: dict[bytes, bytes], body: bytes
 ) -> None:
@@ -372,9 +370,7 @@ def test_no_header_bytes_and_no_body_give_a_5xx(
         max_leaves=20,
     )
 )
-@examples(
-    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@examples(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 async def test_no_signed_body_gives_a_5xx(gateway: GatewayHarness, body: Any) -> None:
     answer = await gateway.post(json.dumps(body).encode())
     assert answer.status_code in (200, 400)

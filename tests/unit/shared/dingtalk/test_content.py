@@ -366,7 +366,7 @@ ODD = st.recursive(
 )
 
 
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=300)
 @given(
     msgtype=st.sampled_from([*Kind, "audio", "reply", "at"]),
     content=ODD | ODD.map(json.dumps),

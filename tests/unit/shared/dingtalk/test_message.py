@@ -496,7 +496,7 @@ def damaged_callbacks(draw: st.DrawFn) -> bytes:
     return body[:at] + draw(st.binary(max_size=8)) + body[at + draw(st.integers(0, 8)) :]
 
 
-@settings(deadline=None, max_examples=500)
+@settings(max_examples=500)
 @given(st.binary() | altered_callbacks() | damaged_callbacks())
 def test_whatever_comes_is_a_message_or_ignored_or_invalid(body: bytes) -> None:
     try:

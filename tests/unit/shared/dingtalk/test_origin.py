@@ -150,7 +150,7 @@ URLS = st.builds(
 )
 
 
-@settings(deadline=None, max_examples=2_000)
+@settings(max_examples=2_000)
 @given(URLS | st.text())
 @example(SESSION_WEBHOOK)
 @example("https://[::1]22/")

@@ -413,7 +413,7 @@ def replies(draw: st.DrawFn) -> Reply | None:
         return None
 
 
-@settings(deadline=None, max_examples=500)
+@settings(max_examples=500)
 @given(replies())
 def test_whatever_is_built_is_valid_json_that_dingtalk_has_room_for(reply: Reply | None) -> None:
     # Texts are sent in parts (`tests/unit/worker/answering/test_splitting.py`); the rest is checked

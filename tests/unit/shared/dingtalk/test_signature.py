@@ -215,7 +215,7 @@ def requests(draw: st.DrawFn) -> Request:
     return Request(timestamp, draw(right | st.binary() | right.map(bytes.lower)), secrets, now_ms)
 
 
-@settings(deadline=None, max_examples=500)
+@settings(max_examples=500)
 @given(requests())
 @example(Request(b"%d" % SENT_MS, signature_of(b"%d" % SENT_MS)))
 @example(Request(b"%d" % SENT_MS, "签名".encode()))

@@ -106,7 +106,7 @@ class Scenario:
                     await self.harness.ledger.finish(lease, ANSWERED)
 
 
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=300)
 @given(st.lists(EVENTS, min_size=5, max_size=40))
 async def test_whatever_happens_no_reply_is_sent_twice_and_every_message_ends(
     events: list[tuple[str, Message, int]],

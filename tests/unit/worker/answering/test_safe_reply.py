@@ -442,7 +442,7 @@ ERRORS = st.one_of(
 )
 
 
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 @given(ERRORS, WORDS, ANYTHING | st.sampled_from(ODD_IDS))
 @example(RefusalError("不行"), "{}", "zhang san")
 async def test_for_any_words_and_ids_a_reply_comes_out_that_dingtalk_takes(
@@ -452,7 +452,7 @@ async def test_for_any_words_and_ids_a_reply_comes_out_that_dingtalk_takes(
 
 
 @pytest.mark.parametrize("skill", [weather, coupons, demo], ids=lambda skill: skill.name)
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=100)
 @given(text=st.text(st.characters(codec="utf-8"), max_size=300), staff_id=ANYTHING)
 async def test_our_own_skills_always_say_something_that_dingtalk_takes(
     skill: Skill, text: str, staff_id: str

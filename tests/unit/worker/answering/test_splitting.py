@@ -278,7 +278,7 @@ PIECES = st.lists(st.builds(lambda a, n: a * n, st.sampled_from(ODD), st.integer
 LONG = PIECES.map("".join).filter(str.strip)
 
 
-@settings(deadline=None, max_examples=200, phases=(Phase.explicit, Phase.generate))
+@settings(max_examples=200, phases=(Phase.explicit, Phase.generate))
 @given(
     text=LONG,
     max_parts=st.integers(1, MAX_PARTS),
@@ -293,7 +293,7 @@ def test_every_part_of_anything_is_within_the_bounds_and_not_empty(
     parts_of(Markdown(title, text, at), max_parts)
 
 
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=100)
 @given(st.lists(st.sampled_from(["字", "a", "。", "，", "- ", "1. ", "**", '"', "😀"]), min_size=1))
 def test_what_is_not_blank_is_all_there_in_order(pieces: list[str]) -> None:
     text = "\n".join("".join(pieces) * 40 for _ in range(60))

@@ -255,7 +255,7 @@ AMOUNTS = ("300", "三百", "300元", "三百块", "1.5k", "一千五", "¥300",
 TAILS = ("", " ", "的", "的水壶", "，包邮", " 包邮", "的就行", "吧", "的那种")
 
 
-@settings(deadline=None, max_examples=500)
+@settings(max_examples=500)
 @given(
     st.sampled_from(LEADS),
     st.sampled_from(DENIALS),
@@ -272,7 +272,7 @@ def test_a_negated_side_is_always_the_other_one(
     assert is_maximum == (side in OVER)
 
 
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=300)
 @given(
     st.sampled_from(("not", "no", "never", "don't go", "nothing")),
     st.sampled_from((("over", "max"), ("above", "max"), ("under", "min"), ("below", "min"))),
@@ -314,7 +314,6 @@ def test_words_that_only_look_like_a_negation_leave_a_minimum_alone(text: str) -
     assert limits[:2] == (300, None)
 
 
-@settings(deadline=None)
 @given(st.text("不别要超过低于以内上下起0123一百千万五元块kw.,-~到的没有千万比贵 ", max_size=25))
 def test_any_text_gives_no_limit_or_one_with_at_least_one_side(text: str) -> None:
     limits = read(text)

@@ -137,7 +137,7 @@ def test_what_never_comes_or_cannot_be_read_is_refused_in_a_sentence(
         cron(expression, zone)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(
     expression=st.sampled_from(
         ["* * * * *", "*/15 * * * *", "0 * * * *", "0,30 1-3 * * *", "30 2 * * *", "59 23 * * *"]

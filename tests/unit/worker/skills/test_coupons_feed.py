@@ -90,7 +90,7 @@ def test_the_bots_own_words_are_in_the_senders_script() -> None:
 
 
 # How long it takes says how busy the machine is.
-@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(suppress_health_check=[HealthCheck.too_slow])
 @given(
     st.lists(
         st.builds(

@@ -4,7 +4,7 @@ from datetime import datetime
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from dingda.worker.answering.routing import Router
@@ -153,7 +153,6 @@ def test_however_a_coupon_is_called_it_is_asked_for(text: str) -> None:
     assert keyword(text) == "键盘"
 
 
-@settings(deadline=None)
 @given(
     st.sampled_from("€₳₰￥₤£₴₸🎵📲😺🔑"),
     st.text(
