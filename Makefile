@@ -50,8 +50,8 @@ quick: setup ## ruff and the unit tests, in less than a minute
 	@$(BIN)/ruff check .
 	@$(BIN)/pytest -n 3 --dist loadfile -m "not slow and not packaging and not heavy" tests/unit
 
-test-demo: setup ## kill and stop what the demo is made of, in both modes: is each message answered once? (about 3 minutes)
-	@$(BIN)/pytest -m "" tests/e2e/test_demo_shows_the_promise.py tests/e2e/test_demo.py tests/browser/test_page_demo.py
+test-demo: setup ## kill, stop and reload what the demo is made of: is each message answered once? (about 3 minutes)
+	@$(BIN)/pytest -m "" tests/e2e/test_demo_shows_the_promise.py tests/e2e/test_demo.py tests/e2e/test_reload.py tests/browser/test_page_demo.py
 
 build: .venv/.demo ## make the wheel and the sdist, in dist/
 	@$(BIN)/python -m hatchling build --clean

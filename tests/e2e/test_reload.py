@@ -116,6 +116,7 @@ def test_what_does_not_load_leaves_the_skill_as_it_was_until_it_is_mended(author
     assert author.is_answered() == "mended"
 
 
+@pytest.mark.slow
 def test_what_was_begun_is_answered_once_by_the_changed_skill(author: Author) -> None:
     author.saves_and_waits("too slow", takes_s=600)
     (author.folder / "begun").unlink(missing_ok=True)
@@ -128,6 +129,7 @@ def test_what_was_begun_is_answered_once_by_the_changed_skill(author: Author) ->
     assert author.replies[before:] == ["quick", "quick"]
 
 
+@pytest.mark.slow
 def test_the_demo_keeps_its_chat_while_both_its_workers_reload(tmp_path: Path) -> None:
     with (
         run_demo(tmp_path, free_ports(), "--reload") as demo,

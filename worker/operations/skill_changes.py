@@ -20,7 +20,8 @@ from dingda.shared.runtime.logs import configure_logging, printable
 from dingda.shared.runtime.settings import Settings, load_settings
 from dingda.worker.sdk.loader import FoundModule, find_skills
 
-logger = logging.getLogger(__name__)
+_NAME = "dingda.worker.operations.skill_changes"
+logger = logging.getLogger(_NAME)  # as `-m` runs it, too
 
 _OURS = "dingda"
 _SHIPPED = "dingda.worker.skills"
@@ -120,7 +121,7 @@ async def _is_good(changed: Iterable[Path]) -> bool:
     """Whether all skills can be loaded by a process that has none of them yet."""
     names = printable(", ".join(sorted({path.name for path in changed})))
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-P", "-m", __name__),
+        *(sys.executable, "-P", "-m", _NAME),
         stdin=asyncio.subprocess.DEVNULL,
         env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
     )
