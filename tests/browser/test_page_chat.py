@@ -96,7 +96,7 @@ async def test_a_group_message_without_a_mention_does_not_reach_the_bot(chat: Ch
 
 async def test_an_example_is_said_with_one_click(chat: ChatPage) -> None:
     await chat.open_single("省事")
-    await chat.page.get_by_role("button", name="帮助").click()
+    await chat.page.locator("#suggestions").get_by_role("button", name="帮助").click()
     await expect(chat.reply.locator(".bubble")).to_contain_text("独立跳转")
 
 
