@@ -19,8 +19,8 @@ from dingda.simulator.demo.supervisor import ProcessState, SupervisedProcess, Su
 from dingda.simulator.demo.tally import Numbers, Tally
 from dingda.simulator.dingtalk.record import Record
 from dingda.simulator.http.api import ApiError, read_body
-from dingda.simulator.http.companion import Surroundings
 from dingda.simulator.http.events import View
+from dingda.simulator.http.extension import SimulatorParts
 
 logger = logging.getLogger(__name__)
 
@@ -93,17 +93,15 @@ class DemoControl:
 
     Args:
         supervisor: runs the processes.
-        surroundings: the simulator's parts.
+        parts: the simulator's parts.
     """
 
-    def __init__(self, supervisor: Supervisor, surroundings: Surroundings) -> None:
+    def __init__(self, supervisor: Supervisor, parts: SimulatorParts) -> None:
         self._supervisor = supervisor
-        self._records = surroundings.dingtalk.records
-        self._ledger = surroundings.ledger
-        self._queue = surroundings.queue
-        self._tally = Tally(self._records, surroundings.watch.unknown)
-        self.status = 0
-        """The exit status of a process that could not run; 0 if there was none."""
+        self._records = parts.dingtalk.records
+        self._ledger = parts.ledger
+        self._queue = parts.queue
+        self._tally = Tally(self._records, parts.watch.unknown)
 
     @property
     def routes(self) -> Sequence[BaseRoute]:
@@ -124,9 +122,9 @@ class DemoControl:
         processes = tuple(process.state for process in self._supervisor.processes)
         return DemoState(processes, self._tally.count())
 
-    async def run(self) -> None:
-        """Run the processes until `stop`, or until one cannot run at all."""
-        self.status = await self._supervisor.run()
+    async def run(self) -> int:
+        """Run the processes until `stop`, or until one cannot run at all: its exit status."""
+        return await self._supervisor.run()
 
     async def stop(self) -> None:
         """Stop the processes."""

@@ -15,7 +15,7 @@ from dingda.shared.runtime.settings import load_settings
 from dingda.simulator.demo.child import end_with_demo
 from dingda.simulator.demo.control import DemoControl
 from dingda.simulator.demo.supervisor import Supervisor, named
-from dingda.simulator.http.companion import Surroundings
+from dingda.simulator.http.extension import SimulatorParts
 from dingda.simulator.http.server import serve
 from dingda.simulator.settings import load_simulator_settings
 
@@ -36,15 +36,12 @@ def main(ingress: str, *, reload: bool) -> int:
     settings, bot = load_simulator_settings(), load_settings()
     configure_logging(bot.log_level, bot.log_format)
     _name_lines("dingtalk")
-    controls: list[DemoControl] = []
 
-    def create_control(surroundings: Surroundings) -> DemoControl:
-        supervisor = Supervisor(commands(ingress, *options), surroundings.changes.announce)
-        controls.append(DemoControl(supervisor, surroundings))
-        return controls[0]
+    def create_control(parts: SimulatorParts) -> DemoControl:
+        supervisor = Supervisor(commands(ingress, *options), parts.changes.announce)
+        return DemoControl(supervisor, parts)
 
-    serve(settings, bot, create_control)
-    return controls[0].status
+    return serve(settings, bot, create_control)
 
 
 def commands(ingress: str, *options: str) -> dict[str, tuple[str, ...]]:

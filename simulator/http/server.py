@@ -46,11 +46,11 @@ from dingda.simulator.http.app import create_app, custom_robot_route
 from dingda.simulator.http.callback_sender import CallbackSender, GatewayResponse, Sender
 from dingda.simulator.http.card_presses import CardPresses
 from dingda.simulator.http.cards_api import card_api_routes, openapi_api_routes, openapi_views
-from dingda.simulator.http.companion import Companion, CreateCompanion, Surroundings
 from dingda.simulator.http.delivery import Delivery
 from dingda.simulator.http.events import Feed
 from dingda.simulator.http.exchange_api import exchange_routes, worker_routes
 from dingda.simulator.http.export_api import export_routes
+from dingda.simulator.http.extension import CreateExtension, Extension, SimulatorParts
 from dingda.simulator.http.files_api import file_api_routes
 from dingda.simulator.http.organisation_api import organisation_routes
 from dingda.simulator.http.serving import WEBSOCKETS, SimulatorServer
@@ -78,14 +78,17 @@ DINGDA_SIMULATOR_MODE=stream needs the package websockets, which the bot does no
 
 
 def serve(
-    settings: SimulatorSettings, bot: Settings, create_companion: CreateCompanion | None = None
-) -> None:
+    settings: SimulatorSettings, bot: Settings, create_extension: CreateExtension | None = None
+) -> int:
     """Run the server until it is told to stop.
 
     Args:
         settings: the simulator's.
         bot: those that it shares with the bot.
-        create_companion: makes what runs and is served beside it, as in the demo.
+        create_extension: makes what adds to the server, as in the demo.
+
+    Returns:
+        The exit status that the extension has ended with; 0 without one.
 
     Raises:
         SettingsError: if there is no secret, the port cannot be had, or Stream mode lacks a
@@ -93,15 +96,16 @@ def serve(
     """
     changes = ChangeNotifier()
     ledger = create_bounded_redis(bot.redis_address, timeout_s=_LEDGER_TIMEOUT_S)
-    app, companion = _build(settings, bot, changes, ledger, create_companion)
+    app, extension = _build(settings, bot, changes, ledger, create_extension)
     listener = listen(
         settings.host, settings.port, chosen_with="DINGDA_SIMULATOR_PORT or DINGDA_SIMULATOR_HOST"
     )
     _log_start(settings, bot)
-    server = SimulatorServer(app, changes, ledger, companion)
+    server = SimulatorServer(app, changes, ledger, extension)
     # uvicorn raises it again once it has shut down on Ctrl-C.
     with suppress(KeyboardInterrupt):
         server.run(sockets=[listener])
+    return server.status
 
 
 def _build(
@@ -109,8 +113,8 @@ def _build(
     bot: Settings,
     changes: ChangeNotifier,
     ledger: Redis,
-    create_companion: CreateCompanion | None,
-) -> tuple[Starlette, Companion | None]:
+    create_extension: CreateExtension | None,
+) -> tuple[Starlette, Extension | None]:
     if not bot.secrets:
         raise SettingsError(CANNOT_SIGN)
     if settings.mode == "stream" and not find_spec(WEBSOCKETS):
@@ -162,8 +166,8 @@ def _build(
     queue = JobQueue.create(bot.queue, skill_timeout_s=bot.skill_timeout)
     inspections = Inspections(InspectionReader(settings.inspection_file), dingtalk.records, changes)
     watch = LedgerWatch(partial(read_timelines, ledger, queue), dingtalk, changes, wall_clock_ms)
-    surroundings = Surroundings(dingtalk, changes, ledger, queue, watch)
-    companion = create_companion(surroundings) if create_companion else None
+    parts = SimulatorParts(dingtalk, changes, ledger, queue, watch)
+    extension = create_extension(parts) if create_extension else None
     sender = _sender(settings, bot, dingtalk, changes, stream)
     app = create_app(
         dingtalk=dingtalk,
@@ -186,7 +190,7 @@ def _build(
                 dingtalk, Delivery(dingtalk, sender, changes), changes, platform.cards.find
             ),
             *worker_routes(partial(read_worker_reports, ledger, queue)),
-            *(companion.routes if companion else ()),
+            *(extension.routes if extension else ()),
             Mount(OSS_PATH, routes=platform.media_api.host_routes()),
             Mount("/openapi", routes=platform.routes()),
             Mount("/open-meteo", routes=FakeOpenMeteo(lambda: datetime.now(UTC)).routes()),
@@ -198,12 +202,12 @@ def _build(
                 "people": lambda: platform.organisation.names,
                 "robots": lambda: dingtalk.robots.labels,
             }
-            | (companion.views if companion else {}),
+            | (extension.views if extension else {}),
             logs={"card": platform.cards},
         ),
         hosts=_hosts(settings),
     )
-    return app, companion
+    return app, extension
 
 
 def known_routes(settings: SimulatorSettings, bot: Settings) -> dict[str, CallbackRoute]:

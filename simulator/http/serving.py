@@ -1,4 +1,4 @@
-"""How the simulator is served: by uvicorn, with what runs beside it."""
+"""How the simulator is served: by uvicorn, together with what extends it."""
 
 import asyncio
 import socket
@@ -8,9 +8,10 @@ import uvicorn
 from redis.asyncio import Redis
 from starlette.applications import Starlette
 
+from dingda.shared.runtime.command_line import OK
 from dingda.shared.runtime.server import create_uvicorn_config
 from dingda.simulator.dingtalk.change_notifier import ChangeNotifier
-from dingda.simulator.http.companion import Companion
+from dingda.simulator.http.extension import Extension
 
 WEBSOCKETS = "websockets"
 """The package that uvicorn's WebSockets need."""
@@ -18,41 +19,43 @@ _LONGEST_ACK_BYTES = 1024 * 1024
 
 
 class SimulatorServer(uvicorn.Server):
-    """Ends the requests that wait for a reply before it stops, and before them its companion.
+    """Ends the requests that wait for a reply before it stops, and before them its extension.
 
     Args:
         app: the application.
         changes: wakes those requests.
         ledger: closed at the end.
-        companion: runs beside it.
+        extension: runs with it; None: nothing does.
     """
 
     def __init__(
-        self, app: Starlette, changes: ChangeNotifier, ledger: Redis, companion: Companion | None
+        self, app: Starlette, changes: ChangeNotifier, ledger: Redis, extension: Extension | None
     ) -> None:
         super().__init__(_uvicorn_config(app))
         self._changes = changes
         self._ledger = ledger
-        self._companion = companion
+        self._extension = extension
+        self.status = OK
+        """The exit status that the extension has ended with."""
 
     async def serve(self, sockets: list[socket.socket] | None = None) -> None:
-        """Serve until told to stop, or until the companion has ended."""
-        running = asyncio.create_task(self._run_companion())
+        """Serve until told to stop, or until the extension has ended."""
+        running = asyncio.create_task(self._run_extension())
         await super().serve(sockets)
         await running
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Stop in good order."""
-        if self._companion:
-            await self._companion.stop()
+        if self._extension:
+            await self._extension.stop()
         await self._changes.close()
         await super().shutdown(sockets)
         await self._ledger.aclose()
 
-    async def _run_companion(self) -> None:
-        if self._companion:
+    async def _run_extension(self) -> None:
+        if self._extension:
             try:
-                await self._companion.run()
+                self.status = await self._extension.run()
             finally:
                 self.should_exit = True
 

@@ -15,7 +15,7 @@ from dingda.simulator.demo.supervisor import Supervisor
 from dingda.simulator.dingtalk.change_notifier import ChangeNotifier
 from dingda.simulator.dingtalk.simulation import Simulation
 from dingda.simulator.http.api import ApiError, error_response
-from dingda.simulator.http.companion import Surroundings
+from dingda.simulator.http.extension import SimulatorParts
 from dingda.simulator.watch import LedgerWatch
 from tests.support.simulator_harness import SIMULATOR_URL, Clock
 
@@ -29,14 +29,14 @@ def control(dingtalk: Simulation, changes: ChangeNotifier, clock: Clock) -> Demo
     """The control of a demo whose processes have not been started."""
     names = ("redis", "gateway", "worker-1", "worker-2")
     supervisor = Supervisor(dict.fromkeys(names, ()), changes.announce)
-    surroundings = Surroundings(
+    parts = SimulatorParts(
         dingtalk,
         changes,
         create_bounded_redis(RedisAddress("redis://127.0.0.1:9/0"), timeout_s=1.0),
         JobQueue.create("dingda", skill_timeout_s=30),
         LedgerWatch(read_nothing, dingtalk, changes, clock),
     )
-    return DemoControl(supervisor, surroundings)
+    return DemoControl(supervisor, parts)
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""What runs and is served beside the simulated DingTalk, as the control of the demo."""
+"""What adds to the simulator's server, as the control of the demo does."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -15,8 +15,8 @@ from dingda.simulator.watch import LedgerWatch
 
 
 @dataclass(frozen=True, slots=True)
-class Surroundings:
-    """The parts of the simulator that a companion may use."""
+class SimulatorParts:
+    """The parts of the simulator that an extension may use."""
 
     dingtalk: Simulation
     changes: ChangeNotifier
@@ -25,8 +25,8 @@ class Surroundings:
     watch: LedgerWatch
 
 
-class Companion(Protocol):
-    """Runs and is served beside the simulator, and ends before it."""
+class Extension(Protocol):
+    """Runs with the server, adds to what it serves, and ends before it."""
 
     @property
     def routes(self) -> Sequence[BaseRoute]:
@@ -36,11 +36,15 @@ class Companion(Protocol):
     def views(self) -> dict[str, View]:
         """What it adds to the events, by their names."""
 
-    async def run(self) -> None:
-        """Run until `stop`; if it returns before that, the server stops."""
+    async def run(self) -> int:
+        """Run until `stop`; if it returns before that, the server stops.
+
+        Returns:
+            The exit status for the process.
+        """
 
     async def stop(self) -> None:
         """End, while the server still answers."""
 
 
-CreateCompanion = Callable[[Surroundings], Companion]
+CreateExtension = Callable[[SimulatorParts], Extension]
