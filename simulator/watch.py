@@ -15,8 +15,6 @@ logger = logging.getLogger(__name__)
 
 _POLL_S = 0.05
 _RETRY_S = 2.0
-_UNKNOWN_FOR_MS = 10_000
-"""How long after its acknowledgement a message may stay unknown to the ledger."""
 _NEVER_S = 3600.0
 
 ReadTimelines = Callable[[Sequence[str]], Awaitable[list[MessageTimeline | None]]]
@@ -64,11 +62,11 @@ class LedgerWatch:
     async def _poll(self) -> None:
         records = self._open()
         timelines = await self._read([record.ledger_id or "" for record in records])
-        since_ms = self._now_ms() - _UNKNOWN_FOR_MS
+        now_ms = self._now_ms()
         self.unknown |= {
             record.msg_id
             for record, timeline in zip(records, timelines, strict=True)
-            if timeline is None and record.story is None and record.sent_at_ms <= since_ms
+            if timeline is None and not record.is_being_answered(now_ms)
         }
         news = [
             (record.msg_id, timeline)
@@ -84,7 +82,7 @@ class LedgerWatch:
         return [
             record
             for record in self._dingtalk.records.since(0)
-            if _is_open(record) and record.msg_id not in self.unknown
+            if record.is_open and record.msg_id not in self.unknown
         ]
 
     def _log_unreachable(self, error: Exception) -> None:
@@ -94,9 +92,3 @@ class LedgerWatch:
                 type(error).__name__,
             )
         self._is_unreachable = True
-
-
-def _is_open(record: Record) -> bool:
-    if record.ledger_id is None or not record.acknowledged:
-        return False
-    return record.story is None or not record.story.ended

@@ -155,18 +155,22 @@ class Record:
         ended = self.story is not None and self.story.ended
         return self.settled and (ended or not self.shown)
 
+    @property
+    def is_open(self) -> bool:
+        """Whether the bot has it, and the ledger does not say that it has ended."""
+        if self.ledger_id is None or not self.acknowledged:
+            return False
+        return self.story is None or not self.story.ended
+
     def is_being_answered(self, now_ms: int) -> bool:
-        """Whether the bot has it, and is not known to be done with it.
+        """Whether it is open, and is likely to end.
 
         Args:
             now_ms: the present, in ms since 1970. The ledger may be unreachable, or not know a
                 message that another bot has taken: then that is so for ten seconds.
         """
-        if self.ledger_id is None or not self.acknowledged:
-            return False
-        if self.story is None:
-            return self.sent_at_ms > now_ms - _UNKNOWN_FOR_MS
-        return not self.story.ended
+        is_recent = self.sent_at_ms > now_ms - _UNKNOWN_FOR_MS
+        return self.is_open and (is_recent or self.story is not None)
 
     def to_json(self) -> bytes:
         """One JSON object, its keys being the attributes."""
