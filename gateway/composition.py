@@ -82,14 +82,12 @@ def compose(
         intake,
         ledger,
         tracing,
-        workers=workers,
+        workers=None if settings.no_workers == "wait" else workers,
         stores_without_workers=settings.no_workers == "notice",
         robots=settings.robots,
         metrics=metrics,
     )
-    background: list[BackgroundTask] = []
-    if settings.no_workers != "wait":
-        background.append(workers.watch)
+    background: list[BackgroundTask] = [workers.watch]
     if metrics:
         background.append(lambda: measure_loop_lag(metrics.loop_lagged))
     return ReceiverParts(receiver, ledger, workers, client, intake, tracing, tuple(background))

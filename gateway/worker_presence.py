@@ -1,6 +1,6 @@
 """Whether workers are alive, so that a sender can be told that the answer comes late.
 
-And what skills they lack, which `/readyz` tells operators.
+It also knows the skills that they could not load, which `/readyz` tells operators.
 
 A background task looks every few seconds: a callback costs no more for it. It says that workers are
 alive when it cannot tell, and until none has been seen for a while, so that a rolling restart of
@@ -31,17 +31,17 @@ class WorkerPresence:
     """Whether all workers are gone.
 
     Args:
-        look: looks what there is of them.
+        read_presence: reads whether one is alive, and what they could not load.
         now_s: a monotonic clock, in seconds.
     """
 
     def __init__(
         self,
-        look: Callable[[], Coroutine[Any, Any, Presence]],
+        read_presence: Callable[[], Coroutine[Any, Any, Presence]],
         *,
         now_s: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._look = look
+        self._read_presence = read_presence
         self._now_s = now_s
         self._seen_s = now_s()
         self.are_gone = False
@@ -57,8 +57,9 @@ class WorkerPresence:
 
     async def look(self) -> None:
         """Look once; within a second."""
-        if await self._may_be_alive():
-            self._seen_s = self._now_s()
+        presence = await self._present()
+        if presence.is_any_alive:
+            self._seen_s, self.missing_skills = self._now_s(), presence.missing_skills
         were_gone = self.are_gone
         self.are_gone = self._now_s() - self._seen_s > GRACE_S
         if self.are_gone and not were_gone:
@@ -66,11 +67,9 @@ class WorkerPresence:
         elif were_gone and not self.are_gone:
             logger.info("a worker is alive again, or Redis does not say")
 
-    async def _may_be_alive(self) -> bool:
+    async def _present(self) -> Presence:
+        """What there is of workers; while Redis does not say, as before, and alive."""
         try:
-            presence = await within(_LOOK_TIMEOUT_S, self._look())
+            return await within(_LOOK_TIMEOUT_S, self._read_presence())
         except (RedisError, OSError, TimeoutError):
-            return True
-        if presence.is_any_alive:
-            self.missing_skills = presence.missing_skills
-        return presence.is_any_alive
+            return Presence(is_any_alive=True, missing_skills=self.missing_skills)

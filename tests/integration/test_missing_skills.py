@@ -42,12 +42,16 @@ def run(*command: str, server: Valkey) -> tuple[int, str]:
         return ran.wait(within_s=60), ran.output
 
 
+@pytest.mark.parametrize("no_workers", ["notice", "wait"])
 def test_it_is_named_by_the_workers_and_the_gateways_readiness_and_by_status(
-    server: Valkey, webhook: SessionWebhook
+    server: Valkey, webhook: SessionWebhook, no_workers: str
 ) -> None:
     port = free_port()
     settings = {"DINGDA_SKILLS": SKILLS, "DINGDA_METRICS_PORT": str(port)}
-    with worker(server.url, webhook.origin, **settings), gateway(server.url) as (_, address):
+    with (
+        worker(server.url, webhook.origin, **settings),
+        gateway(server.url, DINGDA_NO_WORKERS=no_workers) as (_, address),
+    ):
         of_worker = httpx.get(f"http://127.0.0.1:{port}/readyz")
         assert (of_worker.status_code, of_worker.json()["skills_missing"]) == (200, [MISSING])
         of_gateway = address.replace("/dd_robot/", "/readyz")
