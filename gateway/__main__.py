@@ -62,7 +62,7 @@ def check(
     """Print what could break a promise, a line each or as a JSON list.
 
     Args:
-        settings: all of it.
+        settings: those of the process.
         as_json: whether as a list.
         skills: what was found in the skills, of which the gateway knows nothing.
         names: the names of settings that are read besides the bot's own.

@@ -115,7 +115,7 @@ def say(
 
 @simulator.command
 @_sender_options
-def chat(*, wait_s: float, **fields: Any) -> int:
+def chat(*, wait_s: float | None, **fields: Any) -> int:
     """Hold a conversation with the bot; an empty line ends it."""
     open_client = partial(SimulatorClient, _server_url())
     return terminal.chat(open_client, _user_message(text="", **fields), wait_s=wait_s)

@@ -49,7 +49,7 @@ def run_preflight(settings: Settings, *, checks_names: bool = True) -> None:
     """Log what is not as it should be, a line each.
 
     Args:
-        settings: all of it.
+        settings: those of the process.
         checks_names: whether to look for names that nothing reads; the worker does that itself,
             once it has its skills.
 
@@ -87,7 +87,7 @@ def check(settings: Settings, *, names: Collection[str] | None = ()) -> list[Fin
     """Check the settings and Redis; each call to Redis takes a second at the most.
 
     Args:
-        settings: all of it.
+        settings: those of the process.
         names: names of settings that are read besides the bot's own; None: names are not checked.
     """
     address = settings.redis_address

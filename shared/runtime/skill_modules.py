@@ -11,11 +11,13 @@ from typing import Literal
 ENTRY_POINTS = "dingda.skills"
 """The group under which a package names the modules of its skills."""
 
-SHIPPED_ROOM = "dingda.worker.skills"
+SHIPPED_PACKAGE = "dingda.worker.skills"
 """The package of our own skills."""
-SHIPPED = tuple(f"{SHIPPED_ROOM}.{name}" for name in ("coupons", "demo", "performance", "weather"))
+SHIPPED = tuple(
+    f"{SHIPPED_PACKAGE}.{name}" for name in ("coupons", "demo", "performance", "weather")
+)
 """The modules that a bot without any skill of its own answers with."""
-SHOWCASE = f"{SHIPPED_ROOM}.showcase"
+SHOWCASE = f"{SHIPPED_PACKAGE}.showcase"
 """The module that `dingda demo` adds to them: it needs what the simulated organisation has."""
 
 Source = Literal["named", "offered", "shipped"]
@@ -40,7 +42,7 @@ class SkillModules:
             setting: where they are named, or could be.
         """
         shown = f"{', '.join(self.modules)} and the help, {_WHY[self.source]}"
-        if any(name.startswith(f"{SHIPPED_ROOM}.") for name in self.modules):
+        if any(name.startswith(f"{SHIPPED_PACKAGE}.") for name in self.modules):
             return shown
         return f"{shown}; for the shipped ones too: {setting}={','.join(self.with_shipped)}"
 

@@ -41,11 +41,11 @@ async def say(
         wait_s=wait_s,
         progress=lambda *told: line.show(draw_progress(*told)),
     )
-    transcript = _Transcript(line, prints=not as_json)
+    printer = _Printer(line, prints=not as_json)
     exchange = Exchange(0, record)
     async for exchange in following.exchanges():
-        transcript.show(exchange)
-    transcript.show(exchange, complete=True)
+        printer.show(exchange)
+    printer.show(exchange, complete=True)
     if as_json:
         print(exchange.record.to_json().decode())
     elif end := draw_end(exchange, following.workers, wait_s=wait_s):
@@ -78,7 +78,7 @@ def chat(
     return max(statuses)
 
 
-class _Transcript:
+class _Printer:
     """Prints each part of an exchange once.
 
     Args:

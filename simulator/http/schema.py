@@ -228,8 +228,7 @@ def _paths() -> Json:
                 "`record` (a Record), `card` (a Card), `bad_day` (a FaultSettings), `openapi` (an "
                 "OpenAPIState), `people` (the members' names and userids), `robots` (their "
                 "labels), `skills` (an OfferedSkills), `stream` (a StreamState), `stream_faults` "
-                "(a StreamFaults) and "
-                "`revision`",
+                "(a StreamFaults) and `revision`",
                 {"text/event-stream": {"schema": {"type": "string"}}},
             )
         },

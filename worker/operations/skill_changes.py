@@ -18,13 +18,13 @@ from dingda.shared.errors import DingdaError, SettingsError
 from dingda.shared.runtime.command_line import FAILED, OK, WRONG_USAGE
 from dingda.shared.runtime.logs import configure_logging, printable
 from dingda.shared.runtime.settings import Settings, load_settings
+from dingda.shared.runtime.skill_modules import SHIPPED_PACKAGE
 from dingda.worker.sdk.loader import FoundModule, find_skills
 
 _NAME = "dingda.worker.operations.skill_changes"
 logger = logging.getLogger(_NAME)  # as `-m` runs it, too
 
 _OURS = "dingda"
-_SHIPPED = "dingda.worker.skills"
 _SETTLED_MS = 200
 """How long no file must change: a formatter may write again what an editor has saved."""
 _TOLD_NOTHING_MS = 1000
@@ -76,7 +76,7 @@ def watched_folders(modules: Iterable[str]) -> list[Path]:
 
 def _folders(module: str) -> Iterator[Path]:
     top = module.partition(".")[0]
-    spec = find_spec(_SHIPPED if top == _OURS else top)
+    spec = find_spec(SHIPPED_PACKAGE if top == _OURS else top)
     if spec and spec.submodule_search_locations:
         for location in spec.submodule_search_locations:
             yield from _packages(Path(location).resolve())
