@@ -256,12 +256,14 @@ async def test_a_message_is_followed_until_it_has_ended_however_long_that_takes(
         msg_id = bot.callbacks[0]["msgId"]
         dingtalk.note_timeline(msg_id, leased)
         await changes.announce()
-        await asyncio.sleep(0.3)
-        assert "reply    after" in capsys.readouterr().out  # shown before the message ends
+        printed = ""
+        while "reply    after" not in printed:  # it is shown before the message ends
+            await asyncio.sleep(0.01)
+            printed += capsys.readouterr().out
         dingtalk.note_timeline(msg_id, answered)
         await changes.announce()
 
-    async with open_client() as client, asyncio.TaskGroup() as tasks:
+    async with asyncio.timeout(20), open_client() as client, asyncio.TaskGroup() as tasks:
         tasks.create_task(work())
         assert await say(client, UserMessage("你好"), wait_s=None, as_json=False) == 0
     assert "no more" not in capsys.readouterr().out
