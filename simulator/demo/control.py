@@ -18,7 +18,7 @@ from dingda.shared.ledger.stored import whole_number
 from dingda.simulator.demo.supervisor import ProcessState, SupervisedProcess, Supervisor
 from dingda.simulator.demo.tally import Numbers, Tally
 from dingda.simulator.dingtalk.record import Record
-from dingda.simulator.http.api import ApiError, read_body
+from dingda.simulator.http.api_requests import ApiError, read_body
 from dingda.simulator.http.events import View
 from dingda.simulator.http.extension import SimulatorParts
 

@@ -32,7 +32,8 @@ from dingda.simulator.dingtalk.custom_robot import CustomRobot
 from dingda.simulator.dingtalk.faults import HANG_S, RETRY_AFTER_S, ReplyFault
 from dingda.simulator.dingtalk.rules import NEEDS_POST, OK, ReplyVerdict
 from dingda.simulator.dingtalk.simulation import Simulation
-from dingda.simulator.http.api import ApiError, api_routes, error_response
+from dingda.simulator.http.api import api_routes
+from dingda.simulator.http.api_requests import ApiError, error_response
 from dingda.simulator.http.callback_sender import Sender
 from dingda.simulator.http.delivery import Delivery
 from dingda.simulator.http.events import Feed

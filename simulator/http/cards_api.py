@@ -47,7 +47,7 @@ from dingda.simulator.dingtalk.card import Card, PressRequest
 from dingda.simulator.dingtalk.cards import Cards
 from dingda.simulator.dingtalk.change_notifier import ChangeNotifier
 from dingda.simulator.dingtalk.openapi_faults import OpenAPIFaults
-from dingda.simulator.http.api import ApiError, read_body
+from dingda.simulator.http.api_requests import ApiError, read_body
 from dingda.simulator.http.card_presses import CardPresses
 from dingda.simulator.http.events import View
 

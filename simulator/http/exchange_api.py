@@ -17,7 +17,7 @@ from dingda.simulator.dingtalk.cards import Cards
 from dingda.simulator.dingtalk.change_notifier import ChangeNotifier
 from dingda.simulator.dingtalk.exchange import Workers, exchange_of, latest_revision
 from dingda.simulator.dingtalk.record_store import RecordStore
-from dingda.simulator.http.api import ApiError, check_is_open, found, read_wait_s
+from dingda.simulator.http.api_requests import ApiError, check_is_open, found, read_wait_s
 
 ReadWorkers = Callable[[], Awaitable[list[WorkerReport]]]
 

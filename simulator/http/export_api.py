@@ -10,7 +10,7 @@ from starlette.routing import BaseRoute, Route
 from dingda.simulator.dingtalk.export import as_test, copied_from
 from dingda.simulator.dingtalk.media import MediaStore
 from dingda.simulator.dingtalk.record_store import RecordStore
-from dingda.simulator.http.api import found
+from dingda.simulator.http.api_requests import found
 from dingda.simulator.inspections import Inspections
 
 

@@ -12,7 +12,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from dingda.simulator.dingtalk.media import MediaStore, StoredFile
-from dingda.simulator.http.api import ApiError
+from dingda.simulator.http.api_requests import ApiError
 
 _MOST_BYTES = 20 * 1024 * 1024
 _BYTES = "application/octet-stream"

@@ -11,7 +11,7 @@ from starlette.routing import BaseRoute, Route
 from dingda.simulator.backends.organisation import SimulatedOrganisation
 from dingda.simulator.dingtalk.change_notifier import ChangeNotifier
 from dingda.simulator.dingtalk.members import Organisation
-from dingda.simulator.http.api import read_body
+from dingda.simulator.http.api_requests import read_body
 
 _PATH = "/api/organisation"
 

@@ -20,7 +20,7 @@ from dingda.simulator.dingtalk.stream_commands import (
 from dingda.simulator.dingtalk.stream_faults import StreamFaults
 from dingda.simulator.dingtalk.stream_frames import Push
 from dingda.simulator.dingtalk.stream_pushes import PushRecord, StreamPushes
-from dingda.simulator.http.api import check_json, read_body
+from dingda.simulator.http.api_requests import check_json, read_body
 from dingda.simulator.http.events import View
 
 

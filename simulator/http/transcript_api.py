@@ -13,7 +13,13 @@ from dingda.simulator.dingtalk.change_notifier import ChangeNotifier
 from dingda.simulator.dingtalk.record import Record
 from dingda.simulator.dingtalk.simulation import Simulation
 from dingda.simulator.dingtalk.transcript import Entry, FindCard, Transcript, loaded, transcript_of
-from dingda.simulator.http.api import as_api_errors, check_is_open, found, read_body, read_flag
+from dingda.simulator.http.api_requests import (
+    as_api_errors,
+    check_is_open,
+    found,
+    read_body,
+    read_flag,
+)
 from dingda.simulator.http.delivery import Delivery
 
 _REPLY_WITHIN_S = 20.0

@@ -14,7 +14,7 @@ from dingda.simulator.demo.control import DemoControl
 from dingda.simulator.demo.supervisor import Supervisor
 from dingda.simulator.dingtalk.change_notifier import ChangeNotifier
 from dingda.simulator.dingtalk.simulation import Simulation
-from dingda.simulator.http.api import ApiError, error_response
+from dingda.simulator.http.api_requests import ApiError, error_response
 from dingda.simulator.http.extension import SimulatorParts
 from dingda.simulator.watch import LedgerWatch
 from tests.support.simulator_harness import SIMULATOR_URL, Clock
