@@ -5,9 +5,10 @@ Facts: DingTalk's pages on messageFiles/download and media/upload, and what thei
 
 import mimetypes
 import secrets
-from base64 import b64decode, b64encode
+from base64 import b64decode, b64encode, urlsafe_b64encode
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from hashlib import sha256
 from typing import Literal, get_args
 
 from dingda.simulator.dingtalk.record_store import RecordStore
@@ -106,7 +107,11 @@ class MediaStore:
         return file if self._now_ms() < until_ms else None
 
     def upload(self, kind: str, name: str, content: bytes) -> str | MediaRefusal:
-        """Keep a file of the bot's; returns its mediaId."""
+        """Keep a file of the bot's; returns its mediaId.
+
+        Here the same file has the same mediaId each time, so that a copied test, or a transcript,
+        with a picture in it can be compared. DingTalk promises no such thing.
+        """
         known = next((each for each in get_args(MediaKind) if each == kind), None)
         if known is None:
             return MediaRefusal(40004, "不合法的媒体文件类型")
@@ -117,16 +122,21 @@ class MediaStore:
             return MediaRefusal(45001, "多媒体文件大小超过限制")
         if name.rpartition(".")[2].lower() not in endings:
             return MediaRefusal(40004, "不合法的媒体文件类型")
-        media_id = f"@lAL{secrets.token_urlsafe(24)}"
-        return _keep(self._uploaded, media_id, StoredFile(name, content))
+        return _keep(self._uploaded, _media_id(name, content), StoredFile(name, content))
 
     def uploaded(self, media_id: str) -> StoredFile | None:
         """A file of the bot's; None if it is unknown or forgotten."""
         return self._uploaded.get(media_id)
 
 
+def _media_id(name: str, content: bytes) -> str:
+    digest = sha256(name.encode("utf-8", "replace") + b"\0" + content).digest()
+    return f"@lAL{urlsafe_b64encode(digest[:24]).decode()}"
+
+
 def _keep(files: dict[str, StoredFile], key: str, file: StoredFile) -> str:
     """Keep a file, and forget the oldest while there are too many bytes."""
+    files.pop(key, None)
     files[key] = file
     total_bytes = sum(len(each.content) for each in files.values())
     while total_bytes > _REMEMBERED_BYTES:

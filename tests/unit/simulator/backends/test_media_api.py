@@ -100,6 +100,16 @@ async def test_what_is_uploaded_is_kept_byte_for_byte(
     assert (shown.content, shown.headers["content-type"]) == (AWKWARD, "image/png")
 
 
+async def test_the_same_file_has_the_same_media_id_so_that_a_copied_test_can_be_compared(
+    caller: PlatformCaller, http: httpx.AsyncClient
+) -> None:
+    first, again, other = [
+        (await upload(caller, http, "plot.png", content))["media_id"]
+        for content in (b"one", b"one", b"two")
+    ]
+    assert first == again != other
+
+
 @pytest.mark.parametrize(
     ("name", "content", "kind", "errcode"),
     [
