@@ -15,7 +15,7 @@ import pytest
 from dingda.simulator.errors import RequestRejectedError
 from dingda.testing import SimulatedDingTalk, Toast
 from tests.support.demo import MODES, Demo, free_ports, is_alive, run_demo
-from tests.support.processes import process, wait_until
+from tests.support.processes import ROOT, process, wait_until
 
 
 @pytest.fixture(scope="module", params=MODES)
@@ -98,6 +98,23 @@ def test_a_worker_that_dies_is_followed_by_another(demo: Demo) -> None:
     demo.process.wait_for("the worker died")
     wait_until(lambda: set(demo.worker_pids()) - before)
     assert "州的先生" in demo.run(demo.advised('say "整体跳转"')).stdout
+
+
+def test_a_redis_that_dies_as_soon_as_it_serves_is_none_that_can_not_run(tmp_path: Path) -> None:
+    url = f"redis://127.0.0.1:{free_ports()['DINGDA_DEMO_REDIS_PORT']}/0"
+    with subprocess.Popen(
+        [sys.executable, "-m", "dingda.simulator.demo.server"],
+        cwd=tmp_path,
+        env=os.environ | {"DINGDA_REDIS_URL": url, "PYTHONPATH": str(ROOT)},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        start_new_session=True,  # it kills its process group at the end of its input
+    ) as started:
+        assert started.stdout
+        assert b"listens on" in started.stdout.readline()
+        os.kill(child_of(started.pid), signal.SIGKILL)
+        # The supervisor takes another status, so soon, for that of a process that can't run at all.
+        assert started.wait(10) == 0
 
 
 @pytest.mark.parametrize("mode", MODES)
