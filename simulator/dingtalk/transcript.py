@@ -23,6 +23,10 @@ from dingda.simulator.dingtalk.user_message import UserMessage
 LOADED = "From a transcript: it was not sent to the bot."
 _CARD = "卡片"
 """What a card without a title or a text says of itself."""
+MAX_GAP_MS = 366 * 24 * 3600 * 1000
+"""A browser knows no time that is too long ago."""
+_MAX_DEPTH = 100
+"""How deep a transcript may be nested, so that it can be read: what is deeper is left out."""
 FindCard = Callable[[str], Card | None]
 _CONFIG = ConfigDict(extra="forbid", strict=True, ser_json_bytes="base64", val_json_bytes="base64")
 
@@ -38,7 +42,7 @@ class Entry:
     that it went to."""
     replies: tuple[dict[str, Any], ...] = ()
     """What the chat showed, as the bot sent it."""
-    gap_ms: Annotated[int, Field(ge=0)] = 0
+    gap_ms: Annotated[int, Field(ge=0, le=MAX_GAP_MS)] = 0
     """Milliseconds since the entry before it."""
     pushed: bool = False
     """Whether the bot sent it first; so are cards, of which a reply in markdown says what everybody
@@ -87,7 +91,10 @@ def transcript_of(records: Sequence[Record], find_card: FindCard) -> Transcript:
         find_card: finds a card by its outTrackId.
     """
     times = [record.sent_at_ms for record in records]
-    gaps = [max(0, now - before) for before, now in zip(times[:1] + times, times, strict=False)]
+    gaps = [
+        min(max(0, now - before), MAX_GAP_MS)
+        for before, now in zip(times[:1] + times, times, strict=False)
+    ]
     entries = tuple(
         _entry(record, gap, find_card) for record, gap in zip(records, gaps, strict=True)
     )
@@ -133,15 +140,17 @@ def _without_fresh(callback: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in callback.items() if name not in FRESH}
 
 
-def _blanked(value: Any) -> Any:
+def _blanked(value: Any, depth: int = 0) -> Any:
     """A value of JSON without the tokens in its texts."""
     match value:
         case str():
             return redact(value)
+        case list() | dict() if depth > _MAX_DEPTH:
+            return None
         case list():
-            return [_blanked(each) for each in value]
+            return [_blanked(each, depth + 1) for each in value]
         case dict():
-            return {name: _blanked(each) for name, each in value.items()}
+            return {name: _blanked(each, depth + 1) for name, each in value.items()}
         case _:
             return value
 

@@ -4,6 +4,7 @@ GET /api/messages/{msgId}/exchange?after=&wait_s=  Exchange, once anything has c
 GET /api/workers                                   Workers
 """
 
+import re
 from collections.abc import Awaitable, Callable
 from http import HTTPStatus
 
@@ -19,6 +20,7 @@ from dingda.simulator.dingtalk.exchange import Workers, exchange_of, latest_revi
 from dingda.simulator.dingtalk.record_store import RecordStore
 from dingda.simulator.http.api_requests import ApiError, check_is_open, found, read_wait_s
 
+_REVISION = re.compile(r"-?[0-9]{1,18}")
 ReadWorkers = Callable[[], Awaitable[list[WorkerReport]]]
 
 
@@ -55,6 +57,6 @@ def worker_routes(read: ReadWorkers) -> list[BaseRoute]:
 
 def _read_revision(request: Request) -> int:
     revision = request.query_params.get("after", "-1")
-    if not revision.removeprefix("-").isdecimal():
+    if not _REVISION.fullmatch(revision):
         raise ApiError(HTTPStatus.BAD_REQUEST, "request", "after: must be a revision.")
     return int(revision)

@@ -52,8 +52,9 @@ async def test_a_message_that_there_is_not_has_no_exchange(open_client: OpenClie
             await client.exchange("msgNONE==")
 
 
-async def test_a_revision_is_a_number(http: httpx.AsyncClient) -> None:
-    response = await http.get("/api/messages/msgNONE==/exchange?after=x")
+@pytest.mark.parametrize("after", ["x", "--1", "²", "9" * 5000])
+async def test_a_revision_is_a_number(http: httpx.AsyncClient, after: str) -> None:
+    response = await http.get("/api/messages/msgNONE==/exchange", params={"after": after})
     assert (response.status_code, response.json()["detail"]) == (400, "after: must be a revision.")
 
 

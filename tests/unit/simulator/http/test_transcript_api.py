@@ -105,3 +105,22 @@ async def test_what_is_forgotten_has_no_session_any_more(
     session = record["callback"]["sessionWebhook"].partition("session=")[2]
     body = json.dumps(HELLO).encode()
     assert dingtalk.reply(session, content_type="application/json", body=body).errcode == 300001
+
+
+async def test_a_transcript_can_be_loaded_however_deep_a_callback_was_nested(
+    http: httpx.AsyncClient,
+) -> None:
+    nested = '{"msgtype":' * 200 + "1" + "}" * 200
+    headers = {"Content-Type": "application/json"}
+    await http.post("/api/callbacks", content=nested, headers=headers)
+    saved = await http.get("/api/transcript")
+    assert saved.json()["messages"][0]["callback"]["msgtype"]["msgtype"]
+    loaded = await http.post("/api/transcript", content=saved.content, headers=headers)
+    assert loaded.status_code == 200
+
+
+async def test_a_gap_that_no_clock_knows_is_refused(http: httpx.AsyncClient) -> None:
+    transcript = {"version": 1, "messages": [{"said": {"text": "一"}, "gap_ms": 10**17}]}
+    response = await http.post("/api/transcript", json=transcript)
+    assert response.status_code == 400
+    assert response.json()["detail"].startswith("messages.0.gap_ms: ")
