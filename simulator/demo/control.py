@@ -1,5 +1,6 @@
 """The demo's control: how its processes are, what became of all messages, and how to disturb it."""
 
+import asyncio
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -101,6 +102,7 @@ class DemoControl:
         self._records = parts.dingtalk.records
         self._ledger = parts.ledger
         self._queue = parts.queue
+        self._changes = parts.changes
         self._tally = Tally(self._records, parts.watch.unknown)
 
     @property
@@ -124,7 +126,11 @@ class DemoControl:
 
     async def run(self) -> int:
         """Run the processes until `stop`, or until one cannot run at all: its exit status."""
-        return await self._supervisor.run()
+        counting = asyncio.create_task(self._tally.follow(self._changes))
+        try:
+            return await self._supervisor.run()
+        finally:
+            counting.cancel()
 
     async def stop(self) -> None:
         """Stop the processes."""

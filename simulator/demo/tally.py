@@ -1,19 +1,27 @@
 """What became of all messages of the demo, as the simulated DingTalk saw it."""
 
+import asyncio
 import json
+import re
 from collections import Counter
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import pairwise, starmap
+from typing import Any
 
 from dingda.shared.dingtalk.reply import MAX_BODY_BYTES
 from dingda.shared.ledger.states import DeadReason, MessageState
 from dingda.shared.texts import BUSY, LOOKING_UP
+from dingda.simulator.dingtalk.change_notifier import ChangeNotifier
 from dingda.simulator.dingtalk.record import Record, Reply
 from dingda.simulator.dingtalk.record_store import RecordStore
 
 _NOTICES = (LOOKING_UP, "正在查詢…")
 """What says no more than that an answer takes a while, in both scripts."""
+_PART = re.compile(r"(?P<title>.*)（(?P<number>\d{1,2})/\d{1,2}）", re.DOTALL)
+_COUNT_EVERY_S = 0.1
+_NEVER_S = 3600.0
 
 
 class End(StrEnum):
@@ -64,6 +72,18 @@ class Tally:
         self._ends: dict[str, End] = {}
         self._twice: set[str] = set()
         self._turned_away: set[str] = set()
+
+    @property
+    def is_behind(self) -> bool:
+        """Whether a record has changed since it last counted."""
+        return self._records.has_changed_since(self._revision)
+
+    async def follow(self, changes: ChangeNotifier) -> None:
+        """Count until `changes` is closed: until somebody asks, the store may forget."""
+        while not changes.closed:
+            await changes.wait_until(lambda: self.is_behind, wait_s=_NEVER_S)
+            self.count()
+            await asyncio.sleep(_COUNT_EVERY_S)
 
     def count(self) -> Numbers:
         """Count what there is by now."""
@@ -128,12 +148,37 @@ def answers(record: Record) -> list[Reply]:
 def is_answered_twice(record: Record) -> bool:
     """Whether two answers show for one message.
 
-    A long answer comes in parts, which are no two answers: they differ, and would not fit into one
-    reply.
+    A long answer comes in parts, which are no two answers: each goes on where the one before it
+    ended, and all of them would not fit into one reply.
     """
-    bodies = [json.dumps(reply.payload, ensure_ascii=False).encode() for reply in answers(record)]
-    is_repeated = len(set(bodies)) < len(bodies)
-    return is_repeated or (len(bodies) > 1 and sum(map(len, bodies)) <= MAX_BODY_BYTES)
+    shown = [reply.payload or {} for reply in answers(record)]
+    bodies = [json.dumps(payload, ensure_ascii=False).encode() for payload in shown]
+    if len(set(bodies)) < len(bodies):
+        return True
+    is_one = all(starmap(_goes_on, pairwise(shown)))
+    return len(bodies) > 1 and not (is_one and sum(map(len, bodies)) > MAX_BODY_BYTES)
+
+
+def _goes_on(before: Mapping[str, Any], after: Mapping[str, Any]) -> bool:
+    """Whether a payload may be the part of a long answer that follows another.
+
+    A markdown's parts have numbered titles (`worker.answering.splitting`), but for the text of a
+    card that could not be shown, which they follow.
+    """
+    kinds = (before.get("msgtype"), after.get("msgtype"))
+    if kinds != ("markdown", "markdown"):
+        return kinds == ("text", "text")
+    (title, number), (next_title, next_number) = map(_numbered_title, (before, after))
+    if number == 0 < next_number:
+        return next_number == 1
+    return next_title == title and next_number == (number + 1 if number else 0)
+
+
+def _numbered_title(payload: Mapping[str, Any]) -> tuple[str, int]:
+    """A markdown's title, and the number of the part that it names; 0 if it names none."""
+    title = payload["markdown"]["title"]
+    numbered = _PART.fullmatch(title)
+    return (numbered["title"], int(numbered["number"])) if numbered else (title, 0)
 
 
 def _is_accepted(record: Record) -> bool:

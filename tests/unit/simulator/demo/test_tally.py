@@ -1,5 +1,6 @@
 """The demo's numbers are what the simulated DingTalk saw, message by message."""
 
+import asyncio
 import json
 from dataclasses import replace
 from typing import Any
@@ -9,6 +10,7 @@ import pytest
 from dingda.shared.ledger.timeline import MessageTimeline
 from dingda.shared.texts import BUSY, LATE, LOOKING_UP
 from dingda.simulator.demo.tally import Numbers, Tally
+from dingda.simulator.dingtalk.change_notifier import ChangeNotifier
 from dingda.simulator.dingtalk.record_store import MAX_RECORDS
 from dingda.simulator.dingtalk.simulation import Simulation
 from dingda.simulator.dingtalk.user_message import UserMessage
@@ -21,6 +23,14 @@ EMPTY = '{"msgtype":"empty"}'
 
 def text(words: str) -> dict[str, Any]:
     return {"msgtype": "text", "text": {"content": words}}
+
+
+def markdown(title: str, words: str) -> dict[str, Any]:
+    return {"msgtype": "markdown", "markdown": {"title": title, "text": words}}
+
+
+LONG = "长" * 6000
+"""Of which two do not fit into one reply."""
 
 
 class Demo:
@@ -37,11 +47,14 @@ class Demo:
         return callback.msg_id
 
     def reply(self, msg_id: str, *words: str) -> None:
+        self.show(msg_id, *map(text, words))
+
+    def show(self, msg_id: str, *payloads: dict[str, Any]) -> None:
         record = self.dingtalk.record(msg_id)
         assert record
         session = record.callback["sessionWebhook"].partition("session=")[2]
-        for each in words:
-            body = json.dumps(text(each), ensure_ascii=False).encode()
+        for each in payloads:
+            body = json.dumps(each, ensure_ascii=False).encode()
             self.dingtalk.reply(session, content_type="application/json", body=body)
 
     def end(self, msg_id: str, state: str, reason: str = "") -> None:
@@ -103,6 +116,33 @@ def test_the_parts_of_a_long_answer_are_not_twice_and_a_part_that_comes_again_is
     assert demo.numbers.twice == 0
     demo.reply(msg_id, parts[1])
     assert demo.numbers.twice == 1
+
+
+@pytest.mark.parametrize(
+    "first",
+    [text("咖啡好了"), markdown("帮助", "咖啡"), markdown("报告（1/2）", LONG)],
+    ids=lambda payload: str(payload["msgtype"]),
+)
+@pytest.mark.parametrize(
+    "second", [markdown("报告", LONG + "一"), markdown("报告（1/2）", LONG + "一")]
+)
+def test_an_answer_that_does_not_go_on_with_the_one_before_is_another_however_long(
+    demo: Demo, first: dict[str, Any], second: dict[str, Any]
+) -> None:
+    demo.show(demo.say(), first, second)
+    assert demo.numbers.twice == 1
+
+
+@pytest.mark.parametrize(
+    "titles",
+    [("报告（1/3）", "报告（2/3）", "报告（3/3）"), ("报告", "报告（1/2）", "报告（2/2）")],
+)
+def test_the_numbered_parts_of_a_long_markdown_are_not_twice(
+    demo: Demo, titles: tuple[str, ...]
+) -> None:
+    parts = [markdown(title, f"{LONG}{number}") for number, title in enumerate(titles)]
+    demo.show(demo.say(), *parts)
+    assert demo.numbers.twice == 0
 
 
 @pytest.mark.parametrize("notice", [LOOKING_UP, to_traditional(LOOKING_UP)])
@@ -184,3 +224,16 @@ def test_messages_that_are_forgotten_stay_counted(demo: Demo) -> None:
         demo.dingtalk.send(UserMessage("你好", mention=False))
     assert demo.dingtalk.record(msg_id) is None
     assert demo.numbers.answered == 1
+
+
+async def test_messages_that_are_forgotten_before_anybody_asks_are_counted(demo: Demo) -> None:
+    changes = ChangeNotifier()
+    following = asyncio.create_task(demo.tally.follow(changes))
+    demo.say()
+    await changes.announce()
+    while demo.tally.is_behind:  # noqa: ASYNC110 - it counts of its own accord
+        await asyncio.sleep(0.01)
+    demo.dingtalk.records.clear(but=lambda _: False)
+    await changes.close()
+    await following
+    assert demo.numbers.accepted == 1
