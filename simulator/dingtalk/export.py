@@ -10,7 +10,7 @@ from pprint import pformat
 from dingda.simulator.dingtalk.media import StoredFile
 from dingda.simulator.dingtalk.record import Record, is_sent_to
 from dingda.simulator.dingtalk.signed_callback import SignedCallback
-from dingda.simulator.dingtalk.simulation import FRESH
+from dingda.simulator.dingtalk.simulation import without_fresh
 from dingda.simulator.dingtalk.user_message import UserMessage
 
 FindFile = Callable[[str], StoredFile | None]
@@ -96,8 +96,7 @@ def _call(record: Record, find_file: FindFile) -> str:
     if record.verbatim is not None:
         return f"ask_raw({_pretty(record.verbatim)}, verbatim=True)"
     if record.raw:
-        made = {name: value for name, value in record.callback.items() if name not in FRESH}
-        return f"ask_raw({_pretty(made)})"
+        return f"ask_raw({_pretty(without_fresh(record.callback))})"
     said = record.said
     return f"ask({', '.join([repr(said.text), *_arguments(said, find_file)])})"
 

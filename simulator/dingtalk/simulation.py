@@ -134,7 +134,7 @@ class Simulation:
         callback = build_callback(
             message, session_webhook="", created_ms=0, expires_ms=0, robot=robot
         )
-        return {name: value for name, value in callback.items() if name not in FRESH}
+        return without_fresh(callback)
 
     def send_raw(self, body: bytes, *, verbatim: bool = False) -> SignedCallback:
         """Sign any body as a callback, and begin its record.
@@ -295,6 +295,11 @@ class Simulation:
         if self._faults.replies in _WITHOUT_ERRCODE:
             reply = replace(reply, trouble=self._faults.replies)
         self.records.put(replace(record, replies=(*record.replies, reply)))
+
+
+def without_fresh(callback: dict[str, Any]) -> dict[str, Any]:
+    """A callback without the fields in `FRESH`."""
+    return {name: value for name, value in callback.items() if name not in FRESH}
 
 
 def _signed(record: Record) -> SignedCallback:

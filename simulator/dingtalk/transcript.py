@@ -17,7 +17,7 @@ from dingda.simulator.dingtalk.card import Card
 from dingda.simulator.dingtalk.record import Record
 from dingda.simulator.dingtalk.replies import record_reply
 from dingda.simulator.dingtalk.rules import OK, check_payload
-from dingda.simulator.dingtalk.simulation import FRESH
+from dingda.simulator.dingtalk.simulation import without_fresh
 from dingda.simulator.dingtalk.user_message import UserMessage
 
 LOADED = "From a transcript: it was not sent to the bot."
@@ -99,7 +99,7 @@ def transcript_of(records: Sequence[Record], find_card: FindCard) -> Transcript:
         _entry(record, gap, find_card) for record, gap in zip(records, gaps, strict=True)
     )
     written = json.loads(Transcript(1, entries).to_json())
-    return Transcript.from_json(json.dumps(_blanked(written)).encode())
+    return Transcript.from_json(json.dumps(change_texts(written, redact)).encode())
 
 
 def loaded(transcript: Transcript, *, now_ms: int) -> list[Record]:
@@ -121,7 +121,7 @@ def _entry(record: Record, gap_ms: int, find_card: FindCard) -> Entry:
         (_as_markdown(card),) if card else replies,
         gap_ms,
         pushed=not record.prompted,
-        callback=_without_fresh(record.callback) if is_made else None,
+        callback=without_fresh(record.callback) if is_made else None,
         verbatim=None if record.verbatim is None else _blanked_bytes(record.verbatim),
     )
 
@@ -136,21 +136,17 @@ def _as_markdown(card: Card) -> dict[str, Any]:
     }
 
 
-def _without_fresh(callback: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in callback.items() if name not in FRESH}
-
-
-def _blanked(value: Any, depth: int = 0) -> Any:
-    """A value of JSON without the tokens in its texts."""
+def change_texts(value: Any, change: Callable[[str], str], depth: int = 0) -> Any:
+    """A value of JSON in which each text, but no name of a field, is changed; None if too deep."""
     match value:
         case str():
-            return redact(value)
+            return change(value)
         case list() | dict() if depth > _MAX_DEPTH:
             return None
         case list():
-            return [_blanked(each, depth + 1) for each in value]
+            return [change_texts(each, change, depth + 1) for each in value]
         case dict():
-            return {name: _blanked(each, depth + 1) for name, each in value.items()}
+            return {name: change_texts(each, change, depth + 1) for name, each in value.items()}
         case _:
             return value
 

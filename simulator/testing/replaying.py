@@ -6,11 +6,18 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from difflib import unified_diff
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dingda.simulator.dingtalk.record import Record
-from dingda.simulator.dingtalk.transcript import Entry, FindCard, Transcript, transcript_of
+from dingda.simulator.dingtalk.transcript import (
+    Entry,
+    FindCard,
+    Transcript,
+    change_texts,
+    transcript_of,
+)
 
 if TYPE_CHECKING:
     from dingda.simulator.testing.simulated_dingtalk import SimulatedDingTalk
@@ -123,20 +130,11 @@ def _diff(
 
 
 def _lines(payloads: Sequence[dict[str, Any]], ignore: Sequence[str]) -> list[str]:
-    shown = [_without(payload, ignore) for payload in payloads]
+    shown = change_texts(list(payloads), partial(_without_ignored, ignore=ignore))
     return json.dumps(shown, ensure_ascii=False, indent=2).splitlines()
 
 
-def _without(value: Any, ignore: Sequence[str]) -> Any:
-    """A value of JSON without what is ignored in its texts."""
-    match value:
-        case str():
-            for pattern in ignore:
-                value = re.sub(pattern, _IGNORED, value)
-            return value
-        case list():
-            return [_without(each, ignore) for each in value]
-        case dict():
-            return {name: _without(each, ignore) for name, each in value.items()}
-        case _:
-            return value
+def _without_ignored(text: str, ignore: Sequence[str]) -> str:
+    for pattern in ignore:
+        text = re.sub(pattern, _IGNORED, text)
+    return text

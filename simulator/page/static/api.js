@@ -2,12 +2,13 @@
 
 const path = (msgId, what = "") => `/api/messages/${encodeURIComponent(msgId)}${what}`;
 
-async function request(method, url, body) {
-  const response = await fetch(url, {
-    method,
-    headers: body === undefined ? {} : { "Content-Type": "application/json" },
-    body: body === undefined ? undefined : JSON.stringify(body),
-  });
+const request = (method, url, value) =>
+  value === undefined ? send(method, url) : send(method, url, JSON.stringify(value));
+
+/** @throws {Error} with the API's sentence, if it refuses. */
+async function send(method, url, body, type = "application/json") {
+  const headers = body === undefined ? {} : { "Content-Type": type };
+  const response = await fetch(url, { method, headers, body });
   if (!response.ok) throw new Error((await response.json()).detail);
   return response;
 }
@@ -19,14 +20,7 @@ export const sendRaw = ({ callback, verbatim, msg_id: msgId }) =>
 /** The body that a message would be sent as. */
 export const preview = async (message) => (await request("POST", "/api/callbacks/preview", message)).json();
 /** Signs and sends a body that may be anything; `isVerbatim`: byte for byte. */
-export async function sendBody(body, isVerbatim) {
-  const response = await fetch(`/api/callbacks?verbatim=${Number(isVerbatim)}`, {
-    method: "POST",
-    headers: { "Content-Type": "application/json" },
-    body,
-  });
-  if (!response.ok) throw new Error((await response.json()).detail);
-}
+export const sendBody = (body, isVerbatim) => send("POST", `/api/callbacks?verbatim=${Number(isVerbatim)}`, body);
 export const redeliver = (msgId) => request("POST", path(msgId, "/redeliver"), {});
 export const expire = (msgId) => request("POST", path(msgId, "/expire"), {});
 export const setFaults = (faults) => request("PUT", "/api/bad-day", faults);
@@ -39,27 +33,14 @@ export const stopRedisInDemo = async (seconds) => (await request("POST", "/api/d
 export const sendMany = (message, count) => request("POST", "/api/bursts", { message, count, senders: count });
 /** Gives a file for a message to hold; returns its id. */
 export async function giveFile(file) {
-  const response = await fetch(`/api/files?name=${encodeURIComponent(file.name)}`, {
-    method: "POST",
-    headers: { "Content-Type": "application/octet-stream" },
-    body: file,
-  });
-  const given = await response.json();
-  if (!response.ok) throw new Error(given.detail);
-  return given.id;
+  const url = `/api/files?name=${encodeURIComponent(file.name)}`;
+  const response = await send("POST", url, file, "application/octet-stream");
+  return (await response.json()).id;
 }
 
 /** Shows a transcript in the chat, or sends its messages to the bot again. Returns their records. */
-export async function loadTranscript(text, isSent) {
-  const response = await fetch(`/api/transcript${isSent ? "?send=1" : ""}`, {
-    method: "POST",
-    headers: { "Content-Type": "application/json" },
-    body: text,
-  });
-  const loaded = await response.json();
-  if (!response.ok) throw new Error(loaded.detail);
-  return loaded;
-}
+export const loadTranscript = async (text, isSent) =>
+  (await send("POST", `/api/transcript?send=${Number(isSent)}`, text)).json();
 /** Forgets all messages but those that are still worked on; tells how many are kept. */
 export const clear = async () => (await request("DELETE", "/api/messages")).json();
 
