@@ -177,6 +177,20 @@ async def test_a_raw_callback_is_changed_in_its_own_editor(chat: ChatPage, page:
     )
 
 
+async def test_a_body_that_was_sent_byte_for_byte_is_changed_as_it_was(
+    chat: ChatPage, page: Page
+) -> None:
+    body = '{"msgtype": "text", 收到？>}'
+    await chat.open("group")
+    await chat.add("整个回调的原文……")
+    await page.get_by_label("回调的 body").fill(body)
+    await chat.send_raw()
+    await page.locator(".message .state").last.click()
+    await chat.details.get_by_role("button", name="改一改再发").click()
+    await expect(page.get_by_label("回调的 body")).to_have_value(body)
+    await expect(page.get_by_label("一个字节也不改")).to_be_checked()
+
+
 @pytest.mark.parametrize("width", [390, 768])
 async def test_the_list_fits_a_phone_and_a_tablet(chat: ChatPage, page: Page, width: int) -> None:
     await page.set_viewport_size({"width": width, "height": 800})

@@ -6,6 +6,7 @@ import { drawBadDay, drawBanner } from "./bad_day.js";
 import { Chat } from "./chat.js";
 import { DIVIDER } from "./chat_items.js";
 import { Composer } from "./composer.js";
+import { textOf } from "./composer_raw.js";
 import { drawConversations } from "./conversations.js";
 import { Details } from "./details.js";
 import { DemoStrip } from "./demo.js";
@@ -144,9 +145,10 @@ function show(record, isPlain = false) {
 }
 
 /** Puts a message back into the box, to be changed and sent again. */
-function edit({ raw, callback, said }) {
-  if (raw) composer.editRaw(JSON.stringify(callback, null, 2));
-  else composer.edit(said);
+function edit({ raw, verbatim, callback, said }) {
+  if (!raw) composer.edit(said);
+  else if (verbatim === null) composer.editRaw(callback);
+  else composer.editRaw(textOf(verbatim), true);
 }
 
 /** Presses a card's button as the person who looks at it. */

@@ -105,8 +105,8 @@ export class Composer {
   }
 
   /** Opens the editor of a whole callback's body. */
-  editRaw(body) {
-    this.#raw.open(body);
+  editRaw(body, isVerbatim = false) {
+    this.#raw.open(body, isVerbatim);
   }
 
   /** Opens it with the callback that the message in the box would be sent as, or with what `change` makes of that. */

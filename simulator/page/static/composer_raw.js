@@ -19,6 +19,12 @@ export function check(body) {
   }
 }
 
+/** The text of a body that a record keeps in base64, with the letters that URLs allow. */
+export function textOf(base64) {
+  const bytes = atob(base64.replaceAll("-", "+").replaceAll("_", "/"));
+  return new TextDecoder().decode(Uint8Array.from(bytes, (byte) => byte.charCodeAt(0)));
+}
+
 export class RawEditor {
   #dialog;
   #page;
@@ -35,14 +41,17 @@ export class RawEditor {
     dialog.addEventListener("close", () => byId("text").focus());
   }
 
-  /** @param {string | object} body what to begin with. */
-  open(body) {
+  /**
+   * @param {string | object} body what to begin with.
+   * @param {boolean} asItIs whether it is to be sent byte for byte.
+   */
+  open(body, asItIs) {
     const text = typeof body === "string" ? body : JSON.stringify(body, null, 2);
     const box = element("textarea", { id: "raw-body", rows: "18", spellcheck: "false", "aria-label": texts.raw.body });
     box.value = text;
     const verdict = element("p", { class: "hint", role: "status" });
     const problem = element("p", { class: "problem", role: "alert" });
-    const isVerbatim = element("input", { type: "checkbox" });
+    const isVerbatim = element("input", { type: "checkbox", checked: asItIs });
     const judge = () => {
       const { isObject, words } = check(box.value);
       verdict.textContent = isObject && isVerbatim.checked ? texts.raw.asItIs : words;
