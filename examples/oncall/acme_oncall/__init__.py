@@ -1,0 +1,1 @@
+"""Skills for Dingda, the DingTalk group bot: a converter, who is on call, and a report."""
