@@ -7,6 +7,7 @@ that may end the worker.
 """
 
 import asyncio
+import inspect
 import logging
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
@@ -96,7 +97,15 @@ class _OwnedTask(asyncio.Task[Any]):
 
     def __init__(self, work: Coroutine[Any, Any, Any], **options: Any) -> None:
         self.owner = current_owner.get()
-        super().__init__(work, **options)
+        self._work = work
+        super().__init__(_without_exits(work), **options)
+
+    def cancel(self, msg: Any = None) -> bool:
+        # Cancelled before it begins, it never awaits its work, and Python would warn of that.
+        work = self._work
+        if inspect.iscoroutine(work) and inspect.getcoroutinestate(work) == inspect.CORO_CREATED:
+            work.close()
+        return super().cancel(msg)
 
 
 def set_task_owner(owner: TaskOwner) -> None:
@@ -119,7 +128,7 @@ def contain_tasks(loop: asyncio.AbstractEventLoop) -> None:
 
 
 def _create_task(loop: asyncio.AbstractEventLoop, work: Any, **options: Any) -> "asyncio.Task[Any]":
-    return _OwnedTask(_without_exits(work), loop=loop, **options)
+    return _OwnedTask(work, loop=loop, **options)
 
 
 async def _without_exits(work: Coroutine[Any, Any, T]) -> T:

@@ -1,9 +1,11 @@
 """An answer grows on one card, which always comes to an end."""
 
 import asyncio
+import gc
 import json
 from dataclasses import dataclass
 from itertools import pairwise
+from warnings import catch_warnings, simplefilter
 
 from dingda.shared.texts import CARD_REPLACED, FAILED, NOTHING_TO_SHOW, SENT_PRIVATELY, TIMED_OUT
 from dingda.simulator.dingtalk.card import CardState
@@ -20,6 +22,7 @@ from dingda.skill import (
 )
 from dingda.worker.answering.cadence import MAX_WRITES
 from dingda.worker.answering.growing_text import MAX_CARD_CHARS
+from dingda.worker.contained import contain_tasks
 from tests.support.builders import KEYS
 from tests.support.fake_cards import FakeCards
 from tests.support.virtual_time import virtual_time
@@ -77,6 +80,22 @@ async def test_the_first_words_are_shown_at_once_and_later_ones_ever_more_slowly
     pauses = [after - before for before, after in pairwise(at_s[:-1])]
     assert all(pause >= 1.5 for pause in pauses)
     assert pauses == sorted(pauses)
+
+
+@virtual_time
+async def test_no_warning_of_ours_is_in_the_log_of_a_worker() -> None:
+    loop = asyncio.get_running_loop()
+    contain_tasks(loop)  # as a worker does
+    try:
+        with catch_warnings(record=True) as warned:
+            simplefilter("always")
+            async with open_worker(poem, cards=FakeCards()) as here:
+                await here.asked()
+            gc.collect()
+    finally:
+        loop.set_task_factory(None)
+        loop.set_exception_handler(None)
+    assert [str(each.message) for each in warned] == []
 
 
 @virtual_time
