@@ -326,13 +326,17 @@ def test_a_skill_is_tested_with_the_whole_bot_behind_it(folder: Path) -> None:
 
 
 def test_the_examples_in_the_docs_pass(folder: Path) -> None:
-    readme, testing, cards = (
+    readme, testing, cards, streaming = (
         _PYTHON.findall((ROOT / page).read_text("utf-8"))
-        for page in ("README.md", "docs/testing.md", "docs/cards.md")
+        for page in ("README.md", "docs/testing.md", "docs/cards.md", "docs/streaming.md")
     )
-    *_, conftest, canteen, of_canteen, of_leave, of_a_chat = testing
+    *_, conftest, canteen, of_canteen, of_leave, of_report, of_a_chat = testing
     modules = {
-        "conftest": conftest.replace('"canteen,bonus"', '"canteen,bonus,leave,coffee"'),
+        "conftest": conftest.replace(
+            '"canteen,bonus"',
+            '"canteen,bonus,leave,coffee,report",'
+            ' "DINGDA_ANSWER_CARD_TEMPLATE": "dingda-answer.schema"',
+        ),
         "bonus": next(code for code in testing if 'Skill("bonus"' in code),
         "leave": next(code for code in cards if 'Skill("leave"' in code),
         "coffee": next(code for code in readme if 'Skill("coffee"' in code),
@@ -340,13 +344,16 @@ def test_the_examples_in_the_docs_pass(folder: Path) -> None:
         "test_canteen": of_canteen,
         "test_chat": of_a_chat,
         "test_leave": of_leave,
+        "report": next(code for code in streaming if 'Skill("report"' in code),
+        "test_report": of_report,
     }
     for name, text in modules.items():
         (folder / f"{name}.py").write_text(text, "utf-8")
     (folder / "chat.json").write_text(CHAT, "utf-8")
     ended = run_pytest(folder)
     assert ended.returncode == 0, ended.stdout
-    assert f"{(of_canteen + of_leave + of_a_chat).count('def test_')} passed" in ended.stdout
+    tests = of_canteen + of_leave + of_report + of_a_chat
+    assert f"{tests.count('def test_')} passed" in ended.stdout
 
 
 def test_a_conftest_may_name_the_plugin_as_well(folder: Path) -> None:
