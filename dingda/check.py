@@ -25,7 +25,13 @@ def check(*, as_json: bool) -> int:
     from dingda.simulator.settings import SimulatorSettings  # noqa: PLC0415
     from dingda.worker.operations.dashboard.settings import DashboardSettings  # noqa: PLC0415
     from dingda.worker.operations.skills_check import check_skills  # noqa: PLC0415
+    from dingda.worker.sdk.loader import find_skills_of, names_read  # noqa: PLC0415
 
-    found, names = check_skills(settings)
-    names |= {*variables_of(SimulatorSettings), *variables_of(DashboardSettings), REDIS.variable}
-    return check_all(settings, as_json=as_json, skills=found, names=names)
+    found = find_skills_of(map(settings.skills_of, settings.robots))
+    names = {
+        *names_read(module.skill for module in found if module.skill),
+        *variables_of(SimulatorSettings),
+        *variables_of(DashboardSettings),
+        REDIS.variable,
+    }
+    return check_all(settings, as_json=as_json, skills=check_skills(found), names=names)

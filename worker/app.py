@@ -64,7 +64,7 @@ from dingda.worker.maintenance.alerts import tell_forever
 from dingda.worker.maintenance.card_keeper import keep_cards_forever
 from dingda.worker.maintenance.scheduler import Scheduled, Scheduler, schedule_forever
 from dingda.worker.maintenance.sweeper import sweep_forever
-from dingda.worker.sdk.loader import load_skill_settings, names_read
+from dingda.worker.sdk.loader import LoadedSkills, load_skill_settings, names_read
 from dingda.worker.sdk.services import Services
 from dingda.worker.sdk.skill import Skill
 from dingda.worker.services.backend_client import BackendClient
@@ -205,14 +205,9 @@ async def open_answerer(
     settings: Settings, metrics: AnsweringMetrics | None = None
 ) -> AsyncIterator[WorkerParts]:
     """Build an answerer, with connections that close at the end of the context."""
-    for line in describe_skills(settings):
-        logger.info("%s", line)
-    loaded = load_robots_skills(settings)
+    loaded = _load_skills(settings)
     skills = loaded.by_robot
     each_skill = list(chain.from_iterable(skills.values()))
-    names = check_names(names_read(each_skill))
-    if names.severity is not Severity.OK:
-        logger.warning("%s", names)
     async with AsyncExitStack() as stack:
         tracing = create_tracing(settings.tracing, service="dingda-worker")
         stack.callback(tracing.close)
@@ -284,6 +279,17 @@ async def open_answerer(
         )
         missing = tuple(module.brief for module in loaded.failed[:MAX_MISSING])
         yield WorkerParts(answerer, ledger, threads, databases, backends, own_tasks, missing)
+
+
+def _load_skills(settings: Settings) -> LoadedSkills:
+    """Load the skills, and log why it is these, and the names of settings that nothing reads."""
+    for line in describe_skills(settings):
+        logger.info("%s", line)
+    loaded = load_robots_skills(settings)
+    names = check_names(names_read(chain.from_iterable(loaded.by_robot.values())))
+    if names.severity is not Severity.OK:
+        logger.warning("%s", names)
+    return loaded
 
 
 def _rq_queue(settings: Settings) -> Queue:

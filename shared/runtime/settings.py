@@ -362,6 +362,10 @@ class Settings(PlainSettings):
             sentinel_password=self.redis_sentinel_password.get_secret_value(),
         )
 
+    def skills_of(self, robot: Robot) -> tuple[str, ...]:
+        """The modules that a robot's skills are in: its own, else those of `DINGDA_SKILLS`."""
+        return robot.skills or self.skills
+
     @property
     def secrets(self) -> tuple[str, ...]:
         """The active secrets of all robots, in the clear: for the verifier and nowhere else."""

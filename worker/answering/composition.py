@@ -74,9 +74,7 @@ class SharedParts:
 
 def load_robots_skills(settings: Settings) -> LoadedSkills:
     """Load each robot's skills, by its code; one that names none has those of DINGDA_SKILLS."""
-    return load_skills_of(
-        {robot.code: robot.skills or settings.skills for robot in settings.robots}
-    )
+    return load_skills_of({robot.code: settings.skills_of(robot) for robot in settings.robots})
 
 
 def describe_skills(settings: Settings) -> list[str]:
@@ -89,9 +87,8 @@ def describe_skills(settings: Settings) -> list[str]:
 
 
 def _describe_skills(settings: Settings, robot: Robot) -> str:
-    if robot.skills:
-        return choose_modules(robot.skills).describe("its skills")
-    return choose_modules(settings.skills).describe()
+    chosen = choose_modules(settings.skills_of(robot))
+    return chosen.describe("its skills") if robot.skills else chosen.describe()
 
 
 def create_robots(

@@ -40,9 +40,7 @@ def skills(*, robot_name: str, as_json: bool) -> int:
     """
     settings = _load()
     robots = [find_robot(settings.robots, robot_name)] if robot_name else settings.robots
-    found = {
-        robot.label: list_skills(find_skills(robot.skills or settings.skills)) for robot in robots
-    }
+    found = {robot.label: list_skills(find_skills(settings.skills_of(robot))) for robot in robots}
     click.echo(show_robots_skills(found, as_json=as_json))
     if not as_json:
         click.echo("\n".join(describe_skills(settings)), err=True)

@@ -49,7 +49,7 @@ async def answer_offline(
         nick: the sender's nickname.
         single: whether the chat is a single one rather than a group.
     """
-    skills = load_skills(robot.skills or settings.skills)
+    skills = load_skills(settings.skills_of(robot))
     databases, threads = Databases(), SkillThreads()
     egress = Egress(settings.proxy_url.get_secret_value(), settings.no_proxy)
     async with BackendClient(egress) as backends:

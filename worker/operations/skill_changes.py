@@ -19,7 +19,7 @@ from dingda.shared.runtime.command_line import FAILED, OK, WRONG_USAGE
 from dingda.shared.runtime.logs import configure_logging, printable
 from dingda.shared.runtime.settings import Settings, load_settings
 from dingda.shared.runtime.skill_modules import SHIPPED_PACKAGE
-from dingda.worker.sdk.loader import FoundModule, find_skills
+from dingda.worker.sdk.loader import FoundModule, find_skills_of
 
 _NAME = "dingda.worker.operations.skill_changes"
 logger = logging.getLogger(_NAME)  # as `-m` runs it, too
@@ -134,8 +134,7 @@ async def _is_good(changed: Iterable[Path]) -> bool:
 
 def _find(settings: Settings) -> list[FoundModule]:
     """The modules of all robots' skills."""
-    named = dict.fromkeys(robot.skills or settings.skills for robot in settings.robots)
-    return [module for names in named for module in find_skills(names)]
+    return find_skills_of(map(settings.skills_of, settings.robots))
 
 
 def main() -> int:

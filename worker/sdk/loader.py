@@ -53,6 +53,16 @@ def find_skills(modules: Sequence[str]) -> list[FoundModule]:
     return list(map(_find, choose_modules(modules).modules))
 
 
+def find_skills_of(robots: Iterable[Sequence[str]]) -> list[FoundModule]:
+    """The same for several robots, each module once.
+
+    Args:
+        robots: the modules of each, as `choose_modules` takes them.
+    """
+    chosen = (choose_modules(modules).modules for modules in robots)
+    return list(map(_find, dict.fromkeys(chain.from_iterable(chosen))))
+
+
 @dataclass(frozen=True, slots=True)
 class LoadedSkills:
     """The skills of one or several robots."""
@@ -79,14 +89,13 @@ def load_skills_of(modules: Mapping[str, Sequence[str]]) -> LoadedSkills:
     Returns:
         The skills by the same names.
     """
-    names = {robot: choose_modules(each).modules for robot, each in modules.items()}
-    found = {name: _find(name) for name in dict.fromkeys(chain.from_iterable(names.values()))}
+    found = {module.name: module for module in find_skills_of(modules.values())}
     failed = tuple(module for module in found.values() if module.problem)
     for module in failed:
         logger.error("skills of %s are missing: %s", module.name, module.problem)
     skills = {
-        robot: [skill for name in each if (skill := found[name].skill)]
-        for robot, each in names.items()
+        robot: [skill for name in choose_modules(each).modules if (skill := found[name].skill)]
+        for robot, each in modules.items()
     }
     return LoadedSkills(skills, failed)
 
