@@ -171,3 +171,30 @@ async def test_long_texts_show_their_beginning_and_unfold(
         assert folded["height"] < 450 < unfolded["height"]
         await expect(message.get_by_role("button", name="收起")).to_be_visible()
     assert await findings(chat.page) == []
+
+
+async def test_the_newest_stays_in_sight_while_the_box_below_grows(chat: ChatPage) -> None:
+    await chat.open_single("长聊")
+    for _ in range(6):
+        await chat.say("text")
+        await chat.expect_state("answered")
+    await expect(chat.reply).to_be_in_viewport(ratio=1)
+    await chat.add("富文本，随处切开")
+    await expect(chat.reply).to_be_in_viewport(ratio=1)
+
+
+async def test_the_newest_stays_in_sight_when_its_picture_comes(chat: ChatPage, page: Page) -> None:
+    await chat.open_single("看图")
+    for _ in range(6):
+        await chat.say("text")
+        await chat.expect_state("answered")
+    await chat.attach("screen.png", await page.screenshot())
+    await expect(chat.state).to_be_in_viewport(ratio=1)
+
+
+async def test_the_list_of_conversations_names_who_is_mentioned(chat: ChatPage, page: Page) -> None:
+    await chat.open("group")
+    await chat.say("text")
+    await chat.expect_state("answered")
+    item = page.get_by_role("navigation").get_by_role("button", name=re.compile("钉答演示群"))
+    await expect(item).to_contain_text("@张三")

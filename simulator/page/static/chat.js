@@ -28,6 +28,8 @@ export class Chat {
   /** The keys of the long texts that were unfolded. */
   #unfolded = new Set();
   #isWaiting = false;
+  /** Whether the newest was in sight the last time that the log was scrolled. */
+  #wasAtEnd = true;
 
   /**
    * @param {HTMLElement} log
@@ -39,7 +41,13 @@ export class Chat {
     this.#log = log;
     this.#toNewest = toNewest;
     toNewest.addEventListener("click", () => this.#goToEnd());
-    log.addEventListener("scroll", () => (toNewest.hidden ||= this.#isNearEnd()));
+    log.addEventListener("scroll", () => {
+      this.#wasAtEnd = this.#isNearEnd();
+      toNewest.hidden ||= this.#wasAtEnd;
+    });
+    // The box below grows, and pictures have no height before they are there.
+    new ResizeObserver(() => this.#stayAtEnd()).observe(log);
+    log.addEventListener("load", () => this.#stayAtEnd(), { capture: true });
     this.#page = page;
   }
 
@@ -85,7 +93,12 @@ export class Chat {
     return this.#log.scrollHeight - this.#log.scrollTop - this.#log.clientHeight < NEAR_END_PX;
   }
 
+  #stayAtEnd() {
+    if (this.#wasAtEnd) this.#goToEnd();
+  }
+
   #goToEnd() {
+    this.#wasAtEnd = true;
     this.#log.scrollTop = this.#log.scrollHeight;
     this.#toNewest.hidden = true;
   }
@@ -94,6 +107,7 @@ export class Chat {
     const found = items.find((item) => idOf(item) === this.#sought);
     if (!found) return;
     this.#drawn.get(found.key).node.scrollIntoView({ block: "nearest" });
+    this.#wasAtEnd = this.#isNearEnd();
     this.#sought = null;
   }
 

@@ -36,7 +36,7 @@ function newest(store, conversation) {
   if (!record) return texts.nothingYet;
   if (record.card) return `${texts.bot}: ${titleOfCard(store, record.card)}`;
   const reply = record.replies.filter(replyIsShown).at(-1);
-  return reply ? `${store.nameOfRobot(record.said.robot)}: ${preview(reply)}` : `${record.said.sender}: ${wordsOf(record.said)}`;
+  return reply ? `${store.nameOfRobot(record.said.robot)}: ${preview(reply, store.names)}` : `${record.said.sender}: ${wordsOf(record.said)}`;
 }
 
 function titleOfCard(store, id) {

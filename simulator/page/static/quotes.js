@@ -15,7 +15,7 @@ export function quoteOfReply(reply, names) {
   const { content, text } = reply.payload[msgtype];
   const shown = reply.notified.reduce(
     (words, id) => words.replaceAll(`@${id}`, `@${names.get(id) ?? id}`),
-    content ?? text ?? preview(reply),
+    content ?? text ?? preview(reply, names),
   );
   return { text: shown, kind: KINDS[msgtype] ?? "interactiveCard", sender: null };
 }

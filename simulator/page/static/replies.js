@@ -100,9 +100,10 @@ function mentioning(notified, names) {
 const escaped = (text) => text.replace(/[.*+?^${}()|[\]\\/-]/g, "\\$&");
 
 /** A reply in one line, for the list of conversations. */
-export function preview({ payload }) {
+export function preview({ payload, notified }, names) {
   const { msgtype } = payload;
   const content = payload[msgtype];
   const words = content.title ?? content.content ?? content.fileName ?? content.links?.[0]?.title;
-  return words ?? `[${texts.kinds[msgtype]}]`;
+  const drawn = mentioning(notified, names)(words ?? `[${texts.kinds[msgtype]}]`);
+  return drawn.map((node) => node.textContent).join("");
 }

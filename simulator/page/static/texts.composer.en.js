@@ -18,7 +18,7 @@ export default {
     held: "The message holds",
     file: "A picture, video, voice or file…",
     kinds: {
-      audio: "Voice: the words typed are what was understood; none: nothing was",
+      audio: "Voice (what is typed is what was understood)",
       video: "Video",
       markdown: "Markdown",
       chatRecord: "A forwarded conversation, in lines such as 李四：你好",
