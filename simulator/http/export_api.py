@@ -10,12 +10,13 @@ from starlette.routing import BaseRoute, Route
 from dingda.simulator.dingtalk.export import as_test, copied_from
 from dingda.simulator.dingtalk.media import MediaStore
 from dingda.simulator.dingtalk.record_store import RecordStore
+from dingda.simulator.dingtalk.transcript import FindCard
 from dingda.simulator.http.api_requests import found
 from dingda.simulator.inspections import Inspections
 
 
 def export_routes(
-    records: RecordStore, media: MediaStore, inspections: Inspections
+    records: RecordStore, media: MediaStore, inspections: Inspections, find_card: FindCard
 ) -> list[BaseRoute]:
     """Build the route that writes tests; before that of a record, whose path holds it."""
 
@@ -23,7 +24,7 @@ def export_routes(
         inspections.catch_up()
         msg_id = request.path_params["msg_id"]
         record = found(records.get(msg_id))
-        copied = copied_from(record, records.since(0))
+        copied = copied_from(record, records.since(0), find_card)
         return PlainTextResponse(as_test(copied, media.given))
 
     return [Route("/api/messages/{msg_id:path}/test", show, methods=["GET"])]

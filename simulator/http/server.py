@@ -184,7 +184,7 @@ def _build(
             *openapi_api_routes(platform.openapi, changes),
             *organisation_routes(platform.organisation, changes),
             *file_api_routes(platform.media),
-            *export_routes(dingtalk.records, platform.media, inspections),
+            *export_routes(dingtalk.records, platform.media, inspections, platform.cards.find),
             *exchange_routes(dingtalk.records, platform.cards, changes),
             *transcript_routes(
                 dingtalk, Delivery(dingtalk, sender, changes), changes, platform.cards.find

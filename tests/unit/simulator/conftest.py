@@ -112,6 +112,7 @@ async def simulator(
                 dingtalk.records,
                 platform.media,
                 Inspections(InspectionReader(None), dingtalk.records, changes),
+                platform.cards.find,
             ),
             *exchange_routes(dingtalk.records, platform.cards, changes),
             *transcript_routes(

@@ -35,25 +35,45 @@ def no_file(_: str) -> None:
     """There is none."""
 
 
+no_card = no_file
+
+
 def test_what_led_to_an_answer_was_said_by_the_same_person_in_the_same_chat() -> None:
     asked = a_record("订餐", sender="李四")
     other = a_record("天气", sender="张三")
     elsewhere = a_record("订餐 单聊", sender="李四", single=True)
     answer = a_record("红烧肉", sender="李四", is_answer=True)
-    copied = copied_from(answer, [a_record("更早", sender="李四"), asked, other, elsewhere, answer])
+    copied = copied_from(
+        answer, [a_record("更早", sender="李四"), asked, other, elsewhere, answer], no_card
+    )
     assert copied.before == (asked,)
 
 
 def test_a_dialogue_of_several_questions_is_copied_from_its_beginning() -> None:
     steps = [a_record("订餐"), a_record("红烧肉", is_answer=True), a_record("大份", is_answer=True)]
-    assert copied_from(steps[2], [a_record("更早"), *steps]).before == tuple(steps[:2])
+    assert copied_from(steps[2], [a_record("更早"), *steps], no_card).before == tuple(steps[:2])
+
+
+def test_what_was_asked_back_in_private_was_led_to_in_the_group() -> None:
+    asked = a_record("值班", sender="李四")
+    question = a_record("哪个组？", pushed=True, sender="李四", single=True)
+    answer = a_record("支付组", sender="李四", single=True, is_answer=True)
+    records = [a_record("更早", sender="李四", single=True), asked, question, answer]
+    assert copied_from(answer, records, no_card).before == (asked,)
+
+
+def test_an_answer_that_grew_is_expected_on_its_card() -> None:
+    card = replace(a_record("", pushed=True, sender="李四", single=True), replies=(), card="t1")
+    text = as_test(Copied(a_record("周报"), pushed=(card,), cards={"t1": "上线三次"}), no_file)
+    assert "assert [card.seen_by('').text for card in cards] == ['上线三次']" in text
+    compile(text, "copied", "exec")
 
 
 def test_what_is_pushed_before_the_next_message_belongs_to_this_one() -> None:
     said, push = a_record("上线"), a_record("开始上线", pushed=True, mention=False)
     later = a_record("下一条推送", pushed=True, sender="李四", single=True)
     copied = copied_from(
-        said, [a_record("早先推送", pushed=True), said, push, a_record("天气"), later]
+        said, [a_record("早先推送", pushed=True), said, push, a_record("天气"), later], no_card
     )
     assert copied.pushed == (push,)
 
