@@ -24,7 +24,6 @@ from dingda.simulator.http.api_requests import (
     read_flag,
     read_wait_s,
 )
-from dingda.simulator.http.callback_sender import Sender
 from dingda.simulator.http.delivery import Delivery
 from dingda.simulator.http.events import Events, Feed
 from dingda.simulator.http.schema import describe
@@ -37,7 +36,6 @@ those of one millisecond have the same."""
 
 def api_routes(
     dingtalk: Simulation,
-    callback_sender: Sender,
     delivery: Delivery,
     changes: ChangeNotifier,
     feed: Feed,
@@ -47,13 +45,12 @@ def api_routes(
 
     Args:
         dingtalk: the simulation.
-        callback_sender: knows where the bot is.
         delivery: brings the callbacks to the bot.
         changes: wakes the requests that wait for a change.
         feed: what the events tell besides records and faults.
         inspections: what workers tell of their work.
     """
-    endpoints = _Endpoints(dingtalk, callback_sender, delivery, changes, inspections)
+    endpoints = _Endpoints(dingtalk, delivery, changes, inspections)
     views = {"bad_day": lambda: dingtalk.faults, **feed.views}
     events = Events(dingtalk.records, views, changes, feed.logs)
     # A msgId holds slashes, and they arrive decoded.
@@ -81,7 +78,6 @@ class _Endpoints:
     def __init__(
         self,
         dingtalk: Simulation,
-        callback_sender: Sender,
         delivery: Delivery,
         changes: ChangeNotifier,
         inspections: Inspections,
@@ -89,7 +85,6 @@ class _Endpoints:
         self._delivery = delivery
         self._dingtalk = dingtalk
         self._inspections = inspections
-        self._callback_sender = callback_sender
         self._changes = changes
 
     async def list_messages(self, _: Request) -> Response:
@@ -143,9 +138,7 @@ class _Endpoints:
         return _show(self._record(msg_id))
 
     async def show_curl(self, request: Request) -> Response:
-        return PlainTextResponse(
-            as_curl(self._signed_again(request), self._callback_sender.callback_url)
-        )
+        return PlainTextResponse(as_curl(self._signed_again(request), self._delivery.callback_url))
 
     async def show_message(self, request: Request) -> Response:
         msg_id = request.path_params["msg_id"]

@@ -34,7 +34,6 @@ from dingda.simulator.dingtalk.rules import NEEDS_POST, OK, ReplyVerdict
 from dingda.simulator.dingtalk.simulation import Simulation
 from dingda.simulator.http.api import api_routes
 from dingda.simulator.http.api_requests import ApiError, error_response
-from dingda.simulator.http.callback_sender import Sender
 from dingda.simulator.http.delivery import Delivery
 from dingda.simulator.http.events import Feed
 from dingda.simulator.inspections import Inspections
@@ -49,7 +48,7 @@ NO_FEED = Feed()
 def create_app(  # noqa: PLR0913 - a room's parts, each by its name
     *,
     dingtalk: Simulation,
-    callback_sender: Sender,
+    delivery: Delivery,
     changes: ChangeNotifier,
     watch: LedgerWatch | None = None,
     inspections: Inspections | None = None,
@@ -61,7 +60,7 @@ def create_app(  # noqa: PLR0913 - a room's parts, each by its name
 
     Args:
         dingtalk: the simulation.
-        callback_sender: sends the callbacks to the bot; closed with the application.
+        delivery: brings the messages to the bot; closed with the application.
         changes: wakes waiting requests; close it before the server stops.
         watch: reads the ledger, where there is one.
         inspections: what workers tell of their work; None: nothing.
@@ -69,7 +68,6 @@ def create_app(  # noqa: PLR0913 - a room's parts, each by its name
         feed: what the events tell besides records and faults.
         hosts: the only names that it answers to; none for any name.
     """
-    delivery = Delivery(dingtalk, callback_sender, changes)
     told = inspections or Inspections(InspectionReader(None), dingtalk.records, changes)
     views = {"skills": lambda: told.skills, **feed.views}
 
@@ -79,7 +77,7 @@ def create_app(  # noqa: PLR0913 - a room's parts, each by its name
         yield
         for each in watching:
             each.cancel()
-        await callback_sender.aclose()
+        await delivery.aclose()
 
     app = Starlette(
         routes=[
@@ -89,9 +87,7 @@ def create_app(  # noqa: PLR0913 - a room's parts, each by its name
                 methods=["GET", "POST"],
             ),
             *routes,
-            *api_routes(
-                dingtalk, callback_sender, delivery, changes, replace(feed, views=views), told
-            ),
+            *api_routes(dingtalk, delivery, changes, replace(feed, views=views), told),
             *page_routes(),
         ],
         middleware=[Middleware(KnownHosts, hosts=hosts)] if hosts else [],

@@ -21,7 +21,7 @@ class Delivery:
 
     Args:
         dingtalk: the simulation.
-        callback_sender: sends the callbacks to the bot.
+        callback_sender: carries the callbacks to the bot; closed with it.
         changes: announces what is noted.
     """
 
@@ -31,6 +31,15 @@ class Delivery:
         self._dingtalk = dingtalk
         self._callback_sender = callback_sender
         self._changes = changes
+
+    @property
+    def callback_url(self) -> str:
+        """Where the gateway takes callbacks over HTTP."""
+        return self._callback_sender.callback_url
+
+    async def aclose(self) -> None:
+        """End what goes on."""
+        await self._callback_sender.aclose()
 
     async def say(self, message: UserMessage) -> str:
         """Send a message, unless DingTalk would not deliver it; returns its msgId.

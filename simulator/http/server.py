@@ -169,9 +169,10 @@ def _build(
     parts = SimulatorParts(dingtalk, changes, ledger, queue, watch)
     extension = create_extension(parts) if create_extension else None
     sender = _sender(settings, bot, dingtalk, changes, stream)
+    delivery = Delivery(dingtalk, sender, changes)
     app = create_app(
         dingtalk=dingtalk,
-        callback_sender=sender,
+        delivery=delivery,
         changes=changes,
         watch=watch,
         inspections=inspections,
@@ -186,9 +187,7 @@ def _build(
             *file_api_routes(platform.media),
             *export_routes(dingtalk.records, platform.media, inspections, platform.cards.find),
             *exchange_routes(dingtalk.records, platform.cards, changes),
-            *transcript_routes(
-                dingtalk, Delivery(dingtalk, sender, changes), changes, platform.cards.find
-            ),
+            *transcript_routes(dingtalk, delivery, changes, platform.cards.find),
             *worker_routes(partial(read_worker_reports, ledger, queue)),
             *(extension.routes if extension else ()),
             Mount(OSS_PATH, routes=platform.media_api.host_routes()),

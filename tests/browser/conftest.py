@@ -20,6 +20,7 @@ from dingda.simulator.dingtalk.change_notifier import ChangeNotifier
 from dingda.simulator.dingtalk.simulation import Simulation
 from dingda.simulator.http.app import create_app
 from dingda.simulator.http.callback_sender import CallbackSender
+from dingda.simulator.http.delivery import Delivery
 from dingda.simulator.http.events import Feed
 from dingda.simulator.testing.stack import a_running_stack
 from tests.browser.bot_account import APP_SECRET, BotAccount
@@ -161,7 +162,7 @@ async def _staged(page: Page, robots: Sequence[Robot]) -> AsyncIterator[tuple[Ch
         callback_sender = CallbackSender(CALLBACK_URL, transport=httpx.ASGITransport(bot.app))
         app = create_app(
             dingtalk=dingtalk,
-            callback_sender=callback_sender,
+            delivery=Delivery(dingtalk, callback_sender, changes),
             changes=changes,
             feed=Feed(views={"robots": lambda: dingtalk.robots.labels}),
         )

@@ -7,7 +7,7 @@ import { texts } from "./texts.js";
 const FRESH = ["msgId", "createAt", "sessionWebhook", "sessionWebhookExpiredTime"];
 
 /** What a body is: words on it, and whether it is a JSON object. */
-export function check(body) {
+function check(body) {
   try {
     const callback = JSON.parse(body);
     if (typeof callback !== "object" || callback === null || Array.isArray(callback)) {

@@ -88,6 +88,7 @@ async def simulator(
     clock: Clock,
 ) -> AsyncIterator[Starlette]:
     callback_sender = CallbackSender(CALLBACK_URL, transport=httpx.ASGITransport(bot.app))
+    delivery = Delivery(dingtalk, callback_sender, changes)
     pushes = StreamPushes(stream, client_id=CLIENT_ID, now_ms=clock, announce=changes.announce)
     presses = CardPresses(
         platform.cards,
@@ -99,7 +100,7 @@ async def simulator(
     )
     app = create_app(
         dingtalk=dingtalk,
-        callback_sender=callback_sender,
+        delivery=delivery,
         changes=changes,
         routes=[
             *stream_routes(stream, base_url=SIMULATOR_URL, changes=changes),
@@ -115,12 +116,7 @@ async def simulator(
                 platform.cards.find,
             ),
             *exchange_routes(dingtalk.records, platform.cards, changes),
-            *transcript_routes(
-                dingtalk,
-                Delivery(dingtalk, callback_sender, changes),
-                changes,
-                platform.cards.find,
-            ),
+            *transcript_routes(dingtalk, delivery, changes, platform.cards.find),
             *worker_routes(workers.read),
             Mount(OSS_PATH, routes=platform.media_api.host_routes()),
             Mount("/openapi", routes=platform.routes()),

@@ -13,6 +13,7 @@ from dingda.simulator.dingtalk.custom_robot import CHAT, CustomRobot, KnownRobot
 from dingda.simulator.dingtalk.simulation import Simulation
 from dingda.simulator.http.app import create_app, custom_robot_route
 from dingda.simulator.http.callback_sender import CallbackSender
+from dingda.simulator.http.delivery import Delivery
 from tests.support.simulator_harness import CALLBACK_URL, ROBOTS, SIMULATOR_URL, Clock
 
 TOLD = {"msgtype": "text", "text": {"content": "3 条消息没有得到回答"}}
@@ -33,7 +34,7 @@ async def post(dingtalk: Simulation, clock: Clock, query: str, *, secret: str = 
     changes = ChangeNotifier()
     app = create_app(
         dingtalk=dingtalk,
-        callback_sender=CallbackSender(CALLBACK_URL),
+        delivery=Delivery(dingtalk, CallbackSender(CALLBACK_URL), changes),
         changes=changes,
         routes=[custom_robot_route(robot, changes)],
     )

@@ -20,6 +20,7 @@ from dingda.simulator.dingtalk.user_message import UserMessage
 from dingda.simulator.errors import RequestRejectedError
 from dingda.simulator.http.app import create_app
 from dingda.simulator.http.callback_sender import CallbackSender, GatewayResponse
+from dingda.simulator.http.delivery import Delivery
 from dingda.simulator.http.schema import describe
 from tests.support.simulator_harness import CALLBACK_URL, ROBOTS, SIMULATOR_URL, Bot
 from tests.unit.simulator.client.test_client import OpenClient
@@ -264,9 +265,9 @@ async def test_no_two_messages_of_a_burst_are_sent_in_the_same_millisecond() -> 
             return GatewayResponse(200, "{}")
 
     dingtalk = Simulation(robots=ROBOTS, public_url=SIMULATOR_URL, now_ms=wall_clock_ms)
-    app = create_app(
-        dingtalk=dingtalk, callback_sender=Gateway(CALLBACK_URL), changes=ChangeNotifier()
-    )
+    changes = ChangeNotifier()
+    delivery = Delivery(dingtalk, Gateway(CALLBACK_URL), changes)
+    app = create_app(dingtalk=dingtalk, delivery=delivery, changes=changes)
     transport = httpx.ASGITransport(app)
     async with httpx.AsyncClient(transport=transport, base_url=SIMULATOR_URL) as client:
         await client.post("/api/bursts", json={"message": {"text": "帮助"}, "count": 100})

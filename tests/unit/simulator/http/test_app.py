@@ -12,6 +12,7 @@ from dingda.simulator.dingtalk.change_notifier import ChangeNotifier
 from dingda.simulator.dingtalk.simulation import Simulation
 from dingda.simulator.http.app import create_app
 from dingda.simulator.http.callback_sender import CallbackSender
+from dingda.simulator.http.delivery import Delivery
 from tests.support.simulator_harness import CALLBACK_URL, SIMULATOR_URL, Bot
 
 HELLO = {"msgtype": "text", "text": {"content": "你好"}}
@@ -21,7 +22,9 @@ HELLO = {"msgtype": "text", "text": {"content": "你好"}}
 async def a_client_of(
     dingtalk: Simulation, callback_sender: CallbackSender
 ) -> AsyncIterator[httpx.AsyncClient]:
-    app = create_app(dingtalk=dingtalk, callback_sender=callback_sender, changes=ChangeNotifier())
+    changes = ChangeNotifier()
+    delivery = Delivery(dingtalk, callback_sender, changes)
+    app = create_app(dingtalk=dingtalk, delivery=delivery, changes=changes)
     transport = httpx.ASGITransport(app)
     async with (
         app.router.lifespan_context(app),
