@@ -5,7 +5,9 @@ unless `DINGDA_SIMULATOR_INSPECTION_FILE` names a file, as `dingda demo` and the
 kit do for their processes: never in production, because it holds what people write.
 """
 
+import errno
 import os
+import stat
 from pathlib import Path
 from typing import Self
 
@@ -33,7 +35,11 @@ class InspectionWriter:
     def __init__(self, path: Path, first: Report) -> None:
         self._first = _line(first)
         flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
-        self._file = os.open(path, flags, _PRIVATE)
+        # A named pipe would wait for a reader.
+        self._file = os.open(path, flags | os.O_NONBLOCK, _PRIVATE)
+        if not stat.S_ISREG(os.fstat(self._file).st_mode):  # /dev/null is everybody's
+            os.close(self._file)
+            raise OSError(errno.EINVAL, "it is no regular file")
         os.fchmod(self._file, _PRIVATE)
         os.write(self._file, self._first)
 

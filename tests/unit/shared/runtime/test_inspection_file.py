@@ -57,6 +57,19 @@ def test_a_link_in_the_place_of_the_file_is_not_followed(path: Path) -> None:
         InspectionWriter(path, FIRST)
 
 
+@pytest.mark.timeout(10)
+def test_what_is_no_regular_file_is_left_as_it_is_and_not_waited_for(path: Path) -> None:
+    os.mkfifo(path)
+    path.chmod(0o644)
+    with pytest.raises(OSError, match="No such device"):
+        InspectionWriter(path, FIRST)
+    reader = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    with pytest.raises(OSError, match="no regular file"):
+        InspectionWriter(path, FIRST)
+    os.close(reader)
+    assert S_IMODE(path.stat().st_mode) == 0o644
+
+
 def test_a_line_that_is_not_whole_yet_is_read_when_it_is(path: Path) -> None:
     line = TOLD.to_json() + b"\n"
     path.write_bytes(line[:20])
