@@ -26,7 +26,7 @@ from dingda.shared.runtime.inspection import (
     Report,
 )
 from dingda.shared.runtime.inspection_file import INSPECTION_FILE, InspectionWriter
-from dingda.shared.runtime.logs import owner_of, redact, trace, words_of
+from dingda.shared.runtime.logs import class_name, owner_of, redact, trace, words_of
 from dingda.worker.answering.attempt_notes import AttemptNotes
 from dingda.worker.answering.help import help_skill
 from dingda.worker.sdk.skill import Command, Skill
@@ -141,7 +141,10 @@ def _traceback(error: BaseException) -> str:
 
 
 def _shown(value: object) -> str:
-    shown = redact(repr(value))
+    try:
+        shown = redact(repr(value))
+    except Exception:  # noqa: BLE001 - it may be an author's own class, and need not be shown
+        return f"<{class_name(value)}, whose repr raises>"
     is_long = len(shown) > _MAX_ARGUMENT_CHARS
     return f"{shown[:_MAX_ARGUMENT_CHARS]}…" if is_long else shown
 

@@ -1,9 +1,10 @@
 """What a worker tells the simulator of a developer's machine while it answers a message."""
 
 import logging
+from datetime import datetime
 from errno import ENOSPC
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Self
 
 import pytest
 
@@ -15,7 +16,7 @@ from dingda.shared.runtime.inspection_file import (
     InspectionWriter,
 )
 from dingda.skill import Context, Picture, RefusalError, Skill
-from dingda.slots import Day
+from dingda.slots import Day, FoldedText
 from dingda.worker.answering import inspection
 from dingda.worker.answering.attempt_notes import AttemptNotes
 from dingda.worker.answering.inspection import inspected
@@ -80,6 +81,29 @@ async def test_a_long_argument_is_cut(path: Path, monkeypatch: pytest.MonkeyPatc
         return "好"
 
     assert (await told(path, asked, "问 一二三四五")).arguments["rest"] == "'一二三四…"
+
+
+class Nameless:
+    """An author's own type, whose values can't be shown."""
+
+    label = "什么"
+
+    @classmethod
+    def extract(cls, words: FoldedText, now: datetime) -> tuple[Self, FoldedText]:
+        del now
+        return cls(), words
+
+    def __repr__(self) -> str:
+        raise RuntimeError
+
+
+async def test_an_argument_that_can_not_be_shown_is_answered_all_the_same(path: Path) -> None:
+    def asked(what: Nameless) -> str:
+        return type(what).__name__
+
+    read = await told(path, asked, "问")
+    assert read.arguments == {"what": "<Nameless, whose repr raises>"}
+    assert read.traceback == ""
 
 
 async def test_the_command_of_a_message_that_can_not_be_read_is_told(path: Path) -> None:
