@@ -8,11 +8,12 @@ from itertools import takewhile
 from math import ceil
 from pprint import pformat
 
+from dingda.shared.runtime.logs import redact
 from dingda.simulator.dingtalk.media import StoredFile
 from dingda.simulator.dingtalk.record import Record, is_sent_to
 from dingda.simulator.dingtalk.signed_callback import SignedCallback
 from dingda.simulator.dingtalk.simulation import without_fresh
-from dingda.simulator.dingtalk.transcript import FindCard
+from dingda.simulator.dingtalk.transcript import FindCard, blanked_bytes, change_texts
 from dingda.simulator.dingtalk.user_message import UserMessage
 
 FindFile = Callable[[str], StoredFile | None]
@@ -70,7 +71,10 @@ def as_curl(callback: SignedCallback, url: str) -> str:
 
 
 def as_test(copied: Copied, find_file: FindFile) -> str:
-    """Write a message, and the replies and pushes that it got, as a test; see `dingda.testing`."""
+    """Write a message, and the replies and pushes that it got, as a test; see `dingda.testing`.
+
+    In a raw body tokens are blanked, as in a transcript: it may be a captured one.
+    """
     lines = [f"dingtalk.{_call(record, find_file)}" for record in copied.before]
     lines.append(f"record = dingtalk.{_call(copied.record, find_file)}")
     lines.append(
@@ -111,9 +115,9 @@ def _chat(said: UserMessage) -> tuple[str, bool, str, str]:
 
 def _call(record: Record, find_file: FindFile) -> str:
     if record.verbatim is not None:
-        return f"ask_raw({_pretty(record.verbatim)}, verbatim=True)"
+        return f"ask_raw({_pretty(blanked_bytes(record.verbatim))}, verbatim=True)"
     if record.raw:
-        return f"ask_raw({_pretty(without_fresh(record.callback))})"
+        return f"ask_raw({_pretty(change_texts(without_fresh(record.callback), redact))})"
     said = record.said
     arguments = [repr(said.text), *_arguments(said, find_file), *_patience(record)]
     return f"ask({', '.join(arguments)})"

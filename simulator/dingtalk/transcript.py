@@ -122,7 +122,7 @@ def _entry(record: Record, gap_ms: int, find_card: FindCard) -> Entry:
         gap_ms,
         pushed=not record.prompted,
         callback=without_fresh(record.callback) if is_made else None,
-        verbatim=None if record.verbatim is None else _blanked_bytes(record.verbatim),
+        verbatim=None if record.verbatim is None else blanked_bytes(record.verbatim),
     )
 
 
@@ -151,7 +151,8 @@ def change_texts(value: Any, change: Callable[[str], str], depth: int = 0) -> An
             return value
 
 
-def _blanked_bytes(body: bytes) -> bytes:
+def blanked_bytes(body: bytes) -> bytes:
+    """A body without the tokens in it."""
     return redact(body.decode("latin-1")).encode("latin-1")
 
 

@@ -1,5 +1,6 @@
 """A message as a test: what belongs to it, and how it is written."""
 
+import json
 from dataclasses import replace
 
 import pytest
@@ -107,6 +108,16 @@ def test_a_file_that_is_forgotten_is_a_sample_again() -> None:
 def test_a_body_that_was_sent_byte_for_byte_is_again() -> None:
     record = replace(a_record(), raw=True, verbatim=b"\xff{")
     assert r"dingtalk.ask_raw(b'\xff{', verbatim=True)" in as_test(Copied(record), no_file)
+
+
+def test_a_captured_session_is_blanked() -> None:
+    webhook = "https://oapi.dingtalk.com/robot/sendBySession?session=0a1b"
+    callback = {"quoted": webhook, "sessionWebhook": webhook}
+    record = replace(a_record(), raw=True, callback=callback)
+    for raw in (record, replace(record, verbatim=json.dumps(callback).encode())):
+        test = as_test(Copied(raw), no_file)
+        assert "session=***" in test
+        assert "0a1b" not in test
 
 
 def test_words_that_look_like_python_bring_no_import() -> None:
