@@ -25,6 +25,7 @@ _TOKEN = re.compile(r"((?:session|access_token|ticket)(?:=|%3[Dd]))[^&\s\"'<>]+"
 _PLAIN_ID = re.compile(r"[\w.@:$+/=-]{1,64}")
 _MAX_MESSAGE_CHARS = 2000
 _MAX_FRAMES = 20
+_IMPORT_SYSTEM = "<frozen importlib"
 _MAX_CHAINED = 10
 _MAX_NAME_CHARS = 100
 
@@ -294,7 +295,9 @@ def _frames(traceback: TracebackType | None) -> list[str]:
     """A line for each frame; of a deep recursion the innermost."""
     found: list[str] = []
     while traceback:
-        found.append(_place(traceback.tb_frame.f_code, traceback.tb_lineno))
+        code = traceback.tb_frame.f_code
+        if not code.co_filename.startswith(_IMPORT_SYSTEM):
+            found.append(_place(code, traceback.tb_lineno))
         traceback = traceback.tb_next
     return found[-_MAX_FRAMES:]
 

@@ -147,7 +147,7 @@ def main() -> int:
     configure_logging(settings.log_level, settings.log_format)
     bad = [module for module in _find(settings) if module.problem]
     for module in bad:
-        logger.error("%s: %s", module.name, module.problem)
+        module.log("%s: %s")
     return FAILED if bad else OK
 
 

@@ -15,7 +15,6 @@ def check_skills(found: Sequence[FoundModule]) -> list[Finding]:
 def _failures(found: Sequence[FoundModule]) -> Iterator[Finding]:
     for module in found:
         if module.problem:
-            reason = module.problem.partition("\n")[0]
-            what = f"{module.name} cannot be loaded: {reason}"
+            what = f"{module.name} cannot be loaded: {module.problem}"
             advice = "until it can, nobody gets its answers; other skills still work"
             yield Finding("skills", Severity.DANGER, what, advice)

@@ -79,11 +79,7 @@ def list_skills(found: Sequence[FoundModule]) -> SkillsList:
     return SkillsList(
         [_listed(module, skill) for module, skill in loaded],
         list(_conflicts(loaded)),
-        [
-            Failure(module.name, module.problem.partition("\n")[0])
-            for module in found
-            if module.problem
-        ],
+        [Failure(module.name, module.problem) for module in found if module.problem],
     )
 
 

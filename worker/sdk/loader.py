@@ -4,7 +4,7 @@ import importlib
 import logging
 import traceback
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import chain
 
 from pydantic import ValidationError
@@ -12,7 +12,7 @@ from pydantic_settings import BaseSettings
 from pydantic_settings import SettingsError as UnreadableSettingsError
 
 from dingda.shared.errors import SettingsError
-from dingda.shared.runtime.logs import class_name, printable, redact, trace
+from dingda.shared.runtime.logs import class_name, printable, redact
 from dingda.shared.runtime.plain_settings import invalid_settings, variables_of
 from dingda.shared.runtime.skill_modules import choose_modules
 from dingda.worker.sdk.skill import Skill
@@ -34,7 +34,9 @@ class FoundModule:
     name: str
     skill: Skill | None
     problem: str = ""
-    """Why it has none: a line, perhaps followed by a traceback."""
+    """Why it has none, in a line."""
+    raised: BaseException | None = field(default=None, repr=False)
+    """What its import raised."""
     error: str = "no skill"
     """The same in a word, for those who may not read what an author wrote: the error's class."""
 
@@ -42,6 +44,14 @@ class FoundModule:
     def brief(self) -> str:
         """The module and why it has no skill, such as `acme.leave (ModuleNotFoundError)`."""
         return f"{printable(self.name, _MAX_NAME_CHARS)} ({self.error})"
+
+    def log(self, line: str) -> None:
+        """Log why it has no skill, and where that was raised.
+
+        Args:
+            line: what logging takes, with a place for the module's name and one for the reason.
+        """
+        logger.error(line, self.name, self.problem, exc_info=self.raised)
 
 
 def find_skills(modules: Sequence[str]) -> list[FoundModule]:
@@ -92,7 +102,7 @@ def load_skills_of(modules: Mapping[str, Sequence[str]]) -> LoadedSkills:
     found = {module.name: module for module in find_skills_of(modules.values())}
     failed = tuple(module for module in found.values() if module.problem)
     for module in failed:
-        logger.error("skills of %s are missing: %s", module.name, module.problem)
+        module.log("skills of %s are missing: %s")
     skills = {
         robot: [skill for name in choose_modules(each).modules if (skill := found[name].skill)]
         for robot, each in modules.items()
@@ -145,7 +155,7 @@ def _find(name: str) -> FoundModule:
     except BaseException as error:  # noqa: BLE001 - a module may raise anything, or exit
         # No message has been read yet, so the text is the author's and safe to log.
         reason = printable(redact(_reason(error)), _MAX_CHARS)
-        return FoundModule(name, None, f"{reason}\n{trace(error)}", class_name(error))
+        return FoundModule(name, None, reason, error, class_name(error))
     if not isinstance(skill, Skill):
         return FoundModule(name, None, _no_skill(skill))
     return FoundModule(name, skill)

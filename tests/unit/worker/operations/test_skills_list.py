@@ -105,7 +105,7 @@ def test_a_module_that_cannot_be_loaded_is_named_with_the_reason_in_a_line(
 
 def test_json_has_all_of_it() -> None:
     found = [a_skill("one", "天气", pattern="下雨" * 100), a_skill("two", "天气")]
-    found.append(FoundModule("acme.three", None, "ImportError: no\n  somewhere"))
+    found.append(FoundModule("acme.three", None, "ImportError: no"))
     shown = json.loads(show_skills(list_skills(found), as_json=True))
     assert shown["skills"][0]["module"] == "acme.one"
     assert shown["skills"][0]["commands"][0]["patterns"] == ["下雨" * 100]

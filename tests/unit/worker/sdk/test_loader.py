@@ -13,6 +13,7 @@ from pydantic import Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from dingda.shared.runtime import skill_modules
+from dingda.shared.runtime.logs import RedactingFormatter
 from dingda.shared.runtime.settings import SKILLS_PREFIXES
 from dingda.shared.runtime.skill_modules import ENTRY_POINTS, SHIPPED, SHOWCASE, choose_modules
 from dingda.skill import Skill
@@ -184,6 +185,19 @@ def test_a_module_that_cannot_be_imported_is_logged_with_the_reason_and_the_rest
     assert names(load_skills([name, "dingda.worker.skills.demo"])) == ["demo"]
     assert f"skills of {name} are missing" in caplog.text
     assert reason in caplog.text
+
+
+def test_the_log_shows_the_authors_line_below_the_reason(
+    modules: Folder, caplog: pytest.LogCaptureFixture
+) -> None:
+    modules(cold="\nraise RuntimeError('no coffee')")
+    load_skills(["cold"])
+    record = caplog.records[0]
+    record.exc_text = None  # pytest has formatted it before
+    first, *below = RedactingFormatter().format(record).splitlines()
+    assert first == "skills of cold are missing: RuntimeError: no coffee"
+    assert below[-1].endswith("cold.py:2 in <module>")
+    assert not any("importlib._bootstrap" in line for line in below)
 
 
 def test_a_missing_module_is_logged(caplog: pytest.LogCaptureFixture) -> None:
