@@ -63,7 +63,7 @@ def draw_end(exchange: Exchange, workers: Workers, *, wait_s: float | None) -> s
         return f"no reply: the message is {story.state}{why}"
     if story and workers.are_gone:
         return f"queued   {NO_WORKER}"
-    return _silence(record, patience_s(record, wait_s))
+    return _silence(record, wait_s)
 
 
 def draw_progress(record: Record, workers: Workers, waited_s: float) -> str:
@@ -87,14 +87,16 @@ def _doing(record: Record, workers: Workers) -> str:
     return "queued"
 
 
-def _silence(record: Record, waited_s: float) -> str:
+def _silence(record: Record, wait_s: float | None) -> str:
     facts = ["DingTalk took none"] if only_refused(record) else []
-    if record.story:
+    if record.story and wait_s is None:
+        facts.append("its session is closed")
+    elif record.story:
         retries = record.story.retry_at_ms is not None
         facts.append("the bot will try again" if retries else "the message is still open")
     why = f": {', and '.join(facts)}" if facts else ""
     what = "no more" if record.shown else "no reply"
-    return f"{what} within {waited_s:g} s{why}"
+    return f"{what} within {patience_s(record, wait_s):g} s{why}"
 
 
 def _is_answered(exchange: Exchange) -> bool:

@@ -65,7 +65,11 @@ UNKNOWN, NOBODY = Workers(known=False), Workers(known=True)
 
 
 def render_record(
-    record: Record, pushes: Sequence[Pushed] = (), workers: Workers = UNKNOWN, *, wait_s: float
+    record: Record,
+    pushes: Sequence[Pushed] = (),
+    workers: Workers = UNKNOWN,
+    *,
+    wait_s: float | None,
 ) -> str:
     """All that `say` has printed in the end."""
     exchange = Exchange(0, record, tuple(pushes))
@@ -89,6 +93,15 @@ def test_a_message_that_the_bot_still_has_is_not_said_to_be_over() -> None:
     story = MessageTimeline("accepted", "", 1, 2, 3, None, 1, None, "")
     assert render_record(replace(ACKNOWLEDGED, stories=(story,)), wait_s=5).endswith(
         "\nno reply within 5 s: the message is still open"
+    )
+
+
+def test_a_message_whose_session_is_over_gets_no_reply_any_more() -> None:
+    story = MessageTimeline("leased", "", 1, 2, None, None, 1, None, "")
+    record = replace(ACKNOWLEDGED, stories=(story,))
+    life_s = (record.session_expires_ms - record.sent_at_ms) / 1000
+    assert render_record(record, wait_s=None).endswith(
+        f"\nno reply within {life_s:g} s: its session is closed"
     )
 
 
