@@ -9,12 +9,16 @@ import time
 import urllib.error
 import urllib.request
 import webbrowser
+from contextlib import suppress
 from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 from types import FrameType
 
 import click
+import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from dingda.shared.errors import DingdaError
 from dingda.shared.runtime.command_line import HELP_OPTIONS
@@ -56,6 +60,7 @@ def demo(*, stream: bool, reload: bool) -> int:
     check_env_file(ENV_FILE)
     ingress = STREAM if stream else HTTP
     with claimed():
+        _stop_left_behind()
         _check_ports(ingress)
         return _run(ingress, reload=reload)
 
@@ -101,6 +106,19 @@ def _check_is_installed() -> None:
             f"The demo needs {' and '.join(missing)}, which the bot does not: "
             "pip install 'dingda[demo]'"
         )
+
+
+def _stop_left_behind() -> None:
+    """Stop the Redis of this folder's last demo, if all that would have were killed at once."""
+    client = redis.Redis(
+        port=REDIS.number,
+        socket_timeout=1,
+        retry=Retry(NoBackoff(), 0),
+        decode_responses=True,
+    )
+    with client, suppress(redis.RedisError, OSError):
+        if client.config_get("dir").get("dir") == str(DATA.resolve()):
+            client.shutdown()
 
 
 def _check_ports(ingress: Ingress) -> None:

