@@ -155,7 +155,7 @@ async def test_it_can_be_chosen_with_departments_and_managers_by_name(
     assert answer["result"]["name"] == "财务部"
 
 
-async def test_who_is_not_chosen_is_unknown_until_they_write(
+async def test_people_who_are_not_chosen_are_unknown_until_they_write(
     organisation: OrganisationHarness,
 ) -> None:
     organisation.people.chosen = Organisation(())
