@@ -115,25 +115,8 @@ def _build(
     ledger: Redis,
     create_extension: CreateExtension | None,
 ) -> tuple[Starlette, Extension | None]:
-    if not bot.secrets:
-        raise SettingsError(CANNOT_SIGN)
-    if settings.mode == "stream" and not find_spec(WEBSOCKETS):
-        raise SettingsError(NO_WEBSOCKETS)
-    dingtalk = Simulation(
-        robots=[replace(robot, code=robot.code or ROBOT_CODE) for robot in bot.robots],
-        public_url=settings.session_base_url,
-        now_ms=wall_clock_ms,
-        session_life_ms=round(settings.session_life_s * 1000),
-        replies_per_minute=settings.replies_per_minute or None,
-    )
-    stream = Stream(
-        {_client_id(robot): robot.secrets for robot in bot.robots},
-        rng=SystemRandom(),
-        now_ms=wall_clock_ms,
-        now_s=time.perf_counter,
-        rules=stream_rules(settings),
-        mode=settings.mode,
-    )
+    _check(settings, bot)
+    dingtalk, stream = _create_simulation(settings, bot), _create_stream(settings, bot)
     pushes = StreamPushes(
         stream,
         client_id=_client_id_of(bot.robots, ""),
@@ -207,6 +190,34 @@ def _build(
         hosts=_hosts(settings),
     )
     return app, extension
+
+
+def _check(settings: SimulatorSettings, bot: Settings) -> None:
+    if not bot.secrets:
+        raise SettingsError(CANNOT_SIGN)
+    if settings.mode == "stream" and not find_spec(WEBSOCKETS):
+        raise SettingsError(NO_WEBSOCKETS)
+
+
+def _create_simulation(settings: SimulatorSettings, bot: Settings) -> Simulation:
+    return Simulation(
+        robots=[replace(robot, code=robot.code or ROBOT_CODE) for robot in bot.robots],
+        public_url=settings.session_base_url,
+        now_ms=wall_clock_ms,
+        session_life_ms=round(settings.session_life_s * 1000),
+        replies_per_minute=settings.replies_per_minute or None,
+    )
+
+
+def _create_stream(settings: SimulatorSettings, bot: Settings) -> Stream:
+    return Stream(
+        {_client_id(robot): robot.secrets for robot in bot.robots},
+        rng=SystemRandom(),
+        now_ms=wall_clock_ms,
+        now_s=time.perf_counter,
+        rules=stream_rules(settings),
+        mode=settings.mode,
+    )
 
 
 def known_routes(settings: SimulatorSettings, bot: Settings) -> dict[str, CallbackRoute]:
