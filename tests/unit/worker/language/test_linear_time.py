@@ -81,7 +81,7 @@ OWN_RE = {
         "_TOML_PLACE": "what tomllib says",
         "_TEMPLATE": "one class, repeated, and a fixed word",
     },
-    "shared/runtime/settings.py": {"_OTHERS_NAME": "a setting's name"},
+    "shared/runtime/settings.py": {"_NO_SETTING": "a setting's name"},
     "shared/runtime/setting_values.py": {
         "_PROXY_URL": "an operator's setting",
         "_HOST": "an operator's setting",
@@ -117,6 +117,10 @@ OWN_RE = {
         "_FONT": "the same",
         "_COLOUR": "of one length",
     },
+    "simulator/demo/tally.py": {"_PART": "one repetition, and behind it at most seven characters"},
+    "simulator/dingtalk/export.py": {"as_test": "a fixed word"},
+    "simulator/http/exchange_api.py": {"_REVISION": "at most 19 characters"},
+    "simulator/testing/replaying.py": {"_without_ignored": "a pattern of a test's author"},
 }
 
 
