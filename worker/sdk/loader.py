@@ -38,7 +38,7 @@ class FoundModule:
     raised: BaseException | None = field(default=None, repr=False)
     """What its import raised."""
     error: str = "no skill"
-    """The same in a word, for those who may not read what an author wrote: the error's class."""
+    """The problem in a word, which quotes nothing that an author wrote: the error's class."""
 
     @property
     def brief(self) -> str:
