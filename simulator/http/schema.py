@@ -23,14 +23,8 @@ from dingda.simulator.dingtalk.transcript import Transcript
 from dingda.simulator.dingtalk.user_message import Burst, UserMessage
 from dingda.simulator.http.schema_cards import card_paths, file_paths
 from dingda.simulator.http.schema_parts import TEXT, Json, json_content, list_of, operation, ref
-from dingda.simulator.http.stream import OPEN_PATH
+from dingda.simulator.http.schema_stream import stream_paths
 
-_NO_BODY: Json = {"type": "object"}
-_CONNECTIONS: Json = {
-    "type": "object",
-    "required": ["connections"],
-    "properties": {"connections": {"type": "integer", "description": "How many there were."}},
-}
 _VERDICT: Json = {
     "type": "object",
     "required": ["errcode", "errmsg"],
@@ -86,30 +80,6 @@ _SESSION: Json = {
     "required": True,
     "description": "The token of a message's sessionWebhook.",
     "schema": {"type": "string"},
-}
-_OPENING: Json = {
-    "type": "object",
-    "required": ["clientId", "clientSecret", "subscriptions"],
-    "properties": {
-        "clientId": {"type": "string"},
-        "clientSecret": {"type": "string"},
-        "subscriptions": {
-            "type": "array",
-            "items": {
-                "type": "object",
-                "required": ["type", "topic"],
-                "properties": {"type": {"type": "string"}, "topic": {"type": "string"}},
-            },
-        },
-    },
-}
-_OPENED: Json = {
-    "type": "object",
-    "required": ["endpoint", "ticket"],
-    "properties": {
-        "endpoint": {"type": "string", "description": "Where to connect, with `?ticket=`."},
-        "ticket": {"type": "string", "description": "Good for 90 s and for one connection."},
-    },
 }
 
 
@@ -221,7 +191,7 @@ def _paths() -> Json:
         },
         **card_paths(),
         **file_paths(),
-        **_stream_paths(),
+        **stream_paths(),
         "/api/events": {
             "get": operation(
                 "Everything remembered, then every change: server-sent events named `beginning`, "
@@ -244,74 +214,6 @@ def _paths() -> Json:
                 body={"type": "object"},
                 parameters=[_SESSION],
             )
-        },
-    }
-
-
-def _stream_paths() -> Json:
-    record = json_content(ref("PushRecord"))
-    return {
-        OPEN_PATH: {
-            "post": operation(
-                "Open a Stream connection, as a bot does; errors have DingTalk's own form",
-                json_content(_OPENED),
-                body=_OPENING,
-            )
-        },
-        "/api/stream": {
-            "get": operation(
-                "The Stream connections, and what became of the pushes",
-                json_content(ref("StreamState")),
-            )
-        },
-        "/api/stream/disconnect": {
-            "post": operation(
-                "Tell every Stream connection to disconnect; it gets nothing more, and is cut "
-                "ten seconds later",
-                json_content(_CONNECTIONS),
-                body="Disconnection",
-            )
-        },
-        "/api/stream/cut": {
-            "post": operation(
-                "Cut the TCP connection of every Stream connection",
-                json_content(_CONNECTIONS),
-                body=_NO_BODY,
-            )
-        },
-        "/api/stream/faults": {
-            "get": operation(
-                "What goes wrong with Stream at present", json_content(ref("StreamFaults"))
-            ),
-            "put": operation(
-                "Choose what goes wrong with Stream",
-                json_content(ref("StreamFaults")),
-                body="StreamFaults",
-            ),
-        },
-        "/api/stream/pushes": {
-            "get": operation(
-                "What became of the latest events, card callbacks and other frames, the oldest "
-                "first",
-                json_content(list_of("PushRecord")),
-            )
-        },
-        "/api/stream/events": {
-            "post": operation(
-                "Push an event; returns once its first delivery has ended",
-                record,
-                body="EventPush",
-            )
-        },
-        "/api/stream/card-callbacks": {
-            "post": operation(
-                "Press a card's button, or submit its form; returns as above",
-                record,
-                body="CardPress",
-            )
-        },
-        "/api/stream/frames": {
-            "post": operation("Push any frame; returns as above", record, body="FramePush")
         },
     }
 
