@@ -1,11 +1,13 @@
 """The records of the newest messages, and when each last changed."""
 
 from collections.abc import Callable
+from itertools import islice
 
 from dingda.simulator.dingtalk.record import Record
 
 MAX_RECORDS = 1000
-"""How many messages are remembered, the newest; the sessions of older ones are closed."""
+"""How many messages are remembered: the newest, and older ones that a worker is answering. The
+sessions of the others are closed."""
 
 
 class RecordStore:
@@ -24,8 +26,8 @@ class RecordStore:
         self._records[record.msg_id] = record
         self._changed_at[record.msg_id] = self.revision
         if len(self._records) > MAX_RECORDS:
-            oldest = next(iter(self._records))
-            del self._records[oldest], self._changed_at[oldest]
+            forgotten = self._to_forget()
+            del self._records[forgotten], self._changed_at[forgotten]
 
     def clear(self, *, but: Callable[[Record], bool]) -> None:
         """Forget all records but some."""
@@ -49,6 +51,12 @@ class RecordStore:
     def has_changed_since(self, revision: int) -> bool:
         """Whether anything changed after a revision."""
         return self.revision > revision
+
+    def _to_forget(self) -> str:
+        """The oldest, but for those of the older half that a worker is answering."""
+        older = islice(self._records.values(), MAX_RECORDS // 2)
+        done = (record.msg_id for record in older if not (record.story and record.is_open))
+        return next(done, next(iter(self._records)))
 
     def touch(self) -> None:
         """Count a change of something else that followers need, such as the faults."""

@@ -267,8 +267,8 @@ class Simulation:
     def _remember(self, session: str, record: Record) -> None:
         self.records.put(record)
         self._msg_ids[session] = record.msg_id
-        if len(self._msg_ids) > MAX_RECORDS:
-            del self._msg_ids[next(iter(self._msg_ids))]
+        if len(self._msg_ids) > 2 * MAX_RECORDS:  # those of forgotten messages are closed
+            self._msg_ids = {key: id_ for key, id_ in self._msg_ids.items() if self.record(id_)}
 
     def _addressed(self, message: UserMessage) -> tuple[UserMessage, Robot]:
         """A message with its robot's and its group's one name, and the robot."""

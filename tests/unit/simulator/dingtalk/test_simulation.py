@@ -1,10 +1,12 @@
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from dingda.shared.dingtalk.message import Message, parse_message
 from dingda.shared.dingtalk.signature import verify
+from dingda.shared.ledger.timeline import MessageTimeline
 from dingda.simulator.dingtalk.callback import staff_id_of
 from dingda.simulator.dingtalk.record import Record, Reply
 from dingda.simulator.dingtalk.record_store import MAX_RECORDS
@@ -15,6 +17,8 @@ from dingda.simulator.dingtalk.user_message import UserMessage
 from tests.support.simulator_harness import NOW_MS, ROBOTS, SECRET, SIMULATOR_URL, Clock
 
 HELLO: dict[str, Any] = {"msgtype": "text", "text": {"content": "你好"}}
+
+LEASED = MessageTimeline("leased", "", 1, 2, None, None, 1, None, "w")
 
 
 def fields_of(callback: SignedCallback) -> dict[str, Any]:
@@ -250,6 +254,38 @@ def test_the_session_of_a_forgotten_message_is_closed(dingtalk: Simulation) -> N
     first, second, *_ = [dingtalk.send(UserMessage("你好")) for _ in range(MAX_RECORDS + 1)]
     assert post(dingtalk, first).errcode == 300001
     assert post(dingtalk, second).errcode == 0
+
+
+def test_a_message_that_is_still_being_answered_is_remembered_until_it_is(
+    dingtalk: Simulation,
+) -> None:
+    slow, first = (dingtalk.send(UserMessage("你好")) for _ in range(2))
+    lease(dingtalk, slow)
+    for _ in range(2 * MAX_RECORDS):
+        dingtalk.send(UserMessage("你好"))
+    assert dingtalk.record(first.msg_id) is None
+    assert post(dingtalk, slow).errcode == 0
+    dingtalk.note_timeline(slow.msg_id, replace(LEASED, state="answered", ended_ms=3))
+    dingtalk.send(UserMessage("你好"))
+    assert dingtalk.record(slow.msg_id) is None
+
+
+def test_of_messages_that_are_all_being_answered_the_oldest_is_forgotten(
+    dingtalk: Simulation,
+) -> None:
+    first, second, *_ = [
+        lease(dingtalk, dingtalk.send(UserMessage("你好"))) for _ in range(MAX_RECORDS)
+    ]
+    newest = dingtalk.send(UserMessage("你好"))
+    assert dingtalk.record(first.msg_id) is None
+    assert None not in (dingtalk.record(second.msg_id), dingtalk.record(newest.msg_id))
+
+
+def lease(dingtalk: Simulation, callback: SignedCallback) -> SignedCallback:
+    """Let a worker answer a message."""
+    dingtalk.note_ack(callback.msg_id, status=200, body="")
+    dingtalk.note_timeline(callback.msg_id, LEASED)
+    return callback
 
 
 def test_notes_on_a_forgotten_message_are_dropped(dingtalk: Simulation) -> None:
