@@ -36,8 +36,9 @@ class Port:
 
     @property
     def another(self) -> int:
-        """A port that is free."""
-        beside = range(self.number + 10, _LAST_PORT, 10)
+        """A port that is free, and that the demo does not use for something else."""
+        own = {port.number for port in (REDIS, GATEWAY, SIMULATOR)}
+        beside = (number for number in range(self.number + 10, _LAST_PORT, 10) if number not in own)
         return next((number for number in beside if not _is_taken(number)), self.default)
 
 

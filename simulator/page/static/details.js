@@ -3,7 +3,7 @@
 import * as api from "./api.js";
 import { drawCardDetails } from "./card_details.js";
 import { element, refill } from "./dom.js";
-import { logParts, skillFacts } from "./inspection.js";
+import { logPart, skillFacts, tracebackPart } from "./inspection.js";
 import { stateName, stateOf } from "./states.js";
 import { wordsOf } from "./store.js";
 import { texts } from "./texts.js";
@@ -47,6 +47,7 @@ function drawRecord(panel, record, page) {
     element("p", { class: "quote" }, wordsOf(record.said)),
     stateLine(state),
     skillFacts(record),
+    tracebackPart(record),
     element("h3", {}, texts.timeline),
     timeline(record),
     record.ledger_id && !record.stories.length && record.ack
@@ -54,7 +55,7 @@ function drawRecord(panel, record, page) {
       : null,
     actions(record, page, output),
     output,
-    ...logParts(record, opened),
+    logPart(record, opened),
     raw("raw-callback", texts.rawCallback, record.callback, opened),
     record.mode === "http" ? raw("raw-headers", texts.rawHeaders, record.headers, opened) : null,
     ...[record.in_callback_reply, ...record.replies]

@@ -14,17 +14,19 @@ export function skillFacts({ inspection = NOTHING }) {
   return skill ? facts(skill, command, values) : null;
 }
 
+/** The traceback; null where nothing was raised. */
+export function tracebackPart({ inspection = NOTHING }) {
+  const { traceback } = inspection;
+  return traceback ? folded("traceback", texts.traceback, true, element("pre", { tabindex: "0" }, traceback)) : null;
+}
+
 /**
- * The traceback and the log, as far as there are any.
+ * The log; null where it has no lines.
  * @param {string[]} opened the ids of the parts that were unfolded.
- * @returns {Node[]}
  */
-export function logParts({ inspection = NOTHING }, opened) {
-  const { log, traceback } = inspection;
-  return [
-    traceback ? folded("traceback", texts.traceback, true, element("pre", { tabindex: "0" }, traceback)) : null,
-    log.length ? folded("log-lines", texts.logLines(log.length), opened.includes("log-lines"), lines(log)) : null,
-  ].filter(Boolean);
+export function logPart({ inspection = NOTHING }, opened) {
+  const { log } = inspection;
+  return log.length ? folded("log-lines", texts.logLines(log.length), opened.includes("log-lines"), lines(log)) : null;
 }
 
 /** The skill and its command, in one line. */

@@ -37,7 +37,7 @@ export default {
       open: { what: "open", counted: "Accepted, and not ended yet." },
       silent: { what: "silent", counted: "No skill wanted it: nothing should show." },
       dead: { what: "dead", counted: "Not answered, and kept with the reason for an operator: dingda dead list." },
-      turned_away: { what: "turned away", counted: "None of the accepted: the gateway said that the bot is busy, refused it, or did not answer in time." },
+      turned_away: { what: "turned away", counted: "Not among the accepted: the gateway said that the bot is busy, refused it, or did not answer in time." },
       live: { what: "live", counted: "Processes that run, of all: Redis, the gateway (or the Stream process), two workers." },
     },
   },

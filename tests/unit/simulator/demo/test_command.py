@@ -155,6 +155,16 @@ def test_the_port_that_is_told_instead_of_a_taken_one_is_free(
     assert SIMULATOR.another == 8130
 
 
+def test_the_port_that_is_told_is_none_that_the_demo_uses_for_something_else(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv(SIMULATOR.variable, "9310")
+    monkeypatch.setenv(REDIS.variable, "9320")
+    monkeypatch.setattr(ingress, "_is_taken", lambda number: number == 9310)
+    assert SIMULATOR.another == 9330
+
+
 @pytest.mark.parametrize("ingress", [HTTP, STREAM])
 def test_the_simulator_of_a_demo_is_in_the_demos_mode_whatever_the_env_file_says(
     ingress: Ingress, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
