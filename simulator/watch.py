@@ -8,7 +8,7 @@ from redis.exceptions import RedisError
 
 from dingda.shared.ledger.timeline import MessageTimeline
 from dingda.simulator.dingtalk.change_notifier import ChangeNotifier
-from dingda.simulator.dingtalk.record import Record
+from dingda.simulator.dingtalk.record import UNKNOWN_FOR_MS, Record
 from dingda.simulator.dingtalk.simulation import Simulation
 
 logger = logging.getLogger(__name__)
@@ -44,7 +44,7 @@ class LedgerWatch:
         self._is_unreachable = False
         self.unknown: set[str] = set()
         """The msgIds of those that were acknowledged ten seconds ago, and that the ledger, which
-        was read since, has never heard of."""
+        was read since, does not know: it has never heard of them, or has lost them."""
 
     async def run(self) -> None:
         """Watch until `changes` is closed."""
@@ -66,7 +66,7 @@ class LedgerWatch:
         self.unknown |= {
             record.msg_id
             for record, timeline in zip(records, timelines, strict=True)
-            if timeline is None and not record.is_being_answered(now_ms)
+            if timeline is None and record.sent_at_ms <= now_ms - UNKNOWN_FOR_MS
         }
         news = [
             (record.msg_id, timeline)

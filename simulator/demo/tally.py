@@ -30,7 +30,7 @@ class End(StrEnum):
     ANSWERED = "answered"
     """An answer shows: in the message's session, or sent there as a card or in private."""
     LOST = "lost"
-    """It ended as one that was answered, and nothing shows; or the ledger has never heard of it."""
+    """It ended as one that was answered, and nothing shows; or the ledger does not know it."""
     OPEN = "open"
     """It has not ended."""
     SILENT = "silent"

@@ -10,7 +10,7 @@ from dingda.shared.runtime.inspection import Inspection
 from dingda.simulator.dingtalk.faults import ReplyFault
 from dingda.simulator.dingtalk.user_message import UserMessage
 
-_UNKNOWN_FOR_MS = 10_000
+UNKNOWN_FOR_MS = 10_000
 """How long after its acknowledgement a message may stay unknown to the ledger."""
 
 
@@ -169,7 +169,7 @@ class Record:
             now_ms: the present, in ms since 1970. The ledger may be unreachable, or not know a
                 message that another bot has taken: then that is so for ten seconds.
         """
-        is_recent = self.sent_at_ms > now_ms - _UNKNOWN_FOR_MS
+        is_recent = self.sent_at_ms > now_ms - UNKNOWN_FOR_MS
         return self.is_open and (is_recent or self.story is not None)
 
     def to_json(self) -> bytes:

@@ -33,7 +33,7 @@ export default {
       accepted: { what: "accepted", counted: "Messages that the gateway acknowledged without saying that the bot is busy." },
       answered: { what: "answered", counted: "Those that have ended and whose answer the chat shows: in the message's session, or as a card, push or private message since." },
       twice: { what: "twice", counted: "Two answers show in one message's session. The parts of a long answer, and a notice that it takes a while, do not count." },
-      lost: { what: "lost", counted: "The ledger calls it answered and nothing shows; or it was acknowledged and the ledger has not heard of it ten seconds later." },
+      lost: { what: "lost", counted: "The ledger calls it answered and nothing shows; or it was acknowledged and ten seconds later the ledger does not know it, or no longer." },
       open: { what: "open", counted: "Accepted, and not ended yet." },
       silent: { what: "silent", counted: "No skill wanted it: nothing should show." },
       dead: { what: "dead", counted: "Not answered, and kept with the reason for an operator: dingda dead list." },

@@ -33,7 +33,7 @@ export default {
       accepted: { what: "受理", counted: "网关确认收到、且没有说「系统繁忙」的消息。" },
       answered: { what: "已答", counted: "已经结束、聊天里看得到回答的：在这条消息的会话里，或之后发来的卡片、推送、私聊。" },
       twice: { what: "重复", counted: "同一条消息的会话里显示了两个回答。长回答分成的几段不算，「正在查询…」不算。" },
-      lost: { what: "丢失", counted: "账本说答了，聊天里却什么也没有；或网关确认了，十秒后账本仍不知道它。" },
+      lost: { what: "丢失", counted: "账本说答了，聊天里却什么也没有；或网关确认了，十秒后账本不知道（或不再知道）它。" },
       open: { what: "在途", counted: "受理了，还没有结束。" },
       silent: { what: "静默", counted: "没有技能要答，本来就不该出声。" },
       dead: { what: "死信", counted: "没有答成，带着原因留给运维：dingda dead list。" },

@@ -132,6 +132,20 @@ async def test_a_message_that_stays_unknown_to_the_ledger_is_given_up(
         assert harness.unknown == {msg_id}
 
 
+async def test_a_message_that_the_ledger_has_lost_is_given_up(
+    dingtalk: Simulation, changes: ChangeNotifier, clock: Clock
+) -> None:
+    async with a_watch(dingtalk, changes, clock) as harness:
+        msg_id = await harness.say()
+        await harness.tell(msg_id, LEASED)
+        harness.ledger.timelines.clear()
+        clock.now_ms += 10_000
+        async with asyncio.timeout(5):
+            while not harness.unknown:  # noqa: ASYNC110 - nothing is announced
+                await asyncio.sleep(0.01)
+        assert harness.unknown == {msg_id}
+
+
 async def test_a_message_is_looked_for_until_the_ledger_can_be_read_again(
     dingtalk: Simulation, changes: ChangeNotifier, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
