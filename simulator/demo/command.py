@@ -128,7 +128,10 @@ def _check_ports(ingress: Ingress) -> None:
         DingdaError: if they are not; the message says what to do.
     """
     if taken := [port for port in ingress.ports if port.is_taken]:
-        others = " ".join(f"{port.variable}={port.another}" for port in taken)
+        chosen: dict[str, int] = {}
+        for port in taken:
+            chosen[port.variable] = port.another(but=chosen.values())
+        others = " ".join(f"{variable}={number}" for variable, number in chosen.items())
         again = f"{others} {typed('dingda')} {ingress.typed}"
         lines = [f"Port {port.number} ({port.what}) is taken." for port in taken]
         raise DingdaError("\n".join((*lines, f"Choose another: {again}")))

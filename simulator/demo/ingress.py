@@ -1,6 +1,7 @@
 """The two ways of a message to the bot of a demo: what runs for it, on which ports."""
 
 import socket
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from dingda.shared.errors import SettingsError
@@ -34,10 +35,13 @@ class Port:
         """Whether somebody listens there already."""
         return _is_taken(self.number)
 
-    @property
-    def another(self) -> int:
-        """A port that is free, and that the demo does not use for something else."""
-        own = {port.number for port in (REDIS, GATEWAY, SIMULATOR)}
+    def another(self, *, but: Collection[int] = ()) -> int:
+        """A port that is free, and that the demo does not use for something else.
+
+        Args:
+            but: what it will use besides its own.
+        """
+        own = {*but, *(port.number for port in (REDIS, GATEWAY, SIMULATOR))}
         beside = (number for number in range(self.number + 10, _LAST_PORT, 10) if number not in own)
         return next((number for number in beside if not _is_taken(number)), self.default)
 

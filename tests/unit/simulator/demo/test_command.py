@@ -124,7 +124,7 @@ def test_a_taken_port_is_told_with_the_option_that_was_typed(
     with socket.create_server(("127.0.0.1", 0)) as somebody:
         port = somebody.getsockname()[1]
         monkeypatch.setenv(SIMULATOR.variable, str(port))
-        told = rf"={SIMULATOR.another} \S+( -m dingda)? demo --stream$"
+        told = rf"={SIMULATOR.another()} \S+( -m dingda)? demo --stream$"
         with pytest.raises(DingdaError, match=told):
             command._check_ports(STREAM)
 
@@ -146,13 +146,27 @@ def test_a_redis_that_a_killed_demo_has_left_behind_is_stopped_and_no_other(
     assert ("(Redis) is taken" in str(error)) is not is_ours
 
 
+def test_a_port_of_its_own_is_told_instead_of_each_that_is_taken(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for port, number in ((REDIS, 9120), (GATEWAY, 9100), (SIMULATOR, 9110)):
+        monkeypatch.setenv(port.variable, str(number))
+    monkeypatch.setattr(ingress, "_is_taken", lambda number: number <= 9120)
+    told = (
+        "Choose another: DINGDA_DEMO_REDIS_PORT=9130 DINGDA_PORT=9140 DINGDA_SIMULATOR_PORT=9150 "
+    )
+    with pytest.raises(DingdaError, match=told):
+        command._check_ports(HTTP)
+
+
 def test_the_port_that_is_told_instead_of_a_taken_one_is_free(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv(SIMULATOR.variable, "8100")
     monkeypatch.setattr(ingress, "_is_taken", lambda number: number < 8125)
-    assert SIMULATOR.another == 8130
+    assert SIMULATOR.another() == 8130
 
 
 def test_the_port_that_is_told_is_none_that_the_demo_uses_for_something_else(
@@ -162,7 +176,7 @@ def test_the_port_that_is_told_is_none_that_the_demo_uses_for_something_else(
     monkeypatch.setenv(SIMULATOR.variable, "9310")
     monkeypatch.setenv(REDIS.variable, "9320")
     monkeypatch.setattr(ingress, "_is_taken", lambda number: number == 9310)
-    assert SIMULATOR.another == 9330
+    assert SIMULATOR.another() == 9330
 
 
 @pytest.mark.parametrize("ingress", [HTTP, STREAM])
