@@ -25,12 +25,11 @@ from dingda.shared.ledger.worker_report import MAX_MISSING
 from dingda.shared.queue import JobQueue
 from dingda.shared.runtime.clock import wall_clock_ms
 from dingda.shared.runtime.egress import Egress
-from dingda.shared.runtime.finding import Severity
 from dingda.shared.runtime.garbage import relax_garbage_collection
 from dingda.shared.runtime.health import missing_skills_details
 from dingda.shared.runtime.logs import name_worker
 from dingda.shared.runtime.loop_lag import measure_loop_lag, responds
-from dingda.shared.runtime.preflight import check_names
+from dingda.shared.runtime.preflight import warn_of_unknown
 from dingda.shared.runtime.redis_clients import (
     create_fetching_redis,
     create_rq_redis,
@@ -286,9 +285,7 @@ def _load_skills(settings: Settings) -> LoadedSkills:
     for line in describe_skills(settings):
         logger.info("%s", line)
     loaded = load_robots_skills(settings)
-    names = check_names(names_read(chain.from_iterable(loaded.by_robot.values())))
-    if names.severity is not Severity.OK:
-        logger.warning("%s", names)
+    warn_of_unknown(names_read(chain.from_iterable(loaded.by_robot.values())))
     return loaded
 
 

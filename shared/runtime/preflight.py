@@ -104,6 +104,13 @@ def check(settings: Settings, *, names: Collection[str] | None = ()) -> list[Fin
         ]
 
 
+def warn_of_unknown(also: Collection[str]) -> None:
+    """Log the names that `check_names` finds, if there are any."""
+    names = check_names(also)
+    if names.severity is not Severity.OK:
+        logger.warning("%s", names)
+
+
 def check_names(also: Collection[str] = ()) -> Finding:
     """Look for names `DINGDA_…` that nothing reads.
 

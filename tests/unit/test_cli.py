@@ -193,6 +193,11 @@ def test_ask_as_json_is_one_object(tmp_path: Path) -> None:
     assert facts["reply"]["msgtype"] == "text"
 
 
+def test_ask_warns_of_a_misspelt_setting(tmp_path: Path) -> None:
+    done = run("ask", "帮助", cwd=tmp_path, DINGDA_SKILS="coffee")
+    assert "nothing reads DINGDA_SKILS (did you mean DINGDA_SKILLS?)" in done.stderr
+
+
 def test_ask_fails_if_the_skill_fails(tmp_path: Path) -> None:
     (tmp_path / "broken.py").write_text(
         "from dingda.skill import Skill\n"

@@ -6,13 +6,14 @@ from dataclasses import dataclass, field
 from dingda.shared.dingtalk.message import SESSION_LIFE_MS, Message
 from dingda.shared.dingtalk.robots import Robot
 from dingda.shared.runtime.egress import Egress
+from dingda.shared.runtime.preflight import warn_of_unknown
 from dingda.shared.runtime.settings import Settings
 from dingda.worker.answering.help import help_skill
 from dingda.worker.answering.responder import Responder
 from dingda.worker.answering.response import Response
 from dingda.worker.answering.routing import Router
 from dingda.worker.engine.threads import SkillThreads
-from dingda.worker.sdk.loader import load_skill_settings, load_skills
+from dingda.worker.sdk.loader import load_skill_settings, load_skills, names_read
 from dingda.worker.sdk.services import Services
 from dingda.worker.services.backend_client import BackendClient
 from dingda.worker.services.database import Databases
@@ -50,6 +51,7 @@ async def answer_offline(
         single: whether the chat is a single one rather than a group.
     """
     skills = load_skills(settings.skills_of(robot))
+    warn_of_unknown(names_read(skills))
     databases, threads = Databases(), SkillThreads()
     egress = Egress(settings.proxy_url.get_secret_value(), settings.no_proxy)
     async with BackendClient(egress) as backends:
