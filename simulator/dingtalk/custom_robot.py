@@ -23,7 +23,7 @@ from dingda.simulator.dingtalk.simulation import Simulation
 from dingda.simulator.dingtalk.throttle import ReplyThrottle
 
 CHAT = "告警群"
-"""What the page calls the conversation that a robot speaks in of which nothing is known."""
+"""What the page calls the group of a robot of which nothing is known."""
 NO_TOKEN = ReplyVerdict(300005, "token is not exist")
 _REMEMBERED = 1000
 NOT_SIGNED = ReplyVerdict(310000, "sign not match")
@@ -34,7 +34,7 @@ class KnownRobot:
     """A custom robot of which more is known than its token."""
 
     chat: str
-    """What the page calls the conversation that it speaks in."""
+    """What the page calls the group that it speaks in."""
     secret: str = field(repr=False)
     """What messages must be signed with; "" if they need no signature."""
 
@@ -43,7 +43,7 @@ NO_ROBOTS: Mapping[str, KnownRobot] = MappingProxyType({})
 
 
 class CustomRobot:
-    """Takes what is POSTed to `/robot/send`, and shows it in a chat of its own.
+    """Takes what is POSTed to `/robot/send`, and shows it in a group of its own.
 
     Each `access_token` is a robot, with its own minutes.
 
@@ -89,7 +89,7 @@ class CustomRobot:
         )
         if payload and verdict == OK and not self._is_repeated(token, payload):
             self._count()
-            self._dingtalk.bot_sends.to_person(self._robot(token).chat, payload)
+            self._dingtalk.bot_sends.to_group(payload, self._robot(token).chat)
         return verdict
 
     def _robot(self, token: str) -> KnownRobot:

@@ -43,10 +43,10 @@ async def post(dingtalk: Simulation, clock: Clock, query: str, *, secret: str = 
         return (await client.post(f"/robot/send?{query}", json=TOLD)).json()
 
 
-async def test_a_message_is_shown_in_a_chat_of_its_own(dingtalk: Simulation, clock: Clock) -> None:
+async def test_a_message_is_shown_in_a_group_of_its_own(dingtalk: Simulation, clock: Clock) -> None:
     assert await post(dingtalk, clock, "access_token=abc") == {"errcode": 0, "errmsg": "ok"}
     (record,) = dingtalk.records.since(0)
-    assert record.said.sender == CHAT
+    assert (record.said.group, record.said.single) == (CHAT, False)
     assert [json.dumps(reply.payload) for reply in record.replies] == [json.dumps(TOLD)]
 
 
@@ -112,7 +112,7 @@ async def test_a_message_with_an_id_is_shown_and_counted_once(
     assert (len(dingtalk.records.since(0)), len(counted)) == (2, 2)
 
 
-async def test_the_robot_of_a_group_that_the_bot_names_speaks_in_a_chat_of_that_name(
+async def test_the_robot_of_a_group_that_the_bot_names_speaks_in_a_group_of_that_name(
     dingtalk: Simulation, clock: Clock
 ) -> None:
     robot = CustomRobot(
@@ -120,4 +120,4 @@ async def test_the_robot_of_a_group_that_the_bot_names_speaks_in_a_chat_of_that_
     )
     body = json.dumps(TOLD).encode()
     robot.receive({"access_token": "abc"}, content_type="application/json", body=body)
-    assert [record.said.sender for record in dingtalk.records.since(0)] == ["运维"]
+    assert [record.said.group for record in dingtalk.records.since(0)] == ["运维"]
