@@ -20,14 +20,14 @@ _READY = """
     {rq}
 
 {ingress}
-  {weather}
-  Ctrl-C stops them all.
+{weather}  Ctrl-C stops them all.
 """
 
+_WEATHER = f"{SHIPPED_PACKAGE}.weather"
 _EXAMPLES = {
     f"{SHIPPED_PACKAGE}.demo": '"整体跳转"',
     SHOWCASE: '"下午茶"',
-    f"{SHIPPED_PACKAGE}.weather": '"北京明天天气怎么样"',
+    _WEATHER: '"北京明天天气怎么样"',
     f"{SHIPPED_PACKAGE}.coupons": '"优惠券 机械键盘 200元以内"',
     f"{SHIPPED_PACKAGE}.performance": '--single "我的绩效"',
 }
@@ -41,7 +41,7 @@ def banner(ingress: Ingress, skills: SkillModules, *, page: str, weather: str) -
         ingress: how messages come to the bot.
         skills: what is loaded.
         page: the address of the chat page.
-        weather: a line on where the weather comes from.
+        weather: a line on where the weather comes from, told where its skill is loaded.
     """
     redis_url = f"redis://127.0.0.1:{REDIS.number}/0"
     dingda, simulator, redis = typed("dingda"), _simulator_named(page), _redis_named(redis_url)
@@ -53,7 +53,7 @@ def banner(ingress: Ingress, skills: SkillModules, *, page: str, weather: str) -
         status=f"{redis}{dingda} status",
         rq=f"{typed('rq')} info -u {redis_url}",
         ingress=ingress.told.format(page=page, gateway=GATEWAY.number, redis=REDIS.number),
-        weather=weather,
+        weather=f"  {weather}\n" if _WEATHER in skills.modules else "",
     )
 
 

@@ -24,7 +24,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def lines(ingress: Ingress = HTTP) -> list[str]:
-    told = banner(ingress, command._modules(), page=PAGE, weather="")
+    told = banner(ingress, command._modules(), page=PAGE, weather="The weather is invented.")
     return [line.strip() for line in told.splitlines()]
 
 
@@ -59,6 +59,16 @@ def test_where_the_command_is_not_installed_python_runs_it(
 ) -> None:
     monkeypatch.setattr(sys, "executable", str(tmp_path / ".venv/bin/python"))
     assert typed(name) == shown
+
+
+@pytest.mark.parametrize(
+    ("skills", "is_told"), [("dingda.worker.skills.weather", True), ("coffee", False)]
+)
+def test_where_the_weather_comes_from_is_told_where_its_skill_is_loaded(
+    skills: str, *, is_told: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DINGDA_SKILLS", skills)
+    assert ("The weather is invented." in lines()) is is_told
 
 
 @pytest.mark.parametrize(
