@@ -1,5 +1,6 @@
 """All messages in one list: filtered, opened, changed and sent again, kept as a transcript."""
 
+import json
 import re
 from pathlib import Path
 
@@ -260,6 +261,21 @@ async def test_a_transcript_is_sent_to_the_bot_again(
     await expect(page.locator("#messages")).to_contain_text("重新发送了 2 条")
     await expect(page.locator(".message.mine .bubble")).to_have_text(["下午茶", "绿茶"])
     await expect(page.locator(".message.bot")).to_have_count(2)
+
+
+async def test_what_the_bot_said_first_is_loaded_and_not_counted_among_the_messages(
+    chat: ChatPage, page: Page, tmp_path: Path
+) -> None:
+    await chat.open_single("先说")
+    await open_list(page)
+    path = tmp_path / "pushed.json"
+    said = {"text": "text", "sender": "先说", "single": True}
+    payload = {"msgtype": "text", "text": {"content": "早上好"}}
+    pushed = {"said": {**said, "text": ""}, "replies": [payload], "pushed": True}
+    path.write_text(json.dumps({"version": 1, "messages": [{"said": said}, pushed]}))
+    await load(page, "载入记录", path)
+    await expect(page.locator("#messages")).to_contain_text("载入了 1 条")
+    await expect(chat.reply).to_contain_text("早上好")
 
 
 async def test_a_file_that_is_no_transcript_is_refused_in_a_sentence(

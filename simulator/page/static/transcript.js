@@ -12,7 +12,8 @@ export function transcriptTools({ attempt, show }) {
   async function load(file) {
     said.textContent = isSent ? texts.transcript.sending : "";
     const records = await api.loadTranscript(await file.text(), isSent);
-    said.textContent = (isSent ? texts.transcript.sent : texts.transcript.shown)(records.length);
+    const count = records.filter(({ prompted }) => prompted !== false).length;
+    said.textContent = (isSent ? texts.transcript.sent : texts.transcript.shown)(count);
     if (records.length) show(records[0], true);
   }
 
