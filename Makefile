@@ -46,7 +46,7 @@ demo: .venv/.demo ## start a server, the bot and a simulated DingTalk (STREAM=1:
 test: setup lint ## ruff, mypy and every test but the slow ones
 	@$(BIN)/pytest -n 3 --dist loadfile
 
-quick: setup ## ruff and the unit tests, in less than a minute
+quick: setup ## ruff and the unit tests, in about two minutes
 	@$(BIN)/ruff check .
 	@$(BIN)/pytest -n 3 --dist loadfile -m "not slow and not packaging and not heavy" tests/unit
 
