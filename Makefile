@@ -46,9 +46,9 @@ demo: .venv/.demo ## start a server, the bot and a simulated DingTalk (STREAM=1:
 test: setup lint ## ruff, mypy and every test but the slow ones
 	@$(BIN)/pytest -n 3 --dist loadfile
 
-quick: setup ## ruff and the unit tests, in about two minutes
+quick: setup ## ruff and the unit tests that take no seconds each, in less than a minute
 	@$(BIN)/ruff check .
-	@$(BIN)/pytest -n 3 --dist loadfile -m "not slow and not packaging and not heavy" tests/unit
+	@$(BIN)/pytest -n 2 --dist loadfile -m "not slow and not packaging and not heavy" tests/unit
 
 test-demo: setup ## kill, stop and reload what the demo is made of: is each message answered once? (about 3 minutes)
 	@$(BIN)/pytest -m "" tests/e2e/test_demo_shows_the_promise.py tests/e2e/test_demo.py tests/e2e/test_reload.py tests/browser/test_page_demo.py

@@ -19,7 +19,7 @@ from dingda.simulator.dingtalk.record_store import RecordStore
 
 _NOTICES = (LOOKING_UP, "正在查詢…")
 """What says no more than that an answer takes a while, in both scripts."""
-_PART = re.compile(r"(?P<title>.*)（(?P<number>\d{1,2})/\d{1,2}）", re.DOTALL)
+_PART = re.compile(r"（(?P<number>\d{1,2})/\d{1,2}）\Z")
 _COUNT_EVERY_S = 0.1
 _NEVER_S = 3600.0
 
@@ -177,8 +177,8 @@ def _goes_on(before: Mapping[str, Any], after: Mapping[str, Any]) -> bool:
 def _numbered_title(payload: Mapping[str, Any]) -> tuple[str, int]:
     """A markdown's title, and the number of the part that it names; 0 if it names none."""
     title = payload["markdown"]["title"]
-    numbered = _PART.fullmatch(title)
-    return (numbered["title"], int(numbered["number"])) if numbered else (title, 0)
+    numbered = _PART.search(title)
+    return (title[: numbered.start()], int(numbered["number"])) if numbered else (title, 0)
 
 
 def _is_accepted(record: Record) -> bool:

@@ -30,6 +30,8 @@ from dingda.simulator.testing.processes import free_port
 from tests.support.builders import a_callback
 from tests.unit.gateway.conftest import CALLBACK, GatewayHarness, a_gateway
 
+pytestmark = pytest.mark.heavy
+
 ROOT = Path(__file__).parents[3]
 
 

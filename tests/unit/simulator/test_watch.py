@@ -17,6 +17,8 @@ from dingda.simulator.dingtalk.user_message import UserMessage
 from dingda.simulator.watch import LedgerWatch
 from tests.support.simulator_harness import Clock
 
+pytestmark = pytest.mark.heavy
+
 ACCEPTED = MessageTimeline("accepted", "", 1, None, None, None, 0, None, "")
 LEASED = replace(ACCEPTED, state="leased", leased_ms=2, lease_count=1, worker="w")
 ANSWERED = replace(LEASED, state="answered", sending_ms=3, ended_ms=4)

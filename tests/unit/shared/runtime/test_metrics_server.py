@@ -11,6 +11,8 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 
 from dingda.shared.runtime.metrics_server import Collected, build_info, serve_metrics
 
+pytestmark = pytest.mark.heavy
+
 
 @contextmanager
 def served(

@@ -23,6 +23,8 @@ from tests.support.builders import a_callback, a_message
 from tests.support.log_lines import log_lines
 from tests.support.worker_harness import open_worker
 
+pytestmark = pytest.mark.heavy
+
 WORDS = "我的工资"
 
 

@@ -21,6 +21,8 @@ from dingda.simulator.dingtalk.simulation import Simulation
 from dingda.simulator.dingtalk.user_message import UserMessage
 from tests.support.simulator_harness import Bot, FakeWorkers
 
+pytestmark = pytest.mark.heavy
+
 OpenClient = Callable[[], SimulatorClient]
 
 HELLO: dict[str, Any] = {"msgtype": "text", "text": {"content": "@user1 你好"}}

@@ -12,6 +12,8 @@ from dingda.simulator.demo import supervisor as module
 from dingda.simulator.demo.supervisor import ProcessState, Supervisor
 from tests.support.demo import is_alive
 
+pytestmark = pytest.mark.heavy
+
 LASTING = """
 import time
 print("up", flush=True)

@@ -15,6 +15,8 @@ from dingda.worker.contained import contain_tasks, set_task_owner
 from dingda.worker.engine import watchdog
 from dingda.worker.engine.watchdog import Watchdog
 
+pytestmark = pytest.mark.heavy
+
 CHECK_INTERVAL_S, BLOCKED_TIMEOUT_S = 0.02, 0.4
 
 

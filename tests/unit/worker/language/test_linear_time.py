@@ -117,7 +117,7 @@ OWN_RE = {
         "_FONT": "the same",
         "_COLOUR": "of one length",
     },
-    "simulator/demo/tally.py": {"_PART": "one repetition, and behind it at most seven characters"},
+    "simulator/demo/tally.py": {"_PART": "seven characters at the most"},
     "simulator/dingtalk/export.py": {"as_test": "a fixed word"},
     "simulator/http/exchange_api.py": {"_REVISION": "at most 19 characters"},
     "simulator/testing/replaying.py": {"_without_ignored": "a pattern of a test's author"},

@@ -34,6 +34,8 @@ from dingda.worker.services.contacts import Contacts
 from tests.support.builders import a_message
 from tests.support.openapi_clients import OverHTTPX, a_token, contacts_of, private_channel
 
+pytestmark = pytest.mark.heavy
+
 SECRET = "app-secret-canary"
 PEOPLE = (
     Person("u1", "张三", "boss", "工程师", (1, 7)),

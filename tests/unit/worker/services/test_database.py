@@ -18,6 +18,8 @@ from dingda.worker.services import database, database_call
 from dingda.worker.services.database import Bounds, Databases
 from dingda.worker.services.database_driver import connect_arguments
 
+pytestmark = pytest.mark.heavy
+
 SERVICE = "绩效库"
 CANARY = "s3cret-canary"
 ENDLESS = """

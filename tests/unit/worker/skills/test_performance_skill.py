@@ -35,6 +35,8 @@ from dingda.worker.skills.performance.sources import QUERY, check_query
 from dingda.worker.skills.performance.wording import NOT_KNOWN
 from tests.support.openapi_clients import contacts_of
 
+pytestmark = pytest.mark.heavy
+
 NOW = datetime(2026, 11, 23, 12, tzinfo=ZoneInfo("Asia/Shanghai"))
 ZHANG, LI, WANG = map(staff_id_of, ("张三", "李四", "王五"))
 NUMBERS = ("91.5", "86", "93", "99", "78.5", "81", "88")

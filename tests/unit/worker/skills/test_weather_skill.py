@@ -32,6 +32,8 @@ from dingda.worker.services.backend import Limits
 from dingda.worker.services.http_client import Http
 from dingda.worker.skills.weather import WeatherSettings, skill
 
+pytestmark = pytest.mark.heavy
+
 CHINA = ZoneInfo("Asia/Shanghai")
 NOW = datetime(2026, 11, 23, 12, tzinfo=CHINA)  # a Monday
 KEY = Ed25519PrivateKey.generate()
