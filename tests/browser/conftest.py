@@ -48,7 +48,8 @@ def dingda_settings() -> dict[str, str]:
     }
 
 
-@pytest.fixture(scope="session")
+# Before all others, so that nothing is started for tests that are skipped.
+@pytest.fixture(scope="session", autouse=True)
 def chromium() -> str:
     found = next(filter(None, map(shutil.which, _NAMES)), None)
     if found is None:
