@@ -110,15 +110,19 @@ def _check_is_installed() -> None:
 
 def _stop_left_behind() -> None:
     """Stop the Redis of this folder's last demo, if all that would have were killed at once."""
-    client = redis.Redis(
+    with _redis() as client, suppress(redis.RedisError, OSError):
+        if client.config_get("dir").get("dir") == str(DATA.resolve()):
+            client.shutdown()
+
+
+def _redis() -> redis.Redis:
+    """A client for the demo's Redis that tries once."""
+    return redis.Redis(
         port=REDIS.number,
         socket_timeout=1,
         retry=Retry(NoBackoff(), 0),
         decode_responses=True,
     )
-    with client, suppress(redis.RedisError, OSError):
-        if client.config_get("dir").get("dir") == str(DATA.resolve()):
-            client.shutdown()
 
 
 def _check_ports(ingress: Ingress) -> None:
@@ -211,9 +215,16 @@ def _python_settings() -> dict[str, str]:
 def _is_ready(processes: "subprocess.Popen[bytes]", ingress: Ingress) -> bool:
     give_up_at = time.monotonic() + _READY_WITHIN_S
     while processes.poll() is None and time.monotonic() < give_up_at:
-        if _hears(ingress):
+        if _stores() and _hears(ingress):
             return True
         time.sleep(0.1)
+    return False
+
+
+def _stores() -> bool:
+    """Whether Redis serves: a gateway is ready without it, to say that the bot is busy."""
+    with _redis() as client, suppress(redis.RedisError, OSError):
+        return bool(client.ping())
     return False
 
 

@@ -3,6 +3,7 @@
 import os
 import socket
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 from click.testing import CliRunner
@@ -144,6 +145,18 @@ def test_a_redis_that_a_killed_demo_has_left_behind_is_stopped_and_no_other(
             assert server.is_running() is not is_ours
     assert isinstance(error, DingdaError)
     assert ("(Redis) is taken" in str(error)) is not is_ours
+
+
+def test_it_is_not_ready_before_its_redis_serves(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv(REDIS.variable, str(free_port()))
+    monkeypatch.setattr(command, "_hears", lambda _: True)
+    monkeypatch.setattr(command, "_READY_WITHIN_S", 0.1)
+    processes = Mock(poll=lambda: None)
+    assert not command._is_ready(processes, HTTP)
+    with ValkeyServer(port=REDIS.number, data_dir=tmp_path):
+        assert command._is_ready(processes, HTTP)
 
 
 def test_a_port_of_its_own_is_told_instead_of_each_that_is_taken(
