@@ -5,7 +5,7 @@ import pytest
 from dingda.shared.errors import SettingsError
 from dingda.shared.runtime.settings import load_settings
 from dingda.simulator.dingtalk.stream_rules import DEFAULT_RULES
-from dingda.simulator.http.server import stream_rules
+from dingda.simulator.http.composition import stream_rules
 from dingda.simulator.settings import load_simulator_settings
 
 
