@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
 ENGLISH_ONLY = {
     *("dependencies.md", "faults.md", "operations.md", "regressions.md"),
-    *("security.md", "tried.md"),
+    "tried.md",
     *("skills/coupons.md", "skills/performance.md", "skills/weather.md"),
 }
 """What only those read who run or change Dingda."""
