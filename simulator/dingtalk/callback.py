@@ -32,6 +32,8 @@ ROBOT_CODE = "dingsimulatedrobot"
 ROBOT = Robot(ROBOT_CODE)
 BOT_NAME = "钉答"
 """What a robot without a name is called."""
+FRESH = ("msgId", "createAt", "sessionWebhook", "sessionWebhookExpiredTime")
+"""The fields that make a callback a message of its own, with a session of its own."""
 QUOTA_MESSAGE = "受调用量超量影响，当前我的消息服务已经暂停"
 
 _OTHER_CORP_ID = "dingothercorp"
@@ -87,6 +89,11 @@ def build_callback(
         "robotCode": robot.code,
         **content_of(message, f"@{robot.name or BOT_NAME}"),
     }
+
+
+def without_fresh(callback: dict[str, Any]) -> dict[str, Any]:
+    """A callback without the fields in `FRESH`."""
+    return {name: value for name, value in callback.items() if name not in FRESH}
 
 
 def content_of(message: UserMessage, mention: str) -> dict[str, Any]:

@@ -9,10 +9,10 @@ from math import ceil
 from pprint import pformat
 
 from dingda.shared.runtime.logs import redact
+from dingda.simulator.dingtalk.callback import without_fresh
 from dingda.simulator.dingtalk.media import StoredFile
 from dingda.simulator.dingtalk.record import Record, is_sent_to
 from dingda.simulator.dingtalk.signed_callback import SignedCallback
-from dingda.simulator.dingtalk.simulation import without_fresh
 from dingda.simulator.dingtalk.transcript import FindCard, blanked_bytes, change_texts
 from dingda.simulator.dingtalk.user_message import UserMessage
 

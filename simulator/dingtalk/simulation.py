@@ -12,12 +12,14 @@ from dingda.shared.errors import InvalidMessageError
 from dingda.shared.ledger.timeline import MessageTimeline
 from dingda.simulator.dingtalk.bot_sends import BotSends
 from dingda.simulator.dingtalk.callback import (
+    FRESH,
     GROUP_ID,
     GROUP_TITLE,
     build_callback,
     new_msg_id,
     over_quota,
     read_user_message,
+    without_fresh,
 )
 from dingda.simulator.dingtalk.faults import (
     NO_FAULTS,
@@ -26,18 +28,15 @@ from dingda.simulator.dingtalk.faults import (
     ReplyFault,
 )
 from dingda.simulator.dingtalk.record import Ack, Record
-from dingda.simulator.dingtalk.record_store import MAX_RECORDS, RecordStore
+from dingda.simulator.dingtalk.record_store import RecordStore
 from dingda.simulator.dingtalk.replies import in_callback_reply, record_reply
 from dingda.simulator.dingtalk.reply_judge import REPLIES_PER_MINUTE, ReplyJudge
 from dingda.simulator.dingtalk.robots import SimulatedRobots
 from dingda.simulator.dingtalk.rules import ReplyVerdict, parse_reply
+from dingda.simulator.dingtalk.sessions import Session, Sessions
 from dingda.simulator.dingtalk.signed_callback import SignedCallback, body_of, signed_headers
 from dingda.simulator.dingtalk.user_message import UserMessage
 
-# In captured callbacks the stated end is 45 to 341 ms later than 90 minutes after `createAt`.
-_SESSION_EXTRA_MS = 188
-FRESH = ("msgId", "createAt", "sessionWebhook", "sessionWebhookExpiredTime")
-"""The fields of a raw callback that are replaced, to make it a new message with a session here."""
 _WITHOUT_ERRCODE = (
     ReplyFault.FAIL,
     ReplyFault.UNAVAILABLE,
@@ -50,9 +49,6 @@ _WITHOUT_ERRCODE = (
 
 class Simulation:
     """The robots' DingTalk: their groups, their single chats, and the messages in them.
-
-    Every message has a session of its own, though DingTalk lets one conversation's messages share
-    theirs: so each reply tells which message it answers.
 
     Args:
         robots: each with its code, and the secret that signs its callbacks. The first is the one
@@ -75,12 +71,10 @@ class Simulation:
         self.robots = SimulatedRobots(robots)
         self.public_url = public_url
         self.now_ms = now_ms
-        self._session_life_ms = session_life_ms
         self._judge = ReplyJudge(replies_per_minute)
-        self._msg_ids: dict[str, str] = {}
-        """By session."""
         self._faults = NO_FAULTS
         self.records = RecordStore()
+        self._sessions = Sessions(self.records, public_url=public_url, life_ms=session_life_ms)
         self.bot_sends = BotSends(self.records, now_ms=now_ms)
 
     @property
@@ -101,13 +95,12 @@ class Simulation:
         """
         message, robot = self._addressed(message)
         now_ms = self.now_ms()
-        session = secrets.token_hex(16)
-        expires_ms = now_ms + self._session_life_ms + _SESSION_EXTRA_MS
+        session = self._sessions.open(now_ms)
         callback = build_callback(
             message,
-            session_webhook=self._session_webhook(session),
+            session_webhook=session.webhook,
             created_ms=now_ms,
-            expires_ms=expires_ms,
+            expires_ms=session.expires_ms,
             robot=robot,
         )
         if self._faults.callbacks is CallbackFault.QUOTA:
@@ -118,7 +111,7 @@ class Simulation:
             said=message,
             headers=self._headers(now_ms, robot),
             callback=callback,
-            session_expires_ms=expires_ms,
+            session_expires_ms=session.expires_ms,
             ledger_id=_ledger_id(body_of(callback)),
         )
         self._remember(session, record)
@@ -147,13 +140,11 @@ class Simulation:
                 Then a reply is recorded only if its session belongs to an earlier message.
         """
         now_ms = self.now_ms()
-        session = secrets.token_hex(16)
-        expires_ms = now_ms + self._session_life_ms + _SESSION_EXTRA_MS
+        session = self._sessions.open(now_ms)
         callback = parse_reply(body) or {}
         is_fresh = bool(callback) and not verbatim
         if is_fresh:
-            webhook = self._session_webhook(session)
-            fresh = (new_msg_id(), now_ms, webhook, expires_ms)
+            fresh = (new_msg_id(), now_ms, session.webhook, session.expires_ms)
             callback |= zip(FRESH, fresh, strict=True)
             body = body_of(callback)
         record = Record(
@@ -162,7 +153,7 @@ class Simulation:
             said=self._read_user_message(callback),
             headers=self._headers(now_ms, self._robot_of(callback)),
             callback=callback,
-            session_expires_ms=expires_ms,
+            session_expires_ms=session.expires_ms,
             ledger_id=_ledger_id(body),
             raw=True,
             verbatim=None if is_fresh else body,
@@ -224,7 +215,7 @@ class Simulation:
             body: the request's body.
         """
         now_ms = self.now_ms()
-        record = self.record(self._msg_ids.get(session, ""))
+        record = self._sessions.record_of(session)
         verdict = self._judge.judge(
             record, content_type=content_type, body=body, fault=self._faults.replies, now_ms=now_ms
         )
@@ -261,14 +252,9 @@ class Simulation:
         """The record of a message; None if it is unknown or forgotten."""
         return self.records.get(msg_id)
 
-    def _session_webhook(self, session: str) -> str:
-        return f"{self.public_url}/robot/sendBySession?session={session}"
-
-    def _remember(self, session: str, record: Record) -> None:
+    def _remember(self, session: Session, record: Record) -> None:
         self.records.put(record)
-        self._msg_ids[session] = record.msg_id
-        if len(self._msg_ids) > 2 * MAX_RECORDS:  # those of forgotten messages are closed
-            self._msg_ids = {key: id_ for key, id_ in self._msg_ids.items() if self.record(id_)}
+        self._sessions.assign(session, record.msg_id)
 
     def _addressed(self, message: UserMessage) -> tuple[UserMessage, Robot]:
         """A message with its robot's and its group's one name, and the robot."""
@@ -295,11 +281,6 @@ class Simulation:
         if self._faults.replies in _WITHOUT_ERRCODE:
             reply = replace(reply, trouble=self._faults.replies)
         self.records.put(replace(record, replies=(*record.replies, reply)))
-
-
-def without_fresh(callback: dict[str, Any]) -> dict[str, Any]:
-    """A callback without the fields in `FRESH`."""
-    return {name: value for name, value in callback.items() if name not in FRESH}
 
 
 def _signed(record: Record) -> SignedCallback:

@@ -13,11 +13,11 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import ConfigDict, Field, TypeAdapter
 
 from dingda.shared.runtime.logs import redact
+from dingda.simulator.dingtalk.callback import without_fresh
 from dingda.simulator.dingtalk.card import Card
 from dingda.simulator.dingtalk.record import Record
 from dingda.simulator.dingtalk.replies import record_reply
 from dingda.simulator.dingtalk.rules import OK, check_payload
-from dingda.simulator.dingtalk.simulation import without_fresh
 from dingda.simulator.dingtalk.user_message import UserMessage
 
 LOADED = "From a transcript: it was not sent to the bot."

@@ -9,11 +9,12 @@ import pytest
 
 from dingda.shared.dingtalk.robots import Robot
 from dingda.shared.dingtalk.signature import verify
+from dingda.simulator.dingtalk.callback import FRESH
 from dingda.simulator.dingtalk.export import Copied, as_test
 from dingda.simulator.dingtalk.record import Record
 from dingda.simulator.dingtalk.robots import RobotLabels, UnknownRobotError
 from dingda.simulator.dingtalk.signed_callback import SignedCallback
-from dingda.simulator.dingtalk.simulation import FRESH, Simulation
+from dingda.simulator.dingtalk.simulation import Simulation
 from dingda.simulator.dingtalk.user_message import Quotation, UserMessage
 from tests.support.builders import callback_fields
 from tests.support.simulator_harness import SIMULATOR_URL, Clock

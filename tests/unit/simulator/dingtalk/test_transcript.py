@@ -6,9 +6,10 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
+from dingda.simulator.dingtalk.callback import FRESH
 from dingda.simulator.dingtalk.card import Button, Card, CardState, CardView
 from dingda.simulator.dingtalk.record import Record
-from dingda.simulator.dingtalk.simulation import FRESH, Simulation
+from dingda.simulator.dingtalk.simulation import Simulation
 from dingda.simulator.dingtalk.transcript import (
     LOADED,
     Entry,
