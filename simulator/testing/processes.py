@@ -8,6 +8,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
+from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -21,14 +22,29 @@ _STOPPED_WITHIN_S = 10.0
 # Below those that kernels give to clients: one of them could take the port of a server that has
 # been stopped, and keep it from starting again.
 _PORTS = range(20_000, 32_000)
+_MOST_RESERVED = 200
+_reserved: deque[int] = deque()
+"""The file descriptors of what keeps this process's ports from being given to another."""
 
 
 def free_port() -> int:
-    """A TCP port on 127.0.0.1 that nothing listens on at present."""
+    """A TCP port on 127.0.0.1 that nothing listens on, and that no other process of tests is given.
+
+    Nothing listens on it until its server has started, nor while that is started again. Meanwhile
+    a UDP socket of the same number, which hinders no server, tells the others that it is taken.
+    """
     while True:
         port = random.choice(_PORTS)  # noqa: S311 - no secret
-        with suppress(OSError), socket.socket() as probe:
+        with (
+            suppress(OSError),
+            socket.socket(type=socket.SOCK_DGRAM) as reservation,
+            socket.socket() as probe,
+        ):
+            reservation.bind(("127.0.0.1", port))
             probe.bind(("127.0.0.1", port))
+            _reserved.append(reservation.detach())
+            if len(_reserved) > _MOST_RESERVED:
+                os.close(_reserved.popleft())
             return port
 
 

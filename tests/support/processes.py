@@ -237,6 +237,9 @@ def process(
     started = Process(*command, env=env, cwd=cwd, listener=listener)
     try:
         yield started
+    except BaseException as error:
+        error.add_note(f"{' '.join(command)} has said:\n{started.output}")
+        raise
     finally:
         started.close()
 
