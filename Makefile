@@ -5,7 +5,7 @@ PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 BASELINES := requirements arq
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-demo quick test-wheel test-chart docs sbom audit lint format faults chaos soak fuzz bench screenshots recording build lock clean
+.PHONY: help setup demo test test-slow test-demo quick test-wheel test-chart docs sbom audit lint format faults chaos soak fuzz bench screenshots recording build lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^# ---/ {print ""} /^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -49,6 +49,9 @@ test: setup lint ## ruff, mypy and every test but the slow ones
 quick: setup ## ruff and the unit tests that take no seconds each, in less than a minute
 	@$(BIN)/ruff check .
 	@$(BIN)/pytest -n 2 --dist loadfile -m "not slow and not packaging and not heavy" tests/unit
+
+test-slow: setup ## the slow tests, but for those of make faults, one at a time (about 8 minutes)
+	@$(BIN)/pytest -m slow --ignore tests/faults
 
 test-demo: setup ## kill, stop and reload what the demo is made of: is each message answered once? (about 3 minutes)
 	@$(BIN)/pytest -m "" tests/e2e/test_demo_shows_the_promise.py tests/e2e/test_demo.py tests/e2e/test_reload.py tests/browser/test_page_demo.py

@@ -1,6 +1,6 @@
 """`dingda demo` on real processes, in a folder of a skill's author: what it says first works.
 
-In Stream mode as with a gateway: each test runs in both.
+In Stream mode as with a gateway: `make test-demo` runs each test in both.
 """
 
 import os
@@ -133,7 +133,11 @@ def test_nothing_survives_a_demo_that_is_killed_and_the_next_one_starts(
         assert demo.process.stop() == 0
 
 
-@pytest.mark.parametrize("mode", MODES)
+# With a gateway, the fixture above ends one.
+@pytest.mark.parametrize(
+    "mode",
+    [pytest.param((), id="http", marks=pytest.mark.slow), pytest.param(("--stream",), id="stream")],
+)
 def test_ctrl_c_leaves_nothing_behind(mode: tuple[str, ...], tmp_path: Path) -> None:
     with run_demo(tmp_path, free_ports(), *mode) as demo:
         started = demo.processes()

@@ -103,6 +103,7 @@ def test_a_starlette_gateway_before_rq_gets_the_reply_sent(server: Server) -> No
     server.clear()
 
 
+@pytest.mark.slow
 def test_memory_is_weighed_before_and_after_the_answer_and_minutes_later(tmp_path: Path) -> None:
     queued, finished, later = memory.measure(replace(QUICK, kept=20), tmp_path)
     assert (queued.variant, finished.variant) == (memory.QUEUED, memory.FINISHED)
@@ -126,6 +127,7 @@ def test_a_slow_service_is_looked_up_over_tls_for_each_message(
     server.clear()
 
 
+@pytest.mark.slow
 def test_the_skills_client_and_aiohttp_are_measured_alike(tmp_path: Path) -> None:
     plan = replace(QUICK, calls_s=0.5, calls_in_flight=(5,))
     samples = list(calls.measure(plan, tmp_path))
@@ -148,6 +150,7 @@ def test_a_quick_question_is_answered_behind_a_backlog(server: Server) -> None:
     server.clear()
 
 
+@pytest.mark.slow
 def test_every_start_ends_with_an_answer(tmp_path: Path) -> None:
     samples = list(startup.measure(replace(QUICK, rounds=0), tmp_path))
     assert samples == []  # the first start of each counts for nothing

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 from redis.asyncio import Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
 
 from dingda.shared.runtime.redis_address import RedisAddress
 from dingda.shared.runtime.redis_clients import create_worker_redis
@@ -84,7 +86,7 @@ async def test_it_is_forgotten_where_nobody_calls(redis: Redis) -> None:
 
 
 async def test_without_redis_every_call_has_its_turn() -> None:
-    away = Redis(host="127.0.0.1", port=1)
+    away = Redis(host="127.0.0.1", port=1, retry=Retry(NoBackoff(), 0))
     rate = CallRate(away, KEY)
     assert await turns(rate, 3) == 3 * [True]
     await rate.pause()

@@ -25,8 +25,11 @@ skill = Skill("coffee", summary="来一杯咖啡")
 def brew() -> str:
     return "咖啡好了，趁热喝"
 """
-MODES = [pytest.param((), id="http"), pytest.param(("--stream",), id="stream")]
-"""How the demo may be started."""
+MODES = [
+    pytest.param((), id="http"),
+    pytest.param(("--stream",), id="stream", marks=pytest.mark.slow),
+]
+"""How the demo may be started. It is seven processes: `make test` starts it mostly in one way."""
 
 FOREIGN = ("shared", "worker", "gateway", "tests", "simulator")
 """Packages that an author may have, named as some of our folders are."""
