@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from dingda.simulator.client.choices import draw_button, draw_markdown, text_sent
 from dingda.simulator.dingtalk.card import Button, Card, CardProblem
 from dingda.simulator.dingtalk.record import Reply
 
@@ -10,6 +11,8 @@ from dingda.simulator.dingtalk.record import Reply
 _CONTROLS = dict.fromkeys((*range(0x20), *range(0x7F, 0xA0)), "\ufffd")
 _HARMLESS = {ord("\n"), ord("\t")}
 _VISIBLE = {code: mark for code, mark in _CONTROLS.items() if code not in _HARMLESS}
+_MARKS = "#>* \n"
+"""What makes a heading, a quotation or bold words of a line in markdown."""
 
 
 def render_reply(reply: Reply, names: dict[str, str]) -> str:
@@ -47,12 +50,15 @@ def render_card(card: Card, staff_id: str) -> str:
     if card.problem:
         return _PROBLEMS[card.problem]
     view = card.seen_by(staff_id)
-    parts = (view.title, view.text, view.picture, "\n".join(map(_button, view.buttons)))
+    offered = {text_sent(button.url) for button in view.buttons}
+    text = draw_markdown(view.text, offered=offered)
+    parts = (view.title, text, view.picture, "\n".join(map(_button, view.buttons)))
     return visible("\n\n".join(filter(None, parts)))
 
 
 def _button(button: Button) -> str:
-    return f"[{button.text}] {button.url or button.action_id}{'' if button.enabled else ' (off)'}"
+    drawn = draw_button(button.text, button.url or button.action_id)
+    return drawn if button.enabled else f"{drawn} (off)"
 
 
 def visible(text: str) -> str:
@@ -65,7 +71,7 @@ def _text(text: dict[str, Any]) -> str:
 
 
 def _markdown(markdown: dict[str, Any]) -> str:
-    return f"{markdown['title']}\n\n{markdown['text']}"
+    return _titled(markdown["title"], draw_markdown(markdown["text"]))
 
 
 def _link(link: dict[str, Any]) -> str:
@@ -77,8 +83,14 @@ def _action_card(card: dict[str, Any]) -> str:
         jumps = [(card["singleTitle"], card["singleURL"])]
     else:
         jumps = [(button["title"], button["actionURL"]) for button in card["btns"]]
-    buttons = "\n".join(f"[{title}] {url}" for title, url in jumps)
-    return f"{card['title']}\n\n{card['text']}\n\n{buttons}"
+    text = draw_markdown(card["text"], offered={text_sent(url) for _, url in jumps})
+    buttons = "\n".join(draw_button(title, url) for title, url in jumps)
+    return f"{_titled(card['title'], text)}\n\n{buttons}"
+
+
+def _titled(title: str, text: str) -> str:
+    """A text below its title, which only the list of conversations shows and many texts repeat."""
+    return text if text.lstrip(_MARKS).startswith(title) else f"{title}\n\n{text}"
 
 
 def _card(card: dict[str, Any]) -> str:

@@ -1,7 +1,9 @@
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
+from dingda.shared.dingtalk.markdown import link
 from dingda.shared.dingtalk.reply import ActionCard, At, Button, FeedCard, FeedLink, Markdown, Text
 from dingda.simulator.client.rendering import render_card, render_reply
 from dingda.simulator.dingtalk.card import Card, CardProblem, CardState, CardView
@@ -33,6 +35,31 @@ def test_a_card_shows_its_buttons() -> None:
     )
 
 
+def send(text: str) -> str:
+    """DingTalk's link that sends a text to the bot."""
+    return f"dtmd://dingtalkclient/sendMessage?content={quote(text)}"
+
+
+def test_choices_are_shown_once_as_what_to_type() -> None:
+    listed = "\n\n".join(
+        ("查哪里？", link("天气 北京", send("天气 北京")), link("沪", send("上海")))
+    )
+    buttons = (Button("天气 北京", send("天气 北京")), Button("沪", send("上海")))
+    card = ActionCard("查哪里？", listed, buttons=buttons)
+    assert shown(card.to_payload()) == "查哪里？\n\ntype: 天气 北京\n[沪] type: 上海"
+
+
+def test_choices_without_buttons_are_what_to_type_too() -> None:
+    listed = f"查哪里？\n\n{link('北京', send('天气 北京'))}\n\n或{link('帮助', send('帮助'))}。"
+    assert shown(Markdown("哪里", listed).to_payload()) == (
+        "哪里\n\n查哪里？\n\ntype: 天气 北京\n\n或帮助。"
+    )
+
+
+def test_a_title_that_the_text_begins_with_is_not_repeated() -> None:
+    assert shown(Markdown("天气", "#### 天气\n\n9℃").to_payload()) == "#### 天气\n\n9℃"
+
+
 def test_a_feed_shows_its_links_and_pictures() -> None:
     feed = FeedCard((FeedLink("标题", "https://example.com/", "https://example.com/p.png"),))
     assert shown(feed.to_payload()) == (
@@ -41,8 +68,8 @@ def test_a_feed_shows_its_links_and_pictures() -> None:
 
 
 def test_a_link_shows_where_it_leads() -> None:
-    link = {"title": "标题", "text": "正文", "messageUrl": "https://example.com/"}
-    assert shown({"msgtype": "link", "link": link}) == "标题\n正文\nhttps://example.com/"
+    payload = {"title": "标题", "text": "正文", "messageUrl": "https://example.com/"}
+    assert shown({"msgtype": "link", "link": payload}) == "标题\n正文\nhttps://example.com/"
 
 
 @pytest.mark.parametrize(

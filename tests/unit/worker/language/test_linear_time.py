@@ -112,6 +112,9 @@ OWN_RE = {
         "_UNBREAKABLE": "possessive, and no repetition reads on over where another could begin",
     },
     "simulator/backends/qweather.py": {"_TWO_DECIMALS": "at most 7 characters"},
+    "simulator/client/choices.py": {
+        "_LINK": "two classes, neither of which holds what the link begins with",
+    },
     "simulator/dingtalk/rules.py": {
         "_HTML": "begins at a < and reads no further than the next one",
         "_FONT": "the same",
