@@ -24,8 +24,8 @@ _COUNT_EVERY_S = 0.1
 _NEVER_S = 3600.0
 
 
-class End(StrEnum):
-    """What became of a message that was accepted."""
+class ObservedState(StrEnum):
+    """What has become of a message that was accepted."""
 
     ANSWERED = "answered"
     """An answer shows: in the message's session, or sent there as a card or in private."""
@@ -41,7 +41,7 @@ class End(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Numbers:
-    """How many messages there were; `accepted` is the sum of the ends."""
+    """How many messages there were; `accepted` is the sum of the states."""
 
     accepted: int = 0
     """The gateway acknowledged it, and did not say that the bot is busy."""
@@ -69,7 +69,7 @@ class Tally:
         self._records = records
         self._unknown = unknown
         self._revision = 0
-        self._ends: dict[str, End] = {}
+        self._states: dict[str, ObservedState] = {}
         self._twice: set[str] = set()
         self._turned_away: set[str] = set()
 
@@ -79,7 +79,7 @@ class Tally:
         return self._records.has_changed_since(self._revision)
 
     async def follow(self, changes: ChangeNotifier) -> None:
-        """Count until `changes` is closed: until somebody asks, the store may forget."""
+        """Count until `changes` is closed: the store may forget a record before anybody asks."""
         while not changes.closed:
             await changes.wait_until(lambda: self.is_behind, wait_s=_NEVER_S)
             self.count()
@@ -91,14 +91,14 @@ class Tally:
         for record in changed:
             self._note(record)
         for msg_id in self._unknown:
-            if self._ends.get(msg_id) is End.OPEN:
-                self._ends[msg_id] = End.LOST
-        ends = Counter(self._ends.values())
+            if self._states.get(msg_id) is ObservedState.OPEN:
+                self._states[msg_id] = ObservedState.LOST
+        counts = Counter(self._states.values())
         return Numbers(
-            accepted=len(self._ends),
+            accepted=len(self._states),
             twice=len(self._twice),
             turned_away=len(self._turned_away),
-            **{end.value: ends[end] for end in End},
+            **{state.value: counts[state] for state in ObservedState},
         )
 
     def _note(self, record: Record) -> None:
@@ -106,22 +106,22 @@ class Tally:
             return
         if _is_accepted(record):
             self._turned_away.discard(record.msg_id)
-            self._ends[record.msg_id] = self._end_of(record)
+            self._states[record.msg_id] = self._state_of(record)
         elif record.ack or (record.undelivered and record.said.reaches_the_bot):
             self._turned_away.add(record.msg_id)
         if is_answered_twice(record):
             self._twice.add(record.msg_id)
 
-    def _end_of(self, record: Record) -> End:
+    def _state_of(self, record: Record) -> ObservedState:
         story = record.story
         if story is None or not story.ended:
-            return End.OPEN
+            return ObservedState.OPEN
         if story.state == MessageState.DEAD:
             is_shown = story.reason.startswith(DeadReason.UNKNOWN) and answers(record)
-            return End.ANSWERED if is_shown else End.DEAD
+            return ObservedState.ANSWERED if is_shown else ObservedState.DEAD
         if answers(record) or self._is_answered_elsewhere(record):
-            return End.ANSWERED
-        return End.SILENT if story.state == MessageState.UNMATCHED else End.LOST
+            return ObservedState.ANSWERED
+        return ObservedState.SILENT if story.state == MessageState.UNMATCHED else ObservedState.LOST
 
     def _is_answered_elsewhere(self, record: Record) -> bool:
         """Whether the bot has sent something else since: a card, a push, a private message.
