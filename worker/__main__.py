@@ -45,7 +45,7 @@ def main() -> int:
 @click.option(
     "--reload",
     is_flag=True,
-    help="For development: begin again when a file of a skill changes.",
+    help="For development: restart when a skill's file changes.",
 )
 @click.pass_context
 def worker(context: click.Context, *, reload: bool) -> None:
@@ -61,7 +61,7 @@ def run(settings: Settings, *, reload: bool = False) -> NoReturn:
 
     Args:
         settings: the worker's.
-        reload: whether to begin again, in the same process, when a file of a skill changes.
+        reload: whether to restart, in the same process, when a skill's file changes.
 
     Raises:
         SettingsError: if a setting is wrong, or the set-up could break a promise.

@@ -52,7 +52,7 @@ def banner(ingress: Ingress, skills: SkillModules, *, page: str, weather: str) -
         chat=f"{simulator}{dingda} chat",
         status=f"{redis}{dingda} status",
         rq=f"{typed('rq')} info -u {redis_url}",
-        ingress=ingress.told.format(page=page, gateway=GATEWAY.number, redis=REDIS.number),
+        ingress=ingress.note.format(page=page, gateway=GATEWAY.number, redis=REDIS.number),
         weather=f"  {weather}\n" if _WEATHER in skills.modules else "",
     )
 

@@ -17,7 +17,7 @@ _STANDARD_INPUT = 0
 def end_with_demo() -> None:
     """From now on, kill this process and those that it starts as soon as the demo is gone.
 
-    They are a process group: honcho starts each command in one of its own.
+    They are a process group: the supervisor starts each command in one of its own.
     """
     Thread(target=_kill_group_at_end_of_input, daemon=True).start()
 

@@ -46,9 +46,7 @@ _UNSET = " "
 
 @click.command(context_settings=HELP_OPTIONS)
 @click.option("--stream", is_flag=True, help="In Stream mode: without a gateway.")
-@click.option(
-    "--reload", is_flag=True, help="Let the workers begin again when a file of a skill changes."
-)
+@click.option("--reload", is_flag=True, help="Restart the workers when a skill's file changes.")
 def demo(*, stream: bool, reload: bool) -> int:
     """Start everything on this machine; Ctrl-C ends it.
 
@@ -232,14 +230,14 @@ def _hears(ingress: Ingress) -> bool:
     """Whether a message of the simulated DingTalk gets to the bot."""
     simulator = f"http://127.0.0.1:{SIMULATOR.number}"
     if ingress is STREAM:
-        stream = _answer(f"{simulator}/api/stream")
+        stream = _fetch(f"{simulator}/api/stream")
         return stream is not None and bool(json.loads(stream)["connections"])
     gateway = f"http://127.0.0.1:{GATEWAY.number}"
-    return None not in (_answer(f"{gateway}/readyz"), _answer(f"{simulator}/api/health"))
+    return None not in (_fetch(f"{gateway}/readyz"), _fetch(f"{simulator}/api/health"))
 
 
-def _answer(url: str | urllib.request.Request) -> bytes | None:
-    """What comes from an address; None if nothing listens there, or it is not ready."""
+def _fetch(url: str | urllib.request.Request) -> bytes | None:
+    """The body at a URL; None if nothing listens there, or it is not ready."""
     try:
         with urllib.request.urlopen(url, timeout=1) as response:  # noqa: S310 - our own address
             body: bytes = response.read()
@@ -266,7 +264,7 @@ def _open_page(page: str) -> None:
         json.dumps({"text": "帮助"}).encode(),
         {"Content-Type": "application/json"},
     )
-    _answer(request)
+    _fetch(request)
     # Without a screen, a browser would be one of the terminal's, and take it over.
     if sys.platform == "darwin" or {"DISPLAY", "WAYLAND_DISPLAY"} & os.environ.keys():
         webbrowser.open(page)

@@ -26,7 +26,7 @@ from dingda.simulator.http.extension import SimulatorParts
 logger = logging.getLogger(__name__)
 
 _KINDS = {"worker": ("worker",), "gateway": ("gateway", "stream")}
-"""The kinds of processes that may be killed; in Stream mode what hears is no gateway."""
+"""The kinds of processes that may be killed; `dingda stream` is the gateway of Stream mode."""
 
 
 @dataclass(frozen=True, slots=True)

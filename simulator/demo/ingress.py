@@ -73,7 +73,7 @@ class Ingress:
     """How its demo is started, after `dingda`."""
     ports: tuple[Port, ...]
     """All ports of its demo."""
-    told: str
+    note: str
     """What the demo says of it, with places for the ports and the page's address."""
 
 
@@ -82,7 +82,7 @@ HTTP = Ingress(
     command="gateway",
     typed="demo",
     ports=(REDIS, GATEWAY, SIMULATOR),
-    told="""\
+    note="""\
   The gateway listens on http://127.0.0.1:{gateway}/dd_robot/, a simulated DingTalk on
   {page}, a Redis on 127.0.0.1:{redis} with its data under data/.""",
 )
@@ -91,7 +91,7 @@ STREAM = Ingress(
     command="stream",
     typed="demo --stream",
     ports=(REDIS, SIMULATOR),
-    told="""\
+    note="""\
   Stream mode: the bot listens on no port. `dingda stream` has opened a WebSocket to a simulated
   DingTalk on {page}, and every message comes over it.
   A Redis listens on 127.0.0.1:{redis} with its data under data/.""",

@@ -1,7 +1,7 @@
 """The process that `dingda demo` starts: the simulated DingTalk, which runs all others.
 
-It is the one that nobody stops from the page, so the supervisor is in it, and its API can tell how
-the others are.
+No button of the page stops this one, so the supervisor runs in it, and its API can tell how the
+others are.
 """
 
 import logging
@@ -25,7 +25,7 @@ _WORKERS = 2
 
 @click.command
 @click.argument("ingress")
-@click.option("--reload", is_flag=True, help="Start the workers again when a skill changes.")
+@click.option("--reload", is_flag=True, help="Restart the workers when a skill's file changes.")
 def main(ingress: str, *, reload: bool) -> int:
     """Run them all, with the command INGRESS to receive the messages, until told to stop.
 
@@ -45,7 +45,7 @@ def main(ingress: str, *, reload: bool) -> int:
 
 
 def commands(ingress: str, *options: str) -> dict[str, tuple[str, ...]]:
-    """What Python runs after `-m`, by the processes' names; what the others need is first.
+    """What Python runs after `-m`, by the processes' names; the others need the first.
 
     Args:
         ingress: the command that receives the messages.

@@ -21,8 +21,8 @@ _STOP = {signal.SIGINT, signal.SIGTERM}
 def main() -> int:
     """Serve until stopped, or until the server dies; returns the exit status.
 
-    It fails only if the server can't be started: of one that died later, however soon, the
-    supervisor starts another.
+    It fails only if the server can't be started. If that dies later, however soon, the supervisor
+    starts another.
     """
     # The supervisor signals whole process groups. Blocked here, and so in the server, a signal
     # ends neither: the server is shut down by command, which writes everything to the disk.

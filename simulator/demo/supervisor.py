@@ -1,4 +1,4 @@
-"""Runs the demo's processes side by side, and one that dies again, as a supervisor on a server."""
+"""Runs the demo's processes side by side, and restarts each that dies, as on a server."""
 
 import asyncio
 import os
@@ -95,10 +95,10 @@ class SupervisedProcess:
         while True:
             began_at = time.monotonic()
             status = await self._run_once()
-            is_hopeless = (
+            cannot_run = (
                 self._starts == 1 and status > 0 and time.monotonic() < began_at + _STARTED_S
             )
-            if self._stopping.is_set() or is_hopeless or status == WRONG_USAGE:
+            if self._stopping.is_set() or cannot_run or status == WRONG_USAGE:
                 return status
             if self._stay_away_s:
                 self._print(f"the {self.kind} is stopped for {self._stay_away_s:g} s")

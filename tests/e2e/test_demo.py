@@ -76,7 +76,9 @@ def test_a_second_demo_in_the_same_folder_says_where_the_first_is(demo: Demo) ->
         second.wait_for(r"A demo runs in this folder already: http://127\.0\.0\.1:\d+/")
 
 
-def test_what_hears_is_killed_from_the_page_and_comes_back(demo: Demo) -> None:
+def test_the_process_that_receives_messages_is_killed_from_the_page_and_comes_back(
+    demo: Demo,
+) -> None:
     name = demo.control("kill", what="gateway")["name"]
     wait_until(lambda: demo.state_of(name)["restarts"] == 1)
     with SimulatedDingTalk.at(demo.page) as dingtalk:
