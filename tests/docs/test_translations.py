@@ -11,7 +11,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
 ENGLISH_ONLY = {
-    *("dependencies.md", "faults.md", "operations.md", "regressions.md"),
+    *("dependencies.md", "faults.md", "regressions.md"),
     "tried.md",
     *("skills/coupons.md", "skills/performance.md", "skills/weather.md"),
 }
