@@ -154,6 +154,9 @@ class OpenAPIRefusedError(BackendConfigError):
 
 def refusal(response: JSONResponse) -> BackendError:
     """The error for a rejected call, with its codes only: its text may hold names and addresses."""
+    if response.data is None:
+        # A proxy's page or a balancer's, not DingTalk's word on the call.
+        return BackendProtocolError(OPENAPI.name, f"HTTP {response.status} without JSON")
     fields = fields_of(response)
     code = fields.get("code", fields.get("errcode"))
     sub_code = f"/{fields['sub_code']}" if "sub_code" in fields else ""

@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
+from http import HTTPStatus
 from typing import Any
 
 import httpx
@@ -40,6 +41,8 @@ _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 @dataclass(frozen=True, slots=True)
 class JSONResponse:
     """A backend's response: the HTTP status, and the JSON in its body.
+
+    `data` is None where a status other than 200 came without JSON, as many a web server's 404 does.
 
     >>> JSONResponse(200, {"hours": 38}).data["hours"]
     38
@@ -141,7 +144,7 @@ class Http:
                 often that it is not called for a while.
             BackendBusyError: if too many other calls were waiting.
             BackendQuotaError: if the backend's `quota` says so.
-            BackendProtocolError: if the response is too large or not JSON.
+            BackendProtocolError: if the response is too large, or has the status 200 and no JSON.
             BackendConfigError: if the URL is none of http:// or https://.
         """
         if isinstance(backend, str):
@@ -156,7 +159,7 @@ class Http:
             call = partial(_call, endpoint, backend, request, retries)
             response = await (self._share(backend, request, call) if is_shared else call())
             # Parsed for each caller, since a skill may change what it gets.
-            data = _parse(backend.name, response.body)
+            data = _parse(backend.name, response)
             result.text = str(response.status)
         return JSONResponse(response.status, data)
 
@@ -254,13 +257,16 @@ def _whole(number: str) -> int:
 _DECODER = json.JSONDecoder(parse_constant=_finite, parse_float=_finite, parse_int=_whole)
 
 
-def _parse(service: str, body: bytes) -> Any:
+def _parse(service: str, response: HTTPResponse) -> Any:
     """Parse JSON strictly: its numbers fit into a float, its strings can be encoded."""
+    body = response.body
     try:
         data = _DECODER.decode(body.decode(json.detect_encoding(body), "surrogatepass"))
         if b"\\u" in body:
             # An escape may be half of a surrogate pair, which can't be encoded later.
             json.dumps(data, ensure_ascii=False).encode()
     except (ValueError, RecursionError):
+        if response.status != HTTPStatus.OK:
+            return None
         raise BackendProtocolError(service, "the response is not JSON") from None
     return data

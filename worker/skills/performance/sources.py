@@ -94,7 +94,8 @@ async def read_service(
         # What is looked up for a person is shared with nobody, however equal the question.
         shared=False,
     )
-    if response.status == HTTPStatus.NOT_FOUND:
+    # A page of HTML is a web server's 404 for a wrong address, not the service's for nobody.
+    if response.status == HTTPStatus.NOT_FOUND and response.data is not None:
         return []
     if response.status != HTTPStatus.OK:
         raise BackendConfigError(SERVICE, f"HTTP {response.status}")

@@ -32,6 +32,8 @@ class Cards:
             return httpx.Response(200, json={"accessToken": "token", "expireIn": 7200})
         self.requests.append((request.method, request.url.path, json.loads(request.content)))
         status, body = self.responses.pop(0) if self.responses else (200, {"success": True})
+        if isinstance(body, str):
+            return httpx.Response(status, html=body)
         return httpx.Response(status, json=body)
 
     @property
@@ -148,6 +150,12 @@ async def test_a_call_that_may_have_been_carried_out_is_repeated(
 
     assert isinstance(outcome, Retry)
     assert outcome.kind is FailureKind.BUSY
+
+
+async def test_a_page_of_a_proxy_is_no_refusal(cards: Cards) -> None:
+    cards.responses = [(HTTPStatus.FORBIDDEN, "<p>Sign in</p>")]
+
+    assert isinstance(await cards.api.create(new_card()), Retry)
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,7 @@ from dingda.worker.errors import (
 from dingda.worker.services.backend import Backend
 from dingda.worker.services.circuit_breaker import FAILURES_TO_OPEN
 from dingda.worker.services.endpoint import MAX_PAUSE_S
-from dingda.worker.services.http_client import Http
+from dingda.worker.services.http_client import Http, JSONResponse
 from dingda.worker.services.skill_clock import skill_time
 from tests.support.virtual_time import virtual_time
 
@@ -346,6 +346,14 @@ async def test_a_body_that_is_not_json_or_too_large_is_a_protocol_error(body: by
     async with http_to(lambda _: httpx.Response(200, content=body)) as http:
         with pytest.raises(BackendProtocolError):
             await http.json("API", "GET", URL)
+
+
+@pytest.mark.parametrize(
+    ("status", "body"), [(404, b"<h1>Not Found</h1>"), (204, b""), (401, b"no")]
+)
+async def test_another_status_than_200_can_be_read_without_json(status: int, body: bytes) -> None:
+    async with http_to(lambda _: httpx.Response(status, content=body)) as http:
+        assert await http.json("API", "GET", URL) == JSONResponse(status, None)
 
 
 @pytest.mark.parametrize(

@@ -77,3 +77,8 @@ async def test_trouble_at_the_service_s_is_no_empty_answer(
 async def test_an_answer_without_results_is_not_understood(body: str) -> None:
     with pytest.raises(BackendProtocolError):
         await read(httpx.MockTransport(lambda _: httpx.Response(200, text=body)))
+
+
+async def test_a_web_server_s_404_is_a_wrong_address_and_not_nobody() -> None:
+    with pytest.raises(BackendConfigError):
+        await read(httpx.MockTransport(lambda _: httpx.Response(404, html="<h1>Not Found</h1>")))
