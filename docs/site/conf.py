@@ -55,6 +55,10 @@ python_maximum_signature_line_length = 88
 
 html_theme = "furo"
 html_title = project
+html_logo = html_favicon = "../../simulator/page/static/icon.svg"
+html_static_path = ["static"]
+html_css_files = ["site.css"]
+html_js_files = ["scrolling.js"]
 html_additional_pages = {"index": "index.html"}
 html_copy_source = False
 html_show_sourcelink = False
@@ -72,6 +76,7 @@ html_sidebars = {
 
 _LINK = re.compile(r"\]\((?!\w+:|#|/)([^)#\s]+)(#[^)\s]*)?\)")
 _TABLE = re.compile(r"(?:^\|.*\n?)+", re.MULTILINE)
+_PARAMETERS = re.compile(r"<dl>\n((?:<dd>.*</dd>\n)+)</dl>")
 
 
 def lead_out_of_the_site(app: Sphinx, page: str, source: list[str]) -> None:
@@ -127,6 +132,22 @@ def offer_languages(
     ]
 
 
+def list_parameters(
+    _app: Sphinx,
+    _page: str,
+    _template: str,
+    context: dict[str, Any],
+    _doctree: nodes.document | None,
+) -> None:
+    """Make a list of what Sphinx makes a list of definitions without terms: a long signature."""
+
+    def as_items(parameters: re.Match[str]) -> str:
+        items = parameters[1].replace("<dd>", "<li>").replace("</dd>", "</li>")
+        return f'<ul class="parameters">\n{items}</ul>'
+
+    context["body"] = _PARAMETERS.sub(as_items, context.get("body", ""))
+
+
 def setup(app: Sphinx) -> None:
     """Connect all of the above: what Sphinx calls."""
     app.add_search_language(SearchMixed)
@@ -134,6 +155,7 @@ def setup(app: Sphinx) -> None:
     app.connect("source-read", lead_out_of_the_site)
     app.connect("doctree-read", anchor_headings_as_github_does)
     app.connect("html-page-context", offer_languages)
+    app.connect("html-page-context", list_parameters)
     app.connect("builder-inited", describe_constants)
     app.connect("autodoc-process-docstring", convert_docstring)
     app.connect("autodoc-process-signature", convert_signature)
