@@ -57,7 +57,7 @@ class WorkerPresence:
 
     async def look(self) -> None:
         """Look once; within a second."""
-        presence = await self._present()
+        presence = await self._presence()
         if presence.is_any_alive:
             self._seen_s, self.missing_skills = self._now_s(), presence.missing_skills
         were_gone = self.are_gone
@@ -67,8 +67,8 @@ class WorkerPresence:
         elif were_gone and not self.are_gone:
             logger.info("a worker is alive again, or Redis does not say")
 
-    async def _present(self) -> Presence:
-        """What there is of workers; while Redis does not say, as before, and alive."""
+    async def _presence(self) -> Presence:
+        """Read it; while Redis does not say, workers count as alive and lack what they lacked."""
         try:
             return await within(_LOOK_TIMEOUT_S, self._read_presence())
         except (RedisError, OSError, TimeoutError):

@@ -1,4 +1,4 @@
-"""What workers tell of their work through a file, put into the records of the messages."""
+"""Puts what workers report through a file into the records of the messages."""
 
 import asyncio
 from collections.abc import Iterable
@@ -13,10 +13,10 @@ _LOOK_EVERY_S = 0.1
 
 
 class Inspections:
-    """Reads what workers tell, as it comes.
+    """Reads the reports of workers as they come.
 
     Args:
-        reader: of the file; of none where nothing is told.
+        reader: of the file; of none where nothing is reported.
         records: those of the messages.
         changes: announces what is new.
     """
@@ -37,7 +37,7 @@ class Inspections:
             await asyncio.sleep(_LOOK_EVERY_S)
 
     def catch_up(self) -> bool:
-        """Note what was told until now: all that a worker wrote before it sent its reply.
+        """Note what was reported until now: all that a worker wrote before it sent its reply.
 
         Returns:
             Whether there was anything new.
@@ -45,19 +45,19 @@ class Inspections:
         reports = self._reader.read()
         for offered in filter(None, (report.offered for report in reports)):
             self.skills = offered
-        told = _by_message(reports)
-        for record in self._records.since(0) if told else ():
-            if later := told.get(record.ledger_id):
+        inspections = _by_message(reports)
+        for record in self._records.since(0) if inspections else ():
+            if later := inspections.get(record.ledger_id):
                 inspection = record.inspection.followed_by(later)
                 self._records.put(replace(record, inspection=inspection))
         return bool(reports)
 
 
 def _by_message(reports: Iterable[Report]) -> dict[str | None, Inspection]:
-    """What was told of each message, by the ledger's id of it."""
-    told: dict[str | None, Inspection] = {}
+    """What was reported of each message, by the ledger's id of it."""
+    inspections: dict[str | None, Inspection] = {}
     for report in reports:
         if report.message_id:
-            earlier = told.get(report.message_id, Inspection())
-            told[report.message_id] = earlier.followed_by(report.inspection)
-    return told
+            earlier = inspections.get(report.message_id, Inspection())
+            inspections[report.message_id] = earlier.followed_by(report.inspection)
+    return inspections

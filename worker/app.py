@@ -108,7 +108,7 @@ class WorkerParts(NamedTuple):
 
 
 async def run_worker(settings: Settings, changes: "SkillChanges | None" = None) -> None:
-    """Work until told to stop, or until *changes* have come where they are watched for."""
+    """Work until told to stop; with *changes*, also until a skill's file has changed."""
     fetching = create_fetching_redis(settings.redis_address)
     metrics = _create_metrics(settings)
     watching: tuple[BackgroundTask, ...] = (changes.watch,) if changes else ()

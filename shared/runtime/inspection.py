@@ -34,12 +34,12 @@ class InspectedLine:
     level: str
     """As Python names it, such as `INFO`."""
     text: str
-    """What the line says, without tokens; of an exception where it was raised."""
+    """What the line says, without tokens, and where the exception of the line was raised."""
 
 
 @dataclass(frozen=True, slots=True)
 class Inspection:
-    """What workers did for one message; all of it is empty where nothing tells.
+    """What workers did for one message; all of it is empty where no worker reports.
 
     >>> inspection = dingtalk.ask("咖啡").inspection
     >>> inspection.command, dict(inspection.arguments)
@@ -63,13 +63,13 @@ class Inspection:
     """Whether the message answered a question of the bot."""
 
     def followed_by(self, later: "Inspection") -> "Inspection":
-        """This one with what was told later."""
+        """This one with what was reported later."""
         return replace(
             self,
             skill=later.skill or self.skill,
             command=later.command or self.command,
             is_answer=later.is_answer or self.is_answer,
-            # A command without arguments has none of the command before it.
+            # A command without arguments must not show those of the command before it.
             arguments=later.arguments if later.command else {**self.arguments, **later.arguments},
             calls=(*self.calls, *later.calls)[-MAX_CALLS:],
             log=(*self.log, *later.log)[-MAX_LINES:],

@@ -70,7 +70,7 @@ class InspectionReader:
         self._offset = 0
 
     def read(self) -> list[Report]:
-        """The new lines, a megabyte at the most; what is no line of ours is left out."""
+        """The new lines, a megabyte at the most; lines that are no reports are left out."""
         if self.path is None:
             return []
         try:
@@ -87,7 +87,7 @@ class InspectionReader:
         lines, newline, _ = read.rpartition(b"\n")
         if newline:
             self._offset += len(lines) + 1
-        elif len(read) == _READ_BYTES:  # no line of ours is so long
+        elif len(read) == _READ_BYTES:  # no report is so long
             self._offset += len(read)
         return [report for line in lines.splitlines() if (report := read_report(line))]
 

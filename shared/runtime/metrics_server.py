@@ -34,7 +34,7 @@ _MAX_REQUESTS = 8
 """How many may be served at once; one more is closed."""
 _TIMEOUT_S = 2.0
 Details = Callable[[], Mapping[str, object]]
-"""What `/readyz` tells operators besides."""
+"""Further facts that `/readyz` tells operators."""
 
 _POLL_S = 0.1
 """How long `shutdown` may take, in seconds."""

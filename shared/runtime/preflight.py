@@ -70,7 +70,7 @@ def run_preflight(settings: Settings, *, checks_names: bool = True) -> None:
 
 
 def warn_of_misspelt(kind: type[BaseSettings]) -> None:
-    """Log the names that begin as those of a class of settings do, and that it does not read."""
+    """Log the names with the prefix of a class of settings that the class does not read."""
     prefix = kind.model_config.get("env_prefix", "")
     for name, meant in unknown_names(also=variables_of(kind)).items():
         if name.startswith(prefix):

@@ -414,7 +414,7 @@ def unknown_names(
     Args:
         env_file: the file of settings beside the environment.
         also: names that are read besides the bot's own. Of the shipped skills, the simulator and
-            the dashboard a name is theirs to know, unless some that begin like it are here.
+            the dashboard a name is reported only if others with its prefix are among these.
     """
     known = {*variables_of(Settings), *also}
     elsewhere = tuple(

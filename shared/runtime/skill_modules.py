@@ -36,7 +36,7 @@ class SkillModules:
     source: Source
 
     def describe(self, setting: str = "DINGDA_SKILLS") -> str:
-        """The line of the log that says so, and how to get the shipped skills where none is.
+        """The line of the log that says so, and how to get the shipped skills where none is loaded.
 
         Args:
             setting: where they are named, or could be.

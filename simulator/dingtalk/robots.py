@@ -9,7 +9,7 @@ from dingda.shared.errors import DingdaError
 
 
 class UnknownRobotError(DingdaError):
-    """A message is said to a robot that there is not; the text names those there are."""
+    """A message names a robot that does not exist; the text lists those that do."""
 
 
 @dataclass(frozen=True, slots=True)

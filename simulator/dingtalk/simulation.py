@@ -91,7 +91,7 @@ class Simulation:
         """Build a message's callback, and begin its record.
 
         Raises:
-            UnknownRobotError: if it is said to a robot that there is not.
+            UnknownRobotError: if it names a robot that does not exist.
         """
         message, robot = self._addressed(message)
         now_ms = self.now_ms()
@@ -121,7 +121,7 @@ class Simulation:
         """The callback that a message would be sent as, less what is made fresh (`FRESH`).
 
         Raises:
-            UnknownRobotError: if it is said to a robot that there is not.
+            UnknownRobotError: if it names a robot that does not exist.
         """
         message, robot = self._addressed(message)
         callback = build_callback(

@@ -48,7 +48,7 @@ def api_routes(
         delivery: brings the callbacks to the bot.
         changes: wakes the requests that wait for a change.
         feed: what the events tell besides records and faults.
-        inspections: what workers tell of their work.
+        inspections: what workers report of their work.
     """
     endpoints = _Endpoints(dingtalk, delivery, changes, inspections)
     views = {"bad_day": lambda: dingtalk.faults, **feed.views}

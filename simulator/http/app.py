@@ -63,17 +63,17 @@ def create_app(  # noqa: PLR0913 - a room's parts, each by its name
         delivery: brings the messages to the bot; closed with the application.
         changes: wakes waiting requests; close it before the server stops.
         watch: reads the ledger, where there is one.
-        inspections: what workers tell of their work; None: nothing.
+        inspections: what workers report of their work; None: nothing.
         routes: Stream mode's, a custom robot's, and those of fakes of other services.
         feed: what the events tell besides records and faults.
         hosts: the only names that it answers to; none for any name.
     """
-    told = inspections or Inspections(InspectionReader(None), dingtalk.records, changes)
-    views = {"skills": lambda: told.skills, **feed.views}
+    inspections = inspections or Inspections(InspectionReader(None), dingtalk.records, changes)
+    views = {"skills": lambda: inspections.skills, **feed.views}
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
-        watching = [asyncio.create_task(each.run()) for each in (watch, told) if each]
+        watching = [asyncio.create_task(each.run()) for each in (watch, inspections) if each]
         yield
         for each in watching:
             each.cancel()
@@ -87,7 +87,7 @@ def create_app(  # noqa: PLR0913 - a room's parts, each by its name
                 methods=["GET", "POST"],
             ),
             *routes,
-            *api_routes(dingtalk, delivery, changes, replace(feed, views=views), told),
+            *api_routes(dingtalk, delivery, changes, replace(feed, views=views), inspections),
             *page_routes(),
         ],
         middleware=[Middleware(KnownHosts, hosts=hosts)] if hosts else [],

@@ -38,14 +38,14 @@ class Delivery:
         return self._callback_sender.callback_url
 
     async def aclose(self) -> None:
-        """End what goes on."""
+        """Close what carries the callbacks."""
         await self._callback_sender.aclose()
 
     async def say(self, message: UserMessage) -> str:
         """Send a message, unless DingTalk would not deliver it; returns its msgId.
 
         Raises:
-            UnknownRobotError: if it is said to a robot that there is not.
+            UnknownRobotError: if it names a robot that does not exist.
             CallbackUnansweredError: if the bot does not respond.
         """
         callback = self._dingtalk.send(message)

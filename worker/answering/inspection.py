@@ -1,6 +1,6 @@
-"""Tells the simulator on a developer's machine what the worker does, if it has a file for that.
+"""Reports what the worker does to the simulator on a developer's machine, where a file is named.
 
-Everywhere else an attempt has the notes of `AttemptNotes`, and nothing is told.
+Everywhere else an attempt has the notes of `AttemptNotes`, and nothing is reported.
 """
 
 import logging
@@ -42,13 +42,13 @@ _MAX_TRACEBACK_CHARS = 20_000
 
 
 def only_notes(_: str) -> AttemptNotes:
-    """Notes that are told to nobody."""
+    """Notes that are not reported."""
     return AttemptNotes()
 
 
 @contextmanager
 def inspected(skills: Mapping[str, Sequence[Skill]]) -> Iterator[NewNotes]:
-    """Tell what attempts do in the `with` block, by the notes that it yields, and the log.
+    """Report what attempts do in the `with` block, by the notes that it yields, and the log.
 
     Args:
         skills: those of each robot, by the robots' codes.
@@ -66,64 +66,64 @@ def inspected(skills: Mapping[str, Sequence[Skill]]) -> Iterator[NewNotes]:
     except OSError as error:
         why = f"{INSPECTION_FILE}: {path} can't be written: {error.strerror}"
         raise SettingsError(why) from None
-    handler = _LineTeller(writer)
+    handler = _LineReporter(writer)
     with writer:
         logger.warning("%s: what people write is shown in %s", INSPECTION_FILE, path.absolute())
         logging.getLogger().addHandler(handler)
         try:
-            yield partial(_ToldNotes, writer)
+            yield partial(_ReportedNotes, writer)
         finally:
             logging.getLogger().removeHandler(handler)
 
 
-class _ToldNotes(AttemptNotes):
-    """Notes that are told with the values that the others leave out."""
+class _ReportedNotes(AttemptNotes):
+    """Notes that are reported, with the values that the others leave out."""
 
     def __init__(self, writer: InspectionWriter, message_id: str) -> None:
         super().__init__()
-        self._tell = partial(_tell, writer, message_id)
+        self._report = partial(_report, writer, message_id)
 
     def note_command(self, skill: Skill, command: Command, *, is_answer: bool) -> None:
         """Note the command as well."""
-        self._tell(Inspection(skill=skill.name, command=_name(command), is_answer=is_answer))
+        self._report(Inspection(skill=skill.name, command=_name(command), is_answer=is_answer))
 
     def note_arguments(self, command: Command, arguments: Mapping[str, Any]) -> None:
         """Note the values as well."""
         super().note_arguments(command, arguments)
         shown = {name: _shown(arguments[name]) for name in islice(self.arguments, _MAX_ARGUMENTS)}
-        self._tell(Inspection(arguments=shown))
+        self._report(Inspection(arguments=shown))
 
     def note_call(self, call: BackendCall) -> None:
         """Note when it was as well."""
         super().note_call(call)
-        told = InspectedCall(wall_clock_ms(), call.host, call.result, call.took_ms)
-        self._tell(Inspection(calls=(told,)))
+        inspected = InspectedCall(wall_clock_ms(), call.host, call.result, call.took_ms)
+        self._report(Inspection(calls=(inspected,)))
 
     def note_error(self, error: BaseException, function: object) -> None:
         """Note what it says, and the whole way to it, as well."""
         super().note_error(error, function)
-        self._tell(Inspection(traceback=_traceback(error)))
+        self._report(Inspection(traceback=_traceback(error)))
 
 
-class _LineTeller(logging.Handler):
-    """Tells the log's lines that are about a message."""
+class _LineReporter(logging.Handler):
+    """Reports the log's lines that are about a message."""
 
     def __init__(self, writer: InspectionWriter) -> None:
         super().__init__()
         self._writer = writer
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Tell of a line; one that can't be made is reported by the log itself."""
+        """Report a line; of one that can't be formatted the log itself complains."""
         owner = owner_of(record)
         if owner is None:
             return
         with suppress(Exception):
             line = InspectedLine(round(record.created * 1000), record.levelname, words_of(record))
-            _tell(self._writer, owner.message_id, Inspection(log=(line,)))
+            _report(self._writer, owner.message_id, Inspection(log=(line,)))
 
 
-def _tell(writer: InspectionWriter, message_id: str, inspection: Inspection) -> None:
-    """Tell, if it can be: a full disk, or a text that is no Unicode, must not stop an answer."""
+def _report(writer: InspectionWriter, message_id: str, inspection: Inspection) -> None:
+    """Report if possible: a full disk, or a text that is not Unicode, must not stop an answer."""
     with suppress(OSError, ValueError):
         writer.write(Report(message_id, inspection))
 

@@ -173,7 +173,7 @@ def _reason(error: BaseException) -> str:
 
 
 def _no_skill(found: object) -> str:
-    """Why an object named `skill` is none."""
+    """Why an object named `skill` is not a skill."""
     if class_name(found) == Skill.__name__:
         module = printable(str(type(found).__module__))
         return f"the class of `skill` is {module}.{Skill.__name__}; {_IMPORT_FROM}"
