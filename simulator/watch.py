@@ -15,7 +15,6 @@ logger = logging.getLogger(__name__)
 
 _POLL_S = 0.05
 _RETRY_S = 2.0
-_NEVER_S = 3600.0
 
 ReadTimelines = Callable[[Sequence[str]], Awaitable[list[MessageTimeline | None]]]
 
@@ -49,7 +48,7 @@ class LedgerWatch:
     async def run(self) -> None:
         """Watch until `changes` is closed."""
         while not self._changes.closed:
-            await self._changes.wait_until(lambda: bool(self._open()), wait_s=_NEVER_S)
+            await self._changes.wait_until(lambda: bool(self._open()))
             try:
                 await self._poll()
             except (RedisError, OSError) as error:

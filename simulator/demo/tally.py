@@ -21,7 +21,6 @@ _NOTICES = (LOOKING_UP, "正在查詢…")
 """What says no more than that an answer takes a while, in both scripts."""
 _PART = re.compile(r"（(?P<number>\d{1,2})/\d{1,2}）\Z")
 _COUNT_EVERY_S = 0.1
-_NEVER_S = 3600.0
 
 
 class ObservedState(StrEnum):
@@ -81,7 +80,7 @@ class Tally:
     async def follow(self, changes: ChangeNotifier) -> None:
         """Count until `changes` is closed: the store may forget a record before anybody asks."""
         while not changes.closed:
-            await changes.wait_until(lambda: self.is_behind, wait_s=_NEVER_S)
+            await changes.wait_until(lambda: self.is_behind)
             self.count()
             await asyncio.sleep(_COUNT_EVERY_S)
 

@@ -17,8 +17,10 @@ class ChangeNotifier:
         async with self._changed:
             self._changed.notify_all()
 
-    async def wait_until(self, happened: Callable[[], bool], *, wait_s: float) -> None:
-        """Return once `happened()` is true, after `wait_s` seconds, or when it is closed."""
+    async def wait_until(
+        self, happened: Callable[[], bool], *, wait_s: float | None = None
+    ) -> None:
+        """Return once `happened()` is true, when it is closed, or after `wait_s` seconds."""
         with suppress(TimeoutError):
             async with asyncio.timeout(wait_s), self._changed:
                 await self._changed.wait_for(lambda: self.closed or happened())
