@@ -67,7 +67,7 @@ def build_callback(
         session_webhook: where the reply goes.
         created_ms: the time of the message, in ms since 1970.
         expires_ms: when the session closes, in ms since 1970.
-        robot: the robot that it is said to.
+        robot: the robot that it is sent to.
     """
     known = message.published and not message.external
     return {

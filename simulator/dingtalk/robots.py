@@ -1,4 +1,4 @@
-"""The robots that messages are said to, each with the secret that signs its callbacks."""
+"""The robots that messages are sent to, each with the secret that signs its callbacks."""
 
 import json
 from collections.abc import Sequence
@@ -27,7 +27,7 @@ class SimulatedRobots:
     """The robots of one DingTalk.
 
     Args:
-        robots: each with its code and its secrets. The first is the one that messages are said to
+        robots: each with its code and its secrets. The first is the one that messages are sent to
             unless they name another.
     """
 
@@ -56,7 +56,7 @@ class SimulatedRobots:
         return robot
 
     def of_code(self, code: str) -> Robot:
-        """The robot that a callback with this code is said to; of any other code the first."""
+        """The robot that a callback with this code is sent to; the first for any other code."""
         return next((robot for robot in self._robots if robot.code == code), self._first)
 
     def shown_name(self, robot: Robot) -> str:

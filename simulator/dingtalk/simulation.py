@@ -52,7 +52,7 @@ class Simulation:
 
     Args:
         robots: each with its code, and the secret that signs its callbacks. The first is the one
-            that messages are said to unless they name another.
+            that messages are sent to unless they name another.
         public_url: where the gateway and the worker reach the simulator, without a last slash.
         now_ms: the clock, in ms since 1970.
         session_life_ms: how long after its message a session takes replies.

@@ -78,7 +78,7 @@ class UserMessage:
     group: str = ""
     """Which of several groups it is sent in, by its name; "": the one that is always there."""
     robot: str = ""
-    """Which of several robots it is said to, by its name or code; "": the first."""
+    """Which of several robots it is sent to, by its name or code; "": the first."""
     published: bool = True
     """Whether the robot is published: until then DingTalk hides the sender's userid."""
     mention: bool = True

@@ -34,7 +34,7 @@ class ApiError(Exception):
 
 @contextmanager
 def as_api_errors() -> Iterator[None]:
-    """Raise what hinders a message as an `ApiError`, in a `with` block."""
+    """Raise what keeps a message from the bot as an `ApiError`, in a `with` block."""
     try:
         yield
     except UnknownRobotError as error:

@@ -315,7 +315,7 @@ async def test_any_body_is_signed_and_sent(chat: ChatPage, page: Page) -> None:
     await expect(chat.mine.locator(".remark")).to_have_text("回调原文")
 
 
-async def test_what_is_no_json_is_said_to_be_none_and_sent_all_the_same(
+async def test_a_body_that_is_not_json_is_marked_so_and_sent_all_the_same(
     chat: ChatPage, page: Page
 ) -> None:
     await chat.open("group")

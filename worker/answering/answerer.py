@@ -5,7 +5,7 @@ exactly one worker through each step. The way of one message:
 
 1. `engine/concurrent_worker.py: ConcurrentWorker` takes a job off the queue: a message's id.
 2. `answerer.py: Answerer.answer` takes a lease on the message, which `lease_keeper.py` renews, and
-   finds the robot that it was said to: the parts that are that robot's own (`robots.py`).
+   finds the robot that it was sent to: the parts that are that robot's own (`robots.py`).
 3. `answerer.py: Answerer._respond` checks the rate limit (`rate_limit.py`), the message's turn and
    the skill's room (`admission.py`).
 4. `responder.py: Responder` finds the skill (`routing.py`), and calls it for senders who may use it
@@ -89,7 +89,7 @@ class Answerer:
 
     Args:
         ledger: the truth about every message.
-        find_robot: finds the parts of the robot that a message was said to.
+        find_robot: finds the parts of the robot that a message was sent to.
         webhook: sends replies to the conversation that the message came from.
         admission: the places of each skill, and those on the wire.
         notice_after_s: seconds until the sender is told that the answer takes a while; 0: never.

@@ -144,7 +144,7 @@ export class Composer {
     this.#page.redraw();
   }
 
-  /** The robot that the next message is said to. */
+  /** The robot that the next message is sent to. */
   get botName() {
     return this.store.nameOfRobot(this.#robot);
   }

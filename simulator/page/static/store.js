@@ -28,7 +28,7 @@ export class Store {
   skills = [];
   /** What the robots are called, the first one first. */
   robots = [];
-  /** The robot that messages in groups are said to; "": the first. */
+  /** The robot that messages in groups are sent to; "": the first. */
   robot = "";
   /** The conversations that are there besides the first group and the single chats with the first robot. */
   others = new Set();

@@ -147,7 +147,7 @@ def test_of_a_function_without_a_schedule_there_are_no_times() -> None:
         next(ticks_after(skill, pay, NOON))
 
 
-async def test_a_private_answer_is_told_from_one_for_the_group() -> None:
+async def test_a_private_answer_is_distinguished_from_one_for_the_group() -> None:
     secret = Skill("pay", summary="查工资", private=True)
 
     @secret.command("工资")

@@ -74,7 +74,7 @@ async def test_its_events_tell_the_same(api: httpx.AsyncClient, control: DemoCon
         ("stop-redis", {"seconds": 5}, "Redis is not running at present."),
     ],
 )
-async def test_what_does_not_run_cannot_be_killed(
+async def test_a_process_that_does_not_run_cannot_be_killed(
     api: httpx.AsyncClient, path: str, body: dict[str, object], detail: str
 ) -> None:
     response = await api.post(f"/api/demo/{path}", json=body)

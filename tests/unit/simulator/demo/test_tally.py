@@ -100,14 +100,14 @@ def test_a_message_that_the_ledger_has_never_heard_of_is_lost(demo: Demo) -> Non
 
 
 @pytest.mark.parametrize("second", ["咖啡好了", "茶好了"])
-def test_two_replies_to_one_message_are_twice(demo: Demo, second: str) -> None:
+def test_two_replies_to_one_message_count_as_twice(demo: Demo, second: str) -> None:
     msg_id = demo.say()
     demo.reply(msg_id, "咖啡好了", second)
     demo.end(msg_id, "answered")
     assert demo.numbers == Numbers(accepted=1, answered=1, twice=1)
 
 
-def test_the_parts_of_a_long_answer_are_not_twice_and_a_part_that_comes_again_is(
+def test_the_parts_of_a_long_answer_count_once_and_a_part_that_comes_again_twice(
     demo: Demo,
 ) -> None:
     parts = ("一" * 5000, "二" * 5000)
@@ -137,7 +137,7 @@ def test_an_answer_that_does_not_go_on_with_the_one_before_is_another_however_lo
     "titles",
     [("报告（1/3）", "报告（2/3）", "报告（3/3）"), ("报告", "报告（1/2）", "报告（2/2）")],
 )
-def test_the_numbered_parts_of_a_long_markdown_are_not_twice(
+def test_the_numbered_parts_of_a_long_markdown_count_once(
     demo: Demo, titles: tuple[str, ...]
 ) -> None:
     parts = [markdown(title, f"{LONG}{number}") for number, title in enumerate(titles)]

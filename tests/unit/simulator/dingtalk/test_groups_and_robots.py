@@ -1,4 +1,4 @@
-"""A message is sent in one of several groups, and said to one of several robots."""
+"""A message is sent in one of several groups, and to one of several robots."""
 
 import json
 from dataclasses import dataclass
@@ -152,7 +152,7 @@ def test_rich_text_mentions_a_robot_by_its_name(
     assert runs == [{"text": mention}, {"text": "天气 北京"}]
 
 
-def test_a_robot_that_there_is_not_is_said_to_be_unknown(several: DingTalk) -> None:
+def test_a_robot_that_does_not_exist_is_refused(several: DingTalk) -> None:
     with pytest.raises(UnknownRobotError, match="小盯; there are 小钉, 人事助手, dingnameless"):
         several.say(robot="小盯")
 
@@ -226,7 +226,7 @@ def test_a_copied_test_names_the_group_and_the_robot(several: DingTalk) -> None:
         ("/api/bursts", {"message": {"text": "你好", "robot": "小盯"}, "count": 2}),
     ],
 )
-async def test_the_api_refuses_a_robot_that_there_is_not(
+async def test_the_api_refuses_a_robot_that_does_not_exist(
     http: httpx.AsyncClient, dingtalk: Simulation, path: str, body: dict[str, Any]
 ) -> None:
     response = await http.post(path, json=body)

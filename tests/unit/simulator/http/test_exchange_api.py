@@ -46,7 +46,7 @@ async def test_an_exchange_is_waited_for_until_something_has_changed(
     assert after.revision > before.revision
 
 
-async def test_a_message_that_there_is_not_has_no_exchange(open_client: OpenClient) -> None:
+async def test_an_unknown_message_has_no_exchange(open_client: OpenClient) -> None:
     async with open_client() as client:
         with pytest.raises(RequestRejectedError, match="No message has this msgId"):
             await client.exchange("msgNONE==")
