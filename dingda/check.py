@@ -16,7 +16,8 @@ def check(*, as_json: bool) -> int:
 
     DingTalk is asked what its console lacks for each robot, and the modules of skills are imported;
     nothing is sent to anybody. Each finding says what to do about it. Exit status: 1 if one of them
-    keeps the gateway and the workers from starting, or a skill from being loaded.
+    keeps the gateway and the workers from starting, or a skill from being loaded or from
+    answering.
     """
     join_demo("DINGDA_REDIS_URL")
     settings = load_settings()

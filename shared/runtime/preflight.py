@@ -138,7 +138,7 @@ def _secret(settings: Settings) -> Finding:
         what = f"{which} is shorter than {_SHORTEST_SECRET} characters"
         return Finding("secret", Severity.WARNING, what, "DingTalk's own have 64: copy it whole")
     count = len(settings.secrets)
-    what = f"{count} set" if count else "none set, which is enough for most workers"
+    what = f"{count} set" if count else "none set: enough for most workers, and for no gateway"
     return Finding("secret", Severity.OK, what)
 
 

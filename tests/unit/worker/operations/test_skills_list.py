@@ -5,9 +5,13 @@ import sys
 from pathlib import Path
 
 import pytest
+from pydantic import SecretStr
+from pydantic_settings import SettingsConfigDict
 
+from dingda.shared.runtime.finding import Severity
 from dingda.shared.runtime.skill_modules import SHIPPED, SHOWCASE
-from dingda.skill import Skill
+from dingda.skill import Skill, SkillSettings
+from dingda.worker.operations.skills_check import check_skills
 from dingda.worker.operations.skills_list import Conflict, list_skills, show_skills
 from dingda.worker.sdk.loader import FoundModule, find_skills
 
@@ -136,3 +140,20 @@ def test_the_schedules_of_a_skill_are_listed_with_their_times() -> None:
     listed = list_skills([FoundModule("acme.morning", skill)])
     line = "  schedule: report  0 9 * * *  Asia/Shanghai  on workdays"
     assert line in show_skills(listed, as_json=False).splitlines()
+
+
+def test_a_setting_that_a_skill_lacks_is_a_danger_to_the_check() -> None:
+    class BuildSettings(SkillSettings):
+        model_config = SettingsConfigDict(env_prefix="ACME_BUILDS_")
+
+        token: SecretStr
+
+    skill = Skill("builds", summary="查构建")
+
+    @skill.command("构建")
+    def build(settings: BuildSettings) -> str:
+        return settings.token.get_secret_value()
+
+    (finding,) = check_skills([FoundModule("acme.builds", skill)])
+    assert finding.severity is Severity.DANGER
+    assert finding.what == "acme.builds has a setting to mend: ACME_BUILDS_TOKEN: Field required"
