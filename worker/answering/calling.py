@@ -52,7 +52,7 @@ def check_settings(kinds: Iterable[type[BaseSettings]], skill: Skill, services: 
     for kind in kinds:
         if kind not in services.settings:
             reason = f"{kind.__name__} is missing or wrong; see dingda settings"
-            raise BackendConfigError(f"「{skill.summary}」", reason)
+            raise BackendConfigError(f"「{skill.title}」", reason)
 
 
 def raised_by_skill(error: BaseException) -> BaseException:

@@ -61,14 +61,14 @@ def _response(error: BaseException, skill: Skill, ctx: Context) -> Response:
         case SkillError():
             return Response(sentence(ctx, error), DECLINED)
         case NoPlaceError():
-            words = texts.TOO_MANY_ASK.format(skill=skill.summary)
+            words = texts.TOO_MANY_ASK.format(skill=skill.title)
             return Response(
                 sentence(ctx, words), Completion(Outcome.DECLINED, detail=f"busy: {error}")
             )
         case TimeoutError():
-            words = texts.TIMED_OUT.format(skill=skill.summary)
+            words = texts.TIMED_OUT.format(skill=skill.title)
         case _:
-            words = texts.FAILED.format(skill=skill.summary)
+            words = texts.FAILED.format(skill=skill.title)
     return Response(sentence(ctx, words), failed(_reason_for_operators(error, skill)))
 
 

@@ -42,12 +42,12 @@ def refusal_of(skill: Skill, message: Message, *, moved: bool = False) -> str:
     if moved:
         allow = Allow(staff_ids=allow.staff_ids)
     if allow.chats == "group" and not is_group:
-        return GROUP_ONLY.format(skill=skill.summary)
+        return GROUP_ONLY.format(skill=skill.title)
     if allow.chats == "single" and is_group:
-        return SINGLE_ONLY.format(skill=skill.summary)
+        return SINGLE_ONLY.format(skill=skill.title)
     known = not allow.staff_ids or message.sender_staff_id in allow.staff_ids
     here = not allow.conversation_ids or message.conversation_id in allow.conversation_ids
-    return "" if known and here else NOT_ALLOWED.format(skill=skill.summary)
+    return "" if known and here else NOT_ALLOWED.format(skill=skill.title)
 
 
 def check_press_allowed(skill: Skill, action: CardAction) -> None:
@@ -63,7 +63,7 @@ def check_press_allowed(skill: Skill, action: CardAction) -> None:
     here = not allow.conversation_ids or action.space_id in allow.conversation_ids
     chat = allow.chats == "any" or action.space_type == _SPACES[allow.chats]
     if not (known and here and chat):
-        raise RefusalError(NOT_ALLOWED.format(skill=skill.summary))
+        raise RefusalError(NOT_ALLOWED.format(skill=skill.title))
 
 
 def check_allowed(skill: Skill, ctx: Context, *, moved: bool = False) -> bool:

@@ -69,7 +69,8 @@ class Skill:
 
     Args:
         name: short and unique, for logs.
-        summary: a line for the help, in Chinese.
+        summary: a line for the help, in Chinese; it may end in an example, as in
+            `查天气，如：天气 北京 明天`.
         timeout_s: how long it may take; None for the setting `DINGDA_SKILL_TIMEOUT`.
         private: whether its answers go to the sender alone, even if asked in a group.
         allow: the people and chats that may use it.
@@ -94,6 +95,11 @@ class Skill:
     steps: dict[str, Command] = field(default_factory=dict, init=False)
     hooks: list[Hook] = field(default_factory=list, init=False)
     actions: list[ActionHandler] = field(default_factory=list, init=False)
+
+    @property
+    def title(self) -> str:
+        """The summary without its example, to name the skill in a sentence."""
+        return self.summary.partition("，如：")[0]
 
     def command(self, *names: str, pattern: str | None = None) -> Callable[[F], F]:
         """Declare a command, which calls the function below it.

@@ -181,6 +181,18 @@ async def test_settings_that_are_missing_are_for_an_administrator_and_the_log_na
     assert "DINGDA_NOWHERE_TO_BE_FOUND: Field required" in caplog.text
 
 
+async def test_a_sentence_names_the_skill_without_its_example() -> None:
+    async def answer(settings: MissingSettings) -> str:
+        return settings.nowhere_to_be_found
+
+    skill = Skill("weather", summary="查天气，如：天气 北京 明天")
+    skill.command("问")(answer)
+    said = await listen(skill, "问")
+    assert said is not None
+    assert isinstance(said.reply, Text)
+    assert said.reply.content == "「查天气」的配置有问题，不是你的问题，请联系管理员"
+
+
 async def test_a_list_of_the_allowed_that_raises_is_an_apology() -> None:
     skill = a_skill(lambda: "好", allow=Allow(staff_ids=OddIds({"0001"})))
     assert is_an_apology(await listen(skill, "问"))
