@@ -128,6 +128,7 @@ async def press(  # noqa: PLR0913 - the circumstances that a test may choose
     *,
     by: str,
     card: Card | None = None,
+    to: str = "0001",
     after_s: float = 0,
     now: datetime | None = None,
     transport: httpx.AsyncBaseTransport | None = None,
@@ -145,6 +146,8 @@ async def press(  # noqa: PLR0913 - the circumstances that a test may choose
         by: the userid of the person who presses.
         card: the one that it is on, as the skill returned or pushed it; who may press is checked.
             None: one that allows whoever presses.
+        to: the userid of the person that the card is for, who alone may press where its `allow` is
+            empty: by default whoever asks in `ask`.
         after_s: how long the card has been shown by then, in seconds.
         now: when it is pressed, as of `listen`, like those that follow.
         transport: plays the backends.
@@ -181,7 +184,8 @@ async def press(  # noqa: PLR0913 - the circumstances that a test may choose
             address_book=dingtalk,
         )
         out_track_id = out_track_id_of("test")
-        opened = await memory.open(out_track_id, _ROBOT, card.content(), is_changeable=True)
+        content = replace(card.content(), allow=card.allow or (to,))
+        opened = await memory.open(out_track_id, _ROBOT, content, is_changeable=True)
         caller = HookCaller(
             skills=[skill],
             services=services,

@@ -137,6 +137,13 @@ async def test_a_card_that_was_shown_for_too_long_decides_nothing() -> None:
     assert "12:00" in late.shown
 
 
+async def test_a_card_that_names_nobody_is_the_senders_to_press() -> None:
+    card = Card("付款", "42 元", (ActionButton("付", Pay("42")),))
+    assert (await press(skill, Pay("42"), by="0001", card=card)).result == "42已付"
+    assert (await press(skill, Pay("42"), by="0002", card=card)).result == ""
+    assert (await press(skill, Pay("42"), by="0002", card=card, to="0002")).result == "42已付"
+
+
 def test_the_times_of_a_schedule_can_be_asked_for() -> None:
     found = islice(ticks_after(skill, report, NOON), 2)
     assert [f"{each:%m-%d %H:%M}" for each in found] == ["11-30 09:00", "12-01 09:00"]
