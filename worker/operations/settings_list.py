@@ -1,11 +1,13 @@
 """`dingda settings`: every setting, what it is now, and what it means."""
 
+import json
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 
 from pydantic import SecretStr
-from pydantic_core import PydanticUndefined
-from pydantic_settings import BaseSettings
+from pydantic.fields import FieldInfo
+from pydantic_core import to_jsonable_python
+from pydantic_settings import BaseSettings, NoDecode
 
 from dingda.shared.errors import SettingsError
 from dingda.shared.runtime.command_line import to_json
@@ -68,8 +70,8 @@ def _section(owner: str, kind: type[BaseSettings]) -> SettingsSection:
     listed = [
         ListedSetting(
             variable,
-            _shown(getattr(current, name)),
-            "" if field.default is PydanticUndefined else _shown(field.default),
+            _shown(getattr(current, name), field),
+            _default(field),
             field.description or "",
             str(place_of(variable)) if variable in secrets else "",
         )
@@ -90,15 +92,33 @@ def _described(section: SettingsSection) -> str:
     return "\n".join(lines)
 
 
-def _shown(value: object) -> str:
+def _shown(value: object, field: FieldInfo) -> str:
+    """A value as one writes it in `.env`."""
     match value:
         case None:
             return ""
         case SecretStr():
             return "***" if value.get_secret_value() else ""
-        case tuple():
-            return ",".join(_shown(item) for item in value)
         case float():
             return f"{value:g}"
-        case _:
+        case tuple() if NoDecode in field.metadata:
+            return ",".join(_shown(item, field) for item in value)
+        case _ if NoDecode in field.metadata:
             return str(value)
+        case _:
+            return _as_json(value)
+
+
+def _as_json(value: object) -> str:
+    """As pydantic reads it: a lone text without quotes, and nothing for what is empty."""
+    plain = to_jsonable_python(value, fallback=str)
+    if plain in ("", [], {}):
+        return ""
+    return plain if isinstance(plain, str) else json.dumps(plain, ensure_ascii=False)
+
+
+def _default(field: FieldInfo) -> str:
+    """A field's default; "" if it has none, or one that depends on other fields."""
+    if field.is_required() or field.default_factory_takes_validated_data:
+        return ""
+    return _shown(field.get_default(call_default_factory=True), field)

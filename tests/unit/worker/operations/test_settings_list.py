@@ -1,11 +1,13 @@
 """An operator sees every setting, what it is now and what it means, and no secret."""
 
+from datetime import timedelta
+
 import pytest
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from dingda.shared.runtime.settings import Settings
-from dingda.skill import Skill
+from dingda.skill import Skill, SkillSettings
 from dingda.worker.operations.settings_list import list_settings, show_settings
 
 CANARY = "s3cret-canary"
@@ -17,6 +19,26 @@ class AcmeSettings(BaseSettings):
     token: SecretStr = Field(SecretStr(""), description="The key of the time sheet.")
     timeout: float = Field(8.0, description="Seconds.")
     note: str | None = Field(None, description="A note.")
+
+
+class TeamSettings(SkillSettings):
+    model_config = SettingsConfigDict(env_prefix="TEAM_")
+
+    may_ask: frozenset[str] = frozenset()
+    floors: list[int] = Field(default_factory=lambda: [1, 2])
+    names: dict[str, str] = Field({}, description="Names.")
+    is_open: bool = False
+    closed_for: timedelta = timedelta(minutes=1)
+
+
+def team() -> Skill:
+    skill = Skill("team", summary="测试")
+
+    @skill.command("组")
+    def show(settings: TeamSettings) -> str:
+        return str(settings)
+
+    return skill
 
 
 def acme() -> Skill:
@@ -96,6 +118,32 @@ def test_the_settings_of_each_skill_are_listed_once_under_its_name() -> None:
         "    Seconds.",
         "ACME_NOTE=",
         "    A note.",
+    ]
+
+
+def values(listed: str) -> list[str]:
+    """The lines of the settings that begin with TEAM_."""
+    return [line for line in listed.splitlines() if line.startswith("TEAM_")]
+
+
+def test_a_value_is_shown_as_one_writes_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in (("MAY_ASK", '["张三"]'), ("FLOORS", "[]"), ("NAMES", '{"a":"甲"}')):
+        monkeypatch.setenv(f"TEAM_{name}", value)
+    monkeypatch.setenv("TEAM_IS_OPEN", "1")
+    assert values(listed_settings([team()])) == [
+        'TEAM_MAY_ASK=["张三"]   (default: none)',
+        "TEAM_FLOORS=   (default: [1, 2])",
+        'TEAM_NAMES={"a": "甲"}   (default: none)',
+        "TEAM_IS_OPEN=true   (default: false)",
+        "TEAM_CLOSED_FOR=PT1M",
+    ]
+
+
+def test_what_is_empty_is_shown_as_empty() -> None:
+    assert values(listed_settings([team()]))[:3] == [
+        "TEAM_MAY_ASK=",
+        "TEAM_FLOORS=[1, 2]",
+        "TEAM_NAMES=",
     ]
 
 
