@@ -15,7 +15,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from dingda.shared.errors import DingdaError, SettingsError
-from dingda.shared.runtime.command_line import FAILED, OK, WRONG_USAGE
+from dingda.shared.runtime.command_line import FAILED, WRONG_USAGE
 from dingda.shared.runtime.logs import configure_logging, printable
 from dingda.shared.runtime.settings import Settings, load_settings
 from dingda.shared.runtime.skill_modules import SHIPPED_PACKAGE
@@ -28,6 +28,8 @@ _OURS = "dingda"
 _SETTLED_MS = 200
 """How long no file must change: a formatter may write again what an editor has saved."""
 _TOLD_NOTHING_MS = 1000
+_ALL_LOADED = 100
+"""The exit status that proves it: a module that ends its process when imported may say 0."""
 
 
 class SkillChanges:
@@ -118,18 +120,26 @@ async def _changes(folders: Iterable[Path]) -> AsyncIterator[set[Path]]:
 
 
 async def _is_good(changed: Iterable[Path]) -> bool:
-    """Whether all skills can be loaded by a process that has none of them yet."""
+    """Whether all skills can be loaded again, which the log tells."""
     names = printable(", ".join(sorted({path.name for path in changed})))
+    if await can_be_loaded():
+        logger.info("%s has changed: loading the skills again", names)
+        return True
+    logger.error("%s has changed, and is not loaded: the skills go on as they were", names)
+    return False
+
+
+async def can_be_loaded() -> bool:
+    """Whether all skills can be loaded by a process that has none of them yet; else it logs why."""
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-P", "-m", _NAME),
         stdin=asyncio.subprocess.DEVNULL,
         env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
     )
-    if await process.wait() == OK:
-        logger.info("%s has changed: loading the skills again", names)
-        return True
-    logger.error("%s has changed, and is not loaded: the skills go on as they were", names)
-    return False
+    status = await process.wait()
+    if status not in (_ALL_LOADED, FAILED, WRONG_USAGE):
+        logger.error("a module ends the process that imports it (exit status %d)", status)
+    return status == _ALL_LOADED
 
 
 def _find(settings: Settings) -> list[FoundModule]:
@@ -138,7 +148,7 @@ def _find(settings: Settings) -> list[FoundModule]:
 
 
 def main() -> int:
-    """Load the skills as a worker would, and log what is wrong with them."""
+    """Load the skills as a worker would, log what is wrong with them; returns the exit status."""
     try:
         settings = load_settings()
     except SettingsError as error:
@@ -148,7 +158,7 @@ def main() -> int:
     bad = [module for module in _find(settings) if module.problem]
     for module in bad:
         module.log("%s: %s")
-    return FAILED if bad else OK
+    return FAILED if bad else _ALL_LOADED
 
 
 if __name__ == "__main__":

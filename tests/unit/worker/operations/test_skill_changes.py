@@ -6,7 +6,7 @@ import pytest
 
 from dingda.shared.errors import DingdaError
 from dingda.worker.operations import skill_changes
-from dingda.worker.operations.skill_changes import SkillChanges, watched_folders
+from dingda.worker.operations.skill_changes import SkillChanges, can_be_loaded, watched_folders
 from tests.support.environment import Environment
 
 
@@ -53,3 +53,13 @@ def test_without_what_watches_it_says_what_to_install(
     monkeypatch.setattr(skill_changes, "find_spec", lambda _: None)
     with pytest.raises(DingdaError, match=r"pip install 'dingda\[demo\]'"):
         SkillChanges(Environment(monkeypatch).settings(APP_SECRET="x"))
+
+
+@pytest.mark.heavy
+async def test_a_module_that_ends_the_process_when_imported_cannot_be_loaded(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    (folder / "acme_dice.py").write_text("import os\nos._exit(0)\n")
+    Environment(monkeypatch).settings(APP_SECRET="x", SKILLS="acme_dice")
+    assert not await can_be_loaded()
+    assert "a module ends the process that imports it (exit status 0)" in caplog.text
