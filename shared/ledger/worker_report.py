@@ -13,6 +13,7 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 from redis.asyncio import Redis
 from redis.exceptions import ResponseError
+from rq.command import PUBSUB_CHANNEL_TEMPLATE
 from rq.utils import utcparse
 
 from dingda.shared.ledger.keys import LedgerKeys
@@ -105,6 +106,26 @@ async def read_worker_reports(redis: Redis, queue: JobQueue) -> list[WorkerRepor
         for name, text in zip(names, stored, strict=True)
     ]
     return sorted(filter(None, reports), key=lambda report: (report.host, report.name))
+
+
+async def read_connected_workers(redis: Redis, queue: JobQueue) -> list[WorkerReport]:
+    """The reports of those workers that are connected to Redis, which tells of a death at once.
+
+    A worker subscribes to RQ's commands for as long as it lives (RQ 3, `Worker.subscribe`). The
+    kernel closes a killed one's connection, while its report lives on; where its whole machine
+    died, Redis may believe in the connection for longer than in the report.
+
+    Args:
+        redis: a client that decodes responses.
+        queue: the RQ queue.
+
+    Raises:
+        RedisError: what the client raises.
+    """
+    reports = await read_worker_reports(redis, queue)
+    channels = [PUBSUB_CHANNEL_TEMPLATE % report.name for report in reports]
+    subscribers: list[Any] = await redis.pubsub_numsub(*channels)
+    return [report for report, (_, count) in zip(reports, subscribers, strict=True) if count]
 
 
 async def read_worker_presence(redis: Redis, queue: JobQueue) -> Presence:

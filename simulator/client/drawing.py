@@ -80,6 +80,8 @@ def _doing(record: Record, workers: Workers) -> str:
     story = record.story
     if workers.are_gone:
         return "queued, no worker is alive"
+    if workers.are_starting:
+        return "the workers are starting again"
     if story and story.retry_at_ms is not None:
         return "the bot will try again"
     if story and story.state != "accepted":

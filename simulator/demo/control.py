@@ -97,6 +97,8 @@ class DemoControl:
         parts: the simulator's parts.
     """
 
+    supervises_workers = True
+
     def __init__(self, supervisor: Supervisor, parts: SimulatorParts) -> None:
         self._supervisor = supervisor
         self._records = parts.dingtalk.records

@@ -48,11 +48,18 @@ class Workers:
     known: bool
     """Whether Redis says so; else there may be any number."""
     alive: tuple[WorkerReport, ...] = ()
+    supervised: bool = False
+    """Whether each that ends is started again, as in the demo."""
 
     @property
     def are_gone(self) -> bool:
-        """Whether there is certainly none."""
-        return self.known and not self.alive
+        """Whether there is certainly none, and none is about to be back."""
+        return self.known and not self.alive and not self.supervised
+
+    @property
+    def are_starting(self) -> bool:
+        """Whether there is none just now, but is about to be."""
+        return self.known and not self.alive and self.supervised
 
     def to_json(self) -> bytes:
         """One JSON object, its keys being the attributes."""

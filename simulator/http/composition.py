@@ -17,7 +17,7 @@ from dingda.shared.dingtalk.groups import CustomRobotAddress
 from dingda.shared.dingtalk.origin import is_loopback
 from dingda.shared.dingtalk.robots import Robot, Robots
 from dingda.shared.ledger.timeline import read_timelines
-from dingda.shared.ledger.worker_report import read_worker_reports
+from dingda.shared.ledger.worker_report import read_connected_workers
 from dingda.shared.queue import JobQueue
 from dingda.shared.runtime.clock import wall_clock_ms
 from dingda.shared.runtime.inspection_file import InspectionReader
@@ -133,7 +133,10 @@ def compose(
             *export_routes(dingtalk.records, platform.media, inspections, platform.cards.find),
             *exchange_routes(dingtalk.records, platform.cards, changes),
             *transcript_routes(dingtalk, delivery, changes, platform.cards.find),
-            *worker_routes(partial(read_worker_reports, ledger, queue)),
+            *worker_routes(
+                partial(read_connected_workers, ledger, queue),
+                supervised=extension is not None and extension.supervises_workers,
+            ),
             *(extension.routes if extension else ()),
             Mount(OSS_PATH, routes=platform.media_api.host_routes()),
             Mount("/openapi", routes=platform.routes()),

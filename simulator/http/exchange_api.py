@@ -38,18 +38,19 @@ def exchange_routes(records: RecordStore, cards: Cards, changes: ChangeNotifier)
     return [Route("/api/messages/{msg_id:path}/exchange", show, methods=["GET"])]
 
 
-def worker_routes(read: ReadWorkers) -> list[BaseRoute]:
+def worker_routes(read: ReadWorkers, *, supervised: bool) -> list[BaseRoute]:
     """Build the route that shows the workers.
 
     Args:
         read: reads their reports; may raise what the Redis client raises.
+        supervised: whether each that ends is started again.
     """
 
     async def show(_: Request) -> Response:
         try:
-            workers = Workers(known=True, alive=tuple(await read()))
+            workers = Workers(known=True, alive=tuple(await read()), supervised=supervised)
         except (RedisError, OSError):
-            workers = Workers(known=False)
+            workers = Workers(known=False, supervised=supervised)
         return Response(workers.to_json(), media_type="application/json")
 
     return [Route("/api/workers", show, methods=["GET"])]

@@ -29,6 +29,10 @@ class Extension(Protocol):
     """Runs with the server, adds to what it serves, and ends before it."""
 
     @property
+    def supervises_workers(self) -> bool:
+        """Whether it starts each worker again that ends."""
+
+    @property
     def routes(self) -> Sequence[BaseRoute]:
         """What it adds to the API."""
 

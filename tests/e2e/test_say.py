@@ -1,11 +1,13 @@
 """`dingda say` tells the truth: who answers, for how long, and that nobody is there to."""
 
+import asyncio
 from collections.abc import Iterator
 
 import pytest
 
+from dingda.simulator.client.client import SimulatorClient
 from dingda.simulator.testing.processes import free_port
-from tests.support.processes import SECRET, process, valkey, worker
+from tests.support.processes import SECRET, process, valkey, wait_until, worker
 
 NOTICE_AFTER_S = 1
 WORKS_S = 7
@@ -66,3 +68,16 @@ def test_nothing_follows_an_answer_that_was_sent(settings: dict[str, str]) -> No
         status, output = say("慢 0", settings)
     assert status == 0
     assert output.rstrip().endswith("查好了")
+
+
+def test_of_a_worker_that_was_killed_the_terminal_learns_at_once(settings: dict[str, str]) -> None:
+    url = f"http://127.0.0.1:{settings['DINGDA_SIMULATOR_PORT']}"
+
+    async def are_gone() -> bool:
+        async with SimulatorClient(url) as client:
+            return (await client.workers()).are_gone
+
+    with worker("", **settings) as killed:
+        assert not asyncio.run(are_gone())
+        killed.kill()
+        wait_until(lambda: asyncio.run(are_gone()), within_s=10)

@@ -117,7 +117,7 @@ async def simulator(
             ),
             *exchange_routes(dingtalk.records, platform.cards, changes),
             *transcript_routes(dingtalk, delivery, changes, platform.cards.find),
-            *worker_routes(workers.read),
+            *worker_routes(workers.read, supervised=False),
             Mount(OSS_PATH, routes=platform.media_api.host_routes()),
             Mount("/openapi", routes=platform.routes()),
         ],

@@ -13,6 +13,7 @@ from dingda.shared.ledger.worker_report import (
     HeldMessage,
     Presence,
     WorkerReport,
+    read_connected_workers,
     read_worker_presence,
     read_worker_reports,
 )
@@ -67,6 +68,17 @@ async def test_without_workers_there_is_no_report(redis: fakeredis.FakeAsyncRedi
 async def test_a_worker_whose_report_has_expired_is_gone(redis: fakeredis.FakeAsyncRedis) -> None:
     await registered(redis, "w1")
     assert await read_worker_reports(redis, QUEUE) == []
+
+
+async def test_a_worker_that_was_killed_is_connected_no_more_while_its_report_lives_on(
+    redis: fakeredis.FakeAsyncRedis,
+) -> None:
+    for name in ("w1", "w2"):
+        await registered(redis, name, replace(REPORT, name=name).to_json())
+    async with redis.pubsub() as commands:
+        await commands.subscribe("rq:pubsub:w1")
+        assert len(await read_worker_reports(redis, QUEUE)) == 2
+        assert [each.name for each in await read_connected_workers(redis, QUEUE)] == ["w1"]
 
 
 @pytest.mark.parametrize("stored", ["{", "[]", "null", '{"name": "w1"}', "\x1b[2J"])

@@ -64,6 +64,7 @@ CARD = Card(
 
 
 UNKNOWN, NOBODY = Workers(known=False), Workers(known=True)
+STARTING = Workers(known=True, supervised=True)
 
 
 def render_record(
@@ -122,6 +123,15 @@ def test_a_message_that_nobody_is_there_to_answer_is_queued() -> None:
     )
 
 
+def test_a_message_is_not_given_up_while_the_demo_starts_its_workers_again() -> None:
+    story = MessageTimeline("accepted", "", 1, None, None, None, 0, None, "")
+    record = replace(ACKNOWLEDGED, stories=(story,))
+    assert not STARTING.are_gone
+    assert render_record(record, workers=STARTING, wait_s=5).splitlines()[-1] == (
+        "no reply within 5 s: the message is still open"
+    )
+
+
 def test_a_notice_is_not_taken_for_the_answer() -> None:
     story = MessageTimeline("leased", "", 1, 2, None, None, 1, None, "")
     record = replace(ACKNOWLEDGED, replies=(REPLY,), stories=(story,))
@@ -153,6 +163,7 @@ def test_a_card_that_still_grows_is_drawn_once_it_has_grown() -> None:
     [
         ("accepted", None, UNKNOWN, "queued"),
         ("accepted", None, NOBODY, "queued, no worker is alive"),
+        ("accepted", None, STARTING, "the workers are starting again"),
         ("accepted", 60_000, UNKNOWN, "the bot will try again"),
         ("leased", None, UNKNOWN, "a worker is working on it"),
     ],
