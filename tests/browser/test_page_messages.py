@@ -287,6 +287,9 @@ async def test_a_file_that_is_no_transcript_is_refused_in_a_sentence(
     path.write_text('{"version": 9}')
     await load(page, "载入记录", path)
     await expect(page.get_by_role("alert")).to_contain_text("version")
+    path.write_text("早上好")
+    await load(page, "载入记录", path)
+    await expect(page.get_by_role("alert")).to_have_text("没有载入：这个文件不是 JSON。")
 
 
 async def test_what_is_unsure_is_not_cleared(chat: ChatPage, page: Page) -> None:

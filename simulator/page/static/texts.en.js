@@ -21,6 +21,8 @@ export default {
     sending: "Sending one by one, each after the reply to the one before …",
     sent: (count) => `${count} sent again`,
     shown: (count) => `${count} loaded, and not sent to the bot`,
+    failed: (why) => `Not loaded: ${why}`,
+    noJSON: "This file is no JSON.",
   },
   badDay: "Bad day",
   otherLanguage: "中文",

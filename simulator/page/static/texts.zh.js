@@ -21,6 +21,8 @@ export default {
     sending: "正在一条条发送，每条等到回复……",
     sent: (count) => `重新发送了 ${count} 条`,
     shown: (count) => `载入了 ${count} 条，没有发给机器人`,
+    failed: (why) => `没有载入：${why}`,
+    noJSON: "这个文件不是 JSON。",
   },
   badDay: "坏天气",
   otherLanguage: "English",

@@ -10,8 +10,10 @@ export function transcriptTools({ attempt, show }) {
   let isSent = false;
 
   async function load(file) {
+    const text = await file.text();
+    if (!isJSON(text)) throw new Error(texts.transcript.noJSON);
     said.textContent = isSent ? texts.transcript.sending : "";
-    const records = await api.loadTranscript(await file.text(), isSent);
+    const records = await api.loadTranscript(text, isSent);
     const count = records.filter(({ prompted }) => prompted !== false).length;
     said.textContent = (isSent ? texts.transcript.sent : texts.transcript.shown)(count);
     if (records.length) show(records[0], true);
@@ -32,7 +34,7 @@ export function transcriptTools({ attempt, show }) {
       target.value = "";
       if (file) attempt(load(file).catch((error) => {
         said.textContent = "";
-        throw error;
+        throw new Error(texts.transcript.failed(error.message));
       }));
     },
   });
@@ -51,4 +53,13 @@ export function transcriptTools({ attempt, show }) {
     input,
     said,
   );
+}
+
+function isJSON(text) {
+  try {
+    JSON.parse(text);
+    return true;
+  } catch {
+    return false;
+  }
 }
