@@ -25,6 +25,12 @@ class ChatPage:
         """Open a single chat; a person of its own keeps a test's messages apart."""
         await self.open(f"single/{person}")
 
+    async def open_with(self, person: str, text: str, *, state: str = "answered") -> None:
+        """Open a person's single chat, say something in it, and wait until that is in a state."""
+        await self.open_single(person)
+        await self.say(text)
+        await self.expect_state(state)
+
     async def say(self, text: str) -> None:
         """Type something and send it with Enter, by the keyboard alone."""
         await self.page.locator("#text").focus()

@@ -70,9 +70,7 @@ async def test_a_feed_shows_its_pictures_the_first_one_large(chat: ChatPage) -> 
 
 
 async def test_a_slow_lookup_is_leased_first_and_answered_later(chat: ChatPage) -> None:
-    await chat.open_single("耐心")
-    await chat.say("慢 1.5")
-    await chat.expect_state("leased")
+    await chat.open_with("耐心", "慢 1.5", state="leased")
     await expect(chat.page.locator(".message.bot")).to_have_count(0)
     await expect(chat.reply.locator(".bubble")).to_have_text("查好了")
     await chat.expect_state("answered")

@@ -13,9 +13,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 async def test_a_message_whose_details_are_open_is_in_the_address_and_a_reload_keeps_it(
     chat: ChatPage, page: Page
 ) -> None:
-    await chat.open_single("链接")
-    await chat.say("text")
-    await chat.expect_state("answered")
+    await chat.open_with("链接", "text")
     await chat.open_details()
     await expect(page).to_have_url(re.compile(r"#/single/%E9%93%BE%E6%8E%A5/message/[^/]+$"))
     await page.reload()
@@ -24,9 +22,7 @@ async def test_a_message_whose_details_are_open_is_in_the_address_and_a_reload_k
 
 
 async def test_a_copied_link_leads_to_a_message_of_long_ago(chat: ChatPage, page: Page) -> None:
-    await chat.open_single("往事")
-    await chat.say("text")
-    await chat.expect_state("answered")
+    await chat.open_with("往事", "text")
     await chat.open_details()
     await chat.press("复制链接")
     link = await page.evaluate("navigator.clipboard.readText()")
@@ -53,9 +49,7 @@ async def test_the_browsers_back_closes_the_details(chat: ChatPage, page: Page) 
 async def test_a_link_that_names_another_conversation_leads_to_the_messages_own(
     chat: ChatPage, page: Page
 ) -> None:
-    await chat.open_single("搬家")
-    await chat.say("text")
-    await chat.expect_state("answered")
+    await chat.open_with("搬家", "text")
     await chat.open_details()
     await page.goto(page.url.replace("single/%E6%90%AC%E5%AE%B6", "group"))
     await expect(page.locator("#title")).to_have_text("搬家 的单聊")

@@ -25,12 +25,8 @@ async def search(page: Page, text: str) -> None:
 async def test_the_list_has_the_messages_of_every_conversation_the_newest_first(
     chat: ChatPage, page: Page
 ) -> None:
-    await chat.open_single("列一")
-    await chat.say("text")
-    await chat.expect_state("answered")
-    await chat.open_single("列二")
-    await chat.say("markdown")
-    await chat.expect_state("answered")
+    await chat.open_with("列一", "text")
+    await chat.open_with("列二", "markdown")
     rows = await open_list(page)
     await expect(rows.nth(0)).to_contain_text(
         re.compile("列二.*已回答.*markdown.*列二 的单聊", re.DOTALL)
@@ -42,9 +38,7 @@ async def test_the_list_has_the_messages_of_every_conversation_the_newest_first(
 async def test_a_message_in_the_list_leads_to_its_chat_and_details_and_back(
     chat: ChatPage, page: Page
 ) -> None:
-    await chat.open_single("列三")
-    await chat.say("text")
-    await chat.expect_state("answered")
+    await chat.open_with("列三", "text")
     await chat.open("group")
     rows = await open_list(page)
     await rows.filter(has_text="列三").get_by_role("button").click()
@@ -56,9 +50,7 @@ async def test_a_message_in_the_list_leads_to_its_chat_and_details_and_back(
 
 
 async def test_the_list_is_filtered_by_state_and_by_sender(chat: ChatPage, page: Page) -> None:
-    await chat.open_single("筛一")
-    await chat.say("吃了吗")
-    await chat.expect_state("unmatched")
+    await chat.open_with("筛一", "吃了吗", state="unmatched")
     await chat.say("text")
     await chat.expect_state("answered")
     rows = await open_list(page)
@@ -71,9 +63,7 @@ async def test_the_list_is_filtered_by_state_and_by_sender(chat: ChatPage, page:
 
 
 async def test_the_list_is_filtered_by_skill(chat: ChatPage, page: Page) -> None:
-    await chat.open_single("筛四")
-    await chat.say("text")
-    await chat.expect_state("answered")
+    await chat.open_with("筛四", "text")
     await chat.say("打听 北京 1")
     await chat.expect_state("answered")
     rows = await open_list(page)
@@ -144,9 +134,7 @@ async def test_escape_closes_a_dialog_and_leaves_the_details_open(
 
 
 async def test_a_message_is_changed_and_sent_again(chat: ChatPage, page: Page) -> None:
-    await chat.open_single("改写")
-    await chat.say("吃了吗")
-    await chat.expect_state("unmatched")
+    await chat.open_with("改写", "吃了吗", state="unmatched")
     await chat.open_details()
     await chat.details.get_by_role("button", name="改一改再发").click()
     box = page.locator("#text")
@@ -159,9 +147,7 @@ async def test_a_message_is_changed_and_sent_again(chat: ChatPage, page: Page) -
 
 
 async def test_a_raw_callback_is_changed_in_its_own_editor(chat: ChatPage, page: Page) -> None:
-    await chat.open_single("原样")
-    await chat.say("text")
-    await chat.expect_state("answered")
+    await chat.open_with("原样", "text")
     await page.evaluate(
         """async () => {
              const record = (await (await fetch("/api/messages")).json()).at(-1);
@@ -195,9 +181,7 @@ async def test_a_body_that_was_sent_byte_for_byte_is_changed_as_it_was(
 @pytest.mark.parametrize("width", [390, 768])
 async def test_the_list_fits_a_phone_and_a_tablet(chat: ChatPage, page: Page, width: int) -> None:
     await page.set_viewport_size({"width": width, "height": 800})
-    await chat.open_single("窄")
-    await chat.say("text")
-    await chat.expect_state("answered")
+    await chat.open_with("窄", "text")
     await open_list(page)
     assert await page.evaluate("document.documentElement.scrollWidth") <= width
     assert await findings(page) == []
@@ -227,9 +211,7 @@ async def clear(page: Page) -> None:
 async def test_what_was_said_is_saved_cleared_and_shown_again(
     chat: ChatPage, page: Page, tmp_path: Path
 ) -> None:
-    await chat.open_single("存档")
-    await chat.say("text")
-    await chat.expect_state("answered")
+    await chat.open_with("存档", "text")
     rows = await open_list(page)
     path = await saved(page, tmp_path)
     await clear(page)

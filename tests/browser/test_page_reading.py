@@ -46,9 +46,7 @@ async def test_one_sign_counts_the_messages_that_wait(chat: ChatPage, page: Page
 async def test_what_came_elsewhere_is_counted_and_a_line_marks_where_it_begins(
     chat: ChatPage, page: Page
 ) -> None:
-    await chat.open_single("远方")
-    await chat.say("text")
-    await chat.expect_state("answered")
+    await chat.open_with("远方", "text")
     await chat.open("group")
     await send(chat, "text", "远方")
     item = page.get_by_role("navigation").get_by_role("button", name=re.compile("远方 的单聊"))

@@ -44,9 +44,7 @@ async def test_the_panel_lists_the_connections(streaming: ChatPage) -> None:
 async def test_a_messages_details_name_its_frame_and_the_acks_code_and_time(
     streaming: ChatPage,
 ) -> None:
-    await streaming.open_single("帧")
-    await streaming.say("text")
-    await streaming.expect_state("answered")
+    await streaming.open_with("帧", "text")
     await streaming.open_details()
     await expect(streaming.step("acknowledged")).to_contain_text(FRAME)
     await expect(streaming.step("acknowledged")).to_contain_text(re.compile(r"\+\d+ ms"))

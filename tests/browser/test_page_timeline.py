@@ -15,9 +15,7 @@ STEPS = ["sent", "accepted", "leased", "skillStarted", "skillEnded", "sending", 
 
 
 async def test_a_message_opens_to_the_steps_that_the_real_parts_took(chat: ChatPage) -> None:
-    await chat.open_single("细看")
-    await chat.say("慢 0.3")
-    await chat.expect_state("answered")
+    await chat.open_with("细看", "慢 0.3")
     await chat.open_details()
     names = await chat.details.locator("[data-step]").evaluate_all(
         "(steps) => steps.map((step) => step.dataset.step)"
@@ -35,9 +33,7 @@ async def test_a_message_opens_to_the_steps_that_the_real_parts_took(chat: ChatP
 
 
 async def test_a_timeline_goes_on_while_it_is_looked_at(chat: ChatPage) -> None:
-    await chat.open_single("围观")
-    await chat.say("慢 1.5")
-    await chat.expect_state("leased")
+    await chat.open_with("围观", "慢 1.5", state="leased")
     await chat.open_details()
     await expect(chat.step("ended")).to_have_count(0)
     await expect(chat.step("ended")).to_contain_text("answered")
@@ -60,18 +56,14 @@ async def test_a_reply_of_the_same_millisecond_as_the_end_was_before_it(
 
 
 async def test_an_unmatched_message_has_no_skill_in_its_timeline(chat: ChatPage) -> None:
-    await chat.open_single("无人")
-    await chat.say("吃了吗")
-    await chat.expect_state("unmatched")
+    await chat.open_with("无人", "吃了吗", state="unmatched")
     await chat.open_details()
     await expect(chat.step("ended")).to_contain_text("unmatched")
     await expect(chat.step("skillStarted")).to_have_count(0)
 
 
 async def test_the_raw_callback_and_the_raw_reply_are_there_as_json(chat: ChatPage) -> None:
-    await chat.open_single("原文")
-    await chat.say("整体跳转")
-    await chat.expect_state("answered")
+    await chat.open_with("原文", "整体跳转")
     await chat.open_details()
     await chat.details.get_by_text("回调原文").click()
     callback = json.loads(await chat.details.locator("#raw-callback pre").inner_text())
@@ -91,9 +83,7 @@ async def test_a_message_is_sent_again_as_a_new_one(chat: ChatPage) -> None:
 
 
 async def test_the_same_message_delivered_twice_is_answered_once(chat: ChatPage) -> None:
-    await chat.open_single("重复")
-    await chat.say("text")
-    await chat.expect_state("answered")
+    await chat.open_with("重复", "text")
     await chat.open_details()
     await chat.details.get_by_role("button", name="重复投递同一条").click()
     await expect(chat.step("redelivered")).to_contain_text('HTTP 200 {"msgtype":"empty"}')
@@ -125,9 +115,7 @@ async def test_a_message_is_copied_as_a_test(chat: ChatPage, page: Page) -> None
 
 
 async def test_the_details_name_the_skill_its_arguments_and_its_calls(chat: ChatPage) -> None:
-    await chat.open_single("打听者")
-    await chat.say("打听 北京 3")
-    await chat.expect_state("answered")
+    await chat.open_with("打听者", "打听 北京 3")
     await chat.open_details()
     facts = chat.details.locator("#skill-facts")
     await expect(facts.locator("dd")).to_have_text(["inspected", "打听", "'北京'", "3"])
@@ -138,9 +126,7 @@ async def test_the_details_name_the_skill_its_arguments_and_its_calls(chat: Chat
 
 
 async def test_the_details_have_the_log_lines_of_the_message(chat: ChatPage) -> None:
-    await chat.open_single("记录者")
-    await chat.say("打听 北京 7")
-    await chat.expect_state("answered")
+    await chat.open_with("记录者", "打听 北京 7")
     await chat.open_details()
     await chat.details.get_by_text("这条消息的日志").click()
     line = chat.details.locator(".log-lines li", has_text="asked 7 times")
@@ -149,9 +135,7 @@ async def test_the_details_have_the_log_lines_of_the_message(chat: ChatPage) -> 
 
 
 async def test_the_details_have_the_traceback_of_a_failure(chat: ChatPage) -> None:
-    await chat.open_single("摔跤者")
-    await chat.say("摔跤")
-    await chat.expect_state("dead")
+    await chat.open_with("摔跤者", "摔跤", state="dead")
     await chat.open_details()
     await expect(chat.details.locator("#traceback pre")).to_contain_text("in stumble")
     await expect(chat.details.locator("#traceback pre")).to_contain_text("ZeroDivisionError")
