@@ -76,10 +76,19 @@ class Harness:
         return state.pid
 
 
+Supervise = Callable[..., Harness]
+
+
 @pytest.fixture
-async def harnesses() -> AsyncIterator[list[Harness]]:
+async def supervise() -> AsyncIterator[Supervise]:
+    """Runs programs by the processes' names, and stops them at the end of the test."""
     started: list[Harness] = []
-    yield started
+
+    def supervise(**programs: str) -> Harness:
+        started.append(Harness(**programs))
+        return started[-1]
+
+    yield supervise
     for harness in started:
         await harness.supervisor.stop()
         with suppress(asyncio.CancelledError):
@@ -94,9 +103,8 @@ async def printed(capfd: pytest.CaptureFixture[str], line: str) -> None:
             await asyncio.sleep(0.02)
 
 
-async def test_one_that_is_killed_is_followed_by_another(harnesses: list[Harness]) -> None:
-    harness = Harness(worker="lasting")
-    harnesses.append(harness)
+async def test_one_that_is_killed_is_followed_by_another(supervise: Supervise) -> None:
+    harness = supervise(worker="lasting")
     first = await harness.running_pid("worker")
     (process,) = harness.supervisor.processes
     assert process.kill() == first
@@ -109,10 +117,9 @@ async def test_one_that_is_killed_is_followed_by_another(harnesses: list[Harness
 
 
 async def test_what_a_killed_one_had_started_dies_with_it(
-    harnesses: list[Harness], capfd: pytest.CaptureFixture[str]
+    supervise: Supervise, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    harness = Harness(worker="with_a_child")
-    harnesses.append(harness)
+    harness = supervise(worker="with_a_child")
     pid = await harness.running_pid("worker")
     await printed(capfd, "worker    | up")
     (child,) = psutil.Process(pid).children()
@@ -124,10 +131,9 @@ async def test_what_a_killed_one_had_started_dies_with_it(
 
 
 async def test_one_that_is_stopped_stays_away_as_long_as_it_was_told(
-    harnesses: list[Harness], capfd: pytest.CaptureFixture[str]
+    supervise: Supervise, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    harness = Harness(redis="lasting")
-    harnesses.append(harness)
+    harness = supervise(redis="lasting")
     first = await harness.running_pid("redis")
     await printed(capfd, "up")
     (process,) = harness.supervisor.processes
@@ -140,10 +146,9 @@ async def test_one_that_is_stopped_stays_away_as_long_as_it_was_told(
 
 @pytest.mark.parametrize(("program", "status"), [("broken", 1), ("misused", 2)])
 async def test_one_that_cannot_run_at_all_ends_the_demo_with_its_status(
-    harnesses: list[Harness], program: str, status: int
+    supervise: Supervise, program: str, status: int
 ) -> None:
-    harness = Harness(redis="lasting", gateway=program)
-    harnesses.append(harness)
+    harness = supervise(redis="lasting", gateway=program)
     assert await asyncio.wait_for(harness.running, 20) == status
 
 
@@ -163,7 +168,7 @@ async def test_stopping_leaves_nothing_behind_and_ends_last_what_the_others_need
 
 
 async def test_a_line_without_end_does_not_stop_the_output(
-    harnesses: list[Harness], capfd: pytest.CaptureFixture[str]
+    supervise: Supervise, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    harnesses.append(Harness(worker="wordy"))
+    supervise(worker="wordy")
     await printed(capfd, "worker    | up")
