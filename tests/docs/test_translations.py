@@ -1,4 +1,4 @@
-"""docs/zh says what docs says: heading by heading the same snippets, names, tables and links."""
+"""Chinese pages say what the English ones do: the same snippets, names, figures, tables, links."""
 
 import re
 from collections.abc import Iterator
@@ -10,12 +10,15 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
+README = "../README.md"
 ENGLISH_ONLY = {"dependencies.md", "faults.md", "regressions.md", "tried.md"}
 """Lists for those who change Dingda, in part written by a program."""
 _FENCE = re.compile(r"^( *)```(\w*).*?\n(.*?)^\1```", re.MULTILINE | re.DOTALL)
 _HEADING = re.compile(r"^(#+) (.*)$", re.MULTILINE)
 _CODE = re.compile(r"`([^`]+)`")
 _LINK = re.compile(r"\]\(([^)\s]+)\)")
+_ITEM = re.compile(r"^ *(?:-|\d+\.) ", re.MULTILINE)
+_FIGURE = re.compile(r"(?<![A-Za-z0-9_.,])\d[\d,]*(?:\.\d+)?")
 _ROW = re.compile(r"^ *\|.*\|$", re.MULTILINE)
 _COMMENT = re.compile(r"(?:^|(?<=\s))#\s.*$|\"\"\".*?\"\"\"", re.MULTILINE | re.DOTALL)
 
@@ -29,6 +32,9 @@ class Section:
     names: set[str]
     rows: list[int]
     links: list[str]
+    blocks: int
+    items: int
+    figures: set[str]
 
 
 def pages() -> list[str]:
@@ -38,6 +44,11 @@ def pages() -> list[str]:
 
 def translated() -> list[str]:
     return [page for page in pages() if page not in ENGLISH_ONLY]
+
+
+def both(page: str) -> tuple[list[Section], list[Section]]:
+    original = (DOCS / page).resolve()
+    return sections(original), sections(chinese(original))
 
 
 def sections(path: Path) -> list[Section]:
@@ -55,9 +66,18 @@ def sections(path: Path) -> list[Section]:
             names={" ".join(name.split()) for name in _CODE.findall(prose[start:end])},
             rows=[row.count("|") - row.count(r"\|") for row in _ROW.findall(prose[start:end])],
             links=sorted(destinations(path, prose[start:end])),
+            blocks=len(re.findall(r"\S\n(?= *\n)", prose[start:end])),
+            items=len(_ITEM.findall(prose[start:end])),
+            figures=set(figures(prose[start:end])),
         )
         for start, end in zip(starts, ends, strict=True)
     ]
+
+
+def figures(text: str) -> Iterator[str]:
+    """Numbers written in digits, which are the same in both languages."""
+    words = _ITEM.sub("", _LINK.sub("]", _CODE.sub("", text)))
+    return (figure.rstrip(",") for figure in _FIGURE.findall(words))
 
 
 def uncommented(code: str) -> str:
@@ -79,7 +99,7 @@ def destinations(path: Path, text: str) -> Iterator[str]:
         if anchor:
             assert anchor in anchors(page), f"{path} links to {target}: no such heading"
             heading = f" heading {anchors(page).index(anchor) + 1}"
-        if path.is_relative_to(DOCS / "zh") and page == in_english:
+        if path != english(path) and page == in_english != english(path):
             assert not chinese(page).exists(), f"{path} links to {target} in English"
         yield f"{in_english}{heading}"
 
@@ -127,30 +147,44 @@ def test_each_translation_is_of_a_page_and_none_is_of_one_that_is_english_only()
     assert set(pages()) >= ENGLISH_ONLY
 
 
-@pytest.mark.parametrize("page", translated())
+@pytest.mark.parametrize("page", [README, *translated()])
 def test_a_translation_has_the_same_headings(page: str) -> None:
-    ours, theirs = sections(DOCS / page), sections(DOCS / "zh" / page)
+    ours, theirs = both(page)
     assert [each.level for each in ours] == [each.level for each in theirs]
 
 
 @pytest.mark.parametrize("page", translated())
 def test_a_translation_has_the_same_snippets_but_for_comments(page: str) -> None:
-    ours, theirs = sections(DOCS / page), sections(DOCS / "zh" / page)
+    ours, theirs = both(page)
     assert [each.snippets for each in ours] == [each.snippets for each in theirs]
 
 
-@pytest.mark.parametrize("page", translated())
+@pytest.mark.parametrize("page", [README, *translated()])
 def test_a_translation_names_the_same_code_and_has_the_same_tables(page: str) -> None:
-    ours, theirs = sections(DOCS / page), sections(DOCS / "zh" / page)
+    ours, theirs = both(page)
     assert [(each.names, each.rows) for each in ours] == [
         (each.names, each.rows) for each in theirs
     ]
 
 
-@pytest.mark.parametrize("page", translated())
+@pytest.mark.parametrize("page", [README, *translated()])
 def test_a_translation_links_to_the_same_places_in_its_own_language(page: str) -> None:
-    ours, theirs = sections(DOCS / page), sections(DOCS / "zh" / page)
+    ours, theirs = both(page)
     assert [each.links for each in ours] == [each.links for each in theirs]
+
+
+@pytest.mark.parametrize("page", [README, *translated()])
+def test_a_translation_has_as_many_paragraphs_and_list_items(page: str) -> None:
+    ours, theirs = both(page)
+    assert [(each.blocks, each.items) for each in ours] == [
+        (each.blocks, each.items) for each in theirs
+    ]
+
+
+@pytest.mark.parametrize("page", [README, *translated()])
+def test_a_translation_has_the_same_figures(page: str) -> None:
+    ours, theirs = both(page)
+    assert [each.figures for each in ours] == [each.figures for each in theirs]
 
 
 @pytest.mark.parametrize(
@@ -161,12 +195,16 @@ def test_a_translation_links_to_the_same_places_in_its_own_language(page: str) -
         ("[it](page.md#a-part)", "[it](page.md)"),
         ("return 1", "return 2"),
         ("## A part", "### A part"),
+        ("within 2 s", "within 3 s"),
+        ("- one\n", ""),
+        ("1. two\n", ""),
+        ("Said.\n\n", "Said.\n"),
     ],
 )
 def test_the_comparison_sees_what_differs(said: str, instead: str, tmp_path: Path) -> None:
     text = (
         "# Page\n\n`ask` [it](page.md#a-part)\n\n| a | b |\n\n"
-        "## A part\n\n```sh\nreturn 1 # one\n```\n"
+        "## A part\n\n```sh\nreturn 1 # one\n```\n\nSaid.\n\nwithin 2 s\n\n- one\n1. two\n"
     )
     assert said in text
     page = tmp_path / "page.md"
