@@ -42,11 +42,11 @@ endif
 demo: .venv/.demo ## start a server, the bot and a simulated DingTalk (STREAM=1: in Stream mode); Ctrl-C ends all
 	@exec $(BIN)/dingda demo $(if $(STREAM),--stream)
 
-# Most tests wait for processes, leases and outages: four files at a time keep two cores half busy.
+# Most tests wait for processes, leases and outages, so two cores take four files at a time.
 test: setup lint ## ruff, mypy and every test but the slow ones
 	@$(BIN)/pytest -n 4 --dist loadfile
 
-quick: setup ## ruff and the unit tests that take no seconds each, in less than a minute
+quick: setup ## ruff and the quick unit tests, in less than a minute
 	@$(BIN)/ruff check .
 	@$(BIN)/pytest -n 2 --dist loadfile -m "not slow and not packaging and not heavy" tests/unit
 

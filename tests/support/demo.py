@@ -34,7 +34,7 @@ MODES = [
 FOREIGN = ("shared", "worker", "gateway", "tests", "simulator")
 """Packages that an author may have, named as some of our folders are."""
 
-SHADOWS = ("click", "honcho", "json", "logging", "redis")
+SHADOWS = ("click", "httpx", "json", "logging", "redis")
 """Modules that an author may have, named as libraries are."""
 
 

@@ -16,11 +16,7 @@ SAVED = {
     "version": 1,
     "messages": [
         {"said": {"text": "一"}, "replies": [HELLO]},
-        {
-            "said": {"text": "", "sender": "李四", "single": True},
-            "replies": [HELLO],
-            "pushed": True,
-        },
+        {"said": TO_LI, "replies": [HELLO], "pushed": True},
         {"said": {"text": "二", "single": True}, "gap_ms": 10},
     ],
 }
