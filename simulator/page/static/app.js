@@ -139,9 +139,9 @@ function choose(id) {
 }
 
 /** Opens a message in its conversation, with its details or without. */
-function show(record, isPlain = false) {
-  go(conversationOf(record), isPlain ? null : record.msg_id);
-  if (!isPlain) panels.focus();
+function show(record, withDetails = true) {
+  go(conversationOf(record), withDetails ? record.msg_id : null);
+  if (withDetails) panels.focus();
 }
 
 /** Puts a message back into the box, to be changed and sent again. */

@@ -11,7 +11,9 @@ export const PRESETS = [
   {
     name: "bold",
     message: (bot) => ({
-      ...{ kind: "richText", text: "", runs: [`@${bot}`, "查", "@李四", "的绩", "效"] },
+      kind: "richText",
+      text: "",
+      runs: [`@${bot}`, "查", "@李四", "的绩", "效"],
       mentioned: [LISI],
     }),
   },

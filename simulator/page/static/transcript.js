@@ -4,7 +4,7 @@ import * as api from "./api.js";
 import { element } from "./dom.js";
 import { texts } from "./texts.js";
 
-/** @param {{attempt(request: Promise<unknown>): void, show(record: object, isOnly: boolean): void}} page */
+/** @param {{attempt(request: Promise<unknown>): void, show(record: object, withDetails: boolean): void}} page */
 export function transcriptTools({ attempt, show }) {
   const said = element("p", { class: "hint", role: "status" });
   let isSent = false;
@@ -16,7 +16,7 @@ export function transcriptTools({ attempt, show }) {
     const records = await api.loadTranscript(text, isSent);
     const count = records.filter(({ prompted }) => prompted !== false).length;
     said.textContent = (isSent ? texts.transcript.sent : texts.transcript.shown)(count);
-    if (records.length) show(records[0], true);
+    if (records.length) show(records[0], false);
   }
 
   async function clear() {
