@@ -47,12 +47,11 @@ def api_routes(
         dingtalk: the simulation.
         delivery: brings the callbacks to the bot.
         changes: wakes the requests that wait for a change.
-        feed: what the events tell besides records and faults.
+        feed: what the events send besides records.
         inspections: what workers report of their work.
     """
     endpoints = _Endpoints(dingtalk, delivery, changes, inspections)
-    views = {"bad_day": lambda: dingtalk.faults, **feed.views}
-    events = Events(dingtalk.records, views, changes, feed.logs)
+    events = Events(dingtalk.records, feed, changes)
     # A msgId holds slashes, and they arrive decoded.
     message = "/api/messages/{msg_id:path}"
     return [

@@ -35,7 +35,7 @@ from dingda.simulator.dingtalk.simulation import Simulation
 from dingda.simulator.http.api import api_routes
 from dingda.simulator.http.api_requests import ApiError, error_response
 from dingda.simulator.http.delivery import Delivery
-from dingda.simulator.http.events import Feed
+from dingda.simulator.http.events import Feed, View
 from dingda.simulator.inspections import Inspections
 from dingda.simulator.page import page_routes
 from dingda.simulator.watch import LedgerWatch
@@ -65,11 +65,15 @@ def create_app(  # noqa: PLR0913 - a room's parts, each by its name
         watch: reads the ledger, where there is one.
         inspections: what workers report of their work; None: nothing.
         routes: Stream mode's, a custom robot's, and those of fakes of other services.
-        feed: what the events tell besides records and faults.
+        feed: what the events send besides records, faults and skills.
         hosts: the only names that it answers to; none for any name.
     """
     inspections = inspections or Inspections(InspectionReader(None), dingtalk.records, changes)
-    views = {"skills": lambda: inspections.skills, **feed.views}
+    own: dict[str, View] = {
+        "bad_day": lambda: dingtalk.faults,
+        "skills": lambda: inspections.skills,
+    }
+    feed = replace(feed, views=own | dict(feed.views))
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
@@ -87,7 +91,7 @@ def create_app(  # noqa: PLR0913 - a room's parts, each by its name
                 methods=["GET", "POST"],
             ),
             *routes,
-            *api_routes(dingtalk, delivery, changes, replace(feed, views=views), inspections),
+            *api_routes(dingtalk, delivery, changes, feed, inspections),
             *page_routes(),
         ],
         middleware=[Middleware(KnownHosts, hosts=hosts)] if hosts else [],

@@ -3,7 +3,6 @@
 import secrets
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from types import MappingProxyType
 from typing import Protocol
 
 from starlette.requests import Request
@@ -16,35 +15,35 @@ _HEARTBEAT_S = 15.0
 """How often a stream without news sends something, so that a dead connection is noticed."""
 
 
-class Told(Protocol):
-    """A value that an event holds."""
+class EventData(Protocol):
+    """A value that an event carries."""
 
     def to_json(self) -> bytes:
         """Write it as JSON."""
 
 
 class ChangeLog(Protocol):
-    """Values that are told again whenever they change."""
+    """Values that are sent again whenever they change."""
 
     @property
     def revision(self) -> int:
         """The number of the latest change."""
 
-    def since(self, revision: int) -> Sequence[Told]:
+    def since(self, revision: int) -> Sequence[EventData]:
         """Those that changed after a revision; 0: all."""
 
 
-View = Callable[[], Told]
-"""What there is to tell of something at present."""
+View = Callable[[], EventData]
+"""Reads something as it is at present."""
 
 
 @dataclass(frozen=True, slots=True)
 class Feed:
-    """What the events tell besides records, by the events' names.
+    """What is sent besides records, by the events' names.
 
     Attributes:
-        views: told again as a whole when they have changed.
-        logs: told value by value, as cards are.
+        views: sent again as a whole when they have changed.
+        logs: sent value by value, as cards are.
     """
 
     views: Mapping[str, View] = field(default_factory=dict)
@@ -52,30 +51,23 @@ class Feed:
 
 
 class Events:
-    """Tells of records, and of views whenever they have changed.
+    """Sends records, and what else there is, whenever they have changed.
 
     Args:
         records: the records.
-        views: what is told besides, by the events' names.
+        feed: what is sent besides.
         changes: announces changes of all.
-        logs: what is told besides, one value an event, by the events' names.
     """
 
-    def __init__(
-        self,
-        records: RecordStore,
-        views: Mapping[str, View],
-        changes: ChangeNotifier,
-        logs: Mapping[str, ChangeLog] = MappingProxyType({}),
-    ) -> None:
+    def __init__(self, records: RecordStore, feed: Feed, changes: ChangeNotifier) -> None:
         self._records = records
-        self._logs = logs
-        self._views = views
+        self._logs = feed.logs
+        self._views = feed.views
         self._changes = changes
         self._server_id = secrets.token_hex(4)
 
     async def follow(self, request: Request) -> Response:
-        """Tell from the beginning, or from where a client of this server left off."""
+        """Send everything, or what came since a client of this server left off."""
         known, _, revision = request.headers.get("last-event-id", "").partition("-")
         resumes = known == self._generation and revision.isdigit()
         return StreamingResponse(
@@ -85,7 +77,7 @@ class Events:
         )
 
     async def _events(self, revision: int) -> AsyncIterator[bytes]:
-        told: dict[str, Told] = {}
+        sent: dict[str, EventData] = {}
         # A client that resumes gets these from the beginning, which does no harm.
         logged = dict.fromkeys(self._logs, 0)
         generation = self._generation if revision else ""
@@ -93,18 +85,18 @@ class Events:
         def is_news() -> bool:
             return (
                 self._records.has_changed_since(revision)
-                or self._news(told) != {}
+                or self._news(sent) != {}
                 or any(log.revision > logged[name] for name, log in self._logs.items())
             )
 
         while not self._changes.closed:
             if generation != self._generation:
-                generation, revision, told = self._generation, 0, {}
+                generation, revision, sent = self._generation, 0, {}
                 logged = dict.fromkeys(self._logs, 0)
                 yield _event("beginning", b"{}")
             records, revision = self._records.since(revision), self._records.revision
-            news = self._news(told)
-            told |= news
+            news = self._news(sent)
+            sent |= news
             for name, value in news.items():
                 yield _event(name, value.to_json())
             for name, log in self._logs.items():
@@ -122,9 +114,9 @@ class Events:
         """What a client must know to go on from where it left off."""
         return f"{self._server_id}.{self._records.generation}"
 
-    def _news(self, told: Mapping[str, Told]) -> dict[str, Told]:
+    def _news(self, sent: Mapping[str, EventData]) -> dict[str, EventData]:
         values = {name: view() for name, view in self._views.items()}
-        return {name: value for name, value in values.items() if value != told.get(name)}
+        return {name: value for name, value in values.items() if value != sent.get(name)}
 
 
 def _event(name: str, data: bytes) -> bytes:

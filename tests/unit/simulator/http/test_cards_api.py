@@ -25,7 +25,7 @@ from dingda.simulator.dingtalk.stream import Stream
 from dingda.simulator.dingtalk.stream_frames import CARD_TOPIC
 from dingda.simulator.dingtalk.stream_pushes import StreamPushes
 from dingda.simulator.http.card_presses import PATIENCE_S, CardPresses
-from dingda.simulator.http.events import Events
+from dingda.simulator.http.events import Events, Feed
 from tests.support.open_platform_caller import BY_KEY, a_button, a_card, an_answer
 from tests.support.simulator_harness import NOW_MS, ROBOTS, SECRET, SIMULATOR_URL, Clock
 from tests.support.stream_harness import CLIENT_ID, Frame, StreamClient, a_stream
@@ -290,7 +290,7 @@ async def test_events_tell_of_each_card_that_has_changed(
 ) -> None:
     show(platform, a_card("card-1"))
     show(platform, a_card("card-2"))
-    events = Events(dingtalk.records, {}, ChangeNotifier(), {"card": platform.cards})
+    events = Events(dingtalk.records, Feed(logs={"card": platform.cards}), ChangeNotifier())
     response = await events.follow(Request({"type": "http", "headers": []}))
     body = response.body_iterator  # type: ignore[attr-defined]  # it streams
 

@@ -9,7 +9,7 @@ from dingda.simulator.dingtalk.record import Record
 from dingda.simulator.dingtalk.record_store import RecordStore
 from dingda.simulator.dingtalk.stream_faults import NO_STREAM_FAULTS, StreamFaults
 from dingda.simulator.dingtalk.user_message import UserMessage
-from dingda.simulator.http.events import Events
+from dingda.simulator.http.events import Events, Feed
 
 
 def a_record(msg_id: str) -> Record:
@@ -27,7 +27,7 @@ async def follow(events: Events, last_id: str = "") -> AsyncIterator[str]:
 async def test_what_is_told_besides_records_is_told_at_first_and_when_it_has_changed() -> None:
     faults = NO_STREAM_FAULTS
     changes = ChangeNotifier()
-    heard = follow(Events(RecordStore(), {"stream_faults": lambda: faults}, changes))
+    heard = follow(Events(RecordStore(), Feed({"stream_faults": lambda: faults}), changes))
     first = [await anext(heard) for _ in range(3)]
     assert [event.partition("\n")[0] for event in first] == [
         "event: beginning",
@@ -47,7 +47,7 @@ async def test_a_follower_begins_again_once_records_are_forgotten() -> None:
     kept, forgotten = (a_record(msg_id) for msg_id in ("kept", "forgotten"))
     records.put(forgotten)
     records.put(kept)
-    heard = follow(Events(records, {}, changes))
+    heard = follow(Events(records, Feed(), changes))
     before = [await anext(heard) for _ in range(4)]
     records.clear(but=lambda record: record == kept)
     await changes.announce()
@@ -63,7 +63,7 @@ async def test_a_follower_begins_again_once_records_are_forgotten() -> None:
 async def test_a_client_from_before_they_were_forgotten_begins_again_as_well() -> None:
     records, changes = RecordStore(), ChangeNotifier()
     records.put(a_record("forgotten"))
-    events = Events(records, {}, changes)
+    events = Events(records, Feed(), changes)
     heard = follow(events)
     last_id = [await anext(heard) for _ in range(3)][-1].partition("id: ")[2].partition("\n")[0]
     resumed = await anext(follow(events, last_id))
