@@ -75,6 +75,11 @@ class SimulatorSettings(PlainSettings):
         "calls of backends, log lines, tracebacks, and which skills there are. It holds what "
         "people write. Empty: nothing of that is shown.",
     )
+    clock_file: Path | None = Field(
+        None,
+        description="A file with the time that skills are told, for tests: see "
+        "`clock_at` in the docs on testing. Empty, or while it is not there: the present.",
+    )
 
     mode: Literal["http", "stream"] = Field(
         "http",

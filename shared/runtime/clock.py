@@ -1,6 +1,7 @@
 """The time of day: Unix time in milliseconds, as DingTalk writes it, and China's time zone."""
 
 import time
+from datetime import datetime
 from zoneinfo import ZoneInfo
 
 CHINA = ZoneInfo("Asia/Shanghai")
@@ -9,6 +10,11 @@ CHINA = ZoneInfo("Asia/Shanghai")
 >>> datetime(2026, 11, 28, 9, tzinfo=CHINA).isoformat()
 '2026-11-28T09:00:00+08:00'
 """
+
+
+def china_now() -> datetime:
+    """The present in China, which has one time zone."""
+    return datetime.now(CHINA)
 
 
 def wall_clock_ms() -> int:

@@ -45,7 +45,8 @@ class SimulatorClient:
     """
 
     def __init__(self, url: str, *, transport: httpx.AsyncBaseTransport | None = None) -> None:
-        self._url = url
+        self.url = url
+        """The server's."""
         self._http = httpx.AsyncClient(
             base_url=url, transport=transport, trust_env=False, timeout=_TIMEOUT_S
         )
@@ -269,13 +270,13 @@ class SimulatorClient:
             raise RequestRejectedError(response.json()["detail"])
         except (ValueError, KeyError, TypeError):
             raise RequestRejectedError(
-                f"What answers at {self._url} (status {response.status_code}) is not the "
+                f"What answers at {self.url} (status {response.status_code}) is not the "
                 "simulator. Name it with DINGDA_SIMULATOR_URL."
             ) from None
 
     def _unreachable(self) -> SimulatorUnreachableError:
         return SimulatorUnreachableError(
-            f"Nothing answers at {self._url}. Start it with `dingda demo`, or name another with "
+            f"Nothing answers at {self.url}. Start it with `dingda demo`, or name another with "
             "DINGDA_SIMULATOR_URL."
         )
 

@@ -4,6 +4,7 @@ import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
+from urllib.parse import urlsplit
 
 from dingda.shared.dingtalk.fields import string
 from dingda.shared.dingtalk.message import SESSION_LIFE_MS, Message, parse_message
@@ -76,6 +77,11 @@ class Simulation:
         self.records = RecordStore()
         self._sessions = Sessions(self.records, public_url=public_url, life_ms=session_life_ms)
         self.bot_sends = BotSends(self.records, now_ms=now_ms)
+
+    @property
+    def host(self) -> str:
+        """Where it is, as a host with a port; what fakes of backends say of themselves holds it."""
+        return urlsplit(self.public_url).netloc
 
     @property
     def faults(self) -> FaultSettings:

@@ -7,13 +7,15 @@ import json
 import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from itertools import accumulate
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import ConfigDict, Field, TypeAdapter
+from pydantic import AwareDatetime, ConfigDict, Field, TypeAdapter
 
+from dingda.shared.runtime.clock import CHINA
 from dingda.shared.runtime.logs import redact
-from dingda.simulator.dingtalk.callback import without_fresh
+from dingda.simulator.dingtalk.callback import staff_id_of, without_fresh
 from dingda.simulator.dingtalk.card import Card
 from dingda.simulator.dingtalk.record import Record
 from dingda.simulator.dingtalk.replies import record_reply
@@ -68,6 +70,10 @@ class Transcript:
 
     version: Literal[1]
     messages: tuple[Entry, ...]
+    began: AwareDatetime | None = None
+    """When the first was said; None: that is not known."""
+    host: str = ""
+    """The simulator's host with its port, which may be another when it is said again."""
 
     def to_json(self) -> bytes:
         """One JSON object that people can read and edit; what is left out has its default."""
@@ -102,6 +108,13 @@ def transcript_of(records: Sequence[Record], find_card: FindCard) -> Transcript:
     return Transcript.from_json(json.dumps(change_texts(written, redact)).encode())
 
 
+def began_at(records: Sequence[Record]) -> datetime | None:
+    """When the first message was said; None where another transcript shows it."""
+    if not records or records[0].loaded:
+        return None
+    return datetime.fromtimestamp(records[0].sent_at_ms / 1000, CHINA)
+
+
 def loaded(transcript: Transcript, *, now_ms: int) -> list[Record]:
     """The records by which the chat shows a transcript, the last as if it were said at present."""
     after_ms = list(accumulate(entry.gap_ms for entry in transcript.messages))
@@ -118,7 +131,7 @@ def _entry(record: Record, gap_ms: int, find_card: FindCard) -> Entry:
     replies = tuple(reply.payload for reply in record.shown if reply.payload)
     return Entry(
         record.said,
-        (_as_markdown(card),) if card else replies,
+        (_as_markdown(card, record.said),) if card else replies,
         gap_ms,
         pushed=not record.prompted,
         callback=without_fresh(record.callback) if is_made else None,
@@ -126,8 +139,8 @@ def _entry(record: Record, gap_ms: int, find_card: FindCard) -> Entry:
     )
 
 
-def _as_markdown(card: Card) -> dict[str, Any]:
-    view = card.seen_by("")
+def _as_markdown(card: Card, said: UserMessage) -> dict[str, Any]:
+    view = card.seen_by(staff_id_of(said.sender) if said.single else "")
     buttons = [f"[{button.text}]" for button in view.buttons]
     text = "\n\n".join(filter(None, (view.text, " ".join(buttons))))
     return {

@@ -3,7 +3,6 @@
 import time
 from collections import ChainMap
 from dataclasses import replace
-from datetime import UTC, datetime
 from functools import partial
 from random import SystemRandom
 from urllib.parse import parse_qs, urljoin, urlsplit
@@ -22,6 +21,7 @@ from dingda.shared.queue import JobQueue
 from dingda.shared.runtime.clock import wall_clock_ms
 from dingda.shared.runtime.inspection_file import InspectionReader
 from dingda.shared.runtime.known_hosts import LOOPBACK_NAMES
+from dingda.shared.runtime.set_clock import clock_of
 from dingda.shared.runtime.settings import Settings
 from dingda.simulator.backends.card_api import CallbackRoute
 from dingda.simulator.backends.media_api import OSS_PATH
@@ -130,7 +130,13 @@ def compose(
             *openapi_api_routes(platform.openapi, changes),
             *organisation_routes(platform.organisation, changes),
             *file_api_routes(platform.media),
-            *export_routes(dingtalk.records, platform.media, inspections, platform.cards.find),
+            *export_routes(
+                dingtalk,
+                platform.media,
+                inspections,
+                platform.cards.find,
+                lambda: [person.name for person in platform.organisation],
+            ),
             *exchange_routes(dingtalk.records, platform.cards, changes),
             *transcript_routes(dingtalk, delivery, changes, platform.cards.find),
             *worker_routes(
@@ -140,7 +146,7 @@ def compose(
             *(extension.routes if extension else ()),
             Mount(OSS_PATH, routes=platform.media_api.host_routes()),
             Mount("/openapi", routes=platform.routes()),
-            Mount("/open-meteo", routes=FakeOpenMeteo(lambda: datetime.now(UTC)).routes()),
+            Mount("/open-meteo", routes=FakeOpenMeteo(clock_of(settings.clock_file)).routes()),
         ],
         feed=Feed(
             views=stream_views(stream)

@@ -3,28 +3,37 @@
 GET /api/messages/{msgId}/test   Python, for pytest; see `simulator.dingtalk.export`
 """
 
+from collections.abc import Callable, Iterable
+
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from dingda.simulator.dingtalk.export import as_test, copied_from
+from dingda.simulator.dingtalk.copied import copied_from
+from dingda.simulator.dingtalk.export import as_test
 from dingda.simulator.dingtalk.media import MediaStore
-from dingda.simulator.dingtalk.record_store import RecordStore
+from dingda.simulator.dingtalk.simulation import Simulation
 from dingda.simulator.dingtalk.transcript import FindCard
 from dingda.simulator.http.api_requests import found
 from dingda.simulator.inspections import Inspections
 
 
 def export_routes(
-    records: RecordStore, media: MediaStore, inspections: Inspections, find_card: FindCard
+    dingtalk: Simulation,
+    media: MediaStore,
+    inspections: Inspections,
+    find_card: FindCard,
+    find_names: Callable[[], Iterable[str]],
 ) -> list[BaseRoute]:
     """Build the route that writes tests; before that of a record, whose path holds it."""
 
     async def show(request: Request) -> Response:
         inspections.catch_up()
         msg_id = request.path_params["msg_id"]
-        record = found(records.get(msg_id))
-        copied = copied_from(record, records.since(0), find_card)
+        record = found(dingtalk.record(msg_id))
+        copied = copied_from(
+            record, dingtalk.records.since(0), find_card, names=find_names(), host=dingtalk.host
+        )
         return PlainTextResponse(as_test(copied, media.given))
 
     return [Route("/api/messages/{msg_id:path}/test", show, methods=["GET"])]

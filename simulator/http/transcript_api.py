@@ -5,6 +5,8 @@ POST   /api/transcript         shows a transcript in the chat; ?send=1 sends its
 DELETE /api/messages           forgets what the bot is done with
 """
 
+from dataclasses import replace
+
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
@@ -12,7 +14,14 @@ from starlette.routing import BaseRoute, Route
 from dingda.simulator.dingtalk.change_notifier import ChangeNotifier
 from dingda.simulator.dingtalk.record import Record
 from dingda.simulator.dingtalk.simulation import Simulation
-from dingda.simulator.dingtalk.transcript import Entry, FindCard, Transcript, loaded, transcript_of
+from dingda.simulator.dingtalk.transcript import (
+    Entry,
+    FindCard,
+    Transcript,
+    began_at,
+    loaded,
+    transcript_of,
+)
 from dingda.simulator.http.api_requests import (
     as_api_errors,
     check_is_open,
@@ -59,8 +68,14 @@ class _Endpoints:
         self._changes = changes
 
     async def show(self, _: Request) -> Response:
+        records = self._dingtalk.records.since(0)
+        transcript = replace(
+            transcript_of(records, self._find_card),
+            began=began_at(records),
+            host=self._dingtalk.host,
+        )
         return Response(
-            transcript_of(self._dingtalk.records.since(0), self._find_card).to_json(),
+            transcript.to_json(),
             media_type="application/json",
             headers={"Content-Disposition": 'attachment; filename="transcript.json"'},
         )

@@ -3,8 +3,10 @@
 import json
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext, suppress
+from dataclasses import replace
+from datetime import datetime, timedelta
 from difflib import unified_diff
 from functools import partial
 from pathlib import Path
@@ -23,34 +25,69 @@ if TYPE_CHECKING:
     from dingda.simulator.testing.simulated_dingtalk import SimulatedDingTalk
 
 _IGNORED = "…"
+ClockAt = Callable[[datetime], AbstractContextManager[None]]
+"""Lets the clock stand still in a `with` block."""
 
 
 def replay(
-    dingtalk: "SimulatedDingTalk", path: Path, *, ignore: Sequence[str], wait_s: float
+    dingtalk: "SimulatedDingTalk",
+    path: Path,
+    *,
+    ignore: Sequence[str],
+    wait_s: float,
+    clock_at: ClockAt | None,
 ) -> list[Record]:
     """Say it all again and compare; see `SimulatedDingTalk.replay`."""
     transcript = Transcript.from_json(path.read_bytes())
     known = {record.msg_id for record in dingtalk.pushed}
     said = [entry for entry in transcript.messages if not entry.pushed]
-    answered = _say_again(dingtalk, said, wait_s)
+    answered = _say_again(dingtalk, transcript, wait_s, clock_at)
     pushed = _pushed_again(dingtalk, known, len(transcript.messages) - len(said), wait_s)
     cards = {card.out_track_id: card for card in dingtalk.cards}
-    if differs := differences(transcript, answered, pushed, cards.get, ignore):
+    if differs := differences(
+        _said_at(dingtalk.host, transcript), answered, pushed, cards.get, ignore
+    ):
         raise AssertionError("\n\n".join((f"{path}: the chat shows otherwise", *differs)))
     return answered
 
 
-def _say_again(dingtalk: "SimulatedDingTalk", said: Iterable[Entry], wait_s: float) -> list[Record]:
-    """Say each message once the one before it is answered."""
+def _say_again(
+    dingtalk: "SimulatedDingTalk",
+    transcript: Transcript,
+    wait_s: float,
+    clock_at: ClockAt | None,
+) -> list[Record]:
+    """Say each message at the time it was said, once the one before it is answered."""
     records = []
-    for entry in said:
-        if entry.raw_body is None:
-            record = dingtalk.look(dingtalk.say(entry.said), wait_s=wait_s)
-        else:
-            is_verbatim = entry.verbatim is not None
-            record = dingtalk.ask_raw(entry.raw_body, verbatim=is_verbatim, wait_s=wait_s)
-        records.append(record)
+    began, after = transcript.began, timedelta()
+    for entry in transcript.messages:
+        after += timedelta(milliseconds=entry.gap_ms)
+        if not entry.pushed:
+            with clock_at(began + after) if clock_at and began else nullcontext():
+                records.append(_say(dingtalk, entry, wait_s))
     return records
+
+
+def _say(dingtalk: "SimulatedDingTalk", entry: Entry, wait_s: float) -> Record:
+    if entry.raw_body is None:
+        return dingtalk.look(dingtalk.say(entry.said), wait_s=wait_s)
+    is_verbatim = entry.verbatim is not None
+    return dingtalk.ask_raw(entry.raw_body, verbatim=is_verbatim, wait_s=wait_s)
+
+
+def _said_at(host: str, transcript: Transcript) -> Transcript:
+    """A transcript as if the simulator had been at a host then."""
+    if not transcript.host:
+        return transcript
+
+    def move(text: str) -> str:
+        return text.replace(transcript.host, host)
+
+    entries = (
+        replace(entry, replies=tuple(change_texts(list(entry.replies), move)))
+        for entry in transcript.messages
+    )
+    return replace(transcript, messages=tuple(entries))
 
 
 def _pushed_again(

@@ -3,8 +3,10 @@
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Self, TypeVar
+from urllib.parse import urlsplit
 
 from anyio.from_thread import BlockingPortal, start_blocking_portal
 
@@ -71,6 +73,11 @@ class SimulatedDingTalk:
     def of(cls, stack: RunningStack) -> AbstractContextManager[Self]:
         """Connect to the simulator of a stack, whose worker can be killed."""
         return cls.at(stack.url, stack)
+
+    @property
+    def host(self) -> str:
+        """Where it is, as a host with a port: fakes of backends have it in what they say."""
+        return urlsplit(self._client.url).netloc
 
     def ask(self, text: str, *, wait_s: float = WAIT_S, **fields: Any) -> Record:
         """Send a message to the bot, and wait until it has replied or is known not to.
@@ -145,6 +152,22 @@ class SimulatedDingTalk:
             self.wait_until(lambda: _is_begun(self.look(during)))
         self._stack.kill_worker()
 
+    def clock_at(self, now: datetime) -> AbstractContextManager[None]:
+        """Let the skills' clock stand still in a `with` block.
+
+        It is what `ctx.now` says, and what the simulated weather counts from; what skills have in
+        their cache is forgotten. All else, such as how long a question is open, goes on.
+
+        Args:
+            now: with its time zone.
+
+        Raises:
+            StackError: if the bot was not started by the fixture `dingtalk`.
+        """
+        if self._stack is None:
+            raise StackError("only the fixture `dingtalk` has a bot whose clock can be set")
+        return self._stack.clock_at(now)
+
     def replay(
         self, path: Path | str, *, ignore: Sequence[str] = (), wait_s: float = WAIT_S
     ) -> list[Record]:
@@ -157,12 +180,14 @@ class SimulatedDingTalk:
             wait_s: how long to wait for each reply, in seconds.
 
         Returns:
-            The records of its messages.
+            The records of its messages. Each was said when `clock_at` let it be the time of the
+            transcript, where the fixture `dingtalk` has started the bot.
 
         Raises:
             AssertionError: if anything is shown otherwise; it tells what, message by message.
         """
-        return replay(self, Path(path), ignore=ignore, wait_s=wait_s)
+        clock_at = self.clock_at if self._stack else None
+        return replay(self, Path(path), ignore=ignore, wait_s=wait_s, clock_at=clock_at)
 
     def redeliver(self, record: Record) -> Record:
         """Send the same callback again, as DingTalk does."""

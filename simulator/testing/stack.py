@@ -7,6 +7,7 @@ The simulator fakes DingTalk's OpenAPI and the weather service as well. The bot 
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from datetime import datetime
 from pathlib import Path
 
 import redis
@@ -14,6 +15,7 @@ import redis
 from dingda.shared.ledger.keys import LedgerKeys
 from dingda.shared.ledger.states import MessageState
 from dingda.shared.runtime.inspection_file import INSPECTION_FILE
+from dingda.shared.runtime.set_clock import CLOCK_FILE, set_clock
 from dingda.simulator.backends.account import account_settings, register_card_callback
 from dingda.simulator.errors import StackError
 from dingda.simulator.testing.processes import (
@@ -44,7 +46,9 @@ class RunningStack:
     ) -> None:
         self.url = url
         self._redis_url = environment["DINGDA_REDIS_URL"]
-        self._keys = LedgerKeys(environment.get("DINGDA_QUEUE", "dingda"))
+        self._queue = environment.get("DINGDA_QUEUE", "dingda")
+        self._keys = LedgerKeys(self._queue)
+        self._clock_file = Path(environment[CLOCK_FILE])
         self._start_worker = start_worker
         self._worker = start_worker()
 
@@ -63,6 +67,22 @@ class RunningStack:
         self._worker.wait()
         self._end_leases()
         self._worker = self._start_worker()
+
+    @contextmanager
+    def clock_at(self, now: datetime) -> Iterator[None]:
+        """Let the skills' clock stand still in a `with` block."""
+        self._set_clock(now)
+        try:
+            yield
+        finally:
+            self._set_clock(None)
+
+    def _set_clock(self, now: datetime | None) -> None:
+        set_clock(self._clock_file, now)
+        # What is remembered was looked up at another time.
+        with redis.Redis.from_url(self._redis_url, decode_responses=True) as client:
+            for key in client.scan_iter(f"{self._queue}:cache:*"):
+                client.delete(key)
 
     def _end_leases(self) -> None:
         with redis.Redis.from_url(self._redis_url, decode_responses=True) as client:
@@ -95,6 +115,7 @@ def a_running_stack(folder: Path, settings: Mapping[str, str]) -> Iterator[Runni
             "DINGDA_SIMULATOR_OPENAPI_QPS": "0",
             "DINGDA_SIMULATOR_OPENAPI_MONTHLY_CALLS": "0",
             INSPECTION_FILE: str(folder / "inspection.jsonl"),
+            CLOCK_FILE: str(folder / "clock"),
             # The simulator fakes these, too.
             **account_settings(url, mode=settings.get("DINGDA_SIMULATOR_MODE", "http")),
             "DINGDA_OPEN_METEO_URL": f"{url}/open-meteo",

@@ -33,7 +33,9 @@ def bill() -> str:
 COFFEE = """
 import asyncio
 import logging
+import os
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from dingda.skill import Context, File, Question, Skill, Text, User
 
@@ -78,17 +80,36 @@ async def pick(which: str, ctx: Context) -> str:
     return f"{which}的"
 
 
+@skill.command("日历")
+async def day(ctx: Context) -> str:
+    url = os.environ["DINGDA_OPEN_METEO_URL"]
+    query = {"latitude": 40, "longitude": 116, "daily": "weather_code", "forecast_days": 1}
+
+    async def fetch() -> str:
+        got = await ctx.services.http.json("天气", "GET", f"{url}/v1/forecast", params=query)
+        return got.data["daily"]["time"][0]
+
+    day = await ctx.services.cache.remember("today", fetch, ttl_s=600)
+    return f"{ctx.now:%H:%M}，{urlsplit(url).netloc} 说是 {day}"
+
+
 @skill.command("豆单")
 async def beans(file: File, ctx: Context) -> str:
     return f"{file.name}: {(await ctx.download(file)).content.decode()}"
 """
 TESTS = """
+from dataclasses import replace
+from datetime import datetime, timedelta
 from urllib.parse import quote
 
 import dingda.testing
 import httpx
 import pytest
 from coffee import DRIPPED, skill
+from dingda.simulator.dingtalk.copied import Copied
+from dingda.simulator.dingtalk.export import as_test
+from dingda.simulator.dingtalk.transcript import Entry, Transcript
+from dingda.skill import CHINA
 from dingda.testing import CallbackFault, Mentioned, Quotation, ReplyFault, UserMessage, staff_id_of
 from tests.support.public_examples import NEED_A_BOT, example_of, failures_of
 
@@ -159,6 +180,45 @@ def test_a_replay_fails_where_another_reply_is_shown(dingtalk, dingtalk_url, tmp
     with pytest.raises(AssertionError, match="张三, 1: 咖啡"):
         dingtalk.replay(path)
     dingtalk.replay(path, ignore=["[好没]了"])
+
+
+NOON = datetime(2026, 2, 3, 12, tzinfo=CHINA)
+THEN = f"12:00，127.0.0.1:1 说是 2026-02-03"
+
+
+def test_the_clock_of_skills_and_of_the_simulated_weather_can_be_set(dingtalk):
+    now = dingtalk.ask("日历").text
+    with dingtalk.clock_at(NOON):
+        assert dingtalk.ask("日历").text == f"12:00，{dingtalk.host} 说是 2026-02-03"
+    assert dingtalk.ask("日历").text[-10:] == now[-10:] != "2026-02-03"
+
+
+def test_a_test_that_was_copied_on_another_day_at_another_port_passes(dingtalk):
+    record = dingtalk.ask("日历")
+    payload = {"msgtype": "text", "text": {"content": THEN}}
+    copied = Copied(
+        replace(
+            record,
+            sent_at_ms=int(NOON.timestamp() * 1000),
+            stories=(),
+            replies=(replace(record.replies[0], payload=payload),),
+        ),
+        host="127.0.0.1:1",
+    )
+    text = as_test(copied, lambda _: None)
+    run_copied(text, dingtalk)
+    with pytest.raises(AssertionError):
+        run_copied(text.replace("02-03T12", "02-04T12"), dingtalk)
+
+
+def test_a_transcript_of_another_day_at_another_port_runs_as_a_test(dingtalk, tmp_path):
+    payload = {"msgtype": "text", "text": {"content": THEN}}
+    before = Entry(UserMessage("茶"))
+    entry = Entry(UserMessage("日历"), (payload,), gap_ms=60_000)
+    began = NOON - timedelta(minutes=1)
+    path = tmp_path / "chat.json"
+    path.write_bytes(Transcript(1, (before, entry), began, "127.0.0.1:1").to_json())
+    dingtalk.replay(path)
 
 
 def test_twice_delivered_is_once_answered(dingtalk):

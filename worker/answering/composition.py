@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, replace
+from datetime import datetime
 
 from redis.asyncio import Redis
 
@@ -13,6 +14,7 @@ from dingda.shared.ledger.keys import LedgerKeys
 from dingda.shared.ledger.ledger import Ledger
 from dingda.shared.ledger.streams import StreamRecords
 from dingda.shared.runtime.clock import wall_clock_ms
+from dingda.shared.runtime.set_clock import find_clock
 from dingda.shared.runtime.settings import Settings
 from dingda.shared.runtime.skill_modules import choose_modules
 from dingda.worker.answering.admission import Admission
@@ -101,8 +103,10 @@ def create_robots(
         skills: those that `load_robots_skills` has loaded, by the robots' codes.
         shared: what all of them use.
     """
-    robots = settings.robots
-    parts = {robot.code: _create(settings, robot, skills[robot.code], shared) for robot in robots}
+    robots, now = settings.robots, find_clock()
+    parts = {
+        robot.code: _create(settings, robot, skills[robot.code], shared, now) for robot in robots
+    }
 
     def find(robot_code: str) -> AnsweringRobot | None:
         robot = robots.find(robot_code)
@@ -112,7 +116,11 @@ def create_robots(
 
 
 def _create(
-    settings: Settings, robot: Robot, skills: Sequence[Skill], shared: SharedParts
+    settings: Settings,
+    robot: Robot,
+    skills: Sequence[Skill],
+    shared: SharedParts,
+    now: Callable[[], datetime],
 ) -> AnsweringRobot:
     services = shared.services
     token = None
@@ -154,6 +162,7 @@ def _create(
             skill_timeout_s=settings.skill_timeout,
             unmatched=settings.unmatched,
             admission=shared.admission,
+            now=now,
             metrics=metrics,
             conversations=frozenset(robot.conversations),
             presses=TextPresses(cards, shared.threads) if has_actions(skills) else None,
@@ -164,6 +173,7 @@ def _create(
             threads=shared.threads,
             skill_timeout_s=settings.skill_timeout,
             admission=shared.admission,
+            now=now,
             metrics=metrics,
             cards=cards,
         ),

@@ -15,6 +15,7 @@ from dingda.shared.dingtalk.notification import Notification
 from dingda.shared.dingtalk.push import Push
 from dingda.shared.errors import InvalidReplyError
 from dingda.shared.ledger.states import Completion, Outcome
+from dingda.shared.runtime.clock import china_now
 from dingda.shared.runtime.failpoints import failpoint
 from dingda.shared.runtime.task_owner import TaskOwner, current_owner
 from dingda.worker.answering.actions import act
@@ -30,7 +31,7 @@ from dingda.worker.answering.cards import Press, RobotCards, press_in
 from dingda.worker.answering.error_replies import completion_of_error
 from dingda.worker.answering.metrics import AnsweringMetrics
 from dingda.worker.answering.permissions import check_press_allowed
-from dingda.worker.answering.responder import MAX_WAIT, china_now
+from dingda.worker.answering.responder import MAX_WAIT
 from dingda.worker.answering.response import ANSWERED, as_reply
 from dingda.worker.answering.safe_reply import safe_note
 from dingda.worker.contained import contained, set_task_owner

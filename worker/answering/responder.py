@@ -15,7 +15,7 @@ from dingda.shared.dingtalk.message import Message
 from dingda.shared.dingtalk.reply import Markdown, Text
 from dingda.shared.errors import DingdaError
 from dingda.shared.ledger.states import Completion, Outcome
-from dingda.shared.runtime.clock import CHINA
+from dingda.shared.runtime.clock import china_now
 from dingda.shared.runtime.logs import class_name, trace
 from dingda.shared.runtime.task_owner import TaskOwner, current_owner
 from dingda.worker.answering.admission import Admission, Places
@@ -59,11 +59,6 @@ logger = logging.getLogger(__name__)
 MAX_WAIT = 2
 """How long a message may wait for a place of its skill, as a multiple of the skill's timeout."""
 _GROUP_NOT_LISTED = Completion(Outcome.DECLINED, detail="the group is not among the robot's")
-
-
-def china_now() -> datetime:
-    """The present in China, which has one time zone."""
-    return datetime.now(CHINA)
 
 
 class _NotForThisStepError(DingdaError):

@@ -16,10 +16,11 @@ from dingda.shared.dingtalk.notification import LIFE_MS, Notification
 from dingda.shared.dingtalk.reply import Reply
 from dingda.shared.dingtalk.tick import Tick
 from dingda.shared.ledger.states import Completion
+from dingda.shared.runtime.clock import china_now
 from dingda.worker.answering.continuing import dialogue_after
 from dingda.worker.answering.hook_caller import HookCaller
 from dingda.worker.answering.hooks import completion_of_hooks
-from dingda.worker.answering.responder import Responder, china_now
+from dingda.worker.answering.responder import Responder
 from dingda.worker.answering.response import Response
 from dingda.worker.answering.routing import Router
 from dingda.worker.sdk.loader import load_skill_settings

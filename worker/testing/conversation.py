@@ -8,7 +8,7 @@ from dingda.shared.dingtalk.message import Message, hash_of, single_chat_key
 from dingda.shared.dingtalk.reply import Reply
 from dingda.shared.ledger.dialogues import AS_STORED, CLOSED, LATE
 from dingda.shared.ledger.states import Outcome
-from dingda.worker.answering.responder import china_now
+from dingda.shared.runtime.clock import china_now
 from dingda.worker.answering.response import Response
 from dingda.worker.sdk.skill import Skill
 from dingda.worker.services.memory_cache import MemoryCache

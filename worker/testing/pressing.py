@@ -14,11 +14,11 @@ from dingda.shared.dingtalk.card_action import CardAction
 from dingda.shared.dingtalk.notification import LIFE_MS, Notification
 from dingda.shared.ledger.cards import CardRecord, CardState, Decision
 from dingda.shared.ledger.states import Completion
+from dingda.shared.runtime.clock import china_now
 from dingda.worker.answering.card_view import card_params, result_of
 from dingda.worker.answering.cards import RobotCards
 from dingda.worker.answering.hook_caller import HookCaller
 from dingda.worker.answering.hooks import completion_of_hooks
-from dingda.worker.answering.responder import china_now
 from dingda.worker.sdk.skill import Skill
 from dingda.worker.services.address_book import AddressBook
 from dingda.worker.services.cache import Cache

@@ -6,7 +6,7 @@ from typing import Any
 
 from dingda.shared.dingtalk.tick import Tick
 from dingda.shared.ledger.states import Completion
-from dingda.worker.answering.responder import china_now
+from dingda.shared.runtime.clock import china_now
 from dingda.worker.sdk.schedule import Schedule
 from dingda.worker.sdk.skill import Skill
 from dingda.worker.testing.asking import fire

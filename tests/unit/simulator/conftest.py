@@ -110,10 +110,11 @@ async def simulator(
             *organisation_routes(platform.organisation, changes),
             *file_api_routes(platform.media),
             *export_routes(
-                dingtalk.records,
+                dingtalk,
                 platform.media,
                 Inspections(InspectionReader(None), dingtalk.records, changes),
                 platform.cards.find,
+                lambda: [person.name for person in platform.organisation],
             ),
             *exchange_routes(dingtalk.records, platform.cards, changes),
             *transcript_routes(dingtalk, delivery, changes, platform.cards.find),

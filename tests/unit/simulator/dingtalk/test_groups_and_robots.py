@@ -10,7 +10,8 @@ import pytest
 from dingda.shared.dingtalk.robots import Robot
 from dingda.shared.dingtalk.signature import verify
 from dingda.simulator.dingtalk.callback import FRESH
-from dingda.simulator.dingtalk.export import Copied, as_test
+from dingda.simulator.dingtalk.copied import Copied
+from dingda.simulator.dingtalk.export import as_test
 from dingda.simulator.dingtalk.record import Record
 from dingda.simulator.dingtalk.robots import RobotLabels, UnknownRobotError
 from dingda.simulator.dingtalk.signed_callback import SignedCallback

@@ -10,7 +10,8 @@ import pytest
 from dingda.shared.dingtalk.signature import verify
 from dingda.simulator.backends.organisation import SimulatedOrganisation
 from dingda.simulator.client.client import SimulatorClient
-from dingda.simulator.dingtalk.export import Copied, as_test
+from dingda.simulator.dingtalk.copied import Copied
+from dingda.simulator.dingtalk.export import as_test
 from dingda.simulator.dingtalk.record import Record
 from dingda.simulator.dingtalk.simulation import Simulation
 from dingda.simulator.dingtalk.user_message import UserMessage

@@ -1,11 +1,13 @@
 """What was said is kept as a transcript, shown or sent again, and forgotten."""
 
 import json
+from datetime import datetime
 from typing import Any
 
 import httpx
 import pytest
 
+from dingda.shared.runtime.clock import CHINA
 from dingda.simulator.dingtalk.simulation import Simulation
 from dingda.simulator.dingtalk.transcript import LOADED
 from tests.support.simulator_harness import Bot, Clock
@@ -26,10 +28,15 @@ async def texts(http: httpx.AsyncClient) -> list[str]:
     return [record["said"]["text"] for record in (await http.get("/api/messages")).json()]
 
 
-async def test_a_transcript_is_saved_as_a_file(http: httpx.AsyncClient) -> None:
+async def test_a_transcript_is_saved_as_a_file(http: httpx.AsyncClient, clock: Clock) -> None:
     await http.post("/api/messages", json={"text": "你好"})
     response = await http.get("/api/transcript")
-    assert response.json() == {"version": 1, "messages": [{"said": {"text": "你好"}}]}
+    assert response.json() == {
+        "version": 1,
+        "messages": [{"said": {"text": "你好"}}],
+        "began": datetime.fromtimestamp(clock.now_ms / 1000, CHINA).isoformat(),
+        "host": "simulator.test",
+    }
     assert response.headers["content-disposition"] == 'attachment; filename="transcript.json"'
 
 

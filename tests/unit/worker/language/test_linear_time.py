@@ -121,7 +121,11 @@ OWN_RE = {
         "_COLOUR": "of one length",
     },
     "simulator/demo/tally.py": {"_PART": "seven characters at the most"},
-    "simulator/dingtalk/export.py": {"as_test": "a fixed word"},
+    "simulator/dingtalk/export.py": {
+        "_TIME": "of one length",
+        "as_test": "a fixed word",
+        "_saved_as": "one character",
+    },
     "simulator/http/exchange_api.py": {"_REVISION": "at most 19 characters"},
     "simulator/testing/replaying.py": {"_without_ignored": "a pattern of a test's author"},
 }
