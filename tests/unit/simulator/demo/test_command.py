@@ -16,6 +16,7 @@ from dingda.simulator.backends.organisation import APP_KEY
 from dingda.simulator.demo import command, ingress
 from dingda.simulator.demo.coupons import OFFERS
 from dingda.simulator.demo.ingress import GATEWAY, HTTP, REDIS, SIMULATOR, STREAM, Ingress
+from dingda.simulator.demo.settings import demo_settings, python_settings, skill_modules
 from dingda.simulator.testing.processes import free_port
 from dingda.worker.language.text import fold
 
@@ -60,7 +61,7 @@ def test_its_processes_find_dingda_in_a_checkout_that_is_not_installed(
 ) -> None:
     monkeypatch.chdir(Path(command.__file__).parents[3])
     monkeypatch.setenv("PYTHONPATH", "/elsewhere")
-    paths = command._python_settings()["PYTHONPATH"].split(os.pathsep)
+    paths = python_settings()["PYTHONPATH"].split(os.pathsep)
     assert paths == [str(Path.cwd()), "/elsewhere"]
 
 
@@ -68,7 +69,7 @@ def test_its_processes_look_for_no_library_in_the_current_folder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    assert command._python_settings() == {"PYTHONUNBUFFERED": "1", "PYTHONSAFEPATH": "1"}
+    assert python_settings() == {"PYTHONUNBUFFERED": "1", "PYTHONSAFEPATH": "1"}
 
 
 def test_the_robots_of_a_real_bot_beside_it_are_none_of_its(
@@ -77,7 +78,7 @@ def test_the_robots_of_a_real_bot_beside_it_are_none_of_its(
     monkeypatch.chdir(tmp_path)
     of_a_real_bot = ('DINGDA_ROBOTS=[{"code":"a","secret":"b"}]', "DINGDA_ROBOT_CODE=dingreal")
     Path(".env").write_text("\n".join(of_a_real_bot), "utf-8")
-    for name, value in command._settings(HTTP).items():
+    for name, value in demo_settings(HTTP, skill_modules()).items():
         monkeypatch.setenv(name, value)
     (robot,) = load_settings().robots
     assert (robot.code, robot.secrets) == (APP_KEY, ("only-the-demo-uses-this",))
@@ -91,7 +92,7 @@ def test_jobs_that_ended_well_are_kept_for_a_minute_unless_somebody_chose(
     monkeypatch.delenv("DINGDA_RESULT_TTL", raising=False)
     if chosen is not None:
         monkeypatch.setenv("DINGDA_RESULT_TTL", chosen)
-    assert command._settings(HTTP)["DINGDA_RESULT_TTL"] == kept
+    assert demo_settings(HTTP, skill_modules())["DINGDA_RESULT_TTL"] == kept
 
 
 def test_the_showcase_is_loaded_beside_the_shipped_skills_and_beside_nobody_elses(
@@ -99,9 +100,9 @@ def test_the_showcase_is_loaded_beside_the_shipped_skills_and_beside_nobody_else
 ) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("DINGDA_SKILLS", raising=False)
-    assert command._settings(HTTP)["DINGDA_SKILLS"] == ",".join((*SHIPPED, SHOWCASE))
+    assert demo_settings(HTTP, skill_modules())["DINGDA_SKILLS"] == ",".join((*SHIPPED, SHOWCASE))
     monkeypatch.setenv("DINGDA_SKILLS", "coffee")
-    assert "DINGDA_SKILLS" not in command._settings(HTTP)
+    assert "DINGDA_SKILLS" not in demo_settings(HTTP, skill_modules())
 
 
 def test_stream_mode_needs_no_port_for_the_gateway(
@@ -198,7 +199,7 @@ def test_the_simulator_of_a_demo_is_in_the_demos_mode_whatever_the_env_file_says
 ) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / ".env").write_text("DINGDA_SIMULATOR_MODE=other\n", "utf-8")
-    assert command._settings(ingress)["DINGDA_SIMULATOR_MODE"] == ingress.mode
+    assert demo_settings(ingress, skill_modules())["DINGDA_SIMULATOR_MODE"] == ingress.mode
 
 
 def test_the_demos_offers_are_folded_as_a_feed_folds_them() -> None:
