@@ -44,3 +44,15 @@ def test_every_container_of_a_new_package_has_all_of_its_env_file() -> None:
     assert "  env_file: .env\n" in bot[0]
     for name in ("gateway", "stream", "worker"):
         assert f"  {name}:\n    <<: *bot\n" in TEMPLATE
+
+
+def test_a_new_package_is_deployed_with_the_same_redis_and_the_same_bounds() -> None:
+    redis = re.search(r"^    command: >-\n(?:^      .*\n)+", service("redis"), re.MULTILINE)
+    assert redis is not None
+    lines = redis[0].splitlines()
+    for name in ("SENDER", "CONVERSATION"):
+        limit = re.search(rf"DINGDA_{name}_LIMIT: (\S+)", COMPOSE)
+        assert limit is not None
+        lines.append(f"DINGDA_{name}_LIMIT: ${limit[1]}")
+    lines += ["cap_drop: [ALL]", 'security_opt: ["no-new-privileges:true"]', "read_only: true"]
+    assert [line for line in lines if line not in TEMPLATE] == []
