@@ -23,7 +23,8 @@ def _failures(found: Sequence[FoundModule]) -> Iterator[Finding]:
 
 def _wrong_settings(found: Sequence[FoundModule]) -> Iterator[Finding]:
     for module in found:
-        for kind in module.skill.settings_types() if module.skill else ():
+        kinds = module.skill.settings_types() if module.skill else ()
+        for kind in dict.fromkeys(kinds):
             try:
                 read_settings(kind)
             except SettingsError as error:

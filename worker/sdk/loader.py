@@ -117,12 +117,13 @@ def load_skill_settings(skills: Iterable[Skill]) -> dict[type[BaseSettings], Bas
     their skill then hear that an administrator must look.
     """
     loaded: dict[type[BaseSettings], BaseSettings] = {}
-    for kind in dict.fromkeys(kind for skill in skills for kind in skill.settings_types()):
+    users = {kind: skill.name for skill in skills for kind in skill.settings_types()}
+    for kind, user in users.items():
         try:
             loaded[kind] = read_settings(kind)
         except SettingsError as error:
             for problem in str(error).splitlines():
-                logger.error("%s", problem)
+                logger.error("skill %s has a setting to mend: %s", user, problem)
     return loaded
 
 

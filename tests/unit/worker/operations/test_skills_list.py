@@ -151,6 +151,7 @@ def test_a_setting_that_a_skill_lacks_is_a_danger_to_the_check() -> None:
     skill = Skill("builds", summary="查构建")
 
     @skill.command("构建")
+    @skill.command("发布")
     def build(settings: BuildSettings) -> str:
         return settings.token.get_secret_value()
 
