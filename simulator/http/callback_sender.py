@@ -46,6 +46,7 @@ class CallbackSender:
     Args:
         callback_url: the gateway's message-receiving address.
         timeout_s: how long to wait for the response, in seconds; shorter in tests.
+        is_supervised: whether a gateway that died is started again by itself, as in the demo.
         transport: how to get there; None for the network.
     """
 
@@ -54,10 +55,12 @@ class CallbackSender:
         callback_url: str,
         *,
         timeout_s: float = RESPONSE_TIMEOUT_S,
+        is_supervised: bool = False,
         transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
         self.callback_url = callback_url
         self._patience_s = timeout_s
+        self._is_supervised = is_supervised
         self._client = httpx.AsyncClient(
             transport=transport,
             trust_env=False,
@@ -78,11 +81,7 @@ class CallbackSender:
                     self.callback_url, content=callback.body, headers=callback.headers
                 )
         except httpx.ConnectError:
-            raise CallbackUnansweredError(
-                f"Nothing answers at {self.callback_url}. Start the gateway with `dingda "
-                "gateway`, or everything with `dingda demo`; another address is named by "
-                "DINGDA_SIMULATOR_CALLBACK_URL."
-            ) from None
+            raise CallbackUnansweredError(self._unreachable()) from None
         except TimeoutError:
             raise CallbackUnansweredError(
                 f"{self.callback_url} did not answer within {self._patience_s:g} s, and DingTalk "
@@ -94,6 +93,18 @@ class CallbackSender:
                 "Is it the gateway that listens there?"
             ) from None
         return GatewayResponse(response.status_code, response.text)
+
+    def _unreachable(self) -> str:
+        if self._is_supervised:
+            return (
+                f"Nothing answers at {self.callback_url} just now. The demo starts its gateway "
+                "again within seconds: then send the message again."
+            )
+        return (
+            f"Nothing answers at {self.callback_url}. Start the gateway with `dingda gateway`, or "
+            "everything with `dingda demo`; another address is named by "
+            "DINGDA_SIMULATOR_CALLBACK_URL."
+        )
 
     async def aclose(self) -> None:
         """Close the connections."""

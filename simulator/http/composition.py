@@ -113,7 +113,7 @@ def compose(
     watch = LedgerWatch(partial(read_timelines, ledger, queue), dingtalk, changes, wall_clock_ms)
     parts = SimulatorParts(dingtalk, changes, ledger, queue, watch)
     extension = create_extension(parts) if create_extension else None
-    sender = _sender(settings, bot, dingtalk, changes, stream)
+    sender = _sender(settings, bot, dingtalk, changes, stream, is_supervised=extension is not None)
     delivery = Delivery(dingtalk, sender, changes)
     app = create_app(
         dingtalk=dingtalk,
@@ -222,11 +222,13 @@ def _sender(
     dingtalk: Simulation,
     changes: ChangeNotifier,
     stream: Stream,
+    *,
+    is_supervised: bool,
 ) -> Sender:
     """What carries the user's messages to the bot, by the mode."""
     callback_url = settings.gateway_callback_url(bot)
     if settings.mode == "http":
-        return CallbackSender(callback_url)
+        return CallbackSender(callback_url, is_supervised=is_supervised)
 
     async def note(msg_id: str, response: GatewayResponse) -> None:
         dingtalk.note_ack(msg_id, status=response.status, body=response.body)

@@ -173,6 +173,18 @@ async def test_a_gateway_that_does_not_run_is_named_with_what_to_start(
     }
 
 
+async def test_a_gateway_that_the_demo_starts_again_is_nobodys_to_start(
+    dingtalk: Simulation, unused_tcp_port: int
+) -> None:
+    url = f"http://127.0.0.1:{unused_tcp_port}/dd_robot/"
+    async with a_client_of(dingtalk, CallbackSender(url, is_supervised=True)) as http:
+        response = await http.post("/api/messages", json={"text": "你好"})
+    assert response.json()["detail"] == (
+        f"Nothing answers at {url} just now. The demo starts its gateway again within seconds: "
+        "then send the message again."
+    )
+
+
 async def test_a_gateway_that_takes_longer_than_dingtalk_waits_is_given_up(
     dingtalk: Simulation, bot: Bot
 ) -> None:
