@@ -20,7 +20,7 @@ endif
 # A package that a killed pip has left without a RECORD could never be replaced: it is forgotten, and
 # installed again.
 .venv/.demo: requirements-demo.txt pyproject.toml
-	@echo "Setting up .venv (once) ..."
+	@echo "Setting up .venv (once; about half a minute) ..."
 	@{ $(BIN)/python $(MODERN) && $(PIP) --version; } >/dev/null 2>&1 || $(MAKE) --no-print-directory .venv
 	@for info in .venv/lib/python*/site-packages/*.dist-info; do [ -e $$info/RECORD ] || rm -rf $$info; done
 	@$(PIP) install --require-hashes -r requirements-demo.txt
