@@ -1,18 +1,22 @@
-"""Reports what the worker does to the simulator on a developer's machine, where a file is named.
+"""Tells the author of a skill more of an attempt: in the simulator, in a test, in a terminal.
+
+The worker reports what it does to the simulator on a developer's machine, where a file is named.
 
 Everywhere else an attempt has the notes of `AttemptNotes`, and nothing is reported.
 """
 
 import logging
+import sys
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
 from itertools import islice
 from pathlib import Path
+from types import TracebackType
 from typing import Any
 
-from dingda.shared.errors import SettingsError
+from dingda.shared.errors import DingdaError, SettingsError
 from dingda.shared.ledger.facts import BackendCall
 from dingda.shared.runtime.clock import wall_clock_ms
 from dingda.shared.runtime.environment import value_set
@@ -100,9 +104,19 @@ class _ReportedNotes(AttemptNotes):
         self._report(Inspection(calls=(inspected,)))
 
     def note_error(self, error: BaseException, function: object) -> None:
-        """Note what it says, and the whole way to it, as well."""
+        """Note what it says, and the way to it from the skill on, as well."""
         super().note_error(error, function)
-        self._report(Inspection(traceback=_traceback(error)))
+        self._report(Inspection(traceback=_traceback(error, function)))
+
+
+class AuthorsNotes(AttemptNotes):
+    """Notes of an attempt in its author's own process, which shows what an error says as well."""
+
+    def note_error(self, error: BaseException, function: object) -> None:
+        """Write the error to standard error, as the log leaves its words out."""
+        super().note_error(error, function)
+        if not issubclass(type(error), DingdaError):
+            sys.stderr.write(_traceback(error, function))
 
 
 class _LineReporter(logging.Handler):
@@ -132,12 +146,22 @@ def _name(command: Command) -> str:
     return command.names[0] if command.names else command.function.__name__
 
 
-def _traceback(error: BaseException) -> str:
+def _traceback(error: BaseException, function: object) -> str:
     try:
-        lines = "".join(traceback.format_exception(error))
+        way = _way_from(function, error)
+        lines = "".join(traceback.format_exception(type(error), error, way))
     except BaseException:  # noqa: BLE001 - an exception's attributes may be properties that raise
         lines = trace(error)
     return redact(lines[-_MAX_TRACEBACK_CHARS:].encode("utf-8", "backslashreplace").decode())
+
+
+def _way_from(function: object, error: BaseException) -> TracebackType | None:
+    """The way to an error from a function's module on; all of it where that is not on it."""
+    module = getattr(function, "__module__", None)
+    way = error.__traceback__
+    while way and way.tb_frame.f_globals.get("__name__") != module:
+        way = way.tb_next
+    return way or error.__traceback__
 
 
 def _shown(value: object) -> str:

@@ -9,6 +9,7 @@ from dingda.shared.runtime.egress import Egress
 from dingda.shared.runtime.preflight import warn_of_unknown
 from dingda.shared.runtime.settings import Settings
 from dingda.worker.answering.help import help_skill
+from dingda.worker.answering.inspection import AuthorsNotes
 from dingda.worker.answering.responder import Responder
 from dingda.worker.answering.response import Response
 from dingda.worker.answering.routing import Router
@@ -72,7 +73,9 @@ async def answer_offline(
         try:
             began_s = time.monotonic()
             route = responder.route(message)
-            response = await responder.respond(message, route, timeout_s=SESSION_LIFE_MS / 1000)
+            response = await responder.respond(
+                message, route, timeout_s=SESSION_LIFE_MS / 1000, notes=AuthorsNotes()
+            )
             took_ms = round((time.monotonic() - began_s) * 1000)
             return OfflineAnswer(route.skill.name if route else "", took_ms, response)
         finally:

@@ -20,6 +20,7 @@ from dingda.shared.runtime.clock import china_now
 from dingda.worker.answering.continuing import dialogue_after
 from dingda.worker.answering.hook_caller import HookCaller
 from dingda.worker.answering.hooks import completion_of_hooks
+from dingda.worker.answering.inspection import AuthorsNotes
 from dingda.worker.answering.responder import Responder
 from dingda.worker.answering.response import Response
 from dingda.worker.answering.routing import Router
@@ -206,7 +207,9 @@ async def respond_to(  # noqa: PLR0913 - as `listen`
         )
         route = responder.route(message, asked)
         for _ in range(crashes + 1):
-            response = await responder.respond(message, route, timeout_s=SESSION_LIFE_MS / 1000)
+            response = await responder.respond(
+                message, route, timeout_s=SESSION_LIFE_MS / 1000, notes=AuthorsNotes()
+            )
         return response, dialogue_after(response, route)
 
 

@@ -144,6 +144,21 @@ async def test_a_card_that_names_nobody_is_the_senders_to_press() -> None:
     assert (await press(skill, Pay("42"), by="0002", card=card, to="0002")).result == "42已付"
 
 
+async def test_a_test_shows_what_an_error_says_from_the_skill_on(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    broken = Skill("broken", summary="坏了")
+
+    @broken.command("数豆子")
+    def count() -> str:
+        raise ValueError("no beans")
+
+    await ask(broken, "数豆子")
+    shown = capsys.readouterr().err
+    assert shown.endswith("ValueError: no beans\n")
+    assert "responder.py" not in shown
+
+
 def test_the_times_of_a_schedule_can_be_asked_for() -> None:
     found = islice(ticks_after(skill, report, NOON), 2)
     assert [f"{each:%m-%d %H:%M}" for each in found] == ["11-30 09:00", "12-01 09:00"]

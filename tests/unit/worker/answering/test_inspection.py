@@ -147,6 +147,7 @@ async def test_a_failure_is_told_with_its_words_and_its_whole_way(path: Path) ->
 
     lines = (await told(path, asked)).traceback.splitlines()
     assert lines[-1] == "ValueError: no beans"
+    assert "in asked" in lines[1]
     assert any("in asked" in line for line in lines)
 
 
