@@ -85,6 +85,7 @@ class HookCaller:
         now: the clock.
         metrics: counts the calls.
         cards: the robot's; None: presses of their buttons call nothing.
+        new_notes: makes the notes of a call.
     """
 
     def __init__(  # noqa: PLR0913 - a room's parts, each by its name
@@ -98,6 +99,7 @@ class HookCaller:
         now: Callable[[], datetime] = china_now,
         metrics: AnsweringMetrics | None = None,
         cards: RobotCards | None = None,
+        new_notes: Callable[[], AttemptNotes] = AttemptNotes,
     ) -> None:
         self._hooks = [(skill, hook) for skill in skills for hook in skill.hooks]
         self._services = services
@@ -107,6 +109,7 @@ class HookCaller:
         self._now = now
         self._metrics = metrics or AnsweringMetrics()
         self._cards = cards
+        self._new_notes = new_notes
 
     def find(self, notification: Notification) -> list[FoundHook]:
         """The hooks for an event, a card action or a tick; of our own buttons the action."""
@@ -141,7 +144,7 @@ class HookCaller:
             idempotency_key: names that, the same at each attempt.
             timeout_s: seconds until the deadline.
         """
-        notes, skill = AttemptNotes(), found.skill
+        notes, skill = self._new_notes(), found.skill
         skill_timeout_s = skill.timeout_s or self._skill_timeout_s
         deadline_s = _now_s() + timeout_s
         within_s = min(MAX_WAIT * skill_timeout_s, timeout_s)

@@ -261,6 +261,7 @@ async def fire(  # noqa: PLR0913 - the circumstances that a test may choose
             threads=threads,
             skill_timeout_s=TIMEOUT_S,
             now=(lambda: now) if now else china_now,
+            new_notes=AuthorsNotes,
         )
         results = [
             await caller.call(

@@ -19,6 +19,7 @@ from dingda.worker.answering.card_view import card_params, result_of
 from dingda.worker.answering.cards import RobotCards
 from dingda.worker.answering.hook_caller import HookCaller
 from dingda.worker.answering.hooks import completion_of_hooks
+from dingda.worker.answering.inspection import AuthorsNotes
 from dingda.worker.sdk.skill import Skill
 from dingda.worker.services.address_book import AddressBook
 from dingda.worker.services.cache import Cache
@@ -193,6 +194,7 @@ async def press(  # noqa: PLR0913 - the circumstances that a test may choose
             skill_timeout_s=TIMEOUT_S,
             now=lambda: pressed_at,
             cards=cards,
+            new_notes=AuthorsNotes,
         )
         notification = Notification(_ROBOT, _pressed(opened, card, action, by))
         results = [

@@ -133,3 +133,14 @@ async def test_a_hook_that_takes_an_awaitable_or_a_thread_is_awaited(skill: Skil
 
     await fire(skill, CardAction(("approve", "later")))
     assert order == ["blocks", "later"]
+
+
+async def test_a_test_shows_what_a_hook_raised(
+    skill: Skill, capsys: pytest.CaptureFixture[str]
+) -> None:
+    @skill.event("chat_disband")
+    async def hook(event: Event) -> None:
+        raise ValueError(event.type)
+
+    await fire(skill, Event("chat_disband"))
+    assert capsys.readouterr().err.endswith("ValueError: chat_disband\n")
