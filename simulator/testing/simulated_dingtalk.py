@@ -1,9 +1,10 @@
 """The simulated DingTalk of tests, which may be `async` or not."""
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any, Self, TypeVar
 from urllib.parse import urlsplit
@@ -103,10 +104,7 @@ class SimulatedDingTalk:
             verbatim: whether it is sent byte for byte instead.
             wait_s: how long to wait, in seconds.
         """
-
-        async def send() -> Record:
-            return await self._client.send_callback(callback, verbatim=verbatim)
-
+        send = partial(self._client.send_callback, callback, verbatim=verbatim)
         return self._wait(self._portal.call(send), wait_s)
 
     def say(self, message: UserMessage) -> Record:
@@ -126,11 +124,7 @@ class SimulatedDingTalk:
 
     def look(self, record: Record, *, wait_s: float = 0.0) -> Record:
         """What has become of a message by now, or within `wait_s` seconds."""
-
-        async def look() -> Record:
-            return await self._client.record(record.msg_id, wait_s=wait_s)
-
-        return self._portal.call(look)
+        return self._portal.call(partial(self._client.record, record.msg_id, wait_s=wait_s))
 
     def records(self) -> list[Record]:
         """What became of every message so far, the oldest first."""
@@ -261,14 +255,14 @@ class SimulatedDingTalk:
             params: what the press sends, whatever is drawn; None for what the button carries.
         """
         staff_id = staff_id_of(by)
-
-        async def press() -> Press:
-            seen = (await self._client.card(card.out_track_id)).seen_by(staff_id).button(button)
-            action_id = seen.action_id if seen else button
-            return await self._client.press(
-                card.out_track_id, staff_id=staff_id, action_id=action_id, params=params
-            )
-
+        seen = self.card(card.out_track_id).seen_by(staff_id).button(button)
+        press = partial(
+            self._client.press,
+            card.out_track_id,
+            staff_id=staff_id,
+            action_id=seen.action_id if seen else button,
+            params=params,
+        )
         return self._portal.call(press)
 
     def give_file(self, name: str, content: bytes) -> str:
@@ -309,42 +303,41 @@ class SimulatedDingTalk:
         """Add people to the organisation in a `with` block."""
         before = self._portal.call(self._client.organisation)
         chosen = Organisation((*before.members, *members))
-        self._portal.call(self._client.set_organisation, chosen)
-        try:
+        with self._set_to(chosen, before, self._client.set_organisation):
             yield
-        finally:
-            self._portal.call(self._client.set_organisation, before)
 
     @property
     def openapi(self) -> OpenAPIState:
         """The calls of the OpenAPI so far, and what is left of the quotas."""
         return self._portal.call(self._client.openapi_state)
 
-    @contextmanager
     def openapi_faults(
         self, fault: OpenAPIFault, *, apis: tuple[str, ...] = (), count: int | None = None
-    ) -> Iterator[None]:
+    ) -> AbstractContextManager[None]:
         """Inject a fault into the OpenAPI in a `with` block; see `OpenAPIFaults`."""
         faults = OpenAPIFaults(fault, apis, count)
-        self._portal.call(self._client.set_openapi_faults, faults)
-        try:
-            yield
-        finally:
-            self._portal.call(self._client.set_openapi_faults, NO_OPENAPI_FAULTS)
+        return self._set_to(faults, NO_OPENAPI_FAULTS, self._client.set_openapi_faults)
 
-    @contextmanager
     def faults(
         self,
         *,
         callbacks: CallbackFault | None = None,
         replies: ReplyFault | None = None,
-    ) -> Iterator[None]:
+    ) -> AbstractContextManager[None]:
         """Inject faults in a `with` block."""
-        self._portal.call(self._client.set_faults, FaultSettings(callbacks, replies))
+        faults = FaultSettings(callbacks, replies)
+        return self._set_to(faults, NO_FAULTS, self._client.set_faults)
+
+    @contextmanager
+    def _set_to(
+        self, value: T, after: T, set_value: Callable[[T], Awaitable[None]]
+    ) -> Iterator[None]:
+        """Set something in a `with` block, and set it to something else after that."""
+        self._portal.call(set_value, value)
         try:
             yield
         finally:
-            self._portal.call(self._client.set_faults, NO_FAULTS)
+            self._portal.call(set_value, after)
 
 
 def _is_begun(record: Record) -> bool:
