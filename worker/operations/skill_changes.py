@@ -11,6 +11,7 @@ import os
 import sys
 import time
 from collections.abc import AsyncIterator, Iterable, Iterator
+from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -30,6 +31,8 @@ _SETTLED_MS = 200
 _TOLD_NOTHING_MS = 1000
 _ALL_LOADED = 100
 """The exit status that proves it: a module that ends its process when imported may say 0."""
+_LOADED_WITHIN_S = 30.0
+"""How long the changed skills may take to load: a module may wait for ever."""
 
 
 class SkillChanges:
@@ -136,7 +139,16 @@ async def can_be_loaded() -> bool:
         stdin=asyncio.subprocess.DEVNULL,
         env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
     )
-    status = await process.wait()
+    try:
+        async with asyncio.timeout(_LOADED_WITHIN_S):
+            status = await process.wait()
+    except TimeoutError:
+        logger.error("the skills take longer than %g s to load", _LOADED_WITHIN_S)
+        return False
+    finally:
+        with suppress(ProcessLookupError):
+            process.kill()
+        await process.wait()
     if status not in (_ALL_LOADED, FAILED, WRONG_USAGE):
         logger.error("a module ends the process that imports it (exit status %d)", status)
     return status == _ALL_LOADED

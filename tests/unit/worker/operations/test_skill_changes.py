@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import psutil
 import pytest
 
 from dingda.shared.errors import DingdaError
@@ -63,3 +64,14 @@ async def test_a_module_that_ends_the_process_when_imported_cannot_be_loaded(
     Environment(monkeypatch).settings(APP_SECRET="x", SKILLS="acme_dice")
     assert not await can_be_loaded()
     assert "a module ends the process that imports it (exit status 0)" in caplog.text
+
+
+async def test_a_module_that_takes_for_ever_to_load_is_given_up_and_its_process_ended(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (folder / "acme_endless.py").write_text("import time\n\ntime.sleep(5)\n")
+    Environment(monkeypatch).settings(APP_SECRET="x", SKILLS="acme_endless")
+    monkeypatch.setattr(skill_changes, "_LOADED_WITHIN_S", 0.1)
+    before = psutil.Process().children()
+    assert not await can_be_loaded()
+    assert psutil.Process().children() == before
