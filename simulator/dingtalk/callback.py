@@ -16,6 +16,7 @@ from dingda.shared.dingtalk.fields import string
 from dingda.shared.dingtalk.robots import Robot
 from dingda.simulator.dingtalk.media import download_code
 from dingda.simulator.dingtalk.user_message import (
+    MAX_PICTURES,
     WORDLESS,
     Kind,
     Mentioned,
@@ -204,13 +205,14 @@ def read_user_message(callback: dict[str, Any]) -> UserMessage:
     msgtype = callback.get("msgtype")
     kind: Kind = next((kind for kind in get_args(Kind) if kind == msgtype), "text")
     names = [file.name for file in content.files]
+    single = callback.get("conversationType") == _SINGLE
     return UserMessage(
         "" if kind in WORDLESS else content.text.strip() or "".join(names),
         sender=string(callback, "senderNick") or "?",
-        single=callback.get("conversationType") == _SINGLE,
-        group=_group_named(callback),
+        single=single,
+        group="" if single else _group_named(callback),
         kind=kind,
-        pictures=len(content.pictures) if kind == "richText" else 0,
+        pictures=min(len(content.pictures), MAX_PICTURES) if kind == "richText" else 0,
     )
 
 

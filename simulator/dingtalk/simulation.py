@@ -274,8 +274,10 @@ class Simulation:
     def _read_user_message(self, callback: dict[str, Any]) -> UserMessage:
         """Read a raw callback; one of a group that is not known here shows in the first."""
         said = read_user_message(callback)
-        group = said.group or self.group_of(string(callback, "conversationId")) or ""
-        return replace(said, group=group, robot=self.robots.shown_name(self._robot_of(callback)))
+        said = replace(said, robot=self.robots.shown_name(self._robot_of(callback)))
+        if said.single or said.group:
+            return said
+        return replace(said, group=self.group_of(string(callback, "conversationId")) or "")
 
     def _headers(self, now_ms: int, robot: Robot) -> dict[str, str]:
         return signed_headers(robot, now_ms, self._faults.callbacks)

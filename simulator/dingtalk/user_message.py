@@ -22,6 +22,8 @@ _STRICT = ConfigDict(extra="forbid", strict=True)
 _Name = Annotated[str, StringConstraints(min_length=1)]
 WORDLESS = ("picture", "video")
 """The kinds without a text."""
+MAX_PICTURES = 100
+"""Of one rich text here; a number alone could make a callback of any size."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,8 +109,8 @@ class UserMessage:
             raise ValueError("runs and pictures belong to the kind richText")
         if self.runs and self.text:
             raise ValueError('rich text has its words in the runs, or in the text: "" beside runs')
-        if self.pictures < 0:
-            raise ValueError("pictures can't be fewer than none")
+        if not 0 <= self.pictures <= MAX_PICTURES:
+            raise ValueError(f"pictures must be from 0 to {MAX_PICTURES}")
         if self.kind in WORDLESS and self.text:
             raise ValueError(f'a {self.kind} has no words: text must be ""')
         if self.single and self.group:

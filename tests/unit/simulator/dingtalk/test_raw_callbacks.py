@@ -104,6 +104,10 @@ async def test_a_web_page_elsewhere_cannot_send_one(http: httpx.AsyncClient, bot
             UserMessage("看", kind="richText", pictures=1),
         ),
         ({"msgtype": 5, "senderNick": 7}, UserMessage("", sender="?")),
+        (
+            {"msgtype": "richText", "content": {"richText": [{"downloadCode": "x"}] * 101}},
+            UserMessage("", kind="richText", pictures=100),
+        ),
     ],
 )
 def test_its_record_has_what_can_be_read_from_it(
@@ -112,6 +116,19 @@ def test_its_record_has_what_can_be_read_from_it(
     body = callback_fields(None, **fields)
     (record,) = _records(dingtalk, body)
     assert record.said == said
+
+
+@pytest.mark.parametrize("title", ["采购群", ""])
+def test_a_groups_callback_that_is_made_one_of_a_single_chat_shows_there(
+    dingtalk: Simulation, title: str
+) -> None:
+    group = UserMessage("看看", group="采购群")
+    dingtalk.send(group)
+    callback = dingtalk.preview(group) | {"conversationType": "1", "conversationTitle": title}
+    said = dingtalk.send_raw(json.dumps(callback).encode()).msg_id
+    record = dingtalk.record(said)
+    assert record
+    assert (record.said.single, record.said.group) == (True, "")
 
 
 def test_a_test_can_be_made_of_it(dingtalk: Simulation) -> None:
