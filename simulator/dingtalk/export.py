@@ -80,7 +80,7 @@ def as_test(copied: Copied, find_file: FindFile) -> str:
     head = _HEAD.format(
         path="from pathlib import Path\n" if f"{_BESIDE}(" in body else "",
         names=", ".join((*names, "SimulatedDingTalk")),
-        name=_name(copied.record.said.text),
+        name=_name(redact(copied.record.said.text)),
     )
     return f"{head}{body}\n"
 

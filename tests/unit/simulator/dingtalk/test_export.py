@@ -196,6 +196,11 @@ def test_a_captured_session_is_blanked() -> None:
         assert "0a1b" not in test
 
 
+def test_a_session_is_blanked_in_the_tests_name_as_well() -> None:
+    record = replace(a_record("session=0a1b"), raw=True, callback={})
+    assert "0a1b" not in as_test(Copied(record), no_file)
+
+
 def test_words_that_look_like_python_bring_no_import() -> None:
     text = as_test(Copied(a_record("Quotation(x)")), no_file)
     assert "from dingda.testing import SimulatedDingTalk\n" in text
