@@ -74,8 +74,11 @@ class InspectionReader:
         if self.path is None:
             return []
         try:
-            with self.path.open("rb") as file:
+            # A named pipe would wait for a writer.
+            with os.fdopen(os.open(self.path, os.O_RDONLY | os.O_NONBLOCK), "rb") as file:
                 facts = os.fstat(file.fileno())
+                if not stat.S_ISREG(facts.st_mode):
+                    return []
                 if facts.st_ino != self._inode or facts.st_size < self._offset:
                     self._inode, self._offset = facts.st_ino, 0
                 if facts.st_size == self._offset:

@@ -70,6 +70,12 @@ def test_what_is_no_regular_file_is_left_as_it_is_and_not_waited_for(path: Path)
     assert S_IMODE(path.stat().st_mode) == 0o644
 
 
+@pytest.mark.timeout(10)
+def test_nothing_is_read_from_a_named_pipe_nor_waited_for(path: Path) -> None:
+    os.mkfifo(path)
+    assert InspectionReader(path).read() == []
+
+
 def test_a_line_that_is_not_whole_yet_is_read_when_it_is(path: Path) -> None:
     line = TOLD.to_json() + b"\n"
     path.write_bytes(line[:20])
