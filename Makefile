@@ -53,8 +53,8 @@ quick: setup ## ruff and the quick unit tests, in less than a minute
 test-slow: setup ## the slow tests, but for those of make faults, one at a time (about 8 minutes)
 	@$(BIN)/pytest -m slow --ignore tests/faults
 
-test-demo: setup ## kill, stop and reload what the demo is made of: is each message answered once? (about 3 minutes)
-	@$(BIN)/pytest -m "" tests/e2e/test_demo_shows_the_promise.py tests/e2e/test_demo.py tests/e2e/test_reload.py tests/browser/test_page_demo.py
+test-demo: setup ## kill, stop and reload what the demo is made of, and type what the docs show (about 4 minutes)
+	@$(BIN)/pytest -m "" tests/e2e/test_demo_shows_the_promise.py tests/e2e/test_demo.py tests/e2e/test_reload.py tests/browser/test_page_demo.py tests/docs/test_console_blocks.py
 
 build: .venv/.demo ## make the wheel and the sdist, in dist/
 	@$(BIN)/python -m hatchling build --clean

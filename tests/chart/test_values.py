@@ -1,10 +1,13 @@
 """Settings and secrets: every one can be given, and none ends where it can be read."""
 
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.chart.rendering import ALL, MINIMAL, STREAM_ONLY, Objects, Render, strings
+from tests.docs.snippets import Snippet, snippets
 from tests.support.settings import variables
 
 OWN = {
@@ -137,3 +140,47 @@ def variables_of(objects: Objects) -> dict[str, str]:
         each["data"] for each in objects.of_kind("ConfigMap") if "DINGDA_HOST" in each["data"]
     ]
     return dict(found)
+
+
+@pytest.mark.parametrize("shown", [pytest.param(each, id=str(each)) for each in snippets("yaml")])
+def test_the_values_that_a_page_shows_are_accepted_and_used(
+    render: Render, shown: Snippet, tmp_path: Path
+) -> None:
+    path = tmp_path / "values.yaml"
+    path.write_text(shown.code, "utf-8")
+    values = render.read_yaml(path)
+    assert unknown(values, render.values) == []
+    assert (
+        variables_of(render(values)).items()
+        >= {name: str(value) for name, value in values["settings"].items()}.items()
+    )
+
+
+@pytest.mark.parametrize("page", ["docs/operations.md", "docs/zh/operations.md"])
+def test_the_values_that_a_page_sets_are_there(render: Render, page: str) -> None:
+    installed = [
+        each.code for each in snippets("console", page=page) if "helm install" in each.code
+    ]
+    names = set(re.findall(r"--set ([\w.]+)=", " ".join(installed)))
+    assert names
+    for name in names:
+        found: Any = render.values
+        for key in name.split("."):
+            assert key in found, name
+            found = found[key]
+
+
+def unknown(values: dict[str, Any], known: dict[str, Any], at: str = "") -> list[str]:
+    """The paths of values that the chart does not know; those of the settings are the bot's."""
+    return [
+        path
+        for key, value in values.items()
+        if at != ".settings"
+        for path in (
+            [f"{at}.{key}"]
+            if key not in known
+            else unknown(value, known[key], f"{at}.{key}")
+            if isinstance(value, dict)
+            else []
+        )
+    ]

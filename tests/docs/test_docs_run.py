@@ -26,7 +26,9 @@ ROOT = Path(__file__).parents[2]
 READMES = ("README.md", "README.zh-CN.md")
 DOCS = sorted((ROOT / "docs").rglob("*.md"))
 PAGES = (*map(ROOT.joinpath, READMES), *DOCS)
-_TYPED = re.compile(r"(?:^\$ (?:[A-Z_]+=\S+ )*|`)(?:\.venv/bin/)?dingda (.+?)(?:`|$)", re.MULTILINE)
+_TYPED = re.compile(
+    r"(?:^\$ (?:[A-Z_]+=\S+ )*|`)(?:\.venv/bin/)?dingda (.+?)(?: <.*)?(?:`|$)", re.MULTILINE
+)
 _DEPLOYED = re.compile(r"^(?: *command: |ExecStart=\S+/)dingda (.+)$", re.MULTILINE)
 _BLOCK = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
 

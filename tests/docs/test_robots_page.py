@@ -39,7 +39,7 @@ def test_its_file_is_read(environment: Environment, tmp_path: Path) -> None:
 
 
 def test_its_json_is_read(environment: Environment) -> None:
-    value = block("sh", "[{").partition("=")[2].strip().strip("'")
+    value = block("ini", "[{").partition("=")[2].strip().strip("'")
     (robot,) = environment.settings(ROBOTS=value).robots
     assert robot.label == "小钉"
 
