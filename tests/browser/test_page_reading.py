@@ -190,6 +190,32 @@ async def test_the_newest_stays_in_sight_when_its_picture_comes(chat: ChatPage, 
     await expect(chat.state).to_be_in_viewport(ratio=1)
 
 
+async def test_the_newest_stays_in_sight_when_pictures_come_before_the_scroll_is_told(
+    chat: ChatPage, page: Page
+) -> None:
+    await chat.open_single("早图")
+    await chat.say("text")
+    await chat.expect_state("answered")
+    left_below = await page.locator("#log").evaluate(
+        """async (log) => {
+             const frame = () => new Promise(requestAnimationFrame);
+             const comes = () => log.dispatchEvent(new Event("load"));
+             const grows = () => {
+               log.append(document.createElement("div"));
+               log.lastElementChild.style.height = "1000px";
+             };
+             grows();
+             comes();
+             grows();
+             await frame();
+             await frame();
+             comes();
+             return log.scrollHeight - log.clientHeight - log.scrollTop;
+           }"""
+    )
+    assert left_below < 1
+
+
 async def test_the_list_of_conversations_names_who_is_mentioned(chat: ChatPage, page: Page) -> None:
     await chat.open("group")
     await chat.say("text")

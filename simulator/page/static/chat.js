@@ -28,8 +28,9 @@ export class Chat {
   /** The keys of the long texts that were unfolded. */
   #unfolded = new Set();
   #isWaiting = false;
-  /** Whether the newest was in sight the last time that the log was scrolled. */
+  /** Whether the newest was in sight, and nobody has scrolled away from it since. */
   #wasAtEnd = true;
+  #scrolledTo = 0;
 
   /**
    * @param {HTMLElement} log
@@ -41,10 +42,7 @@ export class Chat {
     this.#log = log;
     this.#toNewest = toNewest;
     toNewest.addEventListener("click", () => this.#goToEnd());
-    log.addEventListener("scroll", () => {
-      this.#wasAtEnd = this.#isNearEnd();
-      toNewest.hidden ||= this.#wasAtEnd;
-    });
+    log.addEventListener("scroll", () => this.#noteScroll());
     // The box below grows, and pictures have no height before they are there.
     new ResizeObserver(() => this.#stayAtEnd()).observe(log);
     log.addEventListener("load", () => this.#stayAtEnd(), { capture: true });
@@ -93,6 +91,14 @@ export class Chat {
     return this.#log.scrollHeight - this.#log.scrollTop - this.#log.clientHeight < NEAR_END_PX;
   }
 
+  /** A picture may grow the log before its own scroll is told here: only to scroll up is to leave the end. */
+  #noteScroll() {
+    const isUp = this.#log.scrollTop < this.#scrolledTo;
+    this.#scrolledTo = this.#log.scrollTop;
+    this.#wasAtEnd = this.#isNearEnd() || (this.#wasAtEnd && !isUp);
+    this.#toNewest.hidden ||= this.#wasAtEnd;
+  }
+
   #stayAtEnd() {
     if (this.#wasAtEnd) this.#goToEnd();
   }
@@ -100,6 +106,7 @@ export class Chat {
   #goToEnd() {
     this.#wasAtEnd = true;
     this.#log.scrollTop = this.#log.scrollHeight;
+    this.#scrolledTo = this.#log.scrollTop;
     this.#toNewest.hidden = true;
   }
 
