@@ -13,7 +13,7 @@ import httpx
 import pytest
 import pytest_asyncio
 import uvicorn
-from playwright.async_api import Browser, Page, async_playwright
+from playwright.async_api import Browser, BrowserContext, Page, async_playwright
 
 from dingda.shared.dingtalk.robots import Robot
 from dingda.simulator.dingtalk.change_notifier import ChangeNotifier
@@ -36,6 +36,11 @@ SKILLS = (
     "tests.e2e.slow_skill",
     "tests.browser.inspected_skill",
 )
+FORGET_ONCE = """
+if (!sessionStorage.getItem("forgotten")) localStorage.clear();
+sessionStorage.setItem("forgotten", "yes");
+"""
+"""A tab has a sessionStorage of its own; the localStorage is all tabs'."""
 _NAMES = ("chromium", "chromium-browser", "google-chrome")
 
 
@@ -71,18 +76,35 @@ def complaints() -> list[str]:
     return []
 
 
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def window(browser: Browser) -> AsyncIterator[BrowserContext]:
+    """What all pages share. Pictures of the world come from a file.
+
+    Chromium keeps one process for the pages of a site as long as one of them is open, and a new
+    one costs as much as a page: so the first stays open.
+    """
+    window = await browser.new_context(locale="zh-CN", viewport={"width": 1280, "height": 900})
+    await window.grant_permissions(["clipboard-read", "clipboard-write"])
+    await window.route("https://img.alicdn.com/**", lambda route: route.fulfill(path=PICTURE))
+    first = await window.new_page()
+    await first.route("http://127.0.0.1/", lambda route: route.fulfill(body=""))
+    await first.goto("http://127.0.0.1/")
+    yield window
+    await window.close()
+
+
 @pytest_asyncio.fixture(loop_scope="session")
-async def page(browser: Browser, complaints: list[str]) -> AsyncIterator[Page]:
-    """A fresh page in Chinese; pictures of the world come from a file, and complaints fail it."""
-    context = await browser.new_context(locale="zh-CN", viewport={"width": 1280, "height": 900})
-    await context.grant_permissions(["clipboard-read", "clipboard-write"])
-    await context.route("https://img.alicdn.com/**", lambda route: route.fulfill(path=PICTURE))
-    page = await context.new_page()
+async def page(window: BrowserContext, complaints: list[str]) -> AsyncIterator[Page]:
+    """A page in Chinese that remembers no choice of an earlier test; complaints fail its own."""
+    page = await window.new_page()
+    await page.add_init_script(FORGET_ONCE)
     page.set_default_timeout(15_000)
     page.on("pageerror", lambda error: complaints.append(str(error)))
     page.on("console", lambda line: complaints.append(line.text) if _is_fault(line) else None)
     yield page
-    await context.close()
+    _, *opened = window.pages
+    for each in opened:
+        await each.close()
     assert complaints == []
 
 
