@@ -37,8 +37,10 @@ SKILLS = (
     "tests.browser.inspected_skill",
 )
 FORGET_ONCE = """
-if (!sessionStorage.getItem("forgotten")) localStorage.clear();
-sessionStorage.setItem("forgotten", "yes");
+if (origin !== "null" && !sessionStorage.getItem("forgotten")) {
+  localStorage.clear();
+  sessionStorage.setItem("forgotten", "yes");
+}
 """
 """A tab has a sessionStorage of its own; the localStorage is all tabs'."""
 _NAMES = ("chromium", "chromium-browser", "google-chrome")

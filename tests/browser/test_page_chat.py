@@ -9,6 +9,7 @@ import pytest
 from playwright.async_api import Page, expect
 
 from tests.browser.chat_page import ChatPage
+from tests.support.simulator_harness import Bot
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -214,3 +215,21 @@ async def test_every_message_shows_when_it_came(chat: ChatPage) -> None:
     await expect(chat.reply).to_be_visible()
     for message in (chat.mine, chat.reply):
         await expect(message.locator("time")).to_have_text(re.compile(r"^\d\d:\d\d:\d\d$"))
+
+
+async def test_a_page_that_is_closed_draws_nothing_more(
+    staged: tuple[ChatPage, Bot], complaints: list[str]
+) -> None:
+    chat, bot = staged
+    picture = "![](https://img.alicdn.com/plot.png)"
+    bot.replies = [{"msgtype": "markdown", "markdown": {"title": "图", "text": picture}}]
+    await chat.page.route("https://img.alicdn.com/**", lambda _: None)
+    await chat.open("group")
+    await chat.say("问")
+    await expect(chat.reply.locator("img")).to_be_attached()
+    await chat.page.evaluate(
+        'import("/static/texts.js").then(({ switchLanguage }) => switchLanguage())'
+    )
+    await chat.page.close()
+    # Chromium loads a picture of a page that is being closed as a ping, against the page's policy.
+    assert complaints == []

@@ -21,6 +21,8 @@ import { drawMode } from "./stream.js";
 import { Suggestions } from "./suggestions.js";
 import { switchLanguage, texts, writeTexts } from "./texts.js";
 
+const FRAME_MS = 16;
+
 const store = new Store(GROUP);
 const panels = new Panels();
 const page = {
@@ -176,18 +178,17 @@ async function attempt(request) {
   }
 }
 
-let isDrawing = false;
+let drawing = null;
 
-/** Draws once for all changes that come together. */
+/**
+ * Draws once for all changes that come together. By a timer: a page that nobody sees has no frames, but its
+ * title counts what is new; and one that is being closed draws no more.
+ */
 function redrawSoon() {
-  if (isDrawing) return;
-  isDrawing = true;
-  // A page that nobody sees has no frames, but its title counts what is new.
-  const soon = document.hidden ? setTimeout : requestAnimationFrame;
-  soon(() => {
-    isDrawing = false;
+  drawing ??= setTimeout(() => {
+    drawing = null;
     redraw();
-  });
+  }, FRAME_MS);
 }
 
 api.follow({
@@ -277,7 +278,7 @@ recallWithArrows(byId("text"), () => store.inConversation(store.open).map(({ sai
 setInterval(() => chat.tick(store), 1000);
 document.addEventListener("visibilitychange", () => {
   store.look(!document.hidden);
-  redraw();
+  redrawSoon();
 });
 
 showTheme(localStorage.getItem("theme"));
