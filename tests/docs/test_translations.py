@@ -10,7 +10,10 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
-README = "../README.md"
+READMES = [
+    f"../{path.relative_to(ROOT)}"
+    for path in (ROOT / "README.md", *sorted(ROOT.glob("examples/*/README.md")))
+]
 ENGLISH_ONLY = {"dependencies.md", "faults.md", "regressions.md", "tried.md"}
 """Lists for those who change Dingda, in part written by a program."""
 _FENCE = re.compile(r"^( *)```(\w*).*?\n(.*?)^\1```", re.MULTILINE | re.DOTALL)
@@ -147,7 +150,7 @@ def test_each_translation_is_of_a_page_and_none_is_of_one_that_is_english_only()
     assert set(pages()) >= ENGLISH_ONLY
 
 
-@pytest.mark.parametrize("page", [README, *translated()])
+@pytest.mark.parametrize("page", [*READMES, *translated()])
 def test_a_translation_has_the_same_headings(page: str) -> None:
     ours, theirs = both(page)
     assert [each.level for each in ours] == [each.level for each in theirs]
@@ -159,7 +162,7 @@ def test_a_translation_has_the_same_snippets_but_for_comments(page: str) -> None
     assert [each.snippets for each in ours] == [each.snippets for each in theirs]
 
 
-@pytest.mark.parametrize("page", [README, *translated()])
+@pytest.mark.parametrize("page", [*READMES, *translated()])
 def test_a_translation_names_the_same_code_and_has_the_same_tables(page: str) -> None:
     ours, theirs = both(page)
     assert [(each.names, each.rows) for each in ours] == [
@@ -167,13 +170,13 @@ def test_a_translation_names_the_same_code_and_has_the_same_tables(page: str) ->
     ]
 
 
-@pytest.mark.parametrize("page", [README, *translated()])
+@pytest.mark.parametrize("page", [*READMES, *translated()])
 def test_a_translation_links_to_the_same_places_in_its_own_language(page: str) -> None:
     ours, theirs = both(page)
     assert [each.links for each in ours] == [each.links for each in theirs]
 
 
-@pytest.mark.parametrize("page", [README, *translated()])
+@pytest.mark.parametrize("page", [*READMES, *translated()])
 def test_a_translation_has_as_many_paragraphs_and_list_items(page: str) -> None:
     ours, theirs = both(page)
     assert [(each.blocks, each.items) for each in ours] == [
@@ -181,7 +184,7 @@ def test_a_translation_has_as_many_paragraphs_and_list_items(page: str) -> None:
     ]
 
 
-@pytest.mark.parametrize("page", [README, *translated()])
+@pytest.mark.parametrize("page", [*READMES, *translated()])
 def test_a_translation_has_the_same_figures(page: str) -> None:
     ours, theirs = both(page)
     assert [each.figures for each in ours] == [each.figures for each in theirs]
