@@ -109,9 +109,7 @@ async def test_axe_has_no_serious_finding_in_the_list_and_in_what_was_inspected(
     chat: ChatPage, page: Page, scheme: Any
 ) -> None:
     await page.emulate_media(color_scheme=scheme)
-    await chat.open_single("检视")
-    await chat.say("打听 北京 3")
-    await chat.expect_state("answered")
+    await chat.open_with("检视", "打听 北京 3")
     await chat.say("摔跤")
     await chat.expect_state("dead")
     await chat.say("慢 5")
@@ -141,9 +139,7 @@ async def test_axe_is_able_to_find_something(chat: ChatPage, page: Page) -> None
 
 
 async def test_everything_can_be_done_by_the_keyboard(chat: ChatPage, page: Page) -> None:
-    await chat.open_single("键盘")
-    await chat.say("text")
-    await chat.expect_state("answered")
+    await chat.open_with("键盘", "text")
     await chat.state.focus()
     await page.keyboard.press("Enter")
     await expect(page.locator("#details-title")).to_be_focused()
@@ -239,9 +235,7 @@ async def test_a_state_has_a_name_in_the_pages_language(
 @pytest.mark.parametrize("width", [700, 768, 900, 1024])
 async def test_on_a_tablet_no_panel_covers_the_chat(chat: ChatPage, page: Page, width: int) -> None:
     await page.set_viewport_size({"width": width, "height": 900})
-    await chat.open_single("平板")
-    await chat.say("text")
-    await chat.expect_state("answered")
+    await chat.open_with("平板", "text")
     await chat.open_details()
     panel = await chat.details.bounding_box()
     assert panel is not None

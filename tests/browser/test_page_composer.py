@@ -11,11 +11,9 @@ from tests.browser.bot_account import BotAccount
 from tests.browser.chat_page import ChatPage
 from tests.browser.test_page_access import findings
 from tests.browser.test_page_chat import PNG
-from tests.support.simulator_harness import Bot
+from tests.browser.test_page_raw_callbacks import RAW
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
-
-Staged = tuple[ChatPage, Bot]
 
 KINDS = {
     "语音：输入框里是听懂的话，空着就是没听清": "audio",
@@ -24,7 +22,6 @@ KINDS = {
     "卡片": "interactiveCard",
 }
 RUNS = "富文本，随处切开"
-RAW = "整个回调的原文……"
 
 
 def runs_of(callback: dict[str, Any]) -> list[str]:
@@ -228,134 +225,6 @@ async def test_the_client_is_chosen(chat: ChatPage, page: Page) -> None:
     await page.keyboard.press("Escape")
     assert (await chat.send("text"))["senderPlatform"] == "HarmonyOS"
     await expect(chat.mine.locator(".remark")).to_have_text("HarmonyOS")
-
-
-async def test_a_group_of_another_name_is_a_conversation_of_its_own(
-    chat: ChatPage, page: Page
-) -> None:
-    await chat.open("group")
-    await page.get_by_text("新会话").click()
-    await page.get_by_label("名字").fill("值班群")
-    await chat.press("打开")
-    await expect(page.locator("#title")).to_have_text("值班群")
-    await expect(page.locator(".message")).to_have_count(0)
-    assert (await chat.send("text"))["conversationTitle"] == "值班群"
-    await expect(chat.reply.locator(".bubble")).to_contain_text("[text]")
-    await expect(page.get_by_role("navigation").get_by_text("值班群")).to_be_visible()
-
-
-async def test_a_single_chat_with_somebody_new_is_opened(chat: ChatPage, page: Page) -> None:
-    await chat.open("group")
-    await page.get_by_text("新会话").click()
-    await page.get_by_label("新会话").select_option("single")
-    await page.get_by_label("名字").fill("新人")
-    await chat.press("打开")
-    callback = await chat.send("text")
-    assert (callback["senderNick"], callback["conversationType"]) == ("新人", "1")
-
-
-async def test_a_group_speaks_to_the_robot_that_is_chosen(staged_robots: Staged) -> None:
-    chat, bot = staged_robots
-    bot.replies = [{"msgtype": "text", "text": {"content": "好"}}]
-    await chat.open("group")
-    assert (await chat.send("问"))["robotCode"] == "dingabc"
-    await chat.page.get_by_label("对谁说").select_option("人事助手")
-    assert (await chat.send("问"))["robotCode"] == "dinghr"
-    await expect(chat.mine.locator(".mention")).to_have_text("@人事助手")
-    await expect(chat.page.locator(".message.bot .name")).to_contain_text(["小钉", "人事助手"])
-
-
-async def test_a_single_chat_with_another_robot_is_a_conversation_of_its_own(
-    staged_robots: Staged,
-) -> None:
-    chat, _ = staged_robots
-    await chat.open_single("张三")
-    await chat.send("问")
-    await chat.page.get_by_label("对谁说").select_option("人事助手")
-    await expect(chat.page.locator("#title")).to_have_text("张三 与人事助手的单聊")
-    await expect(chat.page.locator(".message")).to_have_count(0)
-    callback = await chat.send("问")
-    assert (callback["robotCode"], callback["conversationType"]) == ("dinghr", "1")
-    await chat.page.reload()
-    await expect(chat.page.locator(".message.mine")).to_have_count(1)
-
-
-async def test_one_robot_needs_no_choice(chat: ChatPage, page: Page) -> None:
-    await chat.open("group")
-    await expect(page.get_by_label("对谁说")).to_be_hidden()
-
-
-async def test_a_whole_callback_begins_as_what_the_box_holds(chat: ChatPage, page: Page) -> None:
-    await chat.open("group/没人说过话")
-    await chat.add("外部联系人")
-    await chat.add_mention("李四")
-    await page.locator("#text").fill("text")
-    await chat.add(RAW)
-    body = json.loads(await page.get_by_label("回调的 body").input_value())
-    assert body["text"] == {"content": " text"}
-    assert (len(body["atUsers"]), "senderStaffId" in body) == (2, False)
-    await chat.send_raw()
-    await expect(page.locator("#title")).to_have_text("没人说过话")
-    await expect(page.locator(".message.mine")).to_have_count(1)
-
-
-async def test_any_body_is_signed_and_sent(chat: ChatPage, page: Page) -> None:
-    await chat.open("group")
-    await chat.add(RAW)
-    body = json.loads(await page.get_by_label("回调的 body").input_value())
-    assert not {"sessionWebhook", "msgId"} & body.keys()
-    body["text"]["content"] = "  text"
-    await page.get_by_label("回调的 body").fill(json.dumps(body | {"odd": [None]}))
-    await expect(page.get_by_text("JSON 对象，msgtype 是「text」")).to_be_visible()
-    sent = await chat.send_raw()
-    assert (sent["odd"], sent["text"]["content"]) == ([None], "  text")
-    assert sent["sessionWebhook"].startswith(chat.url)
-    await expect(page.get_by_label("回调的 body")).to_be_hidden()
-    await expect(chat.reply.locator(".bubble")).to_contain_text("[text]")
-    await expect(chat.mine.locator(".remark")).to_have_text("回调原文")
-
-
-async def test_a_body_that_is_not_json_is_marked_so_and_sent_all_the_same(
-    chat: ChatPage, page: Page
-) -> None:
-    await chat.open("group")
-    await chat.add(RAW)
-    await page.get_by_label("回调的 body").fill('{"msgtype": "text",}')
-    await expect(page.get_by_text("不是 JSON，原样送出")).to_be_visible()
-    await expect(page.get_by_role("button", name="整理")).to_be_disabled()
-    await chat.send_raw()
-    await expect(page.locator(".message .state").last).to_have_attribute("data-state", "HTTP 400")
-
-
-async def test_a_body_is_sent_byte_for_byte(chat: ChatPage, page: Page) -> None:
-    await chat.open("group")
-    await chat.add(RAW)
-    await page.get_by_label("回调的 body").fill('{"msgId":   "once"}')
-    await page.get_by_label("一个字节也不改").check()
-    await expect(page.get_by_text("JSON 对象，原样送出。")).to_be_visible()
-    assert await chat.send_raw() == {"msgId": "once"}
-
-
-async def test_every_shape_that_bots_have_got_wrong_is_sent_and_acknowledged(
-    chat: ChatPage, page: Page
-) -> None:
-    await chat.open("group/走样")
-    await page.locator("#add").click()
-    await page.get_by_text("让机器人栽过跟头的消息").click()
-    presets = await page.locator("#add-menu details button").all_text_contents()
-    assert len(presets) > 10
-    await page.keyboard.press("Escape")
-    for preset in presets:
-        await page.locator("#add").click()
-        await page.get_by_text("让机器人栽过跟头的消息").click()
-        await page.get_by_role("button", name=preset, exact=True).click()
-        await (chat.send_raw() if preset.endswith("…") else chat.send())
-        await expect(chat.page.locator(".message .state").last).not_to_have_text("正在发送")
-    states = await page.locator(".message .state").evaluate_all(
-        "(states) => states.map((state) => state.dataset.state)"
-    )
-    assert len(states) == len(presets)
-    assert not [state for state in states if state.startswith(("HTTP", "undelivered"))]
 
 
 async def test_the_menu_is_used_by_the_keyboard(chat: ChatPage, page: Page) -> None:
