@@ -95,10 +95,10 @@ class SupervisedProcess:
         while True:
             began_at = time.monotonic()
             status = await self._run_once()
-            cannot_run = (
-                self._starts == 1 and status > 0 and time.monotonic() < began_at + _STARTED_S
-            )
-            if self._stopping.is_set() or cannot_run or status == WRONG_USAGE:
+            failed_soon = status > 0 and time.monotonic() < began_at + _STARTED_S
+            # Later on another process may have its port for a while.
+            cannot_run = self._starts == 1 and (failed_soon or status == WRONG_USAGE)
+            if self._stopping.is_set() or cannot_run:
                 return status
             if self._stay_away_s:
                 self._print(f"the {self.kind} is stopped for {self._stay_away_s:g} s")

@@ -31,12 +31,20 @@ signal.signal(signal.SIGTERM, signal.SIG_IGN)
 print("up", flush=True)
 time.sleep(60)
 """
+MISUSED_THE_SECOND_TIME = """
+from pathlib import Path
+starts = Path(__file__).with_suffix(".starts")
+starts.open("a").write("x")
+if starts.stat().st_size == 2:
+    raise SystemExit(2)
+"""
 PROGRAMS = {
     "lasting": LASTING,
     "with_a_child": WITH_A_CHILD,
     "deaf": DEAF,
     "broken": "raise SystemExit(1)",
     "misused": "import time; time.sleep(0.3); raise SystemExit(2)",
+    "misused_the_second_time": MISUSED_THE_SECOND_TIME + LASTING,
     "wordy": f"print('x' * {3 * 1024 * 1024}); print('up', flush=True)\n{LASTING}",
 }
 
@@ -150,6 +158,17 @@ async def test_one_that_cannot_run_at_all_ends_the_demo_with_its_status(
 ) -> None:
     harness = supervise(redis="lasting", gateway=program)
     assert await asyncio.wait_for(harness.running, 20) == status
+
+
+async def test_one_that_cannot_run_again_for_a_while_is_started_until_it_can(
+    supervise: Supervise, capfd: pytest.CaptureFixture[str]
+) -> None:
+    harness = supervise(gateway="misused_the_second_time")
+    await printed(capfd, "gateway   | up")
+    (process,) = harness.supervisor.processes
+    process.kill()
+    await harness.wait_for("gateway", lambda state: state.restarts == 2 and state.pid is not None)
+    await printed(capfd, "gateway   | up")
 
 
 async def test_stopping_leaves_nothing_behind_and_ends_last_what_the_others_need(
