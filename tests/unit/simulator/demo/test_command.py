@@ -153,11 +153,9 @@ def test_it_is_not_ready_before_its_redis_serves(
 ) -> None:
     monkeypatch.setenv(REDIS.variable, str(free_port()))
     monkeypatch.setattr(command, "_hears", lambda _: True)
-    monkeypatch.setattr(command, "_READY_WITHIN_S", 0.1)
-    processes = Mock(poll=lambda: None)
-    assert not command._is_ready(processes, HTTP)
+    assert not command._is_ready(Mock(poll=Mock(side_effect=[None, None, 1])), HTTP)
     with ValkeyServer(port=REDIS.number, data_dir=tmp_path):
-        assert command._is_ready(processes, HTTP)
+        assert command._is_ready(Mock(poll=lambda: None), HTTP)
 
 
 def test_a_port_of_its_own_is_told_instead_of_each_that_is_taken(
