@@ -150,6 +150,8 @@ def _saved_as(file_id: str, file: StoredFile) -> str:
 def _expected_pushes(copied: Copied) -> Iterator[str]:
     """Some lines for each chat that something was pushed to."""
     pushed = copied.pushed
+    if pushed:
+        yield "# What the bot sent of its own accord until the next message came."
     chats = dict.fromkeys((each.said.single, _name_of_chat(each)) for each in pushed)
     for is_single, name in chats:
         person, group = (name, None) if is_single else ("", name)

@@ -5,6 +5,7 @@ It holds no session and no token, and of a card what everybody sees of it.
 
 import json
 import secrets
+from codecs import BOM_UTF8
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -86,7 +87,7 @@ class Transcript:
         Raises:
             ValidationError: if anything is wrong or unknown.
         """
-        return _ADAPTER.validate_json(body)
+        return _ADAPTER.validate_json(body.removeprefix(BOM_UTF8))  # which editors may add
 
 
 def transcript_of(records: Sequence[Record], find_card: FindCard) -> Transcript:

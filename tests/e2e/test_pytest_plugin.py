@@ -291,11 +291,26 @@ def run_copied(text, dingtalk):
         UserMessage("咖啡", kind="audio"),
         UserMessage("", kind="picture", single=True),
         UserMessage("茶", external=True),
+        UserMessage("", kind="audio", single=True),
+        UserMessage("", kind="video", single=True),
+        UserMessage("单.pdf", kind="file", single=True),
+        UserMessage("李四：咖啡", kind="chatRecord", single=True),
+        UserMessage("", kind="interactiveCard", single=True),
+        UserMessage("咖啡", kind="markdown", published=False),
+        UserMessage("咖啡", mentioned=(Mentioned("李四", staff_id=""),), client="iOS"),
+        UserMessage("咖啡\\n\"'\\x00", sender='O"Neil\'s', quoted=Quotation("好")),
+        UserMessage("咖啡", mention=False),
     ],
-    ids=lambda message: f"{message.kind}-{message.client}-{message.group}",
 )
 def test_a_copied_test_passes(message, dingtalk, dingtalk_url):
     record = dingtalk.look(dingtalk.say(message), wait_s=20)
+    run_copied(copied_test(record, dingtalk_url), dingtalk)
+
+
+@pytest.mark.parametrize("verbatim", [False, True])
+def test_a_copied_test_of_a_whole_callback_passes(verbatim, dingtalk, dingtalk_url):
+    callback = {"conversationType": "1", "msgtype": "text", "text": {"content": "咖啡"}}
+    record = dingtalk.ask_raw(callback, verbatim=verbatim)
     run_copied(copied_test(record, dingtalk_url), dingtalk)
 
 

@@ -143,6 +143,11 @@ def test_what_is_written_can_be_read_and_leaves_out_defaults() -> None:
     }
 
 
+def test_a_transcript_that_an_editor_has_marked_as_utf_8_can_be_read() -> None:
+    transcript = Transcript(1, (Entry(UserMessage("问")),))
+    assert Transcript.from_json(b"\xef\xbb\xbf" + transcript.to_json()) == transcript
+
+
 @pytest.mark.parametrize(
     "body",
     [

@@ -10,6 +10,7 @@ from starlette.applications import Starlette
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from dingda.shared.ledger.timeline import MessageTimeline
 from dingda.shared.runtime.clock import wall_clock_ms
 from dingda.simulator.dingtalk.change_notifier import ChangeNotifier
 from dingda.simulator.dingtalk.faults import NO_FAULTS, FaultSettings, ReplyFault
@@ -140,6 +141,27 @@ async def test_a_message_becomes_a_test_that_python_can_read(
     assert "def test_the_answer_to_天气_北京(dingtalk: SimulatedDingTalk) -> None:" in test
     assert "dingtalk.ask('天气 北京?', sender='李四')" in test
     assert """== [{'msgtype': 'text', 'text': {'content': '"好"'}}]""" in test
+
+
+async def test_a_message_that_the_bot_is_at_work_on_is_not_copied_yet(
+    open_client: OpenClient, dingtalk: Simulation
+) -> None:
+    leased = MessageTimeline("leased", "", 1, 2, None, None, 1, None, "")
+    async with open_client() as client:
+        record = await client.send(UserMessage("慢慢来"))
+        dingtalk.note_timeline(record.msg_id, leased)
+        with pytest.raises(RequestRejectedError, match="copy it once it has ended"):
+            await client.as_test(record.msg_id)
+
+
+async def test_what_the_bot_sent_of_its_own_accord_is_no_message_to_be_copied(
+    open_client: OpenClient, dingtalk: Simulation
+) -> None:
+    dingtalk.bot_sends.to_group({"msgtype": "text", "text": {"content": "开会"}})
+    (pushed,) = dingtalk.records.since(0)
+    async with open_client() as client:
+        with pytest.raises(RequestRejectedError, match="of its own accord"):
+            await client.as_test(pushed.msg_id)
 
 
 async def test_an_export_of_an_unknown_message_is_refused(open_client: OpenClient) -> None:
