@@ -228,8 +228,10 @@ def test_twice_delivered_is_once_answered(dingtalk):
 
 
 def test_too_late_is_too_late(dingtalk):
-    record = dingtalk.expire(dingtalk.say(UserMessage("咖啡")))
-    record = dingtalk.look(record, wait_s=5)
+    record = dingtalk.expire(dingtalk.say(UserMessage("手冲")))
+    DRIPPED.touch()
+    record = dingtalk.look(record, wait_s=20)
+    DRIPPED.unlink()
     assert [reply.errcode for reply in record.replies] == [300001]
 
 
@@ -298,7 +300,7 @@ def run_copied(text, dingtalk):
         UserMessage("", kind="interactiveCard", single=True),
         UserMessage("咖啡", kind="markdown", published=False),
         UserMessage("咖啡", mentioned=(Mentioned("李四", staff_id=""),), client="iOS"),
-        UserMessage("咖啡\\n\"'\\x00", sender='O"Neil\'s', quoted=Quotation("好")),
+        UserMessage("咖啡\\n\\"'\\x00", sender='O"Neil', quoted=Quotation("好")),
         UserMessage("咖啡", mention=False),
     ],
 )
