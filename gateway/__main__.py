@@ -1,4 +1,4 @@
-"""`python -m gateway`: listen for DingTalk's callbacks; or `check`: say what could go wrong."""
+"""`python -m gateway`: listen for DingTalk's callbacks; or `check`: say what could go wrong, but for the skills."""
 
 import json
 import sys
@@ -42,11 +42,11 @@ def gateway(context: click.Context, *, over_stream: bool) -> None:
 @gateway.command("check")
 @as_json_option
 def check_command(*, as_json: bool) -> int:
-    """Look for what could break a promise.
+    """Look for what could break a promise, but for the skills.
 
-    DingTalk is asked what its console lacks for each robot; nothing is sent to anybody. Each
-    finding says what to do about it. Exit status: 1 if one of them keeps the gateway and the
-    workers from starting.
+    `dingda check` looks at them as well; the gateway loads none. DingTalk is asked what its console
+    lacks for each robot; nothing is sent to anybody. Each finding says what to do about it. Exit
+    status: 1 if one of them keeps the gateway and the workers from starting.
     """
     join_demo("DINGDA_REDIS_URL")
     return check(load_settings(), as_json=as_json)
