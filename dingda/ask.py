@@ -8,6 +8,7 @@ import click
 from dingda.shared.ledger.states import Completion, Outcome
 from dingda.shared.runtime.command_line import FAILED, OK, as_json_option, to_json
 from dingda.shared.runtime.logs import configure_logging
+from dingda.shared.runtime.running_demo import join_demo
 from dingda.shared.runtime.settings import load_settings
 from dingda.simulator.client.rendering import render_payload
 from dingda.worker.operations.named_robots import find_robot, robot_option
@@ -32,6 +33,7 @@ def ask(
     --robot's or the first one's), and they reach their backends; DingTalk is not spoken to. Exit
     status: 1 if no skill wants the text, or its skill fails.
     """
+    join_demo("DINGDA_SKILLS")
     settings = load_settings()
     configure_logging(settings.log_level, settings.log_format)
     robot = find_robot(settings.robots, robot_name) if robot_name else next(iter(settings.robots))

@@ -7,6 +7,7 @@ quick.
 import os
 import sys
 from dataclasses import dataclass
+from difflib import get_close_matches
 from importlib import import_module
 
 import click
@@ -116,6 +117,19 @@ class LazyGroup(click.Group):
         module, _, name = ENTRIES[cmd_name].path.partition(":")
         command: click.Command = getattr(import_module(module), name)
         return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command that is typed, or name the nearest one in the complaint."""
+        try:
+            return super().resolve_command(ctx, args)
+        except click.UsageError as error:
+            nearest = get_close_matches(args[0], ENTRIES, n=1)
+            if not nearest:
+                raise
+            complaint = f"{error.format_message()} Did you mean '{nearest[0]}'?"
+            raise click.UsageError(complaint, ctx) from None
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
         """Write a line for each command, without importing it."""

@@ -1,4 +1,4 @@
-"""`python -m gateway`: listen for DingTalk's callbacks; or `check`: say what could go wrong, but for the skills."""
+"""`python -m gateway`: listen for DingTalk's callbacks; or `check`: say what could go wrong."""
 
 import json
 import sys

@@ -2,6 +2,8 @@
 
 import json
 from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import suppress
+from http import HTTPStatus
 from typing import Any, Self, TypeVar
 from urllib.parse import quote
 
@@ -25,6 +27,8 @@ T = TypeVar("T")
 _TIMEOUT_S = 10.0
 """Longer than the server waits for the gateway."""
 _JSON, _BYTES = "application/json", "application/octet-stream"
+_NO_SUCH_PATH = (HTTPStatus.NOT_FOUND, "http")
+"""How our servers answer a path that they don't have, as the gateway has none of the API's."""
 
 
 class SimulatorClient:
@@ -264,15 +268,16 @@ class SimulatorClient:
             )
         except httpx.TransportError:
             raise self._unreachable() from None
-        try:
+        with suppress(ValueError, KeyError, TypeError):
             if response.is_success:
                 return read(response.content)
-            raise RequestRejectedError(response.json()["detail"])
-        except (ValueError, KeyError, TypeError):
-            raise RequestRejectedError(
-                f"What answers at {self.url} (status {response.status_code}) is not the "
-                "simulator. Name it with DINGDA_SIMULATOR_URL."
-            ) from None
+            refusal = response.json()
+            if (response.status_code, refusal["error"]) != _NO_SUCH_PATH:
+                raise RequestRejectedError(refusal["detail"])
+        raise RequestRejectedError(
+            f"What answers at {self.url} (status {response.status_code}) is not the "
+            "simulator. Name it with DINGDA_SIMULATOR_URL."
+        )
 
     def _unreachable(self) -> SimulatorUnreachableError:
         return SimulatorUnreachableError(

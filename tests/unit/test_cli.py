@@ -124,6 +124,10 @@ def test_an_unknown_command_is_refused_in_a_sentence() -> None:
     assert "No such command 'weather'" in done.stderr
 
 
+def test_a_misspelt_command_is_answered_with_the_nearest_one() -> None:
+    assert "No such command 'setings'. Did you mean 'settings'?" in run("setings").stderr
+
+
 def test_a_name_that_no_package_can_have_is_a_wrong_argument(tmp_path: Path) -> None:
     done = run("new", "A b", cwd=tmp_path)
     assert (done.returncode, done.stdout) == (2, "")

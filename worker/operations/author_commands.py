@@ -6,6 +6,7 @@ import click
 
 from dingda.shared.runtime.command_line import FAILED, OK, WRONG_USAGE, as_json_option
 from dingda.shared.runtime.logs import configure_logging
+from dingda.shared.runtime.running_demo import join_demo
 from dingda.shared.runtime.settings import Settings, load_settings
 from dingda.worker.answering.composition import describe_skills, load_robots_skills
 from dingda.worker.operations.named_robots import find_robot, robot_option
@@ -38,6 +39,7 @@ def skills(*, robot_name: str, as_json: bool) -> int:
     Of several robots, each robot's. Words that two skills claim are named, with the one that has
     them. Why it is these skills is said last. Exit status: 1 if a module can't be loaded.
     """
+    join_demo("DINGDA_SKILLS")
     settings = _load()
     robots = [find_robot(settings.robots, robot_name)] if robot_name else settings.robots
     found = {robot.label: list_skills(find_skills(settings.skills_of(robot))) for robot in robots}

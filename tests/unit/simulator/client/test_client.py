@@ -62,6 +62,7 @@ async def test_a_server_that_does_not_run_is_named_with_what_to_do(unused_tcp_po
         PlainTextResponse("hello"),
         JSONResponse({"detail": 5}),
         JSONResponse([], 404),
+        JSONResponse({"error": "http", "detail": "Not Found"}, 404),  # the gateway
         PlainTextResponse("no", 500),
         Response(status_code=307, headers={"location": "http://elsewhere.test/"}),
     ],
