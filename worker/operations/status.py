@@ -96,6 +96,8 @@ def show_status(status: Status, *, as_json: bool) -> str:
         shown = value
         if isinstance(value, dict):
             shown = ", ".join(f"{printable(k)} {n}" for k, n in value.items()) or 0
+        elif isinstance(value, float):
+            shown = f"{value:.1f}"
         lines.append(f"{name:10} {shown}")
     lines += [f"  {_show_worker(report)}" for report in status.workers_alive]
     return "\n".join(lines)
