@@ -7,11 +7,6 @@ from dingda.shared.runtime.command_line import as_json_option
 from dingda.shared.runtime.plain_settings import variables_of
 from dingda.shared.runtime.running_demo import join_demo
 from dingda.shared.runtime.settings import load_settings
-from dingda.simulator.demo.ingress import REDIS
-from dingda.simulator.settings import SimulatorSettings
-from dingda.worker.operations.dashboard.settings import DashboardSettings
-from dingda.worker.operations.skills_check import check_skills
-from dingda.worker.sdk.loader import find_skills_of, names_read
 
 
 @click.command
@@ -26,6 +21,13 @@ def check(*, as_json: bool) -> int:
     """
     join_demo("DINGDA_REDIS_URL")
     settings = load_settings()
+    # Load the worker and the simulator.
+    from dingda.simulator.demo.ingress import REDIS  # noqa: PLC0415
+    from dingda.simulator.settings import SimulatorSettings  # noqa: PLC0415
+    from dingda.worker.operations.dashboard.settings import DashboardSettings  # noqa: PLC0415
+    from dingda.worker.operations.skills_check import check_skills  # noqa: PLC0415
+    from dingda.worker.sdk.loader import find_skills_of, names_read  # noqa: PLC0415
+
     found = find_skills_of(map(settings.skills_of, settings.robots))
     names = {
         *names_read(module.skill for module in found if module.skill),
