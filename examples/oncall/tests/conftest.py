@@ -32,5 +32,4 @@ def dingda_settings(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
         "ACME_ONCALL_SECONDS_PER_DAY": "0.5",
         # Less than the report takes: its own time-out holds.
         "DINGDA_SKILL_TIMEOUT": "2",
-        "DINGDA_ANSWER_CARD_TEMPLATE": "dingda-answer.schema",
     }
