@@ -93,7 +93,7 @@ async def _work(settings: Settings, changes: SkillChanges | None) -> NoReturn:
     except Exception as error:  # noqa: BLE001 - without the exception's text
         logger.error("the worker ends: %s", trace(error))
     logging.shutdown()
-    if changes and changes.have_come:
+    if changes and changes.found:
         os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])  # noqa: S606 - as it was started
     os._exit(exit_status)
 

@@ -1,7 +1,8 @@
 """`dingda worker --reload`: watch the files of the skills, and end the worker when one changes.
 
-Its process then begins again as it was started, so it has the same id, and whatever started it need
-not know. What does not load ends no worker: the skills go on as they were, and the log says why.
+The process then replaces itself by the command that it was started with: it keeps its id, and what
+started it notices nothing. Skills that cannot be loaded end no worker: those that run go on as they
+were, and the log says why.
 """
 
 import asyncio
@@ -28,7 +29,8 @@ logger = logging.getLogger(_NAME)  # as `-m` runs it, too
 _OURS = "dingda"
 _SETTLED_MS = 200
 """How long no file must change: a formatter may write again what an editor has saved."""
-_TOLD_NOTHING_MS = 1000
+_IDLE_MS = 1000
+"""How often the watch reports that nothing has changed."""
 _ALL_LOADED = 100
 """The exit status that proves it: a module that ends its process when imported may say 0."""
 _LOADED_WITHIN_S = 30.0
@@ -52,7 +54,7 @@ class SkillChanges:
             raise DingdaError(
                 "--reload needs watchfiles, which the bot does not: pip install 'dingda[demo]'"
             )
-        self.have_come = False
+        self.found = False
         """Whether a file has changed, and all skills can be loaded."""
         self._settings = settings
         self._since_s = time.time()
@@ -62,11 +64,11 @@ class SkillChanges:
         folders = watched_folders(each.name for each in _find(self._settings))
         logger.info("--reload watches %s", ", ".join(map(str, folders)))
         since_s = self._since_s
-        async for told in _changes(folders):
-            changed = told or _saved_after(since_s, folders)
-            since_s = math.inf  # from now on it is told
-            if changed and await _is_good(changed):
-                self.have_come = True
+        async for reported in _changes(folders):
+            changed = reported or _saved_after(since_s, folders)
+            since_s = math.inf  # from now on the watch reports it
+            if changed and await _is_loadable(changed):
+                self.found = True
                 return
 
 
@@ -113,7 +115,7 @@ async def _changes(folders: Iterable[Path]) -> AsyncIterator[set[Path]]:
         *folders,
         watch_filter=PythonFilter(),
         step=_SETTLED_MS,
-        rust_timeout=_TOLD_NOTHING_MS,
+        rust_timeout=_IDLE_MS,
         yield_on_timeout=True,
         # Each folder by itself, so that a skill beside a `.venv` has not all of that watched.
         recursive=False,
@@ -122,7 +124,7 @@ async def _changes(folders: Iterable[Path]) -> AsyncIterator[set[Path]]:
         yield {Path(path) for _, path in changes}
 
 
-async def _is_good(changed: Iterable[Path]) -> bool:
+async def _is_loadable(changed: Iterable[Path]) -> bool:
     """Whether all skills can be loaded again, which the log tells."""
     names = printable(", ".join(sorted({path.name for path in changed})))
     if await can_be_loaded():
