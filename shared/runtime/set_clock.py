@@ -41,10 +41,16 @@ def _read(path: Path) -> datetime:
 
 
 def set_clock(path: Path, now: datetime | None) -> None:
-    """Write the time into a file, for all its readers at once; None: it is the present again."""
+    """Write the time into a file, for all its readers at once; None: it is the present again.
+
+    Raises:
+        ValueError: if the time has no time zone.
+    """
     if now is None:
         path.unlink(missing_ok=True)
         return
+    if now.tzinfo is None:
+        raise ValueError("a time without a time zone may be any of 24: add tzinfo=CHINA")
     written = path.with_suffix(".new")
     written.write_text(now.isoformat(), "ascii")
     written.replace(path)

@@ -157,6 +157,7 @@ class SimulatedDingTalk:
 
         Raises:
             StackError: if the bot was not started by the fixture `dingtalk`.
+            ValueError: if the time has no time zone.
         """
         if self._stack is None:
             raise StackError("only the fixture `dingtalk` has a bot whose clock can be set")
