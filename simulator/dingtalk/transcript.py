@@ -116,7 +116,7 @@ def began_at(records: Sequence[Record]) -> datetime | None:
     return datetime.fromtimestamp(records[0].sent_at_ms / 1000, CHINA)
 
 
-def loaded(transcript: Transcript, *, now_ms: int) -> list[Record]:
+def records_of(transcript: Transcript, *, now_ms: int) -> list[Record]:
     """The records by which the chat shows a transcript, the last as if it were said at present."""
     after_ms = list(accumulate(entry.gap_ms for entry in transcript.messages))
     began_ms = now_ms - (after_ms[-1] if after_ms else 0)

@@ -19,7 +19,7 @@ from dingda.simulator.dingtalk.transcript import (
     FindCard,
     Transcript,
     began_at,
-    loaded,
+    records_of,
     transcript_of,
 )
 from dingda.simulator.http.api_requests import (
@@ -83,20 +83,24 @@ class _Endpoints:
     async def load(self, request: Request) -> Response:
         is_sent = read_flag(request, "send")
         transcript = await read_body(request, Transcript.from_json)
-        if is_sent:
-            said = [each for each in transcript.messages if not each.pushed]
-            records = [await self._send(each) for each in said]
-        else:
-            records = loaded(transcript, now_ms=self._dingtalk.now_ms())
-            for record in records:
-                self._dingtalk.records.put(record)
-            await self._changes.announce()
+        records = await (self._send_all(transcript) if is_sent else self._show_all(transcript))
         return Response(Record.list_to_json(records), media_type="application/json")
 
     async def clear(self, _: Request) -> Response:
         self._dingtalk.clear()
         await self._changes.announce()
         return JSONResponse({"kept": len(self._dingtalk.records.since(0))})
+
+    async def _show_all(self, transcript: Transcript) -> list[Record]:
+        records = records_of(transcript, now_ms=self._dingtalk.now_ms())
+        for record in records:
+            self._dingtalk.records.put(record)
+        await self._changes.announce()
+        return records
+
+    async def _send_all(self, transcript: Transcript) -> list[Record]:
+        said = [each for each in transcript.messages if not each.pushed]
+        return [await self._send(each) for each in said]
 
     async def _send(self, entry: Entry) -> Record:
         """Send one message, and wait for the reply: the next may answer a question in it."""

@@ -14,7 +14,7 @@ from dingda.simulator.dingtalk.transcript import (
     LOADED,
     Entry,
     Transcript,
-    loaded,
+    records_of,
     transcript_of,
 )
 from dingda.simulator.dingtalk.user_message import UserMessage
@@ -171,7 +171,7 @@ def test_a_loaded_transcript_shows_what_was_shown_and_says_that_it_was_not_sent(
             Entry(UserMessage("", sender="李四", single=True), (HELLO,), 500, pushed=True),
         ),
     )
-    asked, pushed = loaded(transcript, now_ms=10_000)
+    asked, pushed = records_of(transcript, now_ms=10_000)
     assert [reply.payload for record in (asked, pushed) for reply in record.shown] == [HELLO, HELLO]
     assert (asked.sent_at_ms, pushed.sent_at_ms) == (9_500, 10_000)
     assert (asked.undelivered, asked.settled, asked.loaded) == (LOADED, True, True)
@@ -180,7 +180,7 @@ def test_a_loaded_transcript_shows_what_was_shown_and_says_that_it_was_not_sent(
 
 def test_a_loaded_reply_that_dingtalk_would_refuse_is_shown_as_refused() -> None:
     odd: dict[str, Any] = {"msgtype": "text", "text": 5, "at": [1]}
-    (record,) = loaded(Transcript(1, (Entry(UserMessage("问"), (odd,)),)), now_ms=1)
+    (record,) = records_of(Transcript(1, (Entry(UserMessage("问"), (odd,)),)), now_ms=1)
     assert record.shown == ()
     assert record.replies[0].payload == odd
 
@@ -191,9 +191,9 @@ def test_a_loaded_transcript_is_written_as_it_was(dingtalk: Simulation) -> None:
     dingtalk.send_raw(b"\xff", verbatim=True)
     dingtalk.bot_sends.to_group(HELLO)
     transcript = written(dingtalk)
-    assert transcript_of(loaded(transcript, now_ms=10_000), CARDS.get) == transcript
+    assert transcript_of(records_of(transcript, now_ms=10_000), CARDS.get) == transcript
 
 
 def test_a_record_survives_its_way_through_json() -> None:
-    (record,) = loaded(Transcript(1, (Entry(UserMessage("问"), (HELLO,)),)), now_ms=1)
+    (record,) = records_of(Transcript(1, (Entry(UserMessage("问"), (HELLO,)),)), now_ms=1)
     assert Record.from_json(record.to_json()) == record

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from dingda.simulator.dingtalk.record import Record
-from dingda.simulator.dingtalk.transcript import Entry, Transcript, loaded
+from dingda.simulator.dingtalk.transcript import Entry, Transcript, records_of
 from dingda.simulator.dingtalk.user_message import UserMessage
 from dingda.simulator.testing.replaying import differences
 
@@ -17,7 +17,7 @@ def text(content: str) -> dict[str, Any]:
 
 
 def shown(*entries: Entry) -> list[Record]:
-    return loaded(Transcript(1, entries), now_ms=0)
+    return records_of(Transcript(1, entries), now_ms=0)
 
 
 def compare(
