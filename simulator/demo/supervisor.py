@@ -139,6 +139,8 @@ class SupervisedProcess:
         if self._starts > 1:
             self._down_ms = round((time.monotonic() - self._ended_at) * 1000)
         self._pid = process.pid
+        if self._stopping.is_set():  # since before it had a process id to signal
+            self._signal(signal.SIGTERM)
         printing = asyncio.create_task(self._print_lines(output))
         await self._announce()
         status = await process.wait()

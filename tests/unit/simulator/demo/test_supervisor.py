@@ -1,6 +1,7 @@
 """The demo's supervisor starts again what dies, and leaves nothing behind."""
 
 import asyncio
+import signal
 from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
 from pathlib import Path
@@ -184,6 +185,12 @@ async def test_stopping_leaves_nothing_behind_and_ends_last_what_the_others_need
     await harness.running
     assert not is_alive(gateway)
     assert not is_alive(redis)
+
+
+async def test_one_that_is_being_started_is_stopped_too() -> None:
+    harness = Harness(gateway="lasting")
+    await harness.supervisor.stop()
+    assert await asyncio.wait_for(harness.running, 5) == -signal.SIGTERM
 
 
 async def test_a_line_without_end_does_not_stop_the_output(
