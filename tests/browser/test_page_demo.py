@@ -151,6 +151,17 @@ async def test_axe_has_no_serious_finding_in_the_strip(
     assert await page.evaluate("document.documentElement.scrollWidth") <= width
 
 
+async def test_on_a_phone_the_strip_leaves_the_screen_to_the_chat(
+    strip: ChatPage, page: Page
+) -> None:
+    await page.set_viewport_size({"width": 390, "height": 760})
+    await strip.open(query="?lang=en")
+    await expect(page.locator("#demo")).to_contain_text("Kill a worker")
+    head = await page.locator("header").bounding_box()
+    assert head is not None
+    assert head["height"] < 760 / 6
+
+
 async def test_a_simulator_that_is_no_demos_has_no_strip(chat: ChatPage, page: Page) -> None:
     await chat.open()
     await expect(page.locator("#demo")).to_be_hidden()

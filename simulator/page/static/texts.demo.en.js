@@ -4,7 +4,7 @@ export default {
   stripLabel: "Demo: what became of each message",
   stripButtons: "Break it",
   strip: {
-    hint: "Say 慢慢来 and, before it is answered, kill a worker: see what happens.",
+    hint: "Say 慢慢来, and kill a worker before it answers.",
     then: "; ",
     killWorker: "Kill a worker",
     killGateway: "Kill the gateway",
