@@ -157,6 +157,49 @@ async def test_everybody_is_mentioned(chat: ChatPage) -> None:
     await expect(chat.mine.locator(".mention")).to_have_text(["@钉答", "@所有人"])
 
 
+async def test_typing_at_offers_people_and_enter_mentions_one(chat: ChatPage, page: Page) -> None:
+    await chat.open("group")
+    await page.locator("#text").focus()
+    await page.keyboard.type("的绩效@")
+    offered = page.get_by_role("listbox", name="还 @ 谁").get_by_role("option")
+    await expect(offered.nth(0)).to_have_attribute("aria-selected", "true")
+    assert (await offered.all_inner_texts())[:3] == ["@张三", "@李四", "@王五"]
+    await page.keyboard.press("ArrowDown")
+    await expect(page.locator("#text")).to_have_attribute("aria-activedescendant", "mention-1")
+    await page.keyboard.press("Enter")
+    await expect(offered).to_have_count(0)
+    await expect(page.locator("#text")).to_have_value("的绩效")
+    await expect(page.locator("#text")).to_be_focused()
+    callback = await chat.send()
+    assert [at.get("staffId") for at in callback["atUsers"]] == [staff_id_of("李四"), None]
+
+
+async def test_a_name_narrows_the_people_and_a_click_mentions_one(
+    chat: ChatPage, page: Page
+) -> None:
+    await chat.open("group")
+    await page.locator("#text").focus()
+    await page.keyboard.type("@所")
+    offered = page.get_by_role("listbox").get_by_role("option")
+    await expect(offered).to_have_text(["@所有人"])
+    await offered.click()
+    await expect(chat.chips).to_contain_text(["@所有人"])
+    await expect(page.locator("#text")).to_have_value("")
+
+
+async def test_what_is_typed_on_without_a_choice_stays_text(chat: ChatPage, page: Page) -> None:
+    await chat.open("group")
+    await page.locator("#text").focus()
+    await page.keyboard.type("@李")
+    await page.keyboard.press("Escape")
+    await expect(page.get_by_role("listbox")).to_be_hidden()
+    await page.keyboard.type("四 me@")
+    await expect(page.get_by_role("listbox")).to_be_hidden()
+    callback = await chat.send()
+    assert callback["text"] == {"content": " @李四 me@"}
+    assert len(callback["atUsers"]) == 1
+
+
 async def test_a_persons_message_is_quoted(chat: ChatPage) -> None:
     await chat.open("group")
     await chat.page.locator("#speaker").select_option("李四")
@@ -260,6 +303,10 @@ async def test_axe_has_no_serious_finding_in_the_box_and_its_editors(
     await chat.quote(chat.reply)
     await chat.add_mention("李四")
     await chat.add("外部联系人")
+    await page.locator("#text").focus()
+    await page.keyboard.type("@")
+    await expect(page.get_by_role("listbox")).to_be_visible()
+    assert await findings(page) == []
     await page.locator("#text").fill("天气北京")
     await chat.add(RUNS)
     await page.locator("#add").click()

@@ -6,6 +6,7 @@ import { RawEditor } from "./composer_raw.js";
 import { RunsEditor } from "./composer_runs.js";
 import { byId, element, refill } from "./dom.js";
 import * as drafts from "./draft.js";
+import { MentionPicker } from "./mention_picker.js";
 import { groupOf, personOf, robotOf, singleWith } from "./store.js";
 
 /** From a group, DingTalk does not hand these to robots. */
@@ -44,6 +45,8 @@ export class Composer {
       event.preventDefault();
       this.#submit();
     });
+    // Before the listeners below: the keys are the picker's while it is open.
+    new MentionPicker(byId("text"), byId("mention-list"), this);
     byId("text").addEventListener("keydown", (event) => {
       // While an input method composes, Enter takes its suggestion.
       if (event.key !== "Enter" || event.shiftKey || event.isComposing) return;

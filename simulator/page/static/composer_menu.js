@@ -2,7 +2,7 @@
 
 import { PRESETS } from "./composer_presets.js";
 import { byId, element, refill } from "./dom.js";
-import { withKind, withMentioned } from "./draft.js";
+import { withEveryone, withKind, withMentioned } from "./draft.js";
 import { personOf } from "./store.js";
 import { texts } from "./texts.js";
 
@@ -105,7 +105,7 @@ export class AddMenu {
       texts.add.mentions,
       item(`@${texts.everyone}`, () =>
         this.#choose(() => {
-          composer.content = { ...composer.content, at_all: true };
+          composer.content = withEveryone(composer.content);
         }),
       ),
       element("span", { class: "with-name" }, "@", name, people, item(texts.add.mention, add)),

@@ -39,6 +39,7 @@ export const withMentioned = (draft, name, isHidden) => ({
     { name, staff_id: isHidden ? "" : null },
   ],
 });
+export const withEveryone = (draft) => ({ ...draft, at_all: true });
 export const withRuns = (draft, runs) => ({ ...draft, kind: "richText", runs });
 export const withoutRuns = (draft) => ({ ...draft, kind: "text", runs: [] });
 export const withoutFile = (draft) => ({ ...draft, ...NO_FILE, kind: pictureKind(draft), pictures: 0 });
