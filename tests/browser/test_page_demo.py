@@ -159,7 +159,7 @@ async def test_on_a_phone_the_strip_leaves_the_screen_to_the_chat(
     await expect(page.locator("#demo")).to_contain_text("Kill a worker")
     head = await page.locator("header").bounding_box()
     assert head is not None
-    assert head["height"] < 760 / 6
+    assert head["height"] < 760 / 5
 
 
 async def test_a_simulator_that_is_no_demos_has_no_strip(chat: ChatPage, page: Page) -> None:
