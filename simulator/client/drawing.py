@@ -3,6 +3,7 @@
 from operator import itemgetter
 from textwrap import indent
 
+from dingda.shared.ledger.states import MessageState
 from dingda.simulator.client.following import patience_s
 from dingda.simulator.client.rendering import render_card, render_reply, visible
 from dingda.simulator.dingtalk.card import Card, CardState
@@ -12,6 +13,8 @@ from dingda.simulator.dingtalk.record import Ack, Record, Reply
 NO_WORKER = "no worker is alive: `dingda worker` starts one, which then answers"
 _MARGIN = " " * 9
 _GROWING = (CardState.PROCESSING, CardState.TYPING)
+_REASONS: dict[str, str] = {MessageState.UNMATCHED: "no skill wants it"}
+"""Those of states that need none in the ledger."""
 _WARNINGS = {
     "html": "HTML in markdown: a PC shows it, phones show an empty message",
     "font": "phones take no colour but <font color=#FF0000>, six digits without quotes",
@@ -59,7 +62,8 @@ def draw_end(exchange: Exchange, workers: Workers, *, wait_s: float | None) -> s
     if not record.acknowledged or (_is_answered(exchange) and (story is None or story.ended)):
         return ""
     if story and story.ended:
-        why = f" ({visible(story.reason)})" if story.reason else ""
+        reason = visible(story.reason) or _REASONS.get(story.state)
+        why = f" ({reason})" if reason else ""
         return f"no reply: the message is {story.state}{why}"
     if story and workers.are_gone:
         return f"queued   {NO_WORKER}"

@@ -134,6 +134,8 @@ async def _exchange(
 
 def _lines(prompt: str) -> Iterator[str]:
     interactive = sys.stdin.isatty()
+    if interactive:
+        print("Type what to say to the bot. An empty line ends it.")
     while line := _line(prompt if interactive else ""):
         if not interactive:
             print(f"{prompt}{line}")

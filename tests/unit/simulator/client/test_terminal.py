@@ -115,6 +115,13 @@ def test_an_end_that_the_ledger_knows_is_shown_with_its_reason() -> None:
     )
 
 
+def test_a_message_that_no_skill_wants_is_said_to_be_one() -> None:
+    story = MessageTimeline("unmatched", "", 1, 2, None, 4, 1, None, "")
+    assert render_record(replace(ACKNOWLEDGED, stories=(story,)), wait_s=5).endswith(
+        "\nno reply: the message is unmatched (no skill wants it)"
+    )
+
+
 def test_a_message_that_nobody_is_there_to_answer_is_queued() -> None:
     story = MessageTimeline("accepted", "", 1, None, None, None, 0, None, "")
     record = replace(ACKNOWLEDGED, stories=(story,))
