@@ -2,7 +2,8 @@
 
 The process then replaces itself by the command that it was started with: it keeps its id, and what
 started it notices nothing. Skills that cannot be loaded end no worker: those that run go on as they
-were, and the log says why.
+were, and the log says why. A module that the worker itself could not load holds up no change of the
+others.
 """
 
 import asyncio
@@ -55,19 +56,21 @@ class SkillChanges:
                 "--reload needs watchfiles, which the bot does not: pip install 'dingda[demo]'"
             )
         self.found = False
-        """Whether a file has changed, and all skills can be loaded."""
+        """Whether a file has changed, and the skills can be loaded."""
         self._settings = settings
         self._since_s = time.time()
 
     async def watch(self) -> None:
-        """Return as soon as a file has changed and all skills can be loaded."""
-        folders = watched_folders(each.name for each in _find(self._settings))
+        """Return as soon as a file has changed and the skills can be loaded."""
+        found = _find(self._settings)
+        missing = [each.name for each in found if each.problem]
+        folders = watched_folders(each.name for each in found)
         logger.info("--reload watches %s", ", ".join(map(str, folders)))
         since_s = self._since_s
         async for reported in _changes(folders):
             changed = reported or _saved_after(since_s, folders)
             since_s = math.inf  # from now on the watch reports it
-            if changed and await _is_loadable(changed):
+            if changed and await _is_loadable(changed, missing):
                 self.found = True
                 return
 
@@ -124,20 +127,24 @@ async def _changes(folders: Iterable[Path]) -> AsyncIterator[set[Path]]:
         yield {Path(path) for _, path in changes}
 
 
-async def _is_loadable(changed: Iterable[Path]) -> bool:
-    """Whether all skills can be loaded again, which the log tells."""
+async def _is_loadable(changed: Iterable[Path], missing: Iterable[str]) -> bool:
+    """Whether the skills can be loaded again, which the log tells."""
     names = printable(", ".join(sorted({path.name for path in changed})))
-    if await can_be_loaded():
+    if await can_be_loaded(but=missing):
         logger.info("%s has changed: loading the skills again", names)
         return True
     logger.error("%s has changed, and is not loaded: the skills go on as they were", names)
     return False
 
 
-async def can_be_loaded() -> bool:
-    """Whether all skills can be loaded by a process that has none of them yet; else it logs why."""
+async def can_be_loaded(*, but: Iterable[str] = ()) -> bool:
+    """Whether the skills can be loaded by a process that has none of them yet; it logs why not.
+
+    Args:
+        but: modules that need not be loaded.
+    """
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-P", "-m", _NAME),
+        *(sys.executable, "-P", "-m", _NAME, *but),
         stdin=asyncio.subprocess.DEVNULL,
         env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
     )
@@ -162,7 +169,11 @@ def _find(settings: Settings) -> list[FoundModule]:
 
 
 def main() -> int:
-    """Load the skills as a worker would, log what is wrong with them; returns the exit status."""
+    """Load the skills as a worker would, and log what is wrong with them.
+
+    Returns:
+        The exit status: `_ALL_LOADED` if none is missing but those that the arguments name.
+    """
     try:
         settings = load_settings()
     except SettingsError as error:
@@ -172,7 +183,7 @@ def main() -> int:
     bad = [module for module in _find(settings) if module.problem]
     for module in bad:
         module.log("%s: %s")
-    return FAILED if bad else _ALL_LOADED
+    return _ALL_LOADED if {module.name for module in bad} <= set(sys.argv[1:]) else FAILED
 
 
 if __name__ == "__main__":

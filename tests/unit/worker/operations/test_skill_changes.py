@@ -57,6 +57,16 @@ def test_without_what_watches_it_says_what_to_install(
 
 
 @pytest.mark.heavy
+async def test_a_module_that_was_missing_before_holds_up_no_change(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = "from dingda.skill import Skill\nskill = Skill('dice', summary='骰子')\n"
+    (folder / "acme_dice.py").write_text(source)
+    Environment(monkeypatch).settings(APP_SECRET="x", SKILLS="acme_dice,acme_missing")
+    assert await can_be_loaded(but=["acme_missing"])
+
+
+@pytest.mark.heavy
 async def test_a_module_that_ends_the_process_when_imported_cannot_be_loaded(
     folder: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
