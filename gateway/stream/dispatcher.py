@@ -111,7 +111,7 @@ class Dispatcher:
                 return Reaction(FrameOutcome.IGNORED, done(frame))
             case Invalid(reason) | Misdirected(reason):
                 self._note("invalid", "refused a frame (%d so far): %s", robot, reason)
-                return Reaction(FrameOutcome.INVALID, frames.refused(frame))
+                return Reaction(FrameOutcome.INVALID, frames.refused(frame, reason))
             case Busy(reason):
                 line = "not stored, so it shall come again (%d so far): %s"
                 self._note("busy", line, robot, reason)

@@ -114,9 +114,14 @@ def event_later(frame: Frame) -> bytes:
     return _acknowledge(frame, _LATER)
 
 
-def refused(frame: Frame) -> bytes:
-    """Say that a frame can't be read, and would not be if it came again (the SDK for Python)."""
-    return _acknowledge(frame, _NO_RESPONSE, HTTPStatus.BAD_REQUEST)
+def refused(frame: Frame, reason: str = HTTPStatus.BAD_REQUEST.phrase) -> bytes:
+    """Say that a frame can't be read, and would not be if it came again (the SDK for Python).
+
+    Args:
+        frame: the one that came.
+        reason: why, for whoever reads the acknowledgement.
+    """
+    return _acknowledge(frame, _NO_RESPONSE, HTTPStatus.BAD_REQUEST, reason)
 
 
 def unknown(frame: Frame) -> bytes:
@@ -124,10 +129,12 @@ def unknown(frame: Frame) -> bytes:
     return _acknowledge(frame, _NO_RESPONSE, HTTPStatus.NOT_FOUND)
 
 
-def _acknowledge(frame: Frame, data: str, status: HTTPStatus = HTTPStatus.OK) -> bytes:
+def _acknowledge(
+    frame: Frame, data: str, status: HTTPStatus = HTTPStatus.OK, message: str = ""
+) -> bytes:
     acknowledgement = {
         "code": status.value,
-        "message": status.phrase,
+        "message": message or status.phrase,
         "headers": {"messageId": frame.message_id, "contentType": "application/json"},
         "data": data,
     }

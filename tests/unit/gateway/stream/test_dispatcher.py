@@ -81,6 +81,12 @@ async def test_a_message_is_acknowledged_by_what_became_of_it(
     assert (reaction.outcome, code_of(reaction)) == (outcome, code)
 
 
+async def test_the_acknowledgement_of_what_is_refused_says_why() -> None:
+    reaction, _ = await handled(a_frame("{}"), Invalid("msgId is missing"))
+    assert reaction.acknowledgement is not None
+    assert json.loads(reaction.acknowledgement)["message"] == "msgId is missing"
+
+
 @pytest.mark.parametrize(
     ("frame", "topic"),
     [
