@@ -118,7 +118,7 @@ def _conversation(record: Record) -> str:
 
 
 def _ack(ack: Ack) -> str:
-    failure = "" if ack.ok else " (the gateway did not take the message)"
+    failure = "" if ack.ok else " (the bot did not take the message)"
     return f"ack      {ack.status} after {ack.after_ms} ms: {visible(ack.body)}{failure}"
 
 
@@ -134,7 +134,7 @@ def _after_ms(push: Pushed, record: Record) -> int:
 def _push(push: Pushed, record: Record, names: dict[str, str]) -> str:
     place = f"after {_after_ms(push, record)} ms, to {visible(_conversation(push.record))}"
     if push.card:
-        return f"card     {place}: {_card(push.card, record)}"
+        return f"card     {place}:{_card(push.card, record)}"
     (reply,) = push.record.replies
     kind = (reply.payload or {})["msgtype"]
     what = "private" if _is_private(push, record) else "push"
@@ -143,7 +143,8 @@ def _push(push: Pushed, record: Record, names: dict[str, str]) -> str:
 
 def _card(card: Card, record: Record) -> str:
     drawn = render_card(card, str(record.callback.get("senderStaffId")))
-    return f"{card.state}\n{indent(drawn, _MARGIN)}"
+    state = "" if card.state is CardState.PLAIN else f" {card.state}"
+    return f"{state}\n{indent(drawn, _MARGIN)}"
 
 
 def _reply(reply: Reply, names: dict[str, str]) -> str:

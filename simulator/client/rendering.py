@@ -52,13 +52,16 @@ def render_card(card: Card, staff_id: str) -> str:
     view = card.seen_by(staff_id)
     offered = {text_sent(button.url) for button in view.buttons}
     text = draw_markdown(view.text, offered=offered)
-    parts = (view.title, text, view.picture, "\n".join(map(_button, view.buttons)))
+    parts = (_titled(view.title, text), view.picture, "\n".join(map(_button, view.buttons)))
     return visible("\n\n".join(filter(None, parts)))
 
 
 def _button(button: Button) -> str:
-    drawn = draw_button(button.text, button.url or button.action_id)
-    return drawn if button.enabled else f"{drawn} (off)"
+    if not button.enabled:
+        return f"[{button.text}] (off)"
+    if not button.url:
+        return f"[{button.text}] is pressed in the browser"
+    return draw_button(button.text, button.url)
 
 
 def visible(text: str) -> str:
@@ -90,7 +93,9 @@ def _action_card(card: dict[str, Any]) -> str:
 
 def _titled(title: str, text: str) -> str:
     """A text below its title, which only the list of conversations shows and many texts repeat."""
-    return text if text.lstrip(_MARKS).startswith(title) else f"{title}\n\n{text}"
+    if text.lstrip(_MARKS).startswith(title):
+        return text
+    return f"{title}\n\n{text}" if text else title
 
 
 def _card(card: dict[str, Any]) -> str:

@@ -95,6 +95,12 @@ def test_a_card_that_clients_cannot_draw_says_why(problem: CardProblem) -> None:
     assert render_card(card, "user1").startswith("nothing: the te")
 
 
+def test_a_cards_title_that_its_text_begins_with_is_not_repeated() -> None:
+    views = {"": CardView("报销", "### 报销\n\n300 元")}
+    card = Card(*("card1", "a.schema", 0, 0, CardState.PLAIN), *({}, {}, {}, views))
+    assert render_card(card, "user1") == "### 报销\n\n300 元"
+
+
 def test_a_notified_user_appears_by_name() -> None:
     payload = Text("你好", At(("user1",))).to_payload()
     assert shown(payload, notified=("user1",)) == "@张三 你好"

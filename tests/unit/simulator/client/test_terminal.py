@@ -208,14 +208,14 @@ def test_a_reply_within_the_acknowledgement_is_a_reply() -> None:
 def test_a_card_in_the_conversation_is_an_answer() -> None:
     rendered = render_record(ACKNOWLEDGED, [Pushed(PUSH, CARD)], wait_s=5)
     assert rendered.splitlines()[1:] == [
-        "card     after 60 ms, to the group: plain",
+        "card     after 60 ms, to the group:",
         "         请假",
         "",
         "         周五",
         "",
-        "         [同意] approve",
+        "         [同意] is pressed in the browser",
         "         [查看] https://a.example/",
-        "         [拒绝] reject (off)",
+        "         [拒绝] (off)",
     ]
 
 
@@ -236,7 +236,7 @@ def test_an_emotion_is_shown() -> None:
 def test_a_failed_acknowledgement_shows_its_status_and_its_body() -> None:
     failed = replace(ACKNOWLEDGED, ack=Ack(401, '{"error":"stale"}\x1b[2J', 2))
     assert render_record(failed, wait_s=5) == (
-        'ack      401 after 2 ms: {"error":"stale"}\ufffd[2J (the gateway did not take the message)'
+        'ack      401 after 2 ms: {"error":"stale"}\ufffd[2J (the bot did not take the message)'
     )
 
 
