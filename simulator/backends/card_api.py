@@ -120,7 +120,7 @@ class CardAPI:
     ) -> _Fields:
         if fault is OpenAPIFault.UNDELIVERED:
             return _undelivered(target, "system busy")
-        if target.robot_code not in ("", self._openapi.robot_code):
+        if target.robot_code not in ("", *self._openapi.robot_codes):
             return _undelivered(target, "robotCode is illegal")
         space = self._cards.deliver(out_track_id, target)
         if space is None:

@@ -99,7 +99,8 @@ class FakeOpenAPI(OpenAPIAccess):
         super().__init__(app_key=app_key, app_secret=app_secret, now_s=now_s)
         self._people = people
         self._departments = departments
-        self.robot_code = robot_code or app_key
+        self.robot_codes = {robot_code or app_key}
+        """Of the applications' robots."""
         self._on_private = on_private
         self.sent: list[PrivateMessage] = []
 
@@ -186,7 +187,8 @@ class FakeOpenAPI(OpenAPIAccess):
         if not known:
             return NO_SUCH_STAFF
         for userid in known:
-            message = PrivateMessage(userid, fields["msgKey"], values)
+            robot_code = str(fields.get("robotCode") or "")
+            message = PrivateMessage(userid, fields["msgKey"], values, robot_code)
             self.sent.append(message)
             await self._on_private(message)
         return 200, {
@@ -201,11 +203,11 @@ class FakeOpenAPI(OpenAPIAccess):
             return NO_ROBOT_CODE
         if not request.query_params.get("processQueryKey"):
             return NO_MESSAGE_KEY
-        is_ours = request.query_params["robotCode"] == self.robot_code
+        is_ours = request.query_params["robotCode"] in self.robot_codes
         return UNKNOWN_MESSAGE if is_ours else UNKNOWN_ROBOT
 
     async def _shortcuts(self, request: Request) -> Answer:
-        if (await fields_of(request) or {}).get("robotCode") != self.robot_code:
+        if (await fields_of(request) or {}).get("robotCode") not in self.robot_codes:
             return OTHER_ROBOT
         return 200, {"pluginInfoList": []}
 

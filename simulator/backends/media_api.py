@@ -55,7 +55,7 @@ class MediaAPI:
         fields = await fields_of(request)
         if fields is None:
             return NO_BODY
-        if fields.get("robotCode") != self._openapi.robot_code:
+        if fields.get("robotCode") not in self._openapi.robot_codes:
             return FOREIGN_ROBOT
         key = self._media.offer(str(fields.get("downloadCode") or ""))
         if key is None:

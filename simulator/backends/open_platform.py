@@ -55,12 +55,12 @@ def create_platform(
     monthly_calls: int | None = None,
     hang: Callable[[], Awaitable[None]] = hang_on,
 ) -> OpenPlatform:
-    """Build the OpenAPI of a robot's application.
+    """Build the OpenAPI of the robots' applications.
 
     Args:
         dingtalk: shows what is sent.
         changes: announces it.
-        robot: the application's, with its secret.
+        robot: the first, with its secret.
         now_ms: the clock of the cards, in ms since 1970.
         qps: how many calls one API takes in a second; None for any number.
         monthly_calls: how many calls there are in a month; None for any number.
@@ -68,19 +68,24 @@ def create_platform(
     """
     organisation = SimulatedOrganisation(dingtalk.records)
     openapi = create_openapi(organisation, dingtalk, changes, robot)
+    for other in dingtalk.robots:
+        if other.app_key and other.app_key != robot.app_key:
+            openapi.admit(other.app_key, other.secrets[0])
+            openapi.robot_codes.add(other.code)
     openapi.usage = OpenAPIUsage(qps=qps, monthly_calls=monthly_calls, now_s=time.monotonic)
     openapi.hang = hang
 
     def show(card: Card, target: Target) -> str:
+        robot_name = dingtalk.name_of_robot(target.robot_code)
         if target.kind == "IM_GROUP":
             group = dingtalk.group_of(target.id)
             if group is None:
                 return ""
-            return dingtalk.bot_sends.card_to_group(card.out_track_id, group)
+            return dingtalk.bot_sends.card_to_group(card.out_track_id, group, robot_name)
         person = openapi.person(target.id)
         if person is None:
             return ""
-        return dingtalk.bot_sends.card_to_person(person.name, card.out_track_id)
+        return dingtalk.bot_sends.card_to_person(person.name, card.out_track_id, robot_name)
 
     media = MediaStore(dingtalk.records, now_ms=now_ms)
     cards = Cards(Templates(), show=show, now_ms=now_ms)

@@ -69,10 +69,10 @@ async def hang_on() -> None:
 
 
 class OpenAPIAccess:
-    """The tokens of one application, and what it may call.
+    """The tokens of an organisation's applications, and what they may call.
 
     Args:
-        app_key: the application's AppKey.
+        app_key: an application's AppKey.
         app_secret: its AppSecret.
         now_s: the clock, in seconds.
     """
@@ -84,13 +84,15 @@ class OpenAPIAccess:
         app_secret: str,
         now_s: Callable[[], float] = time.time,
     ) -> None:
-        self._app = (app_key, app_secret)
+        self._secrets = {app_key: app_secret}
         self._now_s = now_s
         self.usage = OpenAPIUsage(qps=None, monthly_calls=None, now_s=now_s)
         """Counts the calls; without limits, unless it is replaced."""
         self.hang: Callable[[], Awaitable[None]] = hang_on
         """How a call hangs; a server replaces it to end that when it stops."""
         self._tokens: dict[str, float] = {}
+        self._owners: dict[str, str] = {}
+        """Whose AppKey each token was given to."""
         self.asked: list[str] = []
         """The paths, in order."""
         self.permissions = set(PERMISSIONS)
@@ -101,6 +103,10 @@ class OpenAPIAccess:
         """The same for tokens."""
         self.injected = NO_OPENAPI_FAULTS
         """The fault of all calls, until it is turned off."""
+
+    def admit(self, app_key: str, app_secret: str) -> None:
+        """Give tokens to another application."""
+        self._secrets[app_key] = app_secret
 
     @property
     def state(self) -> OpenAPIState:
@@ -186,11 +192,13 @@ class OpenAPIAccess:
         fields = await fields_of(request)
         if fields is None:
             return answered(NO_BODY)
-        if (fields.get("appKey"), fields.get("appSecret")) != self._app:
+        app_key = str(fields.get("appKey"))
+        if (app_key, fields.get("appSecret")) not in self._secrets.items():
             return answered(WRONG_SECRET)
         # DingTalk gives the same one again as long as it lives, and prolongs it.
-        living = (token for token in self._tokens if self._is_known(token))
-        token = next(living, None) or secrets.token_hex(16)
+        own = (token for token in self._tokens if self._owners.get(token) == app_key)
+        token = next(filter(self._is_known, own), None) or secrets.token_hex(16)
+        self._owners[token] = app_key
         self._tokens[token] = self._now_s() + TOKEN_S
         return JSONResponse({"accessToken": token, "expireIn": TOKEN_S})
 

@@ -124,7 +124,8 @@ def create_openapi(
 
     async def show(message: PrivateMessage) -> None:
         name = next(person.name for person in people if person.userid == message.userid)
-        dingtalk.bot_sends.to_person(name, message.to_payload())
+        robot = dingtalk.name_of_robot(message.robot_code)
+        dingtalk.bot_sends.to_person(name, message.to_payload(), robot)
         await changes.announce()
 
     return FakeOpenAPI(

@@ -5,7 +5,7 @@ Facts: DingTalk's pages on oToMessages/batchSend, groupMessages/send and robot-m
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 _TEMPLATES = {
@@ -50,6 +50,8 @@ class PrivateMessage:
     key: str
     """The template, such as sampleText."""
     values: dict[str, str]
+    robot_code: str = field(default="", compare=False)
+    """Of the robot that sends it."""
 
     def to_payload(self) -> dict[str, Any]:
         """The same as a reply to a sessionWebhook, which the chat can show."""

@@ -60,7 +60,8 @@ class RobotSends:
             return FOREIGN_GROUP
         if values is None:
             return BAD_MESSAGE
-        self._dingtalk.bot_sends.to_group(payload_of(fields["msgKey"], values), group)
+        robot = self._dingtalk.name_of_robot(str(fields["robotCode"]))
+        self._dingtalk.bot_sends.to_group(payload_of(fields["msgKey"], values), group, robot)
         await self._changes.announce()
         return 200, {"processQueryKey": secrets.token_hex(8)}
 
@@ -84,4 +85,4 @@ class RobotSends:
         return 200, {"success": True}
 
     def _check_robot(self, robot_code: object) -> Error | None:
-        return None if robot_code == self._openapi.robot_code else FOREIGN_ROBOT
+        return None if robot_code in self._openapi.robot_codes else FOREIGN_ROBOT

@@ -15,7 +15,7 @@ class BotSends:
     """Shows what the bot sends, each in a record of its own.
 
     Args:
-        records: keep it.
+        records: keep it. The robot is named as in `UserMessage`.
         now_ms: the clock, in ms since 1970.
     """
 
@@ -23,21 +23,21 @@ class BotSends:
         self._records = records
         self._now_ms = now_ms
 
-    def to_person(self, name: str, payload: dict[str, Any]) -> None:
-        """Show a message in a person's single chat."""
-        self._begin(_single(name), payload=payload)
+    def to_person(self, name: str, payload: dict[str, Any], robot: str = "") -> None:
+        """Show a message in a person's single chat with a robot."""
+        self._begin(_single(name, robot), payload=payload)
 
-    def to_group(self, payload: dict[str, Any], group: str = "") -> None:
+    def to_group(self, payload: dict[str, Any], group: str = "", robot: str = "") -> None:
         """Show a message in a group."""
-        self._begin(_group(group), payload=payload)
+        self._begin(_group(group, robot), payload=payload)
 
-    def card_to_person(self, name: str, out_track_id: str) -> str:
-        """Show a card in a person's single chat; returns the record's `msg_id`."""
-        return self._begin(_single(name), card=out_track_id)
+    def card_to_person(self, name: str, out_track_id: str, robot: str = "") -> str:
+        """Show a card in a person's single chat with a robot; returns the record's `msg_id`."""
+        return self._begin(_single(name, robot), card=out_track_id)
 
-    def card_to_group(self, out_track_id: str, group: str = "") -> str:
+    def card_to_group(self, out_track_id: str, group: str = "", robot: str = "") -> str:
         """Show a card in a group; returns the record's `msg_id`."""
-        return self._begin(_group(group), card=out_track_id)
+        return self._begin(_group(group, robot), card=out_track_id)
 
     def _begin(
         self, said: UserMessage, *, payload: dict[str, Any] | None = None, card: str = ""
@@ -58,9 +58,9 @@ class BotSends:
         return record.msg_id
 
 
-def _single(name: str) -> UserMessage:
-    return UserMessage("", sender=name, single=True)
+def _single(name: str, robot: str) -> UserMessage:
+    return UserMessage("", sender=name, single=True, robot=robot)
 
 
-def _group(name: str) -> UserMessage:
-    return UserMessage("", mention=False, group=name)
+def _group(name: str, robot: str) -> UserMessage:
+    return UserMessage("", mention=False, group=name, robot=robot)

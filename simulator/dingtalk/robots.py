@@ -1,7 +1,7 @@
 """The robots that messages are sent to, each with the secret that signs its callbacks."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from dingda.shared.dingtalk.robots import Robot
@@ -54,6 +54,9 @@ class SimulatedRobots:
                 "DINGDA_ROBOTS says which there are."
             )
         return robot
+
+    def __iter__(self) -> Iterator[Robot]:
+        return iter(self._robots)
 
     def of_code(self, code: str) -> Robot:
         """The robot that a callback with this code is sent to; the first for any other code."""

@@ -229,6 +229,10 @@ class Simulation:
             self._note(record, parse_reply(body), verdict, now_ms)
         return verdict
 
+    def name_of_robot(self, code: str) -> str:
+        """The name of the robot with a code, as in `UserMessage`."""
+        return self.robots.shown_name(self.robots.of_code(code))
+
     def group_of(self, conversation_id: str) -> str | None:
         """The name of a group that a robot is in, as in `UserMessage`.
 

@@ -60,3 +60,17 @@ def test_each_robot_is_spoken_to_with_its_own_secret_and_answers_with_its_own_sk
         "小蓝": ["蓝的答案"],
         "dingblue": ["蓝的答案"],
     }
+
+
+def test_each_robot_answers_in_its_own_single_chat_with_a_token_of_its_own(
+    several: SimulatedDingTalk,
+) -> None:
+    if several.stream.state.mode == "stream":
+        several.wait_until(lambda: len(several.stream.state.connections) == len(ROBOTS))
+    records = {robot: several.ask("问", robot=robot) for robot in ("小红", "小蓝")}
+    assert [record.text for record in records.values()] == ["结果已私聊发给你"] * 2
+    answers = several.pushed_after(records["小红"], to="张三", count=2)
+    assert [(answer.said.robot, answer.text) for answer in answers] == [
+        ("", "红的答案"),
+        ("小蓝", "蓝的答案"),
+    ]
