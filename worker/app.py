@@ -267,7 +267,9 @@ async def open_answerer(
             tracing=tracing,
             metrics=shared.metrics,
             schedules=schedules,
-            new_notes=stack.enter_context(inspected(skills)),
+            new_notes=stack.enter_context(
+                inspected({robot.label: skills[robot.code] for robot in settings.robots})
+            ),
         )
         own_tasks = (
             *_alerts(settings, redis, replies),

@@ -96,7 +96,7 @@ class OfferedSkill:
     name: str
     summary: str
     robots: tuple[str, ...]
-    """The codes of the robots that have it."""
+    """The labels of the robots that have it."""
     commands: tuple[OfferedCommand, ...]
 
 

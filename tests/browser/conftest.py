@@ -16,6 +16,7 @@ import uvicorn
 from playwright.async_api import Browser, BrowserContext, Page, async_playwright
 
 from dingda.shared.dingtalk.robots import Robot
+from dingda.shared.runtime.inspection import OfferedCommand, OfferedSkill, OfferedSkills
 from dingda.simulator.dingtalk.change_notifier import ChangeNotifier
 from dingda.simulator.dingtalk.simulation import Simulation
 from dingda.simulator.http.app import create_app
@@ -35,6 +36,18 @@ SKILLS = (
     "dingda.worker.skills.showcase",
     "tests.e2e.slow_skill",
     "tests.browser.inspected_skill",
+)
+NO_SKILLS = OfferedSkills()
+SKILLS_OF_ROBOTS = OfferedSkills(
+    tuple(
+        OfferedSkill(
+            name=command,
+            summary="",
+            robots=(robot,),
+            commands=(OfferedCommand(command, command, complete=True),),
+        )
+        for command, robot in (("天气", "小钉"), ("年假", "人事助手"))
+    )
 )
 FORGET_ONCE = """
 if (origin !== "null" && !sessionStorage.getItem("forgotten")) {
@@ -168,15 +181,17 @@ async def staged(page: Page) -> AsyncIterator[tuple[ChatPage, Bot]]:
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def staged_robots(page: Page) -> AsyncIterator[tuple[ChatPage, Bot]]:
-    """The same with two robots, 小钉 and 人事助手."""
+    """The same with two robots, 小钉 and 人事助手, each with a skill of its own."""
     first = Robot("dingabc", name="小钉", secrets=("the first's",))
     second = Robot("dinghr", name="人事助手", secrets=("the second's",))
-    async with _staged(page, (first, second)) as staged:
+    async with _staged(page, (first, second), SKILLS_OF_ROBOTS) as staged:
         yield staged
 
 
 @asynccontextmanager
-async def _staged(page: Page, robots: Sequence[Robot]) -> AsyncIterator[tuple[ChatPage, Bot]]:
+async def _staged(
+    page: Page, robots: Sequence[Robot], skills: OfferedSkills = NO_SKILLS
+) -> AsyncIterator[tuple[ChatPage, Bot]]:
     clock = Clock()
     clock.now_ms = now_ms()
     bot = Bot(clock, robots)
@@ -189,7 +204,7 @@ async def _staged(page: Page, robots: Sequence[Robot]) -> AsyncIterator[tuple[Ch
             dingtalk=dingtalk,
             delivery=Delivery(dingtalk, callback_sender, changes),
             changes=changes,
-            feed=Feed(views={"robots": lambda: dingtalk.robots.labels}),
+            feed=Feed(views={"robots": lambda: dingtalk.robots.labels, "skills": lambda: skills}),
         )
         server = uvicorn.Server(uvicorn.Config(app, log_config=None, lifespan="on"))
         async with _serving(server, listener, changes):

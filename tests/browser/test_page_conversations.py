@@ -61,6 +61,15 @@ async def test_a_single_chat_with_another_robot_is_a_conversation_of_its_own(
     await expect(chat.page.locator(".message.mine")).to_have_count(1)
 
 
+async def test_the_examples_are_those_of_the_robot_that_is_chosen(staged_robots: Staged) -> None:
+    chat, _ = staged_robots
+    await chat.open("group")
+    examples = chat.page.locator("#suggestions button")
+    await expect(examples).to_have_text(["天气"])
+    await chat.page.locator("#robot").select_option("人事助手")
+    await expect(examples).to_have_text(["年假"])
+
+
 async def test_one_robot_needs_no_choice(chat: ChatPage, page: Page) -> None:
     await chat.open("group")
     await expect(page.get_by_label("对谁说")).to_be_hidden()

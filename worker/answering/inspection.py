@@ -55,7 +55,7 @@ def inspected(skills: Mapping[str, Sequence[Skill]]) -> Iterator[NewNotes]:
     """Report what attempts do in the `with` block, by the notes that it yields, and the log.
 
     Args:
-        skills: those of each robot, by the robots' codes.
+        skills: those of each robot, by the robots' labels.
 
     Raises:
         SettingsError: if the file can't be written.
@@ -176,9 +176,9 @@ def _shown(value: object) -> str:
 def _offered(skills: Mapping[str, Sequence[Skill]]) -> OfferedSkills:
     robots: dict[str, list[str]] = {}
     by_name: dict[str, Skill] = {}
-    for code, loaded in skills.items():
+    for robot, loaded in skills.items():
         for skill in (*loaded, help_skill(loaded)):
-            robots.setdefault(skill.name, []).append(code)
+            robots.setdefault(skill.name, []).append(robot)
             by_name.setdefault(skill.name, skill)
     return OfferedSkills(
         tuple(

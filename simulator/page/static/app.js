@@ -57,7 +57,7 @@ function redraw() {
   chat.draw(store);
   correctAddress();
   composer.draw();
-  suggestions.draw(store.skills);
+  suggestions.draw(store);
   drawPanel();
   drawMode(byId("mode"), store);
   drawUsage(byId("usage"), store);

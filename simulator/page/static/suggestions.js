@@ -1,4 +1,4 @@
-// What can be said, by the skills that a worker has loaded.
+// What can be said to the robot that is chosen, by the skills that a worker has loaded.
 
 import { element, refill } from "./dom.js";
 import { texts } from "./texts.js";
@@ -9,23 +9,26 @@ const ALWAYS = [{ text: "帮助", usage: "帮助", complete: true }];
 export class Suggestions {
   #node;
   #composer;
-  #drawn = null;
+  #drawnFrom = [];
 
   /**
    * @param {HTMLElement} node
-   * @param {{say(text: string): void, write(text: string): void}} composer says a text at once, or puts
-   *   it into the box to be completed.
+   * @param {{say(text: string): void, write(text: string): void, botName: string}} composer says a text at once,
+   *   or puts it into the box to be completed; the robot that it is said to.
    */
   constructor(node, composer) {
     this.#node = node;
     this.#composer = composer;
   }
 
-  /** @param {object[]} skills those of the API; [] until they are known. */
-  draw(skills) {
-    if (this.#drawn?.skills === skills && this.#drawn.texts === texts) return;
-    this.#drawn = { skills, texts };
-    const commands = skills.flatMap(({ summary, commands }) => commands.map((each) => ({ ...each, summary })));
+  /** @param {import("./store.js").Store} store its skills are [] until they are known. */
+  draw({ skills, robots }) {
+    const robot = robots.length > 1 ? this.#composer.botName : null;
+    const from = [skills, robot, texts];
+    if (from.every((each, at) => each === this.#drawnFrom[at])) return;
+    this.#drawnFrom = from;
+    const its = skills.filter((skill) => robot === null || skill.robots.includes(robot));
+    const commands = its.flatMap(({ summary, commands }) => commands.map((each) => ({ ...each, summary })));
     const known = new Map(commands.map((command) => [command.usage, command]));
     refill(this.#node, ...(known.size ? [...known.values()] : ALWAYS).map((command) => this.#chip(command)));
   }
