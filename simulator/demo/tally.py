@@ -12,7 +12,7 @@ from typing import Any
 
 from dingda.shared.dingtalk.reply import MAX_BODY_BYTES
 from dingda.shared.ledger.states import DeadReason, MessageState
-from dingda.shared.texts import BUSY, LOOKING_UP
+from dingda.shared.texts import LOOKING_UP
 from dingda.simulator.dingtalk.change_notifier import ChangeNotifier
 from dingda.simulator.dingtalk.record import Record, Reply
 from dingda.simulator.dingtalk.record_store import RecordStore
@@ -181,8 +181,7 @@ def _numbered_title(payload: Mapping[str, Any]) -> tuple[str, int]:
 
 
 def _is_accepted(record: Record) -> bool:
-    is_busy = record.in_callback_reply is not None and _words(record.in_callback_reply) == BUSY
-    return record.acknowledged and not (is_busy and record.story is None)
+    return record.acknowledged and not (record.turned_away and record.story is None)
 
 
 def _words(reply: Reply) -> str | None:

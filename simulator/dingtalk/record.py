@@ -96,10 +96,14 @@ class Record:
     """None until the gateway responds."""
     undelivered: str | None = None
     """Why there is none."""
+    undelivered_reason: str = ""
+    """The same for programs, a value of `errors.Unanswered`; "" where DingTalk keeps it back."""
     undelivered_after_ms: int | None = None
     """When that was known."""
     in_callback_reply: Reply | None = None
     """What the acknowledgement's own body said, unless it was `empty`."""
+    turned_away: bool = False
+    """Whether that says that the bot is busy: the message is not stored."""
     replies: tuple[Reply, ...] = ()
     """Everything that was POSTed to the session, taken or not, in order."""
     redeliveries: tuple[Ack, ...] = ()

@@ -11,6 +11,7 @@ from dingda.shared.dingtalk.message import SESSION_LIFE_MS, Message, parse_messa
 from dingda.shared.dingtalk.robots import Robot
 from dingda.shared.errors import InvalidMessageError
 from dingda.shared.ledger.timeline import MessageTimeline
+from dingda.shared.texts import BUSY
 from dingda.simulator.dingtalk.bot_sends import BotSends
 from dingda.simulator.dingtalk.callback import (
     FRESH,
@@ -185,14 +186,22 @@ class Simulation:
             self.records.put(replace(record, redeliveries=(*record.redeliveries, ack)))
             return
         reply = in_callback_reply(ack) if ack.ok else None
-        self.records.put(replace(record, ack=ack, in_callback_reply=reply))
+        is_busy = reply is not None and reply.text == BUSY
+        self.records.put(replace(record, ack=ack, in_callback_reply=reply, turned_away=is_busy))
 
-    def note_undelivered(self, msg_id: str, why: str) -> None:
-        """Note that the gateway never responded to a callback."""
+    def note_undelivered(self, msg_id: str, why: str, reason: str = "") -> None:
+        """Note that the gateway never responded to a callback.
+
+        Args:
+            msg_id: the message's.
+            why: for people.
+            reason: the same for programs, as `errors.Unanswered` has it.
+        """
         record = self.record(msg_id)
         if record and record.ack is None:
             after_ms = self.now_ms() - record.sent_at_ms
-            self.records.put(replace(record, undelivered=why, undelivered_after_ms=after_ms))
+            noted = replace(record, undelivered=why, undelivered_reason=reason)
+            self.records.put(replace(noted, undelivered_after_ms=after_ms))
 
     def note_timeline(self, msg_id: str, timeline: MessageTimeline) -> None:
         """Note the ledger's timeline of a message, and keep those of earlier leases."""

@@ -7,7 +7,7 @@ from typing import Protocol
 import httpx
 
 from dingda.simulator.dingtalk.signed_callback import SignedCallback
-from dingda.simulator.errors import CallbackUnansweredError
+from dingda.simulator.errors import CallbackUnansweredError, Unanswered
 
 RESPONSE_TIMEOUT_S = 2.5
 """DingTalk: a callback over HTTP has about two and a half seconds."""
@@ -81,16 +81,18 @@ class CallbackSender:
                     self.callback_url, content=callback.body, headers=callback.headers
                 )
         except httpx.ConnectError:
-            raise CallbackUnansweredError(self._unreachable()) from None
+            raise CallbackUnansweredError(Unanswered.UNREACHABLE, self._unreachable()) from None
         except TimeoutError:
             raise CallbackUnansweredError(
+                Unanswered.TOO_LATE,
                 f"{self.callback_url} did not answer within {self._patience_s:g} s, and DingTalk "
-                "waits no longer. The gateway's log may say why."
+                "waits no longer. The gateway's log may say why.",
             ) from None
         except httpx.HTTPError as error:
             raise CallbackUnansweredError(
+                Unanswered.NOT_HTTP,
                 f"{self.callback_url} gave no answer that is HTTP ({type(error).__name__}). "
-                "Is it the gateway that listens there?"
+                "Is it the gateway that listens there?",
             ) from None
         return GatewayResponse(response.status_code, response.text)
 

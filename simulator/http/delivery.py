@@ -64,7 +64,7 @@ class Delivery:
         try:
             response = await self._callback_sender.deliver(callback)
         except CallbackUnansweredError as error:
-            await self._note_undelivered(callback, str(error))
+            await self._note_undelivered(callback, str(error), error.reason)
             logger.warning("message %s: %s", callback.msg_id, error)
             raise
         self._dingtalk.note_ack(callback.msg_id, status=response.status, body=response.body)
@@ -82,8 +82,8 @@ class Delivery:
             await self._changes.wait_until(lambda: self._is_over(msg_id), wait_s=_LAST_PARTS_S)
         return self._is_settled(msg_id)
 
-    async def _note_undelivered(self, callback: SignedCallback, why: str) -> None:
-        self._dingtalk.note_undelivered(callback.msg_id, why)
+    async def _note_undelivered(self, callback: SignedCallback, why: str, reason: str = "") -> None:
+        self._dingtalk.note_undelivered(callback.msg_id, why, reason)
         await self._changes.announce()
 
     def _is_settled(self, msg_id: str) -> bool:

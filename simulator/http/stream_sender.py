@@ -13,7 +13,7 @@ from dingda.simulator.dingtalk.stream_frames import (
     StreamAck,
     Undelivered,
 )
-from dingda.simulator.errors import CallbackUnansweredError
+from dingda.simulator.errors import CallbackUnansweredError, Unanswered
 from dingda.simulator.http.callback_sender import GatewayResponse
 
 NO_CONNECTION = """\
@@ -65,9 +65,9 @@ class StreamSender:
             case StreamAck() as ack:
                 return _response(ack)
             case Undelivered.NO_CONNECTION:
-                raise CallbackUnansweredError(NO_CONNECTION)
+                raise CallbackUnansweredError(Unanswered.NO_CONNECTION, NO_CONNECTION)
             case Undelivered.NO_ACK:
-                raise CallbackUnansweredError(_NO_ACK)
+                raise CallbackUnansweredError(Unanswered.NO_ACK, _NO_ACK)
 
     async def aclose(self) -> None:
         """End the redeliveries."""

@@ -6,6 +6,7 @@ import pytest
 from playwright.async_api import Locator, Page, expect
 from starlette.responses import JSONResponse
 
+from dingda.shared.texts import BUSY
 from tests.browser.chat_page import ChatPage
 from tests.support.simulator_harness import Bot
 
@@ -142,6 +143,16 @@ async def test_a_reply_in_the_callbacks_response_is_shown_and_marked(staged: Sta
     await chat.say("你好")
     await expect(chat.reply.locator(".bubble")).to_have_text("系统繁忙")
     await expect(chat.reply.locator(".remark")).to_have_text("写在回调的响应里")
+
+
+async def test_a_message_that_the_gateway_is_too_busy_for_is_not_called_taken(
+    staged: Staged,
+) -> None:
+    chat, bot = staged
+    bot.response = JSONResponse({"msgtype": "text", "text": {"content": BUSY}})
+    await chat.open("group")
+    await chat.say("你好")
+    await chat.expect_state("turned_away")
 
 
 async def test_a_reply_that_dingtalk_refuses_is_not_shown(staged: Staged) -> None:

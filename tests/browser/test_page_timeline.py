@@ -55,6 +55,74 @@ async def test_a_reply_of_the_same_millisecond_as_the_end_was_before_it(
     assert names == ["sent", "posted", "ended"]
 
 
+async def test_why_a_message_did_not_get_through_is_in_the_pages_language_and_raw_in_the_timeline(
+    chat: ChatPage, page: Page
+) -> None:
+    await chat.open()
+    told = await page.evaluate(
+        """async () => {
+             const { stepsOf } = await import("/static/timeline.js");
+             const { whyUndelivered } = await import("/static/states.js");
+             const why = { undelivered: "Nothing answers", undelivered_reason: "unreachable" };
+             const parts = { redeliveries: [], replies: [], stories: [], callback: {} };
+             const sent = { sent_at_ms: 1000, mode: "http", undelivered_after_ms: 1 };
+             const record = { said: { single: true }, ...sent, ...why, ...parts };
+             return [whyUndelivered(record), stepsOf(record).at(-1).detail];
+           }"""
+    )
+    assert told == [
+        "网关的地址上没有程序应答：它没有启动，或者正在重新启动",
+        "Nothing answers",
+    ]
+
+
+async def test_a_message_that_did_not_get_through_is_no_problem_of_the_page_too(
+    chat: ChatPage, page: Page
+) -> None:
+    await chat.open()
+    told = await page.evaluate(
+        """async () => {
+             const { say } = await import("/static/api.js");
+             const outcomeOf = (error) => {
+               const body = JSON.stringify({ error, detail: "no" });
+               window.fetch = async () => new Response(body, { status: 502 });
+               return say({}).then(() => "fine", ({ message }) => message);
+             };
+             return [await outcomeOf("gateway"), await outcomeOf("request")];
+           }"""
+    )
+    assert told == ["fine", "no"]
+
+
+async def test_what_is_refused_in_stream_mode_says_why_in_the_timeline(
+    chat: ChatPage, page: Page
+) -> None:
+    await chat.open()
+    detail = await page.evaluate(
+        """async () => {
+             const { stepsOf } = await import("/static/timeline.js");
+             const headers = { messageId: "7" };
+             const body = JSON.stringify({ message: "msgId is missing", headers });
+             const parts = { redeliveries: [], replies: [], stories: [], callback: {} };
+             const ack = { status: 400, body, after_ms: 1 };
+             return stepsOf({ sent_at_ms: 1000, mode: "stream", ack, ...parts }).at(-1).detail;
+           }"""
+    )
+    assert detail == "code 400 · 帧 7 · msgId is missing"
+
+
+async def test_in_english_a_state_is_not_said_twice(chat: ChatPage, page: Page) -> None:
+    await chat.open("single/细说", query="?lang=en")
+    await chat.say("text")
+    await chat.expect_state("answered")
+    await chat.open_details()
+    await expect(chat.step("ended")).to_contain_text("Ended · answered")
+    assert (await chat.details.inner_text()).count("answered") == 2
+    await expect(chat.details.locator("p", has=page.locator(".state"))).to_have_text(
+        "answered · DingTalk took the reply"
+    )
+
+
 async def test_an_unmatched_message_has_no_skill_in_its_timeline(chat: ChatPage) -> None:
     await chat.open_with("无人", "吃了吗", state="unmatched")
     await chat.open_details()

@@ -9,11 +9,19 @@ const request = (method, url, value) =>
 async function send(method, url, body, type = "application/json") {
   const headers = body === undefined ? {} : { "Content-Type": type };
   const response = await fetch(url, { method, headers, body });
-  if (!response.ok) throw new Error((await response.json()).detail);
+  if (!response.ok) {
+    const { error: code, detail } = await response.json();
+    throw Object.assign(new Error(detail), { code });
+  }
   return response;
 }
 
-export const say = (message) => request("POST", "/api/messages", message);
+/** A message that does not get to the bot is in the chat, with the reason: that is no problem of the page's. */
+const shownInChat = (error) => {
+  if (error.code !== "gateway") throw error;
+};
+
+export const say = (message) => request("POST", "/api/messages", message).catch(shownInChat);
 /** Sends a raw callback again, as a new message unless it was verbatim. */
 export const sendRaw = ({ callback, verbatim, msg_id: msgId }) =>
   verbatim === null ? request("POST", "/api/callbacks", callback) : redeliver(msgId);

@@ -4,7 +4,7 @@ import * as api from "./api.js";
 import { drawCardDetails } from "./card_details.js";
 import { element, refill } from "./dom.js";
 import { logPart, skillFacts, tracebackPart } from "./inspection.js";
-import { stateName, stateOf } from "./states.js";
+import { codeOf, stateName, stateOf } from "./states.js";
 import { wordsOf } from "./store.js";
 import { texts } from "./texts.js";
 import { stepsOf } from "./timeline.js";
@@ -66,12 +66,13 @@ function drawRecord(panel, record, page) {
 
 /** The state's name, its word in the ledger, and what it means. */
 function stateLine(state) {
-  const meaning = texts.states[state];
+  const [code, meaning] = [codeOf(state), texts.states[state]];
   return element(
     "p",
     {},
     element("span", { class: `state ${state}` }, stateName(state)),
-    ...(meaning ? [" ", element("code", {}, state), ` ${meaning}`] : []),
+    ...(meaning && code ? [" ", element("code", {}, code)] : []),
+    meaning ? ` · ${meaning}` : null,
   );
 }
 

@@ -89,6 +89,13 @@ export default {
     font: "Mind: phones take no colour but <font color=#FF0000>, six digits without quotes",
   },
   undelivered: { http: "Not delivered to the bot", stream: "Not acknowledged by the bot" },
+  whyUndelivered: {
+    unreachable: "nothing answers where the gateway should be: it is not running, or just starting again",
+    too_late: "the gateway did not answer in time, and DingTalk waits no longer",
+    not_http: "what listens where the gateway should be did not answer in HTTP",
+    no_connection: "no Stream connection is open",
+    no_ack: "the connection that was picked did not acknowledge it in time; it comes again",
+  },
   notAcknowledged: {
     http: (state) => `The gateway did not take it: ${state}`,
     stream: (state) => `The bot did not take it: ${state}`,
@@ -102,6 +109,7 @@ export default {
   stateNames: {
     sent: "being sent",
     acknowledged: "acknowledged",
+    turned_away: "turned away",
     undelivered: "not delivered",
     accepted: "queued",
     leased: "in progress",
@@ -121,7 +129,8 @@ export default {
     answered: "DingTalk took the reply",
     unmatched: "no skill wants it",
     refused: "the skill said no",
-    dead: "ended badly",
+    dead: "no answer is known to have got through; the reason is below",
+    turned_away: "the gateway said that the bot is busy, and stored nothing",
   },
   steps: {
     http: {

@@ -89,6 +89,13 @@ export default {
     font: "注意：手机上只认 <font color=#FF0000> 这样的颜色，六位数字，不带引号",
   },
   undelivered: { http: "没有送到机器人", stream: "没有机器人的确认" },
+  whyUndelivered: {
+    unreachable: "网关的地址上没有程序应答：它没有启动，或者正在重新启动",
+    too_late: "网关没有及时应答，钉钉不再等了",
+    not_http: "网关的地址上有程序在听，但应答的不是 HTTP",
+    no_connection: "没有打开的 Stream 连接",
+    no_ack: "选中的连接没有及时确认，还会再推送",
+  },
   notAcknowledged: {
     http: (state) => `网关没有收下：${state}`,
     stream: (state) => `机器人没有收下：${state}`,
@@ -102,6 +109,7 @@ export default {
   stateNames: {
     sent: "正在发出",
     acknowledged: "已收下",
+    turned_away: "未受理",
     undelivered: "未送达",
     accepted: "排队中",
     leased: "处理中",
@@ -121,7 +129,8 @@ export default {
     answered: "回复已送达",
     unmatched: "没有技能认领",
     refused: "技能说了不行",
-    dead: "没有好结局",
+    dead: "不知道有回答送到，原因见下",
+    turned_away: "网关说机器人正忙，什么也没有存",
   },
   steps: {
     http: {

@@ -1,7 +1,7 @@
 // The steps of a message, each with its time, as the real parts have measured them.
 
 import { callOf } from "./inspection.js";
-import { stateName, whyUndelivered } from "./states.js";
+import { codeOf, stateName, whyUndelivered } from "./states.js";
 import { texts } from "./texts.js";
 
 /**
@@ -19,8 +19,9 @@ export function stepsOf(record) {
     ...record.replies.map((reply) => replyStep("posted", sent, reply)),
   ];
   if (record.undelivered && !record.loaded) {
+    const why = record.undelivered_reason ? record.undelivered : whyUndelivered(record);
     const at = sent + record.undelivered_after_ms;
-    steps.push(step("undelivered", at, texts.steps[mode].undelivered, whyUndelivered(record), "bad"));
+    steps.push(step("undelivered", at, texts.steps[mode].undelivered, why, "bad"));
   }
   if (record.in_callback_reply) steps.push(replyStep("inCallback", sent, record.in_callback_reply));
   if (record.session_expires_ms < record.callback.sessionWebhookExpiredTime) {
@@ -35,16 +36,22 @@ const step = (name, at_ms, words, detail = "", tone = "") => ({ name, at_ms, wor
 
 function ackStep(name, sent, { status, body, after_ms: after }, mode) {
   const isTaken = status >= 200 && status < 300;
-  const detail = mode === "stream" ? `code ${status} · ${texts.frame(frameOf(body))}` : `HTTP ${status} ${body}`;
+  const detail = mode === "stream" ? frameDetail(status, body, isTaken) : `HTTP ${status} ${body}`;
   return step(name, sent + after, texts.steps[mode][name], detail.trim(), isTaken ? "good" : "bad");
 }
 
-/** The id of the frame that an ack is of. */
-function frameOf(ack) {
+/** The id of the frame that an ack is of, and why it was refused. */
+function frameDetail(code, ack, isTaken) {
+  const { headers, message } = parsed(ack);
+  const why = isTaken || !message ? "" : ` · ${message}`;
+  return `code ${code} · ${texts.frame(headers?.messageId ?? "?")}${why}`;
+}
+
+function parsed(json) {
   try {
-    return JSON.parse(ack).headers.messageId;
+    return JSON.parse(json) ?? {};
   } catch {
-    return "?";
+    return {};
   }
 }
 
@@ -76,8 +83,8 @@ function ledgerSteps(timeline, isFirst, inspection) {
   }
   if (timeline.ended_ms) {
     const tone = timeline.state === "dead" ? "bad" : "good";
-    const why = timeline.reason ? ` · ${timeline.reason}` : "";
-    steps.push(step("ended", timeline.ended_ms, `${texts.steps.ended} · ${stateName(timeline.state)}`, `${timeline.state}${why}`, tone));
+    const detail = [codeOf(timeline.state), timeline.reason].filter(Boolean).join(" · ");
+    steps.push(step("ended", timeline.ended_ms, `${texts.steps.ended} · ${stateName(timeline.state)}`, detail, tone));
   }
   return steps;
 }

@@ -76,8 +76,10 @@ async def test_sending_returns_the_record_once_the_acknowledgement_is_there(
         "ledger_id": kept.ledger_id,
         "ack": {"status": 200, "body": '{"msgtype":"empty"}', "after_ms": 0},
         "undelivered": None,
+        "undelivered_reason": "",
         "undelivered_after_ms": None,
         "in_callback_reply": None,
+        "turned_away": False,
         "replies": [],
         "redeliveries": [],
         "prompted": True,
@@ -183,6 +185,16 @@ async def test_a_gateway_that_the_demo_starts_again_is_nobodys_to_start(
         f"Nothing answers at {url} just now. The demo starts its gateway again within seconds: "
         "then send the message again."
     )
+
+
+async def test_a_record_has_a_word_for_why_it_did_not_get_through(
+    dingtalk: Simulation, unused_tcp_port: int
+) -> None:
+    url = f"http://127.0.0.1:{unused_tcp_port}/dd_robot/"
+    async with a_client_of(dingtalk, CallbackSender(url)) as http:
+        await http.post("/api/messages", json={"text": "你好"})
+        (record,) = (await http.get("/api/messages")).json()
+    assert record["undelivered_reason"] == "unreachable"
 
 
 async def test_a_gateway_that_takes_longer_than_dingtalk_waits_is_given_up(
