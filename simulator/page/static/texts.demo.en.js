@@ -17,7 +17,7 @@ export default {
     killedInMidAnswer: (name) => `${name} was killed in mid-answer (kill -9)`,
     killedIdle: (name) => `${name} was killed (kill -9) while it had nothing to answer`,
     comesBack: "it is being started again",
-    backAfter: (seconds) => `started again after ${seconds} s`,
+    backAfter: (seconds) => `its process started again after ${seconds} s, and needs a few more until it serves`,
     waitsForLease: "its message waits until the lease runs out, for another worker to take it up",
     inSeconds: (seconds) => `in ${seconds} s`,
     takenUp: "another worker has taken up its message",

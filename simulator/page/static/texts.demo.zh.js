@@ -17,7 +17,7 @@ export default {
     killedInMidAnswer: (name) => `${name} 正答到一半，被杀掉了（kill -9）`,
     killedIdle: (name) => `${name} 被杀掉了（kill -9），当时它手上没有消息`,
     comesBack: "正在重新启动",
-    backAfter: (seconds) => `${seconds} 秒后又启动了`,
+    backAfter: (seconds) => `${seconds} 秒后进程又启动了，再过几秒才开始干活`,
     waitsForLease: "那条消息在等租约到期，之后由另一个 worker 接着答",
     inSeconds: (seconds) => `还有 ${seconds} 秒`,
     takenUp: "另一个 worker 接手了那条消息",
