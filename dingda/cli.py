@@ -34,7 +34,7 @@ SECTIONS: dict[str, dict[str, Entry]] = {
         "say": Entry("dingda.simulator.__main__:say", "Say one thing to the bot."),
         "chat": Entry(
             "dingda.simulator.__main__:chat",
-            "Hold a conversation with the bot; an empty line ends it.",
+            "Hold a conversation with the bot; an empty line or /quit ends it.",
         ),
     },
     "Write skills": {

@@ -116,7 +116,7 @@ def say(
 @simulator.command
 @_sender_options
 def chat(*, wait_s: float | None, **fields: Any) -> int:
-    """Hold a conversation with the bot; an empty line ends it."""
+    """Hold a conversation with the bot; an empty line or /quit ends it."""
     open_client = partial(SimulatorClient, _server_url())
     return terminal.chat(open_client, _user_message(text="", **fields), wait_s=wait_s)
 

@@ -13,6 +13,7 @@ from dingda.simulator.dingtalk.user_message import UserMessage
 from dingda.simulator.errors import RequestRejectedError
 
 SUCCESS, FAILURE = 0, 1
+_ENDINGS = ("/quit", "/exit")
 _ERASE_LINE = "\r\x1b[K"
 
 
@@ -58,6 +59,8 @@ def chat(
     open_client: Callable[[], SimulatorClient], template: UserMessage, *, wait_s: float | None
 ) -> int:
     """Hold a conversation on standard input and output, until an empty line or the input's end.
+
+    In a terminal `/quit` and `/exit` end it as well.
 
     Args:
         open_client: makes a client; one a message, because each has an event loop of its own.
@@ -135,8 +138,10 @@ async def _exchange(
 def _lines(prompt: str) -> Iterator[str]:
     interactive = sys.stdin.isatty()
     if interactive:
-        print("Type what to say to the bot. An empty line ends it.")
+        print("Type what to say to the bot. An empty line or /quit ends it.")
     while line := _line(prompt if interactive else ""):
+        if interactive and line in _ENDINGS:
+            return
         if not interactive:
             print(f"{prompt}{line}")
         yield line

@@ -65,7 +65,9 @@ class SkillChanges:
         found = _find(self._settings)
         missing = [each.name for each in found if each.problem]
         folders = watched_folders(each.name for each in found)
-        logger.info("--reload watches %s", ", ".join(map(str, folders)))
+        logger.info(
+            "--reload watches %s; settings are read at a start", ", ".join(map(str, folders))
+        )
         since_s = self._since_s
         async for reported in _changes(folders):
             changed = reported or _saved_after(since_s, folders)

@@ -11,7 +11,7 @@ from dingda.shared.ledger.timeline import MessageTimeline
 from dingda.simulator.client import following
 from dingda.simulator.client.client import SimulatorClient
 from dingda.simulator.client.drawing import draw_end, draw_news, draw_progress
-from dingda.simulator.client.terminal import say
+from dingda.simulator.client.terminal import chat, say
 from dingda.simulator.dingtalk.card import Button, Card, CardState, CardView
 from dingda.simulator.dingtalk.card_templates import ACTION_TEMPLATE
 from dingda.simulator.dingtalk.change_notifier import ChangeNotifier
@@ -350,6 +350,18 @@ async def test_nothing_but_refused_replies_is_a_failure(
     async with open_client() as client:
         assert await say(client, UserMessage("你好"), wait_s=0.1, as_json=False) == 1
     assert "errcode 400105" in capsys.readouterr().out
+
+
+def test_what_one_types_to_leave_ends_a_chat_and_is_not_said(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    typed = iter(["/quit"])
+    monkeypatch.setattr("sys.stdin.isatty", lambda: True)
+    monkeypatch.setattr("builtins.input", lambda _: next(typed))
+    assert chat(lambda: pytest.fail("it was said"), UserMessage(""), wait_s=0) == 0
+    assert capsys.readouterr().out == (
+        "Type what to say to the bot. An empty line or /quit ends it.\n"
+    )
 
 
 async def test_the_record_can_be_printed_as_one_json_object(
