@@ -127,6 +127,27 @@ async def test_how_the_numbers_are_counted_opens_with_the_keyboard(
     assert tooltip == await page.locator("#demo-counted dd").nth(2).inner_text()
 
 
+@pytest.mark.parametrize("width", [1280, 1440])
+async def test_the_head_stays_as_high_when_messages_are_turned_away(
+    strip: ChatPage, page: Page, width: int
+) -> None:
+    await page.set_viewport_size({"width": width, "height": 800})
+    await strip.open(query="?lang=en")
+    heights = await page.evaluate(
+        """async () => {
+             const { DemoStrip } = await import("/static/demo.js");
+             const strip = new DemoStrip({});
+             const usual = { accepted: 999, answered: 999, twice: 0, lost: 0, open: 0 };
+             const heightWith = (rare) => {
+               strip.draw({ demo: { numbers: { ...usual, ...rare }, processes: [] } });
+               return document.querySelector("header").offsetHeight;
+             };
+             return [heightWith({}), heightWith({ silent: 99, dead: 99, turned_away: 99 })];
+           }"""
+    )
+    assert heights[0] == heights[1]
+
+
 async def test_a_button_keeps_the_focus_while_the_numbers_change(
     strip: ChatPage, page: Page
 ) -> None:
