@@ -117,8 +117,9 @@ async def test_without_a_connection_it_says_what_to_start_and_a_good_day_ends_it
     await expect(streaming.page.locator("#bad-day")).to_contain_text("dingda stream")
     await streaming.page.keyboard.press("Escape")
     await streaming.say("text")
-    await expect(streaming.page.locator("#problem")).to_contain_text("dingda stream")
     await expect(streaming.note).to_contain_text("没有机器人的确认")
+    await expect(streaming.note).to_contain_text("dingda stream")
+    await expect(streaming.page.locator("#problem")).to_be_empty()
     await streaming.press("恢复晴天")
     await expect(streaming.mode).to_have_text("Stream 模式 · 1 条连接")
 

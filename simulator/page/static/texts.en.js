@@ -90,10 +90,10 @@ export default {
   },
   undelivered: { http: "Not delivered to the bot", stream: "Not acknowledged by the bot" },
   whyUndelivered: {
-    unreachable: "nothing answers where the gateway should be: it is not running, or just starting again",
+    unreachable: "nothing answers where the gateway should be. The demo starts it again within seconds; by itself: dingda gateway",
     too_late: "the gateway did not answer in time, and DingTalk waits no longer",
     not_http: "what listens where the gateway should be did not answer in HTTP",
-    no_connection: "no Stream connection is open",
+    no_connection: "no Stream connection is open. Let the bot connect: dingda stream",
     no_ack: "the connection that was picked did not acknowledge it in time; it comes again",
   },
   notAcknowledged: {

@@ -90,10 +90,10 @@ export default {
   },
   undelivered: { http: "没有送到机器人", stream: "没有机器人的确认" },
   whyUndelivered: {
-    unreachable: "网关的地址上没有程序应答：它没有启动，或者正在重新启动",
+    unreachable: "网关的地址上没有程序应答。演示几秒内会重新启动它；单独启动：dingda gateway",
     too_late: "网关没有及时应答，钉钉不再等了",
     not_http: "网关的地址上有程序在听，但应答的不是 HTTP",
-    no_connection: "没有打开的 Stream 连接",
+    no_connection: "没有打开的 Stream 连接。让机器人连上来：dingda stream",
     no_ack: "选中的连接没有及时确认，还会再推送",
   },
   notAcknowledged: {
