@@ -5,7 +5,7 @@ PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 BASELINES := requirements arq
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-slow test-demo quick test-wheel test-chart docs sbom audit lint format faults chaos soak fuzz bench screenshots recording build lock clean
+.PHONY: help setup demo test test-browser test-slow test-demo quick test-wheel test-chart docs sbom audit lint format faults chaos soak fuzz bench screenshots recording build lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^# ---/ {print ""} /^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -50,7 +50,10 @@ quick: setup ## ruff and the quick unit tests, in less than a minute
 	@$(BIN)/ruff check .
 	@$(BIN)/pytest -n 2 --dist loadfile -m "not slow and not packaging and not heavy" tests/unit
 
-test-slow: setup ## the slow tests, but for those of make faults, one at a time (about 8 minutes)
+test-browser: setup ## every test of the chat page and the dashboard (needs Debian's `chromium`; about 5 minutes)
+	@$(BIN)/pytest -m "" tests/browser
+
+test-slow: setup ## the slow tests, but for those of make faults, one at a time (about 10 minutes)
 	@$(BIN)/pytest -m slow --ignore tests/faults
 
 test-demo: setup ## kill, stop and reload what the demo is made of, and type what the docs show (about 4 minutes)

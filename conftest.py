@@ -23,6 +23,6 @@ def pytest_unconfigure(config: pytest.Config) -> None:
     if skipped:
         reporter.write_line(
             f"Skipped for want of Chromium: {len(skipped)} browser tests. To run them: "
-            "apt install chromium, then .venv/bin/pytest tests/browser",
+            "apt install chromium, then make test-browser",
             yellow=True,
         )

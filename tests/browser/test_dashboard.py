@@ -27,7 +27,7 @@ from tests.browser.test_page_access import findings
 from tests.support.builders import now_ms
 from tests.unit.worker.operations.messages import accepted, ended
 
-pytestmark = pytest.mark.asyncio(loop_scope="session")
+pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.slow]
 
 ACT = "for-operators-only"
 QUEUE = JobQueue.create("dingda", skill_timeout_s=30)

@@ -9,7 +9,7 @@ from dingda.simulator.testing.processes import free_port
 from tests.browser.chat_page import ChatPage
 from tests.support.processes import process
 
-pytestmark = pytest.mark.asyncio(loop_scope="session")
+pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.slow]
 
 PROMISED_S = 10.0
 """How long after `make demo` the first reply may be visible at the latest: a promise of ours."""

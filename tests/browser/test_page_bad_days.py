@@ -5,7 +5,7 @@ from playwright.async_api import expect
 
 from tests.browser.chat_page import ChatPage
 
-pytestmark = pytest.mark.asyncio(loop_scope="session")
+pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.slow]
 
 
 async def test_a_throttled_reply_is_put_off(chat: ChatPage) -> None:

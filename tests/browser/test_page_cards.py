@@ -12,7 +12,7 @@ from dingda.simulator.dingtalk.openapi_faults import OpenAPIFault
 from tests.browser.bot_account import BotAccount
 from tests.browser.chat_page import ChatPage
 
-pytestmark = pytest.mark.asyncio(loop_scope="session")
+pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.slow]
 
 TABLE = (
     '<div class="wide" tabindex="0"><table><thead><tr><th>城市</th><th>度</th></tr></thead>'

@@ -10,7 +10,7 @@ from dingda.shared.texts import BUSY
 from tests.browser.chat_page import ChatPage
 from tests.support.simulator_harness import Bot
 
-pytestmark = pytest.mark.asyncio(loop_scope="session")
+pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.slow]
 Staged = tuple[ChatPage, Bot]
 
 BUTTONS = [

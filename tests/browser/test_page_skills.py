@@ -5,7 +5,7 @@ from playwright.async_api import Page, expect
 
 from tests.browser.chat_page import ChatPage
 
-pytestmark = pytest.mark.asyncio(loop_scope="session")
+pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.slow]
 
 
 async def test_a_dialogue_is_led_by_tapping(chat: ChatPage) -> None:

@@ -9,7 +9,7 @@ from playwright.async_api import Page, expect
 from tests.browser.chat_page import ChatPage
 from tests.browser.test_page_access import findings
 
-pytestmark = pytest.mark.asyncio(loop_scope="session")
+pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.slow]
 
 FRAME = re.compile(r"code 200 · 帧 \S+_\S+")
 

@@ -1,8 +1,9 @@
 """What every fault test begins with."""
 
 import fcntl
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -11,6 +12,11 @@ from tests.faults.openapi_environment import OpenAPIEnvironment, openapi_environ
 from tests.support.processes import reserved_port
 
 Figure = Callable[[str, str], None]
+
+
+def slow_but(*quick: object, of: Iterable[object]) -> list[Any]:
+    """Parameters of which `make test` tries the quick ones, and `make faults` all."""
+    return [pytest.param(one, marks=() if one in quick else pytest.mark.slow) for one in of]
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from dingda.shared.runtime.lua_source import lua_source
-from tests.faults.conftest import Figure
+from tests.faults.conftest import Figure, slow_but
 from tests.faults.environment import BUSY, EMPTY, FaultEnvironment, environment_behind_proxy
 from tests.faults.proxy import Proxy
 from tests.support.builders import a_message
@@ -27,7 +27,9 @@ def sha_of(step: str) -> bytes:
 
 
 @pytest.mark.fault("F17")
-@pytest.mark.parametrize("step", ["accept", "lease", "claim_send", "finish"])
+@pytest.mark.parametrize(
+    "step", slow_but("accept", "claim_send", of=("accept", "lease", "claim_send", "finish"))
+)
 def test_a_step_whose_answer_is_lost_is_taken_once(
     behind_proxy: tuple[FaultEnvironment, Proxy], figure: Figure, step: str
 ) -> None:

@@ -11,7 +11,7 @@ from dingda.shared.ledger.times import MARGIN_MS
 from dingda.shared.texts import REJECTED
 from dingda.worker.answering.settlement import LAST_TRY_MS
 from tests.faults import name_service
-from tests.faults.conftest import Figure
+from tests.faults.conftest import Figure, slow_but
 from tests.faults.environment import SKILLS, FaultEnvironment
 from tests.support.builders import KEYS, now_ms
 from tests.support.processes import OK, Post, Process, Script, SessionWebhook, wait_until
@@ -218,7 +218,7 @@ def test_an_answer_that_is_gzip_all_the_same_is_read(env: FaultEnvironment) -> N
 
 
 @pytest.mark.fault("F53")
-@pytest.mark.parametrize("errcode", [400402, 400403, 460101])
+@pytest.mark.parametrize("errcode", slow_but(400402, of=(400402, 400403, 460101)))
 def test_a_reply_whose_fields_dingtalk_refuses_is_followed_by_a_plain_text(
     env: FaultEnvironment, errcode: int
 ) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.faults.conftest import Figure
+from tests.faults.conftest import Figure, slow_but
 from tests.faults.environment import FaultEnvironment
 from tests.support.builders import now_ms
 from tests.support.processes import Post, Script, SessionWebhook, wait_until
@@ -27,7 +27,7 @@ SAYS_NOTHING_OF_USE: dict[str, Script] = {
 
 
 @pytest.mark.fault("F23")
-@pytest.mark.parametrize("way", NOT_SHOWN)
+@pytest.mark.parametrize("way", slow_but("HTTP 503", "errcode -1", of=NOT_SHOWN))
 def test_a_reply_that_dingtalk_turns_away_for_now_is_posted_again(
     env: FaultEnvironment, figure: Figure, way: str
 ) -> None:
@@ -60,7 +60,7 @@ def test_a_dingtalk_that_is_down_is_tried_until_it_is_back(
 
 
 @pytest.mark.fault("F24")
-@pytest.mark.parametrize("way", SAYS_NOTHING_OF_USE)
+@pytest.mark.parametrize("way", slow_but("reset", "502", of=SAYS_NOTHING_OF_USE))
 def test_a_reply_that_may_have_been_shown_is_never_posted_again(
     env: FaultEnvironment, figure: Figure, way: str
 ) -> None:

@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from dingda.shared import texts
-from tests.faults.conftest import Figure
+from tests.faults.conftest import Figure, slow_but
 from tests.faults.environment import EMPTY, FaultEnvironment, session_of
 from tests.support.builders import now_ms
 from tests.support.processes import Script, signed, wait_until
@@ -23,7 +23,7 @@ _POSTING = 4
 
 
 @pytest.mark.fault("F40")
-@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize("workers", slow_but(2, of=(1, 2)))
 def test_a_quick_answer_waits_for_the_slow_one_that_was_asked_for_before(
     env: FaultEnvironment, workers: int
 ) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.faults.conftest import Figure
+from tests.faults.conftest import Figure, slow_but
 from tests.faults.environment import (
     BUSY,
     EMPTY,
@@ -44,10 +44,7 @@ def test_what_was_acknowledged_outlives_a_kill_of_redis(
 
 @pytest.mark.alone
 @pytest.mark.fault("F15")
-@pytest.mark.parametrize(
-    "away_s",
-    [0.4, 1, *(pytest.param(away_s, marks=pytest.mark.slow) for away_s in (3, 10, 30))],
-)
+@pytest.mark.parametrize("away_s", slow_but(1, of=(0.4, 1, 3, 10, 30)))
 def test_everybody_outlives_an_outage_of_redis(
     env: FaultEnvironment, figure: Figure, away_s: float
 ) -> None:

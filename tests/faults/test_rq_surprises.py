@@ -15,7 +15,7 @@ import redis
 from rq.command import send_stop_job_command
 from rq.serializers import JSONSerializer
 
-from tests.faults.conftest import Figure
+from tests.faults.conftest import Figure, slow_but
 from tests.faults.environment import EMPTY, FaultEnvironment, environment_behind_proxy
 from tests.support.builders import KEYS
 from tests.support.processes import process, wait_until
@@ -133,7 +133,9 @@ def test_a_death_between_the_queue_and_the_start_leaves_nothing_behind(
 # D03: registries that hold what is gone -------------------------------------------------------
 
 
-@pytest.mark.parametrize("registry", [FAILED, FINISHED, WIP, "rq:deferred:dingda"])
+@pytest.mark.parametrize(
+    "registry", slow_but(FAILED, of=(FAILED, FINISHED, WIP, "rq:deferred:dingda"))
+)
 def test_an_id_whose_job_is_gone_stops_neither_rq_info_nor_the_tidying(
     env: FaultEnvironment, registry: str
 ) -> None:
@@ -167,7 +169,7 @@ def test_rq_info_tells_of_our_jobs_without_reading_them(env: FaultEnvironment) -
         assert "Traceback" not in working.output
 
 
-@pytest.mark.parametrize("serializer", [None, JSONSerializer])
+@pytest.mark.parametrize("serializer", slow_but(None, of=(None, JSONSerializer)))
 def test_a_running_message_stops_by_command_whatever_serializer_that_knows(
     env: FaultEnvironment, serializer: Any
 ) -> None:

@@ -12,7 +12,7 @@ from rq.command import send_stop_job_command
 from rq.serializers import JSONSerializer
 
 from dingda.worker.engine.threads import THREADS
-from tests.faults.conftest import Figure
+from tests.faults.conftest import Figure, slow_but
 from tests.faults.environment import FaultEnvironment
 from tests.support.builders import KEYS
 from tests.support.processes import Process, wait_until
@@ -85,7 +85,7 @@ def test_sigterm_ends_a_worker_whose_threads_hang(
 
 
 @pytest.mark.fault("F38")
-@pytest.mark.parametrize("text", ["占着 600", "不听", "不停"])
+@pytest.mark.parametrize("text", slow_but("占着 600", of=("占着 600", "不听", "不停")))
 def test_rqs_stop_job_ends_a_message_whatever_its_skill_does(
     env: FaultEnvironment, text: str
 ) -> None:
@@ -206,7 +206,7 @@ def test_a_call_that_keeps_the_interpreter_lock_ends_the_process_and_is_shown_in
 
 
 @pytest.mark.fault("F49")
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+@pytest.mark.parametrize("number", slow_but(signal.SIGKILL, of=(signal.SIGKILL, signal.SIGTERM)))
 def test_no_child_computes_on_when_its_worker_is_gone(
     env: FaultEnvironment, figure: Figure, tmp_path: Path, number: signal.Signals
 ) -> None:

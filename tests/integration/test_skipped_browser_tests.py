@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-BROWSER_TEST = "tests/browser/test_page_replies.py::test_horizontal_buttons_are_side_by_side"
+BROWSER_TEST = "tests/browser/test_page_access.py::test_both_languages_have_the_same_texts"
 OTHER_TEST = "tests/unit/shared/test_queue.py"
 
 
@@ -29,7 +29,7 @@ def test_without_a_browser_the_last_line_says_how_to_run_what_was_skipped() -> N
 
     assert last.startswith("Skipped for want of Chromium: 1")
     assert "apt install chromium" in last
-    assert ".venv/bin/pytest tests/browser" in last
+    assert "make test-browser" in last
 
 
 def test_where_no_browser_test_was_skipped_nothing_is_said_of_them() -> None:
