@@ -111,7 +111,7 @@ async def run_worker(settings: Settings, changes: "SkillChanges | None" = None) 
     """Work until told to stop; with *changes*, also until a skill's file has changed."""
     fetching = create_fetching_redis(settings.redis_address)
     metrics = _create_metrics(settings)
-    watching: tuple[BackgroundTask, ...] = (changes.watch,) if changes else ()
+    watching: tuple[BackgroundTask, ...] = (changes.restart,) if changes else ()
     async with open_answerer(settings, metrics) as parts, fetching:
         asyncio.get_running_loop().set_default_executor(parts.threads)
         worker = ConcurrentWorker(

@@ -1,6 +1,8 @@
 """`dingda worker --reload`, and `dingda demo --reload`: a skill that is saved answers."""
 
+import re
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from uuid import uuid4
@@ -23,6 +25,9 @@ from tests.support.processes import (
 
 _SKILL = """
 import asyncio
+import logging
+import sys
+import time
 from pathlib import Path
 
 from dingda.skill import Skill
@@ -35,6 +40,18 @@ async def brew() -> str:
     Path("begun").touch()
     await asyncio.sleep({takes_s})
     return "{answer}"
+"""
+_HANGS_AT_THE_END = """
+
+class Hangs(logging.Handler):
+    def emit(self, record): ...
+
+    def flush(self):
+        while sys.argv[1:2] == ["worker"]:
+            time.sleep(60)
+
+
+logging.getLogger().addHandler(Hangs())
 """
 _RELOADED_WITHIN_S = 60.0
 
@@ -51,10 +68,10 @@ class Author:
     def saves(self, source: str) -> None:
         (self.folder / "coffee.py").write_text(source, "utf-8")
 
-    def saves_and_waits(self, answer: str, *, takes_s: float = 0) -> None:
-        """Save a skill, and wait until the worker has begun again."""
+    def saves_and_waits(self, answer: str, *, takes_s: float = 0, more: str = "") -> None:
+        """Save a skill, and wait until the worker has restarted."""
         begun = self.worker.output.count("takes up to")
-        self.saves(_SKILL.format(answer=answer, takes_s=takes_s))
+        self.saves(_SKILL.format(answer=answer, takes_s=takes_s) + more)
         wait_until(
             lambda: self.worker.output.count("takes up to") > begun, within_s=_RELOADED_WITHIN_S
         )
@@ -76,9 +93,8 @@ class Author:
         return self.replies[-1]
 
 
-@pytest.fixture(scope="module")
-def author(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Author]:
-    folder = tmp_path_factory.mktemp("acme")
+@contextmanager
+def running(folder: Path) -> Iterator[Author]:
     (folder / "coffee.py").write_text(_SKILL.format(answer="first", takes_s=0), "utf-8")
     with (
         valkey(folder / "valkey") as server,
@@ -95,7 +111,13 @@ def author(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Author]:
             worker.wait_for("takes up to", within_s=60)
             worker.wait_for("--reload watches")
             yield Author(folder, worker, webhook, address)
-            assert worker.stop() == 0
+
+
+@pytest.fixture(scope="module")
+def author(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Author]:
+    with running(tmp_path_factory.mktemp("acme")) as author:
+        yield author
+        assert author.worker.stop() == 0
 
 
 def test_a_skill_that_is_saved_answers_from_then_on_in_the_same_process(author: Author) -> None:
@@ -127,6 +149,17 @@ def test_what_was_begun_is_answered_once_by_the_changed_skill(author: Author) ->
     assert author.is_answered() == "quick"
     wait_until(lambda: len(author.replies) == before + 2)
     assert author.replies[before:] == ["quick", "quick"]
+
+
+@pytest.mark.slow
+def test_a_worker_that_does_not_end_for_its_restart_is_killed_and_says_where_it_hung(
+    tmp_path: Path,
+) -> None:
+    with running(tmp_path) as author:
+        author.saves_and_waits("hangs", more=_HANGS_AT_THE_END)
+        author.saves(_SKILL.format(answer="never", takes_s=0))
+        assert author.worker.wait(within_s=60) == 1
+        assert re.search(r"coffee\.py.* in flush", author.worker.output)
 
 
 @pytest.mark.slow

@@ -7,6 +7,7 @@ others.
 """
 
 import asyncio
+import faulthandler
 import logging
 import math
 import os
@@ -36,6 +37,7 @@ _ALL_LOADED = 100
 """The exit status that proves it: a module that ends its process when imported may say 0."""
 _LOADED_WITHIN_S = 30.0
 """How long the changed skills may take to load: a module may wait for ever."""
+_ENDS_WITHIN_S = 30.0
 
 
 class SkillChanges:
@@ -59,6 +61,15 @@ class SkillChanges:
         """Whether a file has changed, and the skills can be loaded."""
         self._settings = settings
         self._since_s = time.time()
+
+    async def restart(self) -> None:
+        """Return when the worker is to restart. One that does not end then is killed, and says why.
+
+        What a skill has left behind, such as a log handler, may never end; nobody would notice.
+        """
+        await self.watch()
+        # The thread that waits for this ends with the process, or as it is replaced.
+        faulthandler.dump_traceback_later(_ENDS_WITHIN_S, exit=True)
 
     async def watch(self) -> None:
         """Return as soon as a file has changed and the skills can be loaded."""
