@@ -9,10 +9,11 @@ import re
 import resource
 import select
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 from uvicorn._types import ASGI3Application
+from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 logger = logging.getLogger(__name__)
@@ -183,6 +184,28 @@ class ResponseWriter:
         return self._transport.is_closing()
 
 
+class PipelineFlow(FlowControl):
+    """uvicorn's flow control, which reads no more while requests wait for their turn.
+
+    uvicorn 0.54 reads on after each response, however many wait: one client that sends requests
+    without reading the responses filled gigabytes within seconds.
+
+    Args:
+        transport: the connection's.
+        waiting: the requests that have arrived behind the one that is being answered.
+    """
+
+    def __init__(self, transport: asyncio.Transport, waiting: Collection[object]) -> None:
+        super().__init__(transport)
+        self._waiting = waiting
+
+    def resume_reading(self) -> None:
+        """Read on, unless requests wait."""
+        if self.read_paused and not self._waiting:
+            self.read_paused = False
+            self._transport.resume_reading()
+
+
 class BoundedProtocol(HttpToolsProtocol):
     """uvicorn's HTTP/1.1, within bounds.
 
@@ -203,6 +226,7 @@ class BoundedProtocol(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Count it."""
         super().connection_made(transport)
+        self.flow = PipelineFlow(transport, self.pipeline)
         self._bounds.admit(self)
 
     def connection_lost(self, exc: Exception | None) -> None:

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from urllib.parse import urlsplit
 
+import psutil
 import pytest
 
 from dingda.gateway.http.connections import STAGE_S
@@ -124,6 +125,18 @@ def test_a_head_that_drips_does_not_lengthen_its_time(address: str) -> None:
     with connect(address) as line:
         line.sendall(LINE)
         wait_until(lambda: is_refused(line, b"X"), within_s=CLOSED_WITHIN_S)
+
+
+def test_requests_that_nobody_reads_the_responses_of_fill_no_memory(server: Valkey) -> None:
+    pipelined = b"GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n" * 2000
+    with gateway(server.url) as (hears, address), connect(address) as line:
+        process = psutil.Process(hears.popen.pid)
+        before = process.memory_info().rss
+        line.settimeout(1)
+        with suppress(OSError):  # it reads no more
+            for _ in range(200):
+                line.sendall(pipelined)
+        assert process.memory_info().rss - before < 100 * 1024 * 1024
 
 
 @pytest.mark.slow
