@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
 
 from redis.asyncio import Redis
 from rq.suspension import WORKERS_SUSPENDED
@@ -13,7 +12,7 @@ from dingda.shared.ledger.keys import LedgerKeys
 from dingda.shared.ledger.states import Counts
 from dingda.shared.ledger.worker_report import WorkerReport, read_worker_reports
 from dingda.shared.queue import JobQueue, message_of_job
-from dingda.shared.runtime.clock import CHINA
+from dingda.shared.runtime.clock import china_now
 from dingda.worker.operations.redis_health import RedisHealth, read_redis_health
 from dingda.worker.services.openapi_calls import month_of
 
@@ -78,7 +77,7 @@ async def read_cluster_state(redis: Redis, admin: LedgerAdmin, queue: JobQueue) 
         pipeline.scard(keys.resting)
         pipeline.zcard(keys.dead)
         pipeline.exists(WORKERS_SUSPENDED)
-        pipeline.get(keys.openapi_calls(month_of(datetime.now(CHINA))))
+        pipeline.get(keys.openapi_calls(month_of(china_now())))
         clock, queued, head, due, resting, dead_letters, suspended, calls = await pipeline.execute()
     seconds, microseconds = clock
     return ClusterState(

@@ -38,6 +38,7 @@ _ALL_LOADED = 100
 _LOADED_WITHIN_S = 30.0
 """How long the changed skills may take to load: a module may wait for ever."""
 _ENDS_WITHIN_S = 30.0
+"""How long the worker may take to end for its restart."""
 
 
 class SkillChanges:

@@ -13,7 +13,7 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from dingda.shared.ledger.keys import LedgerKeys
-from dingda.shared.runtime.clock import CHINA
+from dingda.shared.runtime.clock import CHINA, china_now
 
 logger = logging.getLogger(__name__)
 
@@ -40,7 +40,7 @@ class OpenAPICalls:
         keys: LedgerKeys,
         *,
         monthly: int,
-        now: Callable[[], datetime] = lambda: datetime.now(CHINA),
+        now: Callable[[], datetime] = china_now,
     ) -> None:
         self._redis = redis
         self._keys = keys
